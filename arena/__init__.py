@@ -1,0 +1,1 @@
+"""Quests, queue, gatekeepers, daemon, battles. Importing it imports nothing else."""

@@ -1,0 +1,89 @@
+"""Index of quests and battles. The truth is in the world's folders; `arena.reconcile` brings these rows into line."""
+
+from __future__ import annotations
+
+from django.db import models
+
+
+class Quest(models.Model):
+    """A training data file and where it stands in the queue."""
+
+    class State(models.TextChoices):
+        QUEUED = "queued"
+        BATTLING = "battling"
+        COMPLETED = "completed"
+        FAILED = "failed"
+        CANCELLED = "cancelled"
+
+    class Priority(models.TextChoices):
+        HIGH = "high"
+        NORMAL = "normal"
+        LOW = "low"
+
+    name = models.CharField(max_length=255)
+    sha256 = models.CharField(max_length=64, db_index=True)
+    priority = models.CharField(max_length=6, choices=Priority, default=Priority.NORMAL)
+    state = models.CharField(max_length=9, choices=State, default=State.QUEUED, db_index=True)
+    file = models.CharField(max_length=1024, help_text="Relative to the world's queue folder.")
+    data_format = models.CharField(max_length=40, blank=True)
+    rows = models.PositiveIntegerField(default=0)
+    taken = models.PositiveIntegerField(default=0)
+    size_bytes = models.PositiveBigIntegerField(default=0)
+    skill = models.CharField(max_length=40, blank=True)
+    level = models.PositiveSmallIntegerField(null=True, blank=True)
+    reason = models.TextField(blank=True, help_text="Why it failed or was cancelled, for the player.")
+    arrived_at = models.DateTimeField()
+    ended_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        ordering = ["id"]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Battle(models.Model):
+    """One training run on one quest; its past lies in `battles/<battle_id>/`."""
+
+    class State(models.TextChoices):
+        TRAINING = "training"
+        PAUSED = "paused"
+        STOPPED = "stopped"
+        COMPLETED = "completed"
+        FAILED = "failed"
+
+    battle_id = models.CharField(max_length=80, unique=True)
+    quest = models.ForeignKey(Quest, on_delete=models.CASCADE, related_name="battles")
+    hero = models.CharField(max_length=80)
+    state = models.CharField(max_length=9, choices=State, default=State.TRAINING, db_index=True)
+    started_at = models.DateTimeField()
+    ended_at = models.DateTimeField(null=True, blank=True)
+    first_step = models.PositiveBigIntegerField(null=True, blank=True, help_text="Hero step before its first step.")
+    total_steps = models.PositiveIntegerField(null=True, blank=True)
+    events_offset = models.PositiveBigIntegerField(default=0, help_text="Bytes of events.jsonl taken in so far.")
+
+    class Meta:
+        ordering = ["id"]
+
+    def __str__(self) -> str:
+        return self.battle_id
+
+
+class ChronicleEntry(models.Model):
+    """Something worth telling. The row's id is the `seq` that browsers follow."""
+
+    source = models.CharField(max_length=80, help_text="A battle id, or the app that said it.")
+    source_seq = models.PositiveBigIntegerField()
+    kind = models.CharField(max_length=40, db_index=True)
+    time = models.DateTimeField()
+    step = models.PositiveBigIntegerField(default=0)
+    message = models.CharField(max_length=500)
+    data = models.JSONField(default=dict)
+
+    class Meta:
+        ordering = ["id"]
+        verbose_name_plural = "chronicle entries"
+        constraints = [models.UniqueConstraint(fields=["source", "source_seq"], name="chronicle_said_once")]
+
+    def __str__(self) -> str:
+        return f"{self.id} {self.kind}: {self.message}"

@@ -1,0 +1,216 @@
+"""What the daemon and the trainer say to each other: recipe, order, events, step records, exit codes.
+
+Standard library only: the daemon imports no torch, the trainer imports no Django, both import this.
+"""
+
+from __future__ import annotations
+
+import json
+import struct
+from dataclasses import asdict, dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, ClassVar, Literal, Self
+
+from realm import durable, strict
+
+ORDER_FILE = "order.json"
+STEPS_FILE = "steps.bin"
+EVENTS_FILE = "events.jsonl"
+ANSWERS_FOLDER = "answers"
+
+LARGEST_LINE_BYTES = 16 * 1024 * 1024
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """Everything that decides how a battle trains. Written into each order as it was resolved."""
+
+    mode: Literal["full", "lora"] = "full"
+    dtype: Literal["float32", "bfloat16"] = "float32"
+    max_length: int = 256
+    """Tokens in a packed row; a longer example is refused, or cut if `over_long` says so."""
+    over_long: Literal["refuse", "truncate"] = "refuse"
+    rows_per_step: int = 8
+    """Packed rows in one optimizer step."""
+    rows_per_micro_batch: int = 8
+    epochs: int = 1
+    learning_rate: float = 2e-3
+    warmup_steps: int = 20
+    schedule: Literal["constant", "linear", "cosine"] = "constant"
+    schedule_steps: int = 100_000
+    """Hero steps over which linear and cosine fall to a tenth; the schedule goes on across quests."""
+    weight_decay: float = 0.01
+    beta1: float = 0.9
+    beta2: float = 0.95
+    clip_norm: float = 1.0
+    seed: int = 0
+    save_every: int = 200
+    """Optimizer steps between checkpoints of one battle; its last step is always saved."""
+    threads: int = 0
+    """CPU threads of torch; 0 leaves torch's own choice. Part of what makes a resume exact."""
+    lora_rank: int = 16
+    lora_alpha: int = 32
+    lora_dropout: float = 0.0
+    gradient_checkpointing: bool = False
+
+    def __post_init__(self) -> None:
+        lowest: dict[str, float] = {
+            "max_length": 8, "rows_per_step": 1, "rows_per_micro_batch": 1, "epochs": 1, "learning_rate": 0,
+            "warmup_steps": 0, "schedule_steps": 1, "weight_decay": 0, "beta1": 0, "beta2": 0, "clip_norm": 0,
+            "seed": 0, "save_every": 1, "threads": 0, "lora_rank": 1, "lora_alpha": 1, "lora_dropout": 0,
+        }  # fmt: skip
+        for name, bound in lowest.items():
+            if not getattr(self, name) >= bound:
+                raise ValueError(f"{name}: {getattr(self, name)!r} is too small; the least allowed is {bound}")
+        for name in ("beta1", "beta2", "lora_dropout"):
+            if not getattr(self, name) < 1:
+                raise ValueError(f"{name}: {getattr(self, name)!r} must be below 1")
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvaluationSet:
+    """Held-out problems that the hero answers after each checkpoint; the guild judges the answers."""
+
+    skill: str
+    level: int
+    path: str
+    """JSONL file with one `{"prompt": …, "answer": …}` a line."""
+    max_new_tokens: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Order:
+    """One battle: what to train on, from and to where, and how."""
+
+    battle: str
+    battle_folder: str
+    quest: str
+    """Name that people see; the file's name without its suffix."""
+    quest_file: str
+    quest_sha256: str
+    hero: str
+    hero_folder: str
+    base_model: str
+    """Local folder or hub id."""
+    skill: str | None = None
+    level: int | None = None
+    evaluation_sets: tuple[EvaluationSet, ...] = ()
+    validation_file: str | None = None
+    recipe: Recipe = field(default_factory=Recipe)
+
+    def write(self) -> Path:
+        path = Path(self.battle_folder) / ORDER_FILE
+        durable.write_json(path, asdict(self))
+        return path
+
+    @classmethod
+    def read(cls, path: Path) -> Self:
+        return strict.read(cls, json.loads(path.read_bytes()), source=str(path))
+
+
+@dataclass(frozen=True)
+class StepRecord:
+    """One optimizer step in `steps.bin`."""
+
+    LAYOUT: ClassVar[struct.Struct] = struct.Struct("<qdffffiiiiq")
+    SIZE: ClassVar[int] = LAYOUT.size
+
+    step: int
+    """Of the hero's whole life; the first step ever is 1."""
+    time: float
+    """Unix seconds at the end of the step."""
+    loss: float
+    """Mean over trained tokens of the whole optimizer step, natural log."""
+    learning_rate: float
+    grad_norm: float
+    step_seconds: float
+    tokens: int
+    """Real tokens, padding left out."""
+    trained_tokens: int
+    slots: int
+    """Processed positions, padding included."""
+    quest_step: int
+    memory_bytes: int
+    """Resident memory of the trainer on CPU; peak allocated on CUDA."""
+
+    def pack(self) -> bytes:
+        return self.LAYOUT.pack(
+            self.step, self.time, self.loss, self.learning_rate, self.grad_norm, self.step_seconds,
+            self.tokens, self.trained_tokens, self.slots, self.quest_step, self.memory_bytes,
+        )  # fmt: skip
+
+    @classmethod
+    def unpack(cls, data: bytes) -> Self:
+        return cls(*cls.LAYOUT.unpack(data))
+
+
+# The same layout for readers that map the file with NumPy.
+STEP_DTYPE = [
+    ("step", "<i8"), ("time", "<f8"), ("loss", "<f4"), ("learning_rate", "<f4"), ("grad_norm", "<f4"),
+    ("step_seconds", "<f4"), ("tokens", "<i4"), ("trained_tokens", "<i4"), ("slots", "<i4"), ("quest_step", "<i4"),
+    ("memory_bytes", "<i8"),
+]  # fmt: skip
+
+
+class EventKind(StrEnum):
+    """Lines of `events.jsonl`: `{"seq": 1, "time": …, "kind": …, "step": …, "message": …, "data": {…}}`."""
+
+    BATTLE_STARTED = "battle_started"
+    BATTLE_RESUMED = "battle_resumed"
+    CHECKPOINT_SAVED = "checkpoint_saved"
+    CHECKPOINT_REFUSED = "checkpoint_refused"
+    VALIDATED = "validated"
+    ANSWERED = "answered"
+    BATTLE_PAUSED = "battle_paused"
+    BATTLE_STOPPED = "battle_stopped"
+    BATTLE_COMPLETED = "battle_completed"
+    BATTLE_FAILED = "battle_failed"
+
+
+ENDINGS = frozenset(
+    {EventKind.BATTLE_PAUSED, EventKind.BATTLE_STOPPED, EventKind.BATTLE_COMPLETED, EventKind.BATTLE_FAILED}
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Event:
+    seq: int
+    """Rising from 1 within one battle."""
+    time: float
+    kind: EventKind
+    step: int
+    message: str
+    data: dict[str, Any] = field(default_factory=dict)
+
+    def to_line(self) -> bytes:
+        return json.dumps(asdict(self), ensure_ascii=False, allow_nan=False).encode()
+
+    @classmethod
+    def from_line(cls, line: bytes) -> Self:
+        """Raises ValueError for a line that is not an event."""
+        value = json.loads(line)
+        if not isinstance(value, dict):
+            raise ValueError("an event is a mapping")
+        fields = value | {"kind": EventKind(value.get("kind"))}
+        return strict.read(cls, fields, source=EVENTS_FILE)
+
+
+class Command(StrEnum):
+    """Lines on the trainer's standard input: `run ORDER_PATH`, `pause`, `stop`. End of input means stop and exit."""
+
+    RUN = "run"
+    PAUSE = "pause"
+    STOP = "stop"
+
+
+READY_LINE = "ready"
+"""Said by the trainer on standard output when it waits for an order; `event` after each event."""
+
+EVENT_LINE = "event"
+
+
+class ExitCode:
+    OK = 0
+    BAD_ORDER = 3
+    ANOTHER_TRAINER = 4

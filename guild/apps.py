@@ -1,0 +1,6 @@
+from django.apps import AppConfig
+
+
+class GuildConfig(AppConfig):
+    name = "guild"
+    verbose_name = "Guild"

@@ -1,0 +1,1 @@
+"""Project package: settings, world paths, durable writes, the guard. Importing it imports nothing else."""

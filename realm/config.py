@@ -1,0 +1,103 @@
+"""Settings of one world: `configs/realm.yaml`, then the world's `config.yaml`, then `REALM_*` variables."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from realm import strict
+from realm.world import CHECKOUT, World
+
+DEFAULTS_FILE = CHECKOUT / "configs" / "realm.yaml"
+LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
+
+
+@dataclass(frozen=True, kw_only=True)
+class RealmConfig:
+    bind: str = "127.0.0.1"
+    port: int = 8888
+    vault_port: int = 8767
+    oracle_port: int = 8765
+    zone_port: int = 8768
+    hero: str = "DIO"
+    base_model: str | None = None
+    autoplay: bool = True
+    database_url: str | None = None
+    redis_url: str | None = None
+    training: dict[str, Any] = field(default_factory=dict)
+    """The recipe's keys; read by the arena as `arena.protocol.Recipe`."""
+
+    def __post_init__(self) -> None:
+        for name in ("port", "vault_port", "oracle_port", "zone_port"):
+            if not 1 <= getattr(self, name) <= 65535:
+                raise ValueError(f"{name}: {getattr(self, name)} is no port; allowed are 1 to 65535")
+        if self.bind not in LOOPBACK:
+            raise ValueError(
+                f"bind: {self.bind!r} is not loopback, and there is no login yet; allowed are {', '.join(sorted(LOOPBACK))}"
+            )
+
+
+_VARIABLES: dict[str, type] = {
+    "bind": str,
+    "port": int,
+    "vault_port": int,
+    "oracle_port": int,
+    "zone_port": int,
+    "base_model": str,
+    "autoplay": bool,
+    "database_url": str,
+    "redis_url": str,
+}
+_SWITCH = {"1": True, "true": True, "yes": True, "on": True, "0": False, "false": False, "no": False, "off": False}
+
+
+def load(world: World, environment: Mapping[str, str] = os.environ) -> RealmConfig:
+    """Raises strict.BadConfig naming the file or variable, the key and what is allowed."""
+    settings: dict[str, Any] = {}
+    for path in (DEFAULTS_FILE, world.home / "config.yaml"):
+        layer = _read_yaml(path)
+        strict.read(RealmConfig, layer, source=str(path))
+        training = settings.get("training", {}) | layer.get("training", {})
+        settings |= layer | {"training": training}
+    return strict.read(RealmConfig, settings | _from_environment(environment), source="settings")
+
+
+def _read_yaml(path: Path) -> dict[str, Any]:
+    if not path.exists():
+        return {}
+    try:
+        value = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise strict.BadConfig(f"{path}: not readable as YAML: {error}") from error
+    if value is None:
+        return {}
+    if not isinstance(value, dict):
+        raise strict.BadConfig(f"{path}: a mapping is expected, {type(value).__name__} found")
+    return value
+
+
+def _from_environment(environment: Mapping[str, str]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for key, kind in _VARIABLES.items():
+        variable = f"REALM_{key.upper()}"
+        text = environment.get(variable, "").strip()
+        if text:
+            found[key] = _parse_variable(variable, text, kind)
+    return found
+
+
+def _parse_variable(variable: str, text: str, kind: type) -> Any:
+    if kind is bool:
+        if text.lower() not in _SWITCH:
+            raise strict.BadConfig(f"{variable}: {text!r} is not allowed; allowed are {', '.join(_SWITCH)}")
+        return _SWITCH[text.lower()]
+    if kind is int:
+        if not text.isascii() or not text.isdigit():
+            raise strict.BadConfig(f"{variable}: a whole number is expected, not {text!r}")
+        return int(text)
+    return text

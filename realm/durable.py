@@ -1,0 +1,130 @@
+"""Everything durable is written here: temp name in the same folder, write, fsync, rename, fsync the folder.
+
+An error deletes the temp and is raised. Standard library only.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+TEMP_PREFIX = ".tmp-"
+
+
+def sync_folder(folder: Path) -> None:
+    """Make the names in `folder` survive a power loss."""
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def sync_file(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _temp_beside(path: Path) -> Path:
+    return path.with_name(f"{TEMP_PREFIX}{path.name}-{secrets.token_hex(4)}")
+
+
+def write_bytes(path: Path, data: bytes, *, mode: int = 0o644, sync: bool = True) -> None:
+    """Replace `path` by `data`, whole or not at all.
+
+    `sync=False` is for heartbeats and other views that their writer makes anew.
+    """
+    temp = _temp_beside(path)
+    try:
+        handle = os.open(temp, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+        with open(handle, "wb") as file:
+            file.write(data)
+            file.flush()
+            if sync:
+                os.fsync(file.fileno())
+        os.replace(temp, path)
+    except BaseException:
+        temp.unlink(missing_ok=True)
+        raise
+    if sync:
+        sync_folder(path.parent)
+
+
+def write_json(path: Path, value: Any, *, mode: int = 0o644, sync: bool = True) -> None:
+    text = json.dumps(value, ensure_ascii=False, indent=1, allow_nan=False)
+    write_bytes(path, text.encode() + b"\n", mode=mode, sync=sync)
+
+
+def move(source: Path, target: Path) -> None:
+    """Rename a file or folder within one file system; both folders are synced.
+
+    Raises FileExistsError if `target` exists: nothing is ever overwritten by a move.
+    """
+    if os.path.lexists(target):
+        raise FileExistsError(f"{target} exists already")
+    os.rename(source, target)
+    sync_folder(target.parent)
+    if source.parent != target.parent:
+        sync_folder(source.parent)
+
+
+def copy(source: Path, target: Path) -> None:
+    """Copy a file's content to `target`, whole or not at all."""
+    temp = _temp_beside(target)
+    try:
+        shutil.copyfile(source, temp)
+        sync_file(temp)
+        os.replace(temp, target)
+    except BaseException:
+        temp.unlink(missing_ok=True)
+        raise
+    sync_folder(target.parent)
+
+
+@contextmanager
+def new_folder(final: Path) -> Iterator[Path]:
+    """Yield an empty temp folder beside `final`; on leaving, sync all in it and rename it into place.
+
+    `final` is whole or absent at every instant. Raises FileExistsError if `final` exists.
+    """
+    temp = _temp_beside(final)
+    temp.mkdir()
+    try:
+        yield temp
+        for path in sorted(temp.rglob("*"), reverse=True):
+            sync_folder(path) if path.is_dir() else sync_file(path)
+        sync_folder(temp)
+        if final.exists():
+            raise FileExistsError(f"{final} exists already")
+        os.rename(temp, final)
+    except BaseException:
+        shutil.rmtree(temp, ignore_errors=True)
+        raise
+    sync_folder(final.parent)
+
+
+def append_line(path: Path, line: bytes) -> None:
+    """Append one whole line and sync it; a reader may see a half line, a later reader never does."""
+    if b"\n" in line:
+        raise ValueError("a line holds no newline")
+    with open(path, "ab") as file:
+        file.write(line + b"\n")
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def sweep_temps(folder: Path) -> list[Path]:
+    """Delete what a killed writer left under a temp name; returns what was deleted."""
+    leftovers = [path for path in folder.iterdir() if path.name.startswith(TEMP_PREFIX)]
+    for path in leftovers:
+        shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink(missing_ok=True)
+    return leftovers

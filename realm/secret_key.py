@@ -1,0 +1,27 @@
+"""The world's own Django secret key, made at first start, readable by its owner only."""
+
+from __future__ import annotations
+
+import os
+import secrets
+
+from realm.world import World
+
+
+def load_or_create(world: World) -> str:
+    """Processes that start together agree: the file is created exclusively by one, read by the others."""
+    path = world.secrets / "django_secret_key"
+    staged = path.with_name(f".tmp-{path.name}-{secrets.token_hex(4)}")
+    if not path.exists():
+        handle = os.open(staged, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with open(handle, "w", encoding="ascii") as file:
+            file.write(secrets.token_urlsafe(64))
+            file.flush()
+            os.fsync(file.fileno())
+        try:
+            os.link(staged, path)
+        except FileExistsError:
+            pass
+        finally:
+            staged.unlink()
+    return path.read_text(encoding="ascii").strip()

@@ -1,0 +1,126 @@
+"""Django settings. Everything that a player sets comes through realm.config."""
+
+from __future__ import annotations
+
+import environ
+from django.core.exceptions import ImproperlyConfigured
+
+from realm import config as realm_config
+from realm import secret_key
+from realm.strict import BadConfig
+from realm.world import CHECKOUT, World
+
+WORLD = World.from_environment()
+WORLD.create()
+try:
+    REALM = realm_config.load(WORLD)
+except BadConfig as error:
+    raise ImproperlyConfigured(str(error)) from error
+
+DEBUG = False
+SECRET_KEY = secret_key.load_or_create(WORLD)
+# realm.guard checks Host, Origin and Sec-Fetch-Site of every request, websockets included, before Django sees it.
+ALLOWED_HOSTS = ["127.0.0.1", "localhost", "[::1]"]
+
+INSTALLED_APPS = [
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.humanize",
+    "django.contrib.messages",
+    "django.contrib.sessions",
+    "django.contrib.staticfiles",
+    "channels",
+    "django_htmx",
+    "template_partials",
+    "realm.apps.RealmConfig",
+    "vault.apps.VaultConfig",
+    "guild.apps.GuildConfig",
+    "arena.apps.ArenaConfig",
+    "watchtower.apps.WatchtowerConfig",
+    "tavern.apps.TavernConfig",
+]
+
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "csp.middleware.CSPMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "django_htmx.middleware.HtmxMiddleware",
+]
+
+ROOT_URLCONF = "realm.urls"
+ASGI_APPLICATION = "realm.asgi.application"
+
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [CHECKOUT / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ],
+        },
+    },
+]
+
+# Two processes write (daemon and web), so a transaction takes its write lock at once and waits for it.
+_SQLITE = {
+    "ENGINE": "django.db.backends.sqlite3",
+    "NAME": WORLD.database,
+    "OPTIONS": {
+        "transaction_mode": "IMMEDIATE",
+        "timeout": 20,
+        "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;",
+    },
+}
+DATABASES = {"default": environ.Env.db_url_config(REALM.database_url) if REALM.database_url else _SQLITE}
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+CHANNEL_LAYERS = {
+    "default": (
+        {"BACKEND": "channels_redis.core.RedisChannelLayer", "CONFIG": {"hosts": [REALM.redis_url]}}
+        if REALM.redis_url
+        else {"BACKEND": "channels.layers.InMemoryChannelLayer"}
+    )
+}
+
+STATIC_URL = "static/"
+STATICFILES_DIRS = [CHECKOUT / "static"]
+WHITENOISE_USE_FINDERS = True
+
+SESSION_COOKIE_NAME = f"realm-session-{REALM.port}"
+CSRF_COOKIE_NAME = f"realm-csrf-{REALM.port}"
+SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Strict"
+X_FRAME_OPTIONS = "DENY"
+SECURE_REFERRER_POLICY = "same-origin"
+
+CONTENT_SECURITY_POLICY = {
+    "DIRECTIVES": {
+        "default-src": ["'self'"],
+        "base-uri": ["'none'"],
+        "form-action": ["'self'"],
+        "frame-ancestors": ["'none'"],
+        "object-src": ["'none'"],
+    }
+}
+
+USE_TZ = True
+TIME_ZONE = "UTC"
+LANGUAGE_CODE = "en"
+
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"plain": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"}},
+    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "plain"}},
+    "root": {"handlers": ["console"], "level": "INFO"},
+}

@@ -1,0 +1,150 @@
+"""A checkpoint folder on disk: its canonical name and its sidecar `.ledger.json`, which proves every byte.
+
+The sidecars are the truth about checkpoints; the database is an index of them. Standard library only.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from realm import durable, strict
+
+SIDECAR = ".ledger.json"
+FORMAT_VERSION = 1
+_NAME = re.compile(r"checkpoint-(\d+)-(\d{8})-(\d{4})")
+
+
+class DamagedCheckpoint(Exception):
+    """The folder is not what its sidecar says; the text names the file."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class FileProof:
+    sha256: str
+    size_bytes: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cursor:
+    """How far a quest is trained: the next optimizer step is `position` of `epoch`. Saved on step edges only."""
+
+    quest_sha256: str
+    epoch: int
+    position: int
+    quest_step: int
+    """Optimizer steps done of this quest, over all epochs."""
+    finished: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sidecar:
+    format_version: int = FORMAT_VERSION
+    name: str
+    hero: str
+    step: int
+    created_at: str
+    """ISO 8601 with offset."""
+    train_loss: float | None
+    val_loss: float | None
+    learning_rate: float
+    epoch: int
+    skill: str | None
+    level: int | None
+    quest: str
+    battle: str
+    cursor: Cursor
+    parent: str | None
+    mode: str
+    base_model: str
+    versions: dict[str, str]
+    files: dict[str, FileProof] = field(default_factory=dict)
+
+
+def canonical_name(step: int, moment: datetime) -> str:
+    return f"checkpoint-{step}-{moment:%Y%m%d-%H%M}"
+
+
+def step_of(name: str) -> int | None:
+    """The step in a canonical name; None for any other name."""
+    match = _NAME.fullmatch(name)
+    return int(match[1]) if match else None
+
+
+def checkpoint_folders(hero_folder: Path) -> list[Path]:
+    """Canonically named folders, newest (highest step, then name) first."""
+    named = [(step_of(path.name), path) for path in hero_folder.iterdir() if path.is_dir()]
+    found = [(step, path.name, path) for step, path in named if step is not None]
+    return [path for _, _, path in sorted(found, reverse=True)]
+
+
+def digest(path: Path) -> str:
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def prove_files(folder: Path) -> dict[str, FileProof]:
+    """Digest and size of every file under `folder`, the sidecar itself left out."""
+    return {
+        path.relative_to(folder).as_posix(): FileProof(sha256=digest(path), size_bytes=path.stat().st_size)
+        for path in _files(folder)
+    }
+
+
+def write(folder: Path, sidecar: Sidecar) -> None:
+    """Write the sidecar; called last, when every other file of the folder is written."""
+    durable.write_json(folder / SIDECAR, asdict(sidecar))
+
+
+def read(folder: Path) -> Sidecar:
+    """The sidecar of `folder`; raises DamagedCheckpoint if it is missing or not a sidecar."""
+    path = folder / SIDECAR
+    try:
+        return parse(json.loads(path.read_bytes()), source=str(path))
+    except FileNotFoundError as error:
+        raise DamagedCheckpoint(f"{folder.name}: {SIDECAR} is missing") from error
+    except (OSError, ValueError, RecursionError) as error:
+        raise DamagedCheckpoint(f"{folder.name}: {SIDECAR} cannot be read: {error}") from error
+
+
+def parse(value: Any, *, source: str) -> Sidecar:
+    """Raises strict.BadConfig for anything that is not a sidecar of this format."""
+    if not isinstance(value, dict):
+        raise strict.BadConfig(f"{source}: a mapping is expected")
+    if value.get("format_version") != FORMAT_VERSION:
+        raise strict.BadConfig(f"{source}: format_version {value.get('format_version')!r} is not {FORMAT_VERSION}")
+    return strict.read(Sidecar, value, source=source)
+
+
+def verify(folder: Path, *, quick: bool = False) -> Sidecar:
+    """Check every file against the sidecar (names and sizes; digests too unless `quick`) and return it.
+
+    Raises DamagedCheckpoint naming the first file that is missing, foreign or changed.
+    """
+    sidecar = read(folder)
+    if sidecar.name != folder.name:
+        raise DamagedCheckpoint(f"{folder.name}: its sidecar belongs to {sidecar.name}")
+    present = {path.relative_to(folder).as_posix(): path for path in _files(folder)}
+    for name in sorted(set(present) - set(sidecar.files)):
+        raise DamagedCheckpoint(f"{folder.name}: {name} is not in its sidecar")
+    for name, proof in sorted(sidecar.files.items()):
+        if name not in present:
+            raise DamagedCheckpoint(f"{folder.name}: {name} is missing")
+        if present[name].stat().st_size != proof.size_bytes:
+            raise DamagedCheckpoint(f"{folder.name}: {name} has another size than when it was saved")
+        if not quick and digest(present[name]) != proof.sha256:
+            raise DamagedCheckpoint(f"{folder.name}: {name} has changed since it was saved (SHA-256 differs)")
+    return sidecar
+
+
+def _files(folder: Path) -> Iterator[Path]:
+    for path in sorted(folder.rglob("*")):
+        if path.is_symlink() or path.is_file():
+            if path.name != SIDECAR or path.parent != folder:
+                yield path

@@ -1,0 +1,83 @@
+"""Plain mappings (YAML, JSON) into frozen dataclasses, strictly: an unknown key or a bad value is an error
+that names source, key and what is allowed. Standard library only.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import types
+from collections.abc import Mapping
+from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
+
+T = TypeVar("T")
+
+
+class BadConfig(ValueError):
+    """One sentence for the player: where, what, and what is allowed."""
+
+
+def read(cls: type[T], mapping: Any, *, source: str) -> T:
+    """Build dataclass `cls` from `mapping`; `source` (a file, a variable) is named in errors.
+
+    Supports bool, int, float, str, Literal, X | None, tuple[X, ...], dict[str, X] and nested dataclasses; ranges
+    are the dataclass's own business (`__post_init__` raising ValueError with the key's name).
+    """
+    if not isinstance(mapping, Mapping):
+        raise BadConfig(f"{source}: a mapping is expected, {type(mapping).__name__} found")
+    hints = get_type_hints(cls)
+    fields = {field.name: field for field in dataclasses.fields(cls) if field.init}  # type: ignore[arg-type]
+    for key in mapping:
+        if key not in fields:
+            raise BadConfig(f"{source}: unknown key {key!r}; allowed are {', '.join(sorted(fields))}")
+    values = {key: _convert(hints[key], value, f"{source}: {key}") for key, value in mapping.items()}
+    for name, field in fields.items():
+        required = field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
+        if required and name not in values:
+            raise BadConfig(f"{source}: key {name!r} is missing")
+    try:
+        return cls(**values)
+    except BadConfig:
+        raise
+    except ValueError as error:
+        raise BadConfig(f"{source}: {error}") from error
+
+
+def _convert(hint: Any, value: Any, where: str) -> Any:
+    origin = get_origin(hint)
+    if origin in (Union, types.UnionType):
+        return _convert_union(hint, value, where)
+    if origin is Literal:
+        if value not in get_args(hint) or isinstance(value, bool):
+            raise BadConfig(f"{where}: {value!r} is not allowed; allowed are {', '.join(map(str, get_args(hint)))}")
+        return value
+    if origin is tuple:
+        if not isinstance(value, list | tuple):
+            raise BadConfig(f"{where}: a list is expected, not {value!r}")
+        return tuple(_convert(get_args(hint)[0], item, f"{where}[{index}]") for index, item in enumerate(value))
+    if origin is dict:
+        if not isinstance(value, Mapping) or not all(isinstance(key, str) for key in value):
+            raise BadConfig(f"{where}: a mapping is expected, not {value!r}")
+        return {key: _convert(get_args(hint)[1], item, f"{where}.{key}") for key, item in value.items()}
+    if dataclasses.is_dataclass(hint) and isinstance(hint, type):
+        return read(hint, value, source=where)
+    return _convert_scalar(hint, value, where)
+
+
+def _convert_union(hint: Any, value: Any, where: str) -> Any:
+    if value is None and type(None) in get_args(hint):
+        return None
+    (inner,) = (arg for arg in get_args(hint) if arg is not type(None))
+    return _convert(inner, value, where)
+
+
+def _convert_scalar(hint: Any, value: Any, where: str) -> Any:
+    if hint is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    if hint is not Any and (not isinstance(value, hint) or (hint is not bool and isinstance(value, bool))):
+        raise BadConfig(f"{where}: {_NAMES.get(hint, hint)} is expected, not {value!r}")
+    if isinstance(value, float) and value != value:
+        raise BadConfig(f"{where}: a number is expected, not NaN")
+    return value
+
+
+_NAMES = {bool: "true or false", int: "a whole number", float: "a number", str: "a text"}

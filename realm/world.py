@@ -1,0 +1,127 @@
+"""Where everything of one world lies. Standard library only, so that the trainer may use it too."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+CHECKOUT = Path(__file__).resolve().parent.parent
+
+PRIORITIES = ("high", "normal", "low")
+
+
+@dataclass(frozen=True)
+class World:
+    """The folder that holds all state; copying it moves the game."""
+
+    home: Path
+
+    @classmethod
+    def from_environment(cls) -> World:
+        """The world of `REALM_HOME`, or `world/` in the checkout."""
+        home = os.environ.get("REALM_HOME", "").strip()
+        return cls(Path(home).expanduser().resolve() if home else CHECKOUT / "world")
+
+    @property
+    def inbox(self) -> Path:
+        return self.home / "inbox"
+
+    @property
+    def queue(self) -> Path:
+        return self.home / "queue"
+
+    @property
+    def processing(self) -> Path:
+        return self.queue / "processing"
+
+    @property
+    def failed(self) -> Path:
+        return self.queue / "failed"
+
+    @property
+    def recently_completed(self) -> Path:
+        return self.queue / "recently_completed"
+
+    @property
+    def models(self) -> Path:
+        return self.home / "models"
+
+    @property
+    def current_model(self) -> Path:
+        """Relative link to the active hero's folder, where its checkpoints lie."""
+        return self.models / "current_model"
+
+    @property
+    def heroes(self) -> Path:
+        return self.models / "heroes"
+
+    @property
+    def battles(self) -> Path:
+        return self.home / "battles"
+
+    @property
+    def status(self) -> Path:
+        """Heartbeats and views that their writer makes anew: nothing is lost with them."""
+        return self.home / "status"
+
+    @property
+    def control(self) -> Path:
+        """Command files for the daemon, its locks, and what the player wished last."""
+        return self.home / "control"
+
+    @property
+    def logs(self) -> Path:
+        return self.home / "logs"
+
+    @property
+    def backups(self) -> Path:
+        return self.home / "backups"
+
+    @property
+    def validation(self) -> Path:
+        return self.home / "data" / "validation"
+
+    @property
+    def evaluation(self) -> Path:
+        return self.home / "data" / "evaluation"
+
+    @property
+    def flagged_examples(self) -> Path:
+        return self.home / "data" / "flagged_examples"
+
+    @property
+    def secrets(self) -> Path:
+        return self.home / "secrets"
+
+    @property
+    def database(self) -> Path:
+        return self.home / "realm.sqlite3"
+
+    def lane(self, priority: str) -> Path:
+        """The queue folder of `high`, `normal` or `low`."""
+        if priority not in PRIORITIES:
+            raise ValueError(f"priority {priority!r} is none of {', '.join(PRIORITIES)}")
+        return self.queue / priority
+
+    def create(self) -> None:
+        """Make every folder that is missing; what exists is left as it is."""
+        folders = (
+            self.inbox,
+            *(self.lane(priority) for priority in PRIORITIES),
+            self.processing,
+            self.failed,
+            self.recently_completed,
+            self.heroes,
+            self.battles,
+            self.status,
+            self.control,
+            self.logs,
+            self.backups,
+            self.validation,
+            self.evaluation,
+            self.flagged_examples,
+        )
+        for folder in folders:
+            folder.mkdir(parents=True, exist_ok=True)
+        self.secrets.mkdir(mode=0o700, exist_ok=True)

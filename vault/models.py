@@ -1,0 +1,30 @@
+"""Index of checkpoints; the sidecars on disk are the truth and `manage.py vault scan` rebuilds it."""
+
+from __future__ import annotations
+
+from django.db import models
+
+
+class Checkpoint(models.Model):
+    name = models.CharField(max_length=80)
+    hero = models.CharField(max_length=80)
+    step = models.PositiveBigIntegerField(db_index=True)
+    created_at = models.DateTimeField()
+    train_loss = models.FloatField(null=True, blank=True)
+    val_loss = models.FloatField(null=True, blank=True)
+    learning_rate = models.FloatField()
+    epoch = models.PositiveIntegerField()
+    skill = models.CharField(max_length=40, blank=True)
+    level = models.PositiveSmallIntegerField(null=True, blank=True)
+    quest = models.CharField(max_length=255)
+    battle = models.CharField(max_length=80)
+    parent = models.CharField(max_length=80, blank=True)
+    size_bytes = models.PositiveBigIntegerField()
+    sidecar_sha256 = models.CharField(max_length=64, help_text="Digest of .ledger.json when it was indexed.")
+
+    class Meta:
+        ordering = ["-step", "-name"]
+        constraints = [models.UniqueConstraint(fields=["hero", "name"], name="checkpoint_once_a_hero")]
+
+    def __str__(self) -> str:
+        return self.name
