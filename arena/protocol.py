@@ -192,7 +192,7 @@ class Event:
         value = json.loads(line)
         if not isinstance(value, dict):
             raise ValueError("an event is a mapping")
-        fields = value | {"kind": EventKind(value.get("kind"))}
+        fields = value | {"kind": EventKind(str(value.get("kind")))}
         return strict.read(cls, fields, source=EVENTS_FILE)
 
 

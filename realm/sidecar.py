@@ -145,6 +145,6 @@ def verify(folder: Path, *, quick: bool = False) -> Sidecar:
 
 def _files(folder: Path) -> Iterator[Path]:
     for path in sorted(folder.rglob("*")):
-        if path.is_symlink() or path.is_file():
-            if path.name != SIDECAR or path.parent != folder:
-                yield path
+        is_file = path.is_symlink() or path.is_file()
+        if is_file and path != folder / SIDECAR:
+            yield path
