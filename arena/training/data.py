@@ -5,6 +5,7 @@ Shapes: B rows of a micro-batch, T slots of a row.
 
 from __future__ import annotations
 
+import functools
 import random
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -150,6 +151,7 @@ class PackedQuest:
         self.examples = list(examples)
         random.Random(self._key).shuffle(self.examples)
         self.rows = pack_best_fit_decreasing([len(example) for example in self.examples], recipe.max_length)
+        self._order = functools.lru_cache(maxsize=1)(self._shuffled)
 
     @property
     def steps_per_epoch(self) -> int:
@@ -193,7 +195,7 @@ class PackedQuest:
         size = self._recipe.rows_per_step
         return self._order(epoch)[position * size : (position + 1) * size]
 
-    def _order(self, epoch: int) -> list[int]:
+    def _shuffled(self, epoch: int) -> list[int]:
         order = list(range(len(self.rows)))
         random.Random(f"{self._key}:{epoch}").shuffle(order)
         return order

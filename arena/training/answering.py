@@ -1,0 +1,46 @@
+"""The hero answers held-out problems with its weights as they are: greedy, in one left-padded batch."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import torch
+
+from arena.formats import Message
+from arena.protocol import EvaluationSet
+from arena.training.hero import Hero
+
+
+def read_prompts(evaluation: EvaluationSet) -> list[str]:
+    lines = Path(evaluation.path).read_text(encoding="utf-8").splitlines()
+    return [json.loads(line)["prompt"] for line in lines]
+
+
+@torch.no_grad()
+def answer(hero: Hero, prompts: list[str], *, max_new_tokens: int) -> list[str]:
+    """One answer a prompt, special tokens left out. Uses no random numbers and leaves training state alone."""
+    was_training = hero.model.training
+    hero.model.eval()
+    prompt_ids = [hero.mask.prompt_ids([Message("user", prompt)]) for prompt in prompts]
+    inputs_BT, mask_BT = _left_padded(prompt_ids, hero.pad_id)
+    written_BT = hero.causal_lm.generate(  # type: ignore[operator]  # nn.Module hides it
+        input_ids=inputs_BT.to(hero.device),
+        attention_mask=mask_BT.to(hero.device),
+        max_new_tokens=max_new_tokens,
+        do_sample=False,
+        use_cache=True,
+        pad_token_id=hero.pad_id,
+        eos_token_id=hero.tokenizer.eos_token_id,
+    )
+    hero.model.train(was_training)
+    answers: list[str] = hero.tokenizer.batch_decode(written_BT[:, inputs_BT.shape[1] :], skip_special_tokens=True)
+    return answers
+
+
+def _left_padded(sequences: list[list[int]], pad_id: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Token ids and their mask, int64, shape (B, T)."""
+    length = max(map(len, sequences))
+    inputs = [[pad_id] * (length - len(ids)) + ids for ids in sequences]
+    mask = [[0] * (length - len(ids)) + [1] * len(ids) for ids in sequences]
+    return torch.tensor(inputs), torch.tensor(mask)

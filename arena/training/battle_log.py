@@ -1,0 +1,66 @@
+"""A battle's two streams: `steps.bin` (fixed-width records) and `events.jsonl` (rising `seq`), both append-only."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from arena.protocol import EVENTS_FILE, STEPS_FILE, Event, EventKind, StepRecord
+from realm import durable
+
+
+class BattleLog:
+    """Opened once a run. What a killed run left half-written is cut off first."""
+
+    def __init__(self, folder: Path, *, on_event: Callable[[Event], None]) -> None:
+        self._on_event = on_event
+        self._events_path = folder / EVENTS_FILE
+        self.events = _whole_events(self._events_path)
+        self._steps: BinaryIO = open(folder / STEPS_FILE, "ab", buffering=0)  # noqa: SIM115 - closed by close()
+
+    def cut_steps_after(self, step: int) -> None:
+        """Drop records of steps that the checkpoint does not know: they are about to be done again."""
+        size = self._steps.tell() // StepRecord.SIZE * StepRecord.SIZE
+        with open(self._steps.name, "rb") as file:
+            while size:
+                file.seek(size - StepRecord.SIZE)
+                if StepRecord.unpack(file.read(StepRecord.SIZE)).step <= step:
+                    break
+                size -= StepRecord.SIZE
+        os.truncate(self._steps.name, size)
+
+    def add_step(self, record: StepRecord) -> None:
+        self._steps.write(record.pack())
+
+    def sync_steps(self) -> None:
+        os.fsync(self._steps.fileno())
+
+    def say(self, kind: EventKind, *, step: int, message: str, **data: Any) -> Event:
+        """Append an event; when this returns it is on disk."""
+        seq = self.events[-1].seq + 1 if self.events else 1
+        event = Event(seq=seq, time=time.time(), kind=kind, step=step, message=message, data=data)
+        durable.append_line(self._events_path, event.to_line())
+        self.events.append(event)
+        self._on_event(event)
+        return event
+
+    def said(self, kind: EventKind, **data: Any) -> bool:
+        """Whether an event of this kind with these data was said before, by this run or a killed one."""
+        return any(event.kind == kind and data.items() <= event.data.items() for event in self.events)
+
+    def close(self) -> None:
+        self.sync_steps()
+        self._steps.close()
+
+
+def _whole_events(path: Path) -> list[Event]:
+    if not path.exists():
+        return []
+    data = path.read_bytes()
+    whole = data[: data.rfind(b"\n") + 1]
+    if len(whole) != len(data):
+        os.truncate(path, len(whole))
+    return [Event.from_line(line) for line in whole.split(b"\n")[:-1]]

@@ -1,0 +1,80 @@
+"""The packing certificate: examples give the same loss packed as alone, or the battle does not start.
+
+Packing goes wrong silently: neighbours that see each other, positions that do not restart, a label across a boundary.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from arena.training.data import IGNORE, Batch, Example, PackedQuest, pack_batch
+from arena.training.hero import Hero
+from arena.training.loss import token_losses
+
+SAMPLE_ROWS = 2
+TOLERANCE = 1e-5
+"""Largest allowed difference of an example's mean loss, in nats, for float32."""
+
+
+class PackingFault(Exception):
+    """Packed and unpacked loss differ: the attention of this model leaks between examples."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Certificate:
+    examples: int
+    largest_difference: float
+    tolerance: float
+
+    @property
+    def holds(self) -> bool:
+        return self.largest_difference <= self.tolerance
+
+    def to_data(self) -> dict[str, Any]:
+        return asdict(self) | {"holds": self.holds}
+
+
+@torch.no_grad()
+def certify(hero: Hero, quest: PackedQuest) -> Certificate:
+    """Compare the examples of the fullest rows, packed and alone, in float32 with dropout off."""
+    fullest = sorted(range(len(quest.rows)), key=lambda row: (-len(quest.rows[row]), row))[:SAMPLE_ROWS]
+    examples = [[quest.examples[index] for index in quest.rows[row]] for row in fullest]
+    was_training = hero.model.training
+    hero.model.eval()
+    packed = _example_losses(hero, quest.batch(fullest))
+    alone = [_loss_alone(hero, example) for row in examples for example in row]
+    hero.model.train(was_training)
+    differences = [abs(a - b) for a, b in zip(packed, alone, strict=True)]
+    return Certificate(examples=len(alone), largest_difference=max(differences), tolerance=TOLERANCE)
+
+
+def check(certificate: Certificate) -> None:
+    """Raises PackingFault if the certificate does not hold."""
+    if not certificate.holds:
+        raise PackingFault(
+            f"packing changes the loss of an example by {certificate.largest_difference:.2e}, "
+            f"more than {certificate.tolerance:.0e}: this model cannot be trained packed"
+        )
+
+
+def _example_losses(hero: Hero, batch: Batch) -> list[float]:
+    """Mean loss of each example, in row-major order."""
+    losses_N = token_losses(hero, batch.to(hero.device)).cpu()
+    trained_BT = batch.labels_BT != IGNORE
+    owners_N = _owners(batch)[trained_BT]
+    return [losses_N[owners_N == owner].double().mean().item() for owner in owners_N.unique_consecutive()]
+
+
+def _owners(batch: Batch) -> Tensor:
+    """A number for each example of the batch, unique over its rows; shape (B, T)."""
+    rows, length = batch.documents_BT.shape
+    return batch.documents_BT + torch.arange(rows)[:, None] * (length + 1)
+
+
+def _loss_alone(hero: Hero, example: Example) -> float:
+    batch = pack_batch([[example]], len(example), hero.pad_id)
+    return token_losses(hero, batch.to(hero.device)).double().mean().item()

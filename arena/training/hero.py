@@ -1,0 +1,89 @@
+"""The hero's model and tokenizer: a causal LM from a folder or the hub, trained in full or through LoRA."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from peft import LoraConfig, PeftModel, get_peft_model
+from torch import nn
+from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+
+from arena.protocol import Recipe
+from arena.training.masking import ChatMask
+
+
+class UnloadableHero(Exception):
+    """The model cannot be loaded; the text says from where and why."""
+
+
+@dataclass(frozen=True)
+class Hero:
+    """`model` is what trains (wrapped by peft in LoRA mode), `mask` knows its tokenizer."""
+
+    model: PreTrainedModel | PeftModel
+    tokenizer: PreTrainedTokenizerBase
+    mask: ChatMask
+    device: torch.device
+
+    @property
+    def causal_lm(self) -> PreTrainedModel:
+        """The transformers model inside; LoRA layers are part of it."""
+        model = self.model.get_base_model() if isinstance(self.model, PeftModel) else self.model
+        assert isinstance(model, PreTrainedModel)
+        return model
+
+    @property
+    def trainable(self) -> dict[str, nn.Parameter]:
+        """Parameters with a gradient, by name, in the model's order; a tied weight stands once."""
+        return {name: parameter for name, parameter in self.model.named_parameters() if parameter.requires_grad}
+
+    @property
+    def pad_id(self) -> int:
+        """Padding is never attended to nor trained on, so any token will do where none is named."""
+        return int(self.tokenizer.pad_token_id or self.tokenizer.eos_token_id or 0)
+
+
+def best_device() -> torch.device:
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def load(base_model: str, recipe: Recipe, *, checkpoint: Path | None, device: torch.device) -> Hero:
+    """Load the base, or `checkpoint` if one is given (its bytes already verified).
+
+    Only safetensors are read and no code of a model is run. Raises UnloadableHero.
+    """
+    weights = str(checkpoint) if checkpoint and recipe.mode == "full" else base_model
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(weights, trust_remote_code=False)
+        model = AutoModelForCausalLM.from_pretrained(
+            weights, dtype=torch.float32, use_safetensors=True, trust_remote_code=False, attn_implementation="sdpa"
+        )
+    except (OSError, ValueError, KeyError) as error:
+        raise UnloadableHero(f"the model {weights} cannot be loaded: {error}") from error
+    model.config.use_cache = False
+    if recipe.gradient_checkpointing:
+        model.gradient_checkpointing_enable({"use_reentrant": False})
+    trained = _with_lora(model, recipe, checkpoint) if recipe.mode == "lora" else model
+    trained.to(torch.device(device))  # type: ignore[arg-type]  # transformers wraps nn.Module.to
+    return Hero(trained, tokenizer, ChatMask(tokenizer), device)
+
+
+def _with_lora(model: PreTrainedModel, recipe: Recipe, checkpoint: Path | None) -> PeftModel:
+    """Adapters on every linear layer of the body; the (often tied) embeddings and head stay as they are."""
+    if recipe.gradient_checkpointing:
+        model.enable_input_require_grads()
+    if checkpoint:
+        return PeftModel.from_pretrained(model, str(checkpoint), is_trainable=True)
+    config = LoraConfig(
+        r=recipe.lora_rank,
+        lora_alpha=recipe.lora_alpha,
+        lora_dropout=recipe.lora_dropout,
+        target_modules="all-linear",
+        task_type="CAUSAL_LM",
+    )
+    # The adapters' first weights are drawn from torch's RNG; the recipe's seed makes them repeatable.
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(recipe.seed)
+        return get_peft_model(model, config)

@@ -1,0 +1,139 @@
+"""A trainer process: runs orders one after the other, keeps the hero warm, obeys its standard input and signals."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from queue import SimpleQueue
+from typing import TextIO
+
+from arena.formats import UnreadableQuest
+from arena.protocol import EVENT_LINE, READY_LINE, Command, Event, EventKind, ExitCode, Order
+from arena.training.battle_log import BattleLog
+from arena.training.certificate import PackingFault
+from arena.training.checkpoint import IncompatibleCheckpoint
+from arena.training.control import Asked, Control
+from arena.training.data import UntrainableQuest
+from arena.training.hero import UnloadableHero
+from arena.training.masking import MaskingError
+from arena.training.train import NonFiniteLoss, Trainee, train
+from realm import durable
+from realm.strict import BadConfig
+
+LOCK_FILE = ".trainer.lock"
+LOCK_WAIT_SECONDS = 60.0
+
+QUEST_FAULTS = (UntrainableQuest, UnreadableQuest, NonFiniteLoss, PackingFault)
+HERO_FAULTS = (UnloadableHero, IncompatibleCheckpoint, MaskingError)
+"""Faults that every other quest would meet too: the quest is not to blame."""
+
+
+class AnotherTrainer(Exception):
+    """Another process trains this hero."""
+
+
+@contextmanager
+def only_trainer(hero_folder: Path) -> Iterator[None]:
+    """Hold the hero for the time of a battle. An orphaned trainer that is still saving is waited for."""
+    hero_folder.mkdir(parents=True, exist_ok=True)
+    with open(hero_folder / LOCK_FILE, "w") as file:
+        deadline = time.monotonic() + LOCK_WAIT_SECONDS
+        while True:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError as error:
+                if time.monotonic() > deadline:
+                    raise AnotherTrainer(f"another trainer holds {hero_folder}") from error
+                time.sleep(0.05)
+        durable.sweep_temps(hero_folder)
+        yield
+
+
+def run_order(
+    order: Order, control: Control, warm: Trainee | None, on_event: Callable[[Event], None]
+) -> Trainee | None:
+    """Run one battle to its ending event. Returns what may stay warm; None after a fault."""
+    with only_trainer(Path(order.hero_folder)):
+        log = BattleLog(Path(order.battle_folder), on_event=on_event)
+        try:
+            return train(order, log, control, warm)
+        except QUEST_FAULTS as fault:
+            _fail(log, fault, blame="quest")
+        except HERO_FAULTS as fault:
+            _fail(log, fault, blame="hero")
+        finally:
+            log.close()
+    return None
+
+
+def _fail(log: BattleLog, fault: Exception, *, blame: str) -> None:
+    step = log.events[-1].step if log.events else 0
+    log.say(EventKind.BATTLE_FAILED, step=step, message=str(fault)[:400], reason=str(fault), blame=blame)
+
+
+class Service:
+    """Reads commands on a thread of its own and runs orders on the main thread, where signals arrive."""
+
+    def __init__(self, commands: TextIO, replies: TextIO) -> None:
+        self._commands = commands
+        self._replies = replies
+        self._orders: SimpleQueue[Path | None] = SimpleQueue()
+        self._control = Control()
+
+    def serve(self) -> int:
+        signal.signal(signal.SIGTERM, lambda *_: self._shut_down())
+        signal.signal(signal.SIGINT, lambda *_: self._shut_down())
+        threading.Thread(target=self._read_commands, daemon=True).start()
+        warm: Trainee | None = None
+        while True:
+            self._reply(READY_LINE)
+            path = self._orders.get()
+            if path is None:
+                return ExitCode.OK
+            try:
+                warm = run_order(Order.read(path), self._control, warm, lambda _: self._reply(EVENT_LINE))
+            except (BadConfig, OSError, ValueError) as error:
+                print(f"{path}: not an order: {error}", file=sys.stderr)
+                return ExitCode.BAD_ORDER
+            except AnotherTrainer as error:
+                print(error, file=sys.stderr)
+                return ExitCode.ANOTHER_TRAINER
+
+    def _shut_down(self) -> None:
+        self._control.ask(Asked.SHUTDOWN)
+        self._orders.put(None)
+
+    def _read_commands(self) -> None:
+        """End of input means that the daemon is gone: save and leave."""
+        for line in self._commands:
+            verb, _, argument = line.strip().partition(" ")
+            if verb == Command.RUN:
+                self._control.clear()  # here, so that a pause behind the order is not forgotten with the last one
+                self._orders.put(Path(argument))
+            elif verb == Command.PAUSE:
+                self._control.ask(Asked.PAUSE)
+            elif verb == Command.STOP:
+                self._control.ask(Asked.STOP)
+        self._shut_down()
+
+    def _reply(self, line: str) -> None:
+        """A bell for the daemon; the truth is in the battle's files, so a daemon that is gone is no error."""
+        try:
+            print(line, file=self._replies, flush=True)
+        except BrokenPipeError:
+            self._shut_down()
+
+
+def take_over_standard_output() -> TextIO:
+    """Keep standard output for replies; whatever libraries print goes to standard error."""
+    replies = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)
+    return replies
