@@ -1,0 +1,10 @@
+class GuildError(Exception):
+    """Base of what the guild raises; the text is one sentence for the player."""
+
+
+class UnknownSkill(GuildError):
+    """No skill of that name is to be had; the text lists those that are."""
+
+
+class DamagedSet(GuildError):
+    """A file of held-out problems is not what the guild wrote; the text names file and line."""
