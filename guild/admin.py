@@ -1,21 +1,7 @@
 from django.contrib import admin
-from django.db.models import Model
-from django.http import HttpRequest
 
 from guild.models import Evaluation, SkillProgress
-
-
-class ReadOnlyAdmin(admin.ModelAdmin[Model]):
-    """Rows come from judged answers; a hand-made one would be a number that nobody measured."""
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        return False
+from realm.read_only_admin import ReadOnlyAdmin
 
 
 @admin.register(Evaluation)

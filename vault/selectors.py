@@ -1,0 +1,45 @@
+"""Checkpoints that are listed and lie on disk: a row whose folder is gone is passed over, scanned or not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import islice
+from typing import Literal
+
+from django.db.models import F, QuerySet
+
+from realm.sidecar import SIDECAR
+from realm.world import World
+from vault.models import Checkpoint
+
+Metric = Literal["train_loss", "val_loss"]
+METRICS: tuple[Metric, ...] = ("train_loss", "val_loss")
+
+
+def list_checkpoints(world: World, hero: str, *, limit: int | None = None) -> list[Checkpoint]:
+    """Newest first."""
+    return list(islice(_on_disk(world, _newest_first(hero)), limit))
+
+
+def newest_checkpoint(world: World, hero: str) -> Checkpoint | None:
+    return next(_on_disk(world, _newest_first(hero)), None)
+
+
+def checkpoint_at(world: World, hero: str, step: int) -> Checkpoint | None:
+    return next(_on_disk(world, _newest_first(hero).filter(step=step)), None)
+
+
+def best_checkpoint(world: World, hero: str, metric: Metric = "train_loss") -> Checkpoint | None:
+    """The lowest loss, the older one of equals; None while no checkpoint has one."""
+    if metric not in METRICS:
+        raise ValueError(f"metric {metric!r} is not known; known are {', '.join(METRICS)}")
+    measured = Checkpoint.objects.filter(hero=hero, **{f"{metric}__isnull": False})
+    return next(_on_disk(world, measured.order_by(F(metric), "step", "name")), None)
+
+
+def _newest_first(hero: str) -> QuerySet[Checkpoint]:
+    return Checkpoint.objects.filter(hero=hero).order_by("-step", "-name")
+
+
+def _on_disk(world: World, rows: QuerySet[Checkpoint]) -> Iterator[Checkpoint]:
+    return (row for row in rows.iterator(chunk_size=100) if (world.heroes / row.hero / row.name / SIDECAR).exists())
