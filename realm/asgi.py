@@ -2,7 +2,19 @@
 
 import os
 
+from channels.routing import ProtocolTypeRouter
 from django.core.asgi import get_asgi_application
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "realm.settings")
-application = get_asgi_application()
+django_application = get_asgi_application()
+
+# Consumers import models, which exist only now.
+from django.conf import settings  # noqa: E402
+
+from realm.guard import Guard  # noqa: E402
+from watchtower.routing import websocket_router  # noqa: E402
+
+application = Guard(
+    ProtocolTypeRouter({"http": django_application, "websocket": websocket_router}),
+    port=settings.REALM.port,
+)

@@ -3,7 +3,10 @@
 from django.contrib import admin
 from django.urls import include, path
 
+from realm.health import health
+
 urlpatterns = [
     path("admin/", admin.site.urls),
+    path("health", health, name="health"),
     path("", include("tavern.urls")),
 ]

@@ -1,0 +1,89 @@
+"""No stranger drives the realm: Host, Origin and Sec-Fetch-Site of every http request and websocket, before all else.
+
+A page of another site can make a browser send requests here, and can make its own name resolve to this machine. So a
+request must name this server exactly, and must come from one of this server's own pages, from the address bar, or from
+a program that is no browser and sends none of these headers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from typing import Any
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+Application = Callable[[Any, Any, Any], Awaitable[None]]
+
+LOOPBACK_NAMES = ("127.0.0.1", "localhost", "[::1]")
+_HTTP_DEFAULT_PORT = 80
+MISDIRECTED = 421
+FORBIDDEN = 403
+
+
+class Guard:
+    def __init__(self, application: Application, *, port: int) -> None:
+        self._application = application
+        suffix = "" if port == _HTTP_DEFAULT_PORT else f":{port}"
+        self._hosts = frozenset(f"{name}{suffix}" for name in LOOPBACK_NAMES)
+        self._origins = frozenset(f"http://{host}" for host in self._hosts)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await self._application(scope, receive, send)
+            return
+        refusal = self._refusal(scope)
+        if refusal is None:
+            await self._application(scope, receive, send)
+        elif scope["type"] == "websocket":
+            await receive()
+            # Closed before it is accepted: the server answers the handshake with 403.
+            await send({"type": "websocket.close"})
+        else:
+            await _answer(send, *refusal)
+
+    def _refusal(self, scope: Scope) -> tuple[int, str] | None:
+        """Status and sentence, or None for a request that may pass."""
+        headers: list[tuple[bytes, bytes]] = list(scope["headers"])
+        if not self._is_host_ours(_values(headers, b"host")):
+            return MISDIRECTED, f"This server answers only to the hosts {', '.join(sorted(self._hosts))}."
+        origins = _values(headers, b"origin")
+        if origins and not (len(origins) == 1 and origins[0] in self._origins):
+            return FORBIDDEN, f"Requests are taken only from pages of {', '.join(sorted(self._origins))}."
+        if not _comes_from_here(scope, headers):
+            return FORBIDDEN, "Pages of other sites may only link here: open the address in a tab of its own."
+        return None
+
+    def _is_host_ours(self, hosts: list[str]) -> bool:
+        return len(hosts) == 1 and hosts[0].lower() in self._hosts
+
+
+def _comes_from_here(scope: Scope, headers: list[tuple[bytes, bytes]]) -> bool:
+    """A foreign site may cause nothing but a person's own step to a page: a top-level GET navigation."""
+    sites = _values(headers, b"sec-fetch-site")
+    if not sites or sites in (["same-origin"], ["none"]):
+        return True
+    return (
+        sites in (["cross-site"], ["same-site"])
+        and scope["type"] == "http"
+        and scope["method"] == "GET"
+        and _values(headers, b"sec-fetch-mode") == ["navigate"]
+        and _values(headers, b"sec-fetch-dest") == ["document"]
+    )
+
+
+def _values(headers: Iterable[tuple[bytes, bytes]], name: bytes) -> list[str]:
+    return [value.decode("latin-1") for key, value in headers if key.lower() == name]
+
+
+async def _answer(send: Send, status: int, sentence: str) -> None:
+    body = f"{sentence}\n".encode()
+    headers = [
+        (b"content-type", b"text/plain; charset=utf-8"),
+        (b"content-length", str(len(body)).encode()),
+        (b"connection", b"close"),
+        (b"x-content-type-options", b"nosniff"),
+    ]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})

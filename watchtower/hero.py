@@ -1,0 +1,75 @@
+"""The hero's card: stats from the ledger, the evaluations, the quests and the steps trained so far."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from guild.selectors import curriculum_accuracy
+from realm.world import World
+from vault.models import Checkpoint
+from watchtower import selectors, steps
+
+STEPS_OF_A_LEVEL = 1000
+GOLD_OF_A_QUEST = 100
+
+
+@dataclass(frozen=True, kw_only=True)
+class HeroCard:
+    """What is not known yet is None, never 0."""
+
+    name: str
+    level: int
+    xp: int
+    """Training steps of the hero's whole life, those not yet saved in a checkpoint included."""
+    next_level_xp: int
+    attack: float | None
+    """1 / train loss of the newest checkpoint."""
+    defense: float | None
+    """1 / validation loss of the newest checkpoint."""
+    accuracy: float | None
+    accuracy_of: str | None
+    gold: int
+    quests_completed: int
+
+    def at_step(self, step: int | None) -> HeroCard:
+        """The same hero after `step` training steps, if that is more."""
+        if step is None or step <= self.xp:
+            return self
+        level = step // STEPS_OF_A_LEVEL
+        return replace(self, xp=step, level=level, next_level_xp=(level + 1) * STEPS_OF_A_LEVEL)
+
+
+def hero_card(world: World, hero: str) -> HeroCard:
+    """XP is the newest step: of the newest checkpoint, or of the battle that runs."""
+    facts = selectors.current_battle(hero)
+    card = saved_card(hero)
+    if facts is None or not facts.running:
+        return card
+    path = steps.path_of(world, facts.battle)
+    count = steps.count(path)
+    newest = steps.read(path, max(0, count - 1), count)
+    return card.at_step(int(newest["step"][-1]) if len(newest) else None)
+
+
+def saved_card(hero: str) -> HeroCard:
+    """The card as ledger, evaluations and quests tell it, without the steps since the newest checkpoint."""
+    newest = Checkpoint.objects.filter(hero=hero).order_by("-step", "-name").first()
+    judged = curriculum_accuracy(hero)
+    quests = selectors.quests_completed(hero)
+    start = HeroCard(
+        name=hero,
+        level=0,
+        xp=0,
+        next_level_xp=STEPS_OF_A_LEVEL,
+        attack=_inverse(newest.train_loss) if newest else None,
+        defense=_inverse(newest.val_loss) if newest else None,
+        accuracy=judged[0] if judged else None,
+        accuracy_of=judged[1] if judged else None,
+        gold=quests * GOLD_OF_A_QUEST,
+        quests_completed=quests,
+    )
+    return start.at_step(newest.step if newest else None)
+
+
+def _inverse(loss: float | None) -> float | None:
+    return steps.finite(1 / loss) if loss else None

@@ -1,0 +1,126 @@
+"""What the watchtower reads from the database, for one look or one page."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from django.db.models import Exists, OuterRef, QuerySet
+
+from arena.models import Battle, ChronicleEntry, Quest
+from arena.protocol import EventKind
+from watchtower import steps
+
+LAST_EVENTS = 50
+EVALUATED = "evaluated"
+
+
+@dataclass(frozen=True, kw_only=True)
+class BattleFacts:
+    """A battle as its row tells it; the numbers of its steps come from `steps.bin`."""
+
+    battle: str
+    quest: str
+    skill: str | None
+    level: int | None
+    state: str
+    first_step: int | None
+    total: int | None
+    started_at: datetime
+    ended_at: datetime | None
+
+    @property
+    def running(self) -> bool:
+        return self.state == Battle.State.TRAINING
+
+
+def current_battle(hero: str) -> BattleFacts | None:
+    """The battle that trains now, else the last one."""
+    battles = Battle.objects.filter(hero=hero).select_related("quest").order_by("-id")
+    row = battles.filter(state=Battle.State.TRAINING).first() or battles.first()
+    if row is None:
+        return None
+    return BattleFacts(
+        battle=row.battle_id,
+        quest=row.quest.name,
+        skill=row.quest.skill or None,
+        level=row.quest.level,
+        state=row.state,
+        first_step=row.first_step,
+        total=row.total_steps,
+        started_at=row.started_at,
+        ended_at=row.ended_at,
+    )
+
+
+def quests_completed(hero: str) -> int:
+    done = Quest.objects.filter(state=Quest.State.COMPLETED, battles__hero=hero)
+    return done.distinct().count()
+
+
+def newest_seq() -> int:
+    """Id of the newest chronicle entry; 0 while nothing has been told."""
+    return ChronicleEntry.objects.order_by("-id").values_list("id", flat=True).first() or 0
+
+
+def oldest_seq() -> int | None:
+    return ChronicleEntry.objects.order_by("id").values_list("id", flat=True).first()
+
+
+def events_between(after: int, until: int, *, most: int) -> list[dict[str, Any]]:
+    """Messages of the entries with after < seq <= until, oldest first, at most `most` of the oldest."""
+    return _messages(ChronicleEntry.objects.filter(id__gt=after, id__lte=until).order_by("id"), most)
+
+
+def last_events(until: int) -> list[dict[str, Any]]:
+    """Messages of the last entries up to `until`, oldest first."""
+    return _messages(ChronicleEntry.objects.filter(id__lte=until).order_by("-id"), LAST_EVENTS)[::-1]
+
+
+def _messages(entries: QuerySet[ChronicleEntry], most: int) -> list[dict[str, Any]]:
+    of_battle = Exists(Battle.objects.filter(battle_id=OuterRef("source")))
+    rows = entries.annotate(of_battle=of_battle)[:most]
+    return [
+        {
+            "v": 1,
+            "type": "event",
+            "seq": row.id,
+            "kind": row.kind,
+            "time": row.time.timestamp(),
+            "step": row.step,
+            "message": row.message,
+            "run": row.source if row.of_battle else None,
+            "data": row.data,
+        }
+        for row in rows
+    ]
+
+
+def validation_curve(facts: BattleFacts) -> list[tuple[int, float]]:
+    """(step, validation loss) of one battle, in order."""
+    entries = ChronicleEntry.objects.filter(source=facts.battle, kind=EventKind.VALIDATED).order_by("id")
+    return list(_series(entries.values_list("step", "data"), "val_loss"))
+
+
+def accuracy_curve(facts: BattleFacts) -> list[tuple[int, float]]:
+    """(step, accuracy) of the evaluations since the battle began, on its quest's skill level.
+
+    A quest of no skill is followed on the skill level that was evaluated last.
+    """
+    entries = ChronicleEntry.objects.filter(kind=EVALUATED, time__gte=facts.started_at).order_by("id")
+    rows = list(entries.values_list("step", "data"))
+    wanted = (facts.skill, facts.level) if facts.skill else _skill_level(rows[-1][1]) if rows else None
+    return list(_series((row for row in rows if _skill_level(row[1]) == wanted), "accuracy"))
+
+
+def _skill_level(data: dict[str, Any]) -> tuple[Any, Any]:
+    return data.get("skill"), data.get("level")
+
+
+def _series(rows: Iterable[tuple[int, dict[str, Any]]], key: str) -> Iterable[tuple[int, float]]:
+    for step, data in rows:
+        value = steps.finite(data.get(key))
+        if value is not None:
+            yield step, value

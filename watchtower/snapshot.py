@@ -1,0 +1,153 @@
+"""The messages of `/ws/battle/`, made from one view. All times are Unix seconds; what is unknown is null."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+from realm.world import World
+from watchtower import selectors, steps
+from watchtower.hero import HeroCard
+from watchtower.selectors import BattleFacts
+from watchtower.steps import MOST_CURVE_POINTS, Records, column, finite
+from watchtower.view import View, first_look
+
+MOST_TICK_POINTS = 500
+_LOSS_DIGITS = 6
+_RATE_DIGITS = 12
+
+
+def build_snapshot(world: World, hero: str) -> dict[str, Any]:
+    """The `snapshot` message as of now; for a page's first paint."""
+    return snapshot_of(world, first_look(world, hero))
+
+
+def snapshot_of(world: World, view: View) -> dict[str, Any]:
+    """Everything of the view: its steps up to `view.count`, its events up to `view.seq`."""
+    facts = view.facts
+    return {
+        "v": 1,
+        "type": "snapshot",
+        "seq": view.seq,
+        "server_time": view.looked_at,
+        "hero": hero_part(view),
+        "arena": arena_part(view),
+        "battle": battle_part(view, facts) if facts else None,
+        "curve": curve_part(world, view, facts) if facts else {"step": [], "loss": [], "lr": []},
+        "validation": selectors.validation_curve(facts) if facts else [],
+        "accuracy": selectors.accuracy_curve(facts) if facts else [],
+        "events": selectors.last_events(view.seq),
+    }
+
+
+def tick_of(view: View) -> dict[str, Any]:
+    """The `tick` message without its points, which differ from client to client."""
+    live = live_numbers(view, view.facts) if view.facts else dict.fromkeys(_LIVE_KEYS)
+    return {
+        "v": 1,
+        "type": "tick",
+        "seq": view.seq,
+        "server_time": view.looked_at,
+        "run": view.facts.battle if view.facts else None,
+        "state": view.facts.state if view.facts else None,
+        "total": view.facts.total if view.facts else None,
+        **live,
+        "acc": finite(view.accuracy),
+        "arena": arena_part(view),
+        "hero": hero_part(view),
+    }
+
+
+def hero_part(view: View) -> dict[str, Any]:
+    return asdict(_card(view))
+
+
+def _card(view: View) -> HeroCard:
+    running = view.facts is not None and view.facts.running and len(view.tail)
+    return view.card.at_step(int(view.tail["step"][-1]) if running else None)
+
+
+def arena_part(view: View) -> dict[str, Any]:
+    return {
+        "alive": view.arena.alive,
+        "state": view.arena.state,
+        "message": view.arena.message,
+        "age_s": finite(view.age_seconds, 3),
+        "stale": view.stale,
+    }
+
+
+def battle_part(view: View, facts: BattleFacts) -> dict[str, Any]:
+    return {
+        "id": facts.battle,
+        "quest": facts.quest,
+        "skill": facts.skill,
+        "level": facts.level,
+        "state": facts.state,
+        "first_step": facts.first_step,
+        "total": facts.total,
+        "started_at": facts.started_at.timestamp(),
+        **live_numbers(view, facts),
+    }
+
+
+_LIVE_KEYS = (
+    "step", "quest_step", "t", "sps", "loss", "ema", "val", "lr", "gnorm", "tok_s", "eta_s", "elapsed_s",
+)  # fmt: skip
+
+
+def live_numbers(view: View, facts: BattleFacts) -> dict[str, Any]:
+    """What the newest step and the minute before it tell; speed and ETA only while the battle really runs."""
+    last = view.tail[-1] if len(view.tail) else None
+    speed = steps.rates(view.tail) if facts.running and view.arena.alive else steps.Rates(None, None)
+    quest_step = int(last["quest_step"]) if last is not None else 0
+    eta = None
+    if speed.steps_per_second and facts.total is not None:
+        eta = max(0, facts.total - quest_step) / speed.steps_per_second
+    return {
+        "step": int(last["step"]) if last is not None else facts.first_step,
+        "quest_step": quest_step,
+        "t": finite(last["time"], 3) if last is not None else None,
+        "sps": finite(speed.steps_per_second, 3),
+        "loss": finite(last["loss"], _LOSS_DIGITS) if last is not None else None,
+        "ema": finite(steps.ema(view.tail["loss"]), _LOSS_DIGITS),
+        "val": finite(view.validation_loss),
+        "lr": finite(last["learning_rate"], _RATE_DIGITS) if last is not None else None,
+        "gnorm": finite(last["grad_norm"], _LOSS_DIGITS) if last is not None else None,
+        "tok_s": finite(speed.tokens_per_second, 1),
+        "eta_s": finite(eta, 1),
+        "elapsed_s": finite(_elapsed(view, facts), 1),
+    }
+
+
+def _elapsed(view: View, facts: BattleFacts) -> float:
+    """Since the battle began: until now while it runs, else until its end or its newest step."""
+    start = facts.started_at.timestamp()
+    if facts.running and view.arena.alive:
+        end = view.looked_at
+    elif facts.ended_at is not None:
+        end = facts.ended_at.timestamp()
+    else:
+        end = float(view.tail["time"][-1]) if len(view.tail) else start
+    return max(0.0, end - start)
+
+
+def curve_part(world: World, view: View, facts: BattleFacts) -> dict[str, list[Any]]:
+    records = steps.read(steps.path_of(world, facts.battle), 0, view.count)
+    chosen = steps.thin(records, MOST_CURVE_POINTS)
+    return {
+        "step": chosen["step"].tolist(),
+        "loss": column(chosen["loss"], _LOSS_DIGITS),
+        "lr": column(chosen["learning_rate"], _RATE_DIGITS),
+    }
+
+
+def points_part(records: Records) -> list[list[Any]]:
+    """`[step, loss, lr]` of new steps, thinned when there are many."""
+    chosen = steps.thin(records, MOST_TICK_POINTS)
+    columns = (
+        chosen["step"].tolist(),
+        column(chosen["loss"], _LOSS_DIGITS),
+        column(chosen["learning_rate"], _RATE_DIGITS),
+    )
+    return [list(point) for point in zip(*columns, strict=True)]
