@@ -14,7 +14,7 @@ from watchtower.view import View, first_look
 
 MOST_TICK_POINTS = 500
 _LOSS_DIGITS = 6
-_RATE_DIGITS = 12
+_RATE_DIGITS = 9
 
 
 def build_snapshot(world: World, hero: str) -> dict[str, Any]:
