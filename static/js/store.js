@@ -1,0 +1,84 @@
+// The state that the page shows: the last snapshot, kept up to date by ticks and events.
+
+const MOST_POINTS = 20000;
+
+const LIVE = [
+  "state", "total", "step", "quest_step", "sps", "loss", "ema", "val", "lr", "gnorm", "tok_s", "eta_s", "elapsed_s",
+];
+
+export class Store {
+  constructor() {
+    this.connection = "connecting";
+    this.lastHeard = performance.now();
+    this.tickMs = 1000;
+  }
+
+  take(message) {
+    const now = performance.now();
+    this.connection = "open";
+    if (message.type === "snapshot") this.takeSnapshot(message);
+    if (message.type === "tick") this.takeTick(message, now);
+    if (message.type === "event") this.takeEvent(message);
+    this.lastHeard = now;
+  }
+
+  takeSnapshot({ hero, arena, battle, curve, validation, accuracy, server_time }) {
+    Object.assign(this, { hero, arena, battle, curve, validation, accuracy, serverTime: server_time });
+    this.steppedAt = performance.now();
+  }
+
+  takeTick(tick, now) {
+    this.arena = tick.arena;
+    this.hero = tick.hero ?? this.hero;
+    this.serverTime = tick.server_time;
+    if (!this.battle || tick.run !== this.battle.id) return;
+    if (tick.quest_step !== this.battle.quest_step) {
+      this.tickMs = 0.8 * this.tickMs + 0.2 * Math.min(5000, now - this.steppedAt);
+      this.steppedAt = now;
+    }
+    for (const key of LIVE) this.battle[key] = tick[key];
+    for (const [step, loss, lr] of tick.points) this.addPoint(step, loss, lr);
+  }
+
+  addPoint(step, loss, lr) {
+    const { curve } = this;
+    if (curve.step.length && step <= curve.step.at(-1)) return;
+    curve.step.push(step);
+    curve.loss.push(loss);
+    curve.lr.push(lr);
+  }
+
+  takeEvent({ kind, run, step, data }) {
+    if (!this.battle) return;
+    if (kind === "validated" && run === this.battle.id) addTo(this.validation, step, data.val_loss);
+    const { skill, level } = this.battle;
+    if (kind === "evaluated" && (!skill || (data.skill === skill && data.level === level))) {
+      addTo(this.accuracy, step, data.accuracy);
+    }
+  }
+
+  // A page that is open for days asks for a snapshot, thinned by the server, instead of growing without end.
+  get tooLong() {
+    return this.curve.step.length > MOST_POINTS;
+  }
+
+  get stance() {
+    if (this.connection === "lost") return "lost";
+    if (!this.arena.alive) return "offline";
+    return this.arena.stale ? "stale" : this.arena.state;
+  }
+
+  get training() {
+    return this.stance === "training" && this.battle?.state === "training";
+  }
+
+  get serverNow() {
+    return this.serverTime + (performance.now() - this.lastHeard) / 1000;
+  }
+}
+
+function addTo(series, step, value) {
+  if (!Number.isFinite(value) || (series.length && step < series.at(-1)[0])) return;
+  if (series.length && step === series.at(-1)[0]) series.pop();
+  series.push([step, value]);
+}

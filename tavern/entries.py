@@ -1,0 +1,60 @@
+"""How each kind of chronicle entry looks in the log: its icon and the colour of its metric."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Look:
+    icon: str
+    tone: str
+
+
+OTHER = Look("star-swirl", "plain")
+
+LOOKS = {
+    "battle_started": Look("sword-clash", "ember"),
+    "battle_resumed": Look("crossed-swords", "ember"),
+    "checkpoint_saved": Look("locked-chest", "gold"),
+    "checkpoint_refused": Look("poison-bottle", "blood"),
+    "validated": Look("checked-shield", "sky"),
+    "answered": Look("quill-ink", "plain"),
+    "battle_paused": Look("campfire", "sky"),
+    "battle_stopped": Look("knight-banner", "plain"),
+    "battle_completed": Look("trophy-cup", "moss"),
+    "battle_failed": Look("cursed-star", "blood"),
+    "quest_arrived": Look("scroll-unfurled", "plain"),
+    "quest_refused": Look("skull-crossed-bones", "blood"),
+    "quest_completed": Look("two-coins", "gold"),
+    "evaluated": Look("bullseye", "moss"),
+    "skill_level_up": Look("spell-book", "arcane"),
+    "hero_level_up": Look("upgrade", "arcane"),
+    "new_champion": Look("laurel-crown", "gold"),
+    "trainer_died": Look("daemon-skull", "blood"),
+    "bad_line": Look("poison-bottle", "blood"),
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Entry:
+    seq: int | str
+    step: int | None
+    message: str
+    when: str
+    icon: str
+    tone: str
+
+
+# What the browser clones for an entry that comes over the socket.
+BLANK = Entry(seq="", step=None, message="", when="", icon=OTHER.icon, tone=OTHER.tone)
+
+
+def entry_of(event: dict[str, Any]) -> Entry:
+    look = LOOKS.get(event["kind"], OTHER)
+    when = datetime.fromtimestamp(event["time"], UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+    return Entry(
+        seq=event["seq"], step=event["step"], message=event["message"], when=when, icon=look.icon, tone=look.tone
+    )

@@ -1,0 +1,106 @@
+"""How numbers read in the game. `static/js/format.js` says the same in the browser; one table of cases tests both.
+
+None and what is not finite become words, never 0.
+"""
+
+from __future__ import annotations
+
+import math
+from decimal import ROUND_DOWN, ROUND_HALF_UP, Decimal
+
+UNKNOWN = "--"
+
+
+def not_a_number(value: float | None) -> str | None:
+    """The word for a value that has no digits; None for an ordinary number."""
+    if value is None:
+        return UNKNOWN
+    if math.isnan(value):
+        return "NaN"
+    if math.isinf(value):
+        return "∞" if value > 0 else "-∞"
+    return None
+
+
+def fixed(value: float, digits: int, rounding: str = ROUND_HALF_UP) -> str:
+    """As JavaScript's Intl: rounds the shortest decimal form, a tie away from zero."""
+    return f"{Decimal(repr(float(value))).quantize(Decimal(1).scaleb(-digits), rounding):,}"
+
+
+def whole(value: float | None) -> str:
+    """`2,317`."""
+    return not_a_number(value) or fixed(float(value or 0), 0, ROUND_DOWN)
+
+
+def compact(value: float | None) -> str:
+    """`871`, `3.1k`, `31.2k`, `312k`, `1.2M`."""
+    word = not_a_number(value)
+    if word is not None or value is None:
+        return word or UNKNOWN
+    for unit, suffix in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if abs(value) >= unit:
+            scaled = value / unit
+            return fixed(scaled, 1 if abs(scaled) < 100 else 0, ROUND_DOWN) + suffix
+    return whole(value)
+
+
+def loss(value: float | None) -> str:
+    """Four significant digits: `2.310`, `0.04512`; below a thousandth and from a million on `1.2e-5`."""
+    word = not_a_number(value)
+    if word is not None or value is None:
+        return word or UNKNOWN
+    if value != 0 and not 1e-3 <= abs(value) < 1e6:
+        return scientific(value)
+    digits = 3 if value == 0 else 3 - math.floor(math.log10(abs(value)))
+    return fixed(value, max(0, digits))
+
+
+def scientific(value: float | None) -> str:
+    """`1.7e-4`."""
+    word = not_a_number(value)
+    if word is not None or value is None:
+        return word or UNKNOWN
+    digits, exponent = f"{value:.1e}".split("e")
+    return f"{digits}e{int(exponent)}"
+
+
+def rate(value: float | None) -> str:
+    """Three significant digits without an exponent: `1.83`, `12.4`, `312`."""
+    word = not_a_number(value)
+    if word is not None or value is None:
+        return word or UNKNOWN
+    return fixed(value, 2 if value < 10 else 1 if value < 100 else 0)
+
+
+def percent(fraction: float | None) -> str:
+    """`28.9%` of a fraction 0 to 1, rounded down: only the whole is 100%."""
+    word = not_a_number(fraction)
+    if word is not None or fraction is None:
+        return word or UNKNOWN
+    # The nudge lets 0.29 * 100 = 28.999999999999996 be 29.
+    return fixed(fraction * 100 + 1e-9, 1, ROUND_DOWN) + "%"
+
+
+def hundredfold(value: float | None) -> str:
+    """`43.3` for an ATK or DEF of 0.433."""
+    word = not_a_number(value)
+    if word is not None or value is None:
+        return word or UNKNOWN
+    return fixed(value * 100, 1) if value < 1e4 else scientific(value * 100)
+
+
+def duration(seconds: float | None) -> str:
+    """`42s`, `4m 12s`, `51m`, `1h 04m`, `2d 3h`."""
+    word = not_a_number(seconds)
+    if word is not None or seconds is None:
+        return word or UNKNOWN
+    left = max(0, int(seconds))
+    if left < 60:
+        return f"{left}s"
+    if left < 300:
+        return f"{left // 60}m {left % 60:02d}s"
+    if left < 3600:
+        return f"{left // 60}m"
+    if left < 86400:
+        return f"{left // 3600}h {left % 3600 // 60:02d}m"
+    return f"{left // 86400}d {left % 86400 // 3600}h"

@@ -1,0 +1,52 @@
+"""The orders that make sense in a state of the arena, as buttons."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from arena.control import Wish
+
+
+@dataclass(frozen=True, kw_only=True)
+class Button:
+    wish: Wish
+    label: str
+    asked_label: str
+    help: str
+    tone: str = ""
+    key: str = ""
+    confirm: bool = False
+    asked: bool = False
+
+
+REST = Button(
+    wish=Wish.PAUSE, label="Rest", asked_label="Resting…", key="P", help="Save a checkpoint and pause; no step is lost"
+)
+RESUME = Button(
+    wish=Wish.RESUME,
+    label="Resume",
+    asked_label="Waking…",
+    key="P",
+    tone="brass",
+    help="Go on from the last checkpoint",
+)
+RETREAT = Button(
+    wish=Wish.STOP, label="Retreat", asked_label="Retreating…", tone="blood", confirm=True,
+    help="Save a checkpoint and end this battle",
+)  # fmt: skip
+
+_BY_STATE = {
+    "training": (REST, RETREAT),
+    "preparing": (REST, RETREAT),
+    "paused": (RESUME, RETREAT),
+    "resting": (RESUME,),
+    "idle": (REST,),
+}
+
+
+def orders(state: str, asked: Wish | None = None) -> list[Button]:
+    """Empty while the arena is offline. The one just `asked` for can not be pressed again."""
+    return [
+        replace(button, label=button.asked_label, asked=True, key="") if button.wish is asked else button
+        for button in _BY_STATE.get(state, ())
+    ]

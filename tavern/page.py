@@ -1,0 +1,114 @@
+"""What the Tavern's templates need, made from one snapshot of the running world."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.templatetags.static import static
+
+from arena.control import Wish
+from tavern import numbers
+from tavern.entries import BLANK, LOOKS, OTHER, entry_of
+from tavern.foes import foe_of
+from tavern.orders import orders
+from tavern.selectors import waiting_quests
+
+TABLE_ROWS = 20
+ESTIMATING_STEPS = 20
+_FAVICONS = {"training": "training", "preparing": "training", "paused": "resting", "resting": "resting"}
+_LABELS = {
+    "training": "{hero} fights {foe}",
+    "preparing": "{hero} prepares to fight {foe}",
+    "paused": "{hero} rests at a campfire, the battle is paused",
+    "resting": "{hero} rests at a campfire",
+    "idle": "{hero} sleeps, no quest is waiting",
+    "offline": "{hero} sleeps, the arena is not running",
+    "stale": "{hero} waits, the trainer has said nothing for a while",
+}
+
+
+def tavern_context(snapshot: dict[str, Any], asked: Wish | None = None) -> dict[str, Any]:
+    """`snapshot` is the message of watchtower.snapshot; `asked` is an order that was given just now."""
+    hero, arena, battle = snapshot["hero"], snapshot["arena"], snapshot["battle"] or {}
+    stance = stance_of(arena)
+    foe = foe_of(battle.get("quest", ""))
+    progress = progress_of(battle)
+    xp_fraction = 1 - (hero["next_level_xp"] - hero["xp"]) / 1000
+    return {
+        "hero": hero,
+        "arena": arena,
+        "battle": battle,
+        "seq": snapshot["seq"],
+        "stance": stance,
+        "scene_label": _LABELS.get(stance, "{hero}").format(hero=hero["name"], foe=foe.name),
+        "foe": foe,
+        "progress": progress,
+        "foe_fraction": None if progress is None else 1 - progress,
+        "xp_fraction": xp_fraction,
+        "xp_dash": f"{xp_fraction * 100:.2f}",
+        "eta": eta_of(battle),
+        "raw": {
+            "attack": f"1 / train loss = {_raw(hero['attack'])}",
+            "defense": f"1 / validation loss = {_raw(hero['defense'])}",
+            "accuracy": f"share of held-out problems answered right = {_raw(hero['accuracy'])}",
+        },
+        "orders": orders(arena["state"] if arena["alive"] else "offline", asked),
+        "queue": waiting_quests(),
+        "events": [entry_of(event) for event in reversed(snapshot["events"])],
+        "blank_entry": BLANK,
+        "entry_looks": {kind: [look.icon, look.tone] for kind, look in LOOKS.items()} | {"": [OTHER.icon, OTHER.tone]},
+        "last_steps": last_steps(snapshot["curve"]),
+        "last_accuracy": snapshot["accuracy"][-1][1] if snapshot["accuracy"] else None,
+        "pill": {"offline": "offline", "stale": "waiting"}.get(stance, "live"),
+        "pill_text": pill_text(stance, battle),
+        "title": title_of(stance, battle, progress),
+        "favicon": static(f"img/dio-{_FAVICONS.get(stance, 'asleep')}.svg"),
+        "snapshot": snapshot | {"events": []},
+    }
+
+
+def stance_of(arena: dict[str, Any]) -> str:
+    if not arena["alive"]:
+        return "offline"
+    return "stale" if arena["stale"] else str(arena["state"])
+
+
+def progress_of(battle: dict[str, Any]) -> float | None:
+    """Fraction of the battle's steps, 1 only when it is completed."""
+    if not battle or not battle["total"] or battle["quest_step"] is None:
+        return None
+    if battle["state"] == "completed":
+        return 1.0
+    return float(min(battle["quest_step"], battle["total"] - 1) / battle["total"])
+
+
+def eta_of(battle: dict[str, Any]) -> str:
+    if not battle or battle["state"] != "training":
+        return numbers.UNKNOWN
+    if (battle["quest_step"] or 0) < ESTIMATING_STEPS:
+        return "estimating…"
+    return numbers.duration(battle["eta_s"])
+
+
+def last_steps(curve: dict[str, list[Any]]) -> list[dict[str, Any]]:
+    rows = zip(curve["step"], curve["loss"], curve["lr"], strict=True)
+    return [{"step": step, "loss": loss, "lr": lr} for step, loss, lr in list(rows)[: -TABLE_ROWS - 1 : -1]]
+
+
+def pill_text(stance: str, battle: dict[str, Any]) -> str:
+    if stance == "offline":
+        return "Offline"
+    if stance == "stale":
+        return "Waiting for trainer"
+    speed = battle.get("sps") if stance == "training" else None
+    return "Live" if speed is None else f"Live {numbers.rate(speed)}/s"
+
+
+def title_of(stance: str, battle: dict[str, Any], progress: float | None) -> str:
+    if stance == "training" and progress is not None:
+        return f"{int(progress * 100)}% · {numbers.loss(battle['loss'])} · Realm"
+    return {"paused": "Resting · Realm", "resting": "Resting · Realm", "idle": "Asleep · Realm"}.get(stance, "Realm")
+
+
+def _raw(value: float | None) -> str:
+    return numbers.UNKNOWN if value is None else f"{value:.6g}"

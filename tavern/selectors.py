@@ -1,0 +1,42 @@
+"""What the Tavern shows of the queue."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from django.db.models import Case, Count, IntegerField, Value, When
+
+from arena.models import Quest
+from realm.world import PRIORITIES
+
+SHOWN = 4
+
+
+@dataclass(frozen=True)
+class Lane:
+    priority: str
+    count: int
+
+
+@dataclass(frozen=True)
+class Queue:
+    lanes: list[Lane]
+    next: list[Quest]
+    """The quests that are fought next, in that order."""
+
+    @property
+    def total(self) -> int:
+        return sum(lane.count for lane in self.lanes)
+
+
+def waiting_quests() -> Queue:
+    queued = Quest.objects.filter(state=Quest.State.QUEUED)
+    counts = dict(queued.order_by().values_list("priority").annotate(Count("id")))
+    rank = Case(
+        *(When(priority=priority, then=Value(place)) for place, priority in enumerate(PRIORITIES)),
+        output_field=IntegerField(),
+    )
+    return Queue(
+        lanes=[Lane(priority, counts.get(priority, 0)) for priority in PRIORITIES],
+        next=list(queued.annotate(rank=rank).order_by("rank", "id")[:SHOWN]),
+    )

@@ -1,0 +1,48 @@
+from __future__ import annotations
+
+from typing import Any
+
+from django.conf import settings
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.views.decorators.http import require_POST, require_safe
+from django_htmx.middleware import HtmxDetails
+
+from arena import control
+from arena.control import Wish
+from tavern.page import tavern_context
+from watchtower.snapshot import build_snapshot
+
+PANELS = frozenset({"stage", "orders", "hero", "queue"})
+
+
+class HtmxHttpRequest(HttpRequest):
+    htmx: HtmxDetails
+
+
+@require_safe
+def home(request: HttpRequest) -> HttpResponse:
+    return render(request, "tavern/home.html", _context())
+
+
+@require_safe
+def panel(request: HttpRequest, name: str) -> HttpResponse:
+    """One part of the page, from the page's own template."""
+    if name not in PANELS:
+        raise Http404(f"panel {name!r} is none of {', '.join(sorted(PANELS))}")
+    return render(request, f"tavern/home.html#{name}", _context())
+
+
+@require_POST
+def battle_command(request: HtmxHttpRequest, wish: str) -> HttpResponse:
+    if wish not in list(Wish):
+        raise Http404(f"order {wish!r} is none of {', '.join(Wish)}")
+    asked = Wish(wish)
+    control.send(settings.WORLD, wish=asked, by="tavern")
+    if not request.htmx:
+        return redirect("tavern:home")
+    return render(request, "tavern/home.html#orders", _context(asked))
+
+
+def _context(asked: Wish | None = None) -> dict[str, Any]:
+    return tavern_context(build_snapshot(settings.WORLD, settings.REALM.hero), asked)
