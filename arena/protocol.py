@@ -18,6 +18,8 @@ ORDER_FILE = "order.json"
 STEPS_FILE = "steps.bin"
 EVENTS_FILE = "events.jsonl"
 ANSWERS_FOLDER = "answers"
+REFUSED_FILE = "refused.json"
+"""Rows that a battle leaves out: `[{"line": …, "reason": …}]`."""
 
 LARGEST_LINE_BYTES = 16 * 1024 * 1024
 
@@ -46,7 +48,7 @@ class Recipe:
     clip_norm: float = 1.0
     seed: int = 0
     save_every: int = 200
-    """Optimizer steps between checkpoints of one battle; its last step is always saved."""
+    """A checkpoint is saved at each hero step that this divides, and at the last step of a battle."""
     threads: int = 0
     """CPU threads of torch; 0 leaves torch's own choice. Part of what makes a resume exact."""
     lora_rank: int = 16
@@ -183,6 +185,10 @@ class Event:
     message: str
     data: dict[str, Any] = field(default_factory=dict)
 
+    @property
+    def is_ending(self) -> bool:
+        return self.kind in ENDINGS
+
     def to_line(self) -> bytes:
         return json.dumps(asdict(self), ensure_ascii=False, allow_nan=False).encode()
 
@@ -214,3 +220,4 @@ class ExitCode:
     OK = 0
     BAD_ORDER = 3
     ANOTHER_TRAINER = 4
+    BATTLE_FAILED = 5

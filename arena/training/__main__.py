@@ -7,7 +7,7 @@ import signal
 import sys
 from pathlib import Path
 
-from arena.protocol import ENDINGS, Event, EventKind, ExitCode, Order
+from arena.protocol import Event, EventKind, ExitCode, Order
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -40,8 +40,7 @@ def main() -> int:
         print(f"{event.kind} step {event.step}: {event.message}", flush=True)
 
     run_order(Order.read(arguments.order), control, None, show)
-    endings = [event.kind for event in said if event.kind in ENDINGS]
-    return ExitCode.BAD_ORDER if EventKind.BATTLE_FAILED in endings else ExitCode.OK
+    return ExitCode.BATTLE_FAILED if said and said[-1].kind == EventKind.BATTLE_FAILED else ExitCode.OK
 
 
 if __name__ == "__main__":

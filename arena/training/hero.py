@@ -9,9 +9,12 @@ import torch
 from peft import LoraConfig, PeftModel, get_peft_model
 from torch import nn
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+from transformers.utils import logging as transformers_logging
 
 from arena.protocol import Recipe
 from arena.training.masking import ChatMask
+
+transformers_logging.disable_progress_bar()  # they would fill the trainer's log
 
 
 class UnloadableHero(Exception):

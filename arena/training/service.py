@@ -25,7 +25,6 @@ from arena.training.hero import UnloadableHero
 from arena.training.masking import MaskingError
 from arena.training.train import NonFiniteLoss, Trainee, train
 from realm import durable
-from realm.strict import BadConfig
 
 LOCK_FILE = ".trainer.lock"
 LOCK_WAIT_SECONDS = 60.0
@@ -99,10 +98,12 @@ class Service:
             if path is None:
                 return ExitCode.OK
             try:
-                warm = run_order(Order.read(path), self._control, warm, lambda _: self._reply(EVENT_LINE))
-            except (BadConfig, OSError, ValueError) as error:
+                order = Order.read(path)
+            except (OSError, ValueError) as error:
                 print(f"{path}: not an order: {error}", file=sys.stderr)
                 return ExitCode.BAD_ORDER
+            try:
+                warm = run_order(order, self._control, warm, lambda _: self._reply(EVENT_LINE))
             except AnotherTrainer as error:
                 print(error, file=sys.stderr)
                 return ExitCode.ANOTHER_TRAINER

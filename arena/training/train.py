@@ -17,7 +17,7 @@ import numpy as np
 import psutil
 import torch
 
-from arena.protocol import ANSWERS_FOLDER, EvaluationSet, EventKind, Order, Recipe, StepRecord
+from arena.protocol import ANSWERS_FOLDER, REFUSED_FILE, EvaluationSet, EventKind, Order, Recipe, StepRecord
 from arena.training import answering, certificate, checkpoint, optimizer
 from arena.training import hero as heroes
 from arena.training.battle_log import BattleLog
@@ -27,8 +27,6 @@ from arena.training.hero import Hero
 from arena.training.loss import mean_loss, token_losses
 from realm import durable, sidecar
 from realm.sidecar import Cursor, Sidecar
-
-REFUSED_FILE = "refused.json"
 
 
 class NonFiniteLoss(Exception):
@@ -82,7 +80,7 @@ def train(order: Order, log: BattleLog, control: Control, warm: Trainee | None) 
         log.add_step(step_record(trainee, batches, cursor, loss, rate, grad_norm, time.perf_counter() - started))
 
         asked = control.asked
-        if cursor.finished or asked or cursor.quest_step % recipe.save_every == 0:
+        if cursor.finished or asked or trainee.step % recipe.save_every == 0:
             save(order, log, trainee, cursor, batches, validation, rate)
             if not asked:
                 answer_once(order, log, trainee)
@@ -129,6 +127,8 @@ def seed_everything(seed: int) -> None:
 
 def ready_quest(order: Order, hero: Hero) -> tuple[LoadedQuest, PackedQuest]:
     path = Path(order.quest_file)
+    if not path.is_file():
+        raise UntrainableQuest(f"{path.name} is gone from the queue; drop it again")
     if sidecar.digest(path) != order.quest_sha256:
         raise UntrainableQuest(f"{path.name} has changed since it was inspected; drop it again")
     loaded = load_quest(path, hero.mask, order.recipe)

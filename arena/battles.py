@@ -1,0 +1,279 @@
+"""Battles as the daemon sees them: the order it writes, the events it takes in, what follows from each."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import logging
+import os
+import re
+from collections.abc import Callable
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+
+from django.db import transaction
+
+from arena import chronicle, embedded, gatekeeper, queue
+from arena.models import Battle, Quest
+from arena.protocol import (
+    ANSWERS_FOLDER,
+    EVENTS_FILE,
+    ORDER_FILE,
+    REFUSED_FILE,
+    EvaluationSet,
+    Event,
+    EventKind,
+    Order,
+    Recipe,
+)
+from guild import evaluation
+from guild.validation import ensure_validation
+from realm import durable
+from realm.config import RealmConfig
+from realm.sidecar import DamagedCheckpoint, step_of
+from realm.world import World
+from vault import selectors as vault_selectors
+from vault import services as vault
+from vault.models import Checkpoint
+
+log = logging.getLogger(__name__)
+
+XP_PER_LEVEL = 1000
+UNFINISHED = (Battle.State.TRAINING, Battle.State.PAUSED)
+
+
+def unfinished() -> Battle | None:
+    """The battle that stands half-fought, if any; there is at most one."""
+    return Battle.objects.filter(state__in=UNFINISHED).select_related("quest").first()
+
+
+def order_path(world: World, battle: Battle) -> Path:
+    return world.battles / battle.battle_id / ORDER_FILE
+
+
+def open_battle(world: World, config: RealmConfig, recipe: Recipe, quest: Quest) -> Battle:
+    """Write the order of a quest that lies in `processing/`, and the row of its battle."""
+    battle_id = _free_id(world, quest)
+    folder = world.battles / battle_id
+    folder.mkdir()
+    order = _order(world, config, recipe, quest, battle_id)
+    order.write()
+    durable.sync_folder(world.battles)
+    return Battle.objects.create(battle_id=battle_id, quest=quest, hero=config.hero, started_at=datetime.now(UTC))
+
+
+def ensure_hero(world: World, config: RealmConfig) -> str:
+    """The base model's folder or hub id; makes the embedded hero, the hero's folder and the link to it if missing."""
+    (world.heroes / config.hero).mkdir(exist_ok=True)
+    if not os.path.lexists(world.current_model):
+        world.current_model.symlink_to(Path("heroes") / config.hero)
+    return config.base_model or str(embedded.ensure(world.models))
+
+
+def _order(world: World, config: RealmConfig, recipe: Recipe, quest: Quest, battle_id: str) -> Order:
+    return Order(
+        battle=battle_id,
+        battle_folder=str(world.battles / battle_id),
+        quest=quest.name,
+        quest_file=str(queue.path_of(world, quest)),
+        quest_sha256=quest.sha256,
+        hero=config.hero,
+        hero_folder=str(world.heroes / config.hero),
+        base_model=ensure_hero(world, config),
+        skill=quest.skill or None,
+        level=quest.level,
+        evaluation_sets=tuple(
+            EvaluationSet(**(asdict(found) | {"path": str(found.path)}))
+            for found in evaluation.evaluation_files(world, config.hero)
+        ),
+        validation_file=str(ensure_validation(world)),
+        recipe=recipe,
+    )
+
+
+def _free_id(world: World, quest: Quest) -> str:
+    slug = re.sub(r"[^a-z0-9]+", "-", quest.name.lower()).strip("-")[:40] or "quest"
+    stem = f"{slug}-{quest.sha256[:8]}"
+    names = itertools.chain([stem], (f"{stem}-{number}" for number in itertools.count(2)))
+    return next(name for name in names if not (world.battles / name).exists())
+
+
+def take_in_events(world: World, battle: Battle) -> list[Event]:
+    """Read what the trainer said since last time; each event's rows and the new offset in one transaction.
+
+    A half-written last line waits. A whole line that is no event is told once and passed over.
+    """
+    taken: list[Event] = []
+    path = world.battles / battle.battle_id / EVENTS_FILE
+    if not path.exists() or path.stat().st_size <= battle.events_offset:
+        return taken
+    with open(path, "rb") as file:
+        file.seek(battle.events_offset)
+        for line in file:
+            if not line.endswith(b"\n"):
+                break
+            event = _parse(battle, line)
+            if event:
+                _settle_files(world, battle, event)
+            with transaction.atomic():
+                if event and chronicle.record_event(battle.battle_id, event):
+                    _follow(world, battle, event)
+                battle.events_offset += len(line)
+                battle.save()
+            if event:
+                taken.append(event)
+    return taken
+
+
+def _parse(battle: Battle, line: bytes) -> Event | None:
+    try:
+        return Event.from_line(line)
+    except ValueError as error:
+        log.error("%s: a line of %s is no event: %s", battle.battle_id, EVENTS_FILE, error)
+        chronicle.say("bad_line", f"{battle.battle_id}: a line of {EVENTS_FILE} is no event", battle=battle.battle_id)
+        return None
+
+
+def _settle_files(world: World, battle: Battle, event: Event) -> None:
+    """Move the quest where the event says it belongs; before the rows, because the folder is the truth."""
+    quest = battle.quest
+    if event.kind == EventKind.BATTLE_COMPLETED:
+        queue.complete(world, quest)
+    elif event.kind == EventKind.BATTLE_STOPPED:
+        queue.cancel(world, quest, f"stopped by the player; {event.message}")
+    elif event.kind == EventKind.BATTLE_FAILED and event.data.get("blame") == "quest":
+        queue.fail(world, quest, str(event.data.get("reason")))
+    elif event.kind == EventKind.BATTLE_STARTED:
+        _extend_report(world, battle)
+
+
+def _extend_report(world: World, battle: Battle) -> None:
+    """Rows that only the trainer could refuse (too long, masked out) belong into the quest's report too."""
+    path = gatekeeper.companion(queue.path_of(world, battle.quest), "report.json")
+    refused = json.loads((world.battles / battle.battle_id / REFUSED_FILE).read_bytes())
+    if refused and path.exists():
+        report = json.loads(path.read_bytes())
+        durable.write_json(path, report | {"refused": refused, "taken": report["rows"] - len(refused)})
+
+
+def _follow(world: World, battle: Battle, event: Event) -> None:
+    _CONSEQUENCES.get(event.kind, _nothing)(world, battle, event)
+
+
+def _nothing(world: World, battle: Battle, event: Event) -> None:
+    pass
+
+
+def _started(world: World, battle: Battle, event: Event) -> None:
+    battle.state = Battle.State.TRAINING
+    battle.first_step = event.data["first_step"]
+    battle.total_steps = event.data["total_steps"]
+
+
+def _checkpoint_saved(world: World, battle: Battle, event: Event) -> None:
+    best = vault_selectors.best_checkpoint(world, battle.hero, "val_loss")
+    try:
+        checkpoint = vault.index_checkpoint(world, battle.hero, event.data["name"])
+    except DamagedCheckpoint as damage:
+        log.error("not indexed: %s", damage)
+        return
+    _follow_hero_level(battle, event, checkpoint)
+    if best:
+        _follow_champion(battle, event, checkpoint, best)
+
+
+def _follow_hero_level(battle: Battle, event: Event, checkpoint: Checkpoint) -> None:
+    level = checkpoint.step // XP_PER_LEVEL
+    if level > (step_of(checkpoint.parent) or 0) // XP_PER_LEVEL:
+        message = f"Level up! {battle.hero} is level {level}"
+        chronicle.follow_up(battle.battle_id, event, "hero_level_up", message, level=level)
+
+
+def _follow_champion(battle: Battle, event: Event, checkpoint: Checkpoint, best: Checkpoint) -> None:
+    if checkpoint.val_loss is None or best.val_loss is None or checkpoint.val_loss >= best.val_loss:
+        return
+    chronicle.follow_up(
+        battle.battle_id,
+        event,
+        "new_champion",
+        f"New champion! Checkpoint {checkpoint.step} beats {best.step}: "
+        f"val {checkpoint.val_loss:.4f} < {best.val_loss:.4f}",
+        name=checkpoint.name,
+        val_loss=checkpoint.val_loss,
+        previous=best.val_loss,
+    )
+
+
+def _answered(world: World, battle: Battle, event: Event) -> None:
+    path = world.battles / battle.battle_id / ANSWERS_FOLDER / Path(event.data["file"]).name
+    skill, level = event.data["skill"], event.data["level"]
+    verdict = evaluation.judge_answers(
+        hero=battle.hero,
+        checkpoint=event.data["checkpoint"],
+        step=event.step,
+        skill=skill,
+        level=level,
+        answers=json.loads(path.read_bytes()),
+        world=world,
+    )
+    chronicle.follow_up(
+        battle.battle_id,
+        event,
+        "evaluated",
+        f"{skill.upper()} level {level}: {verdict.correct} of {verdict.total} right",
+        skill=skill,
+        level=level,
+        correct=verdict.correct,
+        total=verdict.total,
+        accuracy=verdict.accuracy,
+    )
+    if verdict.level_up:
+        message = f"{skill.upper()} level {level} is won, level {verdict.new_level} begins"
+        data = {"skill": skill, "level": verdict.new_level}
+        chronicle.follow_up(battle.battle_id, event, "skill_level_up", message, **data)
+
+
+def _completed(world: World, battle: Battle, event: Event) -> None:
+    end(battle, Battle.State.COMPLETED)
+    chronicle.follow_up(
+        battle.battle_id,
+        event,
+        "quest_completed",
+        f"Quest complete! {battle.quest.name}, +{queue.GOLD_PER_QUEST} gold",
+        quest=battle.quest.name,
+        gold=queue.GOLD_PER_QUEST,
+    )
+
+
+def _paused(world: World, battle: Battle, event: Event) -> None:
+    battle.state = Battle.State.PAUSED
+
+
+def _stopped(world: World, battle: Battle, event: Event) -> None:
+    end(battle, Battle.State.STOPPED)
+
+
+def _failed(world: World, battle: Battle, event: Event) -> None:
+    if event.data.get("blame") == "quest":
+        end(battle, Battle.State.FAILED)
+    else:
+        battle.state = Battle.State.PAUSED
+
+
+def end(battle: Battle, state: Battle.State) -> None:
+    """The caller saves the row, in a transaction with what it tells of the end."""
+    battle.state = state
+    battle.ended_at = datetime.now(UTC)
+
+
+_CONSEQUENCES: dict[EventKind, Callable[[World, Battle, Event], None]] = {
+    EventKind.BATTLE_STARTED: _started,
+    EventKind.BATTLE_RESUMED: _started,
+    EventKind.CHECKPOINT_SAVED: _checkpoint_saved,
+    EventKind.ANSWERED: _answered,
+    EventKind.BATTLE_COMPLETED: _completed,
+    EventKind.BATTLE_PAUSED: _paused,
+    EventKind.BATTLE_STOPPED: _stopped,
+    EventKind.BATTLE_FAILED: _failed,
+}

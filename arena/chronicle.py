@@ -1,0 +1,58 @@
+"""The chronicle: what is worth telling, as rows with rising ids that every browser follows."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from django.db.models import Max
+
+from arena.models import ChronicleEntry
+from arena.protocol import Event
+
+DAEMON = "arena"
+
+
+def record_event(battle_id: str, event: Event) -> bool:
+    """Take in one event of a trainer; False if it was taken in before."""
+    _, is_new = ChronicleEntry.objects.get_or_create(
+        source=battle_id,
+        source_seq=event.seq,
+        defaults={
+            "kind": event.kind,
+            "time": datetime.fromtimestamp(event.time, UTC),
+            "step": event.step,
+            "message": event.message[:500],
+            "data": event.data | {"battle": battle_id},
+        },
+    )
+    return is_new
+
+
+def follow_up(battle_id: str, event: Event, kind: str, message: str, **data: Any) -> None:
+    """What the daemon concludes from a trainer's event; said once however often the event is read."""
+    ChronicleEntry.objects.get_or_create(
+        source=f"{battle_id}:{kind}",
+        source_seq=event.seq,
+        defaults={
+            "kind": kind,
+            "time": datetime.now(UTC),
+            "step": event.step,
+            "message": message[:500],
+            "data": data | {"battle": battle_id},
+        },
+    )
+
+
+def say(kind: str, message: str, *, step: int = 0, **data: Any) -> None:
+    """What the daemon says of itself. Only the daemon writes under this source, so its numbers cannot clash."""
+    last = ChronicleEntry.objects.filter(source=DAEMON).aggregate(last=Max("source_seq"))["last"] or 0
+    ChronicleEntry.objects.create(
+        source=DAEMON,
+        source_seq=last + 1,
+        kind=kind,
+        time=datetime.now(UTC),
+        step=step,
+        message=message[:500],
+        data=data,
+    )

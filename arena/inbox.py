@@ -1,0 +1,76 @@
+"""Which files in the inbox are whole. A file that some process still has open for writing never is."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import stat
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from realm.durable import TEMP_PREFIX
+
+SUFFIX = ".jsonl"
+SETTLE_SECONDS = 0.1
+"""A writer that closes and reopens a file at once is given this long."""
+UNWATCHED_SETTLE_SECONDS = 2.0
+"""The same where the file system grants no leases and an open writer cannot be seen."""
+
+
+@dataclass(frozen=True)
+class Arrivals:
+    whole: list[Path]
+    unsettled: bool
+    """Some file is not whole yet but may be in a moment."""
+
+
+def look(inbox: Path) -> Arrivals:
+    """Quest files under `inbox`, subfolders included, oldest first."""
+    whole: list[tuple[int, str, Path]] = []
+    unsettled = False
+    for path in _candidates(inbox):
+        try:
+            facts = path.lstat()
+            if _is_whole(path, facts):
+                whole.append((facts.st_mtime_ns, path.name, path))
+            else:
+                unsettled = True
+        except FileNotFoundError:
+            continue
+    return Arrivals([path for *_, path in sorted(whole)], unsettled)
+
+
+def _candidates(inbox: Path) -> Iterator[Path]:
+    for folder, _, names in os.walk(inbox):
+        for name in names:
+            if name.endswith(SUFFIX) and not name.startswith((TEMP_PREFIX, ".")):
+                yield Path(folder) / name
+
+
+def _is_whole(path: Path, facts: os.stat_result) -> bool:
+    if not stat.S_ISREG(facts.st_mode):
+        return True  # a link or a pipe: the gatekeeper says what it thinks of it
+    age_seconds = time.time() - facts.st_mtime
+    written = _has_writer(path)
+    if written is None:
+        return age_seconds >= UNWATCHED_SETTLE_SECONDS or age_seconds < 0
+    return not written and (age_seconds >= SETTLE_SECONDS or age_seconds < 0)
+
+
+def _has_writer(path: Path) -> bool | None:
+    """Whether any process has the file open for writing; None where the kernel does not tell.
+
+    A read lease is refused while there is a writer (fcntl(2), F_SETLEASE).
+    """
+    handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW)
+    try:
+        fcntl.fcntl(handle, fcntl.F_SETLEASE, fcntl.F_RDLCK)
+        fcntl.fcntl(handle, fcntl.F_SETLEASE, fcntl.F_UNLCK)
+    except OSError as error:
+        return True if error.errno == errno.EAGAIN else None
+    finally:
+        os.close(handle)
+    return False

@@ -1,0 +1,34 @@
+"""`manage.py arena`: the daemon that owns the queue and the trainer."""
+
+from __future__ import annotations
+
+import logging
+import signal
+from typing import Any
+
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandError
+
+from arena.battles import ensure_hero
+from arena.daemon import AnotherDaemon, ArenaDaemon, only_daemon
+from arena.watch import watching
+from realm.strict import BadConfig
+
+log = logging.getLogger("arena")
+
+
+class Command(BaseCommand):
+    help = "Watch the inbox, keep the queue, train the hero; until SIGTERM or Ctrl+C, which save first."
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        try:
+            with only_daemon(settings.WORLD):
+                ensure_hero(settings.WORLD, settings.REALM)
+                daemon = ArenaDaemon(world=settings.WORLD, config=settings.REALM)
+                for number in (signal.SIGTERM, signal.SIGINT):
+                    signal.signal(number, lambda *_: daemon.stop())
+                log.info("the arena of %s opens", settings.WORLD.home)
+                with watching(settings.WORLD, daemon.bell.set):
+                    daemon.run()
+        except (AnotherDaemon, BadConfig) as error:
+            raise CommandError(str(error)) from error

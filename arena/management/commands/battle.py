@@ -1,0 +1,44 @@
+"""`manage.py battle status|pause|resume|stop`."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser
+from typing import Any
+
+from django.conf import settings
+from django.core.management.base import BaseCommand
+
+from arena import control, selectors
+from arena.control import Wish
+
+
+class Command(BaseCommand):
+    help = "Show the battle that is fought, or command it."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("action", choices=["status", *Wish])
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        if options["action"] != "status":
+            control.send(settings.WORLD, wish=Wish(options["action"]), by="command line")
+            if not control.daemon_alive(settings.WORLD):
+                self.stdout.write("The arena is not running; it will obey when it starts.")
+                return
+            self.stdout.write(f"{options['action']}: told the arena")
+            return
+        self._show_status()
+
+    def _show_status(self) -> None:
+        status = control.read_status(settings.WORLD)
+        self.stdout.write(f"arena    {status.state}{f': {status.message}' if status.message else ''}")
+        battle = selectors.latest_battle()
+        if battle is None:
+            self.stdout.write("battle   none was fought yet")
+            return
+        last = selectors.last_step(settings.WORLD, battle)
+        self.stdout.write(f"battle   {battle.battle_id} ({battle.state})")
+        self.stdout.write(f"quest    {battle.quest.name}")
+        if last:
+            self.stdout.write(f"step     {last.quest_step} of {battle.total_steps or '--'} (hero step {last.step})")
+            self.stdout.write(f"loss     {last.loss:.4f}")
+            self.stdout.write(f"speed    {last.tokens / last.step_seconds:.0f} tokens/s")
