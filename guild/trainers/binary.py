@@ -78,9 +78,19 @@ class BinaryAlchemist:
 
     def sample(self, *, level: int, count: int, seed: int | None = None) -> list[Problem]:
         """`count` different problems; the same ones for the same seed on every machine, any for None."""
-        box = self._level(level)
         source = random.Random() if seed is None else random.Random(derive(self.skill, level, seed))
-        return [self._problem(box, level, number) for number in draw_distinct(box.size, count, source)]
+        return [self.problem(level, number) for number in draw_distinct(self.size(level), count, source)]
+
+    def problem(self, level: int, number: int) -> Problem:
+        """The problem of that number, counted from 0; no two numbers make the same one."""
+        box = self._level(level)
+        which, bits = divmod(number, 1 << (box.width * box.operands))
+        name = box.operations[which]
+        operation = OPERATIONS[name]
+        values = [bits >> (box.width * place) & (1 << box.width) - 1 for place in range(box.operands)]
+        prompt = " ".join([name, *(circled(value, box.width) for value in values)])
+        answer = circled(operation.compute(*values), box.width + operation.extra_bits)
+        return Problem(prompt, answer, self.skill, level)
 
     def judge(self, problem: Problem, answer: str) -> bool:
         """Exact; only white space around the answer is forgiven."""
@@ -90,15 +100,6 @@ class BinaryAlchemist:
         if not 1 <= level <= len(self._levels):
             raise ValueError(f"{self.skill} has no level {level}; it has 1 to {len(self._levels)}")
         return self._levels[level - 1]
-
-    def _problem(self, box: BinaryLevel, level: int, number: int) -> Problem:
-        which, bits = divmod(number, 1 << (box.width * box.operands))
-        name = box.operations[which]
-        operation = OPERATIONS[name]
-        values = [bits >> (box.width * place) & (1 << box.width) - 1 for place in range(box.operands)]
-        prompt = " ".join([name, *(circled(value, box.width) for value in values)])
-        answer = circled(operation.compute(*values), box.width + operation.extra_bits)
-        return Problem(prompt, answer, self.skill, level)
 
 
 def circled(value: int, width: int) -> str:
