@@ -15,6 +15,11 @@ from tavern.selectors import waiting_quests
 
 TABLE_ROWS = 20
 ESTIMATING_STEPS = 20
+# A template reads the same keys when there has been no battle yet.
+_NO_BATTLE = dict.fromkeys(
+    ("id", "quest", "state", "step", "quest_step", "total", "sps", "loss", "ema", "val", "lr", "tok_s", "eta_s",
+     "elapsed_s")
+)  # fmt: skip
 _FAVICONS = {"training": "training", "preparing": "training", "paused": "resting", "resting": "resting"}
 _LABELS = {
     "training": "{hero} fights {foe}",
@@ -29,9 +34,9 @@ _LABELS = {
 
 def tavern_context(snapshot: dict[str, Any], asked: Wish | None = None) -> dict[str, Any]:
     """`snapshot` is the message of watchtower.snapshot; `asked` is an order that was given just now."""
-    hero, arena, battle = snapshot["hero"], snapshot["arena"], snapshot["battle"] or {}
+    hero, arena, battle = snapshot["hero"], snapshot["arena"], snapshot["battle"] or _NO_BATTLE
     stance = stance_of(arena)
-    foe = foe_of(battle.get("quest", ""))
+    foe = foe_of(battle["quest"] or "")
     progress = progress_of(battle)
     xp_fraction = 1 - (hero["next_level_xp"] - hero["xp"]) / 1000
     return {
@@ -75,7 +80,7 @@ def stance_of(arena: dict[str, Any]) -> str:
 
 def progress_of(battle: dict[str, Any]) -> float | None:
     """Fraction of the battle's steps, 1 only when it is completed."""
-    if not battle or not battle["total"] or battle["quest_step"] is None:
+    if not battle["total"] or battle["quest_step"] is None:
         return None
     if battle["state"] == "completed":
         return 1.0
@@ -83,7 +88,7 @@ def progress_of(battle: dict[str, Any]) -> float | None:
 
 
 def eta_of(battle: dict[str, Any]) -> str:
-    if not battle or battle["state"] != "training":
+    if battle["state"] != "training":
         return numbers.UNKNOWN
     if (battle["quest_step"] or 0) < ESTIMATING_STEPS:
         return "estimating…"
@@ -100,7 +105,7 @@ def pill_text(stance: str, battle: dict[str, Any]) -> str:
         return "Offline"
     if stance == "stale":
         return "Waiting for trainer"
-    speed = battle.get("sps") if stance == "training" else None
+    speed = battle["sps"] if stance == "training" else None
     return "Live" if speed is None else f"Live {numbers.rate(speed)}/s"
 
 

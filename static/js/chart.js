@@ -5,6 +5,7 @@ import { compact, loss, percent, scientific, whole } from "./format.js";
 const SMOOTHING = 0.6;
 const sync = uPlot.sync("step");
 const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
+const short = (value) => String(Number(value.toPrecision(3)));
 const faint = (hex) => `${hex}48`; // 28 %
 
 // EMA with bias correction; what is not finite is left out of it and stays a gap.
@@ -107,6 +108,8 @@ class Chart {
   }
 
   show(data) {
+    this.node.toggleAttribute("data-empty", !data[0].length);
+    if (!data[0].length) this.node.dataset.empty = "Nothing measured yet";
     this.plot.setData(data, !this.zoomed);
   }
 
@@ -125,8 +128,8 @@ export class Charts {
     this.range = root.querySelector("#range");
     this.button = root.querySelector("#follow");
     this.loss = new Chart(at("loss"), lossOptions(), (chart) => this.sayRange(chart));
-    this.rate = new Chart(at("rate"), lineOptions("arcane", scientific, 50, synced));
-    this.accuracy = new Chart(at("accuracy"), lineOptions("moss", percent, 50, {}, [0, 1]));
+    this.rate = new Chart(at("rate"), lineOptions("arcane", scientific, scientific, synced));
+    this.accuracy = new Chart(at("accuracy"), lineOptions("moss", percent, (value) => `${Math.round(value * 100)}%`, {}, [0, 1]));
     this.button.addEventListener("click", () => {
       this.rate.follow();
       this.loss.follow();
@@ -159,7 +162,7 @@ function lossOptions() {
   return {
     cursor: synced,
     scales: { x: stepScale },
-    axes: axes(loss, 50),
+    axes: axes(short, 44),
     series: [
       {},
       { stroke: faint(ember), width: 1, points: { show: false } },
@@ -175,13 +178,13 @@ function lossOptions() {
   };
 }
 
-function lineOptions(tone, format, size, cursor, range) {
+function lineOptions(tone, format, axisFormat, cursor, range) {
   const stroke = colour(tone);
   const alone = (chart) => chart.data[0].length < 40;
   return {
     cursor,
     scales: { x: stepScale, y: range ? { range } : {} },
-    axes: axes(format, size),
+    axes: axes(axisFormat, 50),
     series: [{}, { stroke, width: 2, points: { show: alone, size: 5, fill: stroke } }],
     plugins: [tooltip([[tone, (data, index) => format(data[1][index])]])],
   };

@@ -68,12 +68,16 @@ export class Renderer {
     this.newScene();
   }
 
+  get drawnBattle() {
+    return this.root.querySelector("#stage").dataset.battle;
+  }
+
   // After a panel was replaced its elements are new.
   forget() {
     this.texts = [...this.root.querySelectorAll("[data-live]")];
     this.bars = [...this.root.querySelectorAll("[data-bar]")];
     this.rings = [...this.root.querySelectorAll("[data-ring]")];
-    this.stage = this.root.querySelector("#stage");
+    this.page = this.root.querySelector(".page");
     this.pill = this.root.querySelector("#pill");
   }
 
@@ -84,7 +88,7 @@ export class Renderer {
 
   render(store) {
     for (const node of this.texts) write(node, TEXTS[node.dataset.live](store));
-    set(this.stage, "state", store.stance);
+    set(this.page, "state", store.stance);
     set(this.pill, "pill", pillOf(store)[0]);
     this.renderBars(store);
   }

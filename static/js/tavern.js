@@ -90,7 +90,7 @@ function takeSnapshot(before) {
   renderer.newScene();
   const battle = store.battle?.id ?? "";
   if (battle !== before) charts.newScene();
-  if (battle !== renderer.stage.dataset.battle) refresh("battle");
+  if (battle !== renderer.drawnBattle) refresh("battle");
 }
 
 function takeEvent(event) {

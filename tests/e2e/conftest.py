@@ -1,0 +1,145 @@
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
+
+CHECKOUT = Path(__file__).resolve().parent.parent.parent
+CHROMIUM_OPTIONS = [
+    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+    "--disable-component-update", "--disable-sync",
+]  # fmt: skip
+ANSWERS_WITHIN_SECONDS = 40
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+class Tavern:
+    """The real web server, with a world of its own and an arena that the test moves by hand."""
+
+    def __init__(self, home: Path) -> None:
+        self.home = home
+        self.port = free_port()
+        self.environment = {
+            **{name: value for name, value in os.environ.items() if not name.startswith("REALM_")},
+            "REALM_HOME": str(home),
+            "REALM_PORT": str(self.port),
+            "DJANGO_SETTINGS_MODULE": "realm.settings",
+            "PYTHONPATH": str(CHECKOUT),
+        }
+        self.web: subprocess.Popen[bytes] | None = None
+        self.arena: subprocess.Popen[str] | None = None
+        self._run("manage.py", "migrate", "--verbosity", "0")
+
+    @property
+    def address(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def _run(self, *arguments: str) -> None:
+        subprocess.run([sys.executable, *arguments], cwd=CHECKOUT, env=self.environment, check=True)
+
+    def open(self) -> None:
+        command = [sys.executable, "-m", "daphne", "-b", "127.0.0.1", "-p", str(self.port), "realm.asgi:application"]
+        with open(self.home / "logs" / "web.log", "ab") as log:
+            self.web = subprocess.Popen(command, cwd=CHECKOUT, env=self.environment, stdout=log, stderr=log)
+        self._wait_until_it_answers()
+
+    def _wait_until_it_answers(self) -> None:
+        assert self.web is not None
+        for _ in range(ANSWERS_WITHIN_SECONDS * 10):
+            try:
+                urllib.request.urlopen(f"{self.address}/", timeout=5).close()
+                return
+            except urllib.error.HTTPError:
+                break
+            except (urllib.error.URLError, ConnectionError):
+                if self.web.poll() is not None:
+                    break
+                try:
+                    self.web.wait(0.1)
+                except subprocess.TimeoutExpired:
+                    continue
+        raise AssertionError((self.home / "logs" / "web.log").read_text()[-3000:])
+
+    def close(self) -> None:
+        """As the kernel would: no farewell to the browsers."""
+        if self.web is not None:
+            self.web.kill()
+            self.web.wait()
+            self.web = None
+
+    def wake_arena(self) -> None:
+        self.arena = subprocess.Popen(
+            [sys.executable, "-m", "tests.e2e.stand_in_arena"], cwd=CHECKOUT, env=self.environment, text=True,
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+        )  # fmt: skip
+
+    def do(self, verb: str, **arguments: Any) -> None:
+        """Let the arena do something; on return it is on disk."""
+        assert self.arena is not None
+        assert self.arena.stdin is not None
+        assert self.arena.stdout is not None
+        self.arena.stdin.write(json.dumps([verb, arguments]) + "\n")
+        self.arena.stdin.flush()
+        assert self.arena.stdout.readline() == "done\n"
+
+    def stop_arena(self) -> None:
+        if self.arena is not None:
+            self.arena.communicate()
+            self.arena = None
+
+
+@pytest.fixture
+def tavern(tmp_path: Path) -> Iterator[Tavern]:
+    place = Tavern(tmp_path / "world")
+    place.wake_arena()
+    place.open()
+    yield place
+    place.close()
+    place.stop_arena()
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Browser]:
+    path = shutil.which("chromium")
+    assert path, "the browser tests need Chromium: install the system's package `chromium`"
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=CHROMIUM_OPTIONS)
+        yield browser
+        browser.close()
+
+
+class Visitor:
+    """A page and all that its console complained about: script errors, refused resources, CSP violations."""
+
+    def __init__(self, page: Page) -> None:
+        self.page = page
+        self.complaints: list[str] = []
+        page.on("console", self._heard)
+        page.on("pageerror", lambda error: self.complaints.append(str(error)))
+
+    def _heard(self, message: ConsoleMessage) -> None:
+        if message.type in ("error", "warning"):
+            self.complaints.append(f"{message.text} ({message.location.get('url')})")
+
+
+@pytest.fixture
+def visitor(chromium: Browser) -> Iterator[Visitor]:
+    context = chromium.new_context(viewport={"width": 1440, "height": 900})
+    yield Visitor(context.new_page())
+    context.close()

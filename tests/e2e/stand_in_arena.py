@@ -1,0 +1,128 @@
+"""An arena that only writes: it holds the daemon's lock and leaves the rows and files that a real battle leaves.
+
+Run as a process of its own, with the REALM_HOME of the world it plays in. Takes one JSON list `[verb, {arguments}]` a
+line on standard input and answers each with a line when it is on disk.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import math
+import os
+import sys
+import time
+from datetime import UTC, datetime
+from typing import Any
+
+import django
+
+django.setup()
+
+from django.conf import settings  # noqa: E402
+
+from arena import control, protocol  # noqa: E402
+from arena.models import Battle, ChronicleEntry, Quest  # noqa: E402
+from guild.models import Evaluation, SkillProgress  # noqa: E402
+from realm import durable  # noqa: E402
+from vault.models import Checkpoint  # noqa: E402
+
+WORLD, HERO = settings.WORLD, settings.REALM.hero
+
+
+def loss_at(step: int) -> float:
+    """Falls as a real one does, with a bounded ripple that is the same every time."""
+    return 0.45 + 5.6 * math.exp(-step / 260) + 0.9 * math.exp(-step / 1500) + 0.11 * math.sin(step * 2.399) * math.cos(step)
+
+
+class StandInArena:
+    def __init__(self) -> None:
+        self.lock = os.open(WORLD.control / control.LOCK_FILE, os.O_RDWR | os.O_CREAT)
+        fcntl.flock(self.lock, fcntl.LOCK_EX)
+        self.battle: Battle | None = None
+        self.step = 0
+        self.said = ChronicleEntry.objects.count()
+
+    def status(self, state: str, message: str = "") -> None:
+        battle = self.battle
+        said = {
+            "state": state,
+            "message": message,
+            "battle": battle.battle_id if battle else None,
+            "quest": battle.quest.name if battle else None,
+            "time": time.time(),
+            "pid": os.getpid(),
+        }
+        durable.write_json(WORLD.status / control.STATUS_FILE, said, sync=False)
+
+    def quest(self, name: str, priority: str = "normal", taken: int = 1200) -> Quest:
+        return Quest.objects.create(
+            name=name, sha256=f"{Quest.objects.count():064}", priority=priority, file=f"{priority}/{name}.jsonl",
+            rows=taken, taken=taken, arrived_at=datetime.now(UTC),
+        )  # fmt: skip
+
+    def begin(self, name: str, total: int, skill: str = "", level: int | None = None) -> None:
+        quest = self.quest(name)
+        quest.state, quest.skill, quest.level = Quest.State.BATTLING, skill, level
+        quest.save()
+        self.battle = Battle.objects.create(
+            battle_id=f"battle-{quest.id}", quest=quest, hero=HERO, started_at=datetime.now(UTC), first_step=self.step,
+            total_steps=total,
+        )  # fmt: skip
+        (WORLD.battles / self.battle.battle_id).mkdir()
+
+    def steps(self, count: int, seconds_each: float = 0.1, nan_at: int | None = None) -> None:
+        """`count` steps of which the last ends now."""
+        assert self.battle is not None
+        start, ended, first = self.step, time.time(), self.battle.first_step or 0
+        with open(WORLD.battles / self.battle.battle_id / protocol.STEPS_FILE, "ab") as file:
+            for step in range(start + 1, start + count + 1):
+                loss = math.nan if step == nan_at else loss_at(step)
+                record = protocol.StepRecord(
+                    step=step, time=ended - (start + count - step) * seconds_each, loss=loss,
+                    learning_rate=2e-3 * min(1.0, step / 200), grad_norm=0.8, step_seconds=seconds_each, tokens=310,
+                    trained_tokens=120, slots=320, quest_step=step - first, memory_bytes=500_000_000,
+                )  # fmt: skip
+                file.write(record.pack())
+        self.step = start + count
+
+    def event(self, kind: str, message: str, data: dict[str, Any] | None = None, step: int | None = None) -> None:
+        self.said += 1
+        ChronicleEntry.objects.create(
+            source=self.battle.battle_id if self.battle else "arena", source_seq=self.said, kind=kind,
+            time=datetime.now(UTC), step=self.step if step is None else step, message=message, data=data or {},
+        )  # fmt: skip
+
+    def checkpoint(self, train_loss: float, val_loss: float | None) -> None:
+        assert self.battle is not None
+        Checkpoint.objects.create(
+            name=f"checkpoint-{self.step}-20240101-0000", hero=HERO, step=self.step, created_at=datetime.now(UTC),
+            train_loss=train_loss, val_loss=val_loss, learning_rate=2e-3, epoch=0, quest=self.battle.quest.name,
+            battle=self.battle.battle_id, size_bytes=4_000_000, sidecar_sha256="0" * 64,
+        )  # fmt: skip
+
+    def evaluation(self, skill: str, level: int, correct: int, total: int) -> None:
+        SkillProgress.objects.get_or_create(hero=HERO, skill=skill, defaults={"level": level})
+        Evaluation.objects.create(
+            hero=HERO, checkpoint=f"checkpoint-{self.step}-20240101-0000", step=self.step, skill=skill, level=level,
+            correct=correct, total=total, evaluated_at=datetime.now(UTC),
+        )  # fmt: skip
+
+    def end(self, state: str) -> None:
+        assert self.battle is not None
+        self.battle.state, self.battle.ended_at = state, datetime.now(UTC)
+        self.battle.save()
+        if state == Battle.State.COMPLETED:
+            Quest.objects.filter(id=self.battle.quest_id).update(state=Quest.State.COMPLETED)
+
+
+def main() -> None:
+    arena = StandInArena()
+    for line in sys.stdin:
+        verb, arguments = json.loads(line)
+        getattr(arena, verb)(**arguments)
+        print("done", flush=True)
+
+
+if __name__ == "__main__":
+    main()
