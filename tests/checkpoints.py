@@ -1,0 +1,48 @@
+"""Small checkpoint folders as a trainer writes them, for tests that need no trainer."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from realm import durable, sidecar
+from realm.sidecar import Cursor, Sidecar
+
+WEIGHTS = "model.safetensors"
+
+
+def a_sidecar(step: int, *, hero: str = "DIO") -> Sidecar:
+    return Sidecar(
+        name=sidecar.canonical_name(step, datetime(2026, 1, 1, 12, 30, tzinfo=UTC)),
+        hero=hero,
+        step=step,
+        created_at="2026-01-01T12:30:15.250000+00:00",
+        train_loss=1.5,
+        val_loss=None,
+        learning_rate=0.002,
+        epoch=0,
+        skill="bin",
+        level=1,
+        quest="bin-level-1-0001",
+        battle="battle-1",
+        cursor=Cursor(quest_sha256="0" * 64, epoch=0, position=3, quest_step=3, finished=False),
+        parent=None,
+        mode="full",
+        base_model="embedded",
+        versions={"torch": "2.13.0"},
+    )
+
+
+def make_checkpoint(heroes: Path, step: int, *, hero: str = "DIO", **changes: Any) -> Path:
+    """A whole checkpoint of `hero`, with weights of its own; `changes` are fields of its sidecar."""
+    said = replace(a_sidecar(step, hero=hero), **changes)
+    folder = heroes / hero / said.name
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with durable.new_folder(folder) as fresh:
+        (fresh / WEIGHTS).write_bytes(f"weights of step {step} ".encode() * 50)
+        (fresh / "tokenizer").mkdir()
+        (fresh / "tokenizer" / "tokenizer.json").write_text("{}", encoding="utf-8")
+        sidecar.write(fresh, replace(said, files=sidecar.prove_files(fresh)))
+    return folder
