@@ -1,0 +1,134 @@
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from realm import config
+from realm.config import RealmConfig, load
+from realm.strict import BadConfig
+from realm.world import World
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> World:
+    """A world folder; loading settings needs no more of it."""
+    return World(tmp_path)
+
+
+def say(home: World, text: str) -> None:
+    (home.home / "config.yaml").write_text(text, encoding="utf-8")
+
+
+def test_what_is_shipped_is_what_the_code_defaults_to(home: World) -> None:
+    shipped = load(home, {})
+    assert replace(shipped, training={}) == RealmConfig()
+    assert shipped.training["mode"] == "full"
+
+
+def test_the_world_overrides_the_checkout_and_the_environment_overrides_both(home: World) -> None:
+    assert load(home, {}).port == 8888
+    say(home, "port: 9001\nhero: EVA\n")
+    assert load(home, {}).port == 9001
+    found = load(home, {"REALM_PORT": "9002"})
+    assert (found.port, found.hero) == (9002, "EVA")
+
+
+def test_recipe_keys_are_overridden_one_by_one(home: World) -> None:
+    before = load(home, {}).training
+    say(home, "training: {save_every: 7}\n")
+    assert load(home, {}).training == before | {"save_every": 7}
+
+
+@pytest.mark.parametrize(
+    ("variable", "text", "key", "value"),
+    [
+        ("REALM_BIND", "::1", "bind", "::1"),
+        ("REALM_PORT", "1", "port", 1),
+        ("REALM_VAULT_PORT", "65535", "vault_port", 65535),
+        ("REALM_ORACLE_PORT", "9003", "oracle_port", 9003),
+        ("REALM_ZONE_PORT", "9004", "zone_port", 9004),
+        ("REALM_BASE_MODEL", "Qwen/Qwen3-0.6B", "base_model", "Qwen/Qwen3-0.6B"),
+        ("REALM_AUTOPLAY", "0", "autoplay", False),
+        ("REALM_AUTOPLAY", "Off", "autoplay", False),
+        ("REALM_AUTOPLAY", "yes", "autoplay", True),
+        ("REALM_DATABASE_URL", "sqlite:///x", "database_url", "sqlite:///x"),
+        ("REALM_REDIS_URL", "redis://localhost", "redis_url", "redis://localhost"),
+    ],
+)
+def test_each_variable_is_read(home: World, variable: str, text: str, key: str, value: object) -> None:
+    assert getattr(load(home, {variable: text}), key) == value
+
+
+def test_an_empty_variable_says_nothing(home: World) -> None:
+    assert load(home, {"REALM_PORT": " ", "REALM_AUTOPLAY": ""}) == load(home, {})
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("prot: 1\n", "unknown key 'prot'; allowed are autoplay, base_model, bind, "),
+        ("port: high\n", "port: a whole number is expected, not 'high'"),
+        ("port: 0\n", "port: 0 is no port; allowed are 1 to 65535"),
+        ("zone_port: 65536\n", "zone_port: 65536 is no port; allowed are 1 to 65535"),
+        ("autoplay: 1\n", "autoplay: true or false is expected, not 1"),
+        ("bind: 0.0.0.0\n", "bind: '0.0.0.0' is not loopback, and there is no login yet; allowed are 127.0.0.1, ::1,"),
+        ("training: 5\n", "training: a mapping is expected, not 5"),
+        ("- port\n", "a mapping is expected, list found"),
+        ("port: [\n", "not readable as YAML: "),
+        ("port: \xff\n", "not readable as YAML: "),
+        ("!!python/object/apply:os.getcwd []\n", "not readable as YAML: "),
+    ],
+)
+def test_a_mistake_in_the_world_names_file_and_key(home: World, text: str, sentence: str) -> None:
+    path = home.home / "config.yaml"
+    path.write_text(text, encoding="latin-1")
+    with pytest.raises(BadConfig) as caught:
+        load(home, {})
+    assert str(caught.value).startswith(f"{path}: {sentence}")
+
+
+@pytest.mark.parametrize(
+    ("variable", "text", "sentence"),
+    [
+        ("REALM_PORT", "high", "REALM_PORT: a whole number is expected, not 'high'"),
+        ("REALM_PORT", "-1", "REALM_PORT: a whole number is expected, not '-1'"),
+        ("REALM_PORT", "¹", "REALM_PORT: a whole number is expected, not '¹'"),
+        ("REALM_AUTOPLAY", "maybe", "REALM_AUTOPLAY: 'maybe' is not allowed; allowed are 1, true, yes, on, 0, false,"),
+    ],
+)
+def test_a_mistake_in_the_environment_names_the_variable(home: World, variable: str, text: str, sentence: str) -> None:
+    with pytest.raises(BadConfig) as caught:
+        load(home, {variable: text})
+    assert str(caught.value).startswith(sentence)
+
+
+@pytest.mark.parametrize(
+    ("variable", "text", "sentence"),
+    [
+        ("REALM_PORT", "0", "port: 0 is no port; allowed are 1 to 65535"),
+        ("REALM_BIND", "192.168.1.5", "bind: '192.168.1.5' is not loopback"),
+    ],
+)
+def test_a_value_of_the_environment_that_is_out_of_range_is_refused(
+    home: World, variable: str, text: str, sentence: str
+) -> None:
+    with pytest.raises(BadConfig) as caught:
+        load(home, {variable: text})
+    assert str(caught.value).startswith((f"settings: {sentence}", f"{variable}: {sentence}"))
+
+
+def test_an_empty_config_file_says_nothing(home: World) -> None:
+    before = load(home, {})
+    say(home, "# nothing yet\n")
+    assert load(home, {}) == before
+
+
+def test_a_mistake_in_the_shipped_file_names_that_file(
+    home: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shipped = tmp_path / "realm.yaml"
+    shipped.write_text("bindd: x\n", encoding="utf-8")
+    monkeypatch.setattr(config, "DEFAULTS_FILE", shipped)
+    with pytest.raises(BadConfig) as caught:
+        load(home, {})
+    assert str(caught.value).startswith(f"{shipped}: unknown key 'bindd'")
