@@ -1,0 +1,72 @@
+"""`manage.py weave`: start, mend, show and stop every service of this world."""
+
+from __future__ import annotations
+
+import sys
+from datetime import timedelta
+from typing import Any
+
+from django.conf import settings
+from django.core.management import BaseCommand, CommandError, CommandParser, call_command
+from django.db import connection
+from django.db.migrations.executor import MigrationExecutor
+
+from realm.weaver import WeaverError, weave
+from realm.weaver.loom import ServiceState
+
+
+class Command(BaseCommand):
+    help = "Check all services and start what does not run; with --daemon the same from nothing, migrations first."
+    requires_system_checks = []
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        verbs = parser.add_mutually_exclusive_group()
+        verbs.add_argument("--daemon", action="store_true", help="start everything and return when the Tavern answers")
+        verbs.add_argument("--status", action="store_true", help="show every service; exit code 1 if one does not run")
+        verbs.add_argument("--stop", action="store_true", help="stop everything, saving first")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        try:
+            if options["status"]:
+                self._status()
+            elif options["stop"]:
+                self._stop()
+            else:
+                self._mend()
+        except WeaverError as error:
+            raise CommandError(str(error)) from error
+
+    def _mend(self) -> None:
+        mended = weave.mend(settings.WORLD, settings.REALM, prepare=migrate_if_needed)
+        for name in mended.ended_orphans:
+            self.stdout.write(f"{name} had lost its supervisor and was ended cleanly")
+        for name in mended.started:
+            self.stdout.write(f"{name} started")
+        if not mended.started:
+            self.stdout.write("Everything runs already.")
+        self.stdout.write(f"The Tavern is open: {weave.address(settings.REALM)}")
+
+    def _status(self) -> None:
+        states = weave.status(settings.WORLD, settings.REALM)
+        self.stdout.write(table(states))
+        if not all(state.runs for state in states):
+            sys.exit(1)
+
+    def _stop(self) -> None:
+        stopped = weave.stop(settings.WORLD, settings.REALM)
+        self.stdout.write(f"Stopped: {', '.join(stopped)}." if stopped else "Nothing was running.")
+
+
+def migrate_if_needed() -> None:
+    """Migrate, but spend no time on it when the database is up to date, as at most starts."""
+    executor = MigrationExecutor(connection)
+    if executor.migration_plan(executor.loader.graph.leaf_nodes()):
+        call_command("migrate", interactive=False, verbosity=0)
+
+
+def table(states: list[ServiceState]) -> str:
+    lines = [f"{'service':<10} {'pid':>8}  {'state':<9} uptime"]
+    for state in states:
+        uptime = "-" if state.uptime_seconds is None else str(timedelta(seconds=state.uptime_seconds))
+        lines.append(f"{state.name:<10} {state.pid or '-':>8}  {state.state.lower():<9} {uptime}")
+    return "\n".join(lines)

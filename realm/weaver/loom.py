@@ -1,0 +1,180 @@
+"""One world's supervisord: whether it lives, starting it, talking to it over its Unix socket."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from http.client import HTTPException
+from pathlib import Path
+from typing import Any
+from xmlrpc.client import Fault, ServerProxy
+
+from supervisor.xmlrpc import Faults, SupervisorTransport
+
+from realm.config import RealmConfig
+from realm.weaver import WeaverError, plan
+from realm.world import World
+
+LOCK_FILE = "weaver.lock"
+SOCKET_FILE = "weaver.sock"
+START_SECONDS = 20.0
+_POLL_SECONDS = 0.02
+# A Unix socket's path is at most 107 bytes, and supervisord first binds it with its pid appended.
+_LONGEST_SOCKET_PATH = 107 - len(".4194304")
+
+RUNNING_STATES = frozenset({"STARTING", "RUNNING"})
+
+
+@dataclass(frozen=True, kw_only=True)
+class ServiceState:
+    name: str
+    state: str
+    """supervisord's word: STOPPED, STARTING, RUNNING, BACKOFF, STOPPING, EXITED, FATAL."""
+    pid: int | None
+    uptime_seconds: int | None
+
+    @property
+    def runs(self) -> bool:
+        return self.state in RUNNING_STATES and self.pid is not None
+
+
+@contextmanager
+def lock(world: World, *, seconds: float, unless: Callable[[], bool]) -> Iterator[int | None]:
+    """Wait for the world's weaver lock and hold it; None as soon as `unless` says that there is no need to.
+
+    supervisord inherits the handle and holds the lock for as long as it lives, however it ends; services do not.
+    Raises WeaverError when neither comes within `seconds`.
+    """
+    handle = os.open(world.control / LOCK_FILE, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        yield handle if _acquired(handle, seconds, unless) else None
+    finally:
+        os.close(handle)
+
+
+def lock_unless_alive(world: World) -> AbstractContextManager[int | None]:
+    """The lock's handle while no supervisord lives; None if one lives and answers."""
+    return lock(world, seconds=START_SECONDS, unless=lambda: Loom(world).answers())
+
+
+def _acquired(handle: int, seconds: float, unless: Callable[[], bool]) -> bool:
+    end = time.monotonic() + seconds
+    while True:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if unless():
+                return False
+        else:
+            return True
+        if time.monotonic() > end:
+            raise WeaverError(f"the weaver of this world is held by another process and silent for {seconds:.0f} s")
+        time.sleep(_POLL_SECONDS)
+
+
+def start(world: World, config: RealmConfig, lock_handle: int) -> subprocess.Popen[bytes]:
+    """Start supervisord, with no service running yet; it goes on when this process ends."""
+    path = plan.write(world, config)
+    forget_socket(world)
+    # -P: modules come from the environment, never from a file in the world's folder.
+    command = [sys.executable, "-P", "-m", "supervisor.supervisord", "-c", str(path)]
+    with open(world.logs / "weaver" / "start.log", "wb") as log:
+        return subprocess.Popen(
+            command,
+            cwd=world.home,
+            env=plan.environment(world, _new_socket(world)),
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+            pass_fds=[lock_handle],
+        )
+
+
+def _new_socket(world: World) -> Path:
+    """Where supervisord shall listen; a world with too long a path has a link to a short private folder."""
+    path = world.control / SOCKET_FILE
+    if len(os.fsencode(path)) <= _LONGEST_SOCKET_PATH:
+        return path
+    short = Path(tempfile.mkdtemp(prefix="realm-", dir="/tmp")) / SOCKET_FILE
+    path.symlink_to(short)
+    return short
+
+
+def forget_socket(world: World) -> None:
+    """Delete what a supervisord that is gone has left."""
+    path = world.control / SOCKET_FILE
+    if path.is_symlink():
+        shutil.rmtree(path.readlink().parent, ignore_errors=True)
+    path.unlink(missing_ok=True)
+
+
+class Loom:
+    """Talks to a supervisord that lives."""
+
+    def __init__(self, world: World) -> None:
+        path = world.control / SOCKET_FILE
+        address = path.readlink() if path.is_symlink() else path
+        transport = SupervisorTransport(None, None, f"unix://{address}")
+        self._server: Any = ServerProxy("http://127.0.0.1", transport=transport)
+
+    def answers(self) -> bool:
+        try:
+            self._server.supervisor.getState()
+        except (OSError, HTTPException):
+            return False
+        return True
+
+    def states(self) -> dict[str, ServiceState]:
+        """By service, in no order that means anything."""
+        return {told["name"]: _state(told) for told in self._ask("getAllProcessInfo")}
+
+    def start(self, name: str) -> None:
+        """Start a service; it may take a while until it does its work."""
+        self._ask("startProcess", name, False, passing=Faults.ALREADY_STARTED)
+
+    def restart(self, name: str) -> None:
+        self._ask("stopProcess", name, True, passing=Faults.NOT_RUNNING)
+        self.start(name)
+
+    def shut_down(self) -> None:
+        """Stop all services, the last started first, and then supervisord; returns before that is done."""
+        self._ask("shutdown", passing=Faults.SHUTDOWN_STATE)
+
+    def _ask(self, verb: str, *arguments: Any, passing: int | None = None) -> Any:
+        try:
+            return getattr(self._server.supervisor, verb)(*arguments)
+        except Fault as fault:
+            if fault.faultCode == passing:
+                return None
+            if fault.faultCode == Faults.SHUTDOWN_STATE:
+                raise WeaverError("the services are being stopped right now; try again in a moment") from fault
+            raise WeaverError(f"supervisord refused {verb} {' '.join(map(str, arguments))}: {fault}") from fault
+
+
+def _state(told: dict[str, Any]) -> ServiceState:
+    pid = told["pid"] or None
+    uptime = max(0, told["now"] - told["start"]) if pid else None
+    return ServiceState(name=told["name"], state=told["statename"], pid=pid, uptime_seconds=uptime)
+
+
+def wait_for(world: World, process: subprocess.Popen[bytes]) -> Loom:
+    """The loom of a supervisord that was just started."""
+    end = time.monotonic() + START_SECONDS
+    while time.monotonic() < end:
+        loom = Loom(world)
+        if loom.answers():
+            return loom
+        if process.poll() is not None:
+            said = (world.logs / "weaver" / "start.log").read_text(errors="replace").strip()
+            raise WeaverError(f"supervisord ended at once (exit code {process.returncode}): {said}")
+        time.sleep(_POLL_SECONDS)
+    raise WeaverError(f"supervisord does not answer within {START_SECONDS:.0f} s; see {world.logs / 'weaver'}")

@@ -1,0 +1,62 @@
+"""Services that outlived their supervisord (`kill -9`): found by the mark in their environment, ended cleanly."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+
+import psutil
+
+from realm.weaver.plan import SERVICE_VARIABLE
+from realm.weaver.services import Service
+from realm.world import World
+
+
+def find(world: World) -> dict[str, list[psutil.Process]]:
+    """By service. Only to be asked while no supervisord lives: then every marked process is an orphan.
+
+    A service's own children carry its mark too; they are left to it.
+    """
+    marked = {process.pid: (process, name) for process in psutil.process_iter() if (name := _mark(process, world))}
+    own = {os.getpid(), *(parent.pid for parent in psutil.Process().parents())}
+    found: dict[str, list[psutil.Process]] = {}
+    for pid, (process, name) in marked.items():
+        if pid not in own and _parent(process) not in marked:
+            found.setdefault(name, []).append(process)
+    return found
+
+
+def end(world: World, ordered: tuple[Service, ...]) -> list[str]:
+    """End every orphan, the last started first, with its time to save; returns their services' names."""
+    found = find(world)
+    ended = []
+    for service in reversed(ordered):
+        processes = found.get(service.name, [])
+        for process in processes:
+            _signal(process, "terminate")
+        _, stubborn = psutil.wait_procs(processes, timeout=service.stop_seconds)
+        for process in stubborn:
+            _signal(process, "kill")
+        psutil.wait_procs(stubborn, timeout=service.stop_seconds)
+        ended += [service.name] if processes else []
+    return ended
+
+
+def _mark(process: psutil.Process, world: World) -> str | None:
+    try:
+        environ = process.environ()
+    except (psutil.Error, OSError):
+        return None
+    return environ.get(SERVICE_VARIABLE) if environ.get("REALM_HOME") == str(world.home) else None
+
+
+def _parent(process: psutil.Process) -> int | None:
+    try:
+        return process.ppid()
+    except psutil.Error:
+        return None
+
+
+def _signal(process: psutil.Process, verb: str) -> None:
+    with contextlib.suppress(psutil.NoSuchProcess):
+        getattr(process, verb)()

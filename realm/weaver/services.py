@@ -1,0 +1,34 @@
+"""What runs in a world, in the order it is started; it is stopped in the opposite order."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from realm.config import RealmConfig
+
+TAVERN = "tavern"
+ARENA = "arena"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Service:
+    name: str
+    arguments: tuple[str, ...]
+    """Of the Python interpreter, in the checkout."""
+    stop_seconds: int
+    """How long it may take to save and end before it is killed."""
+
+
+def services(config: RealmConfig) -> tuple[Service, ...]:
+    return (
+        Service(
+            name=TAVERN,
+            arguments=(
+                "-m", "daphne", "-b", config.bind, "-p", str(config.port), "--no-server-name",
+                # Daphne buffers without bound for a browser that stops reading; unanswered pings end it instead.
+                "--ping-interval", "10", "--ping-timeout", "15", "realm.asgi:application",
+            ),
+            stop_seconds=10,
+        ),
+        Service(name=ARENA, arguments=("manage.py", "arena"), stop_seconds=60),
+    )  # fmt: skip
