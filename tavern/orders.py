@@ -22,13 +22,14 @@ class Button:
 REST = Button(
     wish=Wish.PAUSE, label="Rest", asked_label="Resting…", key="P", help="Save a checkpoint and pause; no step is lost"
 )
+REST_FROM_SLEEP = replace(REST, help="No battle begins until you resume")
 RESUME = Button(
     wish=Wish.RESUME,
     label="Resume",
     asked_label="Waking…",
     key="P",
     tone="brass",
-    help="Go on from the last checkpoint",
+    help="Go on from where the hero rests",
 )
 RETREAT = Button(
     wish=Wish.STOP, label="Retreat", asked_label="Retreating…", tone="blood", confirm=True,
@@ -40,7 +41,7 @@ _BY_STATE = {
     "preparing": (REST, RETREAT),
     "paused": (RESUME, RETREAT),
     "resting": (RESUME,),
-    "idle": (REST,),
+    "idle": (REST_FROM_SLEEP,),
 }
 
 

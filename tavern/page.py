@@ -7,11 +7,14 @@ from typing import Any
 from django.templatetags.static import static
 
 from arena.control import Wish
+from realm.world import World
 from tavern import numbers
 from tavern.entries import BLANK, LOOKS, OTHER, entry_of
 from tavern.foes import foe_of
 from tavern.orders import orders
 from tavern.selectors import waiting_quests
+from watchtower.snapshot import arena_part, battle_part, hero_part
+from watchtower.view import first_look
 
 TABLE_ROWS = 20
 ESTIMATING_STEPS = 20
@@ -30,6 +33,20 @@ _LABELS = {
     "offline": "{hero} sleeps, the arena is not running",
     "stale": "{hero} waits, the trainer has said nothing for a while",
 }
+
+
+def build_brief_snapshot(world: World, hero: str) -> dict[str, Any]:
+    """A snapshot for single panels, which show neither curves nor events."""
+    view = first_look(world, hero)
+    return {
+        "seq": view.seq,
+        "hero": hero_part(view),
+        "arena": arena_part(view),
+        "battle": battle_part(view, view.facts) if view.facts else None,
+        "curve": {"step": [], "loss": [], "lr": []},
+        "accuracy": [],
+        "events": [],
+    }
 
 
 def tavern_context(snapshot: dict[str, Any], asked: Wish | None = None) -> dict[str, Any]:

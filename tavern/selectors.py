@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from django.db.models import Case, Count, IntegerField, Value, When
+from django.db.models import Count
 
+from arena import queue
 from arena.models import Quest
 from realm.world import PRIORITIES
 
@@ -30,13 +31,9 @@ class Queue:
 
 
 def waiting_quests() -> Queue:
-    queued = Quest.objects.filter(state=Quest.State.QUEUED)
-    counts = dict(queued.order_by().values_list("priority").annotate(Count("id")))
-    rank = Case(
-        *(When(priority=priority, then=Value(place)) for place, priority in enumerate(PRIORITIES)),
-        output_field=IntegerField(),
-    )
+    waiting = queue.waiting()
+    counts = dict(waiting.order_by().values_list("priority").annotate(Count("id")))
     return Queue(
         lanes=[Lane(priority, counts.get(priority, 0)) for priority in PRIORITIES],
-        next=list(queued.annotate(rank=rank).order_by("rank", "id")[:SHOWN]),
+        next=list(waiting[:SHOWN]),
     )

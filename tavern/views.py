@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-from typing import Any
-
 from django.conf import settings
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
@@ -10,7 +8,7 @@ from django_htmx.middleware import HtmxDetails
 
 from arena import control
 from arena.control import Wish
-from tavern.page import tavern_context
+from tavern.page import build_brief_snapshot, tavern_context
 from watchtower.snapshot import build_snapshot
 
 PANELS = frozenset({"stage", "orders", "hero", "queue"})
@@ -22,7 +20,8 @@ class HtmxHttpRequest(HttpRequest):
 
 @require_safe
 def home(request: HttpRequest) -> HttpResponse:
-    return render(request, "tavern/home.html", _context())
+    snapshot = build_snapshot(settings.WORLD, settings.REALM.hero)
+    return render(request, "tavern/home.html", tavern_context(snapshot))
 
 
 @require_safe
@@ -30,7 +29,7 @@ def panel(request: HttpRequest, name: str) -> HttpResponse:
     """One part of the page, from the page's own template."""
     if name not in PANELS:
         raise Http404(f"panel {name!r} is none of {', '.join(sorted(PANELS))}")
-    return render(request, f"tavern/home.html#{name}", _context())
+    return _render_panel(request, name)
 
 
 @require_POST
@@ -39,10 +38,9 @@ def battle_command(request: HtmxHttpRequest, wish: str) -> HttpResponse:
         raise Http404(f"order {wish!r} is none of {', '.join(Wish)}")
     asked = Wish(wish)
     control.send(settings.WORLD, wish=asked, by="tavern")
-    if not request.htmx:
-        return redirect("tavern:home")
-    return render(request, "tavern/home.html#orders", _context(asked))
+    return _render_panel(request, "orders", asked) if request.htmx else redirect("tavern:home")
 
 
-def _context(asked: Wish | None = None) -> dict[str, Any]:
-    return tavern_context(build_snapshot(settings.WORLD, settings.REALM.hero), asked)
+def _render_panel(request: HttpRequest, name: str, asked: Wish | None = None) -> HttpResponse:
+    snapshot = build_brief_snapshot(settings.WORLD, settings.REALM.hero)
+    return render(request, f"tavern/home.html#{name}", tavern_context(snapshot, asked))

@@ -145,9 +145,9 @@ document.body.addEventListener("htmx:load", ({ detail }) => {
 // An order that changed nothing leaves its button usable again.
 document.body.addEventListener("htmx:afterRequest", ({ detail }) => {
   if (detail.requestConfig.verb !== "post") return;
-  const failed = "The order did not reach the server; nothing was changed";
+  const lost = "The order did not reach the server: nothing was changed. Try again when the page is live";
   if (detail.successful) setTimeout(() => refresh("orders"), ASKED_MS);
-  else toasts.show("battle_failed", failed, true);
+  else toasts.show("order_lost", lost);
 });
 
 document.body.addEventListener("htmx:confirm", (event) => {

@@ -1,22 +1,12 @@
 // Short notices. Each is also said to screen readers and stands in the battle log.
 
-import { loss, whole } from "./format.js";
-
 const MILESTONE_MS = 6000;
+const SAME_KIND_MS = 10000;
 const MOST_VISIBLE = 4;
 
-const WORTH_A_TOAST = {
-  quest_completed: ({ message, data }) => `Quest complete! ${message}${data.gold ? `, +${whole(data.gold)} gold` : ""}`,
-  hero_level_up: ({ data, message }) => (data.level ? `Level up! The hero is level ${whole(data.level)}` : message),
-  skill_level_up: ({ message }) => message,
-  new_champion: ({ data, message }) =>
-    data.previous ? `New champion! ${data.name}: val ${loss(data.val_loss)} < ${loss(data.previous)}` : message,
-  checkpoint_refused: ({ message }) => message,
-  battle_failed: ({ message }) => message,
-  quest_refused: ({ message }) => message,
-  trainer_died: ({ message }) => message,
-};
-const URGENT = new Set(["checkpoint_refused", "battle_failed", "quest_refused", "trainer_died"]);
+// Their messages are sentences that the server wrote.
+const WORTH_A_TOAST = new Set(["quest_completed", "hero_level_up", "skill_level_up", "new_champion"]);
+const URGENT = new Set(["checkpoint_refused", "battle_failed", "quest_refused", "trainer_died", "order_lost"]);
 
 export class Toasts {
   constructor(root, lookOf) {
@@ -25,6 +15,7 @@ export class Toasts {
     this.urgent = root.querySelector("#said-at-once");
     this.lookOf = lookOf;
     this.visible = new Map();
+    this.closedAt = new Map();
     this.queue = [];
   }
 
@@ -33,32 +24,37 @@ export class Toasts {
   }
 
   forEvent(event) {
-    const say = WORTH_A_TOAST[event.kind];
-    if (say) this.show(event.kind, say(event), URGENT.has(event.kind));
+    if (WORTH_A_TOAST.has(event.kind) || URGENT.has(event.kind)) this.show(event.kind, event.message);
   }
 
-  show(kind, text, urgent = false) {
-    this.announce(text, urgent);
+  show(kind, text) {
+    const urgent = URGENT.has(kind);
     const open = this.visible.get(kind);
     if (open) {
       open.again(text);
+      if (urgent) this.announce(text, urgent);
+    } else if (!urgent && performance.now() - (this.closedAt.get(kind) ?? -Infinity) < SAME_KIND_MS) {
+      return;
     } else if (this.visible.size >= MOST_VISIBLE) {
-      this.queue.push([kind, text, urgent]);
+      this.queue.push([kind, text]);
     } else {
+      this.announce(text, urgent);
       this.open(kind, text, urgent);
     }
   }
 
   open(kind, text, urgent) {
-    const toast = new Toast(text, this.lookOf(kind), urgent ? null : MILESTONE_MS, () => this.closed(kind));
+    const { icon, tone } = this.lookOf(kind);
+    const look = { icon, tone: urgent ? "blood" : tone };
+    const toast = new Toast(text, look, urgent ? null : MILESTONE_MS, () => this.closed(kind));
     this.visible.set(kind, toast);
     this.region.append(toast.node);
   }
 
   closed(kind) {
     this.visible.delete(kind);
-    const next = this.queue.shift();
-    if (next) this.show(...next);
+    this.closedAt.set(kind, performance.now());
+    while (this.queue.length && this.visible.size < MOST_VISIBLE) this.show(...this.queue.shift());
   }
 }
 

@@ -1,0 +1,44 @@
+import re
+
+import pytest
+
+from realm.world import CHECKOUT
+from tavern.entries import LOOKS, OTHER
+from tavern.foes import FOES, foe_of
+
+GAME_ICONS = CHECKOUT / "static" / "vendor" / "game-icons"
+
+
+@pytest.fixture(scope="module")
+def symbols() -> set[str]:
+    return set(re.findall(r'<symbol id="gi-([^"]+)"', (GAME_ICONS / "sprite.svg").read_text(encoding="utf-8")))
+
+
+def test_each_symbol_has_an_author(symbols: set[str]) -> None:
+    text = (GAME_ICONS / "CREDITS.md").read_text(encoding="utf-8")
+    credited = dict(re.findall(r"^\| ([a-z-]+) \| (\w+) \|$", text, re.MULTILINE))
+    del credited["icon"]
+    assert set(credited) == symbols
+    assert all(author in text.split("\n\n")[1] for author in credited.values())
+    assert "CC BY 3.0" in text
+
+
+def test_each_icon_used_is_in_the_sprite(symbols: set[str]) -> None:
+    used = {look.icon for look in [*LOOKS.values(), OTHER]} | {foe.glyph for foe in FOES}
+    for template in (CHECKOUT / "templates").rglob("*.*"):
+        text = template.read_text(encoding="utf-8")
+        used |= set(re.findall(r'{% icon "([^"]+)"', text)) | set(re.findall(r"#gi-([a-z][a-z-]+)", text))
+    assert used == symbols
+
+
+def test_vendored_files_keep_their_licences() -> None:
+    vendor = CHECKOUT / "static" / "vendor"
+    for font in (vendor / "fonts").glob("*.woff2"):
+        family = re.split(r"-latin", font.name)[0]
+        assert "SIL OPEN FONT LICENSE" in (vendor / "fonts" / f"{family}-LICENSE").read_text(encoding="utf-8")
+    assert "MIT" in (vendor / "uplot" / "LICENSE").read_text(encoding="utf-8")
+
+
+def test_a_quest_always_meets_the_same_foe() -> None:
+    assert foe_of("alpaca") == foe_of("alpaca")
+    assert {foe_of(f"quest-{number}") for number in range(200)} == set(FOES)
