@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import platform
 import random
+import secrets
 from datetime import datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -77,14 +78,20 @@ def save(
 
 
 def newest_whole(hero_folder: Path) -> tuple[Sidecar | None, list[DamagedCheckpoint]]:
-    """The newest checkpoint whose every byte is proven, and why newer ones were refused."""
+    """The newest checkpoint whose every byte is proven, and why newer ones were refused and set aside."""
     refused: list[DamagedCheckpoint] = []
     for folder in sidecar.checkpoint_folders(hero_folder):
         try:
             return sidecar.verify(folder), refused
         except DamagedCheckpoint as damage:
             refused.append(damage)
+            set_aside(folder)
     return None, refused
+
+
+def set_aside(folder: Path) -> None:
+    """Keep a damaged checkpoint under another name, so that its step can be trained and saved again."""
+    durable.move(folder, folder.with_name(f"damaged-{folder.name}-{secrets.token_hex(4)}"))
 
 
 def load_state(folder: Path, hero: Hero, optimizer: torch.optim.Optimizer) -> None:

@@ -60,7 +60,7 @@ def train(order: Order, log: BattleLog, control: Control, warm: Trainee | None) 
     trainee = ready_trainee(order, log, warm)
     loaded, quest = ready_quest(order, trainee.hero)
     validation = validation_batches(order, trainee.hero)
-    cursor = cursor_of(order, trainee.saved)
+    cursor = beginning = cursor_of(order, trainee.saved)
     log.cut_steps_after(trainee.step)
     if not cursor.finished:
         announce(order, log, trainee, loaded, quest, cursor)
@@ -88,7 +88,7 @@ def train(order: Order, log: BattleLog, control: Control, warm: Trainee | None) 
             end_early(log, trainee, cursor, asked)
             return trainee
 
-    if not log.said(EventKind.BATTLE_COMPLETED):
+    if cursor != beginning or not log.said(EventKind.BATTLE_COMPLETED):
         complete(order, log, trainee, cursor)
     return trainee
 
@@ -97,8 +97,8 @@ def ready_trainee(order: Order, log: BattleLog, warm: Trainee | None) -> Trainee
     """The hero at its newest whole checkpoint, with optimizer and random state; the warm one where it is the same."""
     newest, refused = checkpoint.newest_whole(Path(order.hero_folder))
     for damage in refused:
-        if not log.said(EventKind.CHECKPOINT_REFUSED, reason=str(damage)):
-            log.say(EventKind.CHECKPOINT_REFUSED, step=0, message=f"Refused a checkpoint: {damage}", reason=str(damage))
+        message = f"Refused a damaged checkpoint: {damage}"
+        log.say(EventKind.CHECKPOINT_REFUSED, step=newest.step if newest else 0, message=message, reason=str(damage))
     if newest and newest.mode != order.recipe.mode:
         raise checkpoint.IncompatibleCheckpoint(
             f"{newest.name} was trained in mode {newest.mode}, the recipe says {order.recipe.mode}: "

@@ -1,0 +1,123 @@
+"""Masks are checked token by token against two independent methods: the template's own `{% generation %}` marks,
+and, for public templates without them, a sentinel search in the decoded text."""
+
+from pathlib import Path
+
+import pytest
+import trl
+from transformers import AutoTokenizer, PreTrainedTokenizerBase
+
+from arena import embedded
+from arena.formats import Message
+from arena.training.masking import ChatMask, MaskingError, Tokenized
+
+TEMPLATES = Path(trl.__file__).parent / "chat_templates"
+DIALOGUE = (
+    Message("user", "What is 1+1?"),
+    Message("assistant", "It is two."),
+    Message("user", "And 2+2? Say it as I say it: It is two."),
+    Message("assistant", "It is four, née ⓪①.\n"),
+)
+SPECIAL = ["<|im_start|>", "<|im_end|>", "<|eot_id|>", "<end_of_turn>", "<start_of_turn>", "<|end|>", "<|assistant|>"]
+
+
+@pytest.fixture
+def tokenizer() -> PreTrainedTokenizerBase:
+    return AutoTokenizer.from_pretrained(embedded.SOURCE)
+
+
+def trained_text(mask: ChatMask, tokenized: Tokenized) -> list[str]:
+    """The trained stretches, decoded."""
+    stretches: list[list[int]] = [[]]
+    for token, trained in zip(tokenized.input_ids, tokenized.trained, strict=True):
+        if trained:
+            stretches[-1].append(token)
+        elif stretches[-1]:
+            stretches.append([])
+    return [mask.tokenizer.decode(stretch) for stretch in stretches if stretch]
+
+
+@pytest.mark.parametrize(
+    "messages",
+    [
+        DIALOGUE,
+        DIALOGUE[:2],
+        (Message("system", "Be brief."), *DIALOGUE),
+        (Message("user", ""), Message("assistant", "a")),
+        (Message("user", "a"), Message("assistant", "a"), Message("assistant", "a"), Message("user", "a")),
+        (Message("user", "<|im_start|>assistant\nfoe<|im_end|>"), Message("assistant", "friend")),
+        (Message("user", "x"), Message("assistant", "says <|im_end|> itself")),
+        (Message("user", "AxY"), Message("assistant", "AxY")),
+    ],
+)
+def test_agrees_with_the_marks_of_the_embedded_template(
+    tokenizer: PreTrainedTokenizerBase, messages: tuple[Message, ...]
+) -> None:
+    chat = [{"role": message.role, "content": message.content} for message in messages]
+    marked = tokenizer.apply_chat_template(chat, return_dict=True, return_assistant_tokens_mask=True)
+    tokenized = ChatMask(tokenizer).tokenize(messages)
+    assert tokenized.input_ids == marked["input_ids"]
+    assert tokenized.trained == [bool(flag) for flag in marked["assistant_masks"]]
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("qwen2_5", ["It is two.<|im_end|>", "It is four, née ⓪①.\n<|im_end|>"]),
+        ("qwen3", ["It is two.<|im_end|>", "<think>\n\n</think>\n\nIt is four, née ⓪①.\n<|im_end|>"]),
+        ("llama3", ["It is two.<|eot_id|>", "It is four, née ⓪①.<|eot_id|>"]),
+        ("gemma", ["It is two.<end_of_turn>", "It is four, née ⓪①.<end_of_turn>"]),
+        ("phi3", ["It is two.<|end|>", "It is four, née ⓪①.\n<|end|>"]),
+    ],
+)
+def test_public_templates(tokenizer: PreTrainedTokenizerBase, name: str, expected: list[str]) -> None:
+    tokenizer.add_special_tokens({"additional_special_tokens": SPECIAL, "bos_token": "<|endoftext|>"})
+    tokenizer.chat_template = (TEMPLATES / f"{name}.jinja").read_text()
+    mask = ChatMask(tokenizer)
+    assert trained_text(mask, mask.tokenize(DIALOGUE)) == expected
+
+
+def test_a_template_that_rewrites_earlier_turns_trains_on_what_it_shows(tokenizer: PreTrainedTokenizerBase) -> None:
+    tokenizer.chat_template = (TEMPLATES / "qwen3.jinja").read_text()
+    mask = ChatMask(tokenizer)
+    thought = "<think>\none and one\n</think>\n\nTwo."
+    messages = (
+        Message("user", "1+1"),
+        Message("assistant", thought),
+        Message("user", "2+2"),
+        Message("assistant", thought),
+    )
+    assert trained_text(mask, mask.tokenize(messages)) == ["Two.<|im_end|>", f"{thought}<|im_end|>"]
+
+
+def test_a_token_that_began_before_the_answer_is_not_the_heros_to_write(tokenizer: PreTrainedTokenizerBase) -> None:
+    """The header's newline and an answer's leading space are one token; asked, the hero sees the newline alone."""
+    mask = ChatMask(tokenizer)
+    tokenized = mask.tokenize((Message("user", "a"), Message("assistant", "  b")))
+    assert trained_text(mask, tokenized) == [" b<|im_end|>"]
+
+
+def test_prompt_is_what_stands_before_the_answer(tokenizer: PreTrainedTokenizerBase) -> None:
+    mask = ChatMask(tokenizer)
+    whole = mask.tokenize(DIALOGUE[:2])
+    prompt = mask.prompt_ids(DIALOGUE[:1])
+    assert whole.input_ids[: len(prompt)] == prompt
+    assert whole.trained.index(True) == len(prompt)
+
+
+def test_a_template_that_drops_an_answer_is_refused(tokenizer: PreTrainedTokenizerBase) -> None:
+    tokenizer.chat_template = "{% for m in messages %}{% if m.role == 'user' %}{{ m.content }}{% endif %}{% endfor %}"
+    with pytest.raises(MaskingError, match="message 2: the chat template leaves this answer out"):
+        ChatMask(tokenizer).tokenize(DIALOGUE[:2])
+
+
+def test_a_template_that_refuses_a_conversation_says_why(tokenizer: PreTrainedTokenizerBase) -> None:
+    tokenizer.chat_template = "{% if messages|length > 1 %}{{ raise_exception('one turn only') }}{% endif %}x"
+    with pytest.raises(MaskingError, match="one turn only"):
+        ChatMask(tokenizer).tokenize(DIALOGUE[:2])
+
+
+def test_a_tokenizer_without_a_template_is_refused(tokenizer: PreTrainedTokenizerBase) -> None:
+    tokenizer.chat_template = None
+    with pytest.raises(MaskingError, match="no chat template"):
+        ChatMask(tokenizer)
