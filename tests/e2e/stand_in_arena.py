@@ -32,7 +32,12 @@ WORLD, HERO = settings.WORLD, settings.REALM.hero
 
 def loss_at(step: int) -> float:
     """Falls as a real one does, with a bounded ripple that is the same every time."""
-    return 0.45 + 5.6 * math.exp(-step / 260) + 0.9 * math.exp(-step / 1500) + 0.11 * math.sin(step * 2.399) * math.cos(step)
+    return (
+        0.45
+        + 5.6 * math.exp(-step / 260)
+        + 0.9 * math.exp(-step / 1500)
+        + 0.11 * math.sin(step * 2.399) * math.cos(step)
+    )
 
 
 class StandInArena:
@@ -100,6 +105,11 @@ class StandInArena:
             train_loss=train_loss, val_loss=val_loss, learning_rate=2e-3, epoch=0, quest=self.battle.quest.name,
             battle=self.battle.battle_id, size_bytes=4_000_000, sidecar_sha256="0" * 64,
         )  # fmt: skip
+
+    def checkpoint_again(self, train_loss: float, val_loss: float | None) -> None:
+        """After one more step."""
+        self.steps(1)
+        self.checkpoint(train_loss, val_loss)
 
     def evaluation(self, skill: str, level: int, correct: int, total: int) -> None:
         SkillProgress.objects.get_or_create(hero=HERO, skill=skill, defaults={"level": level})

@@ -1,0 +1,254 @@
+"""The Tavern in a real browser, on the real web server."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.e2e.conftest import Tavern, Visitor
+
+CASES = Path(__file__).parent.parent / "tavern" / "number_cases.json"
+
+
+@pytest.fixture
+def battle(tavern: Tavern) -> Tavern:
+    tavern.do("status", state="training")
+    tavern.do("begin", name="alpaca", total=400)
+    tavern.do("steps", count=100)
+    tavern.do("event", kind="battle_started", message="Battle begins")
+    return tavern
+
+
+def live(page: Page, key: str) -> Any:
+    return page.locator(f"[data-live={key}]").first
+
+
+def go_live(visitor: Visitor, tavern: Tavern) -> Page:
+    visitor.page.goto(tavern.address)
+    expect(visitor.page.locator("#pill")).to_have_attribute("data-pill", "live")
+    return visitor.page
+
+
+def logged(page: Page) -> list[int]:
+    """The seq of each row of the log, oldest first."""
+    seqs = page.locator("#entries .entry").evaluate_all("rows => rows.map((row) => Number(row.dataset.seq))")
+    return list(reversed(seqs))
+
+
+def test_numbers_follow_the_battle(battle: Tavern, visitor: Visitor) -> None:
+    page = go_live(visitor, battle)
+    expect(live(page, "quest-step")).to_have_text("100")
+    battle.do("steps", count=23)
+    expect(live(page, "quest-step")).to_have_text("123")
+    expect(live(page, "percent")).to_have_text("30.7%")
+    expect(live(page, "xp")).to_have_text("123")
+    expect(page).to_have_title(re.compile(r"^30% · \d\.\d+ · Realm$"))
+    expect(page.locator("[data-bar=progress]")).to_have_attribute("aria-valuenow", re.compile(r"^3[01]$"))
+    battle.do("event", kind="validated", message="Validation loss 2.5000", data={"val_loss": 2.5})
+    expect(page.locator("#entries .entry").first).to_contain_text("Validation loss 2.5000")
+    expect(live(page, "val")).to_have_text("2.500")
+    page.locator("summary").click()
+    expect(page.locator("#loss-rows tr")).to_have_count(20)
+    expect(page.locator("#loss-rows tr").first).to_contain_text("123")
+    assert visitor.complaints == []
+
+
+def test_hero_card_is_drawn_anew_after_a_checkpoint(battle: Tavern, visitor: Visitor) -> None:
+    page = go_live(visitor, battle)
+    expect(page.locator("[data-stat=attack]")).to_have_text("--")
+    battle.do("checkpoint", train_loss=2.0, val_loss=2.5)
+    battle.do("evaluation", skill="bin", level=1, correct=31, total=50)
+    battle.do("event", kind="checkpoint_saved", message="Checkpoint saved")
+    expect(page.locator("[data-stat=attack]")).to_have_text("50.0")
+    expect(page.locator("[data-stat=defense]")).to_have_text("40.0")
+    expect(page.locator("[data-stat=accuracy]")).to_have_text("62.0%")
+    battle.do("checkpoint_again", train_loss=1.0, val_loss=2.5)
+    battle.do("event", kind="checkpoint_saved", message="Checkpoint saved")
+    expect(page.locator("[data-stat=attack]")).to_have_text("100.0")
+    expect(page.locator("[data-stat=attack] + .delta")).to_have_text("▲ 50.0")
+
+
+def test_web_server_stopped_and_started_loses_no_event(battle: Tavern, visitor: Visitor) -> None:
+    page = go_live(visitor, battle)
+    before = logged(page)
+    page.evaluate("window.sameDocument = true")
+    for step in range(3):
+        battle.close()
+        expect(page.locator("#pill")).to_have_attribute("data-pill", "offline")
+        for number in range(4):
+            battle.do("steps", count=5)
+            battle.do("event", kind="checkpoint_saved", message=f"Checkpoint {step}.{number}")
+        battle.open()
+        expect(page.locator("#pill")).to_have_attribute("data-pill", "live", timeout=20_000)
+        battle.do("event", kind="validated", message=f"After {step}", data={"val_loss": 2.0})
+        expect(page.locator("#entries .entry").first).to_contain_text(f"After {step}")
+    first = before[-1]
+    assert logged(page) == list(range(before[0], first + 15 + 1))
+    expect(live(page, "quest-step")).to_have_text("160")
+    assert page.evaluate("window.sameDocument") is True
+
+
+def test_chart_has_every_step_after_the_server_was_away(battle: Tavern, visitor: Visitor) -> None:
+    page = go_live(visitor, battle)
+    battle.close()
+    battle.do("steps", count=50, nan_at=120)
+    battle.open()
+    expect(live(page, "quest-step")).to_have_text("150", timeout=20_000)
+    page.locator("summary").click()
+    expect(page.locator("#loss-rows tr").first).to_contain_text("150")
+    steps = page.locator("#loss-rows td:first-child").all_inner_texts()
+    assert steps == [str(step) for step in range(150, 130, -1)]
+
+
+def test_another_battle_takes_the_stage(battle: Tavern, visitor: Visitor) -> None:
+    page = go_live(visitor, battle)
+    battle.do("end", state="completed")
+    battle.do("event", kind="quest_completed", message="Quest complete! alpaca, +100 gold", data={"gold": 100})
+    expect(page.locator(".toast")).to_contain_text("Quest complete! alpaca, +100 gold")
+    expect(page.locator("#said-politely")).to_have_text("Quest complete! alpaca, +100 gold")
+    expect(live(page, "gold")).to_have_text("100")
+    battle.do("begin", name="stories", total=50)
+    battle.do("steps", count=2)
+    expect(page.locator(".hud-foe .name")).to_contain_text("of stories")
+    expect(live(page, "subject")).to_have_text("stories")
+    expect(live(page, "total")).to_have_text("50")
+    assert visitor.complaints == []
+
+
+def test_rest_and_retreat_act(battle: Tavern, visitor: Visitor) -> None:
+    page = go_live(visitor, battle)
+    page.keyboard.press("p")
+    expect(page.locator("#order-pause")).to_have_text("Resting…")
+    expect(page.locator("#order-pause")).to_be_disabled()
+    battle.do("end", state="paused")
+    battle.do("status", state="paused")
+    expect(page.locator("#order-resume")).to_be_visible()
+    expect(page.locator(".page")).to_have_attribute("data-state", "paused")
+    page.locator("#order-stop").click()
+    page.get_by_role("button", name="Fight on").click()
+    page.locator("#order-stop").click()
+    page.get_by_role("dialog").get_by_role("button", name="Retreat").click()
+    expect(page.locator("#order-stop")).to_have_text("Retreating…")
+    wishes = [json.loads(path.read_text())["wish"] for path in sorted((battle.home / "control").glob("*.command.json"))]
+    assert wishes == ["pause", "stop"]
+    assert visitor.complaints == []
+
+
+def test_single_keys_can_be_switched_off(battle: Tavern, visitor: Visitor) -> None:
+    page = go_live(visitor, battle)
+    page.keyboard.press("l")
+    expect(page.locator("#log .scroll")).to_be_focused()
+    page.locator("#keys").uncheck()
+    page.keyboard.press("p")
+    page.reload()
+    expect(page.locator("#keys")).not_to_be_checked()
+    assert list((battle.home / "control").glob("*.command.json")) == []
+
+
+def test_states_are_shown_as_they_are(battle: Tavern, visitor: Visitor) -> None:
+    page = go_live(visitor, battle)
+    for state in ("paused", "resting", "idle", "preparing", "training"):
+        battle.do("status", state=state)
+        expect(page.locator(".page")).to_have_attribute("data-state", state)
+    battle.do("status", state="training", message="the trainer does not start: no memory")
+    expect(page.locator(".trouble")).to_have_text("the trainer does not start: no memory")
+    battle.stop_arena()
+    expect(page.locator(".page")).to_have_attribute("data-state", "offline")
+    expect(page.locator("#pill")).to_have_text("Offline")
+    expect(page.locator("#orders button")).to_have_count(0)
+
+
+def test_hostile_words_from_the_socket_stay_text(battle: Tavern, visitor: Visitor) -> None:
+    page = go_live(visitor, battle)
+    hostile = "<img src=x onerror=\"document.title='owned'\"><script>document.title='owned'</script>"
+    battle.do("event", kind="battle_failed", message=hostile)
+    expect(page.locator("#entries .entry").first).to_contain_text("<img src=x")
+    expect(page.locator(".toast")).to_contain_text("<script>")
+    expect(page.locator("#said-at-once")).to_contain_text("<img")
+    assert page.locator("main img").count() == 0
+    assert page.title() != "owned"
+    assert visitor.complaints == []
+
+
+@pytest.mark.parametrize("width", [320, 390, 1024, 1440])
+def test_nothing_is_cut_off(battle: Tavern, visitor: Visitor, width: int) -> None:
+    battle.do("quest", name="a-quest-with-a-name-that-is-far-too-long-for-any-line-" * 3)
+    battle.do("event", kind="validated", message="w" * 300, data={"val_loss": 1.5})
+    visitor.page.set_viewport_size({"width": width, "height": 900})
+    page = go_live(visitor, battle)
+    assert page.evaluate("document.documentElement.scrollWidth") == width
+    least = 44 if width < 900 else 40
+    sizes = page.locator("button:visible, .rail a:visible").evaluate_all(
+        "nodes => nodes.map((node) => [node.innerText, Math.round(node.getBoundingClientRect().height)])"
+    )
+    assert [size for size in sizes if size[1] < least] == []
+    if width == 1440:
+        bottoms = page.locator("main > section").evaluate_all(
+            "nodes => nodes.map((node) => node.getBoundingClientRect().bottom)"
+        )
+        assert max(bottoms) <= 900
+    assert visitor.complaints == []
+
+
+def test_reduced_motion_moves_nothing(battle: Tavern, visitor: Visitor) -> None:
+    visitor.page.emulate_media(reduced_motion="reduce")
+    page = go_live(visitor, battle)
+    battle.do("steps", count=10)
+    expect(live(page, "quest-step")).to_have_text("110")
+    assert page.evaluate("document.getAnimations().length") == 0
+
+
+def test_browser_reads_numbers_as_the_server_does(tavern: Tavern, visitor: Visitor) -> None:
+    visitor.page.goto(tavern.address)
+    cases = json.loads(CASES.read_text(encoding="utf-8"))
+    wrong = visitor.page.evaluate(
+        """async (cases) => {
+          const format = await import("/static/js/format.js");
+          const read = Object.entries(cases).flatMap(([name, rows]) =>
+            rows.map(([value, expected]) => [name, value, expected, format[name](value)]));
+          return read.filter(([, , expected, said]) => said !== expected);
+        }""",
+        cases,
+    )
+    assert wrong == []
+    assert visitor.page.evaluate(
+        "async () => { const f = await import('/static/js/format.js'); return [f.loss(NaN), f.loss(Infinity)]; }"
+    ) == ["NaN", "∞"]
+
+
+def test_bar_never_goes_back_nor_past_what_may_be_true(tavern: Tavern, visitor: Visitor) -> None:
+    visitor.page.goto(tavern.address)
+    shown = visitor.page.evaluate(
+        """async () => {
+          const { smoothStep } = await import("/static/js/smooth.js");
+          const at = { step: 10, total: 20, sps: 2, done: false, tickSeconds: 0.5, sinceTick: 0 };
+          return {
+            moves: smoothStep({ ...at, sinceTick: 0.25 }),
+            clamped: smoothStep({ ...at, sinceTick: 60 }),
+            neverBack: smoothStep({ ...at, step: 9 }, 11),
+            unfinished: smoothStep({ ...at, step: 19, sps: 100, sinceTick: 9 }),
+            done: smoothStep({ ...at, step: 20, done: true }),
+            noSpeed: smoothStep({ ...at, sps: null, sinceTick: 9 }),
+          };
+        }"""
+    )
+    assert shown == {
+        "moves": 10.5, "clamped": 11.5, "neverBack": 11, "unfinished": 19, "done": 20, "noSpeed": 10,
+    }  # fmt: skip
+
+
+def test_smoothing_leaves_gaps_and_corrects_its_start(tavern: Tavern, visitor: Visitor) -> None:
+    visitor.page.goto(tavern.address)
+    values = visitor.page.evaluate(
+        """async () => {
+          const { smoothed } = await import("/static/js/chart.js");
+          return smoothed([4, 2, null, 2]);
+        }"""
+    )
+    assert values[:3] == [pytest.approx(4.0), pytest.approx((4 * 0.6 + 2) / 1.6), None]
+    assert values[3] == pytest.approx((4 * 0.36 + 2 * 0.6 + 2) / (0.36 + 0.6 + 1))
