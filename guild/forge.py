@@ -17,7 +17,8 @@ from guild.validation import held_out
 from realm import durable
 from realm.world import World
 
-_FORGED = re.compile(r"([a-z][a-z0-9]*)-level-(\d+)-(\d{4,})(?!\d)")
+# At most seven digits: eight may be the digest behind a battle's name, as in bin-level-1-12345678.
+_FORGED = re.compile(r"([a-z][a-z0-9]*)-level-(\d+)-(\d{4,7})(?!\d)")
 
 
 def forge_next(world: World, hero: str) -> Path:

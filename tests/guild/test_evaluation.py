@@ -8,6 +8,7 @@ from guild.evaluation_sets import ensure_evaluation_set, read_evaluation_set
 from guild.models import Evaluation, SkillProgress
 from guild.problems import Problem
 from guild.skills import get_skill
+from realm.sidecar import digest
 from realm.world import World
 
 pytestmark = pytest.mark.django_db
@@ -44,6 +45,19 @@ def test_a_set_is_written_once_and_then_fixed(world: World) -> None:
     assert ensure_evaluation_set(world, BIN, 1).read_bytes() == first.splitlines(keepends=True)[0]
     path.unlink()
     assert ensure_evaluation_set(world, BIN, 1).read_bytes() == first
+
+
+@pytest.mark.parametrize(
+    ("level", "sha256"),
+    [
+        (1, "13b86ff722f1846b14f49281dc329fa9671f1debb73410e0b5998cc25d65fa0a"),
+        (2, "35233155eae2844d71b2c2030f183ef26333183d727e0943095d447d82808d3f"),
+        (3, "95c7ede03240fbae99377b0d906234989a68633ba680973ec21f84d285a79964"),
+    ],
+)
+def test_a_set_has_the_same_bytes_on_every_machine(world: World, level: int, sha256: str) -> None:
+    """Levels of two players can be compared. Who changes a level or the draw means to break that, and says so here."""
+    assert digest(ensure_evaluation_set(world, BIN, level)) == sha256
 
 
 def test_the_hero_is_asked_its_current_level(world: World) -> None:

@@ -87,7 +87,7 @@ def test_the_same_place_in_the_game_forges_the_same_bytes(world: World, tmp_path
         "queue/processing/20260101-bin-level-1-0041.jsonl",
         "queue/failed/bin-level-1-0041.reason.json",
         "queue/recently_completed/bin-level-1-0041.jsonl",
-        "battles/7-bin-level-1-0041/steps.bin",
+        "battles/bin-level-1-0041-12345678/steps.bin",
     ],
 )
 def test_a_number_is_in_use_wherever_it_lies(world: World, place: str) -> None:
@@ -102,6 +102,11 @@ def test_a_number_is_in_use_if_a_battle_was_ordered_on_it(world: World) -> None:
         (world.battles / battle).mkdir()
         (world.battles / battle / "order.json").write_text(order, encoding="utf-8")
     assert forge_next(world, HERO).name == "bin-level-1-0042.jsonl"
+
+
+def test_a_digest_in_a_battle_name_is_no_number(world: World) -> None:
+    (world.battles / "bin-level-1-12345678").mkdir()
+    assert forge_next(world, HERO).name == "bin-level-1-0001.jsonl"
 
 
 def test_numbers_go_on_past_four_digits(world: World) -> None:
