@@ -160,7 +160,7 @@ def _from_prompt_completion(value: dict[str, Any]) -> tuple[Message, ...] | None
         return None
     prompt, completion = value["prompt"], value["completion"]
     if isinstance(prompt, str) and isinstance(completion, str):
-        return Message("user", prompt), Message("assistant", completion)
+        return Message("user", _text(prompt, "prompt")), Message("assistant", _text(completion, "completion"))
     return _messages(prompt, "prompt") + _messages(completion, "completion")
 
 
