@@ -46,7 +46,7 @@ def scan(world: World) -> ScanReport:
                 added.append(key)
             elif row.sidecar_sha256 != facts["sidecar_sha256"]:
                 updated.append(key)
-            elif any(getattr(row, name) != value for name, value in facts.items()):
+            elif _is_falsified(row, facts):
                 falsified.append(key)
             else:
                 continue
@@ -61,6 +61,10 @@ def scan(world: World) -> ScanReport:
         removed=_spell(removed),
         damaged=tuple(damaged),
     )
+
+
+def _is_falsified(row: Checkpoint, facts: dict[str, Any]) -> bool:
+    return any(getattr(row, name) != value for name, value in facts.items())
 
 
 def index_checkpoint(world: World, hero: str, name: str) -> Checkpoint:

@@ -102,6 +102,16 @@ def test_a_falsified_row_is_reported_and_put_right(world: World, lie: dict[str, 
     assert rows() == before
 
 
+def test_twin_without_the_comparison_a_lie_stays(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    make_checkpoint(world.heroes, 100)
+    scan(world)
+    before = rows()
+    Checkpoint.objects.update(train_loss=0.001)
+    monkeypatch.setattr("vault.services._is_falsified", lambda row, facts: False)
+    assert scan(world) == report(1)
+    assert rows() != before
+
+
 def test_a_row_without_a_checkpoint_is_removed(world: World) -> None:
     folder = make_checkpoint(world.heroes, 100)
     make_checkpoint(world.heroes, 200)
