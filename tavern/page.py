@@ -29,7 +29,7 @@ _LABELS = {
     "preparing": "{hero} prepares to fight {foe}",
     "paused": "{hero} rests at a campfire, the battle is paused",
     "resting": "{hero} rests at a campfire",
-    "idle": "{hero} sleeps, no quest is waiting",
+    "idle": "{hero} sleeps, no quest is being fought",
     "offline": "{hero} sleeps, the arena is not running",
     "stale": "{hero} waits, the trainer has said nothing for a while",
 }
