@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs what the tests need and runs every check: format, lint, types, import contracts, migrations, tests with
-# branch coverage. `scripts/test.sh --quick` leaves out what is marked slow or e2e. Further arguments go to pytest.
+# branch coverage. `scripts/test.sh --quick` leaves out the slow ones and the browser. Further arguments go to pytest.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . scripts/environment.sh
@@ -10,7 +10,7 @@ ensure_environment requirements-test.lock
 selection=()
 if [ "${1:-}" = "--quick" ]; then
     shift
-    selection=(-m "not slow and not e2e")
+    selection=(-m "not slow" --ignore=tests/e2e)
 fi
 
 has_chromium() { command -v chromium >/dev/null || command -v chromium-browser >/dev/null || command -v google-chrome >/dev/null; }

@@ -43,6 +43,7 @@ class Pool:
         self._view: View | None = None
         self._opening = asyncio.Lock()
         self._follower: asyncio.Task[None] | None = None
+        self._database_looked = asyncio.Event()
         self._recent: deque[tuple[int, str]] = deque(maxlen=RECENT_EVENTS)
         self._recent_after = 0
         self._snapshots: tuple[View, str, str] | None = None
@@ -101,14 +102,28 @@ class Pool:
                 logger.exception("a look at the running battle failed; the next one comes in %s s", HEARTBEAT_SECONDS)
                 await asyncio.sleep(HEARTBEAT_SECONDS)
                 continue
-            asked = now if ask else asked
             news = after.tells_more_than(seen)
             seen = after
             self._take_in(after)
+            if ask:
+                asked = now
+                self._database_looked.set()
+                self._database_looked = asyncio.Event()
             if news or now - told >= HEARTBEAT_SECONDS:
                 told = now
                 for watcher in self._watchers:
                     watcher.ring()
+
+    async def reach(self, seq: int) -> None:
+        """Wait until the view holds entry `seq`, or the database was asked since and there is none.
+
+        A page may know an entry that was told after the last look. The look that is under way may have begun before
+        it, the one after that has not.
+        """
+        for _ in range(2):
+            if self.view.seq >= seq:
+                return
+            await self._database_looked.wait()
 
     def _take_in(self, after: View) -> None:
         for event in after.events:

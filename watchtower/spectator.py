@@ -29,6 +29,7 @@ class Spectator:
 
     async def watch(self, pool: Pool, since: int | None) -> None:
         """Runs until it is cancelled. `since` is the newest event that the client has; None is a client with none."""
+        await pool.reach(since or 0)
         shown = await self._send_snapshot(pool, with_events=since is None)
         # An event number of another, older world may be larger than any here.
         self._seq = shown.seq if since is None else min(since, shown.seq)

@@ -202,6 +202,17 @@ async def test_a_hole_inside_the_history_is_no_gap(world: World) -> None:
     assert [message["type"] for message in heard] == ["event", "event"]
 
 
+async def test_a_page_that_knows_more_than_the_last_look_gets_no_older_snapshot(world: World) -> None:
+    async with browser() as first:
+        await hear_until(first, is_tick)
+        for number in range(1, 6):
+            entry = await in_thread(tell)("arena", number)
+            async with browser(f"?since={entry.id}") as later:
+                snapshot = await hear(later)
+                assert is_tick(await hear(later))
+            assert snapshot["seq"] >= entry.id
+
+
 async def test_a_since_from_another_world_does_not_silence_this_one(world: World) -> None:
     async with browser("?since=9000000") as client:
         await hear_until(client, is_tick)

@@ -1,0 +1,102 @@
+"""The web never imports torch, the trainer never imports Django; each fence is shown to hold and to be needed."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from realm.world import CHECKOUT, World
+from tests.realm.servers import environment
+
+PACKAGES = ("realm", "arena", "guild", "vault", "watchtower", "tavern")
+HEAVY = {"torch", "transformers", "peft", "accelerate"}
+
+
+@pytest.fixture
+def copy(tmp_path: Path) -> Path:
+    """The code in a folder of its own, where an import may be planted."""
+    for name in PACKAGES:
+        shutil.copytree(CHECKOUT / name, tmp_path / "code" / name, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("pyproject.toml", "configs"):
+        (tmp_path / "code" / name).symlink_to(CHECKOUT / name)
+    return tmp_path / "code"
+
+
+def plant(code: Path, module: str, line: str) -> None:
+    """Add an import to a module, where a hurried change would put it."""
+    path = code / module
+    path.write_text(f"{path.read_text()}\n\n{line}\n")
+
+
+def packages_after(code: Path, world: World, modules: list[str]) -> set[str]:
+    """Top-level packages that a fresh interpreter holds after importing `modules`."""
+    script = f"import sys, {', '.join(modules)}\nprint(*{{name.partition('.')[0] for name in sys.modules}})"
+    command = [sys.executable, "-c", script]
+    done = subprocess.run(command, cwd=code, env=environment(world), text=True, capture_output=True, timeout=100)
+    assert done.returncode == 0, done.stderr
+    return set(done.stdout.split())
+
+
+def contracts(code: Path) -> subprocess.CompletedProcess[str]:
+    command = [str(Path(sys.executable).with_name("lint-imports")), "--no-cache"]
+    return subprocess.run(command, cwd=code, text=True, capture_output=True, timeout=100)
+
+
+def training_modules() -> list[str]:
+    folder = CHECKOUT / "arena" / "training"
+    found = sorted(path for path in folder.rglob("*.py") if path.name != "__main__.py")
+    assert len(found) > 5
+    return [".".join(path.relative_to(CHECKOUT).with_suffix("").parts).removesuffix(".__init__") for path in found]
+
+
+def test_the_web_process_holds_no_torch(world: World) -> None:
+    held = packages_after(CHECKOUT, world, ["realm.asgi", "realm.urls"])
+    assert {"django", "channels", "watchtower", "tavern"} <= held
+    assert not held & HEAVY
+
+
+def test_the_daemon_and_the_weaver_hold_no_torch(world: World) -> None:
+    setup = "django; django.setup(); import arena.management.commands.arena, realm.management.commands.weave"
+    assert not packages_after(CHECKOUT, world, [setup]) & HEAVY
+
+
+def test_the_trainer_holds_no_django(world: World) -> None:
+    held = packages_after(CHECKOUT, world, training_modules())
+    assert "torch" in held
+    assert not held & {"django", "channels", "guild", "vault", "watchtower", "tavern"}
+
+
+def test_the_import_contracts_hold() -> None:
+    done = contracts(CHECKOUT)
+    assert done.returncode == 0, done.stdout
+
+
+def test_twin_torch_planted_in_the_web_is_seen(copy: Path, world: World) -> None:
+    plant(copy, "watchtower/steps.py", "import torch")
+    assert "torch" in packages_after(copy, world, ["realm.asgi"])
+
+
+@pytest.mark.parametrize(
+    ("module", "line", "contract"),
+    [
+        ("watchtower/steps.py", "import torch", "Torch stays behind its fence"),
+        ("arena/training/loss.py", "import django", "The trainer knows no Django and no other app"),
+        ("arena/training/loss.py", "import vault.models", "The trainer knows no Django and no other app"),
+        ("guild/models.py", "import watchtower.steps", "Arrows point one way"),
+        ("realm/guard.py", "import arena.models", "realm stands on nothing but its own modules"),
+    ],
+)
+def test_twin_a_planted_import_breaks_its_contract(copy: Path, module: str, line: str, contract: str) -> None:
+    plant(copy, module, line)
+    done = contracts(copy)
+    assert done.returncode == 1
+    broken = [row for row in done.stdout.splitlines() if row.endswith("BROKEN")]
+    assert any(row.startswith(contract) for row in broken), done.stdout
+
+
+def test_twin_an_untouched_copy_keeps_its_contracts(copy: Path) -> None:
+    assert contracts(copy).returncode == 0
