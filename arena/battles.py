@@ -28,6 +28,7 @@ from arena.protocol import (
     Recipe,
 )
 from guild import evaluation
+from guild.errors import GuildError
 from guild.validation import ensure_validation
 from realm import durable
 from realm.config import RealmConfig
@@ -83,13 +84,20 @@ def _order(world: World, config: RealmConfig, recipe: Recipe, quest: Quest, batt
         base_model=ensure_hero(world, config),
         skill=quest.skill or None,
         level=quest.level,
-        evaluation_sets=tuple(
-            EvaluationSet(**(asdict(found) | {"path": str(found.path)}))
-            for found in evaluation.evaluation_files(world, config.hero)
-        ),
+        evaluation_sets=_evaluation_sets(world, config.hero),
         validation_file=str(ensure_validation(world)),
         recipe=recipe,
     )
+
+
+def _evaluation_sets(world: World, hero: str) -> tuple[EvaluationSet, ...]:
+    """A guild in trouble costs the battle its trial, not its training."""
+    try:
+        found = evaluation.evaluation_files(world, hero)
+    except GuildError as error:
+        chronicle.say("guild_trouble", str(error))
+        return ()
+    return tuple(EvaluationSet(**(asdict(file) | {"path": str(file.path)})) for file in found)
 
 
 def _free_id(world: World, quest: Quest) -> str:
@@ -117,8 +125,9 @@ def take_in_events(world: World, battle: Battle) -> list[Event]:
             if event:
                 _settle_files(world, battle, event)
             with transaction.atomic():
-                if event and chronicle.record_event(battle.battle_id, event):
-                    _follow(world, battle, event)
+                if event:
+                    chronicle.record_event(battle.battle_id, event)
+                    _CONSEQUENCES.get(event.kind, _nothing)(world, battle, event)
                 battle.events_offset += len(line)
                 battle.save()
             if event:
@@ -155,10 +164,6 @@ def _extend_report(world: World, battle: Battle) -> None:
     if refused and path.exists():
         report = json.loads(path.read_bytes())
         durable.write_json(path, report | {"refused": refused, "taken": report["rows"] - len(refused)})
-
-
-def _follow(world: World, battle: Battle, event: Event) -> None:
-    _CONSEQUENCES.get(event.kind, _nothing)(world, battle, event)
 
 
 def _nothing(world: World, battle: Battle, event: Event) -> None:
@@ -208,15 +213,19 @@ def _follow_champion(battle: Battle, event: Event, checkpoint: Checkpoint, best:
 def _answered(world: World, battle: Battle, event: Event) -> None:
     path = world.battles / battle.battle_id / ANSWERS_FOLDER / Path(event.data["file"]).name
     skill, level = event.data["skill"], event.data["level"]
-    verdict = evaluation.judge_answers(
-        hero=battle.hero,
-        checkpoint=event.data["checkpoint"],
-        step=event.step,
-        skill=skill,
-        level=level,
-        answers=json.loads(path.read_bytes()),
-        world=world,
-    )
+    try:
+        verdict = evaluation.judge_answers(
+            hero=battle.hero,
+            checkpoint=event.data["checkpoint"],
+            step=event.step,
+            skill=skill,
+            level=level,
+            answers=json.loads(path.read_bytes()),
+            world=world,
+        )
+    except GuildError as error:
+        chronicle.follow_up(battle.battle_id, event, "guild_trouble", str(error))
+        return
     chronicle.follow_up(
         battle.battle_id,
         event,

@@ -13,9 +13,9 @@ from arena.protocol import Event
 DAEMON = "arena"
 
 
-def record_event(battle_id: str, event: Event) -> bool:
-    """Take in one event of a trainer; False if it was taken in before."""
-    _, is_new = ChronicleEntry.objects.get_or_create(
+def record_event(battle_id: str, event: Event) -> None:
+    """Take in one event of a trainer; reading it again changes nothing."""
+    ChronicleEntry.objects.get_or_create(
         source=battle_id,
         source_seq=event.seq,
         defaults={
@@ -26,7 +26,6 @@ def record_event(battle_id: str, event: Event) -> bool:
             "data": event.data | {"battle": battle_id},
         },
     )
-    return is_new
 
 
 def follow_up(battle_id: str, event: Event, kind: str, message: str, **data: Any) -> None:

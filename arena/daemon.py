@@ -6,6 +6,7 @@ A tick looks at everything once and says whether it did work; then the daemon wa
 from __future__ import annotations
 
 import fcntl
+import json
 import logging
 import os
 import threading
@@ -127,7 +128,13 @@ class ArenaDaemon:
     @property
     def resting(self) -> bool:
         """Whether the player asked for rest; remembered on disk."""
-        return (self.world.control / REST_FILE).exists()
+        return self._rest_asked() is not None
+
+    def _rest_asked(self) -> str | None:
+        try:
+            return str(json.loads((self.world.control / REST_FILE).read_bytes())["asked"])
+        except FileNotFoundError:
+            return None
 
     def _obey(self) -> bool:
         requests = list(control.waiting(self.world))
@@ -182,6 +189,8 @@ class ArenaDaemon:
                 self._deaths = Deaths()
             if event.is_ending:
                 self._running = None
+            if event.kind == EventKind.BATTLE_PAUSED and self._rest_asked() == Wish.STOP:
+                self._stop_resting_battle()  # the stop came when the trainer was about to pause
             if event.kind == EventKind.BATTLE_FAILED and event.data.get("blame") == "hero":
                 self._rest_for(event.message)
         return bool(events)

@@ -1,0 +1,77 @@
+"""A trainer that keeps the files' contract without training: for tests of the daemon alone."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from arena.protocol import REFUSED_FILE, Command, EventKind, Order
+from arena.training.battle_log import BattleLog
+from realm import durable, sidecar
+from realm.sidecar import Cursor
+from tests.checkpoints import a_sidecar
+
+
+class FakeTrainer:
+    """Stands where `TrainerProcess` stands. Orders wait in `orders` until a test lets something happen."""
+
+    pid = 4242
+
+    def __init__(self) -> None:
+        self.alive = False
+        self.orders: list[Order] = []
+        self.commands: list[Command] = []
+        self.exit_code: int | None = None
+        self.starts = 0
+
+    @property
+    def ready(self) -> bool:
+        return self.alive
+
+    def start(self) -> None:
+        self.alive, self.starts = True, self.starts + 1
+
+    def take_exit_code(self) -> int | None:
+        code, self.exit_code = self.exit_code, None
+        return code
+
+    def run(self, order: Path) -> None:
+        self.orders.append(Order.read(order))
+
+    def send(self, command: Command) -> None:
+        self.commands.append(command)
+
+    def shut_down(self) -> None:
+        self.alive = False
+
+    def last_lines(self) -> str:
+        return "out of luck"
+
+    def die(self, code: int = -9) -> None:
+        self.alive, self.exit_code = False, code
+
+    def say(self, kind: EventKind, *, step: int = 0, **data: Any) -> None:
+        log = BattleLog(Path(self.orders[-1].battle_folder), on_event=lambda _: None)
+        log.say(kind, step=step, message=f"{kind} at {step}", **data)
+        log.close()
+
+    def begin(self, *, first_step: int = 0, total_steps: int = 10) -> None:
+        durable.write_json(Path(self.orders[-1].battle_folder) / REFUSED_FILE, [])
+        self.say(EventKind.BATTLE_STARTED, first_step=first_step, total_steps=total_steps)
+
+    def save(self, step: int, *, val_loss: float | None = None, parent: str | None = None) -> str:
+        """A whole checkpoint of the running battle, and the event that announces it."""
+        order = self.orders[-1]
+        name = sidecar.canonical_name(step, datetime(2026, 1, 1, tzinfo=UTC))
+        cursor = Cursor(quest_sha256=order.quest_sha256, epoch=1, position=0, quest_step=step, finished=True)
+        said = replace(a_sidecar(step), name=name, battle=order.battle, cursor=cursor, val_loss=val_loss, parent=parent)
+        with durable.new_folder(Path(order.hero_folder) / name) as folder:
+            (folder / "model.safetensors").write_bytes(b"weights")
+            sidecar.write(folder, replace(said, files=sidecar.prove_files(folder)))
+        self.say(EventKind.CHECKPOINT_SAVED, step=step, name=name, train_loss=said.train_loss, val_loss=val_loss)
+        return name
+
+    def complete(self, step: int) -> None:
+        self.say(EventKind.BATTLE_COMPLETED, step=step, quest=self.orders[-1].quest)

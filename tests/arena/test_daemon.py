@@ -1,0 +1,324 @@
+"""What the daemon does on each tick, with a trainer that only keeps the files' contract."""
+
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import cast
+
+import pytest
+
+from arena import control, reconcile
+from arena.battles import ensure_hero
+from arena.control import Wish
+from arena.daemon import MOST_DEATHS, AnotherDaemon, ArenaDaemon, only_daemon
+from arena.models import Battle, ChronicleEntry, Quest
+from arena.protocol import Command, EventKind
+from arena.trainer_process import TrainerProcess
+from realm.config import RealmConfig
+from realm.strict import BadConfig
+from realm.world import World
+from tests.arena.fake_trainer import FakeTrainer
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+CONFIG = RealmConfig(autoplay=False)
+GOOD = '{{"prompt": "{0}", "completion": "{0}"}}\n'
+
+
+class Clock:
+    now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def trainer() -> FakeTrainer:
+    return FakeTrainer()
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def open_daemon(world: World, trainer: FakeTrainer, clock: Clock) -> Callable[..., ArenaDaemon]:
+    ensure_hero(world, CONFIG)
+
+    def build(config: RealmConfig = CONFIG) -> ArenaDaemon:
+        reconcile.bring_into_line(world)
+        return ArenaDaemon(world=world, config=config, trainer=cast(TrainerProcess, trainer), clock=clock)
+
+    return build
+
+
+def settle(daemon: ArenaDaemon) -> None:
+    for _ in range(20):
+        if not daemon.tick():
+            return
+    raise AssertionError("the daemon does not come to rest")
+
+
+def drop(world: World, name: str) -> Path:
+    path = world.inbox / name
+    path.write_text(GOOD.format(name))
+    os.utime(path, (1, 1))
+    return path
+
+
+def states() -> dict[str, str]:
+    return dict(Quest.objects.values_list("name", "state"))
+
+
+def told() -> list[str]:
+    return list(ChronicleEntry.objects.order_by("id").values_list("kind", flat=True))
+
+
+def test_from_inbox_to_completed(world: World, trainer: FakeTrainer, open_daemon: Callable[..., ArenaDaemon]) -> None:
+    drop(world, "a.jsonl")
+    daemon = open_daemon()
+    settle(daemon)
+    assert (world.processing / "a.jsonl").exists()
+    assert [order.quest for order in trainer.orders] == ["a"]
+    trainer.begin()
+    settle(daemon)
+    assert control.STATUS_FILE in {path.name for path in world.status.iterdir()}
+    assert json.loads((world.status / "arena.json").read_text())["state"] == "training"
+    trainer.save(1200, val_loss=2.0)
+    trainer.complete(1200)
+    settle(daemon)
+    assert states() == {"a": "completed"}
+    assert (world.recently_completed / "a.jsonl").exists()
+    assert told() == [
+        "quest_arrived", "battle_started", "checkpoint_saved", "hero_level_up", "battle_completed", "quest_completed",
+    ]  # fmt: skip
+    assert daemon.tick() is False
+    assert json.loads((world.status / "arena.json").read_text())["state"] == "idle"
+
+
+def test_a_better_checkpoint_is_the_new_champion(
+    world: World, trainer: FakeTrainer, open_daemon: Callable[..., ArenaDaemon]
+) -> None:
+    drop(world, "a.jsonl")
+    daemon = open_daemon()
+    settle(daemon)
+    for step, val_loss in ((1, 2.0), (2, 1.5), (3, 1.7)):
+        trainer.save(step, val_loss=val_loss)
+    settle(daemon)
+    champions = ChronicleEntry.objects.filter(kind="new_champion")
+    assert [(entry.step, entry.data["previous"]) for entry in champions] == [(2, 2.0)]
+
+
+def test_events_are_taken_in_once_however_often_they_are_read(
+    world: World, trainer: FakeTrainer, open_daemon: Callable[..., ArenaDaemon]
+) -> None:
+    drop(world, "a.jsonl")
+    daemon = open_daemon()
+    settle(daemon)
+    trainer.begin()
+    trainer.save(1000)
+    trainer.complete(1000)
+    settle(daemon)
+    before = list(ChronicleEntry.objects.values_list("id", "kind"))
+    Battle.objects.update(events_offset=0, state=Battle.State.TRAINING)
+    open_daemon()
+    assert list(ChronicleEntry.objects.values_list("id", "kind")) == before
+    assert Battle.objects.get().state == Battle.State.COMPLETED
+
+
+def test_a_half_line_waits_and_a_bad_line_is_told(
+    world: World, trainer: FakeTrainer, open_daemon: Callable[..., ArenaDaemon]
+) -> None:
+    drop(world, "a.jsonl")
+    daemon = open_daemon()
+    settle(daemon)
+    events = Path(trainer.orders[0].battle_folder) / "events.jsonl"
+    events.write_bytes(b'{"rubbish": 1}\n{"seq": 1, "time": 1.0, "kind": "battle_')
+    settle(daemon)
+    assert told() == ["quest_arrived", "bad_line"]
+    with open(events, "ab") as file:
+        file.write(b'paused", "step": 3, "message": "m", "data": {}}\n')
+    settle(daemon)
+    assert told()[:3] == ["quest_arrived", "bad_line", "battle_paused"]
+
+
+def test_pause_and_resume(world: World, trainer: FakeTrainer, open_daemon: Callable[..., ArenaDaemon]) -> None:
+    drop(world, "a.jsonl")
+    daemon = open_daemon()
+    settle(daemon)
+    control.send(world, wish=Wish.PAUSE, by="test")
+    settle(daemon)
+    assert trainer.commands == [Command.PAUSE]
+    trainer.say(EventKind.BATTLE_PAUSED, asked="pause")
+    drop(world, "b.jsonl")
+    settle(daemon)
+    assert json.loads((world.status / "arena.json").read_text())["state"] == "paused"
+    assert len(trainer.orders) == 1, "nothing is fought while the player rests"
+    resumed = open_daemon()  # rest outlives the daemon
+    settle(resumed)
+    assert len(trainer.orders) == 1
+    control.send(world, wish=Wish.RESUME, by="test")
+    settle(resumed)
+    assert [order.battle for order in trainer.orders] == [trainer.orders[0].battle] * 2
+    assert list(world.control.glob("*.command.json")) == []
+
+
+def test_stop_ends_the_battle_and_rests(
+    world: World, trainer: FakeTrainer, open_daemon: Callable[..., ArenaDaemon]
+) -> None:
+    drop(world, "a.jsonl")
+    daemon = open_daemon()
+    settle(daemon)
+    control.send(world, wish=Wish.STOP, by="test")
+    settle(daemon)
+    trainer.say(EventKind.BATTLE_STOPPED, step=7)
+    settle(daemon)
+    assert states() == {"a": "cancelled"}
+    assert "stopped by the player" in json.loads((world.failed / "a.jsonl.reason.json").read_text())["reason"]
+    assert daemon.resting
+
+
+def test_stop_while_paused_ends_the_resting_battle(
+    world: World, trainer: FakeTrainer, open_daemon: Callable[..., ArenaDaemon]
+) -> None:
+    drop(world, "a.jsonl")
+    daemon = open_daemon()
+    settle(daemon)
+    control.send(world, wish=Wish.PAUSE, by="test")
+    settle(daemon)
+    trainer.say(EventKind.BATTLE_PAUSED, asked="pause")
+    control.send(world, wish=Wish.STOP, by="test")
+    settle(daemon)
+    assert states() == {"a": "cancelled"}
+    assert Battle.objects.get().state == Battle.State.STOPPED
+
+
+def test_a_dead_trainer_is_started_again_and_the_battle_resumed(
+    world: World, trainer: FakeTrainer, clock: Clock, open_daemon: Callable[..., ArenaDaemon]
+) -> None:
+    drop(world, "a.jsonl")
+    daemon = open_daemon()
+    settle(daemon)
+    trainer.die()
+    settle(daemon)
+    assert trainer.starts == 1, "it waits a moment first"
+    clock.now += 60
+    settle(daemon)
+    assert trainer.starts == 2
+    assert [order.battle for order in trainer.orders] == [trainer.orders[0].battle] * 2
+    assert "trainer_died" in told()
+
+
+def test_a_quest_that_kills_the_trainer_is_set_aside_and_the_next_one_runs(
+    world: World, trainer: FakeTrainer, clock: Clock, open_daemon: Callable[..., ArenaDaemon]
+) -> None:
+    drop(world, "a.jsonl")
+    daemon = open_daemon()
+    settle(daemon)
+    drop(world, "b.jsonl")
+    for _ in range(MOST_DEATHS):
+        trainer.die()
+        settle(daemon)
+        clock.now += 60
+        settle(daemon)
+    assert states() == {"a": "failed", "b": "battling"}
+    assert "out of luck" in json.loads((world.failed / "a.jsonl.reason.json").read_text())["reason"]
+    assert trainer.orders[-1].quest == "b"
+
+
+def test_a_fault_of_the_quest_fails_it_a_fault_of_the_hero_does_not(
+    world: World, trainer: FakeTrainer, open_daemon: Callable[..., ArenaDaemon]
+) -> None:
+    drop(world, "a.jsonl")
+    daemon = open_daemon()
+    settle(daemon)
+    trainer.say(EventKind.BATTLE_FAILED, reason="every mask is empty", blame="quest")
+    drop(world, "b.jsonl")
+    settle(daemon)
+    assert states() == {"a": "failed", "b": "battling"}
+    trainer.say(EventKind.BATTLE_FAILED, reason="no such model", blame="hero")
+    settle(daemon)
+    assert states()["b"] == "battling"
+    status = json.loads((world.status / "arena.json").read_text())
+    assert status["state"] == "paused"
+    assert "battle_failed" in status["message"]
+
+
+def test_a_quest_moved_just_before_a_kill_waits_again(
+    world: World, trainer: FakeTrainer, open_daemon: Callable[..., ArenaDaemon]
+) -> None:
+    drop(world, "a.jsonl")
+    control.send(world, wish=Wish.PAUSE, by="test")
+    settle(open_daemon())
+    os.rename(world.lane("normal") / "a.jsonl", world.processing / "a.jsonl")
+    open_daemon()
+    assert states() == {"a": "queued"}
+    assert (world.lane("normal") / "a.jsonl").exists()
+
+
+def test_a_lost_database_is_rebuilt_from_the_folders(
+    world: World, trainer: FakeTrainer, open_daemon: Callable[..., ArenaDaemon]
+) -> None:
+    drop(world, "a.jsonl")
+    daemon = open_daemon()
+    settle(daemon)
+    trainer.begin()
+    trainer.save(5)
+    trainer.complete(5)
+    drop(world, "b.jsonl")
+    settle(daemon)
+    trainer.begin(first_step=5)
+    settle(daemon)
+    battle_of_b = trainer.orders[-1].battle
+    Quest.objects.all().delete()
+    ChronicleEntry.objects.all().delete()
+    settle(open_daemon())
+    assert states() == {"a": "completed", "b": "battling"}
+    assert trainer.orders[-1].battle == battle_of_b, "the battle goes on, it does not begin anew"
+    drop(world, "again.jsonl").write_text(GOOD.format("a.jsonl"))
+    os.utime(world.inbox / "again.jsonl", (1, 1))
+    settle(open_daemon())
+    assert states()["again"] == "failed", "what was trained before the loss is still known"
+
+
+def test_a_quest_whose_file_was_taken_away_is_cancelled(
+    world: World, trainer: FakeTrainer, open_daemon: Callable[..., ArenaDaemon]
+) -> None:
+    drop(world, "a.jsonl")
+    drop(world, "b.jsonl")
+    daemon = open_daemon()
+    settle(daemon)
+    (world.lane("normal") / "b.jsonl").unlink()
+    trainer.complete(1)
+    settle(daemon)
+    settle(daemon)
+    assert states() == {"a": "completed", "b": "cancelled"}
+
+
+def test_auto_play_forges_only_while_nothing_waits(
+    world: World, trainer: FakeTrainer, open_daemon: Callable[..., ArenaDaemon]
+) -> None:
+    daemon = open_daemon(RealmConfig(autoplay=True))
+    daemon.tick()
+    forged = list(world.inbox.glob("bin-level-1-*.jsonl"))
+    assert len(forged) == 1
+    os.utime(forged[0], (1, 1))
+    settle(daemon)
+    assert [order.skill for order in trainer.orders] == ["bin"]
+    assert trainer.orders[0].evaluation_sets[0].level == 1
+    assert len(Quest.objects.all()) == 1
+
+
+def test_one_daemon_a_world(world: World) -> None:
+    with only_daemon(world):
+        assert control.daemon_alive(world)
+        with pytest.raises(AnotherDaemon, match=f"process {os.getpid()}"), only_daemon(world):
+            pass
+    assert not control.daemon_alive(world)
+
+
+def test_a_recipe_that_cannot_be_stops_the_start(world: World) -> None:
+    with pytest.raises(BadConfig, match="training: unknown key 'learning_rte'; allowed are"):
+        ArenaDaemon(world=world, config=RealmConfig(training={"learning_rte": 1}))
