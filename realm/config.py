@@ -37,9 +37,8 @@ class RealmConfig:
             if not 1 <= getattr(self, name) <= 65535:
                 raise ValueError(f"{name}: {getattr(self, name)} is no port; allowed are 1 to 65535")
         if self.bind not in LOOPBACK:
-            raise ValueError(
-                f"bind: {self.bind!r} is not loopback, and there is no login yet; allowed are {', '.join(sorted(LOOPBACK))}"
-            )
+            allowed = ", ".join(sorted(LOOPBACK))
+            raise ValueError(f"bind: {self.bind!r} is not loopback, and there is no login yet; allowed are {allowed}")
 
 
 _VARIABLES: dict[str, type] = {
