@@ -40,5 +40,4 @@ bin=.venv/bin
 "$bin/lint-imports"
 "$bin/python" manage.py makemigrations --check --dry-run
 "$bin/coverage" run -m pytest "${selection[@]}" "$@"
-"$bin/coverage" combine --quiet 2>/dev/null || true
 "$bin/coverage" report --skip-covered

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 from guild.selectors import curriculum_accuracy
 from realm.world import World
-from vault.models import Checkpoint
+from vault.selectors import newest_checkpoint
 from watchtower import selectors, steps
 
 STEPS_OF_A_LEVEL = 1000
@@ -42,7 +42,7 @@ class HeroCard:
 def hero_card(world: World, hero: str) -> HeroCard:
     """XP is the newest step: of the newest checkpoint, or of the battle that runs."""
     facts = selectors.current_battle(hero)
-    card = saved_card(hero)
+    card = saved_card(world, hero)
     if facts is None or not facts.running:
         return card
     path = steps.path_of(world, facts.battle)
@@ -51,9 +51,9 @@ def hero_card(world: World, hero: str) -> HeroCard:
     return card.at_step(int(newest["step"][-1]) if len(newest) else None)
 
 
-def saved_card(hero: str) -> HeroCard:
+def saved_card(world: World, hero: str) -> HeroCard:
     """The card as ledger, evaluations and quests tell it, without the steps since the newest checkpoint."""
-    newest = Checkpoint.objects.filter(hero=hero).order_by("-step", "-name").first()
+    newest = newest_checkpoint(world, hero)
     judged = curriculum_accuracy(hero)
     quests = selectors.quests_completed(hero)
     start = HeroCard(

@@ -70,7 +70,7 @@ def first_look(world: World, hero: str) -> View:
         tail=tail,
         seq=selectors.newest_seq(),
         events=(),
-        card=saved_card(hero),
+        card=saved_card(world, hero),
         validation_loss=_newest(selectors.validation_curve(facts)) if facts else None,
         accuracy=_newest(selectors.accuracy_curve(facts)) if facts else None,
     )
@@ -80,11 +80,11 @@ def look_again(world: World, hero: str, before: View, *, ask_database: bool) -> 
     arena = control.read_status(world)
     after = replace(before, looked_at=time.time(), arena=arena, events=())
     if ask_database or replace(arena, time=None) != replace(before.arena, time=None):
-        after = _ask_database(hero, after)
+        after = _ask_database(world, hero, after)
     return _follow_steps(world, before, after)
 
 
-def _ask_database(hero: str, view: View) -> View:
+def _ask_database(world: World, hero: str, view: View) -> View:
     newest = selectors.newest_seq()
     facts = selectors.current_battle(hero)
     if newest == view.seq and facts == view.facts:
@@ -95,7 +95,7 @@ def _ask_database(hero: str, view: View) -> View:
         facts=facts,
         seq=events[-1]["seq"] if events else view.seq,
         events=tuple(events),
-        card=saved_card(hero),
+        card=saved_card(world, hero),
         validation_loss=_newest(selectors.validation_curve(facts)) if facts else None,
         accuracy=_newest(selectors.accuracy_curve(facts)) if facts else None,
     )
