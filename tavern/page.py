@@ -20,7 +20,7 @@ TABLE_ROWS = 20
 ESTIMATING_STEPS = 20
 # A template reads the same keys when there has been no battle yet.
 _NO_BATTLE = dict.fromkeys(
-    ("id", "quest", "state", "step", "quest_step", "total", "sps", "loss", "ema", "val", "lr", "tok_s", "eta_s",
+    ("id", "quest", "state", "step", "quest_step", "total", "sps", "loss", "val", "lr", "tok_s", "eta_s",
      "elapsed_s")
 )  # fmt: skip
 _FAVICONS = {"training": "training", "preparing": "training", "paused": "resting", "resting": "resting"}

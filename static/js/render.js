@@ -52,7 +52,6 @@ const TEXTS = {
   elapsed: (s) => duration(s.battle?.elapsed_s),
   eta,
   loss: (s) => loss(s.battle?.loss),
-  ema: (s) => loss(s.battle?.ema),
   val: (s) => loss(s.battle?.val),
   lr: (s) => scientific(s.battle?.lr),
   sps: (s) => rate(s.battle?.sps),

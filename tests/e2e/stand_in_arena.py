@@ -76,15 +76,17 @@ class StandInArena:
         )  # fmt: skip
         (WORLD.battles / self.battle.battle_id).mkdir()
 
-    def steps(self, count: int, seconds_each: float = 0.1, nan_at: int | None = None) -> None:
+    def steps(
+        self, count: int, seconds_each: float = 0.1, nan_at: int | None = None, loss: float | None = None
+    ) -> None:
         """`count` steps of which the last ends now."""
         assert self.battle is not None
         start, ended, first = self.step, time.time(), self.battle.first_step or 0
         with open(WORLD.battles / self.battle.battle_id / protocol.STEPS_FILE, "ab") as file:
             for step in range(start + 1, start + count + 1):
-                loss = math.nan if step == nan_at else loss_at(step)
+                said = math.nan if step == nan_at else loss_at(step) if loss is None else loss
                 record = protocol.StepRecord(
-                    step=step, time=ended - (start + count - step) * seconds_each, loss=loss,
+                    step=step, time=ended - (start + count - step) * seconds_each, loss=said,
                     learning_rate=2e-3 * min(1.0, step / 200), grad_norm=0.8, step_seconds=seconds_each, tokens=310,
                     trained_tokens=120, slots=320, quest_step=step - first, memory_bytes=500_000_000,
                 )  # fmt: skip

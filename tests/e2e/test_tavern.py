@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.e2e.conftest import Tavern, Visitor
+from tests.e2e.conftest import CHECKOUT, Tavern, Visitor
 
 CASES = Path(__file__).parent.parent / "tavern" / "number_cases.json"
 
@@ -91,6 +91,23 @@ def test_web_server_stopped_and_started_loses_no_event(battle: Tavern, visitor: 
     assert logged(page) == list(range(before[0], first + 15 + 1))
     expect(live(page, "quest-step")).to_have_text("160")
     assert page.evaluate("window.sameDocument") is True
+
+
+def test_without_its_since_the_page_would_miss_events(battle: Tavern, visitor: Visitor) -> None:
+    """Sabotage twin: shows that the check above sees a loss."""
+    script = (CHECKOUT / "static" / "js" / "socket.js").read_text(encoding="utf-8")
+    assert "?since=${this.seq}" in script
+    body = script.replace("?since=${this.seq}", "")
+    visitor.page.route("**/js/socket.js", lambda route: route.fulfill(body=body, content_type="text/javascript"))
+    page = go_live(visitor, battle)
+    before = logged(page)
+    battle.close()
+    battle.do("event", kind="checkpoint_saved", message="Missed")
+    battle.open()
+    expect(page.locator("#pill")).to_have_attribute("data-pill", "live", timeout=20_000)
+    battle.do("event", kind="validated", message="After", data={"val_loss": 2.0})
+    expect(page.locator("#entries .entry").first).to_contain_text("After")
+    assert logged(page) == [*before, before[-1] + 2]
 
 
 def test_chart_has_every_step_after_the_server_was_away(battle: Tavern, visitor: Visitor) -> None:
@@ -179,9 +196,14 @@ def test_hostile_words_from_the_socket_stay_text(battle: Tavern, visitor: Visito
 def test_nothing_is_cut_off(battle: Tavern, visitor: Visitor, width: int) -> None:
     battle.do("quest", name="a-quest-with-a-name-that-is-far-too-long-for-any-line-" * 3)
     battle.do("event", kind="validated", message="w" * 300, data={"val_loss": 1.5})
+    battle.do("steps", count=1, loss=0.0081071)
     visitor.page.set_viewport_size({"width": width, "height": 900})
     page = go_live(visitor, battle)
     assert page.evaluate("document.documentElement.scrollWidth") == width
+    cut = page.locator("main > section:not(.stage), .strip, .figures, .stat, .top").evaluate_all(
+        "nodes => nodes.filter((node) => node.scrollWidth > node.clientWidth).map((node) => node.className)"
+    )
+    assert cut == []
     least = 44 if width < 900 else 40
     sizes = page.locator("button:visible, .rail a:visible").evaluate_all(
         "nodes => nodes.map((node) => [node.innerText, Math.round(node.getBoundingClientRect().height)])"
