@@ -25,6 +25,7 @@ from arena import control, protocol  # noqa: E402
 from arena.models import Battle, ChronicleEntry, Quest  # noqa: E402
 from guild.models import Evaluation, SkillProgress  # noqa: E402
 from realm import durable  # noqa: E402
+from realm.sidecar import SIDECAR  # noqa: E402
 from vault.models import Checkpoint  # noqa: E402
 
 WORLD, HERO = settings.WORLD, settings.REALM.hero
@@ -102,8 +103,11 @@ class StandInArena:
 
     def checkpoint(self, train_loss: float, val_loss: float | None) -> None:
         assert self.battle is not None
+        name = f"checkpoint-{self.step}-20240101-0000"
+        (WORLD.heroes / HERO / name).mkdir(parents=True)
+        (WORLD.heroes / HERO / name / SIDECAR).write_text("{}")
         Checkpoint.objects.create(
-            name=f"checkpoint-{self.step}-20240101-0000", hero=HERO, step=self.step, created_at=datetime.now(UTC),
+            name=name, hero=HERO, step=self.step, created_at=datetime.now(UTC),
             train_loss=train_loss, val_loss=val_loss, learning_rate=2e-3, epoch=0, quest=self.battle.quest.name,
             battle=self.battle.battle_id, size_bytes=4_000_000, sidecar_sha256="0" * 64,
         )  # fmt: skip

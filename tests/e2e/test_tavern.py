@@ -204,6 +204,19 @@ def test_nothing_is_cut_off(battle: Tavern, visitor: Visitor, width: int) -> Non
         "nodes => nodes.filter((node) => node.scrollWidth > node.clientWidth).map((node) => node.className)"
     )
     assert cut == []
+    overlapping = page.evaluate(
+        """() => {
+          const parts = ".strip b, .strip .dim, .strip .quest-name, .strip .bar, .strip .figures div, .strip .button";
+          const shown = [...document.querySelectorAll(parts)].filter((node) => node.checkVisibility());
+          const boxes = shown.filter((node) => !node.querySelector("b")).map((node) => [node.className || node.tagName,
+            node.getBoundingClientRect()]);
+          const within = (low, high, other, end) => low < end - 1 && other < high - 1;
+          const meet = (a, b) => within(a.left, a.right, b.left, b.right) && within(a.top, a.bottom, b.top, b.bottom);
+          return boxes.flatMap(([name, box], at) =>
+            boxes.slice(at + 1).filter(([, other]) => meet(box, other)).map(([other]) => [name, other]));
+        }"""
+    )
+    assert overlapping == []
     least = 44 if width < 900 else 40
     sizes = page.locator("button:visible, .rail a:visible").evaluate_all(
         "nodes => nodes.map((node) => [node.innerText, Math.round(node.getBoundingClientRect().height)])"
