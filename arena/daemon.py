@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import TextIO
 
 from django.db import transaction
 
@@ -46,15 +47,24 @@ class AnotherDaemon(Exception):
 def only_daemon(world: World) -> Iterator[None]:
     """Hold the world's daemon lock; the kernel frees it however this process ends."""
     with open(world.control / LOCK_FILE, "a+") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
+        if not _lock(file):
             file.seek(0)
-            raise AnotherDaemon(f"the arena of {world.home} is served by process {file.read().strip()}") from error
+            raise AnotherDaemon(f"the arena of {world.home} is served by process {file.read().strip()}")
         file.truncate(0)
         file.write(str(os.getpid()))
         file.flush()
         yield
+
+
+def _lock(file: TextIO) -> bool:
+    """Tries for half a second: a page that asks whether a daemon lives holds the lock for an instant."""
+    for _ in range(10):
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return True
+        except BlockingIOError:
+            time.sleep(0.05)
+    return False
 
 
 def read_recipe(config: RealmConfig) -> Recipe:

@@ -172,7 +172,9 @@ def announce(
     log.say(
         EventKind.BATTLE_RESUMED if resumed else EventKind.BATTLE_STARTED,
         step=trainee.step,
-        message=f"{order.quest}: step {cursor.quest_step} of {quest.total_steps}",
+        message=f"{order.quest}: goes on at step {cursor.quest_step} of {quest.total_steps}"
+        if resumed
+        else f"{order.quest}: {len(quest.examples)} lessons in {quest.total_steps} steps",
         quest=order.quest,
         first_step=trainee.step - cursor.quest_step,
         quest_step=cursor.quest_step,
