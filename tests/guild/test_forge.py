@@ -117,11 +117,11 @@ def test_numbers_go_on_past_four_digits(world: World) -> None:
 
 def test_a_fifth_is_rehearsal_of_the_levels_below(world: World) -> None:
     reach(2)
-    assert levels_of(forge_next(world, HERO)) == {2: 2720, 1: 680}
+    assert levels_of(forge_next(world, HERO)) == {2: 4800, 1: 1200}
     reach(3)
     path = forge_next(world, HERO)
     assert path.name == "bin-level-3-0001.jsonl"
-    assert levels_of(path) == {3: 2720, 2: 340, 1: 340}
+    assert levels_of(path) == {3: 4800, 2: 600, 1: 600}
 
 
 def test_levels_are_mixed_through_the_quest(world: World) -> None:

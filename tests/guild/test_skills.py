@@ -22,7 +22,7 @@ def folder(tmp_path: Path) -> Path:
 def test_bin_is_shipped_whole() -> None:
     skill = get_skill("bin")
     assert (skill.name, skill.title, skill.max_level) == ("bin", "Binary Alchemy", 3)
-    assert (skill.api_url, skill.evaluation_problems, skill.quest_rows) == (None, 25, 3400)
+    assert (skill.api_url, skill.evaluation_problems, skill.quest_rows) == (None, 25, 6000)
     assert broken_skills() == ()
 
 
@@ -48,8 +48,8 @@ def test_the_template_itself_is_no_skill() -> None:
         ('color: "#b99af5"', "color: purple", "color: 'purple' is not allowed; allowed is #"),
         ("priority: 1", "priority: -1", "priority: -1 is not allowed; allowed are 0 to 1000"),
         ("priority: 1", "priority: high", "priority: a whole number is expected, not 'high'"),
-        ("quest_rows: 3400", "quest_row: 3400", "unknown key 'quest_row'; allowed are api_url, color"),
-        ("quest_rows: 3400", "quest_rows: 0", "quest_rows: 0 is not allowed; allowed are 1 to 100000"),
+        ("quest_rows: 6000", "quest_row: 6000", "unknown key 'quest_row'; allowed are api_url, color"),
+        ("quest_rows: 6000", "quest_rows: 0", "quest_rows: 0 is not allowed; allowed are 1 to 100000"),
         ("rehearsal_share: 0.2", "rehearsal_share: 1.5", "rehearsal_share: 1.5 is not allowed; allowed are 0 to 0.9"),
         ("rehearsal_share: 0.2", "rehearsal_share: .nan", "rehearsal_share: a number is expected, not NaN"),
         ("width: 20", "width: 5", "levels[0]: width: 5 bits"),
