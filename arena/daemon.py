@@ -28,6 +28,7 @@ from guild.forge import forge_next
 from realm import durable, strict
 from realm.config import RealmConfig
 from realm.world import World
+from vault import retention
 
 log = logging.getLogger(__name__)
 
@@ -199,11 +200,17 @@ class ArenaDaemon:
                 self._deaths = Deaths()
             if event.is_ending:
                 self._running = None
+            if event.kind == EventKind.BATTLE_COMPLETED:
+                self._make_room()
             if event.kind == EventKind.BATTLE_PAUSED and self._rest_asked() == Wish.STOP:
                 self._stop_resting_battle()  # the stop came when the trainer was about to pause
             if event.kind == EventKind.BATTLE_FAILED and event.data.get("blame") == "hero":
                 self._rest_for(event.message)
         return bool(events)
+
+    def _make_room(self) -> None:
+        retention.prune(self.world, self.config.hero, keep=self.config.keep_checkpoints)
+        queue.prune_forged(self.world, keep=self.config.keep_forged_quests)
 
     def _rest_for(self, trouble: str) -> None:
         """Every quest would meet this trouble: wait for the player instead of failing them one by one."""

@@ -18,6 +18,7 @@ from arena.formats import UnreadableQuest
 from arena.gatekeeper import Inspection
 from arena.inbox import SUFFIX
 from arena.models import Quest
+from guild.forge import is_forged_name
 from realm import durable
 from realm.durable import TEMP_PREFIX
 from realm.world import PRIORITIES, World
@@ -101,6 +102,22 @@ def begin(world: World, quest: Quest) -> Path:
 def complete(world: World, quest: Quest) -> None:
     """Safe to repeat, as are `fail` and `cancel`: a daemon killed half-way does it again."""
     _set_state(world, quest, Quest.State.COMPLETED, _move(world, quest, world.recently_completed))
+
+
+def prune_forged(world: World, *, keep: int) -> int:
+    """Delete the files of old completed quests that the guild forged; their rows and battles stay.
+
+    A quest of the player's is never deleted: only names and contents that the forge makes count.
+    """
+    forged = Quest.objects.filter(state=Quest.State.COMPLETED).exclude(skill="").exclude(file="").order_by("-id")
+    doomed = [quest for quest in forged[keep:] if is_forged_name(quest.name)]
+    for quest in doomed:
+        path = path_of(world, quest)
+        for gone in (path, *(gatekeeper.companion(path, suffix) for suffix in _COMPANIONS)):
+            gone.unlink(missing_ok=True)
+        quest.file = ""
+        quest.save(update_fields=["file"])
+    return len(doomed)
 
 
 def fail(world: World, quest: Quest, reason: str, *, state: Quest.State = Quest.State.FAILED) -> None:

@@ -33,6 +33,11 @@ def forge_next(world: World, hero: str) -> Path:
     return path
 
 
+def is_forged_name(name: str) -> bool:
+    """Whether a quest is named as the forge names its own."""
+    return _FORGED.fullmatch(name) is not None
+
+
 def _most_neglected(numbers: dict[tuple[str, int], set[int]]) -> Skill:
     wanted = [skill for skill in list_skills() if skill.priority > 0]
     if not wanted:

@@ -27,6 +27,10 @@ class RealmConfig:
     hero: str = "DIO"
     base_model: str | None = None
     autoplay: bool = True
+    keep_checkpoints: int = 30
+    """Newest checkpoints of a hero that stay, with the best by each loss; older ones make room."""
+    keep_forged_quests: int = 50
+    """Completed quests of the guild's own forge whose files stay; they can be forged again from their seed."""
     database_url: str | None = None
     redis_url: str | None = None
     training: dict[str, Any] = field(default_factory=dict)
@@ -36,6 +40,9 @@ class RealmConfig:
         for name in ("port", "vault_port", "oracle_port", "zone_port"):
             if not 1 <= getattr(self, name) <= 65535:
                 raise ValueError(f"{name}: {getattr(self, name)} is no port; allowed are 1 to 65535")
+        for name, least in (("keep_checkpoints", 2), ("keep_forged_quests", 0)):
+            if getattr(self, name) < least:
+                raise ValueError(f"{name}: {getattr(self, name)} is too small; the least allowed is {least}")
         if self.bind not in LOOPBACK:
             allowed = ", ".join(sorted(LOOPBACK))
             raise ValueError(f"bind: {self.bind!r} is not loopback, and there is no login yet; allowed are {allowed}")

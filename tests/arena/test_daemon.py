@@ -3,6 +3,7 @@
 import json
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import cast
 
@@ -309,6 +310,27 @@ def test_auto_play_forges_only_while_nothing_waits(
     assert [order.skill for order in trainer.orders] == ["bin"]
     assert trainer.orders[0].evaluation_sets[0].level == 1
     assert len(Quest.objects.all()) == 1
+
+
+def test_forged_quests_make_room_and_the_players_stay(
+    world: World, trainer: FakeTrainer, open_daemon: Callable[..., ArenaDaemon]
+) -> None:
+    lesson = '{{"prompt": "{0}", "completion": "{0}", "skill": "bin", "level": 1}}\n'
+    daemon = open_daemon(replace(CONFIG, keep_forged_quests=1))
+    names = ["bin-level-1-0001", "bin-level-1-0002", "mine", "bin-level-1-0003"]
+    for step, name in enumerate(names, start=1):
+        drop(world, f"{name}.jsonl").write_text(lesson.format(name))
+        os.utime(world.inbox / f"{name}.jsonl", (1, 1))
+        settle(daemon)
+        trainer.save(step)
+        trainer.complete(step)
+        settle(daemon)
+    kept = sorted(path.stem for path in world.recently_completed.glob("*.jsonl"))
+    assert kept == ["bin-level-1-0003", "mine"]
+    drop(world, "again.jsonl").write_text(lesson.format(names[0]))
+    os.utime(world.inbox / "again.jsonl", (1, 1))
+    settle(daemon)
+    assert states()["again"] == "failed", "its content is still known"
 
 
 def test_one_daemon_a_world(world: World) -> None:
