@@ -38,7 +38,17 @@ def curriculum_accuracy(hero: str) -> tuple[float, str] | None:
     return (newest.accuracy, f"{newest.skill} level {newest.level}") if newest else None
 
 
-def accuracy_history(hero: str, *, limit: int = 2000) -> list[tuple[int, float]]:
-    """(step, accuracy) of the newest `limit` evaluations, whatever their level, the oldest first."""
+@dataclass(frozen=True, kw_only=True)
+class Trial:
+    """One evaluation: what share of a level's problems the hero answered right at `step`."""
+
+    step: int
+    accuracy: float
+    skill: str
+    level: int
+
+
+def accuracy_history(hero: str, *, limit: int = 2000) -> list[Trial]:
+    """The newest `limit` evaluations, whatever their level, the oldest first."""
     newest = Evaluation.objects.filter(hero=hero).order_by("-step", "-id")[:limit]
-    return [(row.step, row.accuracy) for row in reversed(newest)]
+    return [Trial(step=row.step, accuracy=row.accuracy, skill=row.skill, level=row.level) for row in reversed(newest)]

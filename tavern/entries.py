@@ -34,6 +34,7 @@ LOOKS = {
     "hero_level_up": Look("upgrade", "arcane"),
     "new_champion": Look("laurel-crown", "gold"),
     "trainer_died": Look("daemon-skull", "blood"),
+    "guild_trouble": Look("cursed-star", "gold"),
     "bad_line": Look("poison-bottle", "blood"),
 }
 

@@ -6,9 +6,10 @@ None and what is not finite become words, never 0.
 from __future__ import annotations
 
 import math
-from decimal import ROUND_DOWN, ROUND_HALF_UP, Decimal
+from decimal import ROUND_DOWN, ROUND_HALF_UP, Context, Decimal
 
 UNKNOWN = "--"
+_TWO_DIGITS = Context(prec=2, rounding=ROUND_HALF_UP)
 
 
 def not_a_number(value: float | None) -> str | None:
@@ -44,6 +45,19 @@ def compact(value: float | None) -> str:
     return whole(value)
 
 
+def brief(value: float | None) -> str:
+    """At most six characters: `99,999`, then `128.9k`, `1.2M`; from 1e15 on `1.2e15`."""
+    word = not_a_number(value)
+    if word is not None or value is None:
+        return word or UNKNOWN
+    if abs(value) < 1e5:
+        return whole(value)
+    for unit, suffix in ((1e3, "k"), (1e6, "M"), (1e9, "G"), (1e12, "T")):
+        if abs(value) < unit * 1e3:
+            return fixed(value / unit, 1, ROUND_DOWN) + suffix
+    return scientific(value)
+
+
 def loss(value: float | None) -> str:
     """Four significant digits: `2.310`, `0.04512`; below a thousandth and from a million on `1.2e-5`."""
     word = not_a_number(value)
@@ -60,7 +74,9 @@ def scientific(value: float | None) -> str:
     word = not_a_number(value)
     if word is not None or value is None:
         return word or UNKNOWN
-    digits, exponent = f"{value:.1e}".split("e")
+    # A tie away from zero, as JavaScript's toExponential.
+    rounded = float(_TWO_DIGITS.create_decimal(value))
+    digits, exponent = f"{rounded:.1e}".split("e")
     return f"{digits}e{int(exponent)}"
 
 
@@ -82,11 +98,16 @@ def percent(fraction: float | None) -> str:
 
 
 def hundredfold(value: float | None) -> str:
-    """`43.3` for an ATK or DEF of 0.433."""
+    """At most six characters: `43.3` for an ATK or DEF of 0.433, `0.43`, `1,235`, `128.9k`; tiny ones `1.2e-5`."""
     word = not_a_number(value)
     if word is not None or value is None:
         return word or UNKNOWN
-    return fixed(value * 100, 1) if value < 1e4 else scientific(value * 100)
+    shown = value * 100
+    if abs(shown) >= 999.95:
+        return brief(shown)
+    if 0 < abs(shown) < 0.01:
+        return scientific(shown)
+    return fixed(shown, 2 if 0 < abs(shown) < 0.995 else 1)
 
 
 def duration(seconds: float | None) -> str:

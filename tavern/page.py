@@ -43,7 +43,7 @@ def build_brief_snapshot(world: World, hero: str) -> dict[str, Any]:
         "hero": hero_part(view),
         "arena": arena_part(view),
         "battle": battle_part(view, view.facts) if view.facts else None,
-        "curve": {"step": [], "loss": [], "lr": []},
+        "curve": {"step": [], "loss": [], "lr": [], "battles": []},
         "accuracy": [],
         "events": [],
     }

@@ -14,7 +14,6 @@ from arena.protocol import EventKind
 from watchtower import steps
 
 LAST_EVENTS = 50
-EVALUATED = "evaluated"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,6 +52,12 @@ def current_battle(hero: str) -> BattleFacts | None:
         started_at=row.started_at,
         ended_at=row.ended_at,
     )
+
+
+def battles_before(hero: str, facts: BattleFacts, *, most: int) -> list[tuple[str, str]]:
+    """(battle, quest) of the hero's newest `most` battles that began before this one, the oldest first."""
+    before = Battle.objects.filter(hero=hero, started_at__lt=facts.started_at).exclude(battle_id=facts.battle)
+    return list(before.order_by("-started_at", "-id").values_list("battle_id", "quest__name")[:most])[::-1]
 
 
 def quests_completed(hero: str) -> int:
@@ -98,25 +103,10 @@ def _messages(entries: QuerySet[ChronicleEntry], most: int) -> list[dict[str, An
     ]
 
 
-def validation_curve(facts: BattleFacts) -> list[tuple[int, float]]:
+def validation_curve(battle: str) -> list[tuple[int, float]]:
     """(step, validation loss) of one battle, in order."""
-    entries = ChronicleEntry.objects.filter(source=facts.battle, kind=EventKind.VALIDATED).order_by("id")
+    entries = ChronicleEntry.objects.filter(source=battle, kind=EventKind.VALIDATED).order_by("id")
     return list(_series(entries.values_list("step", "data"), "val_loss"))
-
-
-def accuracy_curve(facts: BattleFacts) -> list[tuple[int, float]]:
-    """(step, accuracy) of the evaluations since the battle began, on its quest's skill level.
-
-    A quest of no skill is followed on the skill level that was evaluated last.
-    """
-    entries = ChronicleEntry.objects.filter(kind=EVALUATED, time__gte=facts.started_at).order_by("id")
-    rows = list(entries.values_list("step", "data"))
-    wanted = (facts.skill, facts.level) if facts.skill else _skill_level(rows[-1][1]) if rows else None
-    return list(_series((row for row in rows if _skill_level(row[1]) == wanted), "accuracy"))
-
-
-def _skill_level(data: dict[str, Any]) -> tuple[Any, Any]:
-    return data.get("skill"), data.get("level")
 
 
 def _series(rows: Iterable[tuple[int, dict[str, Any]]], key: str) -> Iterable[tuple[int, float]]:

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict
 from typing import Any
 
+import numpy as np
+
+from guild.selectors import accuracy_history
 from realm.world import World
 from watchtower import selectors, steps
 from watchtower.hero import HeroCard
+from watchtower.history import Chapter, chapters
 from watchtower.selectors import BattleFacts
-from watchtower.steps import MOST_CURVE_POINTS, Records, column, finite
+from watchtower.steps import Records, column, finite
 from watchtower.view import View, first_look
 
 MOST_TICK_POINTS = 500
+MOST_EVALUATIONS = 200
 _LOSS_DIGITS = 6
 _RATE_DIGITS = 9
 
@@ -25,6 +31,7 @@ def build_snapshot(world: World, hero: str) -> dict[str, Any]:
 def snapshot_of(world: World, view: View) -> dict[str, Any]:
     """Everything of the view: its steps up to `view.count`, its events up to `view.seq`."""
     facts = view.facts
+    told = chapters(world, view.card.name, facts, view.count) if facts else []
     return {
         "v": 1,
         "type": "snapshot",
@@ -33,9 +40,9 @@ def snapshot_of(world: World, view: View) -> dict[str, Any]:
         "hero": hero_part(view),
         "arena": arena_part(view),
         "battle": battle_part(view, facts) if facts else None,
-        "curve": curve_part(world, view, facts) if facts else {"step": [], "loss": [], "lr": []},
-        "validation": selectors.validation_curve(facts) if facts else [],
-        "accuracy": selectors.accuracy_curve(facts) if facts else [],
+        "curve": curve_part(told),
+        "validation": validation_part(told),
+        "accuracy": accuracy_part(view),
         "events": selectors.last_events(view.seq),
     }
 
@@ -132,14 +139,32 @@ def _elapsed(view: View, facts: BattleFacts) -> float:
     return max(0.0, end - start)
 
 
-def curve_part(world: World, view: View, facts: BattleFacts) -> dict[str, list[Any]]:
-    records = steps.read(steps.path_of(world, facts.battle), 0, view.count)
-    chosen = steps.thin(records, MOST_CURVE_POINTS)
+def curve_part(told: list[Chapter]) -> dict[str, list[Any]]:
+    """`battles` says where each battle begins: `[first_step, quest]`, the steps after `first_step` are its own."""
+    records = np.concatenate([steps.NO_RECORDS, *(chapter.records for chapter in told)])
     return {
-        "step": chosen["step"].tolist(),
-        "loss": column(chosen["loss"], _LOSS_DIGITS),
-        "lr": column(chosen["learning_rate"], _RATE_DIGITS),
+        "step": records["step"].tolist(),
+        "loss": column(records["loss"], _LOSS_DIGITS),
+        "lr": column(records["learning_rate"], _RATE_DIGITS),
+        "battles": [[chapter.first_step, chapter.quest] for chapter in told],
     }
+
+
+def validation_part(told: list[Chapter]) -> list[tuple[int, float]]:
+    """(step, validation loss) of the battles shown, without what was rolled back."""
+    ends = [*(chapter.first_step for chapter in told), math.inf][1:]
+    return [
+        point
+        for chapter, end in zip(told, ends, strict=True)
+        for point in selectors.validation_curve(chapter.battle)
+        if chapter.first_step <= point[0] <= end
+    ]
+
+
+def accuracy_part(view: View) -> list[list[Any]]:
+    """`[step, accuracy, skill, level]` of the hero's newest evaluations, oldest first."""
+    history = accuracy_history(view.card.name, limit=MOST_EVALUATIONS)
+    return [[trial.step, trial.accuracy, trial.skill, trial.level] for trial in history]
 
 
 def points_part(records: Records) -> list[list[Any]]:

@@ -13,6 +13,7 @@ import numpy as np
 
 from arena import control
 from arena.control import ArenaStatus
+from guild.selectors import accuracy_history
 from realm.world import World
 from watchtower import selectors, steps
 from watchtower.hero import HeroCard, saved_card
@@ -71,8 +72,8 @@ def first_look(world: World, hero: str) -> View:
         seq=selectors.newest_seq(),
         events=(),
         card=saved_card(world, hero),
-        validation_loss=_newest(selectors.validation_curve(facts)) if facts else None,
-        accuracy=_newest(selectors.accuracy_curve(facts)) if facts else None,
+        validation_loss=_newest_validation(facts),
+        accuracy=_newest_accuracy(hero),
     )
 
 
@@ -96,8 +97,8 @@ def _ask_database(world: World, hero: str, view: View) -> View:
         seq=events[-1]["seq"] if events else view.seq,
         events=tuple(events),
         card=saved_card(world, hero),
-        validation_loss=_newest(selectors.validation_curve(facts)) if facts else None,
-        accuracy=_newest(selectors.accuracy_curve(facts)) if facts else None,
+        validation_loss=_newest_validation(facts),
+        accuracy=_newest_accuracy(hero),
     )
 
 
@@ -136,9 +137,16 @@ def _tail(world: World, facts: BattleFacts | None) -> tuple[int, Records]:
     return start + len(tail), tail
 
 
-def _battle(facts: BattleFacts | None) -> str | None:
-    return facts.battle if facts else None
+def _battle(facts: BattleFacts | None) -> tuple[str, int | None] | None:
+    """A battle that got ready and takes its first step is drawn anew: only now its place in the curve is known."""
+    return (facts.battle, facts.first_step) if facts else None
 
 
-def _newest(curve: list[tuple[int, float]]) -> float | None:
+def _newest_validation(facts: BattleFacts | None) -> float | None:
+    curve = selectors.validation_curve(facts.battle) if facts else []
     return curve[-1][1] if curve else None
+
+
+def _newest_accuracy(hero: str) -> float | None:
+    newest = accuracy_history(hero, limit=1)
+    return newest[-1].accuracy if newest else None

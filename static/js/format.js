@@ -37,6 +37,16 @@ export function compact(value) {
   return whole(value);
 }
 
+export function brief(value) {
+  const said = word(value);
+  if (said) return said;
+  if (Math.abs(value) < 1e5) return whole(value);
+  for (const [unit, suffix] of [[1e3, "k"], [1e6, "M"], [1e9, "G"], [1e12, "T"]]) {
+    if (Math.abs(value) < unit * 1e3) return fixed(value / unit, 1, "trunc") + suffix;
+  }
+  return scientific(value);
+}
+
 export function loss(value) {
   const said = word(value);
   if (said) return said;
@@ -59,7 +69,13 @@ export function percent(fraction) {
 }
 
 export function hundredfold(value) {
-  return word(value) ?? (value < 1e4 ? fixed(value * 100, 1) : scientific(value * 100));
+  const said = word(value);
+  if (said) return said;
+  const shown = value * 100;
+  const size = Math.abs(shown);
+  if (size >= 999.95) return brief(shown);
+  if (size > 0 && size < 0.01) return scientific(shown);
+  return fixed(shown, size > 0 && size < 0.995 ? 2 : 1);
 }
 
 export function duration(seconds) {

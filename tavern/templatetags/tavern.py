@@ -11,8 +11,8 @@ from tavern import numbers
 
 register = template.Library()
 for _format in (
-    numbers.whole, numbers.compact, numbers.loss, numbers.scientific, numbers.rate, numbers.percent,
-    numbers.hundredfold, numbers.duration,
+    numbers.whole, numbers.compact, numbers.brief, numbers.loss, numbers.scientific, numbers.rate,
+    numbers.percent, numbers.hundredfold, numbers.duration,
 ):  # fmt: skip
     register.filter(_format.__name__, _format)
 

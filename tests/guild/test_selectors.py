@@ -48,8 +48,18 @@ def test_before_the_first_answer_at_a_new_level_the_last_one_stands() -> None:
 def test_history_is_in_order_and_keeps_the_newest() -> None:
     for step in (30, 10, 20):
         evaluated(step, step // 10)
-    assert accuracy_history(HERO) == [(10, 0.04), (20, 0.08), (30, 0.12)]
-    assert accuracy_history(HERO, limit=2) == [(20, 0.08), (30, 0.12)]
+    history = accuracy_history(HERO)
+    assert [(trial.step, trial.accuracy) for trial in history] == [(10, 0.04), (20, 0.08), (30, 0.12)]
+    assert accuracy_history(HERO, limit=2) == history[1:]
+
+
+def test_history_tells_of_which_level_each_accuracy_is() -> None:
+    evaluated(10, 25)
+    evaluated(10, 5, level=2)
+    assert [(trial.skill, trial.level, trial.accuracy) for trial in accuracy_history(HERO)] == [
+        ("bin", 1, 1.0),
+        ("bin", 2, 0.2),
+    ]
 
 
 def test_skill_levels() -> None:

@@ -99,7 +99,7 @@ async def test_an_empty_world_says_null_not_zero(world: World) -> None:
     async with browser() as client:
         snapshot, tick = await hear(client), await hear(client)
     assert snapshot["battle"] is None
-    assert snapshot["curve"] == {"step": [], "loss": [], "lr": []}
+    assert snapshot["curve"] == {"step": [], "loss": [], "lr": [], "battles": []}
     assert snapshot["arena"] == {
         "alive": False,
         "state": "offline",
@@ -244,7 +244,8 @@ async def test_another_battle_brings_a_fresh_snapshot_after_its_events(world: Wo
         await in_thread(battle.__class__.objects.filter(id=battle.id).update)(total_steps=70)
         ticks = await hear_until(client, lambda message: is_tick(message) and message["total"] == 70)
     assert fresh["events"] == []
-    assert (fresh["battle"]["id"], fresh["curve"]["step"]) == ("b2", [500])
+    assert (fresh["battle"]["id"], fresh["curve"]["step"]) == ("b2", [1, 500])
+    assert fresh["curve"]["battles"] == [[0, "quest-b1"], [499, "quest-b2"]]
     assert (ticks[-1]["run"], ticks[-1]["step"], ticks[-1]["points"]) == ("b2", 500, [])
 
 
