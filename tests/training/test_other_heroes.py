@@ -10,6 +10,7 @@ import trl
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import AutoModelForCausalLM, PreTrainedTokenizerFast, Qwen3Config, Qwen3ForCausalLM
 
+from arena import embedded
 from arena.protocol import EvaluationSet, Event, EventKind, Order, Recipe
 from arena.training import hero as heroes
 from arena.training.control import Control
@@ -129,3 +130,11 @@ def test_a_pickled_model_is_not_loaded(tmp_path: Path) -> None:
     order = tiny_hero.make_order(tmp_path, base_model=str(base))
     (failed,) = run(order)
     assert failed.data["blame"] == "hero"
+
+
+def test_the_embedded_hero_is_a_qwen3_of_about_a_million_parameters(tmp_path: Path) -> None:
+    model, report = AutoModelForCausalLM.from_pretrained(embedded.ensure(tmp_path), output_loading_info=True)
+    assert type(model) is Qwen3ForCausalLM
+    assert not report["missing_keys"]
+    assert not report["unexpected_keys"]
+    assert 0.8e6 < sum(parameter.numel() for parameter in model.parameters()) < 1.2e6
