@@ -133,4 +133,4 @@ def title_of(stance: str, battle: dict[str, Any], progress: float | None) -> str
 
 
 def _raw(value: float | None) -> str:
-    return numbers.UNKNOWN if value is None else f"{value:.6g}"
+    return numbers.UNKNOWN if value is None else f"{value:,.10g}"

@@ -1,8 +1,8 @@
 // What changed since this page was opened, as a chip beside each of the hero's stats.
 
-import { hundredfold, whole } from "./format.js";
+import { brief, hundredfold } from "./format.js";
 
-const SAY = { attack: hundredfold, defense: hundredfold, accuracy: hundredfold, gold: whole };
+const SAY = { attack: hundredfold, defense: hundredfold, accuracy: hundredfold, gold: brief };
 
 export class Gains {
   constructor() {

@@ -1,6 +1,6 @@
 // Writes the state into the elements that the server's template marked: data-live for text, data-bar, data-ring.
 
-import { UNKNOWN, clock, compact, duration, hundredfold, loss, percent, rate, scientific, whole } from "./format.js";
+import { UNKNOWN, brief, clock, compact, duration, hundredfold, loss, percent, rate, scientific, whole } from "./format.js";
 import { smoothStep } from "./smooth.js";
 
 const LEVEL_STEPS = 1000;
@@ -39,7 +39,7 @@ export function pillOf(store) {
 const TEXTS = {
   level: (s) => whole(s.hero.level),
   xp: (s) => whole(s.hero.xp),
-  gold: (s) => whole(s.hero.gold),
+  gold: (s) => brief(s.hero.gold),
   "next-level": nextLevel,
   subject: (s) => s.battle?.quest ?? "",
   "arena-message": (s) => s.arena.message ?? "",
@@ -60,6 +60,10 @@ const TEXTS = {
   pill: (s) => pillOf(s)[1],
 };
 
+const TITLES = {
+  gold: (s) => `${whole(s.hero.gold)} gold, 100 for each completed quest`,
+};
+
 export class Renderer {
   constructor(root) {
     this.root = root;
@@ -74,6 +78,7 @@ export class Renderer {
   // After a panel was replaced its elements are new.
   forget() {
     this.texts = [...this.root.querySelectorAll("[data-live]")];
+    this.titles = [...this.root.querySelectorAll("[data-title]")];
     this.bars = [...this.root.querySelectorAll("[data-bar]")];
     this.rings = [...this.root.querySelectorAll("[data-ring]")];
     this.page = this.root.querySelector(".page");
@@ -87,6 +92,7 @@ export class Renderer {
 
   render(store) {
     for (const node of this.texts) write(node, TEXTS[node.dataset.live](store));
+    for (const node of this.titles) if (node.title !== TITLES[node.dataset.title](store)) node.title = TITLES[node.dataset.title](store);
     set(this.page, "state", store.stance);
     set(this.pill, "pill", pillOf(store)[0]);
     this.renderBars(store);

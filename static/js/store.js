@@ -49,12 +49,8 @@ export class Store {
   }
 
   takeEvent({ kind, run, step, data }) {
-    if (!this.battle) return;
-    if (kind === "validated" && run === this.battle.id) addTo(this.validation, step, data.val_loss);
-    const { skill, level } = this.battle;
-    if (kind === "evaluated" && (!skill || (data.skill === skill && data.level === level))) {
-      addTo(this.accuracy, step, data.accuracy);
-    }
+    if (kind === "validated" && this.battle && run === this.battle.id) addTo(this.validation, [step, data.val_loss]);
+    if (kind === "evaluated") addTo(this.accuracy, [step, data.accuracy, data.skill, data.level]);
   }
 
   // A page that is open for days asks for a snapshot, thinned by the server, instead of growing without end.
@@ -77,8 +73,11 @@ export class Store {
   }
 }
 
-function addTo(series, step, value) {
-  if (!Number.isFinite(value) || (series.length && step < series.at(-1)[0])) return;
-  if (series.length && step === series.at(-1)[0]) series.pop();
-  series.push([step, value]);
+// Told twice, a point is drawn once: two are the same if all but their value is.
+function addTo(series, point) {
+  const [step, value, ...of] = point;
+  const last = series.at(-1);
+  if (!Number.isFinite(value) || (last && step < last[0])) return;
+  if (last && step === last[0] && of.every((part, at) => part === last[at + 2])) series.pop();
+  series.push(point);
 }

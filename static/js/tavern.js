@@ -86,10 +86,9 @@ function sayTenths() {
   saidTenth = tenth;
 }
 
-function takeSnapshot(before) {
+function takeSnapshot() {
   renderer.newScene();
   const battle = store.battle?.id ?? "";
-  if (battle !== before) charts.newScene();
   if (battle !== renderer.drawnBattle) refresh("battle");
 }
 
@@ -101,9 +100,9 @@ function takeEvent(event) {
 }
 
 function take(message) {
-  const [battle, stance] = [store.battle?.id, store.stance];
+  const { stance } = store;
   store.take(message);
-  if (message.type === "snapshot") takeSnapshot(battle);
+  if (message.type === "snapshot") takeSnapshot();
   if (message.type === "event") takeEvent(message);
   if (message.type === "gap") log.addGap(message, store.serverNow);
   if (message.type === "tick") sayTenths();

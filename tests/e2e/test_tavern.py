@@ -14,6 +14,42 @@ from tests.e2e.conftest import CHECKOUT, Tavern, Visitor
 
 CASES = Path(__file__).parent.parent / "tavern" / "number_cases.json"
 
+# Pairs of texts, pictures and buttons that lie on each other, and texts that stick out of their panel.
+OVERLAPPING_TEXTS = """() => {
+  const cut = (box, node) => {
+    const by = node.getBoundingClientRect();
+    return { left: Math.max(box.left, by.left), right: Math.min(box.right, by.right), top: Math.max(box.top, by.top),
+      bottom: Math.min(box.bottom, by.bottom) };
+  };
+  const apart = ".plot, .scroll, .unseen, .rail, dialog, .skip, .scene, .toasts";
+  const seen = (node) => node.checkVisibility() && !node.closest(apart);
+  const boxes = [];
+  const texts = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+  while (texts.nextNode()) {
+    const text = texts.currentNode;
+    if (!text.data.trim() || !seen(text.parentElement)) continue;
+    const range = document.createRange();
+    range.selectNodeContents(text);
+    const panel = text.parentElement.closest(".stat, .panel, .stage, .top");
+    for (let box of range.getClientRects()) {
+      for (let node = text.parentElement; node; node = node.parentElement) {
+        if (getComputedStyle(node).overflowX === "hidden") box = cut(box, node);
+      }
+      boxes.push([text.data.trim(), box, panel?.getBoundingClientRect(), text]);
+    }
+  }
+  for (const node of document.querySelectorAll(".strip .bar, .stat .icon, .portrait, .who .bar, .purse .icon")) {
+    if (seen(node)) boxes.push([node.getAttribute("class"), node.getBoundingClientRect(), null, node]);
+  }
+  const within = (low, high, other, end) => low < end - 1 && other < high - 1;
+  const meet = (a, b) => within(a.left, a.right, b.left, b.right) && within(a.top, a.bottom, b.top, b.bottom);
+  const out = (box, panel) => panel && (box.left < panel.left - 1 || box.right > panel.right + 1
+    || box.top < panel.top - 1 || box.bottom > panel.bottom + 1);
+  const pairs = boxes.flatMap(([name, box, , from], at) => boxes.slice(at + 1)
+    .filter(([, other, , of]) => from !== of && meet(box, other)).map(([other]) => [name, other]));
+  return [...pairs, ...boxes.filter(([, box, panel]) => out(box, panel)).map(([name]) => [name, "sticks out"])];
+}"""
+
 
 @pytest.fixture
 def battle(tavern: Tavern) -> Tavern:
@@ -204,19 +240,7 @@ def test_nothing_is_cut_off(battle: Tavern, visitor: Visitor, width: int) -> Non
         "nodes => nodes.filter((node) => node.scrollWidth > node.clientWidth).map((node) => node.className)"
     )
     assert cut == []
-    overlapping = page.evaluate(
-        """() => {
-          const parts = ".strip b, .strip .dim, .strip .quest-name, .strip .bar, .strip .figures div, .strip .button";
-          const shown = [...document.querySelectorAll(parts)].filter((node) => node.checkVisibility());
-          const boxes = shown.filter((node) => !node.querySelector("b")).map((node) => [node.className || node.tagName,
-            node.getBoundingClientRect()]);
-          const within = (low, high, other, end) => low < end - 1 && other < high - 1;
-          const meet = (a, b) => within(a.left, a.right, b.left, b.right) && within(a.top, a.bottom, b.top, b.bottom);
-          return boxes.flatMap(([name, box], at) =>
-            boxes.slice(at + 1).filter(([, other]) => meet(box, other)).map(([other]) => [name, other]));
-        }"""
-    )
-    assert overlapping == []
+    assert page.evaluate(OVERLAPPING_TEXTS) == []
     least = 44 if width < 900 else 40
     sizes = page.locator("button:visible, .rail a:visible").evaluate_all(
         "nodes => nodes.map((node) => [node.innerText, Math.round(node.getBoundingClientRect().height)])"
@@ -228,6 +252,36 @@ def test_nothing_is_cut_off(battle: Tavern, visitor: Visitor, width: int) -> Non
         )
         assert max(bottoms) <= 900
     assert visitor.complaints == []
+
+
+@pytest.mark.parametrize("losses", [(1e-9, 100.0), (7.759e-4, 0.0138)])
+def test_large_numbers_and_long_names_keep_apart(tavern: Tavern, visitor: Visitor, losses: tuple[float, float]) -> None:
+    small, large = losses
+    tavern.do("status", state="training")
+    tavern.do("begin", name="a-quest-whose-name-is-longer-than-any-line-of-a-phone-" * 2, total=1_234_567)
+    tavern.do("steps", count=1)
+    tavern.do("checkpoint", train_loss=large, val_loss=small)
+    page = go_live(visitor, tavern)
+    tavern.do("skip_to", step=98_765_432)
+    tavern.do("checkpoint_again", train_loss=small, val_loss=large)
+    tavern.do("win", count=1500)
+    tavern.do("event", kind="validated", message="Validated", data={"val_loss": large})
+    expect(live(page, "gold")).to_have_text("150.0k")
+    expect(page.locator("[data-stat=gold]")).to_have_text("150.0k")
+    expect(page.locator(".stat .delta")).to_have_count(3)
+    assert max(map(len, page.locator("[data-stat]").all_inner_texts())) <= 6
+    for width in (320, 390, 460, 600, 900, 1024, 1440):
+        page.set_viewport_size({"width": width, "height": 900})
+        assert (width, page.evaluate(OVERLAPPING_TEXTS)) == (width, [])
+        assert page.evaluate("document.documentElement.scrollWidth") == width
+
+
+def test_two_texts_on_each_other_are_found(battle: Tavern, visitor: Visitor) -> None:
+    """Sabotage twin of the checks above."""
+    page = go_live(visitor, battle)
+    assert page.evaluate(OVERLAPPING_TEXTS) == []
+    page.evaluate("document.querySelector('.stat .how').style.marginTop = '-20px'")
+    assert [pair[1] for pair in page.evaluate(OVERLAPPING_TEXTS)] == ["1/loss ×100"]
 
 
 def test_reduced_motion_moves_nothing(battle: Tavern, visitor: Visitor) -> None:
