@@ -32,7 +32,9 @@ export class Marks {
     while (before >= 0 && ys[before] === undefined) before--;
     while (after < xs.length && ys[after] === undefined) after++;
     if (before < 0 || after >= xs.length) return null;
-    return [before, after].map((index) => Math.round(plot.valToPos(xs[index], "x", true)));
+    const [start, end] = [before, after].map((index) => Math.round(plot.valToPos(xs[index], "x", true)));
+    // Half a line's width more: two points on one pixel would be joined by an upright else.
+    return [start - uPlot.pxRatio, end + uPlot.pxRatio];
   }
 
   // For a series' `stroke`: `faint` left of now, `strong` from there on.
@@ -68,7 +70,7 @@ export class Marks {
       ctx.stroke();
       const roomRight = bbox.left + bbox.width - left > 40 * unit;
       ctx.textAlign = roomRight ? "left" : "right";
-      ctx.fillText(label, left + (roomRight ? 4 : -4) * unit, bbox.top + bbox.height - 5 * unit);
+      ctx.fillText(label, left + (roomRight ? 4 : -4) * unit, bbox.top + 12 * unit);
     }
     ctx.restore();
   }

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -274,6 +276,116 @@ def test_large_numbers_and_long_names_keep_apart(tavern: Tavern, visitor: Visito
         page.set_viewport_size({"width": width, "height": 900})
         assert (width, page.evaluate(OVERLAPPING_TEXTS)) == (width, [])
         assert page.evaluate("document.documentElement.scrollWidth") == width
+
+
+def coloured(page: Page, plot: str, tone: str) -> list[int]:
+    """Columns of the chart's canvas, in CSS pixels, that hold a pixel in exactly this colour of the palette."""
+    found: list[int] = page.evaluate(
+        """([plot, tone]) => {
+          const canvas = document.querySelector(`[data-plot=${plot}] canvas`);
+          const hex = getComputedStyle(document.documentElement).getPropertyValue(`--${tone}`).trim();
+          const wanted = [1, 3, 5].map((at) => parseInt(hex.slice(at, at + 2), 16));
+          const copy = new OffscreenCanvas(canvas.width, canvas.height).getContext("2d", { willReadFrequently: true });
+          copy.drawImage(canvas, 0, 0);
+          const { data, width, height } = copy.getImageData(0, 0, canvas.width, canvas.height);
+          const holds = (x) => Array.from({ length: height }, (_, y) => (y * width + x) * 4)
+            .some((at) => wanted.every((part, channel) => data[at + channel] === part) && data[at + 3] === 255);
+          return Array.from({ length: width }, (_, x) => x).filter(holds);
+        }""",
+        [plot, tone],
+    )
+    return found
+
+
+def drawn(page: Page, plot: str, tone: str, holds: Callable[[list[int]], bool]) -> list[int]:
+    """The coloured columns, as soon as `holds` is true of them: a chart is drawn a moment after the texts."""
+    for _ in range(40):
+        columns = coloured(page, plot, tone)
+        if columns and holds(columns):
+            return columns
+        page.wait_for_timeout(250)
+    raise AssertionError(f"{plot} in {tone}: columns {columns[:1]} to {columns[-1:]}")
+
+
+def test_earlier_battles_stay_drawn_faintly(battle: Tavern, visitor: Visitor) -> None:
+    page = go_live(visitor, battle)
+    whole = drawn(page, "loss", "ember", lambda columns: columns[-1] - columns[0] > 200)
+    battle.do("end", state="completed")
+    battle.do("begin", name="stories", total=200)
+    battle.do("steps", count=100)
+    expect(live(page, "quest-step")).to_have_text("100")
+    expect(live(page, "subject")).to_have_text("stories")
+    middle = (whole[0] + whole[-1]) / 2
+    now = drawn(page, "loss", "ember", lambda columns: columns[0] == pytest.approx(middle, abs=20))
+    assert now[-1] == pytest.approx(whole[-1], abs=20)
+    page.locator("summary").click()
+    expect(page.locator("#loss-rows tr").first).to_contain_text("200")
+    assert visitor.complaints == []
+
+
+def test_accuracy_of_all_battles_is_one_line_for_each_level(battle: Tavern, visitor: Visitor) -> None:
+    for level, correct in ((1, 10), (1, 20), (1, 25), (2, 5), (2, 10)):
+        battle.do("steps", count=20)
+        battle.do("evaluation", skill="bin", level=level, correct=correct, total=25)
+    battle.do("end", state="completed")
+    battle.do("begin", name="stories", total=200)
+    page = go_live(visitor, battle)
+    expect(live(page, "accuracy")).to_have_text("40.0%")
+    columns = drawn(page, "accuracy", "moss", lambda columns: columns[-1] - columns[0] > 100)
+    gaps = [(left, right) for left, right in pairwise(columns) if right - left > 20]
+    assert len(gaps) == 1
+    assert (gaps[0][0] - columns[0]) / (columns[-1] - columns[0]) == pytest.approx(0.5, abs=0.08)
+    battle.do("steps", count=20)
+    data = {"skill": "bin", "level": 2, "correct": 20, "total": 25, "accuracy": 0.8}
+    battle.do("event", kind="evaluated", message="BIN level 2: 20 of 25 right", data=data)
+    expect(live(page, "accuracy")).to_have_text("80.0%")
+
+
+def test_log_axis_is_the_datas_then_the_players_choice(battle: Tavern, visitor: Visitor) -> None:
+    page = go_live(visitor, battle)
+    button = page.locator("#log-scale")
+    expect(button).to_have_attribute("aria-pressed", "false")
+    battle.do("steps", count=1, loss=0.01)
+    expect(button).to_have_attribute("aria-pressed", "true")
+    assert "log" not in page.url
+    page.keyboard.press("y")
+    expect(button).to_have_attribute("aria-pressed", "false")
+    assert page.url.endswith("?log=0")
+    button.click()
+    assert page.url.endswith("?log=1")
+    page.goto(battle.address)
+    expect(button).to_have_attribute("aria-pressed", "true")
+    page.goto(f"{battle.address}/?log=0")
+    expect(button).to_have_attribute("aria-pressed", "false")
+    assert visitor.complaints == []
+
+
+def test_losses_without_a_logarithm_are_gaps(tavern: Tavern, visitor: Visitor) -> None:
+    visitor.page.goto(tavern.address)
+    linear, log = visitor.page.evaluate(
+        """async () => {
+          const { lossData } = await import("/static/js/chart.js");
+          const loss = [2, 0, -1, null, 2];
+          const store = { curve: { step: [1, 2, 3, 4, 5], loss, battles: [[0, "a"], [4, "b"]] }, validation: [[5, 0]] };
+          return [lossData(store), lossData(store, true)];
+        }"""
+    )
+    assert linear[1] == [2, 0, -1, None, 2]
+    assert log[1] == [2, None, None, None, 2]
+    assert (linear[3][-1], log[3][-1]) == (0, None)
+    assert log[2][-1] == linear[2][-1] == 2, "smoothing begins anew with a battle"
+
+
+def test_guild_trouble_is_a_row_and_no_alarm(battle: Tavern, visitor: Visitor) -> None:
+    page = go_live(visitor, battle)
+    battle.do("event", kind="guild_trouble", message="configs/skills/bin.yaml: no such trainer")
+    row = page.locator("#entries .entry").first
+    expect(row).to_contain_text("no such trainer")
+    expect(row.locator("use")).to_have_attribute("href", re.compile("#gi-cursed-star$"))
+    expect(page.locator("#said-at-once")).to_be_empty()
+    expect(page.locator(".toast")).to_have_count(0)
+    page.reload()
+    expect(row.locator("use")).to_have_attribute("href", re.compile("#gi-cursed-star$"))
 
 
 def test_two_texts_on_each_other_are_found(battle: Tavern, visitor: Visitor) -> None:
