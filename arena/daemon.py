@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TextIO
 
 from django.db import transaction
@@ -100,6 +101,7 @@ class ArenaDaemon:
         self._stopping = threading.Event()
         self._deaths = Deaths()
         self._running: Battle | None = None
+        self._over = False
         self._unsettled = False
         self._trouble = ""
         self._last_status: dict[str, object] = {}
@@ -130,6 +132,7 @@ class ArenaDaemon:
             self._admit_files(),
             self._take_in_events(),
             self._mind_trainer(),
+            self._finish_stop(),
             self._start_battle(),
             self._play(),
         ]
@@ -164,11 +167,14 @@ class ArenaDaemon:
         durable.write_json(self.world.control / REST_FILE, {"asked": wish})
         if self._running:
             self.trainer.send(Command.PAUSE if wish == Wish.PAUSE else Command.STOP)
-        elif wish == Wish.STOP:
-            self._stop_resting_battle()
 
-    def _stop_resting_battle(self) -> None:
-        """A stop while nothing runs ends the battle that rests; its steps are in a checkpoint already."""
+    def _finish_stop(self) -> bool:
+        """A stop ends the battle even where it came while nothing ran, or the trainer died or paused before it acted.
+
+        Its steps are in a checkpoint already.
+        """
+        if self._running or self._rest_asked() != Wish.STOP:
+            return False
         battle = battles.unfinished()
         if battle:
             queue.cancel(self.world, battle.quest, "stopped by the player while it rested")
@@ -176,13 +182,25 @@ class ArenaDaemon:
                 battles.end(battle, Battle.State.STOPPED)
                 battle.save()
                 chronicle.say(EventKind.BATTLE_STOPPED, f"Retreated from {battle.quest.name}", battle=battle.battle_id)
+        return battle is not None
 
     def _take_arrivals(self) -> bool:
         arrivals = inbox.look(self.world.inbox)
         self._unsettled = arrivals.unsettled
-        for path in arrivals.whole:
+        moved = [self._move_in(path) for path in arrivals.whole]
+        return any(moved)
+
+    def _move_in(self, path: Path) -> bool:
+        """A file that cannot be moved (gone again, in a folder of somebody else's) stays and hinders no other."""
+        try:
             queue.move_in(self.world, path, priority=Quest.Priority.NORMAL)
-        return bool(arrivals.whole)
+        except OSError as error:
+            # repr: the name may be no text at all.
+            name = repr(str(path.relative_to(self.world.inbox)))
+            self._trouble = f"{name} cannot be taken out of the inbox: {error.strerror}"
+            log.warning(self._trouble)
+            return False
+        return True
 
     def _admit_files(self) -> bool:
         found = queue.unknown_files(self.world)
@@ -199,13 +217,16 @@ class ArenaDaemon:
             if event.kind == EventKind.CHECKPOINT_SAVED:
                 self._deaths = Deaths()
             if event.is_ending:
-                self._running = None
+                self._over = True
+            if event.kind in (EventKind.BATTLE_STARTED, EventKind.BATTLE_RESUMED):
+                self._over = False
             if event.kind == EventKind.BATTLE_COMPLETED:
                 self._make_room()
-            if event.kind == EventKind.BATTLE_PAUSED and self._rest_asked() == Wish.STOP:
-                self._stop_resting_battle()  # the stop came when the trainer was about to pause
             if event.kind == EventKind.BATTLE_FAILED and event.data.get("blame") == "hero":
                 self._rest_for(event.message)
+        # An ending alone may be the last word of a trainer that a killed daemon left behind, while ours begins.
+        if self._over and self.trainer.ready:
+            self._running, self._over = None, False
         return bool(events)
 
     def _make_room(self) -> None:
@@ -229,11 +250,12 @@ class ArenaDaemon:
     def _note_death(self, code: int) -> None:
         self._take_in_events()
         count = self._deaths.count + 1
-        self._deaths = Deaths(count, self._clock() + min(30.0, 0.5 * 2**count))
+        self._deaths = Deaths(count, self._clock() + min(30.0, 0.5 * 2 ** min(count, 6)))
         last_lines = self.trainer.last_lines()
         log.error("the trainer ended with exit code %s: %s", code, last_lines)
         chronicle.say("trainer_died", f"The trainer died (exit code {code}); it is started again", exit_code=code)
-        battle, self._running = self._running, None
+        battle = None if self._over else self._running
+        self._running, self._over = None, False
         if not battle and count >= MOST_DEATHS:
             self._trouble = f"the trainer does not start: {last_lines}"
         if battle and count >= MOST_DEATHS:

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import stat
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +19,9 @@ from typing import Any, BinaryIO, NoReturn
 from arena.protocol import LARGEST_LINE_BYTES
 
 ROLES = ("system", "user", "assistant")
+HIGHEST_LEVEL = 32_767
+"""What the index and the sidecars hold; no trainer has as many."""
+_SKILL_NAME = re.compile(r"[a-z][a-z0-9]{0,39}")
 _BOM = b"\xef\xbb\xbf"
 
 
@@ -145,8 +150,8 @@ def _finite_float(text: str) -> float:
 def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     value = dict(pairs)
     if len(value) != len(pairs):
-        keys = [key for key, _ in pairs]
-        twice = next(key for key in keys if keys.count(key) > 1)
+        counts = Counter(key for key, _ in pairs)
+        twice = next(key for key, count in counts.items() if count > 1)
         raise BadRow(f"the key {twice!r} stands twice in one object")
     return value
 
@@ -215,7 +220,8 @@ def _check_dialogue(messages: tuple[Message, ...]) -> None:
 def _skill_and_level(value: dict[str, Any]) -> tuple[str | None, int | None]:
     """What the guild's forge writes beside a row; anything else under these keys is not ours."""
     skill, level = value.get("skill"), value.get("level")
-    if isinstance(skill, str) and isinstance(level, int) and not isinstance(level, bool):
+    named = isinstance(skill, str) and _SKILL_NAME.fullmatch(skill)
+    if named and isinstance(level, int) and not isinstance(level, bool) and 1 <= level <= HIGHEST_LEVEL:
         return skill, level
     return None, None
 

@@ -43,6 +43,11 @@ def look(inbox: Path) -> Arrivals:
     return Arrivals([path for *_, path in sorted(whole)], unsettled)
 
 
+def has_writer(path: Path) -> bool:
+    """Whether a regular file is known to be open for writing."""
+    return stat.S_ISREG(path.lstat().st_mode) and _has_writer(path) is True
+
+
 def _candidates(inbox: Path) -> Iterator[Path]:
     for folder, _, names in os.walk(inbox):
         for name in names:
@@ -65,7 +70,10 @@ def _has_writer(path: Path) -> bool | None:
 
     A read lease is refused while there is a writer (fcntl(2), F_SETLEASE).
     """
-    handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW)
+    try:
+        handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW)
+    except PermissionError:
+        return None  # the gatekeeper will say that it cannot be read
     try:
         fcntl.fcntl(handle, fcntl.F_SETLEASE, fcntl.F_RDLCK)
         fcntl.fcntl(handle, fcntl.F_SETLEASE, fcntl.F_UNLCK)

@@ -16,7 +16,7 @@ from django.db.models import Case, IntegerField, QuerySet, Value, When
 from arena import chronicle, gatekeeper
 from arena.formats import UnreadableQuest
 from arena.gatekeeper import Inspection
-from arena.inbox import SUFFIX
+from arena.inbox import SUFFIX, has_writer
 from arena.models import Quest
 from guild.forge import is_forged_name
 from realm import durable
@@ -24,6 +24,7 @@ from realm.durable import TEMP_PREFIX
 from realm.world import PRIORITIES, World
 
 GOLD_PER_QUEST = 100
+LONGEST_STEM_BYTES = 200
 _COMPANIONS = ("report.json", "reason.json")
 ALIVE = (Quest.State.QUEUED, Quest.State.BATTLING, Quest.State.COMPLETED)
 """States in which the same content is not taken a second time."""
@@ -57,13 +58,14 @@ def unknown_files(world: World) -> list[tuple[str, Path]]:
     for rank, priority in enumerate(PRIORITIES):
         for entry in os.scandir(world.lane(priority)):
             quest_like = entry.name.endswith(SUFFIX) and not entry.name.startswith((TEMP_PREFIX, "."))
-            if quest_like and f"{priority}/{entry.name}" not in known:
+            if quest_like and f"{priority}/{entry.name}" not in known and not has_writer(Path(entry.path)):
                 found.append((rank, entry.stat(follow_symlinks=False).st_mtime_ns, priority, Path(entry.path)))
     return [(priority, path) for _, _, priority, path in sorted(found)]
 
 
 def admit(world: World, path: Path, *, priority: str) -> Quest | None:
     """Inspect a file in a lane: it becomes a queued quest, or goes to `failed/` with its reason."""
+    path = _with_plain_name(path)
     try:
         inspection = gatekeeper.inspect(path)
     except UnreadableQuest as error:
@@ -73,7 +75,7 @@ def admit(world: World, path: Path, *, priority: str) -> Quest | None:
         fault = inspection.fault
         _refuse(world, path, inspection, priority=priority, line=fault.line, reason=fault.reason)
         return None
-    twin = Quest.objects.filter(sha256=inspection.sha256, state__in=ALIVE).first()
+    twin = next((quest for quest in _same_content(inspection) if not _was_taken_away(world, quest)), None)
     if twin:
         reason = f"the same content as {twin.name}, which is {twin.get_state_display().lower()}"
         _refuse(world, path, inspection, priority=priority, line=None, reason=reason)
@@ -90,6 +92,15 @@ def admit(world: World, path: Path, *, priority: str) -> Quest | None:
             priority=priority,
         )
     return quest
+
+
+def _same_content(inspection: Inspection) -> QuerySet[Quest]:
+    return Quest.objects.filter(sha256=inspection.sha256, state__in=ALIVE)
+
+
+def _was_taken_away(world: World, quest: Quest) -> bool:
+    """A queued file that the player renamed or moved to another lane is no twin of itself."""
+    return quest.state == Quest.State.QUEUED and not os.path.lexists(path_of(world, quest))
 
 
 def begin(world: World, quest: Quest) -> Path:
@@ -216,8 +227,23 @@ def _move(world: World, quest: Quest, folder: Path) -> Path:
     return target
 
 
+def _plain(stem: str) -> str:
+    """A name that the index can hold, that is no hidden file's, and that leaves room for what lies beside the quest."""
+    text = os.fsencode(stem).decode("utf-8", "backslashreplace").lstrip(".") or "quest"
+    return text.encode()[:LONGEST_STEM_BYTES].decode("utf-8", "ignore")
+
+
+def _with_plain_name(path: Path) -> Path:
+    """A file put into a lane by hand may be called anything."""
+    if _plain(path.name.removesuffix(SUFFIX)) + SUFFIX == path.name:
+        return path
+    target = _free_name(path.parent, path.name)
+    durable.move(path, target)
+    return target
+
+
 def _free_name(folder: Path, name: str) -> Path:
-    stem = name.removesuffix(SUFFIX)
+    stem = _plain(name.removesuffix(SUFFIX))
     numbered = (f"{stem}-{number}{SUFFIX}" for number in itertools.count(2))
     names = itertools.chain([f"{stem}{SUFFIX}"], numbered)
     return next(folder / free for free in names if not os.path.lexists(folder / free))

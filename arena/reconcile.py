@@ -59,17 +59,15 @@ def _align_quest(world: World, path: Path, state: Quest.State) -> None:
     file = path.relative_to(world.queue).as_posix()
     if Quest.objects.filter(file=file).exists():
         return
-    moved = [
-        quest
-        for quest in Quest.objects.filter(name=path.name.removesuffix(SUFFIX))
-        if not os.path.lexists(queue.path_of(world, quest))
-    ]
-    if moved:
-        queue.note_place(world, moved[-1], path, state)
-        return
     try:
         inspection = gatekeeper.inspect(path)
     except UnreadableQuest:
+        return
+    # By content, not by name: a name that was taken got a number on the way.
+    on_the_way = Quest.objects.filter(sha256=inspection.sha256, state__in=(Quest.State.QUEUED, Quest.State.BATTLING))
+    moved = [quest for quest in on_the_way if not os.path.lexists(queue.path_of(world, quest))]
+    if moved:
+        queue.note_place(world, moved[-1], path, state)
         return
     queue.add_row(world, path, inspection, priority=Quest.Priority.NORMAL, state=state)
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import torch
 from peft import LoraConfig, PeftModel, get_peft_model
+from safetensors import SafetensorError
 from torch import nn
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 from transformers.utils import logging as transformers_logging
@@ -15,6 +16,10 @@ from arena.protocol import Recipe
 from arena.training.masking import ChatMask
 
 transformers_logging.disable_progress_bar()  # they would fill the trainer's log
+
+
+# RuntimeError: tensors of another shape than the configuration's.
+LOAD_ERRORS = (OSError, ValueError, KeyError, RuntimeError, SafetensorError)
 
 
 class UnloadableHero(Exception):
@@ -63,7 +68,7 @@ def load(base_model: str, recipe: Recipe, *, checkpoint: Path | None, device: to
         model = AutoModelForCausalLM.from_pretrained(
             weights, dtype=torch.float32, use_safetensors=True, trust_remote_code=False, attn_implementation="sdpa"
         )
-    except (OSError, ValueError, KeyError) as error:
+    except LOAD_ERRORS as error:
         raise UnloadableHero(f"the model {weights} cannot be loaded: {error}") from error
     model.config.use_cache = False
     if recipe.gradient_checkpointing:
@@ -78,7 +83,10 @@ def _with_lora(model: PreTrainedModel, recipe: Recipe, checkpoint: Path | None) 
     if recipe.gradient_checkpointing:
         model.enable_input_require_grads()
     if checkpoint:
-        return PeftModel.from_pretrained(model, str(checkpoint), is_trainable=True)
+        try:
+            return PeftModel.from_pretrained(model, str(checkpoint), is_trainable=True)
+        except LOAD_ERRORS as error:
+            raise UnloadableHero(f"the adapter {checkpoint} does not fit its base model: {error}") from error
     config = LoraConfig(
         r=recipe.lora_rank,
         lora_alpha=recipe.lora_alpha,

@@ -64,7 +64,7 @@ def train(order: Order, log: BattleLog, control: Control, warm: Trainee | None) 
     log.cut_steps_after(trainee.step)
     if not cursor.finished:
         announce(order, log, trainee, loaded, quest, cursor)
-    elif trainee.saved:
+    if trainee.saved and trainee.saved.battle == order.battle:
         announce_saved(log, trainee.saved)
     answer_once(order, log, trainee)
 
@@ -82,7 +82,7 @@ def train(order: Order, log: BattleLog, control: Control, warm: Trainee | None) 
         asked = control.asked
         if cursor.finished or asked or trainee.step % recipe.save_every == 0:
             save(order, log, trainee, cursor, batches, validation, rate)
-            if not asked:
+            if not asked or cursor.finished:  # a battle that goes on later answers then
                 answer_once(order, log, trainee)
         if asked and not cursor.finished:
             end_early(log, trainee, cursor, asked)

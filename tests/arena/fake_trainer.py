@@ -21,6 +21,8 @@ class FakeTrainer:
 
     def __init__(self) -> None:
         self.alive = False
+        self.busy = False
+        """Set where a test tells a trainer that runs from one that waits."""
         self.orders: list[Order] = []
         self.commands: list[Command] = []
         self.exit_code: int | None = None
@@ -28,7 +30,7 @@ class FakeTrainer:
 
     @property
     def ready(self) -> bool:
-        return self.alive
+        return self.alive and not self.busy
 
     def start(self) -> None:
         self.alive, self.starts = True, self.starts + 1

@@ -28,6 +28,8 @@ class Command(BaseCommand):
                 for number in (signal.SIGTERM, signal.SIGINT):
                     signal.signal(number, lambda *_: daemon.stop())
                 log.info("the arena of %s opens", settings.WORLD.home)
+                # Sent when a writer opens a file in the instant the inbox holds a lease on it; it kills by default.
+                signal.signal(signal.SIGIO, signal.SIG_IGN)
                 with watching(settings.WORLD, daemon.bell.set):
                     daemon.run()
         except (AnotherDaemon, BadConfig) as error:
