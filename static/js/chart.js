@@ -61,7 +61,7 @@ function axes(format, size, filter = (_, splits) => splits) {
   const common = { stroke: colour("text-dim"), font: '11px "Inter Variable", sans-serif', ticks: { show: false } };
   const grid = { stroke: colour("line"), width: 1, dash: [2, 4], filter };
   return [
-    { ...common, size: 24, gap: 2, grid: { show: false }, space: 70, values: (_, splits) => splits.map((step) => (Number.isInteger(step) ? compact(step) : "")) },
+    { ...common, size: 24, gap: 2, grid: { show: false }, space: 56, values: (_, splits) => splits.map((step) => (Number.isInteger(step) ? compact(step) : "")) },
     { ...common, size, gap: 4, grid, space: 36, values: (_, splits) => splits.map(format) },
   ];
 }
