@@ -107,6 +107,7 @@ def test_a_name_that_got_a_number_just_before_a_kill_is_no_second_quest(world: W
             queue.complete(world, quest)
     (world.processing / "a.jsonl").rename(world.recently_completed / "a-2.jsonl")
     reconcile.bring_into_line(world)
+    assert names() == ["a", "a"]
     completed = Quest.objects.filter(state=Quest.State.COMPLETED)
     assert sorted(completed.values_list("file", flat=True)) == [
         "recently_completed/a-2.jsonl",
