@@ -67,9 +67,15 @@ def open_battle(world: World, config: RealmConfig, recipe: Recipe, quest: Quest)
 def ensure_hero(world: World, config: RealmConfig) -> str:
     """The base model's folder or hub id; makes the embedded hero, the hero's folder and the link to it if missing."""
     (world.heroes / config.hero).mkdir(exist_ok=True)
+    target = Path("heroes") / config.hero
+    if world.current_model.is_symlink() and world.current_model.readlink() != target:
+        world.current_model.unlink()
     if not os.path.lexists(world.current_model):
-        world.current_model.symlink_to(Path("heroes") / config.hero)
-    return config.base_model or str(embedded.ensure(world.models))
+        world.current_model.symlink_to(target)
+    if not config.base_model:
+        return str(embedded.ensure(world.models))
+    folder = Path(config.base_model).expanduser()
+    return str(folder.resolve()) if folder.is_dir() else config.base_model
 
 
 def _order(world: World, config: RealmConfig, recipe: Recipe, quest: Quest, battle_id: str) -> Order:
@@ -112,6 +118,14 @@ def take_in_events(world: World, battle: Battle) -> list[Event]:
 
     A half-written last line waits. A whole line that is no event is told once and passed over.
     """
+    try:
+        return _take_in(world, battle)
+    except Exception:
+        battle.refresh_from_db()  # in memory it may be ahead of what was committed
+        raise
+
+
+def _take_in(world: World, battle: Battle) -> list[Event]:
     taken: list[Event] = []
     path = world.battles / battle.battle_id / EVENTS_FILE
     if not path.exists() or path.stat().st_size <= battle.events_offset:
@@ -147,6 +161,8 @@ def _parse(battle: Battle, line: bytes) -> Event | None:
 def _settle_files(world: World, battle: Battle, event: Event) -> None:
     """Move the quest where the event says it belongs; before the rows, because the folder is the truth."""
     quest = battle.quest
+    if quest.state != Quest.State.BATTLING:
+        return  # moved before; or its file is long gone
     if event.kind == EventKind.BATTLE_COMPLETED:
         queue.complete(world, quest)
     elif event.kind == EventKind.BATTLE_STOPPED:
@@ -160,7 +176,10 @@ def _settle_files(world: World, battle: Battle, event: Event) -> None:
 def _extend_report(world: World, battle: Battle) -> None:
     """Rows that only the trainer could refuse (too long, masked out) belong into the quest's report too."""
     path = gatekeeper.companion(queue.path_of(world, battle.quest), "report.json")
-    refused = json.loads((world.battles / battle.battle_id / REFUSED_FILE).read_bytes())
+    try:
+        refused = json.loads((world.battles / battle.battle_id / REFUSED_FILE).read_bytes())
+    except FileNotFoundError:
+        return
     if refused and path.exists():
         report = json.loads(path.read_bytes())
         durable.write_json(path, report | {"refused": refused, "taken": report["rows"] - len(refused)})
@@ -223,7 +242,7 @@ def _answered(world: World, battle: Battle, event: Event) -> None:
             answers=json.loads(path.read_bytes()),
             world=world,
         )
-    except GuildError as error:
+    except (GuildError, OSError, ValueError) as error:
         chronicle.follow_up(battle.battle_id, event, "guild_trouble", str(error))
         return
     chronicle.follow_up(

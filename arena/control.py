@@ -47,6 +47,8 @@ def waiting(world: World) -> Iterator[Request]:
             yield Request(wish=Wish(value["wish"]), by=str(value["by"]), path=path)
         except (ValueError, KeyError, TypeError):
             path.unlink(missing_ok=True)
+        except OSError:
+            continue  # a folder, or gone again
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -22,10 +22,10 @@ from django.db import transaction
 from arena import battles, chronicle, control, inbox, queue, reconcile
 from arena.control import LOCK_FILE, STATUS_FILE, Wish
 from arena.models import Battle, Quest
-from arena.protocol import Command, EventKind, Recipe
+from arena.protocol import Command, Event, EventKind, ExitCode, Recipe
 from arena.trainer_process import TrainerProcess
 from guild.errors import GuildError
-from guild.forge import forge_next
+from guild.forge import forge_next, is_forged_name
 from realm import durable, strict
 from realm.config import RealmConfig
 from realm.world import World
@@ -37,6 +37,8 @@ REST_FILE = "resting.json"
 IDLE_SECONDS = 2.0
 UNSETTLED_SECONDS = 0.05
 HEARTBEAT_SECONDS = 2.0
+LONGEST_WAIT_SECONDS = 10.0
+MOST_FORGED_FAILURES = 3
 MOST_DEATHS = 3
 """A quest during which the trainer dies this often without saving anything in between is set aside."""
 
@@ -102,7 +104,8 @@ class ArenaDaemon:
         self._deaths = Deaths()
         self._running: Battle | None = None
         self._over = False
-        self._unsettled = False
+        self._forged_failures = 0
+        self._unsettled_since: float | None = None
         self._trouble = ""
         self._last_status: dict[str, object] = {}
         self._last_heartbeat = 0.0
@@ -118,12 +121,18 @@ class ArenaDaemon:
         try:
             while not self._stopping.is_set():
                 if not self.tick():
-                    self.bell.wait(UNSETTLED_SECONDS if self._unsettled else IDLE_SECONDS)
+                    self.bell.wait(self._patience())
                 self.bell.clear()
         finally:
             self.trainer.shut_down()
             self._take_in_events()
             self._tell_status(force=True, state="offline")
+
+    def _patience(self) -> float:
+        """Seconds until the next look; short while a file is settling, longer the longer it takes."""
+        if self._unsettled_since is None:
+            return IDLE_SECONDS
+        return min(IDLE_SECONDS, max(UNSETTLED_SECONDS, (self._clock() - self._unsettled_since) / 4))
 
     def tick(self) -> bool:
         worked = [
@@ -149,6 +158,12 @@ class ArenaDaemon:
             return str(json.loads((self.world.control / REST_FILE).read_bytes())["asked"])
         except FileNotFoundError:
             return None
+
+    def _rest_reason(self) -> str:
+        try:
+            return str(json.loads((self.world.control / REST_FILE).read_bytes()).get("reason", ""))
+        except FileNotFoundError:
+            return ""
 
     def _obey(self) -> bool:
         requests = list(control.waiting(self.world))
@@ -186,7 +201,10 @@ class ArenaDaemon:
 
     def _take_arrivals(self) -> bool:
         arrivals = inbox.look(self.world.inbox)
-        self._unsettled = arrivals.unsettled
+        if not arrivals.unsettled:
+            self._unsettled_since = None
+        elif self._unsettled_since is None:
+            self._unsettled_since = self._clock()
         moved = [self._move_in(path) for path in arrivals.whole]
         return any(moved)
 
@@ -203,8 +221,10 @@ class ArenaDaemon:
         return True
 
     def _admit_files(self) -> bool:
+        """One a tick: the player's commands and the trainer's events come between."""
         found = queue.unknown_files(self.world)
-        for priority, path in found:
+        if found:
+            priority, path = found[0]
             queue.admit(self.world, path, priority=priority)
         return bool(found)
 
@@ -216,14 +236,16 @@ class ArenaDaemon:
         for event in events:
             if event.kind == EventKind.CHECKPOINT_SAVED:
                 self._deaths = Deaths()
+                self._make_room()
             if event.is_ending:
                 self._over = True
             if event.kind in (EventKind.BATTLE_STARTED, EventKind.BATTLE_RESUMED):
-                self._over = False
+                self._over, self._trouble = False, ""
             if event.kind == EventKind.BATTLE_COMPLETED:
-                self._make_room()
-            if event.kind == EventKind.BATTLE_FAILED and event.data.get("blame") == "hero":
-                self._rest_for(event.message)
+                self._forged_failures = 0
+                queue.prune_forged(self.world, keep=self.config.keep_forged_quests)
+            if event.kind == EventKind.BATTLE_FAILED:
+                self._note_failure(battle, event)
         # An ending alone may be the last word of a trainer that a killed daemon left behind, while ours begins.
         if self._over and self.trainer.ready:
             self._running, self._over = None, False
@@ -231,7 +253,15 @@ class ArenaDaemon:
 
     def _make_room(self) -> None:
         retention.prune(self.world, self.config.hero, keep=self.config.keep_checkpoints)
-        queue.prune_forged(self.world, keep=self.config.keep_forged_quests)
+
+    def _note_failure(self, battle: Battle, event: Event) -> None:
+        """A fault of the hero meets every quest; so, it seems, does one that forged quests meet again and again."""
+        if event.data.get("blame") == "hero":
+            self._rest_for(event.message)
+        elif is_forged_name(battle.quest.name):
+            self._forged_failures += 1
+            if self._forged_failures >= MOST_FORGED_FAILURES:
+                self._rest_for(f"{self._forged_failures} forged quests failed in a row: {event.message}")
 
     def _rest_for(self, trouble: str) -> None:
         """Every quest would meet this trouble: wait for the player instead of failing them one by one."""
@@ -256,6 +286,9 @@ class ArenaDaemon:
         chronicle.say("trainer_died", f"The trainer died (exit code {code}); it is started again", exit_code=code)
         battle = None if self._over else self._running
         self._running, self._over = None, False
+        if code in (ExitCode.SYSTEM, ExitCode.ANOTHER_TRAINER):
+            self._rest_for(f"the trainer cannot go on: {last_lines}")
+            return
         if not battle and count >= MOST_DEATHS:
             self._trouble = f"the trainer does not start: {last_lines}"
         if battle and count >= MOST_DEATHS:
@@ -291,7 +324,8 @@ class ArenaDaemon:
 
     def _play(self) -> bool:
         """With nothing else to do, the guild forges the next quest; it arrives like any other."""
-        if not self.config.autoplay or self.resting or self._running or self._unsettled or queue.waiting().exists():
+        busy = self._running or self._something_arrives() or queue.waiting().exists()
+        if not self.config.autoplay or self.resting or busy:
             return False
         try:
             path = forge_next(self.world, self.config.hero)
@@ -301,12 +335,17 @@ class ArenaDaemon:
         log.info("forged %s", path.name)
         return True
 
+    def _something_arrives(self) -> bool:
+        """A file that is being written may be worth waiting for, but not for long."""
+        since = self._unsettled_since
+        return since is not None and self._clock() - since < LONGEST_WAIT_SECONDS
+
     def _tell_status(self, *, force: bool = False, state: str | None = None) -> None:
         battle = self._running or battles.unfinished()
         status = {
             "pid": os.getpid(),
             "state": state or self._state(battle),
-            "message": self._trouble,
+            "message": self._trouble or self._rest_reason(),
             "battle": battle.battle_id if battle else None,
             "quest": battle.quest.name if battle else None,
             "trainer_pid": self.trainer.pid,

@@ -6,8 +6,10 @@ Standard library only: the daemon imports no torch, the trainer imports no Djang
 from __future__ import annotations
 
 import json
+import os
 import struct
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field, replace
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Self
@@ -102,13 +104,43 @@ class Order:
     recipe: Recipe = field(default_factory=Recipe)
 
     def write(self) -> Path:
-        path = Path(self.battle_folder) / ORDER_FILE
-        durable.write_json(path, asdict(self))
-        return path
+        """Paths inside the world are written relative to the battle's folder, so that a copied world stays whole."""
+        folder = Path(self.battle_folder)
+        durable.write_json(folder / ORDER_FILE, asdict(self._with_paths(lambda path: portable_path(path, folder))))
+        return folder / ORDER_FILE
 
     @classmethod
     def read(cls, path: Path) -> Self:
-        return strict.read(cls, json.loads(path.read_bytes()), source=str(path))
+        """Raises strict.BadConfig or ValueError for a file that is no order."""
+        order = strict.read(cls, json.loads(path.read_bytes()), source=str(path))
+        return order._with_paths(lambda text: resolved_path(text, path.parent))
+
+    def _with_paths(self, change: Callable[[str], str]) -> Self:
+        return replace(
+            self,
+            battle_folder=change(self.battle_folder),
+            quest_file=change(self.quest_file),
+            hero_folder=change(self.hero_folder),
+            base_model=change(self.base_model),
+            validation_file=change(self.validation_file) if self.validation_file else None,
+            evaluation_sets=tuple(replace(asked, path=change(asked.path)) for asked in self.evaluation_sets),
+        )
+
+
+def portable_path(path: str, anchor: Path) -> str:
+    """`path` relative to `anchor`, with a leading dot, if both lie within two folders of each other; else as it is.
+
+    A hub id is no absolute path and stays what it is.
+    """
+    if not Path(path).is_absolute() or not Path(path).is_relative_to(anchor.parent.parent):
+        return path
+    relative = os.path.relpath(path, anchor)
+    return relative if relative.startswith(".") else f"./{relative}"
+
+
+def resolved_path(path: str, anchor: Path) -> str:
+    """The reverse of `portable_path`."""
+    return os.path.normpath(anchor.resolve() / path) if path.startswith(".") else path
 
 
 @dataclass(frozen=True)
@@ -221,3 +253,5 @@ class ExitCode:
     BAD_ORDER = 3
     ANOTHER_TRAINER = 4
     BATTLE_FAILED = 5
+    SYSTEM = 6
+    """The disk or the machine is in trouble, not the quest."""

@@ -12,7 +12,7 @@ from arena import battles, gatekeeper, queue
 from arena.formats import UnreadableQuest
 from arena.inbox import SUFFIX
 from arena.models import Battle, Quest
-from arena.protocol import ORDER_FILE, Order
+from arena.protocol import EVENTS_FILE, ORDER_FILE, Event, EventKind, Order
 from realm import durable
 from realm.durable import TEMP_PREFIX
 from realm.strict import BadConfig
@@ -32,10 +32,11 @@ def bring_into_line(world: World) -> None:
     ):
         for path in _quest_files(folder):
             _align_quest(world, path, state)
-    for order in _orders(world):
-        _align_battle(order)
+    for path, order in _orders(world):
+        _align_battle(world, path, order)
     for battle in Battle.objects.filter(state__in=battles.UNFINISHED).select_related("quest"):
         battles.take_in_events(world, battle)
+        _end_without_quest(battle)
     _put_back_unopened(world)
     vault.scan(world)
 
@@ -72,23 +73,70 @@ def _align_quest(world: World, path: Path, state: Quest.State) -> None:
     queue.add_row(world, path, inspection, priority=Quest.Priority.NORMAL, state=state)
 
 
-def _orders(world: World) -> Iterator[Order]:
-    """Orders of battles that have no row, oldest first."""
+def _orders(world: World) -> Iterator[tuple[Path, Order]]:
+    """Orders of battles that have no row, with their files, oldest first."""
     known = set(Battle.objects.values_list("battle_id", flat=True))
     paths = [path for path in world.battles.glob(f"*/{ORDER_FILE}") if path.parent.name not in known]
     for path in sorted(paths, key=lambda path: path.stat().st_mtime_ns):
         try:
-            yield Order.read(path)
+            yield path, Order.read(path)
         except (BadConfig, ValueError) as error:
             log.error("%s is not an order: %s", path, error)
 
 
-def _align_battle(order: Order) -> None:
-    quest = Quest.objects.filter(sha256=order.quest_sha256).order_by("-id").first()
-    if quest is None:
-        return
-    started = datetime.fromtimestamp((Path(order.battle_folder) / ORDER_FILE).stat().st_mtime, UTC)
-    Battle.objects.create(battle_id=order.battle, quest=quest, hero=order.hero, started_at=started)
+def _align_battle(world: World, path: Path, order: Order) -> None:
+    started = datetime.fromtimestamp(path.stat().st_mtime, UTC)
+    states = _ENDED_AS.get(_last_ending(path.parent), (Quest.State.BATTLING,))
+    quest = Quest.objects.filter(sha256=order.quest_sha256, state__in=states, battles=None).first()
+    Battle.objects.create(
+        battle_id=order.battle,
+        quest=quest or _quest_without_file(order, states[0], started),
+        hero=order.hero,
+        started_at=started,
+    )
+
+
+_ENDED_AS: dict[EventKind | None, tuple[Quest.State, ...]] = {
+    EventKind.BATTLE_COMPLETED: (Quest.State.COMPLETED,),
+    EventKind.BATTLE_FAILED: (Quest.State.FAILED,),
+    EventKind.BATTLE_STOPPED: (Quest.State.CANCELLED, Quest.State.FAILED),
+}
+
+
+def _last_ending(battle_folder: Path) -> EventKind | None:
+    """How a battle ended by its own events; None while it may go on."""
+    path = battle_folder / EVENTS_FILE
+    lines = path.read_bytes().splitlines() if path.exists() else []
+    for line in reversed(lines):
+        try:
+            event = Event.from_line(line)
+        except ValueError:
+            continue
+        goes_on = event.kind not in _ENDED_AS or event.data.get("blame") == "hero"
+        return None if goes_on else event.kind
+    return None
+
+
+def _quest_without_file(order: Order, state: Quest.State, started: datetime) -> Quest:
+    """A quest that made room, or was taken away: what it won still counts."""
+    return Quest.objects.create(
+        name=order.quest,
+        sha256=order.quest_sha256,
+        state=state if state != Quest.State.BATTLING else Quest.State.CANCELLED,
+        file="",
+        skill=order.skill or "",
+        level=order.level,
+        reason="" if state == Quest.State.COMPLETED else "its file is gone",
+        arrived_at=started,
+        ended_at=started,
+    )
+
+
+def _end_without_quest(battle: Battle) -> None:
+    """A battle can only go on while its quest lies in `processing/`."""
+    if battle.state in battles.UNFINISHED and battle.quest.state != Quest.State.BATTLING:
+        battles.end(battle, Battle.State.STOPPED)
+        battle.save()
 
 
 def _put_back_unopened(world: World) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from peft import LoraConfig, PeftModel, get_peft_model
@@ -65,11 +66,19 @@ def load(base_model: str, recipe: Recipe, *, checkpoint: Path | None, device: to
     weights = str(checkpoint) if checkpoint and recipe.mode == "full" else base_model
     try:
         tokenizer = AutoTokenizer.from_pretrained(weights, trust_remote_code=False)
-        model = AutoModelForCausalLM.from_pretrained(
-            weights, dtype=torch.float32, use_safetensors=True, trust_remote_code=False, attn_implementation="sdpa"
+        loaded: Any = AutoModelForCausalLM.from_pretrained(
+            weights,
+            dtype=torch.float32,
+            use_safetensors=True,
+            trust_remote_code=False,
+            attn_implementation="sdpa",
+            output_loading_info=True,
         )
     except LOAD_ERRORS as error:
         raise UnloadableHero(f"the model {weights} cannot be loaded: {error}") from error
+    model, report = loaded
+    if report["missing_keys"]:
+        raise UnloadableHero(f"the model {weights} lacks {', '.join(sorted(report['missing_keys'])[:3])}")
     model.config.use_cache = False
     if recipe.gradient_checkpointing:
         model.gradient_checkpointing_enable({"use_reentrant": False})

@@ -23,14 +23,14 @@ from arena.training.control import Asked, Control
 from arena.training.data import UntrainableQuest
 from arena.training.hero import UnloadableHero
 from arena.training.masking import MaskingError
-from arena.training.train import NonFiniteLoss, Trainee, train
+from arena.training.train import NonFiniteLoss, Trainee, UnreadableValidation, train
 from realm import durable
 
 LOCK_FILE = ".trainer.lock"
 LOCK_WAIT_SECONDS = 60.0
 
 QUEST_FAULTS = (UntrainableQuest, UnreadableQuest, NonFiniteLoss, PackingFault)
-HERO_FAULTS = (UnloadableHero, IncompatibleCheckpoint, MaskingError)
+HERO_FAULTS = (UnloadableHero, IncompatibleCheckpoint, MaskingError, UnreadableValidation)
 """Faults that every other quest would meet too: the quest is not to blame."""
 
 
@@ -107,6 +107,9 @@ class Service:
             except AnotherTrainer as error:
                 print(error, file=sys.stderr)
                 return ExitCode.ANOTHER_TRAINER
+            except OSError as error:  # a full or failing disk: nothing was announced that is not there
+                print(f"{type(error).__name__}: {error}", file=sys.stderr)
+                return ExitCode.SYSTEM
 
     def _shut_down(self) -> None:
         self._control.ask(Asked.SHUTDOWN)

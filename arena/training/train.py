@@ -17,7 +17,17 @@ import numpy as np
 import psutil
 import torch
 
-from arena.protocol import ANSWERS_FOLDER, REFUSED_FILE, EvaluationSet, EventKind, Order, Recipe, StepRecord
+from arena.formats import UnreadableQuest
+from arena.protocol import (
+    ANSWERS_FOLDER,
+    REFUSED_FILE,
+    EvaluationSet,
+    EventKind,
+    Order,
+    Recipe,
+    StepRecord,
+    portable_path,
+)
 from arena.training import answering, certificate, checkpoint, optimizer
 from arena.training import hero as heroes
 from arena.training.battle_log import BattleLog
@@ -27,6 +37,10 @@ from arena.training.hero import Hero
 from arena.training.loss import mean_loss, token_losses
 from realm import durable, sidecar
 from realm.sidecar import Cursor, Sidecar
+
+
+class UnreadableValidation(Exception):
+    """The fixed validation set cannot be read; no quest is to blame."""
 
 
 class NonFiniteLoss(Exception):
@@ -58,6 +72,8 @@ def train(order: Order, log: BattleLog, control: Control, warm: Trainee | None) 
     if recipe.threads:
         torch.set_num_threads(recipe.threads)
     trainee = ready_trainee(order, log, warm)
+    if log.said(EventKind.BATTLE_COMPLETED) and trainee.saved and trainee.saved.battle != order.battle:
+        return trainee  # an old order: the hero has moved on since
     loaded, quest = ready_quest(order, trainee.hero)
     validation = validation_batches(order, trainee.hero)
     cursor = beginning = cursor_of(order, trainee.saved)
@@ -99,11 +115,8 @@ def ready_trainee(order: Order, log: BattleLog, warm: Trainee | None) -> Trainee
     for damage in refused:
         message = f"Refused a damaged checkpoint: {damage}"
         log.say(EventKind.CHECKPOINT_REFUSED, step=newest.step if newest else 0, message=message, reason=str(damage))
-    if newest and newest.mode != order.recipe.mode:
-        raise checkpoint.IncompatibleCheckpoint(
-            f"{newest.name} was trained in mode {newest.mode}, the recipe says {order.recipe.mode}: "
-            "set training.mode to the former, or take another hero"
-        )
+    if newest:
+        check_lineage(order, newest)
     folder = Path(order.hero_folder) / newest.name if newest else None
     trainee = warm if warm and warm.fits(order, newest) else load_trainee(order, newest, folder)
     trainee.order = order
@@ -112,6 +125,20 @@ def ready_trainee(order: Order, log: BattleLog, warm: Trainee | None) -> Trainee
     else:
         seed_everything(order.recipe.seed)
     return trainee
+
+
+def check_lineage(order: Order, newest: Sidecar) -> None:
+    """A hero goes on as what it is; raises IncompatibleCheckpoint where the settings say something else."""
+    base_model = portable_path(order.base_model, Path(order.hero_folder))
+    for setting, was, wanted in (
+        ("training.mode", newest.mode, order.recipe.mode),
+        ("base_model", newest.base_model, base_model),
+    ):
+        if was != wanted:
+            raise checkpoint.IncompatibleCheckpoint(
+                f"{newest.name} was trained with {setting} {was}, the settings say {wanted}: "
+                f"set {setting} back, or name another hero"
+            )
 
 
 def load_trainee(order: Order, newest: Sidecar | None, folder: Path | None) -> Trainee:
@@ -139,7 +166,10 @@ def ready_quest(order: Order, hero: Hero) -> tuple[LoadedQuest, PackedQuest]:
 def validation_batches(order: Order, hero: Hero) -> list[Batch]:
     if not order.validation_file:
         return []
-    loaded = load_quest(Path(order.validation_file), hero.mask, replace(order.recipe, over_long="truncate"))
+    try:
+        loaded = load_quest(Path(order.validation_file), hero.mask, replace(order.recipe, over_long="truncate"))
+    except (UnreadableQuest, UntrainableQuest) as error:
+        raise UnreadableValidation(f"the validation set {order.validation_file} cannot be read: {error}") from error
     return list(batches_of(loaded.examples, order.recipe, hero.pad_id))
 
 
@@ -282,7 +312,7 @@ def save(
             "quest": order.quest,
             "battle": order.battle,
             "parent": previous.name if previous else None,
-            "base_model": order.base_model,
+            "base_model": portable_path(order.base_model, Path(order.hero_folder)),
         },
     )
     announce_saved(log, trainee.saved, stall_seconds=time.perf_counter() - started)

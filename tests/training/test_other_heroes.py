@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 import trl
+from safetensors.torch import load_file, save_file
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import AutoModelForCausalLM, PreTrainedTokenizerFast, Qwen3Config, Qwen3ForCausalLM
 
@@ -113,7 +114,26 @@ def test_another_mode_than_the_heros_checkpoints_is_refused(tmp_path: Path) -> N
     (failed,) = run(replace(order, recipe=replace(order.recipe, mode="lora")))
     assert failed.kind == EventKind.BATTLE_FAILED
     assert failed.data["blame"] == "hero"
-    assert "was trained in mode full, the recipe says lora" in failed.message
+    assert "was trained with training.mode full, the settings say lora" in failed.message
+
+
+def test_another_base_than_the_heros_is_refused(tmp_path: Path) -> None:
+    order = tiny_hero.make_order(tmp_path)
+    run(order)
+    other = tiny_hero.make_base(tmp_path / "other", hidden_size=16)
+    (failed,) = run(replace(order, base_model=str(other)))
+    assert failed.data["blame"] == "hero"
+    assert "was trained with base_model ../base, the settings say ../other" in failed.message
+
+
+def test_a_base_that_lacks_a_tensor_is_refused_and_not_filled_at_random(tmp_path: Path) -> None:
+    base = tiny_hero.make_base(tmp_path / "base")
+    tensors = load_file(base / "model.safetensors")
+    del tensors["model.norm.weight"]
+    save_file(tensors, base / "model.safetensors", metadata={"format": "pt"})
+    (failed,) = run(tiny_hero.make_order(tmp_path))
+    assert failed.data["blame"] == "hero"
+    assert "lacks model.norm.weight" in failed.message
 
 
 def test_a_model_that_is_not_there_is_the_heros_fault(tmp_path: Path) -> None:
