@@ -83,7 +83,7 @@ def load(base_model: str, recipe: Recipe, *, checkpoint: Path | None, device: to
     if recipe.gradient_checkpointing:
         model.gradient_checkpointing_enable({"use_reentrant": False})
     trained = _with_lora(model, recipe, checkpoint) if recipe.mode == "lora" else model
-    trained.to(torch.device(device))  # type: ignore[arg-type]  # transformers wraps nn.Module.to
+    trained.to(device)
     return Hero(trained, tokenizer, ChatMask(tokenizer), device)
 
 
