@@ -182,7 +182,9 @@ def _extend_report(world: World, battle: Battle) -> None:
         return
     if refused and path.exists():
         report = json.loads(path.read_bytes())
-        durable.write_json(path, report | {"refused": refused, "taken": report["rows"] - len(refused)})
+        durable.write_json(
+            path, report | {"refused": refused, "refused_count": len(refused), "taken": report["rows"] - len(refused)}
+        )
 
 
 def _nothing(world: World, battle: Battle, event: Event) -> None:

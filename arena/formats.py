@@ -19,6 +19,7 @@ from typing import Any, BinaryIO, NoReturn
 from arena.protocol import LARGEST_LINE_BYTES
 
 ROLES = ("system", "user", "assistant")
+LONGEST_REASON = 300
 HIGHEST_LEVEL = 32_767
 """What the index and the sidecars hold; no trainer has as many."""
 _SKILL_NAME = re.compile(r"[a-z][a-z0-9]{0,39}")
@@ -70,7 +71,12 @@ def read_rows(path: Path) -> Iterator[Row | Refusal]:
             try:
                 yield _parse_row(number, line)
             except BadRow as error:
-                yield Refusal(number, str(error))
+                yield Refusal(number, shortened(str(error)))
+
+
+def shortened(reason: str) -> str:
+    """A reason quotes what it found, and what it found may be a megabyte."""
+    return reason if len(reason) <= LONGEST_REASON else f"{reason[:LONGEST_REASON]}…"
 
 
 def _open_regular(path: Path) -> BinaryIO:

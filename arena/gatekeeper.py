@@ -12,6 +12,9 @@ from realm import durable, sidecar
 MOST_BAD_SHARE = 0.1
 """A quest with a larger share of bad rows is refused as a whole."""
 
+MOST_NAMED = 1000
+"""Refused rows that a report names; a file of a million bad lines must not fill the memory."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Inspection:
@@ -20,18 +23,23 @@ class Inspection:
     rows: int
     taken: int
     refused: list[Refusal] = field(default_factory=list)
+    """The first MOST_NAMED of the refused rows; `rows - taken` counts them all."""
     data_format: str = ""
     skill: str | None = None
     level: int | None = None
+
+    @property
+    def refused_count(self) -> int:
+        return self.rows - self.taken
 
     @property
     def fault(self) -> Refusal | None:
         """Why the file as a whole is refused; None if it may be trained on."""
         if self.rows == 0:
             return Refusal(1, "the file is empty: one JSON object a line is expected")
-        if self.taken == 0 or len(self.refused) > MOST_BAD_SHARE * self.rows:
+        if self.taken == 0 or self.refused_count > MOST_BAD_SHARE * self.rows:
             first = self.refused[0]
-            many = f" ({len(self.refused)} of {self.rows} rows are bad)" if self.rows > 1 else ""
+            many = f" ({self.refused_count} of {self.rows} rows are bad)" if self.rows > 1 else ""
             return Refusal(first.line, first.reason + many)
         return None
 
@@ -42,6 +50,7 @@ class Inspection:
             "format": self.data_format,
             "rows": self.rows,
             "taken": self.taken,
+            "refused_count": self.refused_count,
             "refused": [{"line": refusal.line, "reason": refusal.reason} for refusal in self.refused],
         }
 
@@ -58,7 +67,7 @@ def inspect(path: Path) -> Inspection:
             taken += 1
             formats[row.data_format] = None
             trained.add((row.skill, row.level))
-        else:
+        elif len(refused) < MOST_NAMED:
             refused.append(row)
     skill, level = _hardest(trained)
     return Inspection(

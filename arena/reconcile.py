@@ -21,6 +21,8 @@ from vault import services as vault
 
 log = logging.getLogger(__name__)
 
+SWEEP_SECONDS = 3600.0
+
 
 def bring_into_line(world: World) -> None:
     """Safe to repeat. Order matters: files decide rows, rows of quests carry those of battles."""
@@ -42,9 +44,10 @@ def bring_into_line(world: World) -> None:
 
 
 def _sweep(world: World) -> None:
+    """Only what is old: a command or a file may be on its way right now."""
     folders = (world.inbox, world.control, world.processing, world.failed, world.recently_completed)
     for folder in (*folders, *(world.lane(priority) for priority in Quest.Priority.values)):
-        for leftover in durable.sweep_temps(folder):
+        for leftover in durable.sweep_temps(folder, older_than_seconds=SWEEP_SECONDS, files_only=True):
             log.info("swept %s", leftover)
 
 

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from arena import queue
+from arena import gatekeeper, queue
 from arena.models import ChronicleEntry, Quest
 from realm.world import World
 
@@ -32,6 +32,16 @@ def test_an_admitted_quest_has_a_report(world: World) -> None:
     report = json.loads((world.lane("normal") / "q.jsonl.report.json").read_text())
     assert report["taken"] == 20
     assert report["refused"][0]["line"] == 21
+
+
+def test_a_report_names_the_first_bad_rows_and_counts_them_all(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gatekeeper, "MOST_NAMED", 2)
+    rows = "".join(GOOD.format(number) for number in range(60))
+    quest = drop(world, "q.jsonl", rows + f'{{"{"k" * 5000}": 1}}\n' * 5)
+    assert quest is not None
+    report = json.loads((world.lane("normal") / "q.jsonl.report.json").read_text())
+    assert (report["refused_count"], [row["line"] for row in report["refused"]]) == (5, [61, 62])
+    assert len(report["refused"][0]["reason"]) < 400
 
 
 @pytest.mark.parametrize(
