@@ -5,16 +5,21 @@ An error deletes the temp and is raised. Standard library only.
 
 from __future__ import annotations
 
+import ctypes
+import errno
 import json
 import os
 import secrets
 import shutil
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 TEMP_PREFIX = ".tmp-"
+_NO_HARD_LINKS = frozenset({errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK})
+_AT_FDCWD, _RENAME_NOREPLACE = -100, 1  # linux/fcntl.h, linux/fs.h
 
 
 def sync_folder(folder: Path) -> None:
@@ -78,16 +83,43 @@ def move(source: Path, target: Path) -> None:
 
 
 def copy(source: Path, target: Path) -> None:
-    """Copy a file's content to `target`, whole or not at all."""
+    """Copy a file's content to `target`, whole or not at all.
+
+    Raises FileExistsError if `target` exists, be it since an instant: nothing is ever overwritten by a copy.
+    """
     temp = _temp_beside(target)
     try:
         shutil.copyfile(source, temp)
         sync_file(temp)
-        os.replace(temp, target)
+        _name_finally(temp, target)
     except BaseException:
         temp.unlink(missing_ok=True)
         raise
     sync_folder(target.parent)
+
+
+def _name_finally(temp: Path, target: Path) -> None:
+    """Give a file its final name unless that name is taken: the kernel checks and names in one step."""
+    try:
+        os.link(temp, target)
+    except OSError as error:
+        if error.errno not in _NO_HARD_LINKS:
+            raise
+        _rename_without_replacing(temp, target)
+    else:
+        temp.unlink()
+
+
+def _rename_without_replacing(source: Path, target: Path) -> None:
+    """For file systems without hard links, such as FAT; the standard library has no call for it.
+
+    A reserved name (O_EXCL, then a rename onto it) would need no foreign call, but a kill in between leaves an empty
+    file under the final name. Where the kernel cannot do this either, its OSError is raised.
+    """
+    names = os.fsencode(source), os.fsencode(target)
+    if ctypes.CDLL(None, use_errno=True).renameat2(_AT_FDCWD, names[0], _AT_FDCWD, names[1], _RENAME_NOREPLACE):
+        code = ctypes.get_errno()
+        raise OSError(code, os.strerror(code), str(source), None, str(target))
 
 
 @contextmanager
@@ -122,9 +154,29 @@ def append_line(path: Path, line: bytes) -> None:
         os.fsync(file.fileno())
 
 
-def sweep_temps(folder: Path) -> list[Path]:
-    """Delete what a killed writer left under a temp name; returns what was deleted."""
+def sweep_temps(folder: Path, *, older_than_seconds: float = 0.0, files_only: bool = False) -> list[Path]:
+    """Delete what a killed writer left under a temp name; returns what was deleted.
+
+    Where a writer may be at work, `older_than_seconds` spares what was changed since then; if the clock was set back,
+    what seems to come from the future is spared too. At 0 nothing is spared. Links count as files.
+    """
     leftovers = [path for path in folder.iterdir() if path.name.startswith(TEMP_PREFIX)]
+    if older_than_seconds > 0:
+        leftovers = [path for path in leftovers if _age_seconds(path) > older_than_seconds]
+    if files_only:
+        leftovers = [path for path in leftovers if not _is_folder(path)]
     for path in leftovers:
-        shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink(missing_ok=True)
+        shutil.rmtree(path) if _is_folder(path) else path.unlink(missing_ok=True)
     return leftovers
+
+
+def _age_seconds(path: Path) -> float:
+    """Below 0 for what was changed in the future, by the clock of now, and for what has gone meanwhile."""
+    try:
+        return time.time() - path.lstat().st_mtime
+    except FileNotFoundError:
+        return -1.0
+
+
+def _is_folder(path: Path) -> bool:
+    return path.is_dir() and not path.is_symlink()

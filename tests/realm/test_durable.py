@@ -11,11 +11,11 @@ from realm import durable
 
 
 class Recorder:
-    """Writes down each fsync and rename with the names it was about, in order."""
+    """Writes down each fsync and rename with the names it was about, in order; a link counts as a rename."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.calls: list[tuple[str, ...]] = []
-        fsync, rename, replace = os.fsync, os.rename, os.replace
+        fsync, rename, replace, link = os.fsync, os.rename, os.replace, os.link
 
         def record_fsync(handle: int) -> None:
             self.calls.append(("fsync", Path(os.readlink(f"/proc/self/fd/{handle}")).name))
@@ -31,6 +31,7 @@ class Recorder:
         monkeypatch.setattr(os, "fsync", record_fsync)
         monkeypatch.setattr(os, "rename", recorded(rename))
         monkeypatch.setattr(os, "replace", recorded(replace))
+        monkeypatch.setattr(os, "link", recorded(link))
 
     def check_written_whole(self, final: str, folder: str, *inside: str) -> None:
         """Every file's fsync comes before the rename, the folder's after it, and nothing has the final name before."""
@@ -119,7 +120,7 @@ def test_twin_without_the_folder_sync_the_check_fails(
         recorder.check_written_whole("final", "folder", *inside)
 
 
-@pytest.mark.parametrize("name", ["write_bytes", "write_json", "copy"])
+@pytest.mark.parametrize("name", ["write_bytes", "write_json"])
 def test_twin_straight_to_the_final_name_the_check_fails(
     name: str, folder: Path, monkeypatch: pytest.MonkeyPatch, recorder: Recorder
 ) -> None:
@@ -129,7 +130,7 @@ def test_twin_straight_to_the_final_name_the_check_fails(
         recorder.check_written_whole("final", "folder")
 
 
-@pytest.mark.parametrize("name", ["write_bytes", "write_json", "copy"])
+@pytest.mark.parametrize("name", ["write_bytes", "write_json"])
 @pytest.mark.parametrize("call", ["fsync", "replace"])
 def test_an_error_leaves_the_old_file_and_no_temp(
     name: str, call: str, folder: Path, monkeypatch: pytest.MonkeyPatch
@@ -144,6 +145,110 @@ def test_an_error_leaves_the_old_file_and_no_temp(
         WRITES[name][0](folder)
     assert names(folder) == ["final"]
     assert (folder / "final").read_bytes() == b"old"
+
+
+def copy_straight(source: Path, target: Path) -> None:
+    """As `durable.copy` would be without its temp file."""
+    target.write_bytes(source.read_bytes())
+    durable.sync_file(target)
+    os.rename(target, target)
+    durable.sync_folder(target.parent)
+
+
+def test_twin_a_copy_straight_to_the_final_name_the_check_fails(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, recorder: Recorder
+) -> None:
+    monkeypatch.setattr(durable, "copy", copy_straight)
+    copy(folder)
+    with pytest.raises(AssertionError, match="written under the final name"):
+        recorder.check_written_whole("final", "folder")
+
+
+@pytest.mark.parametrize("call", ["fsync", "link"])
+def test_an_error_leaves_no_half_copy(call: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: Any) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, call, fail)
+    with pytest.raises(OSError, match="No space left"):
+        copy(folder)
+    assert names(folder) == []
+
+
+KINDS = ["file", "folder", "dangling link"]
+
+
+def put(target: Path, kind: str) -> None:
+    match kind:
+        case "file":
+            target.write_bytes(b"old")
+        case "folder":
+            target.mkdir()
+        case _:
+            target.symlink_to("nowhere")
+
+
+def refuse_hard_links(monkeypatch: pytest.MonkeyPatch, code: int) -> None:
+    def refuse(*_: Any) -> None:
+        raise OSError(code, os.strerror(code))
+
+    monkeypatch.setattr(os, "link", refuse)
+
+
+def check_nothing_is_overwritten(folder: Path, kind: str) -> None:
+    put(folder / "final", kind)
+    before = (folder / "final").lstat()
+    with pytest.raises(FileExistsError, match="final"):
+        copy(folder)
+    after = (folder / "final").lstat()
+    assert (after.st_ino, after.st_mode, after.st_size) == (before.st_ino, before.st_mode, before.st_size)
+    assert names(folder) == ["final"]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_copy_never_overwrites(kind: str, folder: Path) -> None:
+    check_nothing_is_overwritten(folder, kind)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("code", [errno.EPERM, errno.ENOTSUP, errno.EMLINK])
+def test_nor_does_it_where_there_are_no_hard_links(
+    code: int, kind: str, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    refuse_hard_links(monkeypatch, code)
+    check_nothing_is_overwritten(folder, kind)
+
+
+@pytest.mark.parametrize("kind", ["file", "dangling link"])
+@pytest.mark.parametrize("links", [True, False])
+def test_twin_with_a_plain_rename_the_copy_overwrites(
+    links: bool, kind: str, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if links:
+        monkeypatch.setattr(durable, "_name_finally", os.replace)
+    else:
+        refuse_hard_links(monkeypatch, errno.EPERM)
+        monkeypatch.setattr(durable, "_rename_without_replacing", os.replace)
+    put(folder / "final", kind)
+    copy(folder)
+    assert (folder / "final").read_bytes() == b"new"
+
+
+@pytest.mark.parametrize("code", [errno.EPERM, errno.ENOTSUP, errno.EMLINK])
+def test_without_hard_links_a_copy_arrives_all_the_same(
+    code: int, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    refuse_hard_links(monkeypatch, code)
+    copy(folder)
+    assert names(folder) == ["final"]
+    assert (folder / "final").read_bytes() == b"new"
+
+
+def test_a_copy_is_a_file_of_its_own(folder: Path) -> None:
+    copy(folder)
+    (folder.parent / "source").write_bytes(b"newer")
+    assert (folder / "final").read_bytes() == b"new"
+    assert (folder / "final").stat().st_nlink == 1
 
 
 @pytest.mark.parametrize("call", ["fsync", "rename"])
@@ -213,17 +318,11 @@ def test_a_move_syncs_both_folders(folder: Path, recorder: Recorder) -> None:
     assert (names(folder), names(other)) == ([], ["b"])
 
 
-@pytest.mark.parametrize("kind", ["file", "folder", "dangling link"])
+@pytest.mark.parametrize("kind", KINDS)
 def test_a_move_never_overwrites(kind: str, folder: Path) -> None:
     (folder / "source").write_bytes(b"new")
     target = folder / "target"
-    match kind:
-        case "file":
-            target.write_bytes(b"old")
-        case "folder":
-            target.mkdir()
-        case _:
-            target.symlink_to("nowhere")
+    put(target, kind)
     with pytest.raises(FileExistsError, match="target exists already"):
         durable.move(folder / "source", target)
     assert (folder / "source").read_bytes() == b"new"
@@ -250,3 +349,68 @@ def test_temps_of_a_killed_writer_are_swept(folder: Path) -> None:
     assert len(durable.sweep_temps(folder)) == 3
     assert names(folder) == ["final"]
     assert folder.parent.exists()
+
+
+NOW = 1_800_000_000.0
+
+
+@pytest.fixture
+def aged(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A file and a folder under temp names, two hours old, ten minutes old, and from a future of two hours."""
+    monkeypatch.setattr(durable.time, "time", lambda: NOW)
+    for name, age in {"old": 7200, "young": 600, "future": -7200}.items():
+        (folder / f".tmp-{name}-file").touch()
+        (folder / f".tmp-{name}-folder").mkdir()
+        for kind in ("file", "folder"):
+            os.utime(folder / f".tmp-{name}-{kind}", (NOW - age, NOW - age))
+    return folder
+
+
+def test_what_a_writer_may_be_at_work_on_is_spared(aged: Path) -> None:
+    swept = durable.sweep_temps(aged, older_than_seconds=3600)
+    assert sorted(path.name for path in swept) == [".tmp-old-file", ".tmp-old-folder"]
+    assert names(aged) == [
+        ".tmp-future-file",
+        ".tmp-future-folder",
+        ".tmp-young-file",
+        ".tmp-young-folder",
+    ]
+
+
+def test_folders_are_spared_where_only_files_are_asked_for(aged: Path) -> None:
+    swept = durable.sweep_temps(aged, older_than_seconds=3600, files_only=True)
+    assert [path.name for path in swept] == [".tmp-old-file"]
+    assert (aged / ".tmp-old-folder").is_dir()
+
+
+def test_by_default_all_of_them_go_whatever_the_clock_says(aged: Path) -> None:
+    assert len(durable.sweep_temps(aged)) == 6
+    assert names(aged) == []
+
+
+def test_twin_by_the_distance_in_time_the_future_would_be_swept(aged: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    age = durable._age_seconds
+    monkeypatch.setattr(durable, "_age_seconds", lambda path: abs(age(path)))
+    durable.sweep_temps(aged, older_than_seconds=3600)
+    assert ".tmp-future-file" not in names(aged)
+
+
+def test_a_link_is_a_file_and_is_judged_by_its_own_age(aged: Path) -> None:
+    link = aged / ".tmp-link"
+    link.symlink_to(aged.parent, target_is_directory=True)
+    os.utime(link, (NOW - 7200, NOW - 7200), follow_symlinks=False)
+    os.utime(aged.parent, (NOW, NOW))
+    assert link in durable.sweep_temps(aged, older_than_seconds=3600, files_only=True)
+    assert aged.parent.exists()
+
+
+def test_a_temp_that_gets_its_final_name_meanwhile_is_not_missed(aged: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    lstat = Path.lstat
+
+    def finish_first(path: Path) -> os.stat_result:
+        if path.name == ".tmp-old-file":
+            os.rename(path, path.with_name("final"))
+        return lstat(path)
+
+    monkeypatch.setattr(Path, "lstat", finish_first)
+    assert [path.name for path in durable.sweep_temps(aged, older_than_seconds=3600)] == [".tmp-old-folder"]
