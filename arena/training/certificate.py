@@ -1,4 +1,5 @@
-"""The packing certificate: examples give the same loss packed as alone, or the battle does not start.
+"""The packing certificate: examples give the same loss packed as alone by the model's ordinary attention, or the battle
+does not start.
 
 Packing goes wrong silently: neighbours that see each other, positions that do not restart, a label across a boundary.
 """
@@ -10,11 +11,10 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import torch
-from torch import Tensor
 
-from arena.training.data import IGNORE, Batch, Example, PackedQuest, pack_batch
+from arena.training.data import IGNORE, Batch, Example, PackedQuest, join
 from arena.training.hero import Hero
-from arena.training.loss import token_losses
+from arena.training.loss import plain_losses, token_losses
 
 SAMPLE_ROWS = 2
 TOLERANCE = 1e-5
@@ -68,19 +68,11 @@ def check(certificate: Certificate) -> None:
 
 
 def _example_losses(hero: Hero, batch: Batch) -> list[float]:
-    """Mean loss of each example, in row-major order."""
+    """Mean loss of each example, in order."""
     losses_N = token_losses(hero, batch.to(hero.device)).cpu()
-    trained_BT = batch.labels_BT != IGNORE
-    owners_N = _owners(batch)[trained_BT]
-    return [losses_N[owners_N == owner].double().mean().item() for owner in owners_N.unique_consecutive()]
-
-
-def _owners(batch: Batch) -> Tensor:
-    """A number for each example of the batch, unique over its rows; shape (B, T)."""
-    rows, length = batch.documents_BT.shape
-    return batch.documents_BT + torch.arange(rows)[:, None] * (length + 1)
+    owners_N = batch.example_of_token[batch.labels_1T != IGNORE]
+    return [losses_N[owners_N == example].double().mean().item() for example in range(len(batch.lengths))]
 
 
 def _loss_alone(hero: Hero, example: Example) -> float:
-    batch = pack_batch([[example]], len(example), hero.pad_id)
-    return token_losses(hero, batch.to(hero.device)).double().mean().item()
+    return plain_losses(hero, join([example]).to(hero.device)).double().mean().item()

@@ -1,6 +1,7 @@
 """A quest as optimizer steps of packed rows. Only here are labels shifted and masks applied.
 
-Shapes: B rows of a micro-batch, T slots of a row.
+A packed row is a budget of `max_length` tokens; what a step computes are the row's examples, without padding.
+Shapes: T tokens of a micro-batch.
 """
 
 from __future__ import annotations
@@ -48,31 +49,28 @@ class Example:
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Packed rows. `documents` is the example's place in its row counted from 0, -1 on padding."""
+    """A micro-batch: packed rows joined to one, without padding; examples of `lengths` tokens one behind the other."""
 
-    inputs_BT: Tensor
-    labels_BT: Tensor
-    positions_BT: Tensor
-    documents_BT: Tensor
+    inputs_1T: Tensor
+    labels_1T: Tensor
+    positions_1T: Tensor
+    lengths: tuple[int, ...]
 
     @property
     def tokens(self) -> int:
-        return int((self.documents_BT >= 0).sum())
+        return self.inputs_1T.numel()
 
     @property
     def trained_tokens(self) -> int:
-        return int((self.labels_BT != IGNORE).sum())
+        return int((self.labels_1T != IGNORE).sum())
 
     @property
-    def slots(self) -> int:
-        return self.inputs_BT.numel()
+    def example_of_token(self) -> Tensor:
+        """For each token the number of its example, counted from 0; shape (1, T)."""
+        return torch.repeat_interleave(torch.tensor(self.lengths))[None]
 
     def to(self, device: torch.device) -> Batch:
-        return Batch(*(tensor.to(device) for tensor in self.tensors))
-
-    @property
-    def tensors(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        return self.inputs_BT, self.labels_BT, self.positions_BT, self.documents_BT
+        return Batch(self.inputs_1T.to(device), self.labels_1T.to(device), self.positions_1T.to(device), self.lengths)
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,9 +141,8 @@ class PackedQuest:
     The order depends on seed, quest and epoch alone, so a cursor of (epoch, position) finds its place again.
     """
 
-    def __init__(self, examples: Sequence[Example], recipe: Recipe, *, quest_sha256: str, pad_id: int) -> None:
+    def __init__(self, examples: Sequence[Example], recipe: Recipe, *, quest_sha256: str) -> None:
         self._recipe = recipe
-        self._pad_id = pad_id
         self._key = f"{recipe.seed}:{quest_sha256}"
         # Shuffled before packing: best fit keeps file order among equals, and files are often sorted by kind.
         self.examples = list(examples)
@@ -170,8 +167,8 @@ class PackedQuest:
         return sum(example.trained_tokens for example in self.examples) / self.tokens
 
     @property
-    def efficiency(self) -> float:
-        """Share of processed slots that hold a real token."""
+    def fill(self) -> float:
+        """Share of the rows' budget that examples fill."""
         return self.tokens / (len(self.rows) * self._recipe.max_length)
 
     def lines_of_step(self, epoch: int, position: int) -> list[int]:
@@ -185,9 +182,7 @@ class PackedQuest:
         return [self.batch(rows[first : first + size]) for first in range(0, len(rows), size)]
 
     def batch(self, rows: Iterable[int]) -> Batch:
-        return pack_batch(
-            [[self.examples[index] for index in self.rows[row]] for row in rows], self._recipe.max_length, self._pad_id
-        )
+        return join([self.examples[index] for row in rows for index in self.rows[row]])
 
     def _step_rows(self, epoch: int, position: int) -> list[int]:
         if not 0 <= position < self.steps_per_epoch:
@@ -201,25 +196,18 @@ class PackedQuest:
         return order
 
 
-def pack_batch(rows: Sequence[Sequence[Example]], length: int, pad_id: int) -> Batch:
-    """Lay examples one behind the other; positions restart at 0 in each, padding counts as a document of its own."""
-    shape = (len(rows), length)
-    inputs, labels = np.full(shape, pad_id, dtype=np.int64), np.full(shape, IGNORE, dtype=np.int64)
-    positions, documents = np.zeros(shape, dtype=np.int64), np.full(shape, -1, dtype=np.int64)
-    for row, examples in enumerate(rows):
-        start = 0
-        for document, example in enumerate(examples):
-            end = start + len(example)
-            inputs[row, start:end], labels[row, start:end] = example.inputs, example.labels
-            positions[row, start:end], documents[row, start:end] = np.arange(end - start), document
-            start = end
-        positions[row, start:] = np.arange(length - start)
-    return Batch(*map(torch.from_numpy, (inputs, labels, positions, documents)))
+def join(examples: Sequence[Example]) -> Batch:
+    """One behind the other; positions restart at 0 in each."""
+    lengths = tuple(len(example) for example in examples)
+    inputs = np.concatenate([example.inputs for example in examples])
+    labels = np.concatenate([example.labels for example in examples])
+    positions = np.concatenate([np.arange(length) for length in lengths])
+    inputs_1T, labels_1T, positions_1T = (torch.from_numpy(array)[None] for array in (inputs, labels, positions))
+    return Batch(inputs_1T, labels_1T, positions_1T, lengths)
 
 
-def batches_of(examples: Sequence[Example], recipe: Recipe, pad_id: int) -> Iterator[Batch]:
+def batches_of(examples: Sequence[Example], recipe: Recipe) -> Iterator[Batch]:
     """Examples packed into micro-batches for scoring, where order does not matter."""
     rows = pack_best_fit_decreasing([len(example) for example in examples], recipe.max_length)
-    packed = [[examples[index] for index in row] for row in rows]
-    for first in range(0, len(packed), recipe.rows_per_micro_batch):
-        yield pack_batch(packed[first : first + recipe.rows_per_micro_batch], recipe.max_length, pad_id)
+    for first in range(0, len(rows), recipe.rows_per_micro_batch):
+        yield join([examples[index] for row in rows[first : first + recipe.rows_per_micro_batch] for index in row])

@@ -14,9 +14,11 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, P
 from transformers.utils import logging as transformers_logging
 
 from arena.protocol import Recipe
+from arena.training import attention
 from arena.training.masking import ChatMask
 
 transformers_logging.disable_progress_bar()  # they would fill the trainer's log
+attention.register()
 
 
 # RuntimeError: tensors of another shape than the configuration's.
@@ -71,7 +73,7 @@ def load(base_model: str, recipe: Recipe, *, checkpoint: Path | None, device: to
             dtype=torch.float32,
             use_safetensors=True,
             trust_remote_code=False,
-            attn_implementation="sdpa",
+            attn_implementation=attention.NAME,
             output_loading_info=True,
         )
     except LOAD_ERRORS as error:

@@ -1,37 +1,47 @@
-"""Cross-entropy over trained tokens only. Shapes: B rows, T slots, N trained slots, C width, V vocabulary."""
+"""Cross-entropy over trained tokens only. Shapes: T tokens, N trained tokens, C width, V vocabulary."""
 
 from __future__ import annotations
+
+from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from arena.training.attention import lay_out
 from arena.training.data import IGNORE, Batch
 from arena.training.hero import Hero
 
 
 def token_losses(hero: Hero, batch: Batch) -> Tensor:
-    """Loss of every trained token, natural log, float32, shape (N,), in row-major order.
+    """Loss of every trained token, natural log, float32, shape (N,), in order.
 
-    Logits are computed only where a label is: most slots are prompt, and the head is the largest matrix.
+    Logits are computed only where a label is: most tokens are prompt, and the head is the largest matrix.
     """
-    labels_BT = batch.labels_BT
-    hidden_BTC = hero.causal_lm.get_decoder()(
-        input_ids=batch.inputs_BT,
-        position_ids=batch.positions_BT,
-        # Given explicitly: what transformers makes of packed positions depends on cache and mask arguments.
-        attention_mask=attention_mask(batch.documents_BT),
-        use_cache=False,
+    layout = lay_out(batch.lengths, hero.device)
+    return _losses(hero, batch, layout=layout, attention_mask=_mask_already_made(hero.device))
+
+
+def plain_losses(hero: Hero, batch: Batch) -> Tensor:
+    """The same for a single example by the model's ordinary causal attention: what packing is measured against."""
+    if len(batch.lengths) != 1:
+        raise ValueError("ordinary attention would mix the examples of a packed batch")
+    return _losses(hero, batch)
+
+
+def _losses(hero: Hero, batch: Batch, **attention: Any) -> Tensor:
+    labels_1T = batch.labels_1T
+    hidden_1TC = hero.causal_lm.get_decoder()(
+        input_ids=batch.inputs_1T, position_ids=batch.positions_1T, use_cache=False, **attention
     ).last_hidden_state
-    trained_BT = labels_BT != IGNORE
-    logits_NV = hero.causal_lm.get_output_embeddings()(hidden_BTC[trained_BT])
-    return F.cross_entropy(logits_NV.float(), labels_BT[trained_BT], reduction="none")
+    trained_1T = labels_1T != IGNORE
+    logits_NV = hero.causal_lm.get_output_embeddings()(hidden_1TC[trained_1T])
+    return F.cross_entropy(logits_NV.float(), labels_1T[trained_1T], reduction="none")
 
 
-def attention_mask(documents_BT: Tensor) -> Tensor:
-    """True where a slot may look: earlier slots of its own example. bool, shape (B, 1, T, T)."""
-    same_BTT = documents_BT[:, :, None] == documents_BT[:, None, :]
-    return same_BTT.tril().unsqueeze(1)
+def _mask_already_made(device: torch.device) -> Tensor:
+    """transformers builds no mask of its own where a 4D one is given; the layout makes this one unused."""
+    return torch.empty((1, 1, 1, 1), dtype=torch.bool, device=device)
 
 
 @torch.no_grad()

@@ -159,7 +159,7 @@ def ready_quest(order: Order, hero: Hero) -> tuple[LoadedQuest, PackedQuest]:
     if sidecar.digest(path) != order.quest_sha256:
         raise UntrainableQuest(f"{path.name} has changed since it was inspected; drop it again")
     loaded = load_quest(path, hero.mask, order.recipe)
-    quest = PackedQuest(loaded.examples, order.recipe, quest_sha256=order.quest_sha256, pad_id=hero.pad_id)
+    quest = PackedQuest(loaded.examples, order.recipe, quest_sha256=order.quest_sha256)
     return loaded, quest
 
 
@@ -170,7 +170,7 @@ def validation_batches(order: Order, hero: Hero) -> list[Batch]:
         loaded = load_quest(Path(order.validation_file), hero.mask, replace(order.recipe, over_long="truncate"))
     except (UnreadableQuest, UntrainableQuest) as error:
         raise UnreadableValidation(f"the validation set {order.validation_file} cannot be read: {error}") from error
-    return list(batches_of(loaded.examples, order.recipe, hero.pad_id))
+    return list(batches_of(loaded.examples, order.recipe))
 
 
 def cursor_of(order: Order, saved: Sidecar | None) -> Cursor:
@@ -214,7 +214,7 @@ def announce(
         truncated=loaded.truncated,
         tokens=quest.tokens,
         trained_share=quest.trained_share,
-        packing_efficiency=quest.efficiency,
+        row_fill=quest.fill,
         certificate=proof.to_data(),
         device=str(trainee.hero.device),
         threads=torch.get_num_threads(),
@@ -267,7 +267,7 @@ def step_record(
         step_seconds=seconds,
         tokens=sum(batch.tokens for batch in batches),
         trained_tokens=sum(batch.trained_tokens for batch in batches),
-        slots=sum(batch.slots for batch in batches),
+        slots=sum(batch.tokens for batch in batches),
         quest_step=cursor.quest_step,
         memory_bytes=memory_in_use(trainee.hero.device),
     )

@@ -2,11 +2,10 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from arena.protocol import Recipe
-from arena.training.data import IGNORE, PackedQuest, UntrainableQuest, load_quest, pack_batch, shift
+from arena.training.data import IGNORE, PackedQuest, UntrainableQuest, load_quest, shift
 from arena.training.hero import Hero
 from tests import tiny_hero
 
@@ -14,7 +13,7 @@ from tests import tiny_hero
 @pytest.fixture
 def quest(tmp_path: Path, hero: Hero, recipe: Recipe) -> PackedQuest:
     loaded = load_quest(tiny_hero.write_quest(tmp_path / "quest.jsonl", 60), hero.mask, recipe)
-    return PackedQuest(loaded.examples, recipe, quest_sha256="ab", pad_id=hero.pad_id)
+    return PackedQuest(loaded.examples, recipe, quest_sha256="ab")
 
 
 def test_shift_makes_the_next_token_the_label_and_cuts_what_follows_the_last() -> None:
@@ -32,17 +31,18 @@ def test_labels_are_the_answer_and_its_end_of_turn(hero: Hero, quest: PackedQues
         assert answer == f"{int(a) + int(b)}<|im_end|>"
 
 
-def test_packed_rows_restart_positions_and_predict_across_no_boundary(quest: PackedQuest) -> None:
+def test_joined_rows_restart_positions_and_predict_across_no_boundary(quest: PackedQuest) -> None:
     batch = quest.batch(range(len(quest.rows)))
-    for row in range(len(quest.rows)):
-        documents = batch.documents_BT[row].numpy()
-        for document in np.unique(documents[documents >= 0]):
-            (slots,) = np.nonzero(documents == document)
-            example = quest.examples[quest.rows[row][document]]
-            assert batch.positions_BT[row, slots].tolist() == list(range(len(slots)))
-            assert batch.inputs_BT[row, slots].tolist() == example.inputs.tolist()
-            assert batch.labels_BT[row, slots].tolist() == example.labels.tolist()
-        assert (batch.labels_BT[row].numpy()[documents < 0] == IGNORE).all()
+    laid = [quest.examples[index] for row in quest.rows for index in row]
+    assert batch.lengths == tuple(map(len, laid))
+    assert batch.tokens == sum(batch.lengths)
+    start = 0
+    for example in laid:
+        slots = slice(start, start + len(example))
+        assert batch.positions_1T[0, slots].tolist() == list(range(len(example)))
+        assert batch.inputs_1T[0, slots].tolist() == example.inputs.tolist()
+        assert batch.labels_1T[0, slots].tolist() == example.labels.tolist()
+        start = slots.stop
 
 
 def test_each_epoch_holds_every_example_once_in_an_order_of_its_own(quest: PackedQuest) -> None:
@@ -54,11 +54,11 @@ def test_each_epoch_holds_every_example_once_in_an_order_of_its_own(quest: Packe
     assert epochs[0] != epochs[1]
 
 
-def test_a_step_is_the_same_rows_for_any_micro_batch(hero: Hero, quest: PackedQuest, recipe: Recipe) -> None:
-    whole = PackedQuest(quest.examples, replace(recipe, rows_per_micro_batch=4), quest_sha256="ab", pad_id=hero.pad_id)
-    halves = PackedQuest(quest.examples, replace(recipe, rows_per_micro_batch=2), quest_sha256="ab", pad_id=hero.pad_id)
+def test_a_step_is_the_same_rows_for_any_micro_batch(quest: PackedQuest, recipe: Recipe) -> None:
+    whole = PackedQuest(quest.examples, replace(recipe, rows_per_micro_batch=4), quest_sha256="ab")
+    halves = PackedQuest(quest.examples, replace(recipe, rows_per_micro_batch=2), quest_sha256="ab")
     (one,), (first, second) = whole.step(0, 0), halves.step(0, 0)
-    assert one.inputs_BT.tolist() == first.inputs_BT.tolist() + second.inputs_BT.tolist()
+    assert one.inputs_1T.tolist() == [first.inputs_1T[0].tolist() + second.inputs_1T[0].tolist()]
 
 
 def test_over_long_rows_are_refused_by_line_or_cut_and_counted(tmp_path: Path, hero: Hero, recipe: Recipe) -> None:
@@ -78,10 +78,3 @@ def test_a_quest_without_a_trainable_row_is_refused(tmp_path: Path, hero: Hero, 
     path.write_text('{"prompt": "a", "completion": "b"')
     with pytest.raises(UntrainableQuest, match="line 1: not JSON"):
         load_quest(path, hero.mask, recipe)
-
-
-def test_padding_is_a_document_of_its_own() -> None:
-    batch = pack_batch([[shift(1, [5, 6, 7], [False, True, True])]], 4, pad_id=0)
-    assert batch.documents_BT.tolist() == [[0, 0, -1, -1]]
-    assert batch.positions_BT.tolist() == [[0, 1, 0, 1]]
-    assert (batch.tokens, batch.trained_tokens, batch.slots) == (2, 2, 4)

@@ -18,7 +18,7 @@ def make_trainee(folder: Path, recipe: Recipe) -> tuple[Trainee, PackedQuest]:
     order = tiny_hero.make_order(folder, recipe=recipe)
     hero = load(order.base_model, recipe, checkpoint=None, device=torch.device("cpu"))
     loaded = load_quest(Path(order.quest_file), hero.mask, recipe)
-    quest = PackedQuest(loaded.examples, recipe, quest_sha256=order.quest_sha256, pad_id=hero.pad_id)
+    quest = PackedQuest(loaded.examples, recipe, quest_sha256=order.quest_sha256)
     return Trainee(order, hero, optimizer.build(hero, recipe), None, 0), quest
 
 
@@ -61,7 +61,7 @@ def test_a_loss_that_is_not_finite_raises_before_the_weights_change(tmp_path: Pa
         parameters[0][5, 0] = bad  # the embedding of one token, which some example holds
         parameters[0][:, 1] += 0 * parameters[0][:, 1]
     batch = quest.step(0, 0)[0]
-    poisoned = Batch(torch.full_like(batch.inputs_BT, 5), batch.labels_BT, batch.positions_BT, batch.documents_BT)
+    poisoned = replace(batch, inputs_1T=torch.full_like(batch.inputs_1T, 5))
     before = [parameter.detach().clone() for parameter in parameters]
     with pytest.raises(NonFiniteLoss, match="step 1: loss nan"):
         optimizer_step(trainee, [poisoned], recipe)

@@ -146,5 +146,5 @@ def test_the_ledgers_train_loss_is_that_of_the_saved_weights(tmp_path: Path) -> 
         entry = sidecar.read(folder)
         hero = load(order.base_model, order.recipe, checkpoint=folder, device=torch.device("cpu"))
         loaded = load_quest(Path(order.quest_file), hero.mask, order.recipe)
-        quest = PackedQuest(loaded.examples, order.recipe, quest_sha256=order.quest_sha256, pad_id=hero.pad_id)
+        quest = PackedQuest(loaded.examples, order.recipe, quest_sha256=order.quest_sha256)
         assert mean_loss(hero, quest.step(0, entry.cursor.quest_step - 1)) == entry.train_loss
