@@ -64,9 +64,13 @@ def write_bytes(path: Path, data: bytes, *, mode: int = 0o644, sync: bool = True
         sync_folder(path.parent)
 
 
+def encode_json(value: Any) -> bytes:
+    """The bytes that `write_json` writes; ValueError for NaN, infinity and lone surrogates."""
+    return json.dumps(value, ensure_ascii=False, indent=1, allow_nan=False).encode() + b"\n"
+
+
 def write_json(path: Path, value: Any, *, mode: int = 0o644, sync: bool = True) -> None:
-    text = json.dumps(value, ensure_ascii=False, indent=1, allow_nan=False)
-    write_bytes(path, text.encode() + b"\n", mode=mode, sync=sync)
+    write_bytes(path, encode_json(value), mode=mode, sync=sync)
 
 
 def move(source: Path, target: Path) -> None:

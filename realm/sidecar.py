@@ -1,4 +1,5 @@
-"""A checkpoint folder on disk: its canonical name and its sidecar `.ledger.json`, which proves every byte.
+"""A checkpoint folder on disk: its canonical name and its sidecar `.ledger.json`, which proves every byte,
+its own too: its key `seal_sha256` is the digest of all its other keys.
 
 The sidecars are the truth about checkpoints; the database is an index of them. Standard library only.
 """
@@ -17,6 +18,7 @@ from typing import Any
 from realm import durable, strict
 
 SIDECAR = ".ledger.json"
+SEAL = "seal_sha256"
 FORMAT_VERSION = 1
 _NAME = re.compile(r"checkpoint-(\d+)-(\d{8})-(\d{4})")
 
@@ -97,16 +99,26 @@ def prove_files(folder: Path) -> dict[str, FileProof]:
     }
 
 
+def seal(value: dict[str, Any]) -> dict[str, Any]:
+    """`value` with the seal over all its other keys, as the file holds it."""
+    rest = {key: item for key, item in value.items() if key != SEAL}
+    canonical = json.dumps(rest, ensure_ascii=False, allow_nan=False, sort_keys=True, separators=(",", ":"))
+    return rest | {SEAL: hashlib.sha256(canonical.encode()).hexdigest()}
+
+
 def write(folder: Path, sidecar: Sidecar) -> None:
     """Write the sidecar; called last, when every other file of the folder is written."""
-    durable.write_json(folder / SIDECAR, asdict(sidecar))
+    durable.write_json(folder / SIDECAR, seal(asdict(sidecar)))
 
 
 def read(folder: Path) -> Sidecar:
-    """The sidecar of `folder`; raises DamagedCheckpoint if it is missing or not a sidecar."""
+    """The sidecar of `folder`; raises DamagedCheckpoint if it is missing, not a sidecar, or not as it was written."""
     path = folder / SIDECAR
     try:
-        return parse(json.loads(path.read_bytes()), source=str(path))
+        data = path.read_bytes()
+        value = json.loads(data)
+        _check_bytes(data, value, source=str(path))
+        return parse(value, source=str(path))
     except FileNotFoundError as error:
         raise DamagedCheckpoint(f"{folder.name}: {SIDECAR} is missing") from error
     except (OSError, ValueError, RecursionError) as error:
@@ -114,12 +126,26 @@ def read(folder: Path) -> Sidecar:
 
 
 def parse(value: Any, *, source: str) -> Sidecar:
-    """Raises strict.BadConfig for anything that is not a sidecar of this format."""
+    """Raises strict.BadConfig for anything that is not a sealed sidecar of this format."""
     if not isinstance(value, dict):
         raise strict.BadConfig(f"{source}: a mapping is expected")
     if value.get("format_version") != FORMAT_VERSION:
         raise strict.BadConfig(f"{source}: format_version {value.get('format_version')!r} is not {FORMAT_VERSION}")
-    return strict.read(Sidecar, value, source=source)
+    _check_seal(value, source=source)
+    return strict.read(Sidecar, {key: item for key, item in value.items() if key != SEAL}, source=source)
+
+
+def _check_seal(value: dict[str, Any], *, source: str) -> None:
+    if SEAL not in value:
+        raise strict.BadConfig(f"{source}: key {SEAL!r} is missing")
+    if value[SEAL] != seal(value)[SEAL]:
+        raise strict.BadConfig(f"{source}: it has changed since it was saved ({SEAL} differs)")
+
+
+def _check_bytes(data: bytes, value: Any, *, source: str) -> None:
+    """The seal is over values; what spells the same ones otherwise, as by another white space, is damage as well."""
+    if data != durable.encode_json(value):
+        raise strict.BadConfig(f"{source}: it has changed since it was saved (its bytes are not as they are written)")
 
 
 def verify(folder: Path, *, quick: bool = False) -> Sidecar:

@@ -1,17 +1,20 @@
+import hashlib
 import json
 import random
 import shutil
+from collections.abc import Callable
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
-from realm import sidecar
+from realm import durable, sidecar
 from realm.sidecar import SIDECAR, DamagedCheckpoint
-from tests.checkpoints import WEIGHTS, a_sidecar, make_checkpoint
+from tests.checkpoints import WEIGHTS, a_sidecar, make_checkpoint, rewrite_sidecar
 
 FLIPS = 40
+SIDECAR_FLIPS = 2000
 
 
 @pytest.fixture
@@ -136,17 +139,93 @@ def test_what_is_no_sidecar_is_refused(folder: Path, data: bytes) -> None:
 
 
 def test_a_sidecar_with_a_strange_key_is_refused(folder: Path) -> None:
-    path = folder / SIDECAR
-    path.write_text(json.dumps(json.loads(path.read_bytes()) | {"note": "x"}), encoding="utf-8")
+    rewrite_sidecar(folder, note="x")
     with pytest.raises(DamagedCheckpoint, match="unknown key 'note'"):
         sidecar.read(folder)
+
+
+def refusals_of_flips(folder: Path) -> list[str]:
+    """What is said to each of `SIDECAR_FLIPS` flipped bits of the sidecar, one at a time; "" for one that passes."""
+    path = folder / SIDECAR
+    said = []
+    for bit in random.Random(11).sample(range(path.stat().st_size * 8), SIDECAR_FLIPS):
+        flip_bit(path, bit)
+        try:
+            sidecar.verify(folder)
+            said.append("")
+        except DamagedCheckpoint as damage:
+            said.append(str(damage))
+        flip_bit(path, bit)
+    sidecar.verify(folder)
+    return said
+
+
+def test_every_flipped_bit_of_the_sidecar_is_refused_by_name(folder: Path) -> None:
+    said = refusals_of_flips(folder)
+    assert len(said) == SIDECAR_FLIPS
+    assert [text for text in said if not text.startswith(f"{folder.name}: .ledger.json cannot be read: ")] == []
+
+
+def test_twin_without_the_seal_flipped_bits_go_through(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sidecar, "_check_seal", lambda value, source: None)
+    assert refusals_of_flips(folder).count("") > SIDECAR_FLIPS // 10
+
+
+SPELLINGS: dict[str, Callable[[bytes], bytes]] = {
+    "without its last line end": lambda data: data[:-1],
+    "a space more": lambda data: data.replace(b'"step": ', b'"step":  '),
+    "one bit of an exponent": lambda data: data.replace(b"1e-05", b"1E-05"),
+    "a number with a zero more": lambda data: data.replace(b'"train_loss": 1.5', b'"train_loss": 1.50'),
+    "an escaped letter": lambda data: data.replace(b'"DIO"', b'"\\u0044IO"'),
+    "a key twice": lambda data: data.replace(b'"step": 100', b'"step": 99, "step": 100'),
+    "another character set": lambda data: data.decode().encode("utf-16"),
+}
+
+
+def respell(tmp_path: Path, spelling: str) -> Path:
+    """A checkpoint whose sidecar says the same in other bytes."""
+    folder = make_checkpoint(tmp_path, 100, learning_rate=1e-05)
+    path = folder / SIDECAR
+    data = path.read_bytes()
+    path.write_bytes(SPELLINGS[spelling](data))
+    assert path.read_bytes() != data
+    return folder
+
+
+@pytest.mark.parametrize("spelling", SPELLINGS)
+def test_a_sidecar_spelt_otherwise_is_refused(tmp_path: Path, spelling: str) -> None:
+    folder = respell(tmp_path, spelling)
+    with pytest.raises(DamagedCheckpoint, match=r"\.ledger\.json cannot be read: .*its bytes are not as they are"):
+        sidecar.verify(folder)
+
+
+@pytest.mark.parametrize("spelling", SPELLINGS)
+def test_twin_without_the_check_of_the_bytes_it_goes_through(
+    tmp_path: Path, spelling: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = respell(tmp_path, spelling)
+    monkeypatch.setattr(sidecar, "_check_bytes", lambda data, value, source: None)
+    assert sidecar.verify(folder).step == 100
+
+
+def test_a_sidecar_without_a_seal_is_refused(folder: Path) -> None:
+    durable.write_json(folder / SIDECAR, asdict(sidecar.read(folder)))
+    with pytest.raises(DamagedCheckpoint, match=r"\.ledger\.json cannot be read: .*key 'seal_sha256' is missing"):
+        sidecar.verify(folder)
+
+
+def test_the_seal_is_the_digest_of_the_other_keys_in_canonical_json(folder: Path) -> None:
+    value = json.loads((folder / SIDECAR).read_bytes())
+    said = value.pop("seal_sha256")
+    canonical = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    assert said == hashlib.sha256(canonical.encode()).hexdigest()
 
 
 def test_what_was_written_is_read(tmp_path: Path) -> None:
     said = a_sidecar(5)
     sidecar.write(tmp_path, said)
     assert sidecar.read(tmp_path) == said
-    assert sidecar.parse(asdict(said), source="memory") == said
+    assert sidecar.parse(sidecar.seal(asdict(said)), source="memory") == said
 
 
 def test_names() -> None:

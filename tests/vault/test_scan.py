@@ -1,4 +1,3 @@
-import json
 import shutil
 from pathlib import Path
 from typing import Any
@@ -9,7 +8,7 @@ from django.forms.models import model_to_dict
 from realm import sidecar
 from realm.sidecar import SIDECAR, DamagedCheckpoint
 from realm.world import World
-from tests.checkpoints import WEIGHTS, make_checkpoint
+from tests.checkpoints import WEIGHTS, make_checkpoint, rewrite_sidecar
 from vault.models import Checkpoint
 from vault.services import ScanReport, index_checkpoint, scan
 
@@ -23,12 +22,6 @@ def report(listed: int, **found: tuple[str, ...]) -> ScanReport:
 
 def rows() -> list[dict[str, Any]]:
     return [model_to_dict(row, exclude=["id"]) for row in Checkpoint.objects.order_by("hero", "name")]
-
-
-def rewrite(folder: Path, **changes: Any) -> None:
-    """Put other values into a sidecar, as a hand or a broken program would."""
-    path = folder / SIDECAR
-    path.write_text(json.dumps(json.loads(path.read_bytes()) | changes), encoding="utf-8")
 
 
 def test_an_empty_world_has_nothing_to_list(world: World) -> None:
@@ -124,7 +117,7 @@ def test_a_row_without_a_checkpoint_is_removed(world: World) -> None:
 def test_another_sidecar_updates_the_row(world: World) -> None:
     folder = make_checkpoint(world.heroes, 100)
     scan(world)
-    rewrite(folder, val_loss=0.5)
+    rewrite_sidecar(folder, val_loss=0.5)
     assert scan(world) == report(1, updated=("DIO/checkpoint-100-20260101-1230",))
     assert Checkpoint.objects.get().val_loss == 0.5
 
@@ -136,6 +129,9 @@ def damage(folder: Path, kind: str) -> None:
         case "torn sidecar":
             path = folder / SIDECAR
             path.write_bytes(path.read_bytes()[:-20])
+        case "edited sidecar":
+            path = folder / SIDECAR
+            path.write_bytes(path.read_bytes().replace(b'"train_loss": 1.5', b'"train_loss": 0.5'))
         case "lost weights":
             (folder / WEIGHTS).unlink()
         case "cut weights":
@@ -143,24 +139,25 @@ def damage(folder: Path, kind: str) -> None:
         case "stranger":
             (folder / "pickle.bin").touch()
         case "other hero":
-            rewrite(folder, hero="EVA")
+            rewrite_sidecar(folder, hero="EVA")
         case "other step":
-            rewrite(folder, step=99)
+            rewrite_sidecar(folder, step=99)
         case "other name":
-            rewrite(folder, name="checkpoint-99-20260101-1230")
+            rewrite_sidecar(folder, name="checkpoint-99-20260101-1230")
         case "no time":
-            rewrite(folder, created_at="noon")
+            rewrite_sidecar(folder, created_at="noon")
         case "no offset":
-            rewrite(folder, created_at="2026-01-01T12:30:15")
+            rewrite_sidecar(folder, created_at="2026-01-01T12:30:15")
         case "level below zero":
-            rewrite(folder, level=-1)
+            rewrite_sidecar(folder, level=-1)
         case "endless quest":
-            rewrite(folder, quest="q" * 300)
+            rewrite_sidecar(folder, quest="q" * 300)
 
 
 DAMAGES = {
     "no sidecar": ".ledger.json is missing",
     "torn sidecar": ".ledger.json cannot be read",
+    "edited sidecar": ".ledger.json cannot be read",
     "lost weights": "model.safetensors is missing",
     "cut weights": "model.safetensors has another size than when it was saved",
     "stranger": "pickle.bin is not in its sidecar",
