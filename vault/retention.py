@@ -7,7 +7,7 @@ import os
 import shutil
 from pathlib import Path
 
-from realm import durable, sidecar
+from realm import durable
 from realm.durable import TEMP_PREFIX
 from realm.world import World
 from vault import selectors
@@ -16,22 +16,39 @@ from vault.models import Checkpoint
 log = logging.getLogger(__name__)
 
 
-def prune(world: World, hero: str, *, keep: int) -> list[str]:
-    """Delete all but the newest `keep` checkpoints of `hero` and the best by each loss; returns their names.
+FEWEST = 2
+"""The newest and the one that the trainer falls back to."""
 
-    What the trainer could resume from is never touched: `keep` is at least 2, and folders without a sidecar are
-    left for a person to look at.
+
+def prune(world: World, hero: str, *, keep: int, budget_bytes: int | None = None) -> list[str]:
+    """Delete all but the newest `keep` checkpoints of `hero`, then the oldest until the rest fits `budget_bytes`.
+
+    Returns the names of what was deleted. The two newest and the best by each loss stay even if they alone are over
+    the budget. Only listed checkpoints with a sidecar are counted or deleted: the rest is left for a person to look at.
     """
-    if keep < 2:
+    if keep < FEWEST:
         raise ValueError(f"keep {keep} is too small: the newest and the one it falls back to are needed")
-    folders = sidecar.checkpoint_folders(world.heroes / hero)
+    rows = selectors.list_checkpoints(world, hero)
     best = {found.name for metric in selectors.METRICS if (found := selectors.best_checkpoint(world, hero, metric))}
-    listed = set(Checkpoint.objects.filter(hero=hero).values_list("name", flat=True))
-    doomed = [folder for folder in folders[keep:] if folder.name not in best and folder.name in listed]
-    for folder in doomed:
-        _delete(folder)
-        Checkpoint.objects.filter(hero=hero, name=folder.name).delete()
-    return [folder.name for folder in doomed]
+    safe = best | {row.name for row in rows[:FEWEST]}
+    doomed = [row for row in rows[keep:] if row.name not in safe]
+    if budget_bytes is not None:
+        doomed += _beyond(budget_bytes, [row for row in rows if row not in doomed], safe)
+    for row in doomed:
+        _delete(world.heroes / hero / row.name)
+        row.delete()
+    return [row.name for row in doomed]
+
+
+def _beyond(budget_bytes: int, rows: list[Checkpoint], safe: set[str]) -> list[Checkpoint]:
+    """The oldest of `rows` (newest first) without which the rest is within the budget, or as near as it gets."""
+    total = sum(row.size_bytes for row in rows)
+    chosen: list[Checkpoint] = []
+    for row in reversed(rows):
+        if total > budget_bytes and row.name not in safe:
+            chosen.append(row)
+            total -= row.size_bytes
+    return chosen
 
 
 def _delete(folder: Path) -> None:

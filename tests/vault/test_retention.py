@@ -56,3 +56,80 @@ def test_killed_half_way_leaves_no_half_checkpoint(world: World, monkeypatch: py
 def test_fewer_than_two_are_never_kept(world: World, keep: int) -> None:
     with pytest.raises(ValueError, match="too small"):
         retention.prune(world, "DIO", keep=keep)
+
+
+def size_of_each() -> int:
+    (size,) = set(Checkpoint.objects.values_list("size_bytes", flat=True))
+    return size
+
+
+def on_disk(world: World) -> int:
+    """Bytes of the hero's checkpoints, the sidecars left out."""
+    files = [path for path in (world.heroes / "DIO").rglob("*") if path.is_file() and path.name != sidecar.SIDECAR]
+    return sum(path.stat().st_size for path in files)
+
+
+def test_beyond_the_budget_the_oldest_go(world: World) -> None:
+    fill(world)
+    budget = 5 * size_of_each()
+    assert on_disk(world) == 7 * size_of_each()
+    deleted = retention.prune(world, "DIO", keep=30, budget_bytes=budget)
+    assert [sidecar.step_of(name) for name in deleted] == [1, 4]
+    assert names(world) == [7, 6, 5, 3, 2]
+    assert on_disk(world) == budget
+    assert sorted(Checkpoint.objects.values_list("step", flat=True)) == [2, 3, 5, 6, 7]
+    assert retention.prune(world, "DIO", keep=30, budget_bytes=budget) == []
+
+
+def test_one_byte_too_few_costs_one_checkpoint(world: World) -> None:
+    fill(world)
+    assert retention.prune(world, "DIO", keep=30, budget_bytes=7 * size_of_each()) == []
+    assert len(retention.prune(world, "DIO", keep=30, budget_bytes=7 * size_of_each() - 1)) == 1
+
+
+def test_what_goes_by_number_is_not_counted_against_the_budget(world: World) -> None:
+    fill(world)
+    retention.prune(world, "DIO", keep=3, budget_bytes=5 * size_of_each())
+    assert names(world) == [7, 6, 5, 3, 2]
+
+
+@pytest.mark.parametrize("budget", [0, 1])
+def test_the_two_newest_and_the_best_stay_over_any_budget(world: World, budget: int) -> None:
+    fill(world)
+    retention.prune(world, "DIO", keep=30, budget_bytes=budget)
+    assert names(world) == [7, 6, 3, 2]
+
+
+def test_twin_without_what_is_safe_the_budget_takes_all(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    fill(world)
+    beyond = retention._beyond
+    monkeypatch.setattr(retention, "_beyond", lambda budget, rows, safe: beyond(budget, rows, set()))
+    retention.prune(world, "DIO", keep=30, budget_bytes=0)
+    assert names(world) == []
+
+
+def test_without_a_budget_size_does_not_matter(world: World) -> None:
+    fill(world)
+    Checkpoint.objects.update(size_bytes=10**15)
+    assert retention.prune(world, "DIO", keep=30) == []
+
+
+@pytest.mark.parametrize("scanned", [True, False])
+def test_what_has_no_sidecar_is_none_of_the_newest(world: World, scanned: bool) -> None:
+    """Else two damaged ones at the top would cost the ones that can be resumed from."""
+    fill(world)
+    for folder in sidecar.checkpoint_folders(world.heroes / "DIO")[:2]:
+        (folder / sidecar.SIDECAR).unlink()
+    if scanned:
+        services.scan(world)
+    retention.prune(world, "DIO", keep=2, budget_bytes=0)
+    assert names(world) == [7, 6, 5, 4, 3, 2]
+
+
+def test_other_heroes_are_left_alone(world: World) -> None:
+    fill(world)
+    for step in (1, 2, 3):
+        make_checkpoint(world.heroes, step, hero="EVA")
+    services.scan(world)
+    retention.prune(world, "DIO", keep=2, budget_bytes=0)
+    assert len(sidecar.checkpoint_folders(world.heroes / "EVA")) == 3
