@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,6 +16,8 @@ from realm import strict
 from realm.world import CHECKOUT, World
 
 DEFAULTS_FILE = CHECKOUT / "configs" / "realm.yaml"
+_HERO = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,39}")
+"""It is the name of a folder."""
 LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 
 
@@ -29,6 +33,8 @@ class RealmConfig:
     autoplay: bool = True
     keep_checkpoints: int = 30
     """Newest checkpoints of a hero that stay, with the best by each loss; older ones make room."""
+    checkpoint_budget_gb: float = 20.0
+    """GB (10^9 bytes) of a hero's checkpoints; beyond it older ones make room, save the two newest and the best."""
     keep_forged_quests: int = 50
     """Completed quests of the guild's own forge whose files stay; they can be forged again from their seed."""
     database_url: str | None = None
@@ -43,6 +49,13 @@ class RealmConfig:
         for name, least in (("keep_checkpoints", 2), ("keep_forged_quests", 0)):
             if getattr(self, name) < least:
                 raise ValueError(f"{name}: {getattr(self, name)} is too small; the least allowed is {least}")
+        if not 0 < self.checkpoint_budget_gb < math.inf:
+            raise ValueError(f"checkpoint_budget_gb: {self.checkpoint_budget_gb} is no budget; allowed is more than 0")
+        if not _HERO.fullmatch(self.hero):
+            raise ValueError(
+                f"hero: {self.hero!r} is no hero's name; allowed are 1 to 40 letters (A-Z, a-z), digits, '-' and '_', "
+                "a letter first"
+            )
         if self.bind not in LOOPBACK:
             allowed = ", ".join(sorted(LOOPBACK))
             raise ValueError(f"bind: {self.bind!r} is not loopback, and there is no login yet; allowed are {allowed}")
@@ -94,7 +107,16 @@ def _from_environment(environment: Mapping[str, str]) -> dict[str, Any]:
         text = environment.get(variable, "").strip()
         if text:
             found[key] = _parse_variable(variable, text, kind)
+            _check_range(variable, key, found[key])
     return found
+
+
+def _check_range(variable: str, key: str, value: Any) -> None:
+    """Tried alone, so that the player reads the variable that was set and not the key that it stands for."""
+    try:
+        RealmConfig(**{key: value})
+    except ValueError as error:
+        raise strict.BadConfig(f"{variable}: {str(error).removeprefix(f'{key}: ')}") from error
 
 
 def _parse_variable(variable: str, text: str, kind: type) -> Any:

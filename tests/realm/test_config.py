@@ -72,6 +72,22 @@ def test_an_empty_variable_says_nothing(home: World) -> None:
         ("zone_port: 65536\n", "zone_port: 65536 is no port; allowed are 1 to 65535"),
         ("autoplay: 1\n", "autoplay: true or false is expected, not 1"),
         ("bind: 0.0.0.0\n", "bind: '0.0.0.0' is not loopback, and there is no login yet; allowed are 127.0.0.1, ::1,"),
+        ("hero: ../EVA\n", "hero: '../EVA' is no hero's name; allowed are 1 to 40 letters (A-Z, a-z), digits, '-' and"),
+        ("hero: ''\n", "hero: '' is no hero's name; "),
+        ("hero: .\n", "hero: '.' is no hero's name; "),
+        ("hero: /etc\n", "hero: '/etc' is no hero's name; "),
+        ("hero: -rf\n", "hero: '-rf' is no hero's name; "),
+        ("hero: 2B\n", "hero: '2B' is no hero's name; "),
+        ("hero: DIO EVA\n", "hero: 'DIO EVA' is no hero's name; "),
+        ('hero: "DIO\\n"\n', r"hero: 'DIO\n' is no hero's name; "),
+        ('hero: "D\\u00cfO"\n', "hero: 'D\u00cfO' is no hero's name; "),
+        (f"hero: {'D' * 41}\n", f"hero: '{'D' * 41}' is no hero's name; "),
+        ("hero: 7\n", "hero: a text is expected, not 7"),
+        ("checkpoint_budget_gb: 0\n", "checkpoint_budget_gb: 0.0 is no budget; allowed is more than 0"),
+        ("checkpoint_budget_gb: -1.5\n", "checkpoint_budget_gb: -1.5 is no budget; allowed is more than 0"),
+        ("checkpoint_budget_gb: .inf\n", "checkpoint_budget_gb: inf is no budget; allowed is more than 0"),
+        ("checkpoint_budget_gb: .nan\n", "checkpoint_budget_gb: a number is expected, not NaN"),
+        ("checkpoint_budget_gb: lots\n", "checkpoint_budget_gb: a number is expected, not 'lots'"),
         ("training: 5\n", "training: a mapping is expected, not 5"),
         ("- port\n", "a mapping is expected, list found"),
         ("port: [\n", "not readable as YAML: "),
@@ -105,16 +121,37 @@ def test_a_mistake_in_the_environment_names_the_variable(home: World, variable: 
 @pytest.mark.parametrize(
     ("variable", "text", "sentence"),
     [
-        ("REALM_PORT", "0", "port: 0 is no port; allowed are 1 to 65535"),
-        ("REALM_BIND", "192.168.1.5", "bind: '192.168.1.5' is not loopback"),
+        ("REALM_PORT", "0", "0 is no port; allowed are 1 to 65535"),
+        ("REALM_VAULT_PORT", "65536", "65536 is no port; allowed are 1 to 65535"),
+        ("REALM_BIND", "192.168.1.5", "'192.168.1.5' is not loopback, and there is no login yet; allowed are "),
     ],
 )
-def test_a_value_of_the_environment_that_is_out_of_range_is_refused(
+def test_a_value_out_of_range_names_the_variable_it_came_from(
     home: World, variable: str, text: str, sentence: str
 ) -> None:
+    say(home, "port: 9001\n")
     with pytest.raises(BadConfig) as caught:
         load(home, {variable: text})
-    assert str(caught.value).startswith((f"settings: {sentence}", f"{variable}: {sentence}"))
+    assert str(caught.value).startswith(f"{variable}: {sentence}")
+
+
+def test_twin_without_the_range_check_of_variables_none_is_named(home: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(config, "_check_range", lambda variable, key, value: None)
+    with pytest.raises(BadConfig) as caught:
+        load(home, {"REALM_PORT": "0"})
+    assert "REALM_PORT" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["D", "DIO", "EVA-2_b", "x" * 40])
+def test_a_plain_name_is_a_heros(home: World, name: str) -> None:
+    say(home, f"hero: {name}\n")
+    assert load(home, {}).hero == name
+
+
+@pytest.mark.parametrize(("text", "budget"), [("5", 5.0), ("0.25", 0.25)])
+def test_a_budget_is_any_number_above_nothing(home: World, text: str, budget: float) -> None:
+    say(home, f"checkpoint_budget_gb: {text}\n")
+    assert load(home, {}).checkpoint_budget_gb == budget
 
 
 def test_an_empty_config_file_says_nothing(home: World) -> None:
