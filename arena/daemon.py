@@ -252,7 +252,12 @@ class ArenaDaemon:
         return bool(events)
 
     def _make_room(self) -> None:
-        retention.prune(self.world, self.config.hero, keep=self.config.keep_checkpoints)
+        retention.prune(
+            self.world,
+            self.config.hero,
+            keep=self.config.keep_checkpoints,
+            budget_bytes=int(self.config.checkpoint_budget_gb * 1e9),
+        )
 
     def _note_failure(self, battle: Battle, event: Event) -> None:
         """A fault of the hero meets every quest; so, it seems, does one that forged quests meet again and again."""

@@ -14,6 +14,7 @@ from datasets import Dataset
 from transformers import AutoModelForCausalLM, AutoTokenizer, TrainerCallback
 from trl import SFTConfig, SFTTrainer
 
+from arena.training.optimizer import learning_rate
 from scripts.bench.hero_throughput import RECIPE, WARMUP_STEPS
 
 
@@ -38,6 +39,15 @@ class Counted(SFTTrainer):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.counts: list[tuple[int, int]] = []
+
+    def create_scheduler(self, *args: Any, **kwargs: Any) -> Any:
+        """Our schedule: TRL's own begins with a step at learning rate 0."""
+        optimizer = kwargs.get("optimizer") or self.optimizer
+        share = [learning_rate(RECIPE, step + 1) / RECIPE.learning_rate for step in range(RECIPE.warmup_steps)]
+        self.lr_scheduler = torch.optim.lr_scheduler.LambdaLR(
+            optimizer, lambda step: share[step] if step < len(share) else 1.0
+        )
+        return self.lr_scheduler
 
     def training_step(self, model: Any, inputs: dict[str, Any], *args: Any, **kwargs: Any) -> torch.Tensor:
         labels = inputs["labels"]
@@ -64,8 +74,6 @@ def main() -> None:
             gradient_checkpointing=False,
             num_train_epochs=1,
             learning_rate=RECIPE.learning_rate,
-            warmup_steps=RECIPE.warmup_steps,
-            lr_scheduler_type="constant_with_warmup",
             weight_decay=RECIPE.weight_decay,
             adam_beta1=RECIPE.beta1,
             adam_beta2=RECIPE.beta2,
