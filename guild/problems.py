@@ -18,8 +18,11 @@ class Problem:
 
     @property
     def key(self) -> str:
-        """Tells problems apart; what is held out of training is held out by this."""
-        return hashlib.sha256(json.dumps([self.skill, self.level, self.prompt]).encode()).hexdigest()
+        """Tells problems apart; what is held out of training is held out by this.
+
+        Without the level: a prompt that two levels share is the same problem, held out of both.
+        """
+        return hashlib.sha256(json.dumps([self.skill, self.prompt]).encode()).hexdigest()
 
 
 def to_lesson(problem: Problem) -> dict[str, Any]:

@@ -42,23 +42,28 @@ def read_validation(path: Path) -> Iterator[Problem]:
 
 def held_out(world: World) -> frozenset[str]:
     """Keys of all problems that no quest may contain."""
-    evaluated = [
-        problem
-        for skill in list_skills()
+    evaluated = {key for skill in list_skills() for key in _evaluated(world, skill)}
+    return frozenset(evaluated | {problem.key for problem in read_validation(ensure_validation(world))})
+
+
+def _evaluated(world: World, skill: Skill) -> set[str]:
+    """Keys of all problems that the hero is asked, at whatever level."""
+    return {
+        problem.key
         for level in range(1, skill.max_level + 1)
         for problem in read_evaluation_set(ensure_evaluation_set(world, skill, level), skill=skill.name, level=level)
-    ]
-    return frozenset(problem.key for problem in [*evaluated, *read_validation(ensure_validation(world))])
+    }
 
 
 def _problems(world: World, skill: Skill) -> Iterator[Problem]:
+    """Problems of every level, none of them evaluated or chosen at another level."""
+    taken = _evaluated(world, skill)
     for level in range(1, skill.max_level + 1):
-        file = ensure_evaluation_set(world, skill, level)
-        evaluated = {problem.key for problem in read_evaluation_set(file, skill=skill.name, level=level)}
         candidates = get_trainer(skill.name).sample(
             level=level,
-            count=skill.validation_problems + len(evaluated),
+            count=skill.validation_problems + len(taken),
             seed=derive("validation", skill.name, level),
         )
-        kept = [problem for problem in candidates if problem.key not in evaluated]
-        yield from kept[: skill.validation_problems]
+        chosen = [problem for problem in candidates if problem.key not in taken][: skill.validation_problems]
+        taken |= {problem.key for problem in chosen}
+        yield from chosen

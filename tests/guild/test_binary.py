@@ -80,10 +80,11 @@ def test_judging_is_exact_but_for_white_space_around() -> None:
         assert not trainer.judge(problem, wrong), wrong
 
 
-def test_the_key_tells_skill_level_and_prompt_apart() -> None:
+def test_the_key_tells_skill_and_prompt_apart_and_not_the_level() -> None:
     problem = Problem("NOT ⓪", "①", "bin", 1)
-    others = [Problem("NOT ①", "①", "bin", 1), Problem("NOT ⓪", "①", "bin", 2), Problem("NOT ⓪", "①", "sy", 1)]
+    others = [Problem("NOT ①", "①", "bin", 1), Problem("NOT ⓪", "①", "sy", 1)]
     assert problem.key not in {other.key for other in others}
+    assert problem.key == Problem("NOT ⓪", "①", "bin", 2).key
     assert problem.key == Problem("NOT ⓪", "another answer", "bin", 1).key
 
 

@@ -1,6 +1,7 @@
 import json
 import shutil
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -181,6 +182,43 @@ def test_twin_without_the_exclusion_held_out_problems_leak(
     plant(world, monkeypatch)
     monkeypatch.setattr(forge, "held_out", lambda world: frozenset())
     assert leaked(world, forge_next(world, HERO))
+
+
+def plant_across_levels(world: World, monkeypatch: pytest.MonkeyPatch) -> set[str]:
+    """Make level 1 draw first what is held out at levels 2 and 3, as if the levels shared it; returns the prompts."""
+    others = [problem for problem in problems_of(ensure_validation(world)) if problem.level != 1]
+    draw = get_trainer("bin").sample
+
+    def sample(*, level: int, count: int, seed: int | None = None) -> list[Problem]:
+        mine = [replace(problem, level=level) for problem in others]
+        return (mine + draw(level=level, count=count, seed=seed))[:count]
+
+    monkeypatch.setattr(get_trainer("bin"), "sample", sample)
+    return {problem.prompt for problem in others}
+
+
+def prompts_of(path: Path) -> set[str]:
+    return {problem.prompt for problem in problems_of(path)}
+
+
+def test_what_is_held_out_at_one_level_is_in_no_quest_of_another(
+    world: World, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    small_bin(folder, quest_rows=100)
+    planted = plant_across_levels(world, monkeypatch)
+    prompts = prompts_of(forge_next(world, HERO))
+    assert len(prompts) == 100
+    assert not prompts & planted
+
+
+def test_twin_with_the_level_in_the_key_a_quest_of_another_level_leaks(
+    world: World, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    small_bin(folder, quest_rows=100)
+    planted = plant_across_levels(world, monkeypatch)
+    with_the_level = property(lambda problem: f"{problem.skill} {problem.level} {problem.prompt}")
+    monkeypatch.setattr(Problem, "key", with_the_level)
+    assert prompts_of(forge_next(world, HERO)) & planted
 
 
 def test_held_out_are_all_evaluation_and_validation_problems(world: World) -> None:

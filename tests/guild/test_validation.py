@@ -1,11 +1,14 @@
 from collections import Counter
+from dataclasses import replace
 
 import pytest
 
 from arena.formats import Row, read_rows
 from guild.errors import DamagedSet
 from guild.evaluation_sets import ensure_evaluation_set, read_evaluation_set
-from guild.skills import get_skill
+from guild.problems import Problem
+from guild.seeds import derive
+from guild.skills import get_skill, get_trainer
 from guild.validation import ensure_validation, read_validation
 from realm.world import World
 
@@ -36,16 +39,35 @@ def test_it_shares_no_problem_with_an_evaluation_set(world: World) -> None:
         assert not evaluated & validated
 
 
-def test_a_problem_of_an_evaluation_set_is_passed_over(world: World) -> None:
+@pytest.mark.parametrize("level", [1, 2, 3])
+def test_a_problem_of_an_evaluation_set_is_passed_over_at_every_level(world: World, level: int) -> None:
     path = ensure_validation(world)
     problem = next(read_validation(path))
     path.unlink()
-    # The evaluation set now asks what the validation set would have drawn first.
+    # An evaluation set now asks what the validation set would have drawn first, at level 1.
     line = f'{{"prompt": "{problem.prompt}", "answer": "{problem.answer}"}}\n'
-    (world.evaluation / "bin-level-1.jsonl").write_text(line, encoding="utf-8")
+    (world.evaluation / f"bin-level-{level}.jsonl").write_text(line, encoding="utf-8")
     again = list(read_validation(ensure_validation(world)))
-    assert problem.key not in {other.key for other in again}
+    assert problem.prompt not in {other.prompt for other in again}
     assert len(again) == 96
+
+
+def test_no_level_has_what_another_has(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Levels 2 and 3 draw first what level 1 drew, as if they shared it."""
+    trainer = get_trainer("bin")
+    draw = trainer.sample
+
+    def sample(*, level: int, count: int, seed: int | None = None) -> list[Problem]:
+        seed = derive("validation", "bin", 1)
+        shared = [replace(problem, level=level) for problem in draw(level=1, count=40, seed=seed)]
+        return (shared + draw(level=level, count=count, seed=seed))[:count]
+
+    for level in (1, 2, 3):
+        ensure_evaluation_set(world, get_skill("bin"), level)
+    monkeypatch.setattr(trainer, "sample", sample)
+    problems = list(read_validation(ensure_validation(world)))
+    assert Counter(problem.level for problem in problems) == {1: 32, 2: 32, 3: 32}
+    assert len({problem.prompt for problem in problems}) == 96
 
 
 @pytest.mark.parametrize("line", ["x", "{}", '{"messages": [], "skill": "bin", "level": 1}'])
