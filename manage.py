@@ -1,15 +1,36 @@
 #!/usr/bin/env python
 """Django's command line for the realm."""
 
+import importlib
 import os
 import sys
 
+from django.core.exceptions import ImproperlyConfigured
+from django.core.management import execute_from_command_line
+
 
 def main() -> None:
-    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "realm.settings")
-    from django.core.management import execute_from_command_line
+    settings = os.environ.setdefault("DJANGO_SETTINGS_MODULE", "realm.settings")
+    try:
+        importlib.import_module(settings)
+    except ImproperlyConfigured as error:
+        with_bad_settings(str(error))
+    else:
+        execute_from_command_line(sys.argv)
 
-    execute_from_command_line(sys.argv)
+
+def with_bad_settings(sentence: str) -> None:
+    """Nothing starts, but what runs can still be stopped: that needs the world and no setting."""
+    if sys.argv[1:] == ["weave", "--stop"]:
+        from realm.config import RealmConfig
+        from realm.weaver import weave
+        from realm.world import World
+
+        stopped = weave.stop(World.from_environment(), RealmConfig())
+        print(f"Stopped: {', '.join(stopped)}." if stopped else "Nothing was running.")
+        print(f"Before the next start: {sentence}")
+        return
+    sys.exit(sentence)
 
 
 if __name__ == "__main__":

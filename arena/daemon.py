@@ -329,7 +329,7 @@ class ArenaDaemon:
 
     def _play(self) -> bool:
         """With nothing else to do, the guild forges the next quest; it arrives like any other."""
-        busy = self._running or self._something_arrives() or queue.waiting().exists()
+        busy = self._running or self._something_arrives() or queue.waiting().exists() or battles.unfinished()
         if not self.config.autoplay or self.resting or busy:
             return False
         try:

@@ -69,7 +69,7 @@ def read_rows(path: Path) -> Iterator[Row | Refusal]:
             if not line.strip():
                 continue
             try:
-                yield _parse_row(number, line)
+                yield _parse_row(number, line.rstrip(b"\r\n"))
             except BadRow as error:
                 yield Refusal(number, shortened(str(error)))
 

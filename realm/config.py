@@ -75,12 +75,17 @@ _VARIABLES: dict[str, type] = {
 _SWITCH = {"1": True, "true": True, "yes": True, "on": True, "0": False, "false": False, "no": False, "off": False}
 
 
-def load(world: World, environment: Mapping[str, str] = os.environ) -> RealmConfig:
-    """Raises strict.BadConfig naming the file or variable, the key and what is allowed."""
+def load(world: World, environment: Mapping[str, str] = os.environ, *, recipe: type | None = None) -> RealmConfig:
+    """Raises strict.BadConfig naming the file or variable, the key and what is allowed.
+
+    With `recipe`, a dataclass, the keys under `training` are checked against it, file by file.
+    """
     settings: dict[str, Any] = {}
     for path in (DEFAULTS_FILE, world.home / "config.yaml"):
         layer = _read_yaml(path)
         strict.read(RealmConfig, layer, source=str(path))
+        if recipe is not None:
+            strict.read(recipe, layer.get("training", {}), source=f"{path}: training")
         training = settings.get("training", {}) | layer.get("training", {})
         settings |= layer | {"training": training}
     return strict.read(RealmConfig, settings | _from_environment(environment), source="settings")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import environ
 from django.core.exceptions import ImproperlyConfigured
 
+from arena.protocol import Recipe
 from realm import config as realm_config
 from realm import secret_key
 from realm.strict import BadConfig
@@ -13,9 +14,9 @@ from realm.world import CHECKOUT, World
 WORLD = World.from_environment()
 WORLD.create()
 try:
-    REALM = realm_config.load(WORLD)
+    REALM = realm_config.load(WORLD, recipe=Recipe)
 except BadConfig as error:
-    raise ImproperlyConfigured(str(error)) from error
+    raise ImproperlyConfigured(str(error)) from None
 
 DEBUG = False
 SECRET_KEY = secret_key.load_or_create(WORLD)

@@ -5,6 +5,7 @@ that names source, key and what is allowed. Standard library only.
 from __future__ import annotations
 
 import dataclasses
+import re
 import types
 from collections.abc import Mapping
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
@@ -73,6 +74,8 @@ def _convert_union(hint: Any, value: Any, where: str) -> Any:
 def _convert_scalar(hint: Any, value: Any, where: str) -> Any:
     if hint is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
+    if hint is float and isinstance(value, str) and _EXPONENT.fullmatch(value):
+        return float(value)
     if hint is not Any and (not isinstance(value, hint) or (hint is not bool and isinstance(value, bool))):
         raise BadConfig(f"{where}: {_NAMES.get(hint, hint)} is expected, not {value!r}")
     if isinstance(value, float) and value != value:
@@ -80,4 +83,6 @@ def _convert_scalar(hint: Any, value: Any, where: str) -> Any:
     return value
 
 
+# YAML 1.1 takes 2e-4 for a text; people write learning rates so.
+_EXPONENT = re.compile(r"[+-]?\d+(\.\d*)?[eE][+-]?\d+")
 _NAMES = {bool: "true or false", int: "a whole number", float: "a number", str: "a text"}

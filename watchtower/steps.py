@@ -23,6 +23,8 @@ NO_RECORDS: Records = np.empty(0, DTYPE)
 MOST_CURVE_POINTS = 2000
 RATE_SECONDS = 60.0
 EMA_DECAY = 0.98
+REST_SECONDS = 3.0
+"""Saving and answering take less between two steps; what takes longer was a rest."""
 _THINNER: Any = NaNMinMaxDownsampler  # the package brings no types
 _EMA_WINDOW = 1024  # 0.98 ** 1024 is 1e-9: what lies further back does not show
 
@@ -74,13 +76,15 @@ class Rates:
 def rates(records: Records) -> Rates:
     """Speed now, by wall clock: gaps of the last minute, the newer ones weighing more.
 
-    A pause longer than a minute leaves the window, so it does not slow what comes after it.
+    A rest or a restart between two steps is no part of the speed: such a gap counts as the step alone.
     """
     if not len(records):
         return Rates(None, None)
     times = records["time"]
     window = records[times >= times[-1] - RATE_SECONDS]
-    seconds = np.maximum(np.diff(window["time"]), 0.0)
+    gaps = np.maximum(np.diff(window["time"]), 0.0)
+    steps = window["step_seconds"][1:].astype(np.float64)
+    seconds = np.where(gaps > REST_SECONDS + 3 * steps, steps, gaps)
     if not seconds.sum() > 0:
         window, seconds = records[-1:], records["step_seconds"][-1:].astype(np.float64)
     if not seconds.sum() > 0:

@@ -8,6 +8,9 @@ const MOST_VISIBLE = 4;
 const WORTH_A_TOAST = new Set(["quest_completed", "hero_level_up", "skill_level_up", "new_champion"]);
 const URGENT = new Set(["checkpoint_refused", "battle_failed", "quest_refused", "trainer_died", "order_lost"]);
 
+// What is said of several at once, where the last one's own words would be untrue of the others.
+const MANY = { quest_refused: "Quests were refused; the battle log says why" };
+
 export class Toasts {
   constructor(root, lookOf) {
     this.region = root.querySelector("#toasts");
@@ -31,7 +34,7 @@ export class Toasts {
     const urgent = URGENT.has(kind);
     const open = this.visible.get(kind);
     if (open) {
-      open.again(text);
+      open.again(MANY[kind] ?? text);
       if (urgent) this.announce(text, urgent);
     } else if (!urgent && performance.now() - (this.closedAt.get(kind) ?? -Infinity) < SAME_KIND_MS) {
       return;

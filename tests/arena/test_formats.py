@@ -53,6 +53,7 @@ def test_known_formats(tmp_path: Path, value: object, data_format: str, messages
     ("line", "reason"),
     [
         (b"{", "not JSON: "),
+        (b'{"prompt": "a", "completion": \n', "not JSON: Expecting value at column 31"),
         (b"[1, 2]", "a JSON object is expected, this line holds a list"),
         (b'"x"', "this line holds a text"),
         (b"null", "this line holds null"),

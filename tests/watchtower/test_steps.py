@@ -82,6 +82,12 @@ def test_rates_follow_a_change_of_speed() -> None:
     assert 5 < speed.steps_per_second < 10
 
 
+def test_a_short_rest_is_no_part_of_the_speed() -> None:
+    times = np.concatenate((np.arange(20) * 0.5, 30 + np.arange(4) * 0.5))
+    speed = steps.rates(_records(24, time=times, step_seconds=0.5))
+    assert speed.steps_per_second == pytest.approx(2, rel=0.01)
+
+
 def test_a_long_pause_does_not_slow_what_comes_after() -> None:
     times = np.concatenate((np.arange(10.0), 7200 + np.arange(10.0)))
     assert steps.rates(_records(20, time=times)).steps_per_second == pytest.approx(1)
