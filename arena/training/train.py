@@ -388,7 +388,7 @@ def complete(order: Order, log: BattleLog, trainee: Trainee, cursor: Cursor) -> 
     log.say(
         EventKind.BATTLE_COMPLETED,
         step=saved.step,
-        message=f"Quest complete: {order.quest}",
+        message=f"{order.quest}: all {cursor.quest_step} steps done",
         quest=order.quest,
         steps=cursor.quest_step,
         train_loss=saved.train_loss,

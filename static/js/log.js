@@ -23,7 +23,7 @@ export class BattleLog {
     row.dataset.seq = seq;
     row.className = `entry tone-${tone}`;
     row.title = `${new Date(time * 1000).toISOString().slice(0, 19).replace("T", " ")} UTC`;
-    row.querySelector(".at").textContent = whole(step);
+    row.querySelector(".at").textContent = step ? whole(step) : ""; // what the daemon says of itself has no step
     row.querySelector("use").setAttribute("href", icon);
     row.querySelector(".what").textContent = message;
     this.list.prepend(row);
