@@ -17,7 +17,7 @@ from tests.arena.live_arena import LiveArena
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 KILLS = 20
-QUESTS = {"a.jsonl": 900, "b.jsonl": 1100, "c.jsonl": 1000}
+QUESTS = {"a.jsonl": 1900, "b.jsonl": 2100, "c.jsonl": 2000}
 
 
 @pytest.fixture
