@@ -151,19 +151,15 @@ class ArenaDaemon:
     @property
     def resting(self) -> bool:
         """Whether the player asked for rest; remembered on disk."""
-        return self._rest_asked() is not None
+        return bool(self._rest())
 
-    def _rest_asked(self) -> str | None:
+    def _rest(self) -> dict[str, str]:
+        """What was `asked`, and the `reason` where the daemon itself asked; empty while nobody wants rest."""
         try:
-            return str(json.loads((self.world.control / REST_FILE).read_bytes())["asked"])
+            rest: dict[str, str] = json.loads((self.world.control / REST_FILE).read_bytes())
         except FileNotFoundError:
-            return None
-
-    def _rest_reason(self) -> str:
-        try:
-            return str(json.loads((self.world.control / REST_FILE).read_bytes()).get("reason", ""))
-        except FileNotFoundError:
-            return ""
+            return {}
+        return rest
 
     def _obey(self) -> bool:
         requests = list(control.waiting(self.world))
@@ -188,7 +184,7 @@ class ArenaDaemon:
 
         Its steps are in a checkpoint already.
         """
-        if self._running or self._rest_asked() != Wish.STOP:
+        if self._running or self._rest().get("asked") != Wish.STOP:
             return False
         battle = battles.unfinished()
         if battle:
@@ -350,7 +346,7 @@ class ArenaDaemon:
         status = {
             "pid": os.getpid(),
             "state": state or self._state(battle),
-            "message": self._trouble or self._rest_reason(),
+            "message": self._trouble or self._rest().get("reason", ""),
             "battle": battle.battle_id if battle else None,
             "quest": battle.quest.name if battle else None,
             "trainer_pid": self.trainer.pid,

@@ -38,6 +38,8 @@ from arena.training.loss import mean_loss, token_losses
 from realm import durable, sidecar
 from realm.sidecar import Cursor, Sidecar
 
+MOST_NAMED_LINES = 20
+
 
 class UnreadableValidation(Exception):
     """The fixed validation set cannot be read; no quest is to blame."""
@@ -90,7 +92,12 @@ def train(order: Order, log: BattleLog, control: Control, warm: Trainee | None) 
         batches = quest.step(cursor.epoch, cursor.position)
         rate = optimizer.learning_rate(recipe, trainee.step + 1)
         optimizer.set_learning_rate(trainee.optimizer, rate)
-        loss, grad_norm = optimizer_step(trainee, batches, recipe)
+        try:
+            loss, grad_norm = optimizer_step(trainee, batches, recipe)
+        except NonFiniteLoss as fault:
+            raise NonFiniteLoss(
+                f"{fault}; {named_lines(quest.lines_of_step(cursor.epoch, cursor.position))}"
+            ) from fault
         trainee.step += 1
         cursor = advanced(cursor, quest)
         log.add_step(step_record(trainee, batches, cursor, loss, rate, grad_norm, time.perf_counter() - started))
@@ -247,6 +254,12 @@ def optimizer_step(trainee: Trainee, batches: list[Batch], recipe: Recipe) -> tu
     trainee.optimizer.step()
     trainee.optimizer.zero_grad(set_to_none=True)
     return mean, norm
+
+
+def named_lines(lines: list[int]) -> str:
+    """Where in the quest file to look, in few words."""
+    shown = ", ".join(map(str, sorted(lines)[:MOST_NAMED_LINES]))
+    return f"it trained on {len(lines)} rows, lines {shown}{', …' if len(lines) > MOST_NAMED_LINES else ''}"
 
 
 def step_record(

@@ -1,6 +1,7 @@
 """A real Qwen3 folder takes the same path: another tokenizer, another template, full and LoRA."""
 
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -134,6 +135,13 @@ def test_a_base_that_lacks_a_tensor_is_refused_and_not_filled_at_random(tmp_path
     (failed,) = run(tiny_hero.make_order(tmp_path))
     assert failed.data["blame"] == "hero"
     assert "lacks model.norm.weight" in failed.message
+
+
+def test_a_quest_that_diverges_fails_and_names_the_lines_of_the_step(tmp_path: Path) -> None:
+    wild = replace(tiny_hero.RECIPE, learning_rate=1e30, warmup_steps=0, clip_norm=0.0)
+    failed = run(tiny_hero.make_order(tmp_path, recipe=wild))[-1]
+    assert (failed.kind, failed.data["blame"]) == (EventKind.BATTLE_FAILED, "quest")
+    assert re.search(r"step \d+: loss .*(nan|inf).*it trained on \d+ rows, lines \d+, ", failed.data["reason"])
 
 
 def test_a_model_that_is_not_there_is_the_heros_fault(tmp_path: Path) -> None:
