@@ -30,8 +30,10 @@ LARGEST_LINE_BYTES = 16 * 1024 * 1024
 class Recipe:
     """Everything that decides how a battle trains. Written into each order as it was resolved."""
 
-    mode: Literal["full", "lora"] = "full"
+    mode: Literal["full", "lora", "qlora"] = "full"
+    """`qlora` holds the frozen weights in 4 bits; it needs bitsandbytes and a CUDA device."""
     dtype: Literal["float32", "bfloat16"] = "float32"
+    """What is computed in. What is trained is kept in float32 in either case."""
     max_length: int = 256
     """Tokens in a packed row; a longer example is refused, or cut if `over_long` says so."""
     over_long: Literal["refuse", "truncate"] = "refuse"
@@ -51,18 +53,27 @@ class Recipe:
     seed: int = 0
     save_every: int = 200
     """A checkpoint is saved at each hero step that this divides, and at the last step of a battle."""
+    save_seconds: int = 600
+    """A checkpoint is also saved when the last one is this old, for steps that take long; 0 means never for that."""
+    validate_every: int = 0
+    """The validation set is scored at each hero step that this divides and at the last; 0: with each checkpoint."""
+    most_faults: int = 3
+    """Faults at one step (a loss that is not finite, a divergence) after which the battle pauses by itself."""
     threads: int = 0
     """CPU threads of torch; 0 leaves torch's own choice. Part of what makes a resume exact."""
     lora_rank: int = 16
     lora_alpha: int = 32
     lora_dropout: float = 0.0
+    lora_targets: tuple[str, ...] = ()
+    """Names of the linear layers that get adapters, such as q_proj; none named means every linear layer of the body."""
     gradient_checkpointing: bool = False
 
     def __post_init__(self) -> None:
         lowest: dict[str, float] = {
             "max_length": 8, "rows_per_step": 1, "rows_per_micro_batch": 1, "epochs": 1, "learning_rate": 0,
             "warmup_steps": 0, "schedule_steps": 1, "weight_decay": 0, "beta1": 0, "beta2": 0, "clip_norm": 0,
-            "seed": 0, "save_every": 1, "threads": 0, "lora_rank": 1, "lora_alpha": 1, "lora_dropout": 0,
+            "seed": 0, "save_every": 1, "save_seconds": 0, "validate_every": 0, "most_faults": 1, "threads": 0,
+            "lora_rank": 1, "lora_alpha": 1, "lora_dropout": 0,
         }  # fmt: skip
         for name, bound in lowest.items():
             if not getattr(self, name) >= bound:
@@ -101,6 +112,8 @@ class Order:
     level: int | None = None
     evaluation_sets: tuple[EvaluationSet, ...] = ()
     validation_file: str | None = None
+    flagged_folder: str | None = None
+    """Where rows of a step that went wrong are written down; None: nowhere."""
     recipe: Recipe = field(default_factory=Recipe)
 
     def write(self) -> Path:
@@ -123,6 +136,7 @@ class Order:
             hero_folder=change(self.hero_folder),
             base_model=change(self.base_model),
             validation_file=change(self.validation_file) if self.validation_file else None,
+            flagged_folder=change(self.flagged_folder) if self.flagged_folder else None,
             evaluation_sets=tuple(replace(asked, path=change(asked.path)) for asked in self.evaluation_sets),
         )
 
@@ -196,7 +210,13 @@ class EventKind(StrEnum):
     CHECKPOINT_REFUSED = "checkpoint_refused"
     VALIDATED = "validated"
     ANSWERED = "answered"
+    FAULT = "fault"
+    """`data.fault`: `non_finite` or `divergence` (the state rolled back), `out_of_memory` (the micro-batch shrank)."""
+    CHECKPOINT_FAILED = "checkpoint_failed"
+    CONVERGENCE_WARNING = "convergence_warning"
+    """`data.warning` is `stagnation` or `divergence`."""
     BATTLE_PAUSED = "battle_paused"
+    """`data.asked` is `pause`, `shutdown` or `faults`: then the battle itself asks for rest, with `data.reason`."""
     BATTLE_STOPPED = "battle_stopped"
     BATTLE_COMPLETED = "battle_completed"
     BATTLE_FAILED = "battle_failed"
@@ -246,6 +266,13 @@ READY_LINE = "ready"
 """Said by the trainer on standard output when it waits for an order; `event` after each event."""
 
 EVENT_LINE = "event"
+
+BEAT_LINE = "beat"
+"""`beat SECONDS`, said every BEAT_SECONDS by a thread of its own: how long ago the run last got on with something."""
+BEAT_SECONDS = 2.0
+
+TROUBLE_LINE = "trouble"
+"""`trouble TEXT`: the run waits and says for what (a full disk cannot take an event); `trouble` alone: it goes on."""
 
 
 class ExitCode:

@@ -65,6 +65,12 @@ class Sidecar:
     parent: str | None
     mode: str
     base_model: str
+    adapter_base: str | None = None
+    """What an adapter sits on where that is not `base_model`: a full checkpoint of this hero, by its name."""
+    base_sha256: str | None = None
+    """Digest of the frozen weights under an adapter; None where all weights lie in the checkpoint."""
+    faults: dict[str, int] = field(default_factory=dict)
+    """How often each kind of fault was met in this battle so far."""
     versions: dict[str, str]
     files: dict[str, FileProof] = field(default_factory=dict)
 

@@ -12,7 +12,8 @@ from typing import Any
 
 import torch
 
-from arena.training.data import IGNORE, Batch, Example, PackedQuest, join
+from arena.training.batch import IGNORE, Batch, Example, join
+from arena.training.data import PackedQuest
 from arena.training.hero import Hero
 from arena.training.loss import plain_losses, token_losses
 

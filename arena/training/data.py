@@ -1,7 +1,6 @@
 """A quest as optimizer steps of packed rows. Only here are labels shifted and masks applied.
 
 A packed row is a budget of `max_length` tokens; what a step computes are the row's examples, without padding.
-Shapes: T tokens of a micro-batch.
 """
 
 from __future__ import annotations
@@ -13,64 +12,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from arena.formats import Refusal, read_rows
 from arena.protocol import Recipe
+from arena.training.batch import IGNORE, Batch, Example, join
 from arena.training.masking import ChatMask, MaskingError
 from arena.training.packing import pack_best_fit_decreasing
-
-IGNORE = -100
 
 
 class UntrainableQuest(ValueError):
     """The quest as a whole cannot be trained on; the text says why."""
-
-
-@dataclass(frozen=True, slots=True)
-class Example:
-    """One conversation, already shifted: at slot i the hero reads `inputs[i]` and must say `labels[i]`.
-
-    int64, shape (n,). Slots behind the last label are cut off: they would be computed for nothing.
-    """
-
-    line: int
-    inputs: np.ndarray
-    labels: np.ndarray
-
-    def __len__(self) -> int:
-        return len(self.inputs)
-
-    @property
-    def trained_tokens(self) -> int:
-        return int((self.labels != IGNORE).sum())
-
-
-@dataclass(frozen=True, slots=True)
-class Batch:
-    """A micro-batch: packed rows joined to one, without padding; examples of `lengths` tokens one behind the other."""
-
-    inputs_1T: Tensor
-    labels_1T: Tensor
-    positions_1T: Tensor
-    lengths: tuple[int, ...]
-
-    @property
-    def tokens(self) -> int:
-        return self.inputs_1T.numel()
-
-    @property
-    def trained_tokens(self) -> int:
-        return int((self.labels_1T != IGNORE).sum())
-
-    @property
-    def example_of_token(self) -> Tensor:
-        """For each token the number of its example, counted from 0; shape (1, T)."""
-        return torch.repeat_interleave(torch.tensor(self.lengths))[None]
-
-    def to(self, device: torch.device) -> Batch:
-        return Batch(self.inputs_1T.to(device), self.labels_1T.to(device), self.positions_1T.to(device), self.lengths)
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,16 +145,6 @@ class PackedQuest:
         order = list(range(len(self.rows)))
         random.Random(f"{self._key}:{epoch}").shuffle(order)
         return order
-
-
-def join(examples: Sequence[Example]) -> Batch:
-    """One behind the other; positions restart at 0 in each."""
-    lengths = tuple(len(example) for example in examples)
-    inputs = np.concatenate([example.inputs for example in examples])
-    labels = np.concatenate([example.labels for example in examples])
-    positions = np.concatenate([np.arange(length) for length in lengths])
-    inputs_1T, labels_1T, positions_1T = (torch.from_numpy(array)[None] for array in (inputs, labels, positions))
-    return Batch(inputs_1T, labels_1T, positions_1T, lengths)
 
 
 def batches_of(examples: Sequence[Example], recipe: Recipe) -> Iterator[Batch]:

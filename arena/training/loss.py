@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from arena.training.attention import lay_out
-from arena.training.data import IGNORE, Batch
+from arena.training.batch import IGNORE, Batch
 from arena.training.hero import Hero
 
 

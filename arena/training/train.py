@@ -30,9 +30,10 @@ from arena.protocol import (
 )
 from arena.training import answering, certificate, checkpoint, optimizer
 from arena.training import hero as heroes
+from arena.training.batch import Batch
 from arena.training.battle_log import BattleLog
 from arena.training.control import Asked, Control
-from arena.training.data import Batch, LoadedQuest, PackedQuest, UntrainableQuest, batches_of, load_quest
+from arena.training.data import LoadedQuest, PackedQuest, UntrainableQuest, batches_of, load_quest
 from arena.training.hero import Hero
 from arena.training.loss import mean_loss, token_losses
 from realm import durable, sidecar

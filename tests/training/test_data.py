@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from arena.protocol import Recipe
-from arena.training.data import IGNORE, PackedQuest, UntrainableQuest, load_quest, shift
+from arena.training.batch import IGNORE
+from arena.training.data import PackedQuest, UntrainableQuest, load_quest, shift
 from arena.training.hero import Hero
 from tests import tiny_hero
 

@@ -6,7 +6,8 @@ import torch
 
 from arena.protocol import Recipe
 from arena.training import optimizer
-from arena.training.data import Batch, PackedQuest, load_quest
+from arena.training.batch import Batch
+from arena.training.data import PackedQuest, load_quest
 from arena.training.hero import Hero, load
 from arena.training.loss import token_losses
 from arena.training.train import NonFiniteLoss, Trainee, optimizer_step

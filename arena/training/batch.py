@@ -1,0 +1,67 @@
+"""What one forward pass reads: examples one behind the other, without padding. Shapes: T tokens of a micro-batch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+IGNORE = -100
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """One conversation, already shifted: at slot i the hero reads `inputs[i]` and must say `labels[i]`.
+
+    int64, shape (n,). Slots behind the last label are cut off: they would be computed for nothing.
+    """
+
+    line: int
+    inputs: np.ndarray
+    labels: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.inputs)
+
+    @property
+    def trained_tokens(self) -> int:
+        return int((self.labels != IGNORE).sum())
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """A micro-batch: packed rows joined to one, without padding; examples of `lengths` tokens one behind the other."""
+
+    inputs_1T: Tensor
+    labels_1T: Tensor
+    positions_1T: Tensor
+    lengths: tuple[int, ...]
+
+    @property
+    def tokens(self) -> int:
+        return self.inputs_1T.numel()
+
+    @property
+    def trained_tokens(self) -> int:
+        return int((self.labels_1T != IGNORE).sum())
+
+    @property
+    def example_of_token(self) -> Tensor:
+        """For each token the number of its example, counted from 0; shape (1, T)."""
+        return torch.repeat_interleave(torch.tensor(self.lengths))[None]
+
+    def to(self, device: torch.device) -> Batch:
+        return Batch(self.inputs_1T.to(device), self.labels_1T.to(device), self.positions_1T.to(device), self.lengths)
+
+
+def join(examples: Sequence[Example]) -> Batch:
+    """One behind the other; positions restart at 0 in each."""
+    lengths = tuple(len(example) for example in examples)
+    inputs = np.concatenate([example.inputs for example in examples])
+    labels = np.concatenate([example.labels for example in examples])
+    positions = np.concatenate([np.arange(length) for length in lengths])
+    inputs_1T, labels_1T, positions_1T = (torch.from_numpy(array)[None] for array in (inputs, labels, positions))
+    return Batch(inputs_1T, labels_1T, positions_1T, lengths)
