@@ -32,14 +32,25 @@ class Message:
     content: str
 
 
+Content = tuple[Message, ...] | str
+"""A conversation, or plain text."""
+
+
 @dataclass(frozen=True, slots=True)
 class Row:
     line: int
     """Counted from 1, as an editor does."""
     data_format: str
-    messages: tuple[Message, ...]
+    content: Content
     skill: str | None = None
     level: int | None = None
+
+    @property
+    def messages(self) -> tuple[Message, ...]:
+        """The conversation. Raises TypeError for plain text, which has no turns: ask `content` where both may come."""
+        if isinstance(self.content, str):
+            raise TypeError(f"line {self.line} is plain text and has no messages")
+        return self.content
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,15 +122,15 @@ def _parse_row(number: int, line: bytes) -> Row:
     if not isinstance(value, dict):
         raise BadRow(f"a JSON object is expected, this line holds {_kind(value)}")
     for name, reader in _FORMATS:
-        messages = reader(value)
-        if messages is not None:
-            _check_dialogue(messages)
+        content = reader(value)
+        if content is not None:
+            _check_content(content)
             skill, level = _skill_and_level(value)
-            return Row(number, name, messages, skill, level)
+            return Row(number, name, content, skill, level)
     keys = ", ".join(repr(key) for key in list(value)[:6]) or "none"
     raise BadRow(
         f"no known format: keys are {keys}; known are 'messages', 'prompt' with 'completion', "
-        "'instruction' with 'output'"
+        "'instruction' with 'output', 'text'"
     )
 
 
@@ -183,10 +194,16 @@ def _from_alpaca(value: dict[str, Any]) -> tuple[Message, ...] | None:
     return Message("user", question), Message("assistant", _text(value["output"], "output"))
 
 
-_FORMATS: tuple[tuple[str, Callable[[dict[str, Any]], tuple[Message, ...] | None]], ...] = (
+def _from_text(value: dict[str, Any]) -> str | None:
+    return _text(value["text"], "text") if "text" in value else None
+
+
+# Text comes last: data sets often keep the whole conversation once more under that key.
+_FORMATS: tuple[tuple[str, Callable[[dict[str, Any]], Content | None]], ...] = (
     ("messages", _from_messages),
     ("prompt-completion", _from_prompt_completion),
     ("alpaca", _from_alpaca),
+    ("text", _from_text),
 )
 
 
@@ -213,6 +230,14 @@ def _text(value: Any, where: str) -> str:
     except UnicodeEncodeError as error:
         raise BadRow(f"{where}: half of a surrogate pair at character {error.start + 1}") from error
     return value
+
+
+def _check_content(content: Content) -> None:
+    if isinstance(content, str):
+        if not content.strip():
+            raise BadRow("the text is empty")
+    else:
+        _check_dialogue(content)
 
 
 def _check_dialogue(messages: tuple[Message, ...]) -> None:

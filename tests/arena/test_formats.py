@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from arena import formats
 from arena.formats import Message, Refusal, Row, UnreadableQuest, read_rows
+from arena.gatekeeper import inspect
 
 GOOD = b'{"prompt": "a", "completion": "b"}\n'
 
@@ -46,7 +47,32 @@ def read(tmp_path: Path, data: bytes) -> list[Row | Refusal]:
 def test_known_formats(tmp_path: Path, value: object, data_format: str, messages: tuple[Message, ...]) -> None:
     (row,) = read(tmp_path, json.dumps(value).encode())
     assert isinstance(row, Row)
-    assert (row.line, row.data_format, row.messages) == (1, data_format, messages)
+    assert (row.line, row.data_format, row.content, row.messages) == (1, data_format, messages, messages)
+
+
+def test_plain_text_is_kept_as_it_stands_and_is_no_conversation(tmp_path: Path) -> None:
+    (row,) = read(tmp_path, json.dumps({"text": " Once upon a time\n", "source": "tales"}).encode())
+    assert isinstance(row, Row)
+    assert (row.data_format, row.content) == ("text", " Once upon a time\n")
+    with pytest.raises(TypeError, match="line 1 is plain text and has no messages"):
+        _ = row.messages
+
+
+def test_a_conversation_that_is_also_there_as_text_is_a_conversation(tmp_path: Path) -> None:
+    (row,) = read(tmp_path, b'{"text": "a b", "prompt": "a", "completion": "b"}')
+    assert isinstance(row, Row)
+    assert row.data_format == "prompt-completion"
+
+
+def test_formats_may_be_mixed_in_one_file(tmp_path: Path) -> None:
+    path = tmp_path / "quest.jsonl"
+    path.write_bytes(GOOD + b'{"text": "x"}\n{"instruction": "i", "output": "o"}\n{"text": 1}\n' + GOOD * 8)
+    found = inspect(path)
+    assert (found.data_format, found.rows, found.taken) == ("prompt-completion, text, alpaca", 12, 11)
+    assert [(refusal.line, refusal.reason) for refusal in found.refused] == [
+        (4, "text: a text is expected, not a number")
+    ]
+    assert found.fault is None
 
 
 @pytest.mark.parametrize(
@@ -74,6 +100,9 @@ def test_known_formats(tmp_path: Path, value: object, data_format: str, messages
         (b'{"prompt": "a", "completion": "b", "x": 1e400}', "the number 1e400 is too large"),
         (b'{"prompt": "a", "completion": "b", "x": ' + b"1" * 5000 + b"}", "not JSON that can be read"),
         (b'{"prompt": "a", "completion": "\\ud800"}', "half of a surrogate pair at character 1"),
+        (b'{"text": " \\n"}', "the text is empty"),
+        (b'{"text": ["a"]}', "text: a text is expected, not a list"),
+        (b'{"text": "\\udfff"}', "text: half of a surrogate pair at character 1"),
         (b'{"prompt": "\xff", "completion": "b"}', "not UTF-8: byte 13 of the line is 0xff"),
         (b"[" * 100_000, "nested too deeply"),
         ('{"prompt": "a", "completion": "b"}'.encode("utf-16"), "not UTF-8: byte 1 of the line is 0xff"),
