@@ -50,6 +50,11 @@ def write_quest(path: Path, rows: int, *, seed: int = 0) -> Path:
     return path
 
 
+def row_of(order: Order, line: int) -> Any:
+    """The row of the order's quest file in that line, counted from 1."""
+    return json.loads(Path(order.quest_file).read_bytes().splitlines()[line - 1])
+
+
 def make_order(folder: Path, *, rows: int = 80, recipe: Recipe = RECIPE, **overrides: Any) -> Order:
     """An order for a fresh tiny hero in `folder`, written to its battle folder."""
     base = folder / "base"

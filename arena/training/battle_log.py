@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import time
 from collections.abc import Callable
@@ -9,21 +10,24 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from arena.protocol import EVENTS_FILE, STEPS_FILE, Event, EventKind, StepRecord
+from arena.training.room import Room
 from realm import durable
 
 
 class BattleLog:
     """Opened once a run. What a killed run left half-written is cut off first."""
 
-    def __init__(self, folder: Path, *, on_event: Callable[[Event], None]) -> None:
+    def __init__(self, folder: Path, *, on_event: Callable[[Event], None], room: Room) -> None:
         self._on_event = on_event
+        self._room = room
+        self._folder = folder
         self._events_path = folder / EVENTS_FILE
         self.events = _whole_events(self._events_path)
         self._steps: BinaryIO = open(folder / STEPS_FILE, "ab", buffering=0)  # noqa: SIM115 - closed by close()
 
     def cut_steps_after(self, step: int) -> None:
         """Drop records of steps that the checkpoint does not know: they are about to be done again."""
-        size = self._steps.tell() // StepRecord.SIZE * StepRecord.SIZE
+        size = os.fstat(self._steps.fileno()).st_size // StepRecord.SIZE * StepRecord.SIZE
         with open(self._steps.name, "rb") as file:
             while size:
                 file.seek(size - StepRecord.SIZE)
@@ -32,8 +36,25 @@ class BattleLog:
                 size -= StepRecord.SIZE
         os.truncate(self._steps.name, size)
 
+    def steps_until(self, step: int) -> list[StepRecord]:
+        """Records of this battle up to the hero's `step`, in order."""
+        with open(self._steps.name, "rb") as file:
+            chunks = iter(lambda: file.read(StepRecord.SIZE), b"")
+            records = [StepRecord.unpack(chunk) for chunk in chunks if len(chunk) == StepRecord.SIZE]
+        return [record for record in records if record.step <= step]
+
     def add_step(self, record: StepRecord) -> None:
-        self._steps.write(record.pack())
+        self._room.write(lambda: self._append(record.pack()), where=self._folder)
+
+    def _append(self, data: bytes) -> None:
+        """A full disk may take a part of it, which is cut off again."""
+        size = os.fstat(self._steps.fileno()).st_size
+        try:
+            if self._steps.write(data) != len(data):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), self._steps.name)
+        except OSError:
+            os.truncate(self._steps.name, size)
+            raise
 
     def sync_steps(self) -> None:
         os.fsync(self._steps.fileno())
@@ -42,7 +63,7 @@ class BattleLog:
         """Append an event; when this returns it is on disk."""
         seq = self.events[-1].seq + 1 if self.events else 1
         event = Event(seq=seq, time=time.time(), kind=kind, step=step, message=message, data=data)
-        durable.append_line(self._events_path, event.to_line())
+        self._room.write(lambda: durable.append_line(self._events_path, event.to_line()), where=self._folder)
         self.events.append(event)
         self._on_event(event)
         return event

@@ -10,6 +10,7 @@ import json
 import platform
 import random
 import secrets
+from dataclasses import dataclass
 from datetime import datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -18,9 +19,9 @@ from typing import Any
 import numpy as np
 import torch
 from safetensors import safe_open
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
+from torch import Tensor
 
-from arena.protocol import Recipe
 from arena.training.hero import Hero
 from realm import durable, sidecar
 from realm.sidecar import Cursor, DamagedCheckpoint, Sidecar
@@ -42,33 +43,104 @@ def versions() -> dict[str, str]:
     }
 
 
-def save(
-    hero_folder: Path,
-    hero: Hero,
-    optimizer: torch.optim.Optimizer,
-    *,
-    step: int,
-    cursor: Cursor,
-    facts: dict[str, Any],
-    recipe: Recipe,
+@dataclass(frozen=True, slots=True)
+class Captured:
+    """The whole state of training at one step edge, in host memory of its own: the next step does not change it.
+
+    `weights` are named as the model's state dict names them, `moments` as `optimizer.safetensors` does.
+    """
+
+    weights: dict[str, Tensor]
+    moments: dict[str, Tensor]
+    rng: dict[str, Tensor]
+    rng_state: dict[str, Any]
+    copied: torch.cuda.Event | None
+
+    @property
+    def size_bytes(self) -> int:
+        """About what its checkpoint takes on the disk."""
+        tensors = {id(tensor): tensor for tensor in (*self.weights.values(), *self.moments.values())}
+        return sum(tensor.nbytes for tensor in tensors.values())
+
+    def wait(self) -> None:
+        """Until the copies are made; on the CPU they are."""
+        if self.copied:
+            self.copied.synchronize()
+
+
+class Copies:
+    """Host memory that one captured state after the other is copied to: fresh memory costs more than the copying."""
+
+    def __init__(self, device: torch.device) -> None:
+        self._stream = torch.cuda.Stream(device) if device.type == "cuda" else None
+        self._buffers: dict[str, Tensor] = {}
+
+    def capture(self, hero: Hero, optimizer: torch.optim.Optimizer) -> Captured:
+        """Copy the state as it is now. On CUDA the copies run beside the next forward pass: see `hold_weights`."""
+        weights, moments = _weights(hero), _moments(hero, optimizer)
+        sources = weights | moments
+        distinct = {source.data_ptr() or id(source): (name, source) for name, source in sources.items()}
+        copies = {key: self._buffer(name, source) for key, (name, source) in distinct.items()}
+        copied = self._copy([source for _, source in distinct.values()], list(copies.values()))
+        mine = {name: copies[source.data_ptr() or id(source)] for name, source in sources.items()}
+        return Captured(
+            weights={name: mine[name] for name in weights},
+            moments={name: mine[name] for name in moments},
+            rng=rng_tensors(),
+            rng_state=_rng_state(),
+            copied=copied,
+        )
+
+    def hold_weights(self) -> None:
+        """Make the device's next work wait for copies in flight; the host does not wait."""
+        if self._stream:
+            torch.cuda.current_stream().wait_stream(self._stream)
+
+    def _buffer(self, name: str, source: Tensor) -> Tensor:
+        """Tied weights lie once in memory and once in the copy: what is tied stays tied."""
+        buffer = self._buffers.get(name)
+        if buffer is None or buffer.shape != source.shape or buffer.dtype != source.dtype:
+            pinned = self._stream is not None
+            buffer = self._buffers[name] = torch.empty(
+                source.shape, dtype=source.dtype, device="cpu", pin_memory=pinned
+            )
+        return buffer
+
+    @torch.no_grad()
+    def _copy(self, sources: list[Tensor], copies: list[Tensor]) -> torch.cuda.Event | None:
+        if self._stream is None:
+            torch._foreach_copy_(copies, sources)
+            return None
+        self._stream.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(self._stream):
+            for copy, source in zip(copies, sources, strict=True):
+                copy.copy_(source, non_blocking=True)
+            copied = torch.cuda.Event()
+            copied.record()
+        return copied
+
+
+def write(
+    hero_folder: Path, hero: Hero, captured: Captured, *, step: int, cursor: Cursor, facts: dict[str, Any], mode: str
 ) -> Sidecar:
     """Write the checkpoint of `step`; when this returns, it is on disk whole.
 
-    `facts` are the sidecar's fields that only the battle knows.
+    `facts` are the sidecar's fields that only the battle knows. Reads nothing that training changes.
     """
     moment = datetime.now().astimezone()
     name = sidecar.canonical_name(step, moment)
+    captured.wait()
     with durable.new_folder(hero_folder / name) as folder:
-        hero.model.save_pretrained(str(folder))
-        hero.tokenizer.save_pretrained(folder)
-        _save_optimizer(folder / OPTIMIZER_FILE, hero, optimizer)
-        _save_rng(folder)
+        hero.write_model(folder, captured.weights)
+        save_file(captured.moments, folder / OPTIMIZER_FILE)
+        save_file(captured.rng, folder / RNG_FILE)
+        durable.write_json(folder / STATE_FILE, captured.rng_state)
         entry = Sidecar(
             name=name,
             step=step,
             created_at=moment.isoformat(timespec="milliseconds"),
             cursor=cursor,
-            mode=recipe.mode,
+            mode=mode,
             versions=versions(),
             files=sidecar.prove_files(folder),
             **facts,
@@ -89,9 +161,16 @@ def newest_whole(hero_folder: Path) -> tuple[Sidecar | None, list[DamagedCheckpo
     return None, refused
 
 
-def set_aside(folder: Path) -> None:
-    """Keep a damaged checkpoint under another name, so that its step can be trained and saved again."""
-    durable.move(folder, folder.with_name(f"damaged-{folder.name}-{secrets.token_hex(4)}"))
+def drop_after(hero_folder: Path, step: int) -> None:
+    """Set aside every checkpoint after `step`, whole as they are: the run went wrong there and goes back."""
+    for folder in sidecar.checkpoint_folders(hero_folder):
+        if (sidecar.step_of(folder.name) or 0) > step:
+            set_aside(folder, because="diverged")
+
+
+def set_aside(folder: Path, *, because: str = "damaged") -> None:
+    """Keep a checkpoint under another name, so that its step can be trained and saved again."""
+    durable.move(folder, folder.with_name(f"{because}-{folder.name}-{secrets.token_hex(4)}"))
 
 
 def load_state(folder: Path, hero: Hero, optimizer: torch.optim.Optimizer) -> None:
@@ -103,13 +182,20 @@ def load_state(folder: Path, hero: Hero, optimizer: torch.optim.Optimizer) -> No
     _load_rng(folder)
 
 
-def _save_optimizer(path: Path, hero: Hero, optimizer: torch.optim.Optimizer) -> None:
-    tensors: dict[str, torch.Tensor] = {}
+def _weights(hero: Hero) -> dict[str, Tensor]:
+    """All weights of the model, or those of the adapter alone where only that is trained."""
+    if hero.has_adapter:
+        return {name: parameter.detach() for name, parameter in hero.trainable.items()}
+    return dict(hero.model.state_dict())
+
+
+def _moments(hero: Hero, optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
+    tensors: dict[str, Tensor] = {}
     for name, parameter in hero.trainable.items():
         state = optimizer.state[parameter]
         tensors[f"{name}.step"] = state["step"].reshape(1)
         tensors |= {f"{name}.{moment}": state[moment].contiguous() for moment in _MOMENTS}
-    save_file(tensors, path)
+    return tensors
 
 
 def _load_optimizer(path: Path, hero: Hero, optimizer: torch.optim.Optimizer) -> None:
@@ -123,27 +209,32 @@ def _load_optimizer(path: Path, hero: Hero, optimizer: torch.optim.Optimizer) ->
             optimizer.state[parameter] = {"step": step} | moments
 
 
-def _save_rng(folder: Path) -> None:
+def rng_tensors() -> dict[str, Tensor]:
     tensors = {"torch": torch.get_rng_state()}
     if torch.cuda.is_available():
         tensors |= {f"cuda.{index}": state for index, state in enumerate(torch.cuda.get_rng_state_all())}
-    save_file(tensors, folder / RNG_FILE)
+    return tensors
+
+
+def _rng_state() -> dict[str, Any]:
     kind, keys, position, has_gauss, gauss = np.random.get_state(legacy=True)
-    state = {
+    return {
         "state_version": STATE_VERSION,
         "python": random.getstate(),
         "numpy": [kind, np.asarray(keys).tolist(), position, has_gauss, gauss],
         "threads": torch.get_num_threads(),
     }
-    durable.write_json(folder / STATE_FILE, state)
+
+
+def restore_rng_tensors(tensors: dict[str, Tensor]) -> None:
+    torch.set_rng_state(tensors["torch"])
+    cuda = [tensors[key] for key in sorted(tensors) if key.startswith("cuda.")]
+    if cuda and torch.cuda.device_count() == len(cuda):
+        torch.cuda.set_rng_state_all(cuda)
 
 
 def _load_rng(folder: Path) -> None:
-    with safe_open(folder / RNG_FILE, framework="pt") as file:
-        torch.set_rng_state(file.get_tensor("torch"))
-        cuda = [file.get_tensor(key) for key in sorted(file.keys()) if key.startswith("cuda.")]
-    if cuda and torch.cuda.device_count() == len(cuda):
-        torch.cuda.set_rng_state_all(cuda)
+    restore_rng_tensors(load_file(folder / RNG_FILE))
     state = json.loads((folder / STATE_FILE).read_bytes())
     if state.get("state_version") != STATE_VERSION:
         raise IncompatibleCheckpoint(f"{folder.name}: state_version {state.get('state_version')!r} is unknown")

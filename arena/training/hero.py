@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,13 +11,14 @@ from typing import Any
 import torch
 from peft import LoraConfig, PeftModel, get_peft_model
 from safetensors import SafetensorError
-from torch import nn
+from torch import Tensor, nn
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 from transformers.utils import logging as transformers_logging
 
 from arena.protocol import Recipe
 from arena.training import attention
 from arena.training.masking import ChatMask
+from realm import durable
 
 transformers_logging.disable_progress_bar()  # they would fill the trainer's log
 attention.register()
@@ -37,6 +40,12 @@ class Hero:
     tokenizer: PreTrainedTokenizerBase
     mask: ChatMask
     device: torch.device
+    compute_dtype: torch.dtype = torch.float32
+
+    def autocast(self) -> torch.autocast:
+        """What forward passes of training and scoring run under: weights stay as they are kept."""
+        enabled = self.compute_dtype != torch.float32
+        return torch.autocast(self.device.type, self.compute_dtype if enabled else torch.bfloat16, enabled=enabled)
 
     @property
     def causal_lm(self) -> PreTrainedModel:
@@ -51,9 +60,39 @@ class Hero:
         return {name: parameter for name, parameter in self.model.named_parameters() if parameter.requires_grad}
 
     @property
+    def has_adapter(self) -> bool:
+        """Whether an adapter is trained and the weights under it are frozen."""
+        return isinstance(self.model, PeftModel)
+
+    def write_model(self, folder: Path, weights: dict[str, Tensor]) -> None:
+        """Write copies of this model's (or its adapter's) weights, with configuration and tokenizer, as transformers does.
+
+        Changes nothing of the model: training may go on meanwhile.
+        """
+        if isinstance(self.model, PeftModel):
+            self.model.save_pretrained(str(folder), state_dict=weights, save_embedding_layers=False)
+        else:
+            self.model.save_pretrained(str(folder), state_dict=weights)
+        for name, data in self.tokenizer_files.items():
+            durable.write_bytes(folder / name, data, sync=False)
+
+    @functools.cached_property
+    def tokenizer_files(self) -> dict[str, bytes]:
+        """The tokenizer as it is saved, by file name; serialised once, because it takes longer than the weights."""
+        with tempfile.TemporaryDirectory() as folder:
+            self.tokenizer.save_pretrained(folder)
+            return {path.name: path.read_bytes() for path in sorted(Path(folder).iterdir())}
+
+    @property
     def pad_id(self) -> int:
         """Padding is never attended to nor trained on, so any token will do where none is named."""
         return int(self.tokenizer.pad_token_id or self.tokenizer.eos_token_id or 0)
+
+
+def has_dropout(hero: Hero) -> bool:
+    """Whether a training step's loss depends on random numbers."""
+    layers = any(isinstance(module, nn.Dropout) and module.p > 0 for module in hero.model.modules())
+    return layers or bool(getattr(hero.causal_lm.config, "attention_dropout", 0.0))
 
 
 def best_device() -> torch.device:
@@ -86,7 +125,7 @@ def load(base_model: str, recipe: Recipe, *, checkpoint: Path | None, device: to
         model.gradient_checkpointing_enable({"use_reentrant": False})
     trained = _with_lora(model, recipe, checkpoint) if recipe.mode == "lora" else model
     trained.to(device)
-    return Hero(trained, tokenizer, ChatMask(tokenizer), device)
+    return Hero(trained, tokenizer, ChatMask(tokenizer), device, getattr(torch, recipe.dtype))
 
 
 def _with_lora(model: PreTrainedModel, recipe: Recipe, checkpoint: Path | None) -> PeftModel:

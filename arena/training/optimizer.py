@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 import torch
+from torch import Tensor
 
 from arena.protocol import Recipe
 from arena.training.hero import Hero
@@ -43,3 +44,13 @@ def learning_rate(recipe: Recipe, step: int) -> float:
 def set_learning_rate(optimizer: torch.optim.Optimizer, value: float) -> None:
     for group in optimizer.param_groups:
         group["lr"] = value
+
+
+def step_if(optimizer: torch.optim.Optimizer, allowed: Tensor) -> None:
+    """One fused update, or none at all where `allowed` (bool, shape (), on the weights' device) is false.
+
+    The kernel looks at the flag itself, so the host waits for nothing: what torch's GradScaler does for float16.
+    """
+    optimizer.found_inf = (~allowed).float()  # type: ignore[attr-defined]
+    optimizer.grad_scale = None  # type: ignore[attr-defined]
+    optimizer.step()

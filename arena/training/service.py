@@ -15,22 +15,36 @@ from queue import SimpleQueue
 from typing import TextIO
 
 from arena.formats import UnreadableQuest
-from arena.protocol import EVENT_LINE, READY_LINE, Command, Event, EventKind, ExitCode, Order
+from arena.protocol import (
+    BEAT_LINE,
+    BEAT_SECONDS,
+    EVENT_LINE,
+    READY_LINE,
+    TROUBLE_LINE,
+    Command,
+    Event,
+    EventKind,
+    ExitCode,
+    Order,
+)
 from arena.training.battle_log import BattleLog
 from arena.training.certificate import PackingFault
 from arena.training.checkpoint import IncompatibleCheckpoint
 from arena.training.control import Asked, Control
 from arena.training.data import UntrainableQuest
+from arena.training.faults import OutOfMemory
 from arena.training.hero import UnloadableHero
 from arena.training.masking import MaskingError
-from arena.training.train import NonFiniteLoss, Trainee, UnreadableValidation, train
+from arena.training.room import Left, Room
+from arena.training.saver import SaveFailed
+from arena.training.train import Trainee, UnreadableValidation, train
 from realm import durable
 
 LOCK_FILE = ".trainer.lock"
 LOCK_WAIT_SECONDS = 60.0
 
-QUEST_FAULTS = (UntrainableQuest, UnreadableQuest, NonFiniteLoss, PackingFault)
-HERO_FAULTS = (UnloadableHero, IncompatibleCheckpoint, MaskingError, UnreadableValidation)
+QUEST_FAULTS = (UntrainableQuest, UnreadableQuest, PackingFault)
+HERO_FAULTS = (UnloadableHero, IncompatibleCheckpoint, MaskingError, UnreadableValidation, OutOfMemory)
 """Faults that every other quest would meet too: the quest is not to blame."""
 
 
@@ -57,13 +71,22 @@ def only_trainer(hero_folder: Path) -> Iterator[None]:
 
 
 def run_order(
-    order: Order, control: Control, warm: Trainee | None, on_event: Callable[[Event], None]
+    order: Order,
+    control: Control,
+    warm: Trainee | None,
+    on_event: Callable[[Event], None],
+    on_trouble: Callable[[str], None] = lambda text: print(text, file=sys.stderr),
 ) -> Trainee | None:
-    """Run one battle to its ending event. Returns what may stay warm; None after a fault."""
+    """Run one battle to its ending event. Returns what may stay warm; None after a fault.
+
+    `on_trouble` hears what a full disk makes the run wait for, and the empty text when it goes on. Raises Left if the
+    process is asked to leave meanwhile, SaveFailed or OSError if the disk is in trouble otherwise.
+    """
+    room = Room(on_trouble, lambda: control.leaving)
     with only_trainer(Path(order.hero_folder)):
-        log = BattleLog(Path(order.battle_folder), on_event=on_event)
+        log = BattleLog(Path(order.battle_folder), on_event=on_event, room=room)
         try:
-            return train(order, log, control, warm)
+            return train(order, log, control, warm, room)
         except QUEST_FAULTS as fault:
             _fail(log, fault, blame="quest")
         except HERO_FAULTS as fault:
@@ -86,28 +109,43 @@ class Service:
         self._replies = replies
         self._orders: SimpleQueue[Path | None] = SimpleQueue()
         self._control = Control()
+        self._speaking = threading.Lock()
+        self._running = False
 
     def serve(self) -> int:
         signal.signal(signal.SIGTERM, lambda *_: self._shut_down())
         signal.signal(signal.SIGINT, lambda *_: self._shut_down())
-        threading.Thread(target=self._read_commands, daemon=True).start()
+        for work in (self._read_commands, self._beat):
+            threading.Thread(target=work, daemon=True).start()
         warm: Trainee | None = None
         while True:
             self._reply(READY_LINE)
+            self._running = False
             path = self._orders.get()
             if path is None:
                 return ExitCode.OK
+            self._control.mark_progress()
+            self._running = True
             try:
                 order = Order.read(path)
             except (OSError, ValueError) as error:
                 print(f"{path}: not an order: {error}", file=sys.stderr)
                 return ExitCode.BAD_ORDER
             try:
-                warm = run_order(order, self._control, warm, lambda _: self._reply(EVENT_LINE))
+                warm = run_order(
+                    order,
+                    self._control,
+                    warm,
+                    on_event=lambda _: self._reply(EVENT_LINE),
+                    on_trouble=lambda text: self._reply(f"{TROUBLE_LINE} {text}".rstrip()),
+                )
             except AnotherTrainer as error:
                 print(error, file=sys.stderr)
                 return ExitCode.ANOTHER_TRAINER
-            except OSError as error:  # a full or failing disk: nothing was announced that is not there
+            except Left as error:
+                print(error, file=sys.stderr)
+                return ExitCode.OK
+            except (OSError, SaveFailed) as error:  # a failing disk: nothing was announced that is not there
                 print(f"{type(error).__name__}: {error}", file=sys.stderr)
                 return ExitCode.SYSTEM
 
@@ -128,10 +166,17 @@ class Service:
                 self._control.ask(Asked.STOP)
         self._shut_down()
 
+    def _beat(self) -> None:
+        """Say that this process lives, and since when its run has not got on. While it waits for orders it gets on."""
+        while True:
+            time.sleep(BEAT_SECONDS)
+            self._reply(f"{BEAT_LINE} {self._control.seconds_without_progress if self._running else 0.0:.1f}")
+
     def _reply(self, line: str) -> None:
         """A bell for the daemon; the truth is in the battle's files, so a daemon that is gone is no error."""
         try:
-            print(line, file=self._replies, flush=True)
+            with self._speaking:
+                print(line, file=self._replies, flush=True)
         except BrokenPipeError:
             self._shut_down()
 

@@ -1,8 +1,10 @@
 """The training loop, top to bottom: recipe, hero, quest, certificate, steps, checkpoints, end.
 
-Read beside it, in this order: masking.py (what is trained on), packing.py and data.py (rows of a step), loss.py,
-optimizer.py, certificate.py (packed equals alone), checkpoint.py (the commit point), answering.py, battle_log.py.
-service.py keeps a process warm between battles; __main__.py is the command line.
+Read beside it, in this order: masking.py (what is trained on), packing.py, data.py and batch.py (rows of a step),
+loss.py and attention.py, optimizer.py, metrics.py (what a step measured), faults.py (what goes wrong in one),
+checkpoint.py (the commit point), saver.py (writing it beside the training), room.py (full disks), certificate.py
+(packed equals alone), answering.py, battle_log.py. service.py keeps a process warm between battles; __main__.py is the
+command line.
 """
 
 from __future__ import annotations
@@ -10,13 +12,15 @@ from __future__ import annotations
 import math
 import random
 import time
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
-import psutil
 import torch
+from torch import Tensor
 
+from arena.convergence import Convergence, Trend
 from arena.formats import UnreadableQuest
 from arena.protocol import (
     ANSWERS_FOLDER,
@@ -34,20 +38,30 @@ from arena.training.batch import Batch
 from arena.training.battle_log import BattleLog
 from arena.training.control import Asked, Control
 from arena.training.data import LoadedQuest, PackedQuest, UntrainableQuest, batches_of, load_quest
+from arena.training.faults import (
+    Fault,
+    FaultHistory,
+    OutOfMemory,
+    StepFault,
+    flag_examples,
+    is_out_of_memory,
+    named_lines,
+)
 from arena.training.hero import Hero
 from arena.training.loss import mean_loss, token_losses
+from arena.training.metrics import StepMeter, memory_in_use
+from arena.training.room import Room
+from arena.training.saver import Draft, SaveFailed, Saver
 from realm import durable, sidecar
 from realm.sidecar import Cursor, Sidecar
 
-MOST_NAMED_LINES = 20
+WAIT_SECONDS = 0.1
+LONGEST_MESSAGE = 400
+MOST_LINES = 1000
 
 
 class UnreadableValidation(Exception):
     """The fixed validation set cannot be read; no quest is to blame."""
-
-
-class NonFiniteLoss(Exception):
-    """Loss or gradient is NaN or infinite; raised before the optimizer touches the weights."""
 
 
 @dataclass
@@ -66,55 +80,101 @@ class Trainee:
         return same_lineage and self.order.recipe == order.recipe and self.saved == newest and newest is not None
 
 
-def train(order: Order, log: BattleLog, control: Control, warm: Trainee | None) -> Trainee:
+@dataclass
+class Answers:
+    """What the hero answered to one evaluation set."""
+
+    evaluation: EvaluationSet
+    answers: list[str]
+    seconds: float
+
+
+@dataclass
+class Run:
+    """One battle under way: everything that changes while it runs."""
+
+    order: Order
+    log: BattleLog
+    control: Control
+    room: Room
+    trainee: Trainee
+    quest: PackedQuest
+    validation: list[Batch]
+    cursor: Cursor
+    saver: Saver
+    meter: StepMeter
+    convergence: Convergence
+    faults: FaultHistory
+    learning_rate: float = 0.0
+    saved_at: float = field(default_factory=time.monotonic)
+    answered: list[Answers] = field(default_factory=list)
+    """By the weights of the checkpoint on its way to the disk; told once it is there."""
+
+
+def train(order: Order, log: BattleLog, control: Control, warm: Trainee | None, room: Room) -> Trainee:
     """Run one battle from where its newest checkpoint stands until it is done or something else is asked.
 
     Returns what may stay warm. The last event said is one of `arena.protocol.ENDINGS`.
     """
-    recipe = order.recipe
-    if recipe.threads:
-        torch.set_num_threads(recipe.threads)
+    if order.recipe.threads:
+        torch.set_num_threads(order.recipe.threads)
     trainee = ready_trainee(order, log, warm)
     if log.said(EventKind.BATTLE_COMPLETED) and trainee.saved and trainee.saved.battle != order.battle:
         return trainee  # an old order: the hero has moved on since
+    control.mark_progress()
     loaded, quest = ready_quest(order, trainee.hero)
-    validation = validation_batches(order, trainee.hero)
-    cursor = beginning = cursor_of(order, trainee.saved)
+    control.mark_progress()
     log.cut_steps_after(trainee.step)
-    if not cursor.finished:
-        announce(order, log, trainee, loaded, quest, cursor)
+    run = Run(
+        order=order,
+        log=log,
+        control=control,
+        room=room,
+        trainee=trainee,
+        quest=quest,
+        validation=validation_batches(order, trainee.hero),
+        cursor=cursor_of(order, trainee.saved),
+        saver=Saver(Path(order.hero_folder), room, trainee.hero.device),
+        meter=StepMeter(trainee.hero.device),
+        convergence=convergence_until(log, trainee.step),
+        faults=FaultHistory.of(log.events),
+    )
+    beginning = run.cursor
+    if not run.cursor.finished:
+        announce(run, loaded)
     if trainee.saved and trainee.saved.battle == order.battle:
         announce_saved(log, trainee.saved)
-    answer_once(order, log, trainee)
+    answer_saved(run)
 
     trainee.hero.model.train()
-    while not cursor.finished:
-        started = time.perf_counter()
-        batches = quest.step(cursor.epoch, cursor.position)
-        rate = optimizer.learning_rate(recipe, trainee.step + 1)
-        optimizer.set_learning_rate(trainee.optimizer, rate)
+    while not run.cursor.finished:
         try:
-            loss, grad_norm = optimizer_step(trainee, batches, recipe)
-        except NonFiniteLoss as fault:
-            raise NonFiniteLoss(
-                f"{fault}; {named_lines(quest.lines_of_step(cursor.epoch, cursor.position))}"
-            ) from fault
-        trainee.step += 1
-        cursor = advanced(cursor, quest)
-        log.add_step(step_record(trainee, batches, cursor, loss, rate, grad_norm, time.perf_counter() - started))
-
+            if not take_step(run):
+                continue
+            due = save_is_due(run)
+            watch(run, run.meter.ready(wait=due or run.cursor.finished or control.asked is not None))
+        except StepFault as fault:
+            reason = roll_back(run, fault)
+            if reason:
+                end_for_faults(run, reason)
+                return run.trainee
+            continue
         asked = control.asked
-        if cursor.finished or asked or trainee.step % recipe.save_every == 0:
-            save(order, log, trainee, cursor, batches, validation, rate)
-            if not asked or cursor.finished:  # a battle that goes on later answers then
-                answer_once(order, log, trainee)
-        if asked and not cursor.finished:
-            end_early(log, trainee, cursor, asked)
-            return trainee
+        if run.cursor.finished or asked:
+            save_and_wait(run)
+            if run.cursor.finished:  # a battle that goes on later answers then
+                answer_saved(run)
+        elif due:
+            save_beside(run)
+        tell_saved(run)
+        wait_for_room(run)
+        if asked and not run.cursor.finished:
+            end_early(run, asked)
+            return run.trainee
 
-    if cursor != beginning or not log.said(EventKind.BATTLE_COMPLETED):
-        complete(order, log, trainee, cursor)
-    return trainee
+    if run.cursor != beginning or not log.said(EventKind.BATTLE_COMPLETED):
+        complete(run)
+    return run.trainee
 
 
 def ready_trainee(order: Order, log: BattleLog, warm: Trainee | None) -> Trainee:
@@ -188,6 +248,14 @@ def cursor_of(order: Order, saved: Sidecar | None) -> Cursor:
     return Cursor(quest_sha256=order.quest_sha256, epoch=0, position=0, quest_step=0, finished=False)
 
 
+def convergence_until(log: BattleLog, step: int) -> Convergence:
+    """As it stood when the battle had done `step`: a resumed run judges as an uninterrupted one does."""
+    convergence = Convergence()
+    for record in log.steps_until(step):
+        convergence.add(record.step, record.loss)
+    return convergence
+
+
 def advanced(cursor: Cursor, quest: PackedQuest) -> Cursor:
     """The cursor one optimizer step on."""
     position, quest_step = cursor.position + 1, cursor.quest_step + 1
@@ -199,13 +267,13 @@ def advanced(cursor: Cursor, quest: PackedQuest) -> Cursor:
     )
 
 
-def announce(
-    order: Order, log: BattleLog, trainee: Trainee, loaded: LoadedQuest, quest: PackedQuest, cursor: Cursor
-) -> None:
+def announce(run: Run, loaded: LoadedQuest) -> None:
     """Prove the packing, then say what is about to be trained."""
+    order, log, trainee, quest, cursor = run.order, run.log, run.trainee, run.quest, run.cursor
     proof = certificate.certify(trainee.hero, quest)
     certificate.check(proof)
-    durable.write_json(Path(order.battle_folder) / REFUSED_FILE, [asdict(refusal) for refusal in loaded.refused])
+    folder, refused = Path(order.battle_folder), [asdict(refusal) for refusal in loaded.refused]
+    run.room.write(lambda: durable.write_json(folder / REFUSED_FILE, refused), where=folder)
     resumed = log.said(EventKind.BATTLE_STARTED)
     log.say(
         EventKind.BATTLE_RESUMED if resumed else EventKind.BATTLE_STARTED,
@@ -230,17 +298,49 @@ def announce(
     )
 
 
-def optimizer_step(trainee: Trainee, batches: list[Batch], recipe: Recipe) -> tuple[float, float]:
-    """One step; returns mean loss over its trained tokens and the gradient's norm before clipping.
+def take_step(run: Run) -> bool:
+    """One optimizer step, its record handed to the meter. A shortage of memory halves the micro-batch instead: False."""
+    started = time.perf_counter()
+    trainee, recipe = run.trainee, run.order.recipe
+    rows = run.faults.rows_per_micro_batch(run.cursor.quest_step) or recipe.rows_per_micro_batch
+    batches = run.quest.step(run.cursor.epoch, run.cursor.position, rows)
+    run.learning_rate = optimizer.learning_rate(recipe, trainee.step + 1) * run.faults.learning_rate_scale
+    optimizer.set_learning_rate(trainee.optimizer, run.learning_rate)
+    random_state = checkpoint.rng_tensors()
+    try:
+        loss, grad_norm = optimizer_step(trainee, batches, recipe, before_update=run.saver.hold_weights)
+    except (RuntimeError, MemoryError) as error:
+        if not is_out_of_memory(error):
+            raise
+        shortage = str(error)
+    else:
+        trainee.step += 1
+        run.cursor = advanced(run.cursor, run.quest)
+        seconds = time.perf_counter() - started
+        run.meter.add(step_record(trainee, batches, run.cursor, run.learning_rate, seconds), loss, grad_norm)
+        run.control.mark_progress()
+        return True
+    # Here, where the exception and with it the tensors of its frames are gone.
+    trainee.optimizer.zero_grad(set_to_none=True)
+    checkpoint.restore_rng_tensors(random_state)
+    shrink_micro_batch(run, rows, shortage)
+    return False
 
-    The sum is divided by the count of the whole step, so any split into micro-batches gives the same step.
-    Raises NonFiniteLoss and leaves the weights as they were.
+
+def optimizer_step(
+    trainee: Trainee, batches: list[Batch], recipe: Recipe, before_update: Callable[[], None] = lambda: None
+) -> tuple[Tensor, Tensor]:
+    """One step; returns mean loss over its trained tokens and the gradient's norm before clipping, both of shape ().
+
+    The sum is divided by the count of the whole step, so any split into micro-batches gives the same step. If loss or
+    gradient is not finite, the weights stay as they were: the fused update is told so on the device, and the host
+    need not ask.
     """
     hero = trainee.hero
     count = sum(batch.trained_tokens for batch in batches)
     total = torch.zeros((), device=hero.device)
     for batch in batches:
-        with torch.autocast(hero.device.type, torch.bfloat16, enabled=recipe.dtype == "bfloat16"):
+        with hero.autocast():
             losses_N = token_losses(hero, batch.to(hero.device))
         loss = losses_N.sum() / count
         loss.backward()
@@ -248,96 +348,209 @@ def optimizer_step(trainee: Trainee, batches: list[Batch], recipe: Recipe) -> tu
     parameters = list(hero.trainable.values())
     # A clip_norm of 0 means no clipping; the norm is measured either way.
     grad_norm = torch.nn.utils.clip_grad_norm_(parameters, recipe.clip_norm or math.inf)
-    mean, norm = total.item(), grad_norm.item()
-    if not (math.isfinite(mean) and math.isfinite(norm)):
-        trainee.optimizer.zero_grad(set_to_none=True)
-        raise NonFiniteLoss(f"step {trainee.step + 1}: loss {mean}, gradient norm {norm}")
-    trainee.optimizer.step()
+    before_update()
+    optimizer.step_if(trainee.optimizer, torch.isfinite(total) & torch.isfinite(grad_norm))
     trainee.optimizer.zero_grad(set_to_none=True)
-    return mean, norm
+    return total, grad_norm
 
 
-def named_lines(lines: list[int]) -> str:
-    """Where in the quest file to look, in few words."""
-    shown = ", ".join(map(str, sorted(lines)[:MOST_NAMED_LINES]))
-    return f"it trained on {len(lines)} rows, lines {shown}{', …' if len(lines) > MOST_NAMED_LINES else ''}"
-
-
-def step_record(
-    trainee: Trainee,
-    batches: list[Batch],
-    cursor: Cursor,
-    loss: float,
-    rate: float,
-    grad_norm: float,
-    seconds: float,
-) -> StepRecord:
+def step_record(trainee: Trainee, batches: list[Batch], cursor: Cursor, rate: float, seconds: float) -> StepRecord:
+    """The record of the step just done, but for loss and gradient norm, which may still be on the device."""
+    tokens = sum(batch.tokens for batch in batches)
     return StepRecord(
         step=trainee.step,
         time=time.time(),
-        loss=loss,
+        loss=math.nan,
         learning_rate=rate,
-        grad_norm=grad_norm,
+        grad_norm=math.nan,
         step_seconds=seconds,
-        tokens=sum(batch.tokens for batch in batches),
+        tokens=tokens,
         trained_tokens=sum(batch.trained_tokens for batch in batches),
-        slots=sum(batch.tokens for batch in batches),
+        slots=tokens,
         quest_step=cursor.quest_step,
         memory_bytes=memory_in_use(trainee.hero.device),
     )
 
 
-def memory_in_use(device: torch.device) -> int:
-    if device.type == "cuda":
-        return torch.cuda.max_memory_allocated(device)
-    return int(psutil.Process().memory_info().rss)
+def watch(run: Run, records: list[StepRecord]) -> None:
+    """Write down what steps measured. Raises StepFault for one that must be undone."""
+    for record in records:
+        if not (math.isfinite(record.loss) and math.isfinite(record.grad_norm)):
+            text = f"step {record.step}: loss {record.loss}, gradient norm {record.grad_norm}"
+            raise StepFault(Fault.NON_FINITE, record, text, back_to=record.step - 1)
+        run.log.add_step(record)
+        run.saver.write_after(record.step - 1, record.loss)
+        trend = run.convergence.add(record.step, record.loss)
+        if trend == Trend.DIVERGENCE:
+            text = f"step {record.step}: {run.convergence.told()}"
+            raise StepFault(Fault.DIVERGENCE, record, text, back_to=run.convergence.best_step)
+        if trend == Trend.STAGNATION:
+            message = f"The loss no longer falls: {run.convergence.told()}"
+            run.log.say(EventKind.CONVERGENCE_WARNING, step=record.step, message=message, warning=trend)
 
 
-def save(
-    order: Order,
-    log: BattleLog,
-    trainee: Trainee,
-    cursor: Cursor,
-    batches: list[Batch],
-    validation: list[Batch],
-    rate: float,
-) -> None:
-    """Commit a checkpoint and say so. Its train_loss is that of the saved weights on the step's own batch."""
-    log.sync_steps()
-    train_loss = mean_loss(trainee.hero, batches)
-    val_loss = mean_loss(trainee.hero, validation) if validation else None
-    previous = trainee.saved
-    started = time.perf_counter()
-    trainee.saved = checkpoint.save(
-        Path(order.hero_folder),
-        trainee.hero,
-        trainee.optimizer,
-        step=trainee.step,
-        cursor=cursor,
-        recipe=order.recipe,
-        facts={
-            "hero": order.hero,
-            "train_loss": train_loss,
-            "val_loss": val_loss,
-            "learning_rate": rate,
-            "epoch": cursor.epoch,
-            "skill": order.skill,
-            "level": order.level,
-            "quest": order.quest,
-            "battle": order.battle,
-            "parent": previous.name if previous else None,
-            "base_model": portable_path(order.base_model, Path(order.hero_folder)),
-        },
+def roll_back(run: Run, fault: StepFault) -> str | None:
+    """Go back to the newest whole checkpoint before the fault; returns why the battle should not go on by itself."""
+    order, log = run.order, run.log
+    lines = run.quest.lines_of_step(*divmod(fault.record.quest_step - 1, run.quest.steps_per_epoch))
+    flagged = flag_examples(order, fault, lines)
+    tell_saved(run, wait=True)
+    run.meter.forget()
+    checkpoint.drop_after(Path(order.hero_folder), fault.back_to)
+    run.trainee = ready_trainee(order, log, None)
+    run.trainee.hero.model.train()
+    run.cursor = cursor_of(order, run.trainee.saved)
+    run.convergence = convergence_until(log, run.trainee.step)
+    log.cut_steps_after(run.trainee.step)
+    back = run.trainee.saved.name if run.trainee.saved else "the beginning: there is no checkpoint yet"
+    log.say(
+        EventKind.FAULT,
+        step=fault.record.step,
+        message=f"{fault}; {named_lines(lines)}; back to {back}"[:LONGEST_MESSAGE],
+        fault=fault.fault,
+        quest_step=fault.record.quest_step,
+        lines=lines[:MOST_LINES],
+        flagged=flagged.name if flagged else None,
+        checkpoint=run.trainee.saved.name if run.trainee.saved else None,
     )
-    announce_saved(log, trainee.saved, stall_seconds=time.perf_counter() - started)
-    if val_loss is not None:
-        log.say(
-            EventKind.VALIDATED,
-            step=trainee.step,
-            message=f"Validation loss {val_loss:.4f}",
-            val_loss=val_loss,
-            previous=previous.val_loss if previous else None,
+    run.faults = FaultHistory.of(log.events)
+    return run.faults.why_pause(fault.record.quest_step, order.recipe.most_faults)
+
+
+def shrink_micro_batch(run: Run, rows: int, shortage: str) -> None:
+    """Half as many rows at once, for the rest of the battle. Raises OutOfMemory where there is only one."""
+    if run.trainee.hero.device.type == "cuda":
+        torch.cuda.empty_cache()
+    if rows == 1:
+        raise OutOfMemory(
+            f"out of memory with a single row of up to {run.order.recipe.max_length} tokens: lower max_length, "
+            f"or set gradient_checkpointing or mode lora ({shortage.splitlines()[0]})"
         )
+    halved = rows // 2
+    run.log.say(
+        EventKind.FAULT,
+        step=run.trainee.step,
+        message=f"Out of memory: {halved} rows at once from here on instead of {rows}",
+        fault=Fault.OUT_OF_MEMORY,
+        quest_step=run.cursor.quest_step,
+        rows_per_micro_batch=halved,
+        reason=shortage[:LONGEST_MESSAGE],
+    )
+    run.faults = FaultHistory.of(run.log.events)
+
+
+def save_is_due(run: Run) -> bool:
+    recipe = run.order.recipe
+    late = recipe.save_seconds and time.monotonic() - run.saved_at >= recipe.save_seconds
+    return run.trainee.step % recipe.save_every == 0 or bool(late)
+
+
+def save_beside(run: Run) -> None:
+    """Begin a checkpoint that is written while training goes on."""
+    tell_saved(run, wait=True)
+    draft = draft_of(run)
+    run.answered = answers_now(run)
+    if heroes.has_dropout(run.trainee.hero):  # the next step's loss is not that of the weights alone
+        run.saver.write_now(draft, next_loss(run))
+    else:
+        run.saver.keep(draft)
+
+
+def save_and_wait(run: Run) -> None:
+    """A checkpoint that is on disk when this returns. Raises SaveFailed."""
+    tell_saved(run, wait=True)
+    run.saver.write_now(draft_of(run), next_loss(run))
+    tell_saved(run, wait=True, must=True)
+
+
+def draft_of(run: Run) -> Draft:
+    """The state as it is now, with what its sidecar says."""
+    run.log.sync_steps()
+    val_loss = validate(run)
+    started = time.perf_counter()
+    trainee, order = run.trainee, run.order
+    captured = run.saver.capture(trainee.hero, trainee.optimizer)
+    run.saved_at = time.monotonic()
+    facts = {
+        "hero": order.hero,
+        "val_loss": val_loss,
+        "learning_rate": run.learning_rate,
+        "epoch": run.cursor.epoch,
+        "skill": order.skill,
+        "level": order.level,
+        "quest": order.quest,
+        "battle": order.battle,
+        "parent": trainee.saved.name if trainee.saved else None,
+        "base_model": portable_path(order.base_model, Path(order.hero_folder)),
+        "faults": run.faults.counts,
+    }
+    return Draft(
+        hero=trainee.hero,
+        captured=captured,
+        step=trainee.step,
+        cursor=run.cursor,
+        mode=order.recipe.mode,
+        facts=facts,
+        stall_seconds=time.perf_counter() - started,
+    )
+
+
+def next_loss(run: Run) -> float:
+    """What a checkpoint's train_loss is: the loss of its weights on the step that its cursor points at.
+
+    Training measures it anyway as the loss of that step. After the last step of a quest it is that step's own batch.
+    """
+    cursor = run.cursor
+    quest_step = cursor.quest_step - 1 if cursor.finished else cursor.quest_step
+    place = divmod(quest_step, run.quest.steps_per_epoch)
+    rows = run.faults.rows_per_micro_batch(cursor.quest_step)
+    return mean_loss(run.trainee.hero, run.quest.step(*place, rows))
+
+
+def validate(run: Run) -> float | None:
+    """Loss on the fixed set, if there is one and this step is one to measure it at."""
+    recipe, step = run.order.recipe, run.trainee.step
+    at_hand = not recipe.validate_every or step % recipe.validate_every == 0 or run.cursor.finished
+    if not run.validation or not at_hand:
+        return None
+    val_loss = mean_loss(run.trainee.hero, run.validation)
+    run.control.mark_progress()
+    told = [event for event in run.log.events if event.kind == EventKind.VALIDATED]
+    if not any(event.step == step for event in told):
+        previous = told[-1].data["val_loss"] if told else None
+        message = f"Validation loss {val_loss:.4f}"
+        run.log.say(EventKind.VALIDATED, step=step, message=message, val_loss=val_loss, previous=previous)
+    return val_loss
+
+
+def tell_saved(run: Run, *, wait: bool = False, must: bool = False) -> None:
+    """Announce the checkpoint that has reached the disk, if one has. A save that failed is told, and `must` raises."""
+    if wait:
+        run.log.sync_steps()
+    try:
+        written = run.saver.finished(wait=wait)
+    except SaveFailed as failure:
+        run.answered = []
+        message = f"{failure}; training goes on from memory"
+        run.log.say(EventKind.CHECKPOINT_FAILED, step=run.trainee.step, message=message, reason=str(failure))
+        if must:
+            raise
+        return
+    if written is None:
+        return
+    draft, saved = written
+    run.trainee.saved = saved
+    announce_saved(run.log, saved, stall_seconds=draft.stall_seconds)
+    for answered in run.answered:
+        tell_answers(run, answered, saved)
+    run.answered = []
+
+
+def wait_for_room(run: Run) -> None:
+    """Stand still while a full disk keeps a checkpoint waiting: what is trained on meanwhile could not be saved."""
+    while run.room.waiting and not run.control.leaving:
+        run.control.mark_progress()
+        time.sleep(WAIT_SECONDS)
 
 
 def announce_saved(log: BattleLog, saved: Sidecar, **data: float) -> None:
@@ -355,56 +568,97 @@ def announce_saved(log: BattleLog, saved: Sidecar, **data: float) -> None:
     )
 
 
-def answer_once(order: Order, log: BattleLog, trainee: Trainee) -> None:
-    """Answer each evaluation set with the weights of this battle's newest checkpoint, unless that was done."""
-    if not trainee.saved or trainee.saved.battle != order.battle:
+def answers_now(run: Run) -> list[Answers]:
+    """The hero's answers to every evaluation set, by its weights as they are."""
+    answered = []
+    for evaluation in run.order.evaluation_sets:
+        started = time.perf_counter()
+        prompts = answering.read_prompts(evaluation)
+        answers = answering.answer(run.trainee.hero, prompts, max_new_tokens=evaluation.max_new_tokens)
+        answered.append(Answers(evaluation, answers, time.perf_counter() - started))
+        run.control.mark_progress()
+    return answered
+
+
+def answer_saved(run: Run) -> None:
+    """Answer with the weights of this battle's newest checkpoint, which are those in memory, unless that was done."""
+    saved = run.trainee.saved
+    if not saved or saved.battle != run.order.battle or all(was_told(run, each, saved) for each in evaluations(run)):
         return
-    for evaluation in order.evaluation_sets:
-        what = {"checkpoint": trainee.saved.name, "skill": evaluation.skill, "level": evaluation.level}
-        if not log.said(EventKind.ANSWERED, **what):
-            write_answers(order, log, trainee, evaluation, trainee.saved)
+    for answered in answers_now(run):
+        tell_answers(run, answered, saved)
 
 
-def write_answers(order: Order, log: BattleLog, trainee: Trainee, evaluation: EvaluationSet, saved: Sidecar) -> None:
-    started = time.perf_counter()
-    prompts = answering.read_prompts(evaluation)
-    answers = answering.answer(trainee.hero, prompts, max_new_tokens=evaluation.max_new_tokens)
-    folder = Path(order.battle_folder) / ANSWERS_FOLDER
-    folder.mkdir(exist_ok=True)
+def evaluations(run: Run) -> tuple[EvaluationSet, ...]:
+    return run.order.evaluation_sets
+
+
+def was_told(run: Run, evaluation: EvaluationSet, saved: Sidecar) -> bool:
+    what = {"checkpoint": saved.name, "skill": evaluation.skill, "level": evaluation.level}
+    return run.log.said(EventKind.ANSWERED, **what)
+
+
+def tell_answers(run: Run, answered: Answers, saved: Sidecar) -> None:
+    evaluation = answered.evaluation
+    if was_told(run, evaluation, saved):
+        return
+    folder = Path(run.order.battle_folder) / ANSWERS_FOLDER
     path = folder / f"{saved.name}.{evaluation.skill}-{evaluation.level}.json"
-    durable.write_json(path, answers)
-    log.say(
+
+    def write() -> None:
+        folder.mkdir(exist_ok=True)
+        durable.write_json(path, answered.answers)
+
+    run.room.write(write, where=folder.parent)
+    run.log.say(
         EventKind.ANSWERED,
         step=saved.step,
-        message=f"Answered {len(answers)} problems of {evaluation.skill} level {evaluation.level}",
+        message=f"Answered {len(answered.answers)} problems of {evaluation.skill} level {evaluation.level}",
         checkpoint=saved.name,
         skill=evaluation.skill,
         level=evaluation.level,
         file=f"{ANSWERS_FOLDER}/{path.name}",
-        seconds=time.perf_counter() - started,
+        seconds=answered.seconds,
     )
 
 
-def end_early(log: BattleLog, trainee: Trainee, cursor: Cursor, asked: Asked) -> None:
+def end_early(run: Run, asked: Asked) -> None:
+    step = run.trainee.step
     stopped = asked == Asked.STOP
-    log.say(
+    run.log.say(
         EventKind.BATTLE_STOPPED if stopped else EventKind.BATTLE_PAUSED,
-        step=trainee.step,
-        message=f"{'Stopped' if stopped else 'Resting'} at step {trainee.step}, which is kept safe",
+        step=step,
+        message=f"{'Stopped' if stopped else 'Resting'} at step {step}, which is kept safe",
         asked=asked,
-        quest_step=cursor.quest_step,
+        quest_step=run.cursor.quest_step,
     )
 
 
-def complete(order: Order, log: BattleLog, trainee: Trainee, cursor: Cursor) -> None:
-    saved = trainee.saved
+def end_for_faults(run: Run, reason: str) -> None:
+    """The battle pauses by itself: what went wrong would go wrong again."""
+    step = run.trainee.step
+    flagged = (
+        f"; the rows are written down in {Path(run.order.flagged_folder).name}" if run.order.flagged_folder else ""
+    )
+    run.log.say(
+        EventKind.BATTLE_PAUSED,
+        step=step,
+        message=f"Resting at step {step}: {reason}{flagged}",
+        asked="faults",
+        reason=f"{run.order.quest}: {reason}{flagged}; resume tries again, skip leaves the quest",
+        quest_step=run.cursor.quest_step,
+    )
+
+
+def complete(run: Run) -> None:
+    saved, order = run.trainee.saved, run.order
     assert saved is not None
-    log.say(
+    run.log.say(
         EventKind.BATTLE_COMPLETED,
         step=saved.step,
-        message=f"{order.quest}: all {cursor.quest_step} steps done",
+        message=f"{order.quest}: all {run.cursor.quest_step} steps done",
         quest=order.quest,
-        steps=cursor.quest_step,
+        steps=run.cursor.quest_step,
         train_loss=saved.train_loss,
         val_loss=saved.val_loss,
         checkpoint=saved.name,

@@ -10,7 +10,7 @@ from arena.training.batch import Batch
 from arena.training.data import PackedQuest, load_quest
 from arena.training.hero import Hero, load
 from arena.training.loss import token_losses
-from arena.training.train import NonFiniteLoss, Trainee, optimizer_step
+from arena.training.train import Trainee, optimizer_step
 from tests import tiny_hero
 
 
@@ -38,7 +38,7 @@ def test_one_batch_of_four_rows_and_four_of_one_give_the_same_step(tmp_path: Pat
         batches = quest.step(0, 0)
         assert len(batches) == 4 // size
         loss, _ = optimizer_step(trainee, batches, resized)
-        outcomes.append((loss, gradients(trainee.hero, batches, [1.0] * len(batches))))
+        outcomes.append((loss.item(), gradients(trainee.hero, batches, [1.0] * len(batches))))
     assert outcomes[0][0] == pytest.approx(outcomes[1][0], abs=1e-6)
     assert torch.allclose(outcomes[0][1], outcomes[1][1], atol=1e-4)
 
@@ -54,28 +54,41 @@ def test_a_mean_of_means_would_be_another_gradient(tmp_path: Path, recipe: Recip
     assert not torch.allclose(right, wrong, atol=1e-4)
 
 
-@pytest.mark.parametrize("bad", [float("nan"), float("inf")])
-def test_a_loss_that_is_not_finite_raises_before_the_weights_change(tmp_path: Path, recipe: Recipe, bad: float) -> None:
-    trainee, quest = make_trainee(tmp_path / "nan", recipe)
-    parameters = list(trainee.hero.trainable.values())
+def poisoned_step(folder: Path, recipe: Recipe, bad: float) -> tuple[bool, torch.Tensor]:
+    """A step whose loss is not finite: whether the weights stayed as they were, and the loss."""
+    trainee, quest = make_trainee(folder, recipe)
     with torch.no_grad():
-        parameters[0][5, 0] = bad  # the embedding of one token, which some example holds
-        parameters[0][:, 1] += 0 * parameters[0][:, 1]
+        trainee.hero.causal_lm.get_input_embeddings().weight[5] = bad
     batch = quest.step(0, 0)[0]
     poisoned = replace(batch, inputs_1T=torch.full_like(batch.inputs_1T, 5))
+    parameters = list(trainee.hero.trainable.values())
     before = [parameter.detach().clone() for parameter in parameters]
-    with pytest.raises(NonFiniteLoss, match="step 1: loss nan"):
-        optimizer_step(trainee, [poisoned], recipe)
-    assert all(
-        torch.equal(
-            a,
-            b,
-        )
-        or torch.isnan(a).any()
-        or torch.isinf(a).any()
-        for a, b in zip(before, parameters, strict=True)
-    )
-    assert not trainee.optimizer.state
+    loss, _ = optimizer_step(trainee, [poisoned], recipe)
+    same = (torch.equal(a.nan_to_num(), b.nan_to_num()) for a, b in zip(before, parameters, strict=True))
+    return all(same), loss
+
+
+@pytest.mark.parametrize("bad", [float("nan"), float("inf")])
+def test_a_loss_that_is_not_finite_leaves_the_weights_alone(tmp_path: Path, recipe: Recipe, bad: float) -> None:
+    same, loss = poisoned_step(tmp_path / "nan", recipe, bad)
+    assert same
+    assert not torch.isfinite(loss)
+
+
+def test_without_the_guard_the_weights_are_gone(
+    tmp_path: Path, recipe: Recipe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The twin: the update is made whatever the loss."""
+    monkeypatch.setattr(optimizer, "step_if", lambda adamw, allowed: adamw.step())
+    same, _ = poisoned_step(tmp_path / "nan", recipe, float("nan"))
+    assert not same
+
+
+def test_an_update_that_was_skipped_does_not_count(tmp_path: Path, recipe: Recipe) -> None:
+    trainee, quest = make_trainee(tmp_path / "skip", recipe)
+    optimizer_step(trainee, quest.step(0, 0), recipe)
+    optimizer.step_if(trainee.optimizer, torch.tensor(False))
+    assert {int(state["step"]) for state in trainee.optimizer.state.values()} == {1}
 
 
 def test_learning_rate_goes_on_across_quests() -> None:

@@ -7,39 +7,18 @@ from pathlib import Path
 import pytest
 import torch
 
-from arena.protocol import Event, EventKind, Order
+from arena.protocol import EventKind, Order
 from arena.training import checkpoint, train
 from arena.training.control import Asked, Control
-from arena.training.service import run_order
+from arena.training.data import PackedQuest, load_quest
+from arena.training.hero import load
+from arena.training.loss import mean_loss
 from realm import sidecar
 from realm.sidecar import Cursor
 from tests import tiny_hero
+from tests.training.runs import digests, newest, run
 
 DROPOUT = replace(tiny_hero.RECIPE, mode="lora", lora_rank=4, lora_dropout=0.5)
-Digests = dict[str, str]
-
-
-def run(
-    order: Order, control: Control | None = None, on_event: Callable[[Event], None] = lambda _: None
-) -> list[Event]:
-    events: list[Event] = []
-
-    def note(event: Event) -> None:
-        events.append(event)
-        on_event(event)
-
-    run_order(order, control or Control(), None, note)
-    return events
-
-
-def newest(order: Order) -> Path:
-    return sidecar.checkpoint_folders(Path(order.hero_folder))[0]
-
-
-def digests(order: Order) -> Digests:
-    """Of everything that training produced; names of checkpoints differ by the minute."""
-    files = sidecar.read(newest(order)).files
-    return {name: files[name].sha256 for name in sorted(files) if name.endswith(".safetensors")}
 
 
 def run_in_parts(order: Order, pause_at: tuple[int, ...]) -> None:
@@ -136,15 +115,24 @@ def test_a_damaged_newest_checkpoint_falls_back_and_says_so(tmp_path: Path) -> N
 
 
 def test_the_ledgers_train_loss_is_that_of_the_saved_weights(tmp_path: Path) -> None:
-    from arena.training.data import PackedQuest, load_quest
-    from arena.training.hero import load
-    from arena.training.loss import mean_loss
-
+    """Recomputed from each checkpoint on the step that its cursor points at, or on the last one."""
     order = tiny_hero.make_order(tmp_path)
     run(order)
-    for folder in sidecar.checkpoint_folders(Path(order.hero_folder)):
+    folders = sidecar.checkpoint_folders(Path(order.hero_folder))
+    assert len(folders) > 1
+    for folder in folders:
         entry = sidecar.read(folder)
-        hero = load(order.base_model, order.recipe, checkpoint=folder, device=torch.device("cpu"))
-        loaded = load_quest(Path(order.quest_file), hero.mask, order.recipe)
-        quest = PackedQuest(loaded.examples, order.recipe, quest_sha256=order.quest_sha256)
-        assert mean_loss(hero, quest.step(0, entry.cursor.quest_step - 1)) == entry.train_loss
+        loss = recomputed(order, folder, min(entry.cursor.quest_step, newest_cursor(order).quest_step - 1))
+        assert loss == pytest.approx(entry.train_loss, abs=1e-6)
+        assert recomputed(order, folder, 0) != pytest.approx(entry.train_loss, abs=1e-6)
+
+
+def newest_cursor(order: Order) -> Cursor:
+    return sidecar.read(newest(order)).cursor
+
+
+def recomputed(order: Order, folder: Path, position: int) -> float:
+    hero = load(order.base_model, order.recipe, checkpoint=folder, device=torch.device("cpu"))
+    loaded = load_quest(Path(order.quest_file), hero.mask, order.recipe)
+    quest = PackedQuest(loaded.examples, order.recipe, quest_sha256=order.quest_sha256)
+    return mean_loss(hero, quest.step(0, position))

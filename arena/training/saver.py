@@ -1,0 +1,142 @@
+"""Checkpoints written behind the training's back, one at a time.
+
+Training stops only while the state is copied. The copy waits for the loss that the next step measures with the very
+weights it holds, then a thread of its own writes it; only when it lies on the disk is it announced.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from arena.training import checkpoint
+from arena.training.checkpoint import Captured, Copies
+from arena.training.hero import Hero
+from arena.training.room import Left, Room
+from realm.sidecar import Cursor, Sidecar
+
+log = logging.getLogger(__name__)
+
+RETRY_SECONDS = 5.0
+
+
+class SaveFailed(Exception):
+    """A checkpoint could not be written, the second time either; the text says why."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Draft:
+    """A checkpoint on its way to the disk."""
+
+    hero: Hero
+    captured: Captured
+    step: int
+    cursor: Cursor
+    mode: str
+    facts: dict[str, Any]
+    stall_seconds: float
+    """How long training stood still to copy the state."""
+
+
+class Saver:
+    """At most one draft waits for its loss, and at most one is being written: the same one."""
+
+    def __init__(self, hero_folder: Path, room: Room, device: torch.device) -> None:
+        self._folder = hero_folder
+        self._room = room
+        self._copies = Copies(device)
+        self._waiting: Draft | None = None
+        self._thread: threading.Thread | None = None
+        self._done: tuple[Draft, Sidecar | Exception] | None = None
+
+    def capture(self, hero: Hero, optimizer: torch.optim.Optimizer) -> Captured:
+        """Copy the state. The copies' memory is used again, so nothing may be on its way."""
+        assert self._waiting is None
+        assert self._thread is None
+        return self._copies.capture(hero, optimizer)
+
+    def hold_weights(self) -> None:
+        """To be called before weights change: copies in flight come first."""
+        self._copies.hold_weights()
+
+    @property
+    def idle(self) -> bool:
+        return self._waiting is None and self._thread is None
+
+    def keep(self, draft: Draft) -> None:
+        """Take a draft that still lacks its `train_loss`."""
+        self._waiting = draft
+
+    def write_after(self, step: int, train_loss: float | None) -> None:
+        """Begin to write the draft of `step`, if that one waits; `train_loss` is that of its weights."""
+        if self._waiting is None or self._waiting.step != step:
+            return
+        draft, self._waiting = self._waiting, None
+        self._begin(draft, train_loss)
+
+    def write_now(self, draft: Draft, train_loss: float | None) -> None:
+        """Begin to write a draft at once."""
+        self._begin(draft, train_loss)
+
+    def finished(self, *, wait: bool = False) -> tuple[Draft, Sidecar] | None:
+        """What has been written since the last call, if anything. Raises SaveFailed, or Left.
+
+        With `wait` what is being written is waited for; a draft without its loss is written without it.
+        """
+        if wait and self._waiting:
+            self.write_after(self._waiting.step, None)
+        if self._thread is None or (not wait and self._thread.is_alive()):
+            return None
+        self._thread.join()
+        self._thread = None
+        assert self._done is not None
+        (draft, result), self._done = self._done, None
+        if isinstance(result, Left):
+            raise result
+        if isinstance(result, OSError):
+            raise SaveFailed(f"the checkpoint of step {draft.step} could not be saved: {result}") from result
+        if isinstance(result, Exception):
+            raise result
+        return draft, result
+
+    def _begin(self, draft: Draft, train_loss: float | None) -> None:
+        assert self._thread is None
+        self._thread = threading.Thread(target=self._write, args=(draft, train_loss), name="saver")
+        self._thread.start()
+
+    def _write(self, draft: Draft, train_loss: float | None) -> None:
+        def write() -> Sidecar:
+            return checkpoint.write(
+                self._folder,
+                draft.hero,
+                draft.captured,
+                step=draft.step,
+                cursor=draft.cursor,
+                facts=draft.facts | {"train_loss": train_loss},
+                mode=draft.mode,
+            )
+
+        def write_with_room() -> Sidecar:
+            return self._room.write(write, where=self._folder, needed_bytes=draft.captured.size_bytes)
+
+        try:
+            self._done = draft, _twice(write_with_room)
+        except Exception as error:  # it crosses over to the training thread, which raises it
+            self._done = draft, error
+
+
+def _twice(action: Callable[[], Sidecar]) -> Sidecar:
+    """A disk that failed once may have recovered a moment later."""
+    try:
+        return action()
+    except OSError as error:
+        log.warning("a checkpoint could not be saved, once more in %s s: %s", RETRY_SECONDS, error)
+        time.sleep(RETRY_SECONDS)
+        return action()

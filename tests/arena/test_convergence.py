@@ -1,0 +1,51 @@
+import random
+import statistics
+
+import pytest
+
+from arena.convergence import LEAST_STEPS, PATIENCE, WINDOW, Convergence, Trend
+
+
+def fed(losses: list[float]) -> tuple[Convergence, list[tuple[int, Trend]]]:
+    convergence = Convergence()
+    trends = [(step, convergence.add(step, loss)) for step, loss in enumerate(losses, start=1)]
+    return convergence, [(step, trend) for step, trend in trends if trend]
+
+
+def test_rolling_mean_and_variance_are_those_of_the_window() -> None:
+    source = random.Random(0)
+    losses = [source.uniform(0, 6) for _ in range(3 * WINDOW)]
+    convergence, _ = fed(losses)
+    assert convergence.mean == pytest.approx(statistics.fmean(losses[-WINDOW:]))
+    assert convergence.variance == pytest.approx(statistics.pvariance(losses[-WINDOW:]))
+
+
+def test_too_few_steps_say_nothing() -> None:
+    convergence, trends = fed([1.0] * (LEAST_STEPS - 1))
+    assert convergence.mean is None
+    assert convergence.variance is None
+    assert not trends
+
+
+def test_a_loss_that_falls_warns_of_nothing() -> None:
+    _, trends = fed([6 / (1 + step / 100) + random.Random(step).gauss(0, 0.2) for step in range(2000)])
+    assert not trends
+
+
+def test_a_loss_that_no_longer_falls_stagnates_and_is_told_once() -> None:
+    _, trends = fed([2 + random.Random(step).gauss(0, 0.1) for step in range(4 * PATIENCE)])
+    assert [trend for _, trend in trends] == [Trend.STAGNATION]
+    assert trends[0][0] > PATIENCE
+
+
+def test_a_loss_that_rises_diverges_from_its_best_step() -> None:
+    fell, rose = [4 - 0.03 * step for step in range(100)], [1 + 0.2 * step for step in range(100)]
+    convergence, trends = fed(fell + rose)
+    assert trends[0][1] == Trend.DIVERGENCE
+    assert 90 <= convergence.best_step <= 115
+    assert "its best" in convergence.told()
+
+
+def test_one_bad_step_is_no_divergence() -> None:
+    _, trends = fed([1.0] * 60 + [9.0] + [1.0] * 60)
+    assert not trends

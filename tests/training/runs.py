@@ -1,0 +1,37 @@
+"""Battles run in this process, and what they leave."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from arena.protocol import Event, Order
+from arena.training.control import Control
+from arena.training.service import run_order
+from realm import sidecar
+
+Digests = dict[str, str]
+
+
+def run(
+    order: Order,
+    control: Control | None = None,
+    on_event: Callable[[Event], None] = lambda _: None,
+    on_trouble: Callable[[str], None] = lambda _: None,
+) -> list[Event]:
+    events: list[Event] = []
+
+    def note(event: Event) -> None:
+        events.append(event)
+        on_event(event)
+
+    run_order(order, control or Control(), None, note, on_trouble)
+    return events
+
+
+def newest(order: Order) -> Path:
+    return sidecar.checkpoint_folders(Path(order.hero_folder))[0]
+
+
+def digests(order: Order) -> Digests:
+    """Of everything that training produced; names of checkpoints differ by the minute."""
+    files = sidecar.read(newest(order)).files
+    return {name: files[name].sha256 for name in sorted(files) if name.endswith(".safetensors")}
