@@ -7,14 +7,15 @@ import json
 import logging
 import os
 import re
-from collections.abc import Callable
+import shutil
+from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 
 from django.db import transaction
 
-from arena import chronicle, embedded, gatekeeper, queue
+from arena import chronicle, control, embedded, gatekeeper, queue
 from arena.models import Battle, Quest
 from arena.protocol import (
     ANSWERS_FOLDER,
@@ -54,14 +55,18 @@ def order_path(world: World, battle: Battle) -> Path:
 
 
 def open_battle(world: World, config: RealmConfig, recipe: Recipe, quest: Quest) -> Battle:
-    """Write the order of a quest that lies in `processing/`, and the row of its battle."""
+    """Write the order of a quest that lies in `processing/`, and the row of its battle; on an error, neither."""
     battle_id = _free_id(world, quest)
     folder = world.battles / battle_id
     folder.mkdir()
-    order = _order(world, config, recipe, quest, battle_id)
-    order.write()
-    durable.sync_folder(world.battles)
-    return Battle.objects.create(battle_id=battle_id, quest=quest, hero=config.hero, started_at=datetime.now(UTC))
+    try:
+        order = _order(world, config, recipe, quest, battle_id)
+        order.write()
+        durable.sync_folder(world.battles)
+        return Battle.objects.create(battle_id=battle_id, quest=quest, hero=config.hero, started_at=datetime.now(UTC))
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
 
 
 def ensure_hero(world: World, config: RealmConfig) -> str:
@@ -92,6 +97,7 @@ def _order(world: World, config: RealmConfig, recipe: Recipe, quest: Quest, batt
         level=quest.level,
         evaluation_sets=_evaluation_sets(world, config.hero),
         validation_file=str(ensure_validation(world)),
+        flagged_folder=str(world.flagged_examples),
         recipe=recipe,
     )
 
@@ -113,23 +119,23 @@ def _free_id(world: World, quest: Quest) -> str:
     return next(name for name in names if not (world.battles / name).exists())
 
 
-def take_in_events(world: World, battle: Battle) -> list[Event]:
-    """Read what the trainer said since last time; each event's rows and the new offset in one transaction.
+def take_in_events(world: World, battle: Battle) -> Iterator[Event]:
+    """What the trainer said since last time, each event when it is taken in: its rows and the new offset are committed.
 
     A half-written last line waits. A whole line that is no event is told once and passed over.
     """
     try:
-        return _take_in(world, battle)
+        yield from _take_in(world, battle)
     except Exception:
         battle.refresh_from_db()  # in memory it may be ahead of what was committed
         raise
 
 
-def _take_in(world: World, battle: Battle) -> list[Event]:
-    taken: list[Event] = []
+def _take_in(world: World, battle: Battle) -> Iterator[Event]:
     path = world.battles / battle.battle_id / EVENTS_FILE
-    if not path.exists() or path.stat().st_size <= battle.events_offset:
-        return taken
+    size = path.stat().st_size if path.exists() else 0
+    if size <= battle.events_offset:
+        return
     with open(path, "rb") as file:
         file.seek(battle.events_offset)
         for line in file:
@@ -138,6 +144,7 @@ def _take_in(world: World, battle: Battle) -> list[Event]:
             event = _parse(battle, line)
             if event:
                 _settle_files(world, battle, event)
+                _settle_rest(world, event, newest=battle.events_offset + len(line) >= size)
             with transaction.atomic():
                 if event:
                     chronicle.record_event(battle.battle_id, event)
@@ -145,8 +152,7 @@ def _take_in(world: World, battle: Battle) -> list[Event]:
                 battle.events_offset += len(line)
                 battle.save()
             if event:
-                taken.append(event)
-    return taken
+                yield event
 
 
 def _parse(battle: Battle, line: bytes) -> Event | None:
@@ -166,11 +172,25 @@ def _settle_files(world: World, battle: Battle, event: Event) -> None:
     if event.kind == EventKind.BATTLE_COMPLETED:
         queue.complete(world, quest)
     elif event.kind == EventKind.BATTLE_STOPPED:
-        queue.cancel(world, quest, f"stopped by the player; {event.message}")
+        how = "skipped" if control.skipped_battle(world) == battle.battle_id else "stopped"
+        queue.cancel(world, quest, f"{how} by the player; {event.message}")
     elif event.kind == EventKind.BATTLE_FAILED and event.data.get("blame") == "quest":
         queue.fail(world, quest, str(event.data.get("reason")))
     elif event.kind == EventKind.BATTLE_STARTED:
         _extend_report(world, battle)
+
+
+def _settle_rest(world: World, event: Event, *, newest: bool) -> None:
+    """Before the rows, so that a killed daemon still rests when it comes back.
+
+    An event that another one followed, read again after a lost database, was seen to long ago.
+    """
+    if not newest:
+        return
+    if event.kind == EventKind.BATTLE_PAUSED and event.data.get("asked") == "faults":
+        control.rest(world, asked="faults", reason=str(event.data.get("reason") or event.message))
+    if event.kind == EventKind.BATTLE_FAILED and event.data.get("blame") == "hero":
+        control.rest(world, asked="trouble", reason=event.message)
 
 
 def _extend_report(world: World, battle: Battle) -> None:
@@ -282,6 +302,8 @@ def _paused(world: World, battle: Battle, event: Event) -> None:
 
 def _stopped(world: World, battle: Battle, event: Event) -> None:
     end(battle, Battle.State.STOPPED)
+    if control.skipped_battle(world) == battle.battle_id:
+        chronicle.follow_up(battle.battle_id, event, "quest_skipped", f"{battle.quest.name} was skipped")
 
 
 def _failed(world: World, battle: Battle, event: Event) -> None:

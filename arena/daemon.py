@@ -6,20 +6,20 @@ A tick looks at everything once and says whether it did work; then the daemon wa
 from __future__ import annotations
 
 import fcntl
-import json
 import logging
 import os
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TextIO
+from typing import Any, TextIO
 
-from django.db import transaction
+from django.db import OperationalError, transaction
 
-from arena import battles, chronicle, control, inbox, queue, reconcile
+from arena import battles, chronicle, control, disk, inbox, queue, reconcile
 from arena.control import LOCK_FILE, STATUS_FILE, Wish
 from arena.models import Battle, Quest
 from arena.protocol import Command, Event, EventKind, ExitCode, Recipe
@@ -27,13 +27,14 @@ from arena.trainer_process import TrainerProcess
 from guild.errors import GuildError
 from guild.forge import forge_next, is_forged_name
 from realm import durable, strict
+from realm.ballast import Ballast
 from realm.config import RealmConfig
 from realm.world import World
 from vault import retention
 
 log = logging.getLogger(__name__)
 
-REST_FILE = "resting.json"
+BALLAST_FILE = ".ballast"
 IDLE_SECONDS = 2.0
 UNSETTLED_SECONDS = 0.05
 HEARTBEAT_SECONDS = 2.0
@@ -41,6 +42,13 @@ LONGEST_WAIT_SECONDS = 10.0
 MOST_FORGED_FAILURES = 3
 MOST_DEATHS = 3
 """A quest during which the trainer dies this often without saving anything in between is set aside."""
+MOST_SET_ASIDE = 3
+"""So many in a row, and it is not the quests: the arena rests."""
+MOST_FALSE_STARTS = 5
+"""A trainer that dies this often in a row before it fights anything is not started again."""
+FALSE_START_SECONDS = 60.0
+"""A trainer that lived longer than this did start."""
+LONGEST_BACKOFF_SECONDS = 4.0
 
 
 class AnotherDaemon(Exception):
@@ -50,12 +58,13 @@ class AnotherDaemon(Exception):
 @contextmanager
 def only_daemon(world: World) -> Iterator[None]:
     """Hold the world's daemon lock; the kernel frees it however this process ends."""
-    with open(world.control / LOCK_FILE, "a+") as file:
+    handle = os.open(world.control / LOCK_FILE, os.O_RDWR | os.O_CREAT, 0o644)
+    with open(handle, "r+") as file:
         if not _lock(file):
-            file.seek(0)
             raise AnotherDaemon(f"the arena of {world.home} is served by process {file.read().strip()}")
-        file.truncate(0)
+        # Over what stands there, then cut to length: a full disk has room for that.
         file.write(str(os.getpid()))
+        file.truncate()
         file.flush()
         yield
 
@@ -78,11 +87,11 @@ def read_recipe(config: RealmConfig) -> Recipe:
 
 @dataclass
 class Deaths:
-    """How often the trainer died in a row without a checkpoint in between."""
+    """Of the trainer, in one battle, without a checkpoint in between."""
 
+    battle: str = ""
     count: int = 0
-    not_before: float = 0.0
-    """Monotonic time at which the next one is started; each death doubles the wait."""
+    reason: str = ""
 
 
 class ArenaDaemon:
@@ -101,7 +110,22 @@ class ArenaDaemon:
         self.trainer = trainer or TrainerProcess(world, self.bell.set)
         self._clock = clock
         self._stopping = threading.Event()
+        self._ballast = Ballast(world.status / BALLAST_FILE)
+        self._mend: Callable[[World], None] | None = reconcile.bring_into_line
+        """What is to be done first, because somebody was killed or an error cut something short."""
+        self._disk_trouble = ""
+        self._trainer_waits = ""
+        self._untold: deque[tuple[str, str, dict[str, Any]]] = deque()
+        """What the chronicle is to tell as soon as it can be written."""
+        self._rest_owed = ""
+        self._room_wanted = False
+        self._hung = ""
         self._deaths = Deaths()
+        self._set_aside_in_a_row = 0
+        self._false_starts = 0
+        self._started_at = 0.0
+        self._not_before = 0.0
+        """The trainer is not started again earlier."""
         self._running: Battle | None = None
         self._over = False
         self._forged_failures = 0
@@ -117,7 +141,6 @@ class ArenaDaemon:
 
     def run(self) -> None:
         """Serve until stopped; the trainer saves before this returns."""
-        reconcile.bring_into_line(self.world)
         try:
             while not self._stopping.is_set():
                 if not self.tick():
@@ -125,41 +148,95 @@ class ArenaDaemon:
                 self.bell.clear()
         finally:
             self.trainer.shut_down()
-            self._take_in_events()
+            self._guarded(self._take_in_events)
             self._tell_status(force=True, state="offline")
 
     def _patience(self) -> float:
         """Seconds until the next look; short while a file is settling, longer the longer it takes."""
         if self._unsettled_since is None:
-            return IDLE_SECONDS
+            until_start = self._not_before - self._clock()
+            return until_start if 0 < until_start < IDLE_SECONDS else IDLE_SECONDS
         return min(IDLE_SECONDS, max(UNSETTLED_SECONDS, (self._clock() - self._unsettled_since) / 4))
 
     def tick(self) -> bool:
+        """A disk in trouble cuts the look short; the next one begins by putting right what was left half-done."""
+        self._watch_trainer()
+        worked = self._guarded(self._look)
+        self._mind_ballast()
+        self._tell_status()
+        return worked
+
+    def _look(self) -> bool:
+        self._put_right()
         worked = [
+            self._tell_untold(),
             self._obey(),
             self._take_arrivals(),
             self._admit_files(),
             self._take_in_events(),
             self._mind_trainer(),
+            self._set_aside(),
             self._finish_stop(),
+            self._make_room(),
+            self._settle_rest(),
             self._start_battle(),
             self._play(),
+            self._tell_untold(),
         ]
-        self._tell_status()
         return any(worked)
+
+    def _guarded(self, look: Callable[[], bool]) -> bool:
+        try:
+            worked = look()
+        except disk.TROUBLES as error:
+            if not disk.passes(error):
+                raise
+            self._meet_trouble(error)
+            return self._ballast.drop()  # then there is room to try again at once
+        if self._disk_trouble:
+            log.info("the disk works again")
+            self._tell("disk_recovered", "The arena can write again and goes on")
+            self._disk_trouble = ""
+        return worked
+
+    def _meet_trouble(self, error: OSError | OperationalError) -> None:
+        disk.mend_connection()
+        self._mend = self._mend or reconcile.finish_half_done
+        trouble = disk.describe(self.world, error)
+        if not self._disk_trouble:
+            log.error(trouble)
+            self._tell("disk_trouble", trouble)
+        self._disk_trouble = trouble
+
+    def _put_right(self) -> None:
+        if self._mend is None:
+            return
+        if self._running:
+            self._running.refresh_from_db()  # in memory it may be ahead of what was committed
+        self._mend(self.world)
+        self._mend = None
+
+    def _mind_ballast(self) -> None:
+        if self._disk_trouble or self.trainer.trouble:
+            self._ballast.drop()
+        else:
+            self._ballast.hold()
+
+    def _tell(self, kind: str, message: str, **data: Any) -> None:
+        self._untold.append((kind, message, data))
+
+    def _tell_untold(self) -> bool:
+        told = bool(self._untold)
+        while self._untold:
+            kind, message, data = self._untold[0]
+            chronicle.say(kind, message, **data)
+            self._untold.popleft()
+        return told
 
     @property
     def resting(self) -> bool:
-        """Whether the player asked for rest; remembered on disk."""
-        return bool(self._rest())
-
-    def _rest(self) -> dict[str, str]:
-        """What was `asked`, and the `reason` where the daemon itself asked; empty while nobody wants rest."""
-        try:
-            rest: dict[str, str] = json.loads((self.world.control / REST_FILE).read_bytes())
-        except FileNotFoundError:
-            return {}
-        return rest
+        """Whether the player asked for rest, or the arena itself; remembered on disk."""
+        return bool(self._rest_owed or control.read_rest(self.world))
 
     def _obey(self) -> bool:
         requests = list(control.waiting(self.world))
@@ -171,29 +248,52 @@ class ArenaDaemon:
 
     def _carry_out(self, wish: Wish) -> None:
         if wish == Wish.RESUME:
-            (self.world.control / REST_FILE).unlink(missing_ok=True)
-            self._trouble = ""
+            control.end_rest(self.world)
+            self._trouble = self._rest_owed = ""
             self._deaths = Deaths()
+            self._set_aside_in_a_row = self._false_starts = 0
+        elif wish == Wish.SKIP:
+            self._skip()
+        else:
+            control.rest(self.world, asked=wish)
+            if self._running:
+                self.trainer.send(Command.PAUSE if wish == Wish.PAUSE else Command.STOP)
+
+    def _skip(self) -> None:
+        """End this battle without resting; where the arena rests already, it stays at rest."""
+        battle = self._running or battles.unfinished()
+        if battle is None:
+            self._tell("nothing_skipped", "There is no battle to skip")
             return
-        durable.write_json(self.world.control / REST_FILE, {"asked": wish})
+        control.note_skip(self.world, battle.battle_id)
         if self._running:
-            self.trainer.send(Command.PAUSE if wish == Wish.PAUSE else Command.STOP)
+            self.trainer.send(Command.STOP)
 
     def _finish_stop(self) -> bool:
-        """A stop ends the battle even where it came while nothing ran, or the trainer died or paused before it acted.
+        """A stop or skip ends its battle even where the trainer died or paused before it acted, or nothing ran.
 
         Its steps are in a checkpoint already.
         """
-        if self._running or self._rest().get("asked") != Wish.STOP:
+        if self._running:
+            return False
+        skipped = control.skipped_battle(self.world)
+        stop = control.read_rest(self.world).get("asked") == Wish.STOP
+        if not stop and skipped is None:
             return False
         battle = battles.unfinished()
-        if battle:
-            queue.cancel(self.world, battle.quest, "stopped by the player while it rested")
-            with transaction.atomic():
-                battles.end(battle, Battle.State.STOPPED)
-                battle.save()
-                chronicle.say(EventKind.BATTLE_STOPPED, f"Retreated from {battle.quest.name}", battle=battle.battle_id)
-        return battle is not None
+        ended = battle is not None and (stop or battle.battle_id == skipped)
+        if battle and ended:
+            self._retreat(battle, "skipped" if battle.battle_id == skipped else "stopped")
+        control.forget_skip(self.world)
+        return ended
+
+    def _retreat(self, battle: Battle, how: str) -> None:
+        queue.cancel(self.world, battle.quest, f"{how} by the player while it rested")
+        with transaction.atomic():
+            battles.end(battle, Battle.State.STOPPED)
+            battle.save()
+            said = f"{battle.quest.name} was skipped" if how == "skipped" else f"Retreated from {battle.quest.name}"
+            chronicle.say(EventKind.BATTLE_STOPPED, said, battle=battle.battle_id)
 
     def _take_arrivals(self) -> bool:
         arrivals = inbox.look(self.world.inbox)
@@ -209,6 +309,8 @@ class ArenaDaemon:
         try:
             queue.move_in(self.world, path, priority=Quest.Priority.NORMAL)
         except OSError as error:
+            if disk.passes(error):
+                raise
             # repr: the name may be no text at all.
             name = repr(str(path.relative_to(self.world.inbox)))
             self._trouble = f"{name} cannot be taken out of the inbox: {error.strerror}"
@@ -228,72 +330,130 @@ class ArenaDaemon:
         battle = self._running
         if battle is None:
             return False
-        events = battles.take_in_events(self.world, battle)
-        for event in events:
-            if event.kind == EventKind.CHECKPOINT_SAVED:
-                self._deaths = Deaths()
-                self._make_room()
-            if event.is_ending:
-                self._over = True
-            if event.kind in (EventKind.BATTLE_STARTED, EventKind.BATTLE_RESUMED):
-                self._over, self._trouble = False, ""
-            if event.kind == EventKind.BATTLE_COMPLETED:
-                self._forged_failures = 0
-                queue.prune_forged(self.world, keep=self.config.keep_forged_quests)
-            if event.kind == EventKind.BATTLE_FAILED:
-                self._note_failure(battle, event)
+        took = False
+        for event in battles.take_in_events(self.world, battle):
+            took = True
+            self._follow(battle, event)
         # An ending alone may be the last word of a trainer that a killed daemon left behind, while ours begins.
         if self._over and self.trainer.ready:
             self._running, self._over = None, False
-        return bool(events)
+        return took
 
-    def _make_room(self) -> None:
+    def _follow(self, battle: Battle, event: Event) -> None:
+        """In memory only: the event is committed and will not be read again, so nothing here may fail."""
+        if event.kind == EventKind.CHECKPOINT_SAVED:
+            self._deaths = Deaths()
+            self._set_aside_in_a_row = 0
+            self._room_wanted = True
+        if event.is_ending:
+            self._over = True
+        if event.kind in (EventKind.BATTLE_STARTED, EventKind.BATTLE_RESUMED):
+            self._over, self._trouble, self._false_starts = False, "", 0
+        if event.kind == EventKind.BATTLE_COMPLETED:
+            self._forged_failures = 0
+            self._room_wanted = True
+        if event.kind == EventKind.BATTLE_FAILED:
+            self._note_failure(battle, event)
+
+    def _make_room(self) -> bool:
+        if not self._room_wanted:
+            return False
         retention.prune(
             self.world,
             self.config.hero,
             keep=self.config.keep_checkpoints,
             budget_bytes=int(self.config.checkpoint_budget_gb * 1e9),
         )
+        queue.prune_forged(self.world, keep=self.config.keep_forged_quests)
+        self._room_wanted = False
+        return True
 
     def _note_failure(self, battle: Battle, event: Event) -> None:
-        """A fault of the hero meets every quest; so, it seems, does one that forged quests meet again and again."""
-        if event.data.get("blame") == "hero":
-            self._rest_for(event.message)
-        elif is_forged_name(battle.quest.name):
+        """What forged quests meet again and again every quest would meet. (A fault of the hero: see battles.)"""
+        if event.data.get("blame") != "hero" and is_forged_name(battle.quest.name):
             self._forged_failures += 1
             if self._forged_failures >= MOST_FORGED_FAILURES:
                 self._rest_for(f"{self._forged_failures} forged quests failed in a row: {event.message}")
 
     def _rest_for(self, trouble: str) -> None:
         """Every quest would meet this trouble: wait for the player instead of failing them one by one."""
-        self._trouble = trouble
-        durable.write_json(self.world.control / REST_FILE, {"asked": "trouble", "reason": trouble})
+        self._trouble = self._rest_owed = trouble
+
+    def _settle_rest(self) -> bool:
+        if not self._rest_owed:
+            return False
+        control.rest(self.world, asked="trouble", reason=self._rest_owed)
+        self._rest_owed = ""
+        return True
+
+    def _watch_trainer(self) -> None:
+        """One that hangs is killed; then it is a dead one."""
+        why = self.trainer.why_hung()
+        if why and not self._hung:
+            self._hung = why
+            log.error("the trainer %s: it is killed", why)
+        if self._hung:
+            self.trainer.kill()
+        waits = self.trainer.trouble
+        if waits and not self._trainer_waits:
+            self._tell("disk_trouble", f"The battle waits: {waits}")
+        if self._trainer_waits and not waits and self.trainer.alive:
+            self._tell("disk_recovered", "The battle goes on")
+        self._trainer_waits = waits
 
     def _mind_trainer(self) -> bool:
-        code = self.trainer.take_exit_code()
+        code = self.trainer.exit_code
         if code is not None:
+            self._take_in_events()
             self._note_death(code)
-        if self.trainer.alive or self._clock() < self._deaths.not_before:
+            self.trainer.bury()
+        given_up = self._false_starts >= MOST_FALSE_STARTS
+        if self.trainer.alive or given_up or self._clock() < self._not_before:
             return False
         self.trainer.start()
+        self._started_at = self._clock()
         return True
 
     def _note_death(self, code: int) -> None:
-        self._take_in_events()
-        count = self._deaths.count + 1
-        self._deaths = Deaths(count, self._clock() + min(30.0, 0.5 * 2 ** min(count, 6)))
+        """In memory only, so that an error after it does not count a death twice."""
+        kind, how = ("trainer_hung", self._hung) if self._hung else ("trainer_died", f"died (exit code {code})")
         last_lines = self.trainer.last_lines()
-        log.error("the trainer ended with exit code %s: %s", code, last_lines)
-        chronicle.say("trainer_died", f"The trainer died (exit code {code}); it is started again", exit_code=code)
+        log.error("the trainer %s: %s", how, last_lines)
         battle = None if self._over else self._running
-        self._running, self._over = None, False
+        self._running, self._over, self._hung = None, False, ""
         if code in (ExitCode.SYSTEM, ExitCode.ANOTHER_TRAINER):
+            again = 1
             self._rest_for(f"the trainer cannot go on: {last_lines}")
-            return
-        if not battle and count >= MOST_DEATHS:
-            self._trouble = f"the trainer does not start: {last_lines}"
-        if battle and count >= MOST_DEATHS:
-            reason = f"the trainer died {count} times on this quest; its last words: {last_lines}"
+            follows = f"the arena rests until you resume: {last_lines}"
+        elif battle:
+            again = self._count_battle_death(battle, how, last_lines)
+            follows = "it is started again"
+        else:
+            again = self._count_idle_death(last_lines)
+            given_up = again >= MOST_FALSE_STARTS
+            follows = f"it is not started again until you resume: {last_lines}" if given_up else "it is started again"
+        self._not_before = self._clock() + min(LONGEST_BACKOFF_SECONDS, 0.25 * 2**again)
+        self._tell(kind, f"The trainer {how}; {follows}", exit_code=code)
+
+    def _count_battle_death(self, battle: Battle, how: str, last_lines: str) -> int:
+        before = self._deaths.count if self._deaths.battle == battle.battle_id else 0
+        reason = f"the trainer died {before + 1} times on this quest; the last time it {how}: {last_lines}"
+        self._deaths = Deaths(battle.battle_id, before + 1, reason)
+        return self._deaths.count
+
+    def _count_idle_death(self, last_lines: str) -> int:
+        lived_seconds = self._clock() - self._started_at
+        self._false_starts = self._false_starts + 1 if lived_seconds < FALSE_START_SECONDS else 1
+        if self._false_starts >= MOST_FALSE_STARTS:
+            self._rest_for(f"the trainer died {self._false_starts} times before any battle began: {last_lines}")
+        return self._false_starts
+
+    def _set_aside(self) -> bool:
+        """A quest that kills the trainer again and again has failed; the next one runs."""
+        if self._running or self._deaths.count < MOST_DEATHS:
+            return False
+        battle, reason = battles.unfinished(), self._deaths.reason
+        if battle and battle.battle_id == self._deaths.battle:
             queue.fail(self.world, battle.quest, reason)
             with transaction.atomic():
                 battles.end(battle, Battle.State.FAILED)
@@ -301,7 +461,11 @@ class ArenaDaemon:
                 chronicle.say(
                     EventKind.BATTLE_FAILED, f"{battle.quest.name} is set aside: {reason}", battle=battle.battle_id
                 )
-            self._deaths = Deaths()
+        self._deaths = Deaths()
+        self._set_aside_in_a_row += 1
+        if self._set_aside_in_a_row >= MOST_SET_ASIDE:
+            self._rest_for(f"{self._set_aside_in_a_row} quests in a row killed the trainer; of the last: {reason}")
+        return True
 
     def _start_battle(self) -> bool:
         if self.resting or self._running or not self.trainer.ready:
@@ -342,21 +506,38 @@ class ArenaDaemon:
         return since is not None and self._clock() - since < LONGEST_WAIT_SECONDS
 
     def _tell_status(self, *, force: bool = False, state: str | None = None) -> None:
-        battle = self._running or battles.unfinished()
+        """The disk that is in trouble may be the one this is written to; then the page sees that it grows old."""
+        try:
+            self._write_status(force=force, state=state)
+        except disk.TROUBLES as error:
+            if not disk.passes(error):
+                raise
+            log.debug("the status cannot be written: %s", error)
+
+    def _write_status(self, *, force: bool, state: str | None) -> None:
+        battle = self._running or self._unfinished()
+        waits = self.trainer.trouble
         status = {
             "pid": os.getpid(),
             "state": state or self._state(battle),
-            "message": self._trouble or self._rest().get("reason", ""),
+            "message": waits or self._disk_trouble or self._trouble or control.read_rest(self.world).get("reason", ""),
+            "waits": bool(waits),
             "battle": battle.battle_id if battle else None,
             "quest": battle.quest.name if battle else None,
             "trainer_pid": self.trainer.pid,
         }
         now = self._clock()
         if force or status != self._last_status or now - self._last_heartbeat >= HEARTBEAT_SECONDS:
-            self._last_status, self._last_heartbeat = status, now
             durable.write_json(self.world.status / STATUS_FILE, status | {"time": time.time()}, sync=False)
+            self._last_status, self._last_heartbeat = status, now
+
+    def _unfinished(self) -> Battle | None:
+        """Unknown, and so left out of the status, while the database is in trouble."""
+        return None if self._disk_trouble else battles.unfinished()
 
     def _state(self, battle: Battle | None) -> str:
+        if self.trainer.trouble:
+            return "paused"
         if self._running:
             return "training" if self._running.first_step is not None else "preparing"
         if self.resting:

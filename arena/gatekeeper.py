@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -98,6 +99,14 @@ def write_report(path: Path, inspection: Inspection) -> None:
 def write_reason(path: Path, *, line: int | None, reason: str, **data: Any) -> None:
     """`<name>.reason.json` beside a quest in `queue/failed/`."""
     durable.write_json(companion(path, "reason.json"), {"quest": path.name, "line": line, "reason": reason} | data)
+
+
+def read_reason(path: Path) -> str:
+    """What `write_reason` wrote beside a quest; empty where it wrote nothing."""
+    try:
+        return str(json.loads(companion(path, "reason.json").read_bytes())["reason"])
+    except (FileNotFoundError, ValueError, KeyError, TypeError):
+        return ""
 
 
 def companion(path: Path, suffix: str) -> Path:

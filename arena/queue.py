@@ -5,6 +5,7 @@ Only the daemon calls what writes here.
 
 from __future__ import annotations
 
+import glob
 import itertools
 import os
 from datetime import UTC, datetime
@@ -19,7 +20,7 @@ from arena.gatekeeper import Inspection
 from arena.inbox import SUFFIX, has_writer
 from arena.models import Quest
 from guild.forge import is_forged_name
-from realm import durable
+from realm import durable, sidecar
 from realm.durable import TEMP_PREFIX
 from realm.world import PRIORITIES, World
 
@@ -132,8 +133,10 @@ def prune_forged(world: World, *, keep: int) -> int:
 
 
 def fail(world: World, quest: Quest, reason: str, *, state: Quest.State = Quest.State.FAILED) -> None:
+    source = path_of(world, quest)
+    if os.path.lexists(source):  # else it was moved before, and its reason with it
+        gatekeeper.write_reason(source, line=None, reason=reason)
     target = _move(world, quest, world.failed)
-    gatekeeper.write_reason(target, line=None, reason=reason)
     quest.reason = reason
     _set_state(world, quest, state, target)
 
@@ -168,10 +171,10 @@ def _refuse(
     world: World, path: Path, inspection: Inspection | None, *, priority: str, line: int | None, reason: str
 ) -> None:
     target = _free_name(world.failed, path.name)
-    durable.move(path, target)
     if inspection:
         gatekeeper.write_report(target, inspection)
     gatekeeper.write_reason(target, line=line, reason=reason)
+    durable.move(path, target)  # last, so that no refused quest ever lies there without its reason
     where = f"line {line}: " if line else ""
     with transaction.atomic():
         quest = add_row(world, target, inspection, priority=priority, state=Quest.State.FAILED, reason=reason)
@@ -211,20 +214,31 @@ def _set_state(world: World, quest: Quest, state: Quest.State, path: Path) -> No
 
 
 def _move(world: World, quest: Quest, folder: Path) -> Path:
-    """Move the file and what lies beside it; a file that lies there already was moved before a kill."""
+    """Move what lies beside the file, then the file; one that is gone was moved before its row could say so."""
     source = path_of(world, quest)
     if source.parent == folder:
         return source
+    if not os.path.lexists(source):
+        return _moved_before(quest, folder, source.name)
     target = _free_name(folder, source.name)
-    if os.path.lexists(source):
-        durable.move(source, target)
-    else:
-        target = folder / source.name
     for suffix in _COMPANIONS:
         beside = gatekeeper.companion(source, suffix)
         if beside.exists():
             os.replace(beside, gatekeeper.companion(target, suffix))
+    durable.move(source, target)
     return target
+
+
+def _moved_before(quest: Quest, folder: Path, name: str) -> Path:
+    """By content, among the files that belong to no other quest: a name that was taken got a number on the way."""
+    others = Quest.objects.exclude(pk=quest.pk).filter(file__startswith=f"{folder.name}/")
+    taken = set(others.values_list("file", flat=True))
+    stem = name.removesuffix(SUFFIX)
+    for path in sorted(folder.glob(f"{glob.escape(stem)}*{SUFFIX}")):
+        known = f"{folder.name}/{path.name}" in taken
+        if not known and path.is_file() and sidecar.digest(path) == quest.sha256:
+            return path
+    return folder / name
 
 
 def _plain(stem: str) -> str:

@@ -27,6 +27,22 @@ SWEEP_SECONDS = 3600.0
 def bring_into_line(world: World) -> None:
     """Safe to repeat. Order matters: files decide rows, rows of quests carry those of battles."""
     _sweep(world)
+    _align_files(world)
+    for battle in Battle.objects.filter(state__in=battles.UNFINISHED).select_related("quest"):
+        for _ in battles.take_in_events(world, battle):
+            pass
+        _end_without_quest(battle)
+    _put_back_unopened(world)
+    vault.scan(world)
+
+
+def finish_half_done(world: World) -> None:
+    """What a failing disk cut short: moves of files without their rows. Battles and their events are left alone."""
+    _align_files(world)
+    _put_back_unopened(world)
+
+
+def _align_files(world: World) -> None:
     for folder, state in (
         (world.recently_completed, Quest.State.COMPLETED),
         (world.failed, Quest.State.FAILED),
@@ -36,11 +52,6 @@ def bring_into_line(world: World) -> None:
             _align_quest(world, path, state)
     for path, order in _orders(world):
         _align_battle(world, path, order)
-    for battle in Battle.objects.filter(state__in=battles.UNFINISHED).select_related("quest"):
-        battles.take_in_events(world, battle)
-        _end_without_quest(battle)
-    _put_back_unopened(world)
-    vault.scan(world)
 
 
 def _sweep(world: World) -> None:
@@ -73,7 +84,8 @@ def _align_quest(world: World, path: Path, state: Quest.State) -> None:
     if moved:
         queue.note_place(world, moved[-1], path, state)
         return
-    queue.add_row(world, path, inspection, priority=Quest.Priority.NORMAL, state=state)
+    reason = gatekeeper.read_reason(path)
+    queue.add_row(world, path, inspection, priority=Quest.Priority.NORMAL, state=state, reason=reason)
 
 
 def _orders(world: World) -> Iterator[tuple[Path, Order]]:

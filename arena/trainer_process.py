@@ -7,12 +7,15 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import IO
 
 from arena.protocol import READY_LINE, Command
+from arena.pulse import Patience, Pulse
 from realm.world import CHECKOUT, World
 
 COMMAND = (sys.executable, "-m", "arena.training", "--serve")
@@ -24,12 +27,25 @@ LARGEST_LOG_BYTES = 10 * 1024 * 1024
 class TrainerProcess:
     """Kept warm between battles. It ends by itself when this process is gone: its standard input closes."""
 
-    def __init__(self, world: World, ring: Callable[[], None], command: tuple[str, ...] = COMMAND) -> None:
+    def __init__(
+        self,
+        world: World,
+        ring: Callable[[], None],
+        command: tuple[str, ...] = COMMAND,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        patience: Patience | None = None,
+    ) -> None:
         self._folder = world.logs / "trainer"
         self._ring = ring
         self._command = command
+        self._clock = clock
+        self._patience = patience or Patience()
         self._child: subprocess.Popen[str] | None = None
+        # Both anew for each child: the last words of the one before may still be on their way.
         self._ready = threading.Event()
+        self._pulse = Pulse(clock(), self._patience)
+        self._log_start = 0
 
     @property
     def alive(self) -> bool:
@@ -41,6 +57,11 @@ class TrainerProcess:
         return self.alive and self._ready.is_set()
 
     @property
+    def trouble(self) -> str:
+        """What the run waits for, in its own words; empty while it waits for nothing."""
+        return self._pulse.trouble if self.alive else ""
+
+    @property
     def pid(self) -> int | None:
         return self._child.pid if self._child else None
 
@@ -49,8 +70,10 @@ class TrainerProcess:
         log_path = self._folder / LOG_FILE
         if log_path.exists() and log_path.stat().st_size > LARGEST_LOG_BYTES:
             os.replace(log_path, log_path.with_suffix(".log.1"))
-        self._ready.clear()
+        self._ready = threading.Event()
+        self._pulse = Pulse(self._clock(), self._patience)
         with open(log_path, "ab") as log:
+            self._log_start = log.tell()
             self._child = subprocess.Popen(
                 self._command,
                 cwd=CHECKOUT,
@@ -60,15 +83,30 @@ class TrainerProcess:
                 text=True,
                 start_new_session=True,
             )
-        threading.Thread(target=self._listen, args=(self._child.stdout,), daemon=True).start()
+        listener = threading.Thread(
+            target=self._listen, args=(self._child.stdout, self._ready, self._pulse), daemon=True
+        )
+        listener.start()
 
-    def take_exit_code(self) -> int | None:
-        """The exit code of a child that has ended, once; None otherwise."""
-        if self._child is None or self._child.poll() is None:
-            return None
-        code, self._child = self._child.returncode, None
+    @property
+    def exit_code(self) -> int | None:
+        """Of a child that has ended, until `bury`; None otherwise."""
+        return None if self._child is None else self._child.poll()
+
+    def bury(self) -> None:
+        """Its end was seen to; the next one may be started."""
+        self._child = None
         self._ready.clear()
-        return code
+
+    def why_hung(self) -> str:
+        """In what way the living child fails to answer; empty while it does. To be asked every few seconds."""
+        return self._pulse.look(self._clock(), busy=not self.ready) if self.alive else ""
+
+    def kill(self) -> None:
+        """At once, with its group; a stopped process dies of it too."""
+        if self._child is not None and self._child.poll() is None:
+            with suppress(ProcessLookupError):
+                os.killpg(self._child.pid, signal.SIGKILL)
 
     def run(self, order: Path) -> None:
         self._ready.clear()
@@ -85,15 +123,18 @@ class TrainerProcess:
         try:
             self._child.wait(GRACE_SECONDS)
         except subprocess.TimeoutExpired:
-            os.killpg(self._child.pid, signal.SIGKILL)
+            self.kill()
             self._child.wait()
 
     def last_lines(self, count: int = 5) -> str:
+        """What the newest child said last on standard error."""
         try:
-            with open(self._folder / LOG_FILE, encoding="utf-8", errors="replace") as log:
-                return "".join(deque(log, maxlen=count)).strip()
-        except FileNotFoundError:
-            return ""
+            with open(self._folder / LOG_FILE, "rb") as log:
+                log.seek(self._log_start)
+                lines = b"".join(deque(log, maxlen=count)).decode(errors="replace").strip()
+        except OSError:
+            lines = ""
+        return lines or "it said nothing"
 
     def _send(self, line: str) -> None:
         assert self._child is not None
@@ -104,11 +145,12 @@ class TrainerProcess:
         except BrokenPipeError:
             self._ring()  # it has just ended; the daemon sees that on its next look
 
-    def _listen(self, replies: IO[str] | None) -> None:
+    def _listen(self, replies: IO[str] | None, ready: threading.Event, pulse: Pulse) -> None:
         assert replies is not None
         with replies:
             for line in replies:
                 if line.strip() == READY_LINE:
-                    self._ready.set()
-                self._ring()
+                    ready.set()
+                if pulse.hear(line):
+                    self._ring()
         self._ring()

@@ -13,7 +13,8 @@ import secrets
 import shutil
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from io import FileIO
 from pathlib import Path
 from typing import Any
 
@@ -149,13 +150,29 @@ def new_folder(final: Path) -> Iterator[Path]:
 
 
 def append_line(path: Path, line: bytes) -> None:
-    """Append one whole line and sync it; a reader may see a half line, a later reader never does."""
+    """Append one whole line and sync it; a reader may see a half line, a later reader never does.
+
+    On an error, such as a disk that fills up in mid-line, the file is cut back to what it held before.
+    """
     if b"\n" in line:
         raise ValueError("a line holds no newline")
-    with open(path, "ab") as file:
-        file.write(line + b"\n")
-        file.flush()
-        os.fsync(file.fileno())
+    # Unbuffered: closing a buffered file would write the rest of a line that was cut back.
+    with open(path, "ab", buffering=0) as file:
+        length = file.seek(0, os.SEEK_END)
+        try:
+            _write_all(file, line + b"\n")
+            os.fsync(file.fileno())
+        except BaseException:
+            with suppress(OSError):
+                file.truncate(length)
+            raise
+
+
+def _write_all(file: FileIO, data: bytes) -> None:
+    """A disk takes what it still has room for and says so only at the next write."""
+    view = memoryview(data)
+    while view:
+        view = view[file.write(view) :]
 
 
 def sweep_temps(folder: Path, *, older_than_seconds: float = 0.0, files_only: bool = False) -> list[Path]:

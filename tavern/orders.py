@@ -35,10 +35,15 @@ RETREAT = Button(
     wish=Wish.STOP, label="Retreat", asked_label="Retreating…", tone="blood", confirm=True,
     help="Save a checkpoint and end this battle",
 )  # fmt: skip
+SKIP = Button(
+    wish=Wish.SKIP, label="Skip", asked_label="Skipping…", confirm=True,
+    help="Save a checkpoint, end this battle and go on with the next quest",
+)  # fmt: skip
 
 _BY_STATE = {
-    "training": (REST, RETREAT),
-    "preparing": (REST, RETREAT),
+    "training": (REST, SKIP, RETREAT),
+    "preparing": (REST, SKIP, RETREAT),
+    "waiting": (REST, SKIP, RETREAT),
     "paused": (RESUME, RETREAT),
     "resting": (RESUME,),
     "idle": (REST_FROM_SLEEP,),

@@ -74,7 +74,7 @@ def tavern_context(snapshot: dict[str, Any], asked: Wish | None = None) -> dict[
             "defense": f"1 / validation loss = {_raw(hero['defense'])}",
             "accuracy": f"share of held-out problems answered right = {_raw(hero['accuracy'])}",
         },
-        "orders": orders(arena["state"] if arena["alive"] else "offline", asked),
+        "orders": orders(_ordered_state(arena), asked),
         "queue": waiting_quests(),
         "events": [entry_of(event) for event in reversed(snapshot["events"])],
         "blank_entry": BLANK,
@@ -93,6 +93,13 @@ def stance_of(arena: dict[str, Any]) -> str:
     if not arena["alive"]:
         return "offline"
     return "stale" if arena["stale"] else str(arena["state"])
+
+
+def _ordered_state(arena: dict[str, Any]) -> str:
+    """A battle that waits for room on the disk is shown as paused, but a resume would change nothing."""
+    if not arena["alive"]:
+        return "offline"
+    return "waiting" if arena["waits"] else str(arena["state"])
 
 
 def progress_of(battle: dict[str, Any]) -> float | None:

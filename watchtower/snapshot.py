@@ -79,6 +79,7 @@ def arena_part(view: View) -> dict[str, Any]:
         "alive": view.arena.alive,
         "state": view.arena.state,
         "message": view.arena.message,
+        "waits": view.arena.waits,
         "age_s": finite(view.age_seconds, 3),
         "stale": view.stale,
     }

@@ -154,6 +154,6 @@ document.body.addEventListener("htmx:confirm", (event) => {
   if (!dialog) return;
   event.preventDefault();
   dialog.returnValue = "";
-  dialog.addEventListener("close", () => dialog.returnValue === "retreat" && event.detail.issueRequest(true), { once: true });
+  dialog.addEventListener("close", () => dialog.returnValue === "go" && event.detail.issueRequest(true), { once: true });
   dialog.showModal();
 });

@@ -6,7 +6,10 @@ const MOST_VISIBLE = 4;
 
 // Their messages are sentences that the server wrote.
 const WORTH_A_TOAST = new Set(["quest_completed", "hero_level_up", "skill_level_up", "new_champion"]);
-const URGENT = new Set(["checkpoint_refused", "battle_failed", "quest_refused", "trainer_died", "order_lost"]);
+const URGENT = new Set([
+  "checkpoint_refused", "checkpoint_failed", "battle_failed", "quest_refused", "fault", "disk_trouble", "trainer_died",
+  "trainer_hung", "order_lost",
+]);
 
 // What is said of several at once, where the last one's own words would be untrue of the others.
 const MANY = { quest_refused: "Quests were refused; the battle log says why" };

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from arena.protocol import REFUSED_FILE, Command, EventKind, Order
-from arena.training.battle_log import BattleLog
+from arena.protocol import EVENTS_FILE, REFUSED_FILE, Command, Event, EventKind, Order
 from realm import durable, sidecar
 from realm.sidecar import Cursor
 from tests.checkpoints import a_sidecar
@@ -26,6 +26,8 @@ class FakeTrainer:
         self.orders: list[Order] = []
         self.commands: list[Command] = []
         self.exit_code: int | None = None
+        self.hung = ""
+        self.trouble = ""
         self.starts = 0
 
     @property
@@ -33,11 +35,17 @@ class FakeTrainer:
         return self.alive and not self.busy
 
     def start(self) -> None:
-        self.alive, self.starts = True, self.starts + 1
+        self.alive, self.starts, self.hung = True, self.starts + 1, ""
 
-    def take_exit_code(self) -> int | None:
-        code, self.exit_code = self.exit_code, None
-        return code
+    def bury(self) -> None:
+        self.exit_code = None
+
+    def why_hung(self) -> str:
+        return self.hung if self.alive else ""
+
+    def kill(self) -> None:
+        if self.alive:
+            self.die()
 
     def run(self, order: Path) -> None:
         self.orders.append(Order.read(order))
@@ -55,9 +63,10 @@ class FakeTrainer:
         self.alive, self.exit_code = False, code
 
     def say(self, kind: EventKind, *, step: int = 0, **data: Any) -> None:
-        log = BattleLog(Path(self.orders[-1].battle_folder), on_event=lambda _: None)
-        log.say(kind, step=step, message=f"{kind} at {step}", **data)
-        log.close()
+        path = Path(self.orders[-1].battle_folder) / EVENTS_FILE
+        seq = 1 + (path.read_bytes().count(b"\n") if path.exists() else 0)
+        event = Event(seq=seq, time=time.time(), kind=kind, step=step, message=f"{kind} at {step}", data=data)
+        durable.append_line(path, event.to_line())
 
     def begin(self, *, first_step: int = 0, total_steps: int = 10) -> None:
         durable.write_json(Path(self.orders[-1].battle_folder) / REFUSED_FILE, [])

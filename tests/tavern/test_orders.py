@@ -1,4 +1,5 @@
 import json
+import re
 
 import pytest
 from django.test import Client
@@ -52,8 +53,8 @@ def test_given_order_can_not_be_pressed_again(world: World, client: Client) -> N
 @pytest.mark.parametrize(
     ("state", "offered"),
     [
-        ("training", ["pause", "stop"]),
-        ("preparing", ["pause", "stop"]),
+        ("training", ["pause", "skip", "stop"]),
+        ("preparing", ["pause", "skip", "stop"]),
         ("paused", ["resume", "stop"]),
         ("resting", ["resume"]),
         ("idle", ["pause"]),
@@ -65,12 +66,24 @@ def test_only_orders_that_do_something_are_offered(
     factories.say_status(world, state)
     with factories.daemon_lock(world):
         html = client.get("/panels/orders").content.decode()
-    assert [wish for wish in ("pause", "resume", "stop") if f'action="/battle/{wish}"' in html] == offered
+    assert [wish for wish in ("pause", "resume", "skip", "stop") if f'action="/battle/{wish}"' in html] == offered
 
 
-def test_only_retreat_asks_again(world: World, client: Client) -> None:
+def test_what_ends_a_battle_asks_again(world: World, client: Client) -> None:
     factories.say_status(world, "training")
     with factories.daemon_lock(world):
         html = client.get("/panels/orders").content.decode()
     forms = html.split("<form")[1:]
-    assert ["data-confirm" in form for form in forms] == [False, True]
+    assert ["data-confirm" in form for form in forms] == [False, True, True]
+    page = client.get("/").content.decode()
+    for asked in re.findall(r'data-confirm="([^"]+)"', html):
+        assert f'<dialog id="{asked}"' in page
+
+
+def test_a_battle_that_waits_for_room_needs_no_resume(world: World, client: Client) -> None:
+    factories.say_status(world, "paused", message="no room on /data: 5 bytes are needed, 0 are free", waits=True)
+    with factories.daemon_lock(world):
+        html = client.get("/").content.decode()
+    assert 'data-state="paused"' in html
+    assert "no room on /data: 5 bytes are needed, 0 are free" in html
+    assert re.findall(r'action="/battle/(\w+)"', html) == ["pause", "skip", "stop"]

@@ -52,8 +52,8 @@ def tell(source: str, number: int, *, kind: str = "checkpoint_saved", step: int 
     )  # fmt: skip
 
 
-def say_status(world: World, state: str = "training", *, at: float | None = None) -> None:
-    said = {"state": state, "message": "", "battle": None, "quest": None, "pid": os.getpid()}
+def say_status(world: World, state: str = "training", *, at: float | None = None, **fields: Any) -> None:
+    said = {"state": state, "message": "", "battle": None, "quest": None, "pid": os.getpid()} | fields
     durable.write_json(world.status / control.STATUS_FILE, said | {"time": time.time() if at is None else at})
 
 

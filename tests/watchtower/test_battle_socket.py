@@ -104,6 +104,7 @@ async def test_an_empty_world_says_null_not_zero(world: World) -> None:
         "alive": False,
         "state": "offline",
         "message": "The arena is not running",
+        "waits": False,
         "age_s": None,
         "stale": False,
     }

@@ -1,4 +1,4 @@
-"""`manage.py battle status|pause|resume|stop`."""
+"""`manage.py battle status|pause|resume|stop|skip`."""
 
 from __future__ import annotations
 
