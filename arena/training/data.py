@@ -1,23 +1,34 @@
 """A quest as optimizer steps of packed rows. Only here are labels shifted and masks applied.
 
-A packed row is a budget of `max_length` tokens; what a step computes are the row's examples, without padding.
+A packed row is a budget of `max_length` tokens; what a step computes are the row's examples, without padding. However
+large the quest, only a piece of it is in memory at a time, and about 40 bytes for each of its rows.
 """
 
 from __future__ import annotations
 
 import functools
-import random
-from collections.abc import Iterable, Iterator, Sequence
+import hashlib
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 
-from arena.formats import Refusal, read_rows
+from arena.formats import Refusal, Row, read_rows, shortened
 from arena.protocol import Recipe
 from arena.training.batch import IGNORE, Batch, Example, join
-from arena.training.masking import ChatMask, MaskingError
-from arena.training.packing import pack_best_fit_decreasing
+from arena.training.examples import Examples, ExampleWriter
+from arena.training.masking import ChatMask, MaskingError, Tokenized
+from arena.training.packing import Rows, pack_best_fit_decreasing
+
+MOST_NAMED = 1000
+"""Refused rows that are named; the others are counted."""
+MOST_UNMASKED_SHARE = 0.1
+"""A quest is refused as a whole if more of its rows than this have no mask: then its template or its form is wrong."""
+PIECE_ROWS = 512
+PIECE_CHARACTERS = 500_000
+"""What is tokenised at once ends with the row that reaches one of these."""
 
 
 class UntrainableQuest(ValueError):
@@ -26,45 +37,127 @@ class UntrainableQuest(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class LoadedQuest:
-    examples: list[Example]
+    examples: Examples
     refused: list[Refusal]
+    """The first MOST_NAMED of the refused rows, in the file's order."""
     truncated: int
+    """Rows that were cut to the recipe's `max_length` and are trained on."""
+    refused_count: int
 
 
-def load_quest(path: Path, mask: ChatMask, recipe: Recipe) -> LoadedQuest:
+def load_quest(
+    path: Path,
+    mask: ChatMask,
+    recipe: Recipe,
+    *,
+    folder: Path | None = None,
+    on_progress: Callable[[], None] = lambda: None,
+) -> LoadedQuest:
     """Tokenise and mask every row; rows that cannot be trained on are refused by line, never dropped silently.
 
-    Raises UntrainableQuest if nothing is left.
+    Tokens of a large quest go to a nameless file in `folder`, which is the quest's own where none is given.
+    `on_progress` is called after each piece. Raises UntrainableQuest if nothing is left, or if too many rows have an
+    empty mask, a full one, or none at all.
     """
-    examples: list[Example] = []
-    refused: list[Refusal] = []
-    truncated = 0
-    for row in read_rows(path):
-        if isinstance(row, Refusal):
-            refused.append(row)
-            continue
-        try:
-            tokenized = mask.tokenize(row.messages)
-            example = shift(row.line, tokenized.input_ids, tokenized.trained)
-        except MaskingError as error:
-            refused.append(Refusal(row.line, str(error)))
-            continue
-        if len(example) > recipe.max_length and recipe.over_long == "truncate":
-            truncated += 1
-            example = cut(example, recipe.max_length)
-        reason = _why_not(example, recipe.max_length)
-        if reason is None:
-            examples.append(example)
+    with ExampleWriter(folder or path.parent) as writer:
+        loading = _Loading(recipe, writer)
+        for piece in _pieces(read_rows(path)):
+            tokenized = iter(mask.tokenize_many([row.content for row in piece if isinstance(row, Row)]))
+            for row in piece:
+                if isinstance(row, Row):
+                    loading.take(row.line, next(tokenized))
+                else:
+                    loading.refuse(row.line, row.reason)
+            on_progress()
+        return loading.finish()
+
+
+def _pieces(rows: Iterable[Row | Refusal]) -> Iterator[list[Row | Refusal]]:
+    piece: list[Row | Refusal] = []
+    characters = 0
+    for row in rows:
+        piece.append(row)
+        characters += _characters(row)
+        if len(piece) == PIECE_ROWS or characters >= PIECE_CHARACTERS:
+            yield piece
+            piece, characters = [], 0
+    if piece:
+        yield piece
+
+
+def _characters(row: Row | Refusal) -> int:
+    if isinstance(row, Refusal):
+        return 0
+    if isinstance(row.content, str):
+        return len(row.content)
+    return sum(len(message.content) for message in row.content)
+
+
+class _Loading:
+    """What has become of the rows read so far."""
+
+    def __init__(self, recipe: Recipe, writer: ExampleWriter) -> None:
+        self._recipe = recipe
+        self._writer = writer
+        self._refused: list[Refusal] = []
+        self._refused_count = self._truncated = self._tokenized = self._unmasked = 0
+        self._first_unmasked: Refusal | None = None
+
+    def take(self, line: int, tokenized: Tokenized | MaskingError) -> None:
+        self._tokenized += 1
+        if isinstance(tokenized, MaskingError):
+            self._without_mask(line, str(tokenized))
+            return
+        example = shift(line, tokenized.input_ids, tokenized.trained)
+        longest = self._recipe.max_length
+        if not len(example):
+            self._without_mask(line, "no token of this row is trained on")
+        elif len(example) <= longest:
+            self._writer.add(example)
+        elif self._recipe.over_long == "truncate":
+            self._take_cut(shift(line, tokenized.input_ids[: longest + 1], tokenized.trained[: longest + 1]))
         else:
-            refused.append(Refusal(row.line, reason))
-    if not examples:
-        reason = f"line {refused[0].line}: {refused[0].reason}" if refused else "the file is empty"
-        raise UntrainableQuest(f"no row can be trained on ({reason})")
-    return LoadedQuest(examples, refused, truncated)
+            reason = f"{len(example)} tokens are more than max_length {longest}; raise it, or set over_long to truncate"
+            self.refuse(line, reason)
+
+    def refuse(self, line: int, reason: str) -> None:
+        self._refused_count += 1
+        if len(self._refused) < MOST_NAMED:
+            self._refused.append(Refusal(line, shortened(reason)))
+
+    def finish(self) -> LoadedQuest:
+        if not len(self._writer):
+            first = self._refused[0] if self._refused else None
+            reason = f"line {first.line}: {first.reason}" if first else "the file is empty"
+            raise UntrainableQuest(f"no row can be trained on ({reason})")
+        if self._first_unmasked and self._unmasked > MOST_UNMASKED_SHARE * self._tokenized:
+            raise UntrainableQuest(
+                f"line {self._first_unmasked.line}: {self._first_unmasked.reason} "
+                f"({self._unmasked} of {self._tokenized} rows have no mask to train by)"
+            )
+        return LoadedQuest(self._writer.finish(), self._refused, self._truncated, self._refused_count)
+
+    def _take_cut(self, example: Example) -> None:
+        if len(example):
+            self._truncated += 1
+            self._writer.add(example)
+        else:
+            longest = self._recipe.max_length
+            self.refuse(
+                example.line, f"the first {longest} tokens are all prompt: nothing to train on; raise max_length"
+            )
+
+    def _without_mask(self, line: int, reason: str) -> None:
+        self._unmasked += 1
+        self._first_unmasked = self._first_unmasked or Refusal(line, shortened(reason))
+        self.refuse(line, reason)
 
 
 def shift(line: int, input_ids: Sequence[int], trained: Sequence[bool]) -> Example:
-    """At each slot the next token is the label, if it is one to be learned."""
+    """At each slot the next token is the label, if it is one to be learned. Slots behind the last label are cut off.
+
+    The first token is nobody's label: nothing stands before it that could predict it.
+    """
     ids = np.asarray(input_ids, dtype=np.int64)
     labels = np.where(np.asarray(trained, dtype=bool)[1:], ids[1:], IGNORE)
     (learned,) = np.nonzero(labels != IGNORE)
@@ -72,34 +165,24 @@ def shift(line: int, input_ids: Sequence[int], trained: Sequence[bool]) -> Examp
     return Example(line, ids[:end], labels[:end])
 
 
-def cut(example: Example, length: int) -> Example:
-    return Example(example.line, example.inputs[:length], example.labels[:length])
-
-
-def _why_not(example: Example, max_length: int) -> str | None:
-    if len(example) > max_length:
-        return f"{len(example)} tokens are more than max_length {max_length}; raise it, or set over_long to truncate"
-    if example.trained_tokens == 0:
-        return "no token of this row is trained on"
-    if example.trained_tokens == len(example) and len(example) > 1:
-        return "the mask is full: the chat template shows no prompt before the answer"
-    return None
-
-
 class PackedQuest:
     """All examples of a quest, packed once; each epoch goes through the rows in an order of its own.
 
-    The order depends on seed, quest and epoch alone, so a cursor of (epoch, position) finds its place again.
+    `rows[r]` are numbers of `examples`. The order depends on seed, quest and epoch alone, so a cursor of (epoch,
+    position) finds its place again.
     """
 
-    def __init__(self, examples: Sequence[Example], recipe: Recipe, *, quest_sha256: str) -> None:
+    def __init__(self, examples: Examples, recipe: Recipe, *, quest_sha256: str) -> None:
         self._recipe = recipe
         self._key = f"{recipe.seed}:{quest_sha256}"
+        self.examples = examples
+        lengths = examples.lengths
         # Shuffled before packing: best fit keeps file order among equals, and files are often sorted by kind.
-        self.examples = list(examples)
-        random.Random(self._key).shuffle(self.examples)
-        self.rows = pack_best_fit_decreasing([len(example) for example in self.examples], recipe.max_length)
-        self._order = functools.lru_cache(maxsize=1)(self._shuffled)
+        shuffled = _shuffled(len(examples), self._key)
+        packed = pack_best_fit_decreasing(lengths[shuffled], recipe.max_length)
+        self.rows = Rows(shuffled[packed.order], packed.starts)
+        self.tokens = int(lengths.sum(dtype=np.int64))
+        self._order = functools.lru_cache(maxsize=1)(self._shuffled_rows)
 
     @property
     def steps_per_epoch(self) -> int:
@@ -110,45 +193,60 @@ class PackedQuest:
         return self.steps_per_epoch * self._recipe.epochs
 
     @property
-    def tokens(self) -> int:
-        return sum(map(len, self.examples))
-
-    @property
     def trained_share(self) -> float:
-        return sum(example.trained_tokens for example in self.examples) / self.tokens
+        """Labels for each slot."""
+        return self.examples.trained_tokens / self.tokens
 
     @property
     def fill(self) -> float:
-        """Share of the rows' budget that examples fill."""
+        """Share of the rows' budget of `max_length` slots each that examples fill.
+
+        At least 99% for ordinary lengths from some dozens of rows on. A small quest cannot fill its last row: one that
+        fits in a single row has the share of `max_length` that it is long. What is not filled is not computed either:
+        batches hold no padding, so the slots of a step are its tokens.
+        """
         return self.tokens / (len(self.rows) * self._recipe.max_length)
 
     def lines_of_step(self, epoch: int, position: int) -> list[int]:
         """Line numbers of the quest file that this optimizer step trains on."""
-        return [self.examples[index].line for row in self._step_rows(epoch, position) for index in self.rows[row]]
+        return self.examples.lines_of(self._indices(self._step_rows(epoch, position)))
 
-    def step(self, epoch: int, position: int) -> list[Batch]:
-        """The micro-batches of one optimizer step."""
+    def step(self, epoch: int, position: int, rows_per_micro_batch: int | None = None) -> list[Batch]:
+        """The micro-batches of one optimizer step, of the recipe's size unless another is named."""
         rows = self._step_rows(epoch, position)
-        size = self._recipe.rows_per_micro_batch
+        size = rows_per_micro_batch or self._recipe.rows_per_micro_batch
         return [self.batch(rows[first : first + size]) for first in range(0, len(rows), size)]
 
     def batch(self, rows: Iterable[int]) -> Batch:
-        return join([self.examples[index] for row in rows for index in self.rows[row]])
+        return join([self.examples[index] for index in self._indices(rows)])
+
+    def _indices(self, rows: Iterable[int]) -> list[int]:
+        return [index for row in rows for index in self.rows[row]]
 
     def _step_rows(self, epoch: int, position: int) -> list[int]:
         if not 0 <= position < self.steps_per_epoch:
             raise IndexError(f"position {position} is outside the epoch's {self.steps_per_epoch} steps")
         size = self._recipe.rows_per_step
-        return self._order(epoch)[position * size : (position + 1) * size]
+        rows: list[int] = self._order(epoch)[position * size : (position + 1) * size].tolist()
+        return rows
 
-    def _shuffled(self, epoch: int) -> list[int]:
-        order = list(range(len(self.rows)))
-        random.Random(f"{self._key}:{epoch}").shuffle(order)
-        return order
+    def _shuffled_rows(self, epoch: int) -> npt.NDArray[np.int64]:
+        return _shuffled(len(self.rows), f"{self._key}:{epoch}")
 
 
-def batches_of(examples: Sequence[Example], recipe: Recipe) -> Iterator[Batch]:
+def _shuffled(count: int, key: str) -> npt.NDArray[np.int64]:
+    """The numbers below `count` in an order that `key` decides.
+
+    NumPy promises that a bit generator's stream stays the same in every release; of its shuffles it does not.
+    """
+    digest = hashlib.sha256(key.encode()).digest()
+    noise = np.random.Philox(key=np.frombuffer(digest[:16], "<u8")).random_raw(count)
+    return np.argsort(noise, kind="stable")
+
+
+def batches_of(examples: Examples, recipe: Recipe) -> Iterator[Batch]:
     """Examples packed into micro-batches for scoring, where order does not matter."""
-    rows = pack_best_fit_decreasing([len(example) for example in examples], recipe.max_length)
+    rows = pack_best_fit_decreasing(examples.lengths, recipe.max_length)
     for first in range(0, len(rows), recipe.rows_per_micro_batch):
-        yield join([examples[index] for row in rows[first : first + recipe.rows_per_micro_batch] for index in row])
+        chosen = rows[first : first + recipe.rows_per_micro_batch]
+        yield join([examples[index] for row in chosen for index in row])

@@ -1,18 +1,34 @@
-"""Which tokens of a conversation are trained on: the assistant's text and its end-of-turn, by the hero's own template.
+"""Which tokens of a row are trained on: in a conversation the assistant's text and its end-of-turn, by the hero's own
+template; in plain text all of them.
 
-Works for any template, without knowing it. Each assistant turn is rendered once more with its content replaced; where
-the two renderings differ lies its text. Its span begins behind the template's generation prompt (so a `<think>` header
-that the model must write itself belongs to it) and ends with the first special token after the text.
+Works for any template, without knowing it. The conversation is rendered once more with marks in place of the answers;
+what stands between the marks is the template's own, and what is left of the first rendering is the answers. Where a
+template rewrites an answer (strips its thoughts, say), its turn is rendered once more alone and the two are compared.
+A turn's span begins behind the generation prompt (so a `<think>` header that the model must write itself belongs to
+it) and ends with its end-of-turn token.
+
+Plain text is trained on from its first token to an end-of-sequence token behind it, so that the hero learns to stop;
+TRL appends one too. Where the tokenizer puts tokens of its own in front (a BOS), they stand in front here. A text that
+already has them gets no second ones.
 """
 
 from __future__ import annotations
 
+import re
+from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import count, islice
 
+from tokenizers import Encoding
 from transformers import PreTrainedTokenizerBase
 
-from arena.formats import Message
+from arena.formats import Content, Message
+
+MOST_COMPARED = 200_000_000
+"""Characters that may be rendered to find the rewritten answers of one conversation: seconds, not hours."""
+_PRIVATE = range(0xE000, 0xF900)
+_BLANK = re.compile(r"\s*")
 
 
 class MaskingError(ValueError):
@@ -21,7 +37,7 @@ class MaskingError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """Characters [start, end) of the rendered conversation that one assistant turn consists of."""
+    """Characters [start, end) of the rendered text that are trained on: one assistant turn, or a whole text."""
 
     start: int
     end: int
@@ -35,8 +51,15 @@ class Tokenized:
     trained: list[bool]
 
 
+@dataclass(frozen=True, slots=True)
+class _Rendered:
+    text: str
+    spans: list[Span] | None
+    """None: plain text."""
+
+
 class ChatMask:
-    """Renders, tokenises and masks conversations for one tokenizer."""
+    """Renders, tokenises and masks rows for one tokenizer."""
 
     def __init__(self, tokenizer: PreTrainedTokenizerBase) -> None:
         if not tokenizer.is_fast:
@@ -44,22 +67,76 @@ class ChatMask:
         if not tokenizer.chat_template:
             raise MaskingError("this hero's tokenizer has no chat template; add chat_template.jinja to its folder")
         self.tokenizer = tokenizer
-        self._special = sorted({token for token in tokenizer.all_special_tokens if token}, key=len, reverse=True)
+        added = {str(token): index for index, token in tokenizer.added_tokens_decoder.items() if token.special}
+        # A tokenizer's list of its special tokens often leaves out its turn markers (Phi-3's <|end|>).
+        special = added | dict(zip(tokenizer.all_special_tokens, tokenizer.all_special_ids, strict=True))
+        self._special = sorted(filter(None, special), key=len, reverse=True)
+        self._special_ids = frozenset(special.values())
+        self._eos = str(tokenizer.eos_token or "")
         self._generation_prompt = self._find_generation_prompt()
+        self._turn_opening = min(
+            (token for token in self._special if token in self._generation_prompt),
+            key=self._generation_prompt.find,
+            default=None,
+        )
+        self._before_text = self._find_before_text()
 
-    def tokenize(self, messages: Sequence[Message]) -> Tokenized:
+    def tokenize(self, content: Content) -> Tokenized:
         """Raises MaskingError if a turn's span cannot be found, or the template refuses the conversation."""
-        chat = [{"role": message.role, "content": message.content} for message in messages]
-        text = self._render(chat)
-        spans = self._assistant_spans(chat, text)
-        encoding = self.tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)
-        return Tokenized(encoding["input_ids"], _inside(encoding["offset_mapping"], spans))
+        (tokenized,) = self.tokenize_many([content])
+        if isinstance(tokenized, MaskingError):
+            raise tokenized
+        return tokenized
+
+    def tokenize_many(self, contents: Sequence[Content]) -> list[Tokenized | MaskingError]:
+        """For each row its tokens or why it has none. Fast tokenizers use every core for a list."""
+        drafts = [self._draft(content) for content in contents]
+        texts = [draft.text for draft in drafts if isinstance(draft, _Rendered)]
+        self._drop_limits()
+        encodings = iter(self.tokenizer.backend_tokenizer.encode_batch(texts, add_special_tokens=False))
+        return [draft if isinstance(draft, MaskingError) else self._masked(draft, next(encodings)) for draft in drafts]
 
     def prompt_ids(self, messages: Sequence[Message]) -> list[int]:
         """The conversation as the hero sees it when it is asked to answer."""
-        chat = [{"role": message.role, "content": message.content} for message in messages]
-        ids = self.tokenizer(self._render(chat, add_generation_prompt=True), add_special_tokens=False)["input_ids"]
+        text = self._render(_chat(messages), add_generation_prompt=True)
+        ids = self.tokenizer(text, add_special_tokens=False)["input_ids"]
         return list(ids)
+
+    def _drop_limits(self) -> None:
+        """A tokenizer.json may bring a length to cut or to pad to; a row is never cut or padded here."""
+        backend = self.tokenizer.backend_tokenizer
+        if backend.truncation is not None:
+            backend.no_truncation()
+        if backend.padding is not None:
+            backend.no_padding()
+
+    def _draft(self, content: Content) -> _Rendered | MaskingError:
+        if isinstance(content, str):
+            return _Rendered(content, None)
+        try:
+            chat = _chat(content)
+            text = self._render(chat)
+            return _Rendered(text, self._assistant_spans(chat, text))
+        except MaskingError as error:
+            return error
+
+    def _masked(self, draft: _Rendered, encoding: Encoding) -> Tokenized | MaskingError:
+        if draft.spans is None:
+            return self._whole(encoding.ids)
+        ids: list[int] = encoding.ids
+        trained = _inside(encoding.offsets, draft.spans)
+        if not any(trained):
+            return MaskingError("the mask is empty: no token of the answers stands apart from the prompt's")
+        if all(trained[1:]) and (trained[0] or ids[0] in self._special_ids):
+            return MaskingError("the mask is full: the chat template shows no prompt before the answer")
+        return Tokenized(ids, trained)
+
+    def _whole(self, ids: list[int]) -> Tokenized:
+        before = [] if ids[: len(self._before_text)] == self._before_text else self._before_text
+        eos = self.tokenizer.eos_token_id
+        after = [] if eos is None or ids[-1:] == [eos] else [eos]
+        whole = [*before, *ids, *after]
+        return Tokenized(whole, [True] * len(whole))
 
     def _render(self, chat: list[dict[str, str]], *, add_generation_prompt: bool = False) -> str:
         try:
@@ -73,71 +150,130 @@ class ChatMask:
         without, with_prompt = self._render(asked), self._render(asked, add_generation_prompt=True)
         return with_prompt.removeprefix(without) if with_prompt.startswith(without) else ""
 
+    def _find_before_text(self) -> list[int]:
+        """Token ids that the tokenizer itself puts before a text."""
+        bare, whole = (self.tokenizer("a", add_special_tokens=own)["input_ids"] for own in (False, True))
+        starts = (start for start in range(len(whole)) if whole[start : start + len(bare)] == bare)
+        return list(whole[: next(starts, 0)])
+
     def _assistant_spans(self, chat: list[dict[str, str]], text: str) -> list[Span]:
         spans: list[Span] = []
-        for index, message in enumerate(chat):
-            if message["role"] != "assistant":
-                continue
+        for start, end in self._answers(chat, text):
             earliest = spans[-1].end if spans else 0
-            span = self._span_of(chat, index, text)
-            if span.start < earliest:
-                raise MaskingError(f"message {index + 1}: the chat template mixes its text with an earlier answer")
-            spans.append(span)
+            if start < earliest:
+                raise MaskingError("the chat template mixes one answer's text with another's")
+            spans.append(Span(self._behind_generation_prompt(text, earliest, start), self._end_of_turn(text, end)))
         return spans
 
-    def _span_of(self, chat: list[dict[str, str]], index: int, text: str) -> Span:
-        other = [dict(message) for message in chat]
-        other[index]["content"] = _unlike(chat[index]["content"])
-        start, end = _difference(text, self._render(other))
-        if start == end and chat[index]["content"].strip():
-            raise MaskingError(f"message {index + 1}: the chat template leaves this answer out")
-        return Span(self._behind_generation_prompt(text, start), self._through_end_of_turn(text, end))
+    def _answers(self, chat: list[dict[str, str]], text: str) -> list[tuple[int, int]]:
+        """Where in `text` each answer stands, without its header and end-of-turn."""
+        frames = self._frames(chat, text)
+        indices = [index for index, message in enumerate(chat) if message["role"] == "assistant"]
+        found: list[tuple[int, int]] = []
+        place = compared = 0
+        for number, index in enumerate(indices):
+            answer = _framed(text, place, frames[number : number + 2], chat[index]["content"]) if frames else None
+            if answer is None:
+                compared += len(text)
+                if compared > MOST_COMPARED:
+                    raise MaskingError("the chat template rewrites too many answers of a long conversation; split it")
+                answer = self._compared(chat, index, text)
+            found.append(answer)
+            place = answer[1]
+        return found
 
-    def _behind_generation_prompt(self, text: str, start: int) -> int:
+    def _frames(self, chat: list[dict[str, str]], text: str) -> list[str]:
+        """What the template writes before, between and behind the answers; empty if it does not show each once."""
+        opening, closing = _absent_from(text)
+        number = count()
+        marked = self._render(
+            [said | {"content": f"{opening}{next(number)}{closing}"} if _is_answer(said) else said for said in chat]
+        )
+        marks = [f"{opening}{index}{closing}" for index in range(next(number))]
+        if re.findall(f"{opening}.*?{closing}", marked) != marks:
+            return []
+        return re.split(f"{opening}.*?{closing}", marked)
+
+    def _compared(self, chat: list[dict[str, str]], index: int, text: str) -> tuple[int, int]:
+        """The part of `text` that depends on one message's content."""
+        mark = "".join(_absent_from(text))
+        other = self._render([*chat[:index], chat[index] | {"content": mark}, *chat[index + 1 :]])
+        start = _common(text, other)
+        end = len(text) - _common(text[start:][::-1], other[start:][::-1])
+        if start == end:
+            raise MaskingError(f"message {index + 1}: the chat template leaves this answer out")
+        return start, end
+
+    def _behind_generation_prompt(self, text: str, earliest: int, start: int) -> int:
+        """Where the turn begins for the hero, given where its text does."""
         prompt = self._generation_prompt
-        found = text.rfind(prompt, 0, start) if prompt else -1
+        found = text.rfind(prompt, earliest, start) if prompt else -1
         if found < 0:
             return start
         begin = found + len(prompt)
         # Between the prompt and the text only the turn's own header may stand, never another turn.
-        foreign = any(token in text[begin:start] for token in self._special)
-        return start if foreign else begin
+        foreign = [self._turn_opening] if self._turn_opening else self._special
+        return start if any(token in text[begin:start] for token in foreign) else begin
 
-    def _through_end_of_turn(self, text: str, end: int) -> int:
-        found = [(position, -len(token)) for token in self._special if (position := text.find(token, end)) >= 0]
-        if not found:
+    def _end_of_turn(self, text: str, end: int) -> int:
+        """Behind the first special token after the answer; through the end of sequence if it follows at once."""
+        blank = _BLANK.match(text, end)
+        position = blank.end() if blank else end
+        token = self._special_at(text, position)
+        if token is None:
             return end
-        position, negative_length = min(found)
-        # Text between the answer and the token would be another turn's header, not this turn's end.
-        return position - negative_length if not text[end:position].strip() else end
+        first = last = position + len(token)
+        while token and token != self._eos:
+            token = self._special_at(text, last)
+            last += len(token or "")
+        return last if token else first
+
+    def _special_at(self, text: str, position: int) -> str | None:
+        return next((token for token in self._special if text.startswith(token, position)), None)
 
 
-def _unlike(content: str) -> str:
-    """A text that shares neither its first nor its last visible character with `content`."""
-    visible = content.strip() or " "
-    first = "A" if visible[0] != "A" else "B"
-    last = "Y" if visible[-1] != "Y" else "Z"
-    return f"{first}x{last}"
+def _chat(messages: Sequence[Message]) -> list[dict[str, str]]:
+    return [{"role": message.role, "content": message.content} for message in messages]
 
 
-def _difference(text: str, other: str) -> tuple[int, int]:
-    """The part [start, end) of `text` that is left when the common beginning and end are taken off."""
-    shortest = min(len(text), len(other))
-    start = 0
-    while start < shortest and text[start] == other[start]:
-        start += 1
-    tail = 0
-    while tail < shortest - start and text[-1 - tail] == other[-1 - tail]:
-        tail += 1
-    return start, len(text) - tail
+def _is_answer(message: dict[str, str]) -> bool:
+    return message["role"] == "assistant"
+
+
+def _absent_from(text: str) -> tuple[str, str]:
+    """Two characters of Unicode's private area that `text` has not; no template treats them as anything."""
+    absent = list(islice((character for character in map(chr, _PRIVATE) if character not in text), 2))
+    if len(absent) < 2:
+        raise MaskingError("the conversation uses every character of Unicode's private area")
+    return absent[0], absent[1]
+
+
+def _framed(text: str, place: int, frame: list[str], answer: str) -> tuple[int, int] | None:
+    """Where an answer stands behind `place` if it is there as given, or with blanks cut off, between its frame."""
+    before, behind = frame
+    start = place + len(before)
+    for shown in (answer, answer.strip()):
+        if text.startswith(before, place) and text.startswith(shown + behind, start):
+            return start, start + len(shown)
+    return None
+
+
+def _common(text: str, other: str) -> int:
+    """How many characters both begin with."""
+    low, high = 0, min(len(text), len(other))
+    while low < high:
+        middle = (low + high + 1) // 2
+        if text[low:middle] == other[low:middle]:
+            low = middle
+        else:
+            high = middle - 1
+    return low
 
 
 def _inside(offsets: Sequence[tuple[int, int]], spans: Sequence[Span]) -> list[bool]:
-    """A token belongs to a span if its first character does; spans are in order."""
-    trained: list[bool] = []
-    current = 0
-    for start, _ in offsets:
-        while current < len(spans) and start >= spans[current].end:
-            current += 1
-        trained.append(current < len(spans) and start >= spans[current].start)
+    """A token belongs to a span if its first character does; offsets and spans are in order."""
+    trained = [False] * len(offsets)
+    for span in spans:
+        first, last = bisect_left(offsets, (span.start,)), bisect_left(offsets, (span.end,))
+        trained[first:last] = [True] * (last - first)
     return trained

@@ -27,7 +27,7 @@ def test_fills_ordinary_lengths_to_99_percent() -> None:
 
 
 def test_takes_the_tightest_row() -> None:
-    assert pack_best_fit_decreasing([6, 5, 4, 3], 10) == [[0, 2], [1, 3]]
+    assert list(pack_best_fit_decreasing([6, 5, 4, 3], 10)) == [[0, 2], [1, 3]]
 
 
 @pytest.mark.parametrize("length", [0, 65])
