@@ -107,7 +107,7 @@ class ArenaDaemon:
         self.config = config
         self.recipe = read_recipe(config)
         self.bell = threading.Event()
-        self.trainer = trainer or TrainerProcess(world, self.bell.set)
+        self.trainer = trainer or TrainerProcess(world, self.bell.set, clock=clock)
         self._clock = clock
         self._stopping = threading.Event()
         self._ballast = Ballast(world.status / BALLAST_FILE)

@@ -95,6 +95,9 @@ class TrainerProcess:
 
     def bury(self) -> None:
         """Its end was seen to; the next one may be started."""
+        if self._child is not None and self._child.stdin is not None:
+            with suppress(BrokenPipeError):  # of a command that it no longer read
+                self._child.stdin.close()
         self._child = None
         self._ready.clear()
 
@@ -125,6 +128,7 @@ class TrainerProcess:
         except subprocess.TimeoutExpired:
             self.kill()
             self._child.wait()
+        self.bury()
 
     def last_lines(self, count: int = 5) -> str:
         """What the newest child said last on standard error."""

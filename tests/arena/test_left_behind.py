@@ -16,7 +16,7 @@ from realm.world import World
 from tests import tiny_hero
 from tests.arena.fake_trainer import FakeTrainer
 from tests.arena.live_arena import LiveArena
-from tests.arena.test_daemon import Clock, clock, drop, open_daemon, settle, states, told, trainer
+from tests.arena.test_daemon import Clock, clock, drop, open_daemon, settle, states, trainer
 
 __all__ = ["clock", "open_daemon", "trainer"]  # fixtures
 
@@ -68,16 +68,6 @@ def test_a_stop_holds_whatever_dies_before_it_is_done(
     assert states() == {"a": "cancelled"}
     assert Battle.objects.get().state == Battle.State.STOPPED
     assert len(trainer.orders) == 1
-
-
-def test_a_trainer_that_fails_for_hours_is_still_tried(
-    world: World, trainer: FakeTrainer, open_daemon: Callable[..., ArenaDaemon]
-) -> None:
-    daemon = open_daemon()
-    daemon._deaths.count = 5000
-    trainer.die()
-    daemon.tick()
-    assert told() == ["trainer_died"]
 
 
 def test_a_file_that_is_gone_again_does_not_stop_the_others(

@@ -2,6 +2,7 @@ import errno
 import json
 import os
 from collections.abc import Callable
+from io import FileIO
 from pathlib import Path
 from typing import Any
 
@@ -414,3 +415,64 @@ def test_a_temp_that_gets_its_final_name_meanwhile_is_not_missed(aged: Path, mon
 
     monkeypatch.setattr(Path, "lstat", finish_first)
     assert [path.name for path in durable.sweep_temps(aged, older_than_seconds=3600)] == [".tmp-old-folder"]
+
+
+def _fill_up_after(count: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A disk with room for `count` more bytes: as the kernel, it takes what fits and fails at the next write."""
+    left = count
+
+    def write_all(file: FileIO, data: bytes) -> None:
+        nonlocal left
+        fits, left = data[:left], left - len(data[:left])
+        file.write(fits)
+        if len(fits) < len(data):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(durable, "_write_all", write_all)
+
+
+@pytest.mark.parametrize("room", range(6))
+def test_a_line_that_no_longer_fits_leaves_no_half(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, room: int) -> None:
+    path = tmp_path / "events.jsonl"
+    durable.append_line(path, b"one")
+    with monkeypatch.context() as full:
+        _fill_up_after(room, full)
+        with pytest.raises(OSError, match="No space left"):
+            durable.append_line(path, b"twice")
+    durable.append_line(path, b"three")
+    assert path.read_bytes() == b"one\nthree\n"
+
+
+class _Uncut(FileIO):
+    """What `open` gives, but it cannot be cut back."""
+
+    def __init__(self, path: Path, mode: str, buffering: int) -> None:
+        super().__init__(path, mode)
+
+    def truncate(self, size: int | None = None, /) -> int:
+        return self.tell()
+
+
+def test_without_the_cut_a_half_line_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "events.jsonl"
+    with monkeypatch.context() as full:
+        _fill_up_after(3, full)
+        full.setattr(durable, "open", _Uncut, raising=False)
+        with pytest.raises(OSError, match="No space left"):
+            durable.append_line(path, b"twice")
+    durable.append_line(path, b"three")
+    assert path.read_bytes() == b"twithree\n"
+
+
+def test_a_line_whose_sync_failed_is_taken_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "events.jsonl"
+    durable.append_line(path, b"one")
+
+    def fail(handle: int) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    with monkeypatch.context() as broken:
+        broken.setattr(os, "fsync", fail)
+        with pytest.raises(OSError, match="Input/output"):
+            durable.append_line(path, b"two")
+    assert path.read_bytes() == b"one\n"
