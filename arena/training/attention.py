@@ -1,23 +1,29 @@
 """Attention inside each packed example and nowhere else, without a mask and without padding the rest of the network.
 
-A micro-batch is one row of T tokens, its examples one behind the other. Only for attention are they laid side by side,
-in buckets of similar length, and computed causally by torch's own kernels. A block mask over packed rows gives the same
-numbers and computes what it masks.
+A micro-batch is one row of T tokens, its examples one behind the other. In half precision on a GPU they are attended to
+as they lie, by torch's variable-length attention. Elsewhere they are laid side by side, only for attention, in buckets
+of similar length, and computed causally by torch's own kernels. A block mask over packed rows gives the same numbers
+and computes what it masks.
 
 Shapes: T tokens, N examples of a bucket, L its longest, H heads, D head width.
 """
 
 from __future__ import annotations
 
+import functools
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.attention.varlen import varlen_attn
 from transformers import AttentionInterface, AttentionMaskInterface
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import sdpa_mask
+
+from arena.training.batch import sent_to
 
 NAME = "examples"
 BUCKET_SPREAD = 0.8
@@ -34,26 +40,44 @@ class Bucket:
     back_T: Tensor
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Layout:
-    """Where the examples of a row lie."""
+    """Where the examples of a row lie. Computed on the host, for the kind of attention that asks, once per row."""
 
-    buckets: tuple[Bucket, ...]
+    lengths: tuple[int, ...]
+    device: torch.device
+
+    @functools.cached_property
+    def buckets(self) -> tuple[Bucket, ...]:
+        starts = [0, *itertools.accumulate(self.lengths)]
+        order = sorted(range(len(self.lengths)), key=lambda index: -self.lengths[index])
+        groups: list[list[int]] = []
+        for index in order:
+            if groups and self.lengths[index] >= BUCKET_SPREAD * self.lengths[groups[-1][0]]:
+                groups[-1].append(index)
+            else:
+                groups.append([index])
+        return tuple(_bucket([(starts[i], self.lengths[i]) for i in group], self.device) for group in groups)
+
+    @functools.cached_property
+    def tokens(self) -> Tensor:
+        """Positions in the row of the buckets' tokens, in the buckets' order."""
+        return torch.cat([bucket.tokens_T for bucket in self.buckets])
+
+    @functools.cached_property
+    def bounds(self) -> Tensor:
+        """Where each example begins and the last one ends, int32.
+
+        Filled up with empty examples to a power of two, so that few shapes occur from step to step.
+        """
+        ends = [0, *itertools.accumulate(self.lengths)]
+        ends += ends[-1:] * ((1 << (len(ends) - 1).bit_length()) - len(ends))
+        return sent_to(torch.tensor(ends, dtype=torch.int32), self.device)
 
 
 def lay_out(lengths: Sequence[int], device: torch.device) -> Layout:
     """The layout of examples of `lengths` tokens lying one behind the other."""
-    starts = [0]
-    for length in lengths:
-        starts.append(starts[-1] + length)
-    order = sorted(range(len(lengths)), key=lambda index: -lengths[index])
-    groups: list[list[int]] = []
-    for index in order:
-        if groups and lengths[index] >= BUCKET_SPREAD * lengths[groups[-1][0]]:
-            groups[-1].append(index)
-        else:
-            groups.append([index])
-    return Layout(tuple(_bucket([(starts[i], lengths[i]) for i in group], device) for group in groups))
+    return Layout(tuple(lengths), device)
 
 
 def _bucket(examples: Sequence[tuple[int, int]], device: torch.device) -> Bucket:
@@ -62,7 +86,8 @@ def _bucket(examples: Sequence[tuple[int, int]], device: torch.device) -> Bucket
     slots_1L = torch.arange(examples[0][1])[None]
     inside_NL = slots_1L < lengths_N1
     gather_NL = starts_N1 + torch.minimum(slots_1L, lengths_N1 - 1)
-    return Bucket(gather_NL.to(device), gather_NL[inside_NL].to(device), inside_NL.flatten().nonzero()[:, 0].to(device))
+    indices = (gather_NL, gather_NL[inside_NL], inside_NL.flatten().nonzero()[:, 0])
+    return Bucket(*(sent_to(tensor, device) for tensor in indices))
 
 
 def attend(
@@ -73,10 +98,90 @@ def attend(
     if layout is None:
         attended, _ = sdpa_attention_forward(module, query, key, value, attention_mask, **kwargs)
         return attended, None
+    query, key, value = _of_one_dtype(query, key, value)
+    if _fits_varlen(query, value, kwargs):
+        return _attend_varlen(layout, query, key, value, kwargs)[None], None
+    return _attend_buckets(module, layout, query, key, value, kwargs)[None], None
+
+
+def _of_one_dtype(query: Tensor, key: Tensor, value: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Norms and rotations with float32 weights leave queries and keys in float32 under autocast."""
+    device = value.device.type
+    dtype = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else value.dtype
+    return query.to(dtype), key.to(dtype), value.to(dtype)
+
+
+def _fits_varlen(query: Tensor, value: Tensor, kwargs: dict[str, Any]) -> bool:
+    """Whether `_attend_varlen` computes all that is asked for, and this device can."""
+    if kwargs.get("dropout") or kwargs.get("softcap") is not None or kwargs.get("position_bias") is not None:
+        return False
+    return query.shape[-1] == value.shape[-1] and runs_varlen(query.device, query.dtype, query.shape[-1])
+
+
+@functools.cache
+def runs_varlen(device: torch.device, dtype: torch.dtype, width: int) -> bool:
+    """Whether torch has variable-length attention, forward and backward, for these; found out by trying."""
+    if device.type != "cuda" or dtype not in (torch.float16, torch.bfloat16):
+        return False
+    try:
+        with torch.enable_grad(), torch.autocast(device.type, enabled=False):
+            states_THD = torch.zeros(1, 1, width, device=device, dtype=dtype, requires_grad=True)
+            bounds = torch.arange(2, device=device, dtype=torch.int32)
+            attended_THD = _varlen(states_THD, states_THD, states_THD, bounds, longest=1, scale=None, window=None)
+            torch.autograd.grad(attended_THD.sum(), states_THD)
+    except RuntimeError:
+        return False
+    return True
+
+
+def _attend_varlen(layout: Layout, query: Tensor, key: Tensor, value: Tensor, kwargs: dict[str, Any]) -> Tensor:
+    """(T, H, D)."""
+    query_THD, key_THD, value_THD = (states[0].transpose(0, 1) for states in (query, key, value))
+    return _varlen(
+        query_THD,
+        key_THD,
+        value_THD,
+        layout.bounds,
+        longest=max(layout.lengths),
+        scale=kwargs.get("scaling"),
+        window=kwargs.get("sliding_window"),
+    )
+
+
+def _varlen(
+    query_THD: Tensor,
+    key_THD: Tensor,
+    value_THD: Tensor,
+    bounds: Tensor,
+    *,
+    longest: int,
+    scale: float | None,
+    window: int | None,
+) -> Tensor:
+    """(T, H, D). `window` counts the present token, as transformers does; torch counts those behind it."""
+    attended_THD = varlen_attn(
+        query_THD,
+        key_THD,
+        value_THD,
+        bounds,
+        bounds,
+        longest,
+        longest,
+        scale=scale,
+        window_size=(-1 if window is None else window - 1, 0),
+        enable_gqa=query_THD.shape[1] != key_THD.shape[1],
+    )
+    assert isinstance(attended_THD, Tensor)
+    return attended_THD
+
+
+def _attend_buckets(
+    module: nn.Module, layout: Layout, query: Tensor, key: Tensor, value: Tensor, kwargs: dict[str, Any]
+) -> Tensor:
+    """(T, H, D)."""
     parts = [_attend_bucket(module, bucket, query, key, value, kwargs) for bucket in layout.buckets]
-    tokens_T = torch.cat([bucket.tokens_T for bucket in layout.buckets])
     joined_THD = torch.cat(parts)
-    return torch.empty_like(joined_THD).index_copy(0, tokens_T, joined_THD)[None], None
+    return torch.empty_like(joined_THD).index_copy(0, layout.tokens, joined_THD)
 
 
 def _attend_bucket(

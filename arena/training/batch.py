@@ -33,11 +33,17 @@ class Example:
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """A micro-batch: packed rows joined to one, without padding; examples of `lengths` tokens one behind the other."""
+    """A micro-batch: packed rows joined to one, without padding; examples of `lengths` tokens one behind the other.
+
+    `trained_N` are the slots that have a label, `targets_N` those labels: found on the host, because to find them on a
+    GPU would make the host wait for it.
+    """
 
     inputs_1T: Tensor
     labels_1T: Tensor
     positions_1T: Tensor
+    trained_N: Tensor
+    targets_N: Tensor
     lengths: tuple[int, ...]
 
     @property
@@ -46,15 +52,29 @@ class Batch:
 
     @property
     def trained_tokens(self) -> int:
-        return int((self.labels_1T != IGNORE).sum())
+        return self.trained_N.numel()
 
     @property
     def example_of_token(self) -> Tensor:
-        """For each token the number of its example, counted from 0; shape (1, T)."""
+        """For each token the number of its example, counted from 0; shape (1, T), on the host."""
         return torch.repeat_interleave(torch.tensor(self.lengths))[None]
 
     def to(self, device: torch.device) -> Batch:
-        return Batch(self.inputs_1T.to(device), self.labels_1T.to(device), self.positions_1T.to(device), self.lengths)
+        return Batch(
+            inputs_1T=sent_to(self.inputs_1T, device),
+            labels_1T=sent_to(self.labels_1T, device),
+            positions_1T=sent_to(self.positions_1T, device),
+            trained_N=sent_to(self.trained_N, device),
+            targets_N=sent_to(self.targets_N, device),
+            lengths=self.lengths,
+        )
+
+
+def sent_to(tensor: Tensor, device: torch.device) -> Tensor:
+    """A copy on `device`, for which the host does not wait."""
+    if device.type == "cuda" and tensor.device.type == "cpu":
+        return tensor.pin_memory().to(device, non_blocking=True)
+    return tensor.to(device)
 
 
 def join(examples: Sequence[Example]) -> Batch:
@@ -63,5 +83,7 @@ def join(examples: Sequence[Example]) -> Batch:
     inputs = np.concatenate([example.inputs for example in examples])
     labels = np.concatenate([example.labels for example in examples])
     positions = np.concatenate([np.arange(length) for length in lengths])
+    trained = np.flatnonzero(labels != IGNORE)
     inputs_1T, labels_1T, positions_1T = (torch.from_numpy(array)[None] for array in (inputs, labels, positions))
-    return Batch(inputs_1T, labels_1T, positions_1T, lengths)
+    trained_N, targets_N = torch.from_numpy(trained), torch.from_numpy(labels[trained])
+    return Batch(inputs_1T, labels_1T, positions_1T, trained_N, targets_N, lengths)
