@@ -5,7 +5,8 @@ Works for any template, without knowing it. The conversation is rendered once mo
 what stands between the marks is the template's own, and what is left of the first rendering is the answers. Where a
 template rewrites an answer (strips its thoughts, say), its turn is rendered once more alone and the two are compared.
 A turn's span begins behind the generation prompt (so a `<think>` header that the model must write itself belongs to
-it) and ends with its end-of-turn token.
+it, one that it is given does not) and ends with its end-of-turn token. The blanks that many templates write behind that
+token do not belong to it: generation has stopped there.
 
 Plain text is trained on from its first token to an end-of-sequence token behind it, so that the hero learns to stop;
 TRL appends one too. Where the tokenizer puts tokens of its own in front (a BOS), they stand in front here. A text that
@@ -162,7 +163,8 @@ class ChatMask:
             earliest = spans[-1].end if spans else 0
             if start < earliest:
                 raise MaskingError("the chat template mixes one answer's text with another's")
-            spans.append(Span(self._behind_generation_prompt(text, earliest, start), self._end_of_turn(text, end)))
+            begin = self._behind_generation_prompt(text, earliest, start, end)
+            spans.append(Span(begin, self._end_of_turn(text, end)))
         return spans
 
     def _answers(self, chat: list[dict[str, str]], text: str) -> list[tuple[int, int]]:
@@ -204,10 +206,13 @@ class ChatMask:
             raise MaskingError(f"message {index + 1}: the chat template leaves this answer out")
         return start, end
 
-    def _behind_generation_prompt(self, text: str, earliest: int, start: int) -> int:
-        """Where the turn begins for the hero, given where its text does."""
+    def _behind_generation_prompt(self, text: str, earliest: int, start: int, end: int) -> int:
+        """Where the turn begins for the hero, given where its text does.
+
+        A prompt that ends in `<think>` may end inside the text: that much of it the hero is given.
+        """
         prompt = self._generation_prompt
-        found = text.rfind(prompt, earliest, start) if prompt else -1
+        found = text.rfind(prompt, earliest, min(start + len(prompt) - 1, end)) if prompt else -1
         if found < 0:
             return start
         begin = found + len(prompt)

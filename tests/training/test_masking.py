@@ -5,10 +5,12 @@ from pathlib import Path
 
 import pytest
 import trl
+from tokenizers.processors import TemplateProcessing
 from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
 from arena import embedded
 from arena.formats import Message
+from arena.training import masking
 from arena.training.masking import ChatMask, MaskingError, Tokenized
 
 TEMPLATES = Path(trl.__file__).parent / "chat_templates"
@@ -115,6 +117,95 @@ def test_a_template_that_refuses_a_conversation_says_why(tokenizer: PreTrainedTo
     tokenizer.chat_template = "{% if messages|length > 1 %}{{ raise_exception('one turn only') }}{% endif %}x"
     with pytest.raises(MaskingError, match="one turn only"):
         ChatMask(tokenizer).tokenize(DIALOGUE[:2])
+
+
+def test_plain_text_is_trained_on_to_an_end_of_sequence(tokenizer: PreTrainedTokenizerBase) -> None:
+    tokenized = ChatMask(tokenizer).tokenize("Once, née\n")
+    assert tokenizer.decode(tokenized.input_ids) == "Once, née\n<|im_end|>"
+    assert all(tokenized.trained)
+
+
+def test_an_end_of_sequence_that_is_there_is_not_doubled(tokenizer: PreTrainedTokenizerBase) -> None:
+    tokenized = ChatMask(tokenizer).tokenize("Once<|im_end|>")
+    assert tokenizer.decode(tokenized.input_ids) == "Once<|im_end|>"
+
+
+def test_what_a_tokenizer_puts_before_a_text_stands_there_once(tokenizer: PreTrainedTokenizerBase) -> None:
+    """As Llama's and Gemma's do; both also render their conversations with it, which people keep as text."""
+    end, begin = tokenizer.eos_token, "<|endoftext|>"
+    tokenizer.backend_tokenizer.post_processor = TemplateProcessing(
+        single=f"{begin} $A {end}",
+        special_tokens=[(token, tokenizer.convert_tokens_to_ids(token)) for token in (begin, end)],
+    )
+    mask = ChatMask(tokenizer)
+    for text in ("Once", f"{begin}Once"):
+        assert tokenizer.decode(mask.tokenize(text).input_ids) == f"{begin}Once{end}"
+
+
+def test_without_an_end_of_sequence_a_text_ends_as_it_is(tokenizer: PreTrainedTokenizerBase) -> None:
+    tokenizer.eos_token = None
+    assert tokenizer.decode(ChatMask(tokenizer).tokenize("Once").input_ids) == "Once"
+
+
+def test_many_rows_at_once_are_masked_as_each_alone(tokenizer: PreTrainedTokenizerBase) -> None:
+    tokenizer.chat_template = "{% if messages|length > 2 %}{{ raise_exception('too long') }}{% endif %}" + str(
+        tokenizer.chat_template
+    )
+    mask = ChatMask(tokenizer)
+    rows = ["a text", DIALOGUE[:2], DIALOGUE, "another", DIALOGUE[2:]]
+    found = mask.tokenize_many(rows)
+    assert isinstance(found[2], MaskingError)
+    assert [found[0], found[1], found[3], found[4]] == [mask.tokenize(rows[index]) for index in (0, 1, 3, 4)]
+
+
+def test_limits_in_the_tokenizers_own_file_neither_cut_nor_pad(tokenizer: PreTrainedTokenizerBase) -> None:
+    expected = ChatMask(tokenizer).tokenize_many([DIALOGUE, DIALOGUE[:2]])
+    tokenizer.backend_tokenizer.enable_truncation(5)
+    tokenizer.backend_tokenizer.enable_padding(length=300)
+    assert ChatMask(tokenizer).tokenize_many([DIALOGUE, DIALOGUE[:2]]) == expected
+
+
+@pytest.mark.parametrize(
+    ("template", "reason"),
+    [
+        (
+            "{{ bos_token }}{{ messages[-1].content }}{{ eos_token }}",
+            "the mask is full: the chat template shows no prompt",
+        ),
+        ("{{ messages[-1].content }}", "the mask is full"),
+        (
+            "Q: {{ messages[0].content }} A:{{ messages[-1].content | replace('a', ' ') | trim }}",
+            "leaves this answer out",
+        ),
+        ("{% for m in messages[::-1] %}{{ m.content }}{% endfor %}Q", "with another's"),
+    ],
+)
+def test_a_mask_that_is_full_or_empty_is_refused(
+    tokenizer: PreTrainedTokenizerBase, template: str, reason: str
+) -> None:
+    tokenizer.bos_token = "<|endoftext|>"
+    tokenizer.chat_template = template
+    turn = (Message("user", "q"), Message("assistant", "a"))
+    with pytest.raises(MaskingError, match=reason):
+        ChatMask(tokenizer).tokenize(turn * 2 if "with" in reason else turn)
+
+
+def test_an_answer_that_is_one_token_with_the_prompt_leaves_an_empty_mask(tokenizer: PreTrainedTokenizerBase) -> None:
+    tokenizer.chat_template = "{% for m in messages %}{{ m.content }}{% endfor %}"
+    with pytest.raises(MaskingError, match="the mask is empty"):
+        ChatMask(tokenizer).tokenize((Message("user", "a"), Message("assistant", "nd")))
+
+
+def test_a_very_long_conversation_of_rewritten_answers_is_refused_and_not_waited_for(
+    tokenizer: PreTrainedTokenizerBase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(masking, "MOST_COMPARED", 5000)
+    tokenizer.chat_template = (TEMPLATES / "qwen3_training.jinja").read_text()
+    mask = ChatMask(tokenizer)
+    turn = (Message("user", "1"), Message("assistant", "<think>1</think>2"))
+    assert any(mask.tokenize(turn * 3).trained)
+    with pytest.raises(MaskingError, match="rewrites too many answers"):
+        mask.tokenize(turn * 30)
 
 
 def test_a_tokenizer_without_a_template_is_refused(tokenizer: PreTrainedTokenizerBase) -> None:
