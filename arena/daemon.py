@@ -102,10 +102,12 @@ class ArenaDaemon:
         config: RealmConfig,
         trainer: TrainerProcess | None = None,
         clock: Callable[[], float] = time.monotonic,
+        reload_config: Callable[[], RealmConfig] | None = None,
     ) -> None:
         self.world = world
         self.config = config
         self.recipe = read_recipe(config)
+        self._reload_config = reload_config or (lambda: config)
         self.bell = threading.Event()
         self.trainer = trainer or TrainerProcess(world, self.bell.set, clock=clock)
         self._clock = clock
@@ -131,6 +133,7 @@ class ArenaDaemon:
         self._forged_failures = 0
         self._unsettled_since: float | None = None
         self._trouble = ""
+        self._recipe_trouble = ""
         self._last_status: dict[str, object] = {}
         self._last_heartbeat = 0.0
 
@@ -484,8 +487,19 @@ class ArenaDaemon:
         if not queue.path_of(self.world, quest).exists():
             queue.forget(quest, "its file is gone from the queue")
             return None
+        self._read_recipe_again()
         queue.begin(self.world, quest)
         return battles.open_battle(self.world, self.config, self.recipe, quest)
+
+    def _read_recipe_again(self) -> None:
+        """A changed recipe is for the next battle; one that cannot be leaves the old one in force, and is told."""
+        try:
+            self.recipe, trouble = read_recipe(self._reload_config()), ""
+        except strict.BadConfig as error:
+            trouble = f"The old recipe stays in force: {error}"
+        if trouble and trouble != self._recipe_trouble:
+            self._tell("settings_refused", trouble)
+        self._recipe_trouble = trouble
 
     def _play(self) -> bool:
         """With nothing else to do, the guild forges the next quest; it arrives like any other."""
@@ -520,7 +534,7 @@ class ArenaDaemon:
         status = {
             "pid": os.getpid(),
             "state": state or self._state(battle),
-            "message": waits or self._disk_trouble or self._trouble or control.read_rest(self.world).get("reason", ""),
+            "message": waits or self._disk_trouble or self._trouble or self._recipe_trouble or self._why_rest(),
             "waits": bool(waits),
             "battle": battle.battle_id if battle else None,
             "quest": battle.quest.name if battle else None,
@@ -530,6 +544,9 @@ class ArenaDaemon:
         if force or status != self._last_status or now - self._last_heartbeat >= HEARTBEAT_SECONDS:
             durable.write_json(self.world.status / STATUS_FILE, status | {"time": time.time()}, sync=False)
             self._last_status, self._last_heartbeat = status, now
+
+    def _why_rest(self) -> str:
+        return str(control.read_rest(self.world).get("reason", ""))
 
     def _unfinished(self) -> Battle | None:
         """Unknown, and so left out of the status, while the database is in trouble."""

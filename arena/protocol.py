@@ -25,6 +25,18 @@ REFUSED_FILE = "refused.json"
 
 LARGEST_LINE_BYTES = 16 * 1024 * 1024
 
+MOST_STEP_TOKENS = 2**31 - 1
+"""A step record counts its tokens in 32 bits."""
+_COUNT = 10**9
+# The least and the most of each number of a recipe: beyond them lies a slip of the keyboard, or what torch refuses.
+_RANGES: dict[str, tuple[float, float]] = {
+    "max_length": (8, 2**20), "rows_per_step": (1, 2**16), "rows_per_micro_batch": (1, 2**16), "epochs": (1, 10_000),
+    "learning_rate": (0, 10), "warmup_steps": (0, _COUNT), "schedule_steps": (1, _COUNT), "weight_decay": (0, 100),
+    "beta1": (0, 1), "beta2": (0, 1), "clip_norm": (0, 10**6), "seed": (0, 2**32 - 1), "save_every": (1, _COUNT),
+    "save_seconds": (0, _COUNT), "validate_every": (0, _COUNT), "most_faults": (1, _COUNT), "threads": (0, 1024),
+    "lora_rank": (1, 2**16), "lora_alpha": (1, 10**6), "lora_dropout": (0, 1),
+}  # fmt: skip
+
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
@@ -69,18 +81,27 @@ class Recipe:
     gradient_checkpointing: bool = False
 
     def __post_init__(self) -> None:
-        lowest: dict[str, float] = {
-            "max_length": 8, "rows_per_step": 1, "rows_per_micro_batch": 1, "epochs": 1, "learning_rate": 0,
-            "warmup_steps": 0, "schedule_steps": 1, "weight_decay": 0, "beta1": 0, "beta2": 0, "clip_norm": 0,
-            "seed": 0, "save_every": 1, "save_seconds": 0, "validate_every": 0, "most_faults": 1, "threads": 0,
-            "lora_rank": 1, "lora_alpha": 1, "lora_dropout": 0,
-        }  # fmt: skip
-        for name, bound in lowest.items():
-            if not getattr(self, name) >= bound:
-                raise ValueError(f"{name}: {getattr(self, name)!r} is too small; the least allowed is {bound}")
+        for name, (least, most) in _RANGES.items():
+            value = getattr(self, name)
+            if not value >= least:
+                raise ValueError(f"{name}: {value!r} is too small; the least allowed is {least}")
+            if not value <= most:
+                raise ValueError(f"{name}: {value!r} is too large; the most allowed is {most}")
         for name in ("beta1", "beta2", "lora_dropout"):
             if not getattr(self, name) < 1:
                 raise ValueError(f"{name}: {getattr(self, name)!r} must be below 1")
+        if not all(self.lora_targets):
+            raise ValueError("lora_targets: an empty text names no layer")
+        if self.rows_per_step * self.max_length > MOST_STEP_TOKENS:
+            raise ValueError(
+                f"rows_per_step: {self.rows_per_step} rows of max_length {self.max_length} are too large a step; "
+                f"the most allowed is {MOST_STEP_TOKENS} tokens"
+            )
+        if self.schedule != "constant" and self.warmup_steps >= self.schedule_steps:
+            raise ValueError(
+                f"warmup_steps: {self.warmup_steps} must be below schedule_steps, which is {self.schedule_steps}: "
+                f"the {self.schedule} schedule would be over before it begins"
+            )
 
 
 @dataclass(frozen=True, kw_only=True)

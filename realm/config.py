@@ -1,4 +1,7 @@
-"""Settings of one world: `configs/realm.yaml`, then the world's `config.yaml`, then `REALM_*` variables."""
+"""Settings of one world: `configs/realm.yaml`, then the world's `config.yaml`, then `REALM_*` variables.
+
+The recipe is laid under them: its defaults, then the preset that the settings name, then the keys under `training`.
+"""
 
 from __future__ import annotations
 
@@ -16,6 +19,9 @@ from realm import strict
 from realm.world import CHECKOUT, World
 
 DEFAULTS_FILE = CHECKOUT / "configs" / "realm.yaml"
+SHIPPED_PRESETS = CHECKOUT / "configs" / "presets"
+_PRESET = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,39}")
+"""It is the name of a file."""
 _HERO = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,39}")
 """It is the name of a folder."""
 LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
@@ -39,8 +45,10 @@ class RealmConfig:
     """Completed quests of the guild's own forge whose files stay; they can be forged again from their seed."""
     database_url: str | None = None
     redis_url: str | None = None
+    preset: str | None = "standard"
+    """Recipe that those under `training` are laid over; None: the recipe's defaults."""
     training: dict[str, Any] = field(default_factory=dict)
-    """The recipe's keys; read by the arena as `arena.protocol.Recipe`."""
+    """The recipe's keys, from `load` on with those of the preset; read by the arena as `arena.protocol.Recipe`."""
 
     def __post_init__(self) -> None:
         for name in ("port", "vault_port", "oracle_port", "zone_port"):
@@ -78,25 +86,97 @@ _SWITCH = {"1": True, "true": True, "yes": True, "on": True, "0": False, "false"
 def load(world: World, environment: Mapping[str, str] = os.environ, *, recipe: type | None = None) -> RealmConfig:
     """Raises strict.BadConfig naming the file or variable, the key and what is allowed.
 
-    With `recipe`, a dataclass, the keys under `training` are checked against it, file by file.
+    With `recipe`, a dataclass, the preset and the keys under `training` are checked against it, file by file.
     """
     settings: dict[str, Any] = {}
-    for path in (DEFAULTS_FILE, world.home / "config.yaml"):
-        layer = _read_yaml(path)
+    training: dict[str, Any] = {}
+    named_by = DEFAULTS_FILE
+    for path in (DEFAULTS_FILE, config_file(world)):
+        layer = read_yaml(path)
         strict.read(RealmConfig, layer, source=str(path))
-        if recipe is not None:
-            strict.read(recipe, layer.get("training", {}), source=f"{path}: training")
-        training = settings.get("training", {}) | layer.get("training", {})
-        settings |= layer | {"training": training}
-    return strict.read(RealmConfig, settings | _from_environment(environment), source="settings")
+        _check_keys(recipe, layer.get("training", {}), source=f"{path}: training")
+        training |= layer.get("training", {})
+        settings |= layer
+        named_by = path if "preset" in layer else named_by
+    name = settings.get("preset", RealmConfig.preset)
+    if name is not None:
+        training = read_preset(world, name, recipe=recipe, source=str(named_by)) | training
+    if recipe is not None:
+        strict.read(recipe, training, source=f"{config_file(world)}: training, with preset {name}")
+    return strict.read(
+        RealmConfig, settings | {"training": training} | _from_environment(environment), source="settings"
+    )
 
 
-def _read_yaml(path: Path) -> dict[str, Any]:
-    if not path.exists():
-        return {}
+def config_file(world: World) -> Path:
+    return world.home / "config.yaml"
+
+
+def own_training(world: World) -> dict[str, Any]:
+    """The keys under `training` in the two settings files: those that win over any preset."""
+    layers = (read_yaml(path) for path in (DEFAULTS_FILE, config_file(world)))
+    return {key: value for layer in layers for key, value in (layer.get("training") or {}).items()}
+
+
+def preset_files(world: World) -> dict[str, Path]:
+    """Every preset's file by name.
+
+    A world's file wins over a shipped one of the same name, as its settings do: a later release that ships a name
+    that somebody uses already changes nothing of how that world trains.
+    """
+    found = (path for folder in (SHIPPED_PRESETS, world.presets) for path in sorted(folder.glob("*.yaml")))
+    return {path.stem: path for path in found if is_preset_name(path.stem)}
+
+
+def is_preset_name(name: str) -> bool:
+    return bool(_PRESET.fullmatch(name))
+
+
+def read_preset(world: World, name: str, *, recipe: type | None, source: str) -> dict[str, Any]:
+    """The keys of a preset; `source` is who names it. Raises strict.BadConfig."""
+    files = preset_files(world)
+    if name not in files:
+        raise strict.BadConfig(f"{source}: preset: there is none called {name!r}; allowed are {', '.join(files)}")
+    keys = read_yaml(files[name])
+    if recipe is not None:
+        strict.read(recipe, keys, source=str(files[name]))
+    return keys
+
+
+def _check_keys(recipe: type | None, keys: Mapping[str, Any], *, source: str) -> None:
+    """Each alone: what one key means together with others is known only when all files have been read."""
+    if recipe is not None:
+        for key, value in keys.items():
+            strict.read(recipe, {key: value}, source=source)
+
+
+class _StrictLoader(yaml.SafeLoader):
+    """YAML alone lets the last of two equal keys win, silently."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        names = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
+        twice = next((name for number, name in enumerate(names) if name in names[:number]), None)
+        if twice is not None:
+            raise yaml.constructor.ConstructorError(
+                None, None, f"the key {twice!r} stands there twice", node.start_mark
+            )
+        return super().construct_mapping(node, deep)
+
+
+def parse_yaml(text: str) -> Any:
+    """Raises yaml.YAMLError, ValueError (a month 13, endless digits) or RecursionError."""
+    return yaml.load(text, _StrictLoader)
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """The mapping in `path`; empty where there is no file. Raises strict.BadConfig."""
     try:
-        value = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        value = parse_yaml(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    except OSError as error:
+        raise strict.BadConfig(f"{path}: cannot be read: {error.strerror}") from error
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise strict.BadConfig(f"{path}: not readable as YAML: {error}") from error
     if value is None:
         return {}

@@ -75,6 +75,11 @@ class World:
         return self.home / "logs"
 
     @property
+    def presets(self) -> Path:
+        """The player's own presets of the recipe, beside the checkout's `configs/presets/`."""
+        return self.home / "presets"
+
+    @property
     def backups(self) -> Path:
         return self.home / "backups"
 
@@ -117,6 +122,7 @@ class World:
             self.status,
             self.control,
             self.logs,
+            self.presets,
             self.backups,
             self.validation,
             self.evaluation,

@@ -11,7 +11,9 @@ from django.core.management.base import BaseCommand, CommandError
 
 from arena.battles import ensure_hero
 from arena.daemon import AnotherDaemon, ArenaDaemon, only_daemon
+from arena.protocol import Recipe
 from arena.watch import watching
+from realm.config import load
 from realm.strict import BadConfig
 
 log = logging.getLogger("arena")
@@ -24,7 +26,11 @@ class Command(BaseCommand):
         try:
             with only_daemon(settings.WORLD):
                 ensure_hero(settings.WORLD, settings.REALM)
-                daemon = ArenaDaemon(world=settings.WORLD, config=settings.REALM)
+                daemon = ArenaDaemon(
+                    world=settings.WORLD,
+                    config=settings.REALM,
+                    reload_config=lambda: load(settings.WORLD, recipe=Recipe),
+                )
                 for number in (signal.SIGTERM, signal.SIGINT):
                     signal.signal(number, lambda *_: daemon.stop())
                 log.info("the arena of %s opens", settings.WORLD.home)

@@ -1,0 +1,71 @@
+"""`manage.py preset list|show|save|use|delete`."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser
+from typing import Any
+
+import yaml
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandError
+
+from arena import presets
+from arena.presets import PresetError
+from realm import config
+from realm.strict import BadConfig
+
+EFFECT = "The next battle is fought by it; one that is under way keeps the recipe it began with."
+
+
+class Command(BaseCommand):
+    help = "Presets of a battle's recipe: shipped ones in configs/presets/, yours in the world's presets/."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        actions = parser.add_subparsers(dest="action", required=True)
+        actions.add_parser("list", help="every preset, and which one is in force")
+        for action, what in (("show", "its keys"), ("use", "fight by it"), ("delete", "one of yours")):
+            actions.add_parser(action, help=what).add_argument("name")
+        save = actions.add_parser("save", help="keep the recipe in force, or the keys named here, as a preset of yours")
+        save.add_argument("name")
+        save.add_argument("keys", nargs="*", metavar="KEY=VALUE")
+        save.add_argument("--about", default="Saved by manage.py preset save.", help="what it is for, in one line")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        try:
+            match options["action"]:
+                case "list":
+                    self._list()
+                case "show":
+                    self.stdout.write(presets.find(settings.WORLD, options["name"]).path.read_text(encoding="utf-8"))
+                case "save":
+                    self._save(options["name"], options["keys"], options["about"])
+                case "use":
+                    self._use(options["name"])
+                case "delete":
+                    presets.delete(settings.WORLD, options["name"], in_force=settings.REALM.preset)
+                    self.stdout.write(f"{options['name']} is deleted.")
+        except (PresetError, BadConfig) as error:
+            raise CommandError(str(error)) from error
+
+    def _list(self) -> None:
+        for preset in presets.list_presets(settings.WORLD):
+            mark = "*" if preset.name == settings.REALM.preset else " "
+            owner = "" if preset.shipped else " (yours)"
+            self.stdout.write(f"{mark} {preset.name}{owner}: {preset.about or 'it does not say what it is for'}")
+        self._tell_winning_keys()
+
+    def _save(self, name: str, pairs: list[str], about: str) -> None:
+        keys = presets.parse_keys(pairs) if pairs else settings.REALM.training
+        path = presets.save(settings.WORLD, name, keys, about=about)
+        self.stdout.write(f"{path} holds {', '.join(keys) or 'no key: the recipe as the code has it'}.")
+
+    def _use(self, name: str) -> None:
+        presets.use(settings.WORLD, name)
+        self.stdout.write(f"{name} stands in {config.config_file(settings.WORLD)}. {EFFECT}")
+        self._tell_winning_keys()
+
+    def _tell_winning_keys(self) -> None:
+        own = config.own_training(settings.WORLD)
+        if own:
+            told = yaml.safe_dump(own, default_flow_style=True, width=10_000).strip()
+            self.stdout.write(f"Keys under training in the settings win over it: {told}")

@@ -1,0 +1,139 @@
+"""Presets of the recipe: the shipped ones in `configs/presets/`, the player's own in the world's `presets/`.
+
+Which one is in force is the setting `preset`; realm.config lays it under the keys of `training`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from arena.protocol import Recipe
+from realm import config, durable, strict
+from realm.config import SHIPPED_PRESETS
+from realm.world import World
+
+
+class PresetError(ValueError):
+    """One sentence for the player."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Preset:
+    name: str
+    path: Path
+    about: str
+    """The comment in the file's first line."""
+    shipped: bool
+
+
+def list_presets(world: World) -> list[Preset]:
+    return [_describe(name, path) for name, path in config.preset_files(world).items()]
+
+
+def find(world: World, name: str) -> Preset:
+    """Raises PresetError."""
+    files = config.preset_files(world)
+    if name not in files:
+        raise PresetError(f"there is no preset called {name!r}; there are {', '.join(files)}")
+    return _describe(name, files[name])
+
+
+def _describe(name: str, path: Path) -> Preset:
+    first = path.read_text(encoding="utf-8", errors="replace").partition("\n")[0]
+    about = first.removeprefix("#").strip() if first.startswith("#") else ""
+    return Preset(name=name, path=path, about=about, shipped=path.parent == SHIPPED_PRESETS)
+
+
+def recipe_of(world: World, name: str) -> Recipe:
+    """What the preset makes of a recipe, without the keys under `training`. Raises PresetError or strict.BadConfig."""
+    preset = find(world, name)
+    keys = config.read_preset(world, name, recipe=Recipe, source="")
+    return strict.read(Recipe, keys, source=str(preset.path))
+
+
+def save(world: World, name: str, keys: Mapping[str, Any], *, about: str) -> Path:
+    """Write a preset of the player's own; one of that name is replaced. Raises PresetError or strict.BadConfig."""
+    if not config.is_preset_name(name):
+        raise PresetError(f"{name!r} is no name for a preset; allowed are 1 to 40 letters, digits, '-' and '_'")
+    if (SHIPPED_PRESETS / f"{name}.yaml").exists():
+        raise PresetError(f"{name} is a shipped preset; save yours under another name")
+    if not about.isprintable():
+        raise PresetError("what a preset is for is said in one line")
+    recipe = strict.read(Recipe, keys, source=name)
+    values = {key: _plain(value) for key, value in asdict(recipe).items() if key in keys}
+    world.presets.mkdir(exist_ok=True)
+    path = world.presets / f"{name}.yaml"
+    durable.write_bytes(path, f"# {about}\n{_dump(values)}".encode())
+    return path
+
+
+def _plain(value: Any) -> Any:
+    return list(value) if isinstance(value, tuple) else value
+
+
+def delete(world: World, name: str, *, in_force: str | None) -> None:
+    """Delete one of the player's own. Raises PresetError."""
+    preset = find(world, name)
+    if preset.shipped:
+        raise PresetError(f"{name} is a shipped preset and stays")
+    if name == in_force:
+        raise PresetError(f"{name} is in force; use another one first")
+    preset.path.unlink()
+    durable.sync_folder(preset.path.parent)
+
+
+def use(world: World, name: str) -> None:
+    """Name the preset in the world's `config.yaml`; every other key and every comment stays.
+
+    Raises PresetError or strict.BadConfig, also where it would make, with the keys under `training`, a bad recipe.
+    """
+    recipe_of(world, name)
+    keys = config.read_preset(world, name, recipe=Recipe, source="") | config.own_training(world)
+    path = config.config_file(world)
+    strict.read(Recipe, keys, source=f"{path}: training, with preset {name}")
+    before = config.read_yaml(path)
+    text = path.read_text(encoding="utf-8") if path.exists() else ""
+    after = before | {"preset": name}
+    changed = _with_preset(text, name)
+    if not _says(changed, after):  # written in a form that lines cannot be put into
+        changed = _dump(after)
+    mode = path.stat().st_mode & 0o777 if path.exists() else 0o644
+    durable.write_bytes(path, changed.encode(), mode=mode)
+
+
+def _with_preset(text: str, name: str) -> str:
+    lines = text.splitlines()
+    kept = [line for line in lines if not line.startswith("preset:")]
+    places = [number for number, line in enumerate(lines) if line.startswith("preset:")]
+    kept.insert(places[0] if places else len(kept), f"preset: {_dump(name).split()[0]}")
+    return "\n".join(kept) + "\n"
+
+
+def _says(text: str, settings: Mapping[str, Any]) -> bool:
+    try:
+        return bool(config.parse_yaml(text) == settings)
+    except (yaml.YAMLError, ValueError):
+        return False
+
+
+def _dump(value: Any) -> str:
+    return yaml.safe_dump(value, sort_keys=False, allow_unicode=True)
+
+
+def parse_keys(pairs: Sequence[str]) -> dict[str, Any]:
+    """`KEY=VALUE` as in a settings file. Raises PresetError."""
+    keys: dict[str, Any] = {}
+    for pair in pairs:
+        key, separator, text = pair.partition("=")
+        if not separator or not key or key in keys:
+            raise PresetError(f"{pair!r} is not understood; each key is given once, as KEY=VALUE")
+        try:
+            keys[key] = config.parse_yaml(text)
+        except (yaml.YAMLError, ValueError, RecursionError):
+            raise PresetError(f"{key}: {text!r} is no value") from None
+    return keys
