@@ -175,12 +175,15 @@ def _refuse(
         gatekeeper.write_report(target, inspection)
     gatekeeper.write_reason(target, line=line, reason=reason)
     durable.move(path, target)  # last, so that no refused quest ever lies there without its reason
-    where = f"line {line}: " if line else ""
     with transaction.atomic():
         quest = add_row(world, target, inspection, priority=priority, state=Quest.State.FAILED, reason=reason)
-        chronicle.say(
-            "quest_refused", f"{quest.name} was refused: {where}{reason}", quest=quest.name, line=line, reason=reason
-        )
+        tell_refusal(quest, line=line)
+
+
+def tell_refusal(quest: Quest, *, line: int | None = None) -> None:
+    where = f"line {line}: " if line else ""
+    message = f"{quest.name} was refused: {where}{quest.reason}"
+    chronicle.say("quest_refused", message, quest=quest.name, line=line, reason=quest.reason)
 
 
 def add_row(

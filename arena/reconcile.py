@@ -37,19 +37,27 @@ def bring_into_line(world: World) -> None:
 
 
 def finish_half_done(world: World) -> None:
-    """What a failing disk cut short: moves of files without their rows. Battles and their events are left alone."""
-    _align_files(world)
+    """What a failing disk cut short: moves of files without their rows.
+
+    Battles that stand half-fought are left to the daemon, which ends them, and their quests, as it was about to.
+    """
+    known = set(Quest.objects.values_list("id", flat=True))
+    fought = Battle.objects.filter(state__in=battles.UNFINISHED).values_list("quest_id", flat=True)
+    _align_files(world, leave=frozenset(fought))
     _put_back_unopened(world)
+    for quest in Quest.objects.filter(state=Quest.State.FAILED).exclude(id__in=known):
+        queue.tell_refusal(quest)
 
 
-def _align_files(world: World) -> None:
+def _align_files(world: World, *, leave: frozenset[int] = frozenset()) -> None:
+    """`leave`: ids of quests that are seen to elsewhere."""
     for folder, state in (
         (world.recently_completed, Quest.State.COMPLETED),
         (world.failed, Quest.State.FAILED),
         (world.processing, Quest.State.BATTLING),
     ):
         for path in _quest_files(folder):
-            _align_quest(world, path, state)
+            _align_quest(world, path, state, leave)
     for path, order in _orders(world):
         _align_battle(world, path, order)
 
@@ -69,7 +77,7 @@ def _quest_files(folder: Path) -> Iterator[Path]:
     )
 
 
-def _align_quest(world: World, path: Path, state: Quest.State) -> None:
+def _align_quest(world: World, path: Path, state: Quest.State, leave: frozenset[int]) -> None:
     """A file that was moved just before a kill still has the row of its old place; an unknown one gets a row."""
     file = path.relative_to(world.queue).as_posix()
     if Quest.objects.filter(file=file).exists():
@@ -82,7 +90,8 @@ def _align_quest(world: World, path: Path, state: Quest.State) -> None:
     on_the_way = Quest.objects.filter(sha256=inspection.sha256, state__in=(Quest.State.QUEUED, Quest.State.BATTLING))
     moved = [quest for quest in on_the_way if not os.path.lexists(queue.path_of(world, quest))]
     if moved:
-        queue.note_place(world, moved[-1], path, state)
+        if moved[-1].pk not in leave:
+            queue.note_place(world, moved[-1], path, state)
         return
     reason = gatekeeper.read_reason(path)
     queue.add_row(world, path, inspection, priority=Quest.Priority.NORMAL, state=state, reason=reason)

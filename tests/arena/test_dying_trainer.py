@@ -3,9 +3,12 @@
 import json
 import os
 import signal
+import sqlite3
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
 
 import pytest
 
@@ -18,7 +21,9 @@ from arena.protocol import ExitCode
 from arena.pulse import Patience
 from arena.trainer_process import TrainerProcess
 from realm.world import World
+from tests import tiny_hero
 from tests.arena.fake_trainer import FakeTrainer
+from tests.arena.live_arena import LiveArena
 from tests.arena.test_daemon import CONFIG, Clock, clock, drop, open_daemon, settle, states, told, trainer
 
 __all__ = ["clock", "open_daemon", "trainer"]  # fixtures
@@ -218,3 +223,24 @@ def test_the_last_lines_are_the_newest_trainers(world: World, build: Callable[..
     arena = build()
     arena.tick_until(lambda: arena.trainer.ready)
     assert arena.trainer.last_lines() == "it said nothing"
+
+
+@pytest.mark.slow
+def test_a_real_trainer_that_is_stopped_in_mid_battle_is_replaced(tmp_path: Path) -> None:
+    arena = LiveArena(tmp_path / "world", tiny_hero.make_base(tmp_path / "base"))
+    arena.start()
+    try:
+        arena.drop("a.jsonl", 2500, seed=1)
+        arena.wait_for(lambda: any(arena.world.heroes.glob("DIO/checkpoint-*")), "a checkpoint is saved")
+        stopped = arena.trainer_pid
+        assert stopped is not None
+        os.kill(stopped, signal.SIGSTOP)
+        assert arena.completed() == set()
+        arena.wait_for(lambda: arena.trainer_pid not in (None, stopped), "another trainer is started")
+        arena.wait_for(lambda: arena.completed() == {"a.jsonl"}, "the quest is completed")
+        with closing(sqlite3.connect(arena.world.database)) as database:
+            said = database.execute("SELECT message FROM arena_chronicleentry WHERE kind = 'trainer_hung'").fetchall()
+        assert len(said) == 1
+        assert "did not answer for 2" in said[0][0]
+    finally:
+        arena.stop()
