@@ -5,10 +5,12 @@ from __future__ import annotations
 import logging
 import os
 import shutil
+from contextlib import suppress
 from pathlib import Path
 
-from realm import durable
+from realm import durable, sidecar
 from realm.durable import TEMP_PREFIX
+from realm.sidecar import DamagedCheckpoint
 from realm.world import World
 from vault import selectors
 from vault.models import Checkpoint
@@ -23,14 +25,15 @@ FEWEST = 2
 def prune(world: World, hero: str, *, keep: int, budget_bytes: int | None = None) -> list[str]:
     """Delete all but the newest `keep` checkpoints of `hero`, then the oldest until the rest fits `budget_bytes`.
 
-    Returns the names of what was deleted. The two newest and the best by each loss stay even if they alone are over
-    the budget. Only listed checkpoints with a sidecar are counted or deleted: the rest is left for a person to look at.
+    Returns the names of what was deleted. The two newest, the best by each loss and what an adapter sits on stay even
+    if they alone are over the budget. Only listed checkpoints with a sidecar are counted or deleted: the rest is left
+    for a person to look at.
     """
     if keep < FEWEST:
         raise ValueError(f"keep {keep} is too small: the newest and the one it falls back to are needed")
     rows = selectors.list_checkpoints(world, hero)
     best = {found.name for metric in selectors.METRICS if (found := selectors.best_checkpoint(world, hero, metric))}
-    safe = best | {row.name for row in rows[:FEWEST]}
+    safe = best | {row.name for row in rows[:FEWEST]} | _under_adapters(world.heroes / hero)
     doomed = [row for row in rows[keep:] if row.name not in safe]
     if budget_bytes is not None:
         doomed += _beyond(budget_bytes, [row for row in rows if row not in doomed], safe)
@@ -38,6 +41,17 @@ def prune(world: World, hero: str, *, keep: int, budget_bytes: int | None = None
         _delete(world.heroes / hero / row.name)
         row.delete()
     return [row.name for row in doomed]
+
+
+def _under_adapters(hero_folder: Path) -> set[str]:
+    """Full checkpoints without which an adapter that lies on the disk, listed or not, is worth nothing."""
+    if not hero_folder.is_dir():
+        return set()
+    found: list[str | None] = []
+    for folder in sidecar.checkpoint_folders(hero_folder):
+        with suppress(DamagedCheckpoint):
+            found.append(sidecar.read(folder).adapter_base)
+    return {name for name in found if name}
 
 
 def _beyond(budget_bytes: int, rows: list[Checkpoint], safe: set[str]) -> list[Checkpoint]:

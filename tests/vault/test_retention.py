@@ -133,3 +133,46 @@ def test_other_heroes_are_left_alone(world: World) -> None:
     services.scan(world)
     retention.prune(world, "DIO", keep=2, budget_bytes=0)
     assert len(sidecar.checkpoint_folders(world.heroes / "EVA")) == 3
+
+
+def put_an_adapter_on(world: World, base_step: int) -> None:
+    """The newest checkpoint is an adapter on that of `base_step`."""
+    name = next(path.name for path in checkpoints(world) if sidecar.step_of(path.name) == base_step)
+    make_checkpoint(world.heroes, 8, mode="lora", adapter_base=name, train_loss=1.0)
+    services.scan(world)
+
+
+def checkpoints(world: World) -> list[Path]:
+    return sidecar.checkpoint_folders(world.heroes / "DIO")
+
+
+@pytest.mark.parametrize("budget", [None, 0])
+def test_what_an_adapter_sits_on_stays_as_long_as_the_adapter(world: World, budget: int | None) -> None:
+    fill(world)
+    put_an_adapter_on(world, 1)
+    retention.prune(world, "DIO", keep=2, budget_bytes=budget)
+    assert names(world) == [8, 7, 3, 2, 1]
+    sidecar.verify(checkpoints(world)[-1])
+
+    for step in (9, 10):
+        make_checkpoint(world.heroes, step)
+    services.scan(world)
+    for _ in range(2):  # the adapter goes first, then what it sat on
+        retention.prune(world, "DIO", keep=2, budget_bytes=budget)
+    assert names(world) == [10, 9, 3, 2]
+
+
+def test_an_adapter_that_is_not_listed_yet_keeps_what_it_sits_on(world: World) -> None:
+    fill(world)
+    put_an_adapter_on(world, 1)
+    Checkpoint.objects.filter(step=8).delete()
+    retention.prune(world, "DIO", keep=2, budget_bytes=0)
+    assert names(world) == [8, 7, 6, 3, 2, 1]
+
+
+def test_twin_without_a_look_at_adapters_what_one_sits_on_goes(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    fill(world)
+    put_an_adapter_on(world, 1)
+    monkeypatch.setattr(retention, "_under_adapters", lambda hero_folder: set())
+    retention.prune(world, "DIO", keep=2)
+    assert 1 not in names(world)
