@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from arena.training.batch import IGNORE, Example
 
-IN_MEMORY_BYTES = 64 * 1024**2
+IN_MEMORY_BYTES = 32 * 1024**2
 """Tokens of a quest that stay in memory; with more, all of them go to a file."""
 
 
