@@ -37,7 +37,7 @@ def test_add_names_a_file_that_is_not_there(world: World, tmp_path: Path) -> Non
         say("quest", "add", str(tmp_path / "nowhere.jsonl"))
 
 
-@pytest.mark.parametrize("wish", ["pause", "resume", "stop"])
+@pytest.mark.parametrize("wish", ["pause", "resume", "stop", "skip"])
 def test_a_command_reaches_the_daemon(world: World, wish: str) -> None:
     assert "will obey when it starts" in say("battle", wish)
     with only_daemon(world):

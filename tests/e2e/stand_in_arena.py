@@ -49,11 +49,12 @@ class StandInArena:
         self.step = 0
         self.said = ChronicleEntry.objects.count()
 
-    def status(self, state: str, message: str = "") -> None:
+    def status(self, state: str, message: str = "", waits: bool = False) -> None:
         battle = self.battle
         said = {
             "state": state,
             "message": message,
+            "waits": waits,
             "battle": battle.battle_id if battle else None,
             "quest": battle.quest.name if battle else None,
             "time": time.time(),

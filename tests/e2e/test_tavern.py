@@ -194,6 +194,39 @@ def test_rest_and_retreat_act(battle: Tavern, visitor: Visitor) -> None:
     assert visitor.complaints == []
 
 
+@pytest.mark.parametrize("width", [390, 1440])
+def test_skip_asks_and_acts_by_keyboard_alone(battle: Tavern, visitor: Visitor, width: int) -> None:
+    visitor.page.set_viewport_size({"width": width, "height": 900})
+    page = go_live(visitor, battle)
+    page.locator("#order-pause").focus()
+    page.keyboard.press("Tab")
+    expect(page.locator("#order-skip")).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("dialog")).to_contain_text("Skip this quest?")
+    page.keyboard.press("Escape")
+    expect(page.get_by_role("dialog")).to_have_count(0)
+    assert list((battle.home / "control").glob("*.command.json")) == []
+    page.locator("#order-skip").press("Enter")
+    page.get_by_role("dialog").get_by_role("button", name="Skip").press("Enter")
+    expect(page.locator("#order-skip")).to_have_text("Skipping…")
+    (path,) = (battle.home / "control").glob("*.command.json")
+    assert json.loads(path.read_text())["wish"] == "skip"
+    assert visitor.complaints == []
+
+
+def test_a_battle_that_waits_for_room_says_so_and_offers_no_resume(battle: Tavern, visitor: Visitor) -> None:
+    page = go_live(visitor, battle)
+    said = "/data is full: 4.2 MB are needed to go on, 0.0 MB are free"
+    battle.do("status", state="paused", message=said, waits=True)
+    expect(page.locator(".trouble")).to_have_text(said)
+    expect(page.locator(".page")).to_have_attribute("data-state", "paused")
+    expect(page.locator("#order-pause")).to_be_visible()
+    expect(page.locator("#order-resume")).to_have_count(0)
+    battle.do("status", state="training")
+    expect(page.locator(".trouble")).to_be_hidden()
+    assert visitor.complaints == []
+
+
 def test_single_keys_can_be_switched_off(battle: Tavern, visitor: Visitor) -> None:
     page = go_live(visitor, battle)
     page.keyboard.press("l")

@@ -2,6 +2,7 @@ import re
 
 import pytest
 
+from arena.protocol import EventKind
 from realm.world import CHECKOUT
 from tavern.entries import LOOKS, OTHER
 from tavern.foes import FOES, foe_of
@@ -29,6 +30,10 @@ def test_each_icon_used_is_in_the_sprite(symbols: set[str]) -> None:
         text = template.read_text(encoding="utf-8")
         used |= set(re.findall(r'{% icon "([^"]+)"', text)) | set(re.findall(r"#gi-([a-z][a-z-]+)", text))
     assert used == symbols
+
+
+def test_whatever_the_trainer_may_tell_has_a_look_of_its_own() -> None:
+    assert [kind for kind in EventKind if kind not in LOOKS] == []
 
 
 def test_vendored_files_keep_their_licences() -> None:
