@@ -1,4 +1,7 @@
-"""`python -m arena.training`: run one order, or serve orders from standard input with the hero kept warm."""
+"""`python -m arena.training`: run one order, or serve orders from standard input with the hero kept warm.
+
+`python -m arena.training merge CHECKPOINT OUT` writes a checkpoint as a model folder that transformers loads.
+"""
 
 from __future__ import annotations
 
@@ -13,23 +16,33 @@ from arena.protocol import Event, EventKind, ExitCode, Order
 
 def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m arena.training", description=__doc__)
-    choice = parser.add_mutually_exclusive_group(required=True)
+    choice = parser.add_mutually_exclusive_group()
     choice.add_argument("--order", type=Path, help="order.json of one battle; run it, print its events, leave")
     choice.add_argument(
         "--serve",
         action="store_true",
         help="read `run ORDER_PATH`, `pause` and `stop` as lines of standard input; its end means save and leave",
     )
-    return parser.parse_args()
+    commands = parser.add_subparsers(dest="command")
+    merge = commands.add_parser("merge", help="write a checkpoint as a model folder, its adapter merged, and compare")
+    merge.add_argument("checkpoint", type=Path, help="folder of the checkpoint, in its hero's folder")
+    merge.add_argument("out", type=Path, help="folder to make")
+    arguments = parser.parse_args()
+    if sum(map(bool, (arguments.order, arguments.serve, arguments.command))) != 1:
+        parser.error("one of --order, --serve and merge is required")
+    return arguments
 
 
 def main() -> int:
     arguments = parse_arguments()
+    if arguments.command == "merge":
+        return merge(arguments.checkpoint, arguments.out)
     # Read by OpenMP when torch loads. By default a thread that waits for another spins for milliseconds; with a second
     # program on the same two cores a step then took 8 times as long as with threads that soon go to sleep.
     os.environ.setdefault("GOMP_SPINCOUNT", "1000")
     # Imported late: torch takes seconds, --help and a wrong argument should not.
     from arena.training.control import Asked, Control
+    from arena.training.ranks import join, leave
     from arena.training.service import Service, run_order, take_over_standard_output
 
     if arguments.serve:
@@ -43,8 +56,34 @@ def main() -> int:
         said.append(event)
         print(f"{event.kind} step {event.step}: {event.message}", flush=True)
 
-    run_order(Order.read(arguments.order), control, None, show)
+    try:
+        order = Order.read(arguments.order)
+    except (OSError, ValueError) as error:
+        print(f"{arguments.order}: not an order: {error}", file=sys.stderr)
+        return ExitCode.BAD_ORDER
+    ranks = join()
+    try:
+        run_order(order, control, None, show, ranks=ranks)
+    finally:
+        leave()
     return ExitCode.BATTLE_FAILED if said and said[-1].kind == EventKind.BATTLE_FAILED else ExitCode.OK
+
+
+def merge(checkpoint: Path, out: Path) -> int:
+    from arena.training.base import IncompatibleCheckpoint, UnloadableHero
+    from arena.training.merge import export
+    from realm.sidecar import DamagedCheckpoint
+
+    try:
+        made = export(checkpoint, out)
+    except (DamagedCheckpoint, IncompatibleCheckpoint, UnloadableHero, OSError) as error:
+        print(error, file=sys.stderr)
+        return 1
+    print(
+        f"{made.checkpoint} ({made.mode}) is now {out}; largest difference of its logits "
+        f"{made.largest_difference:.1e}, allowed {made.tolerance:.1e}"
+    )
+    return ExitCode.OK
 
 
 if __name__ == "__main__":

@@ -17,9 +17,11 @@ from realm import durable
 class BattleLog:
     """Opened once a run. What a killed run left half-written is cut off first."""
 
-    def __init__(self, folder: Path, *, on_event: Callable[[Event], None], room: Room) -> None:
+    def __init__(self, folder: Path, *, on_event: Callable[[Event], None], room: Room, writes: bool = True) -> None:
+        """With `writes` off it remembers and writes nothing: another rank of the run keeps the log."""
         self._on_event = on_event
         self._room = room
+        self._writes = writes
         self._folder = folder
         self._events_path = folder / EVENTS_FILE
         self.events = _whole_events(self._events_path)
@@ -27,6 +29,8 @@ class BattleLog:
 
     def cut_steps_after(self, step: int) -> None:
         """Drop records of steps that the checkpoint does not know: they are about to be done again."""
+        if not self._writes:
+            return
         size = os.fstat(self._steps.fileno()).st_size // StepRecord.SIZE * StepRecord.SIZE
         with open(self._steps.name, "rb") as file:
             while size:
@@ -44,7 +48,8 @@ class BattleLog:
         return [record for record in records if record.step <= step]
 
     def add_step(self, record: StepRecord) -> None:
-        self._room.write(lambda: self._append(record.pack()), where=self._folder)
+        if self._writes:
+            self._room.write(lambda: self._append(record.pack()), where=self._folder)
 
     def _append(self, data: bytes) -> None:
         """A full disk may take a part of it, which is cut off again."""
@@ -63,9 +68,10 @@ class BattleLog:
         """Append an event; when this returns it is on disk."""
         seq = self.events[-1].seq + 1 if self.events else 1
         event = Event(seq=seq, time=time.time(), kind=kind, step=step, message=message, data=data)
-        self._room.write(lambda: durable.append_line(self._events_path, event.to_line()), where=self._folder)
         self.events.append(event)
-        self._on_event(event)
+        if self._writes:
+            self._room.write(lambda: durable.append_line(self._events_path, event.to_line()), where=self._folder)
+            self._on_event(event)
         return event
 
     def said(self, kind: EventKind, **data: Any) -> bool:

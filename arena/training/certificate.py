@@ -25,7 +25,7 @@ from torch import Tensor
 from arena.training.batch import Batch, Example, join
 from arena.training.data import PackedQuest
 from arena.training.hero import Hero, UnloadableHero
-from arena.training.loss import dropout_off, plain_losses, token_losses
+from arena.training.loss import dropout_off, plain_losses, own_losses
 
 SAMPLE_ROWS = 2
 SAMPLE_EXAMPLES = 8
@@ -125,7 +125,7 @@ def _gradient_difference(hero: Hero, examples: Sequence[Example]) -> float:
     that rounding is all of it.
     """
     shortened = [_shortened(hero, example) for example in examples[:: math.ceil(len(examples) / GRADIENT_EXAMPLES)]]
-    packed = _gradient(hero, token_losses(hero, join(shortened).to(hero.device)))
+    packed = _gradient(hero, own_losses(hero, join(shortened).to(hero.device)))
     total = [torch.zeros_like(gradient) for gradient in packed]
     for example in shortened:
         gradients = _gradient(hero, plain_losses(hero, _alone(hero, example)))
@@ -138,21 +138,21 @@ def _gradient_difference(hero: Hero, examples: Sequence[Example]) -> float:
 def _largest_leak(hero: Hero, examples: Sequence[Example]) -> float:
     """How far a token's loss moves, in nats, when the examples on both sides of its own become others."""
     batch = join(examples)
-    clean_N, owners_N = token_losses(hero, batch.to(hero.device)).cpu(), _owners(batch)
+    clean_N, owners_N = own_losses(hero, batch.to(hero.device)).cpu(), _owners(batch)
     leaks = [0.0]
     for half in (0, 1):
         poisoned = [
             replace(example, inputs=_other_tokens(hero, example)) if number % 2 == half else example
             for number, example in enumerate(examples)
         ]
-        moved_N = (token_losses(hero, join(poisoned).to(hero.device)).cpu() - clean_N).abs()
+        moved_N = (own_losses(hero, join(poisoned).to(hero.device)).cpu() - clean_N).abs()
         leaks += moved_N[owners_N % 2 != half].tolist()
     return max(leaks, key=_nan_last)
 
 
 def _example_losses(hero: Hero, batch: Batch) -> list[float]:
     """Mean loss of each example, in order."""
-    losses_N, owners_N = token_losses(hero, batch.to(hero.device)).cpu(), _owners(batch)
+    losses_N, owners_N = own_losses(hero, batch.to(hero.device)).cpu(), _owners(batch)
     return [losses_N[owners_N == number].double().mean().item() for number in range(len(batch.lengths))]
 
 

@@ -21,7 +21,9 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor
+from torch.distributed.tensor import DTensor
 
+from arena.training.base import IncompatibleCheckpoint as IncompatibleCheckpoint
 from arena.training.hero import Hero
 from realm import durable, sidecar
 from realm.sidecar import Cursor, DamagedCheckpoint, Sidecar
@@ -31,10 +33,6 @@ RNG_FILE = "rng.safetensors"
 STATE_FILE = "training_state.json"
 STATE_VERSION = 1
 _MOMENTS = ("exp_avg", "exp_avg_sq")
-
-
-class IncompatibleCheckpoint(Exception):
-    """The checkpoint is whole, but belongs to another mode or model than the recipe's."""
 
 
 def versions() -> dict[str, str]:
@@ -75,9 +73,13 @@ class Copies:
         self._stream = torch.cuda.Stream(device) if device.type == "cuda" else None
         self._buffers: dict[str, Tensor] = {}
 
+    @torch.no_grad()
     def capture(self, hero: Hero, optimizer: torch.optim.Optimizer) -> Captured:
-        """Copy the state as it is now. On CUDA the copies run beside the next forward pass: see `hold_weights`."""
-        weights, moments = _weights(hero), _moments(hero, optimizer)
+        """Copy the state as it is now. On CUDA the copies run beside the next forward pass: see `hold_weights`.
+
+        What ranks hold in parts is put together: all of them must call it.
+        """
+        weights, moments = _all_whole(_weights(hero)), _all_whole(_moments(hero, optimizer))
         sources = weights | moments
         distinct = {source.data_ptr() or id(source): (name, source) for name, source in sources.items()}
         copies = {key: self._buffer(name, source) for key, (name, source) in distinct.items()}
@@ -132,6 +134,8 @@ def write(
     captured.wait()
     with durable.new_folder(hero_folder / name) as folder:
         hero.write_model(folder, captured.weights)
+        if not any(folder.glob("*.safetensors")):  # in a process that it takes for another rank, transformers is silent
+            raise RuntimeError(f"{name}: transformers wrote no weights")
         save_file(captured.moments, folder / OPTIMIZER_FILE)
         save_file(captured.rng, folder / RNG_FILE)
         durable.write_json(folder / STATE_FILE, captured.rng_state)
@@ -173,20 +177,33 @@ def set_aside(folder: Path, *, because: str = "damaged") -> None:
     durable.move(folder, folder.with_name(f"{because}-{folder.name}-{secrets.token_hex(4)}"))
 
 
-def load_state(folder: Path, hero: Hero, optimizer: torch.optim.Optimizer) -> None:
-    """Put optimizer and RNG back as they were; the weights came with the hero.
+def load_state(folder: Path, hero: Hero, optimizer: torch.optim.Optimizer, *, moments: bool = True) -> None:
+    """Put RNG and optimizer back as they were; the weights came with the hero.
 
-    Raises IncompatibleCheckpoint if the optimizer's tensors are not those of this model.
+    Without `moments` the optimizer begins anew: after a change of mode, what trains are other tensors. Raises
+    IncompatibleCheckpoint if the optimizer's tensors are not those of this model.
     """
-    _load_optimizer(folder / OPTIMIZER_FILE, hero, optimizer)
+    if moments:
+        _load_optimizer(folder / OPTIMIZER_FILE, hero, optimizer)
     _load_rng(folder)
+
+
+def whole(tensor: Tensor) -> Tensor:
+    """What a shard is a part of; every rank must ask. Any other tensor is whole already."""
+    return tensor.full_tensor() if isinstance(tensor, DTensor) else tensor
+
+
+def _all_whole(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Tied tensors stay one tensor."""
+    made = {id(tensor): whole(tensor) for tensor in tensors.values()}
+    return {name: made[id(tensor)] for name, tensor in tensors.items()}
 
 
 def _weights(hero: Hero) -> dict[str, Tensor]:
     """All weights of the model, or those of the adapter alone where only that is trained."""
     if hero.has_adapter:
         return {name: parameter.detach() for name, parameter in hero.trainable.items()}
-    return dict(hero.model.state_dict())
+    return dict(hero.model.state_dict(keep_vars=True))  # the parameters themselves: tied ones are the same object
 
 
 def _moments(hero: Hero, optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:

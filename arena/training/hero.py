@@ -1,4 +1,8 @@
-"""The hero's model and tokenizer: a causal LM from a folder or the hub, trained in full or through LoRA."""
+"""The hero's model and tokenizer: a causal LM from a folder or the hub.
+
+Mode `full` trains every weight, kept in float32. `lora` trains float32 adapters on frozen weights, which are held in
+the dtype that is computed in; `qlora` on frozen weights held in 4 bits. A checkpoint of either is an adapter.
+"""
 
 from __future__ import annotations
 
@@ -9,14 +13,22 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from peft import LoraConfig, PeftModel, get_peft_model
-from safetensors import SafetensorError
+from peft import PeftModel, prepare_model_for_kbit_training
 from torch import Tensor, nn
-from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+from transformers import (
+    AutoModelForCausalLM,
+    AutoTokenizer,
+    BitsAndBytesConfig,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+)
 from transformers.utils import logging as transformers_logging
+from transformers.utils.import_utils import is_bitsandbytes_available
 
 from arena.protocol import Recipe
-from arena.training import attention
+from arena.training import adapter, attention, base
+from arena.training.adapter import LOAD_ERRORS
+from arena.training.base import UnloadableHero as UnloadableHero
 from arena.training.masking import ChatMask
 from realm import durable
 
@@ -24,23 +36,21 @@ transformers_logging.disable_progress_bar()  # they would fill the trainer's log
 attention.register()
 
 
-# RuntimeError: tensors of another shape than the configuration's.
-LOAD_ERRORS = (OSError, ValueError, KeyError, RuntimeError, SafetensorError)
-
-
-class UnloadableHero(Exception):
-    """The model cannot be loaded; the text says from where and why."""
-
-
 @dataclass(frozen=True)
 class Hero:
-    """`model` is what trains (wrapped by peft in LoRA mode), `mask` knows its tokenizer."""
+    """`model` is what trains (wrapped by peft where that is an adapter), `mask` knows its tokenizer."""
 
     model: PreTrainedModel | PeftModel
     tokenizer: PreTrainedTokenizerBase
     mask: ChatMask
     device: torch.device
     compute_dtype: torch.dtype = torch.float32
+    adapter_base: str | None = None
+    """The full checkpoint that an adapter sits on, where that is not the base model."""
+    base_sha256: str | None = None
+    """Digest of the frozen weights under an adapter."""
+    together: nn.Module | None = None
+    """Where several processes train this hero: the module whose forward pass brings them together; see ranks.py."""
 
     def autocast(self) -> torch.autocast:
         """What forward passes of training and scoring run under: weights stay as they are kept."""
@@ -65,7 +75,7 @@ class Hero:
         return isinstance(self.model, PeftModel)
 
     def write_model(self, folder: Path, weights: dict[str, Tensor]) -> None:
-        """Write copies of this model's (or its adapter's) weights, with configuration and tokenizer, as transformers does.
+        """Write copies of this model's or its adapter's weights, configuration and tokenizer, as transformers does.
 
         Changes nothing of the model: training may go on meanwhile.
         """
@@ -100,51 +110,103 @@ def best_device() -> torch.device:
 
 
 def load(base_model: str, recipe: Recipe, *, checkpoint: Path | None, device: torch.device) -> Hero:
-    """Load the base, or `checkpoint` if one is given (its bytes already verified).
+    """Load the base, or `checkpoint` if one is given (its bytes already verified), to train as the recipe says.
 
-    Only safetensors are read and no code of a model is run. Raises UnloadableHero.
+    A full checkpoint gets an adapter, and an adapter is merged into what it sits on, where the recipe's mode asks for
+    it. Only safetensors are read and no code of a model is run. Raises UnloadableHero or base.IncompatibleCheckpoint.
     """
-    weights = str(checkpoint) if checkpoint and recipe.mode == "full" else base_model
+    origin = base.origin_of(base_model, checkpoint)
+    adapts = base.is_adapter(recipe.mode)
+    if recipe.mode == "qlora":
+        check_quantisable(device)
+        model = quantised(origin.source, recipe, device)
+    else:
+        # What trains stays in float32, and so does what an adapter is merged into.
+        model = whole_model(origin.source, dtype=getattr(torch, recipe.dtype) if adapts else torch.float32)
+    base_sha256 = base.prove(origin) if adapts or origin.adapter else None
+    trained: PreTrainedModel | PeftModel = model
+    if adapts:
+        if recipe.gradient_checkpointing:
+            model.enable_input_require_grads()
+        trained = adapter.attach(model, recipe, origin.adapter, device)
+    elif origin.adapter:
+        trained = model = adapter.merge(adapter.load(model, origin.adapter))
+    if recipe.gradient_checkpointing:
+        model.gradient_checkpointing_enable({"use_reentrant": False})
+    if recipe.mode != "qlora":  # that one came to the device as it was quantised
+        trained.to(device)  # type: ignore[arg-type]  # transformers' wrapper names another type
+    tokenizer = load_tokenizer(origin.newest)
+    return Hero(
+        model=trained,
+        tokenizer=tokenizer,
+        mask=ChatMask(tokenizer),
+        device=device,
+        compute_dtype=getattr(torch, recipe.dtype),
+        adapter_base=origin.checkpoint if adapts else None,
+        base_sha256=base_sha256 if adapts else None,
+    )
+
+
+def load_tokenizer(source: str) -> PreTrainedTokenizerBase:
     try:
-        tokenizer = AutoTokenizer.from_pretrained(weights, trust_remote_code=False)
+        tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(source, trust_remote_code=False)
+    except LOAD_ERRORS as error:
+        raise UnloadableHero(f"the tokenizer of {source} cannot be loaded: {error}") from error
+    return tokenizer
+
+
+def whole_model(source: str, *, dtype: torch.dtype, **options: Any) -> PreTrainedModel:
+    """A model without an adapter, by our attention; a tensor that is missing is never made up."""
+    try:
         loaded: Any = AutoModelForCausalLM.from_pretrained(
-            weights,
-            dtype=torch.float32,
+            source,
+            dtype=dtype,
             use_safetensors=True,
             trust_remote_code=False,
             attn_implementation=attention.NAME,
             output_loading_info=True,
+            **options,
         )
     except LOAD_ERRORS as error:
-        raise UnloadableHero(f"the model {weights} cannot be loaded: {error}") from error
+        raise UnloadableHero(f"the model {source} cannot be loaded: {error}") from error
     model, report = loaded
     if report["missing_keys"]:
-        raise UnloadableHero(f"the model {weights} lacks {', '.join(sorted(report['missing_keys'])[:3])}")
+        raise UnloadableHero(f"the model {source} lacks {', '.join(sorted(report['missing_keys'])[:3])}")
+    assert isinstance(model, PreTrainedModel)
     model.config.use_cache = False
-    if recipe.gradient_checkpointing:
-        model.gradient_checkpointing_enable({"use_reentrant": False})
-    trained = _with_lora(model, recipe, checkpoint) if recipe.mode == "lora" else model
-    trained.to(device)
-    return Hero(trained, tokenizer, ChatMask(tokenizer), device, getattr(torch, recipe.dtype))
+    return model
 
 
-def _with_lora(model: PreTrainedModel, recipe: Recipe, checkpoint: Path | None) -> PeftModel:
-    """Adapters on every linear layer of the body; the (often tied) embeddings and head stay as they are."""
-    if recipe.gradient_checkpointing:
-        model.enable_input_require_grads()
-    if checkpoint:
-        try:
-            return PeftModel.from_pretrained(model, str(checkpoint), is_trainable=True)
-        except LOAD_ERRORS as error:
-            raise UnloadableHero(f"the adapter {checkpoint} does not fit its base model: {error}") from error
-    config = LoraConfig(
-        r=recipe.lora_rank,
-        lora_alpha=recipe.lora_alpha,
-        lora_dropout=recipe.lora_dropout,
-        target_modules="all-linear",
-        task_type="CAUSAL_LM",
+def check_quantisable(device: torch.device) -> None:
+    """Raises UnloadableHero where 4-bit weights cannot be had."""
+    missing = [
+        what
+        for what, there in (
+            ("a CUDA device", device.type == "cuda"),
+            ("the package bitsandbytes 0.46.1 or newer", is_bitsandbytes_available()),
+        )
+        if not there
+    ]
+    if missing:
+        raise UnloadableHero(
+            f"training.mode qlora needs {' and '.join(missing)}, which this machine lacks: set training.mode: lora"
+        )
+
+
+def quantised(source: str, recipe: Recipe, device: torch.device) -> PreTrainedModel:
+    """Linear layers of the body in 4 bits (NF4, their scales quantised too), norms in float32.
+
+    Source: QLoRA (Dettmers et al. 2023). Head and embeddings are left in the dtype that is computed in.
+    """
+    config = BitsAndBytesConfig(
+        load_in_4bit=True,
+        bnb_4bit_quant_type="nf4",
+        bnb_4bit_use_double_quant=True,
+        bnb_4bit_compute_dtype=torch.bfloat16,
     )
-    # The adapters' first weights are drawn from torch's RNG; the recipe's seed makes them repeatable.
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(recipe.seed)
-        return get_peft_model(model, config)
+    dtype = getattr(torch, recipe.dtype)
+    model = whole_model(source, dtype=dtype, quantization_config=config, device_map={"": device})
+    prepared: PreTrainedModel = prepare_model_for_kbit_training(model, use_gradient_checkpointing=False)
+    for ends in (prepared.get_input_embeddings(), prepared.get_output_embeddings()):
+        ends.to(dtype)  # peft makes float32 of all that is not quantised, and these are the largest of it
+    return prepared

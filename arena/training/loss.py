@@ -22,8 +22,15 @@ LOGITS_AT_ONCE = 2**27
 def token_losses(hero: Hero, batch: Batch) -> Tensor:
     """Loss of every trained token, natural log, float32, shape (N,), in order.
 
-    Logits are computed only where a label is: most tokens are prompt, and the head is the largest matrix.
+    Logits are computed only where a label is: most tokens are prompt, and the head is the largest matrix. Where several
+    processes train together, it goes through the module that brings their work together: all of them must call it.
     """
+    losses_N: Tensor = hero.together(batch) if hero.together else own_losses(hero, batch)
+    return losses_N
+
+
+def own_losses(hero: Hero, batch: Batch) -> Tensor:
+    """`token_losses` of this process alone."""
     layout = lay_out(batch.lengths, hero.device)
     return _losses(hero, batch, layout=layout, attention_mask=_mask_already_made(hero.device))
 

@@ -9,7 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from queue import SimpleQueue
 from typing import TextIO
@@ -35,6 +35,7 @@ from arena.training.data import UntrainableQuest
 from arena.training.faults import OutOfMemory
 from arena.training.hero import UnloadableHero
 from arena.training.masking import MaskingError
+from arena.training.ranks import ALONE, Ranks
 from arena.training.room import Left, Room
 from arena.training.saver import SaveFailed
 from arena.training.train import Trainee, UnreadableValidation, train
@@ -76,6 +77,7 @@ def run_order(
     warm: Trainee | None,
     on_event: Callable[[Event], None],
     on_trouble: Callable[[str], None] = lambda text: print(text, file=sys.stderr),
+    ranks: Ranks = ALONE,
 ) -> Trainee | None:
     """Run one battle to its ending event. Returns what may stay warm; None after a fault.
 
@@ -83,10 +85,11 @@ def run_order(
     process is asked to leave meanwhile, SaveFailed or OSError if the disk is in trouble otherwise.
     """
     room = Room(on_trouble, lambda: control.leaving)
-    with only_trainer(Path(order.hero_folder)):
-        log = BattleLog(Path(order.battle_folder), on_event=on_event, room=room)
+    with only_trainer(Path(order.hero_folder)) if ranks.is_main else nullcontext():
+        log = BattleLog(Path(order.battle_folder), on_event=on_event, room=room, writes=ranks.is_main)
+        ranks.wait()
         try:
-            return train(order, log, control, warm, room)
+            return train(order, log, control, warm, room, ranks)
         except QUEST_FAULTS as fault:
             _fail(log, fault, blame="quest")
         except HERO_FAULTS as fault:

@@ -34,6 +34,7 @@ from arena.protocol import (
 )
 from arena.training import answering, certificate, checkpoint, optimizer
 from arena.training import hero as heroes
+from arena.training.base import IncompatibleCheckpoint, carries_moments, is_adapter
 from arena.training.batch import Batch
 from arena.training.battle_log import BattleLog
 from arena.training.control import Asked, Control
@@ -50,6 +51,7 @@ from arena.training.faults import (
 from arena.training.hero import Hero
 from arena.training.loss import mean_loss, token_losses
 from arena.training.metrics import StepMeter, memory_in_use
+from arena.training.ranks import ALONE, Ranks, bring_together, gathered, sync_gradients
 from arena.training.room import Room
 from arena.training.saver import Draft, SaveFailed, Saver
 from realm import durable, sidecar
@@ -75,9 +77,15 @@ class Trainee:
     step: int
 
     def fits(self, order: Order, newest: Sidecar | None) -> bool:
-        """Whether `order` would load exactly this."""
+        """Whether `order` would load exactly this. What a change of mode made of a checkpoint is always loaded anew."""
         same_lineage = (self.order.hero_folder, self.order.base_model) == (order.hero_folder, order.base_model)
-        return same_lineage and self.order.recipe == order.recipe and self.saved == newest and newest is not None
+        same_training = self.order.recipe == order.recipe and self.mode_before is None
+        return same_lineage and same_training and self.saved == newest and newest is not None
+
+    @property
+    def mode_before(self) -> str | None:
+        """What the newest checkpoint was trained in, where that is another mode than this one's."""
+        return self.saved.mode if self.saved and self.saved.mode != self.order.recipe.mode else None
 
 
 @dataclass
@@ -101,6 +109,7 @@ class Run:
     quest: PackedQuest
     validation: list[Batch]
     cursor: Cursor
+    ranks: Ranks
     saver: Saver
     meter: StepMeter
     convergence: Convergence
@@ -111,14 +120,17 @@ class Run:
     """By the weights of the checkpoint on its way to the disk; told once it is there."""
 
 
-def train(order: Order, log: BattleLog, control: Control, warm: Trainee | None, room: Room) -> Trainee:
+def train(
+    order: Order, log: BattleLog, control: Control, warm: Trainee | None, room: Room, ranks: Ranks = ALONE
+) -> Trainee:
     """Run one battle from where its newest checkpoint stands until it is done or something else is asked.
 
-    Returns what may stay warm. The last event said is one of `arena.protocol.ENDINGS`.
+    Returns what may stay warm. The last event said is one of `arena.protocol.ENDINGS`. Under a launcher every rank runs
+    this, and all of them pass the same points in the same order.
     """
     if order.recipe.threads:
         torch.set_num_threads(order.recipe.threads)
-    trainee = ready_trainee(order, log, warm)
+    trainee = ready_trainee(order, log, warm, ranks)
     if log.said(EventKind.BATTLE_COMPLETED) and trainee.saved and trainee.saved.battle != order.battle:
         return trainee  # an old order: the hero has moved on since
     control.mark_progress()
@@ -134,6 +146,7 @@ def train(order: Order, log: BattleLog, control: Control, warm: Trainee | None, 
         quest=quest,
         validation=validation_batches(order, trainee.hero),
         cursor=cursor_of(order, trainee.saved),
+        ranks=ranks,
         saver=Saver(Path(order.hero_folder), room, trainee.hero.device),
         meter=StepMeter(trainee.hero.device),
         convergence=convergence_until(log, trainee.step),
@@ -146,24 +159,25 @@ def train(order: Order, log: BattleLog, control: Control, warm: Trainee | None, 
         announce_saved(log, trainee.saved)
     answer_saved(run)
 
-    trainee.hero.model.train()
+    begin_together(run)
     while not run.cursor.finished:
         try:
             if not take_step(run):
                 continue
+            asked = asked_of(run)
             due = save_is_due(run)
-            watch(run, run.meter.ready(wait=due or run.cursor.finished or control.asked is not None))
+            watch(run, run.meter.ready(wait=due or run.cursor.finished or bool(asked) or not ranks.alone))
         except StepFault as fault:
             reason = roll_back(run, fault)
             if reason:
                 end_for_faults(run, reason)
                 return run.trainee
             continue
-        asked = control.asked
         if run.cursor.finished or asked:
             save_and_wait(run)
             if run.cursor.finished:  # a battle that goes on later answers then
-                answer_saved(run)
+                with gathered(run.trainee.hero):
+                    answer_saved(run)
         elif due:
             save_beside(run)
         tell_saved(run)
@@ -177,40 +191,61 @@ def train(order: Order, log: BattleLog, control: Control, warm: Trainee | None, 
     return run.trainee
 
 
-def ready_trainee(order: Order, log: BattleLog, warm: Trainee | None) -> Trainee:
+def ready_trainee(order: Order, log: BattleLog, warm: Trainee | None, ranks: Ranks) -> Trainee:
     """The hero at its newest whole checkpoint, with optimizer and random state; the warm one where it is the same."""
-    newest, refused = checkpoint.newest_whole(Path(order.hero_folder))
-    for damage in refused:
-        message = f"Refused a damaged checkpoint: {damage}"
-        log.say(EventKind.CHECKPOINT_REFUSED, step=newest.step if newest else 0, message=message, reason=str(damage))
+    newest = newest_checkpoint(order, log, ranks)
     if newest:
         check_lineage(order, newest)
     folder = Path(order.hero_folder) / newest.name if newest else None
-    trainee = warm if warm and warm.fits(order, newest) else load_trainee(order, newest, folder)
+    trainee = warm if warm and warm.fits(order, newest) else load_trainee(order, newest, folder, ranks)
     trainee.order = order
     if folder:
-        checkpoint.load_state(folder, trainee.hero, trainee.optimizer)
+        moments = not newest or carries_moments(newest.mode, order.recipe.mode)
+        checkpoint.load_state(folder, trainee.hero, trainee.optimizer, moments=moments)
     else:
         seed_everything(order.recipe.seed)
+    seed_other_ranks(order, ranks, trainee.step)
     return trainee
 
 
+def newest_checkpoint(order: Order, log: BattleLog, ranks: Ranks) -> Sidecar | None:
+    """Rank 0 proves it, sets damaged ones aside and says so; then the others need only read which one is left."""
+    folder = Path(order.hero_folder)
+    if ranks.is_main:
+        newest, refused = checkpoint.newest_whole(folder)
+        for damage in refused:
+            message, step = f"Refused a damaged checkpoint: {damage}", newest.step if newest else 0
+            log.say(EventKind.CHECKPOINT_REFUSED, step=step, message=message, reason=str(damage))
+        ranks.wait()
+        return newest
+    ranks.wait()
+    return newest_by_name(folder)
+
+
+def newest_by_name(hero_folder: Path) -> Sidecar | None:
+    """For ranks that may trust what rank 0 has just proven or written."""
+    folders = sidecar.checkpoint_folders(hero_folder)
+    return sidecar.read(folders[0]) if folders else None
+
+
+def seed_other_ranks(order: Order, ranks: Ranks, step: int) -> None:
+    """Only rank 0's random state lies in checkpoints; the others' begins anew at each, so that a resume is exact."""
+    if not ranks.is_main:
+        seed_everything(order.recipe.seed + step * ranks.count + ranks.index)
+
+
 def check_lineage(order: Order, newest: Sidecar) -> None:
-    """A hero goes on as what it is; raises IncompatibleCheckpoint where the settings say something else."""
-    base_model = portable_path(order.base_model, Path(order.hero_folder))
-    for setting, was, wanted in (
-        ("training.mode", newest.mode, order.recipe.mode),
-        ("base_model", newest.base_model, base_model),
-    ):
-        if was != wanted:
-            raise checkpoint.IncompatibleCheckpoint(
-                f"{newest.name} was trained with {setting} {was}, the settings say {wanted}: "
-                f"set {setting} back, or name another hero"
-            )
+    """A hero keeps its base model for life; raises IncompatibleCheckpoint where the settings name another."""
+    wanted = portable_path(order.base_model, Path(order.hero_folder))
+    if newest.base_model != wanted:
+        raise IncompatibleCheckpoint(
+            f"{newest.name} was trained with base_model {newest.base_model}, the settings say {wanted}: "
+            "set base_model back, or name another hero"
+        )
 
 
-def load_trainee(order: Order, newest: Sidecar | None, folder: Path | None) -> Trainee:
-    hero = heroes.load(order.base_model, order.recipe, checkpoint=folder, device=heroes.best_device())
+def load_trainee(order: Order, newest: Sidecar | None, folder: Path | None, ranks: Ranks) -> Trainee:
+    hero = heroes.load(order.base_model, order.recipe, checkpoint=folder, device=ranks.device or heroes.best_device())
     return Trainee(order, hero, optimizer.build(hero, order.recipe), newest, newest.step if newest else 0)
 
 
@@ -226,7 +261,7 @@ def ready_quest(order: Order, hero: Hero) -> tuple[LoadedQuest, PackedQuest]:
         raise UntrainableQuest(f"{path.name} is gone from the queue; drop it again")
     if sidecar.digest(path) != order.quest_sha256:
         raise UntrainableQuest(f"{path.name} has changed since it was inspected; drop it again")
-    loaded = load_quest(path, hero.mask, order.recipe)
+    loaded = load_quest(path, hero.mask, order.recipe, folder=Path(order.battle_folder))
     quest = PackedQuest(loaded.examples, order.recipe, quest_sha256=order.quest_sha256)
     return loaded, quest
 
@@ -273,20 +308,25 @@ def announce(run: Run, loaded: LoadedQuest) -> None:
     proof = certificate.certify(trainee.hero, quest)
     certificate.check(proof)
     folder, refused = Path(order.battle_folder), [asdict(refusal) for refusal in loaded.refused]
-    run.room.write(lambda: durable.write_json(folder / REFUSED_FILE, refused), where=folder)
+    if run.ranks.is_main:
+        run.room.write(lambda: durable.write_json(folder / REFUSED_FILE, refused), where=folder)
     resumed = log.said(EventKind.BATTLE_STARTED)
     log.say(
         EventKind.BATTLE_RESUMED if resumed else EventKind.BATTLE_STARTED,
         step=trainee.step,
-        message=f"{order.quest}: goes on at step {cursor.quest_step} of {quest.total_steps}"
-        if resumed
-        else f"{order.quest}: {len(quest.examples)} lessons in {quest.total_steps} steps",
+        message=(
+            f"{order.quest}: goes on at step {cursor.quest_step} of {quest.total_steps}"
+            if resumed
+            else f"{order.quest}: {len(quest.examples)} lessons in {quest.total_steps} steps"
+        )
+        + told_change(trainee),
+        goes_on_from_mode=trainee.mode_before,
         quest=order.quest,
         first_step=trainee.step - cursor.quest_step,
         quest_step=cursor.quest_step,
         total_steps=quest.total_steps,
         examples=len(quest.examples),
-        refused=len(loaded.refused),
+        refused=loaded.refused_count,
         truncated=loaded.truncated,
         tokens=quest.tokens,
         trained_share=quest.trained_share,
@@ -298,8 +338,34 @@ def announce(run: Run, loaded: LoadedQuest) -> None:
     )
 
 
+def told_change(trainee: Trainee) -> str:
+    """What becomes of the newest checkpoint, if the hero goes on in another mode."""
+    was, mode = trainee.mode_before, trainee.order.recipe.mode
+    if was is None:
+        return ""
+    if not is_adapter(mode):
+        return f"; the adapter trained in mode {was} is merged, and all weights train from here on (mode {mode})"
+    what = "the same adapter" if is_adapter(was) else "a new adapter on its weights"
+    return f"; so far the hero trained in mode {was}, from here on {what} (mode {mode})"
+
+
+def begin_together(run: Run) -> None:
+    """From here on the ranks train as one."""
+    trainee = run.trainee
+    trainee.hero, trainee.optimizer = bring_together(trainee.hero, trainee.optimizer, run.ranks)
+    trainee.hero.model.train()
+
+
+def asked_of(run: Run) -> Asked | None:
+    """What was asked of rank 0: every rank obeys it at the end of the same step."""
+    asked = list(Asked)
+    told = run.control.asked
+    number = run.ranks.of_main(asked.index(told) if told else -1)
+    return asked[number] if number >= 0 else None
+
+
 def take_step(run: Run) -> bool:
-    """One optimizer step, its record handed to the meter. A shortage of memory halves the micro-batch instead: False."""
+    """One optimizer step, its record handed to the meter; False where memory ran short and the micro-batch shrank."""
     started = time.perf_counter()
     trainee, recipe = run.trainee, run.order.recipe
     rows = run.faults.rows_per_micro_batch(run.cursor.quest_step) or recipe.rows_per_micro_batch
@@ -308,7 +374,7 @@ def take_step(run: Run) -> bool:
     optimizer.set_learning_rate(trainee.optimizer, run.learning_rate)
     random_state = checkpoint.rng_tensors()
     try:
-        loss, grad_norm = optimizer_step(trainee, batches, recipe, before_update=run.saver.hold_weights)
+        loss, grad_norm = optimizer_step(trainee, batches, recipe, run.saver.hold_weights, run.ranks)
     except (RuntimeError, MemoryError) as error:
         if not is_out_of_memory(error):
             raise
@@ -328,26 +394,33 @@ def take_step(run: Run) -> bool:
 
 
 def optimizer_step(
-    trainee: Trainee, batches: list[Batch], recipe: Recipe, before_update: Callable[[], None] = lambda: None
+    trainee: Trainee,
+    batches: list[Batch],
+    recipe: Recipe,
+    before_update: Callable[[], None] = lambda: None,
+    ranks: Ranks = ALONE,
 ) -> tuple[Tensor, Tensor]:
     """One step; returns mean loss over its trained tokens and the gradient's norm before clipping, both of shape ().
 
-    The sum is divided by the count of the whole step, so any split into micro-batches gives the same step. If loss or
+    The sum is divided by the count of the whole step, so any split into micro-batches and over ranks gives the same
+    step. If loss or
     gradient is not finite, the weights stay as they were: the fused update is told so on the device, and the host
     need not ask.
     """
     hero = trainee.hero
     count = sum(batch.trained_tokens for batch in batches)
     total = torch.zeros((), device=hero.device)
-    for batch in batches:
+    for batch, weight, last in ranks.share(batches):
+        sync_gradients(hero, last)
         with hero.autocast():
             losses_N = token_losses(hero, batch.to(hero.device))
-        loss = losses_N.sum() / count
-        loss.backward()
+        loss = losses_N.sum() * (weight / count)
+        (loss * ranks.count).backward()  # DDP and FSDP2 take the mean over ranks, wanted is the sum
         total += loss.detach()
+    ranks.sum(total)
     parameters = list(hero.trainable.values())
     # A clip_norm of 0 means no clipping; the norm is measured either way.
-    grad_norm = torch.nn.utils.clip_grad_norm_(parameters, recipe.clip_norm or math.inf)
+    grad_norm = checkpoint.whole(torch.nn.utils.clip_grad_norm_(parameters, recipe.clip_norm or math.inf))
     before_update()
     optimizer.step_if(trainee.optimizer, torch.isfinite(total) & torch.isfinite(grad_norm))
     trainee.optimizer.zero_grad(set_to_none=True)
@@ -393,12 +466,13 @@ def roll_back(run: Run, fault: StepFault) -> str | None:
     """Go back to the newest whole checkpoint before the fault; returns why the battle should not go on by itself."""
     order, log = run.order, run.log
     lines = run.quest.lines_of_step(*divmod(fault.record.quest_step - 1, run.quest.steps_per_epoch))
-    flagged = flag_examples(order, fault, lines)
+    flagged = flag_examples(order, fault, lines) if run.ranks.is_main else None
     tell_saved(run, wait=True)
     run.meter.forget()
-    checkpoint.drop_after(Path(order.hero_folder), fault.back_to)
-    run.trainee = ready_trainee(order, log, None)
-    run.trainee.hero.model.train()
+    if run.ranks.is_main:
+        checkpoint.drop_after(Path(order.hero_folder), fault.back_to)
+    run.trainee = ready_trainee(order, log, None, run.ranks)
+    begin_together(run)
     run.cursor = cursor_of(order, run.trainee.saved)
     run.convergence = convergence_until(log, run.trainee.step)
     log.cut_steps_after(run.trainee.step)
@@ -441,26 +515,35 @@ def shrink_micro_batch(run: Run, rows: int, shortage: str) -> None:
 
 def save_is_due(run: Run) -> bool:
     recipe = run.order.recipe
-    late = recipe.save_seconds and time.monotonic() - run.saved_at >= recipe.save_seconds
-    return run.trainee.step % recipe.save_every == 0 or bool(late)
+    late = recipe.save_seconds > 0 and time.monotonic() - run.saved_at >= recipe.save_seconds
+    return run.trainee.step % recipe.save_every == 0 or bool(run.ranks.of_main(late))
 
 
 def save_beside(run: Run) -> None:
     """Begin a checkpoint that is written while training goes on."""
     tell_saved(run, wait=True)
     draft = draft_of(run)
-    run.answered = answers_now(run)
-    if heroes.has_dropout(run.trainee.hero):  # the next step's loss is not that of the weights alone
-        run.saver.write_now(draft, next_loss(run))
-    else:
+    train_loss = next_loss(run) if heroes.has_dropout(run.trainee.hero) else None
+    with gathered(run.trainee.hero):
+        run.answered = answers_now(run)
+    if not run.ranks.is_main:
+        return
+    if train_loss is None:  # the next step will measure it
         run.saver.keep(draft)
+    else:  # that step's loss is not of the weights alone
+        run.saver.write_now(draft, train_loss)
 
 
 def save_and_wait(run: Run) -> None:
     """A checkpoint that is on disk when this returns. Raises SaveFailed."""
     tell_saved(run, wait=True)
-    run.saver.write_now(draft_of(run), next_loss(run))
+    draft, train_loss = draft_of(run), next_loss(run)
+    if run.ranks.is_main:
+        run.saver.write_now(draft, train_loss)
     tell_saved(run, wait=True, must=True)
+    run.ranks.wait()
+    if not run.ranks.is_main:
+        run.trainee.saved = newest_by_name(Path(run.order.hero_folder))
 
 
 def draft_of(run: Run) -> Draft:
@@ -470,6 +553,7 @@ def draft_of(run: Run) -> Draft:
     started = time.perf_counter()
     trainee, order = run.trainee, run.order
     captured = run.saver.capture(trainee.hero, trainee.optimizer)
+    seed_other_ranks(order, run.ranks, trainee.step)
     run.saved_at = time.monotonic()
     facts = {
         "hero": order.hero,
@@ -482,6 +566,8 @@ def draft_of(run: Run) -> Draft:
         "battle": order.battle,
         "parent": trainee.saved.name if trainee.saved else None,
         "base_model": portable_path(order.base_model, Path(order.hero_folder)),
+        "adapter_base": trainee.hero.adapter_base,
+        "base_sha256": trainee.hero.base_sha256,
         "faults": run.faults.counts,
     }
     return Draft(
@@ -586,7 +672,8 @@ def answer_saved(run: Run) -> None:
     if not saved or saved.battle != run.order.battle or all(was_told(run, each, saved) for each in evaluations(run)):
         return
     for answered in answers_now(run):
-        tell_answers(run, answered, saved)
+        if run.ranks.is_main:
+            tell_answers(run, answered, saved)
 
 
 def evaluations(run: Run) -> tuple[EvaluationSet, ...]:
