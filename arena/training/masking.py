@@ -71,7 +71,8 @@ class ChatMask:
         added = {str(token): index for index, token in tokenizer.added_tokens_decoder.items() if token.special}
         # A tokenizer's list of its special tokens often leaves out its turn markers (Phi-3's <|end|>).
         special = added | dict(zip(tokenizer.all_special_tokens, tokenizer.all_special_ids, strict=True))
-        self._special = sorted(filter(None, special), key=len, reverse=True)
+        self._special = frozenset(filter(None, special))
+        self._special_lengths = sorted({len(token) for token in self._special}, reverse=True)
         self._special_ids = frozenset(special.values())
         self._eos = str(tokenizer.eos_token or "")
         self._generation_prompt = self._find_generation_prompt()
@@ -234,7 +235,9 @@ class ChatMask:
         return last if token else first
 
     def _special_at(self, text: str, position: int) -> str | None:
-        return next((token for token in self._special if text.startswith(token, position)), None)
+        # Some vocabularies have thousands of special tokens, of few lengths.
+        pieces = (text[position : position + length] for length in self._special_lengths)
+        return next((piece for piece in pieces if piece in self._special), None)
 
 
 def _chat(messages: Sequence[Message]) -> list[dict[str, str]]:

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from arena.training import examples as storage
@@ -26,6 +26,7 @@ def plain(example: Example) -> tuple[int, list[int], list[int]]:
 TOKENS = st.lists(st.tuples(st.integers(0, 2**31 - 1), st.booleans()), min_size=1, max_size=20)
 
 
+@settings(derandomize=True, deadline=None)
 @given(st.lists(TOKENS, max_size=12), st.booleans())
 def test_what_is_read_is_what_was_written(tmp_path_factory: pytest.TempPathFactory, rows: list, in_file: bool) -> None:
     # The last token is trained, since slots behind the last label are cut off before they come here.

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 import trl
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from transformers import AddedToken, AutoTokenizer, PreTrainedTokenizerBase
 from transformers.utils.chat_template_utils import render_jinja_template
@@ -195,6 +195,7 @@ FRAGMENTS = st.sampled_from(
 TEXTS = st.lists(FRAGMENTS, max_size=12).map("".join)
 
 
+@settings(derandomize=True, deadline=None)
 @given(data=st.data(), pairs=st.lists(st.tuples(TEXTS, TEXTS.filter(str.strip)), min_size=1, max_size=4))
 @pytest.mark.parametrize("name", EXACT)
 def test_random_conversations_by_prefixes(name: str, data: st.DataObject, pairs: list[tuple[str, str]]) -> None:
@@ -205,7 +206,8 @@ def test_random_conversations_by_prefixes(name: str, data: st.DataObject, pairs:
     whole = render(mask.tokenizer, messages)
     assert whole is not None
     spans = spans_by_prefixes(mask.tokenizer, messages, END_OF_TURN[name])
-    if END_OF_TURN[name] in [whole[start:end] for start, end in spans]:
+    empty = {END_OF_TURN[name], "<think>\n\n</think>\n\n" + END_OF_TURN[name]}
+    if empty & {whole[start:end] for start, end in spans}:  # Qwen3 strips thoughts, and these answers were nothing else
         with pytest.raises(MaskingError, match="leaves this answer out"):
             mask.tokenize(messages)
     else:
@@ -304,10 +306,6 @@ def test_every_template_works_or_is_refused_in_words(name: str) -> None:
     assert answers == ["2", "4", "6"]
     assert written.count(">") >= 3 - name.startswith("glm4moe"), "an end of turn is missing"
     assert "+" not in written
-
-
-def only_named_special_tokens(mask: ChatMask) -> None:
-    mask._special = list(mask.tokenizer.all_special_tokens)
 
 
 @pytest.mark.parametrize(
