@@ -40,6 +40,8 @@ def main() -> int:
     # Read by OpenMP when torch loads. By default a thread that waits for another spins for milliseconds; with a second
     # program on the same two cores a step then took 8 times as long as with threads that soon go to sleep.
     os.environ.setdefault("GOMP_SPINCOUNT", "1000")
+    # Read by cuBLAS: without it the same product may be added up otherwise the next time.
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     # Imported late: torch takes seconds, --help and a wrong argument should not.
     from arena.training.control import Asked, Control
     from arena.training.ranks import join, leave

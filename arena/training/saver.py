@@ -48,9 +48,13 @@ class Draft:
 class Saver:
     """At most one draft waits for its loss, and at most one is being written: the same one."""
 
-    def __init__(self, hero_folder: Path, room: Room, device: torch.device) -> None:
+    def __init__(
+        self, hero_folder: Path, room: Room, device: torch.device, *, before_writing: Callable[[], None]
+    ) -> None:
+        """`before_writing` brings to the disk what a checkpoint builds on; it runs on the writing thread."""
         self._folder = hero_folder
         self._room = room
+        self._before_writing = before_writing
         self._copies = Copies(device)
         self._waiting: Draft | None = None
         self._thread: threading.Thread | None = None
@@ -85,6 +89,16 @@ class Saver:
         """Begin to write a draft at once."""
         self._begin(draft, train_loss)
 
+    def wait(self, seconds: float) -> None:
+        """Up to so long for what is being written; what waits for its loss is not waited for."""
+        if self._thread:
+            self._thread.join(seconds)
+
+    def close(self) -> None:
+        """Let nothing be written any more when this returns; what is written by then is for the next run to find."""
+        if self._thread:
+            self._thread.join()
+
     def finished(self, *, wait: bool = False) -> tuple[Draft, Sidecar] | None:
         """What has been written since the last call, if anything. Raises SaveFailed, or Left.
 
@@ -113,6 +127,7 @@ class Saver:
 
     def _write(self, draft: Draft, train_loss: float | None) -> None:
         def write() -> Sidecar:
+            self._before_writing()
             return checkpoint.write(
                 self._folder,
                 draft.hero,

@@ -44,8 +44,10 @@ from realm import durable
 LOCK_FILE = ".trainer.lock"
 LOCK_WAIT_SECONDS = 60.0
 
-QUEST_FAULTS = (UntrainableQuest, UnreadableQuest, PackingFault)
-HERO_FAULTS = (UnloadableHero, IncompatibleCheckpoint, MaskingError, UnreadableValidation, OutOfMemory)
+QUEST_FAULTS = (UntrainableQuest, UnreadableQuest)
+HERO_FAULTS = (
+    UnloadableHero, IncompatibleCheckpoint, MaskingError, UnreadableValidation, OutOfMemory, PackingFault
+)  # fmt: skip
 """Faults that every other quest would meet too: the quest is not to blame."""
 
 

@@ -13,6 +13,7 @@ import math
 import random
 import time
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
@@ -128,8 +129,7 @@ def train(
     Returns what may stay warm. The last event said is one of `arena.protocol.ENDINGS`. Under a launcher every rank runs
     this, and all of them pass the same points in the same order.
     """
-    if order.recipe.threads:
-        torch.set_num_threads(order.recipe.threads)
+    make_repeatable(order.recipe)
     trainee = ready_trainee(order, log, warm, ranks)
     if log.said(EventKind.BATTLE_COMPLETED) and trainee.saved and trainee.saved.battle != order.battle:
         return trainee  # an old order: the hero has moved on since
@@ -147,16 +147,23 @@ def train(
         validation=validation_batches(order, trainee.hero),
         cursor=cursor_of(order, trainee.saved),
         ranks=ranks,
-        saver=Saver(Path(order.hero_folder), room, trainee.hero.device),
+        saver=Saver(Path(order.hero_folder), room, trainee.hero.device, before_writing=log.sync_steps),
         meter=StepMeter(trainee.hero.device),
         convergence=convergence_until(log, trainee.step),
         faults=FaultHistory.of(log.events),
     )
-    beginning = run.cursor
+    with closing(run.saver):
+        fight(run, loaded)
+    return run.trainee
+
+
+def fight(run: Run, loaded: LoadedQuest) -> None:
+    """The loop itself: step, watch, save, until the quest is done, something else is asked, or too much goes wrong."""
+    beginning, saved = run.cursor, run.trainee.saved
     if not run.cursor.finished:
         announce(run, loaded)
-    if trainee.saved and trainee.saved.battle == order.battle:
-        announce_saved(log, trainee.saved)
+    if saved and saved.battle == run.order.battle:
+        announce_saved(run.log, saved)
     answer_saved(run)
 
     begin_together(run)
@@ -166,12 +173,12 @@ def train(
                 continue
             asked = asked_of(run)
             due = save_is_due(run)
-            watch(run, run.meter.ready(wait=due or run.cursor.finished or bool(asked) or not ranks.alone))
+            watch(run, run.meter.ready(wait=due or run.cursor.finished or bool(asked) or not run.ranks.alone))
         except StepFault as fault:
             reason = roll_back(run, fault)
             if reason:
                 end_for_faults(run, reason)
-                return run.trainee
+                return
             continue
         if run.cursor.finished or asked:
             save_and_wait(run)
@@ -184,11 +191,10 @@ def train(
         wait_for_room(run)
         if asked and not run.cursor.finished:
             end_early(run, asked)
-            return run.trainee
+            return
 
-    if run.cursor != beginning or not log.said(EventKind.BATTLE_COMPLETED):
+    if run.cursor != beginning or not run.log.said(EventKind.BATTLE_COMPLETED):
         complete(run)
-    return run.trainee
 
 
 def ready_trainee(order: Order, log: BattleLog, warm: Trainee | None, ranks: Ranks) -> Trainee:
@@ -247,6 +253,20 @@ def check_lineage(order: Order, newest: Sidecar) -> None:
 def load_trainee(order: Order, newest: Sidecar | None, folder: Path | None, ranks: Ranks) -> Trainee:
     hero = heroes.load(order.base_model, order.recipe, checkpoint=folder, device=ranks.device or heroes.best_device())
     return Trainee(order, hero, optimizer.build(hero, order.recipe), newest, newest.step if newest else 0)
+
+
+def make_repeatable(recipe: Recipe) -> None:
+    """The same kernels in the same order, so that a resumed run ends in the same bits.
+
+    On CUDA torch's default backward passes of attention and indexing add up in any order. `__main__` sets what cuBLAS
+    reads from the environment.
+    """
+    if recipe.threads:
+        torch.set_num_threads(recipe.threads)
+    if torch.cuda.is_available():
+        torch.use_deterministic_algorithms(True, warn_only=True)
+        # A debugging aid that costs a pass over memory.
+        torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
 
 
 def seed_everything(seed: int) -> None:
@@ -548,7 +568,6 @@ def save_and_wait(run: Run) -> None:
 
 def draft_of(run: Run) -> Draft:
     """The state as it is now, with what its sidecar says."""
-    run.log.sync_steps()
     val_loss = validate(run)
     started = time.perf_counter()
     trainee, order = run.trainee, run.order
@@ -611,8 +630,9 @@ def validate(run: Run) -> float | None:
 
 def tell_saved(run: Run, *, wait: bool = False, must: bool = False) -> None:
     """Announce the checkpoint that has reached the disk, if one has. A save that failed is told, and `must` raises."""
-    if wait:
-        run.log.sync_steps()
+    while wait and run.room.waiting:
+        run.control.mark_progress()
+        run.saver.wait(WAIT_SECONDS)
     try:
         written = run.saver.finished(wait=wait)
     except SaveFailed as failure:
