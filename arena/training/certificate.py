@@ -25,7 +25,7 @@ from torch import Tensor
 from arena.training.batch import Batch, Example, join
 from arena.training.data import PackedQuest
 from arena.training.hero import Hero, UnloadableHero
-from arena.training.loss import dropout_off, plain_losses, own_losses
+from arena.training.loss import dropout_off, own_losses, plain_losses
 
 SAMPLE_ROWS = 2
 SAMPLE_EXAMPLES = 8
