@@ -561,6 +561,7 @@ def test_what_is_asked_of_the_library(tiny_base: Path, monkeypatch: pytest.Monke
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 def test_qlora_in_earnest(tmp_path: Path) -> None:
     bitsandbytes = pytest.importorskip("bitsandbytes")
+    tiny_hero.make_base(tmp_path / "base", hidden_size=64, intermediate_size=128, head_dim=32)  # whole blocks of 64
     order = tiny_hero.make_order(tmp_path, recipe=replace(QLORA, dtype="bfloat16", lora_rank=8))
     hero = heroes.load(order.base_model, order.recipe, checkpoint=None, device=torch.device("cuda"))
     layer = hero.causal_lm.model.layers[0].self_attn.q_proj.base_layer
