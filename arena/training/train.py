@@ -134,8 +134,8 @@ def train(
     if log.said(EventKind.BATTLE_COMPLETED) and trainee.saved and trainee.saved.battle != order.battle:
         return trainee  # an old order: the hero has moved on since
     control.mark_progress()
-    loaded, quest = ready_quest(order, trainee.hero)
-    control.mark_progress()
+    battle_folder = Path(order.battle_folder)  # a quest that memory does not hold lies there in a nameless file
+    loaded, quest = room.write(lambda: ready_quest(order, trainee.hero, control.mark_progress), where=battle_folder)
     log.cut_steps_after(trainee.step)
     run = Run(
         order=order,
@@ -275,13 +275,13 @@ def seed_everything(seed: int) -> None:
     torch.manual_seed(seed)
 
 
-def ready_quest(order: Order, hero: Hero) -> tuple[LoadedQuest, PackedQuest]:
+def ready_quest(order: Order, hero: Hero, on_progress: Callable[[], None]) -> tuple[LoadedQuest, PackedQuest]:
     path = Path(order.quest_file)
     if not path.is_file():
         raise UntrainableQuest(f"{path.name} is gone from the queue; drop it again")
     if sidecar.digest(path) != order.quest_sha256:
         raise UntrainableQuest(f"{path.name} has changed since it was inspected; drop it again")
-    loaded = load_quest(path, hero.mask, order.recipe, folder=Path(order.battle_folder))
+    loaded = load_quest(path, hero.mask, order.recipe, folder=Path(order.battle_folder), on_progress=on_progress)
     quest = PackedQuest(loaded.examples, order.recipe, quest_sha256=order.quest_sha256)
     return loaded, quest
 
