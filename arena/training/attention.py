@@ -31,13 +31,16 @@ BUCKET_SPREAD = 0.8
 
 
 @dataclass(frozen=True, slots=True)
-class Bucket:
-    """`gather_NL` are token positions of the row (short examples end in repeats of their last token, which causal
-    attention never looks back from); `back_T` are places in the flattened bucket, in the order of `tokens_T`."""
+class Buckets:
+    """All buckets one behind the other: M slots, more than tokens where a bucket's examples differ in length.
 
-    gather_NL: Tensor
-    tokens_T: Tensor
-    back_T: Tensor
+    `shapes` are (N, L) of each. `gather_M` says which token lies in a slot (short examples end in repeats of their last
+    token, which causal attention never looks back from), `slot_T` in which slot a token lies.
+    """
+
+    shapes: tuple[tuple[int, int], ...]
+    gather_M: Tensor
+    slot_T: Tensor
 
 
 @dataclass(frozen=True)
@@ -48,7 +51,7 @@ class Layout:
     device: torch.device
 
     @functools.cached_property
-    def buckets(self) -> tuple[Bucket, ...]:
+    def buckets(self) -> Buckets:
         starts = [0, *itertools.accumulate(self.lengths)]
         order = sorted(range(len(self.lengths)), key=lambda index: -self.lengths[index])
         groups: list[list[int]] = []
@@ -57,12 +60,13 @@ class Layout:
                 groups[-1].append(index)
             else:
                 groups.append([index])
-        return tuple(_bucket([(starts[i], self.lengths[i]) for i in group], self.device) for group in groups)
-
-    @functools.cached_property
-    def tokens(self) -> Tensor:
-        """Positions in the row of the buckets' tokens, in the buckets' order."""
-        return torch.cat([bucket.tokens_T for bucket in self.buckets])
+        parts = [_bucket([(starts[i], self.lengths[i]) for i in group]) for group in groups]
+        gather_M = torch.cat([gather_NL.flatten() for gather_NL, _ in parts])
+        inside_M = torch.cat([inside_NL.flatten() for _, inside_NL in parts])
+        slot_T = torch.empty(starts[-1], dtype=torch.int64)
+        slot_T[gather_M[inside_M]] = inside_M.nonzero()[:, 0]
+        shapes = tuple((gather_NL.shape[0], gather_NL.shape[1]) for gather_NL, _ in parts)
+        return Buckets(shapes, sent_to(gather_M, self.device), sent_to(slot_T, self.device))
 
     @functools.cached_property
     def bounds(self) -> Tensor:
@@ -80,14 +84,11 @@ def lay_out(lengths: Sequence[int], device: torch.device) -> Layout:
     return Layout(tuple(lengths), device)
 
 
-def _bucket(examples: Sequence[tuple[int, int]], device: torch.device) -> Bucket:
-    """`examples` are (start, length), the longest first."""
+def _bucket(examples: Sequence[tuple[int, int]]) -> tuple[Tensor, Tensor]:
+    """From (start, length), the longest first: the token in each slot, and whether it is no repeat; both (N, L)."""
     starts_N1, lengths_N1 = (torch.tensor(column)[:, None] for column in zip(*examples, strict=True))
     slots_1L = torch.arange(examples[0][1])[None]
-    inside_NL = slots_1L < lengths_N1
-    gather_NL = starts_N1 + torch.minimum(slots_1L, lengths_N1 - 1)
-    indices = (gather_NL, gather_NL[inside_NL], inside_NL.flatten().nonzero()[:, 0])
-    return Bucket(*(sent_to(tensor, device) for tensor in indices))
+    return starts_N1 + torch.minimum(slots_1L, lengths_N1 - 1), slots_1L < lengths_N1
 
 
 def attend(
@@ -179,26 +180,56 @@ def _attend_buckets(
     module: nn.Module, layout: Layout, query: Tensor, key: Tensor, value: Tensor, kwargs: dict[str, Any]
 ) -> Tensor:
     """(T, H, D)."""
-    parts = [_attend_bucket(module, bucket, query, key, value, kwargs) for bucket in layout.buckets]
-    joined_THD = torch.cat(parts)
-    return torch.empty_like(joined_THD).index_copy(0, layout.tokens, joined_THD)
+    buckets = layout.buckets
+    query_MHD, key_MHD, value_MHD = (
+        _ToSlots.apply(states[0].transpose(0, 1), buckets.gather_M, buckets.slot_T) for states in (query, key, value)
+    )
+    attended, start = [], 0
+    for examples, length in buckets.shapes:
+        part = slice(start, start + examples * length)
+        query_NHLD, key_NHLD, value_NHLD = (
+            states_MHD[part].unflatten(0, (examples, length)).transpose(1, 2)
+            for states_MHD in (query_MHD, key_MHD, value_MHD)
+        )
+        mask = _window_mask(length, kwargs.get("sliding_window"), query.device)
+        attended_NLHD, _ = sdpa_attention_forward(module, query_NHLD, key_NHLD, value_NHLD, mask, **kwargs)
+        attended.append(attended_NLHD.flatten(0, 1))
+        start = part.stop
+    attended_THD: Tensor = _FromSlots.apply(torch.cat(attended), buckets.slot_T)
+    return attended_THD
 
 
-def _attend_bucket(
-    module: nn.Module, bucket: Bucket, query: Tensor, key: Tensor, value: Tensor, kwargs: dict[str, Any]
-) -> Tensor:
-    """The attended tokens of one bucket, (T of the bucket, H, D), in the order of its `tokens_T`."""
-    query, key, value = (_side_by_side(states, bucket.gather_NL) for states in (query, key, value))
-    mask = _window_mask(bucket.gather_NL.shape[1], kwargs.get("sliding_window"), query.device)
-    attended_NLHD, _ = sdpa_attention_forward(module, query, key, value, mask, **kwargs)
-    return attended_NLHD.flatten(0, 1).index_select(0, bucket.back_T)
+class _ToSlots(torch.autograd.Function):
+    """Tokens to slots, (T, …) to (M, …). The gradient of a repeat is zero, for nothing that is kept looks at it:
+
+    so a token's gradient is that of its one slot, and nothing need be added up.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, states_T: Tensor, gather_M: Tensor, slot_T: Tensor) -> Tensor:
+        ctx.save_for_backward(slot_T)
+        return states_T.index_select(0, gather_M)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None]:
+        (slot_T,) = ctx.saved_tensors
+        return gradients[0].index_select(0, slot_T), None, None
 
 
-def _side_by_side(states_1HTD: Tensor, gather_NL: Tensor) -> Tensor:
-    """(N, H, L, D)."""
-    rows_HMD = states_1HTD[0].index_select(1, gather_NL.flatten())
-    examples, length = gather_NL.shape
-    return rows_HMD.view(rows_HMD.shape[0], examples, length, rows_HMD.shape[2]).transpose(0, 1)
+class _FromSlots(torch.autograd.Function):
+    """Slots to tokens, (M, …) to (T, …); repeats are dropped."""
+
+    @staticmethod
+    def forward(ctx: Any, states_M: Tensor, slot_T: Tensor) -> Tensor:
+        ctx.save_for_backward(slot_T)
+        ctx.slots = len(states_M)
+        return states_M.index_select(0, slot_T)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
+        (slot_T,) = ctx.saved_tensors
+        (gradient_T,) = gradients
+        return gradient_T.new_zeros(ctx.slots, *gradient_T.shape[1:]).index_copy_(0, slot_T, gradient_T), None
 
 
 def _window_mask(length: int, window: int | None, device: torch.device) -> Tensor | None:

@@ -202,11 +202,32 @@ def test_positions_only_matter_inside_an_example(hero: Hero, quest: PackedQuest)
 
 @pytest.mark.parametrize("lengths", [[5], [7, 7, 7], [1, 2, 40, 3, 39, 38, 9], list(range(1, 30))])
 def test_the_layout_holds_every_token_once(lengths: list[int]) -> None:
+    buckets = attention.lay_out(lengths, torch.device("cpu")).buckets
+    assert torch.equal(buckets.gather_M[buckets.slot_T], torch.arange(sum(lengths)))
+    assert len(set(buckets.slot_T.tolist())) == sum(lengths)
+    assert sum(examples * length for examples, length in buckets.shapes) == len(buckets.gather_M)
+
+
+@pytest.mark.parametrize("lengths", [[5], [7, 7, 7], [1, 2, 40, 3, 39, 38, 9], list(range(1, 30))])
+def test_gradients_through_the_slots_are_those_of_autograd(lengths: list[int]) -> None:
+    """Beside the same gathering left to autograd, which adds up over repeats that are all zero."""
+    torch.manual_seed(0)
     layout = attention.lay_out(lengths, torch.device("cpu"))
-    tokens = torch.cat([bucket.tokens_T for bucket in layout.buckets])
-    assert sorted(tokens.tolist()) == list(range(sum(lengths)))
-    for bucket in layout.buckets:
-        assert torch.equal(bucket.gather_NL.flatten()[bucket.back_T], bucket.tokens_T)
+    module = torch.nn.Module()
+    states = [torch.randn(1, 2, sum(lengths), 4, requires_grad=True) for _ in range(3)]
+    wanted = torch.randn(sum(lengths), 2, 4)
+
+    def gradients() -> list[torch.Tensor]:
+        attended_THD = attention._attend_buckets(module, layout, *states, {})
+        return list(torch.autograd.grad(attended_THD, states, wanted))
+
+    mine = gradients()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(attention._ToSlots, "apply", lambda states_T, gather_M, slot_T: states_T[gather_M])
+        patch.setattr(attention._FromSlots, "apply", lambda states_M, slot_T: states_M[slot_T])
+        theirs = gradients()
+    for a, b in zip(mine, theirs, strict=True):
+        torch.testing.assert_close(a, b)
 
 
 def test_agrees_with_a_block_mask(hero: Hero, quest: PackedQuest) -> None:
