@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import errno
+import math
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -75,8 +76,17 @@ class BattleLog:
         return event
 
     def said(self, kind: EventKind, **data: Any) -> bool:
-        """Whether an event of this kind with these data was said before, by this run or a killed one."""
-        return any(event.kind == kind and data.items() <= event.data.items() for event in self.events)
+        """Whether an event of this kind with these data was said before, by this run or a killed one, and holds yet."""
+        return any(data.items() <= event.data.items() for event in self.standing(kind))
+
+    def standing(self, kind: EventKind) -> Iterator[Event]:
+        """Events of this kind, the newest first, without those of steps that were undone since and go otherwise now."""
+        undone_after = math.inf
+        for event in reversed(self.events):
+            if event.kind == kind and event.step <= undone_after:
+                yield event
+            if event.data.get("undone_after") is not None:
+                undone_after = min(undone_after, event.data["undone_after"])
 
     def close(self) -> None:
         self.sync_steps()

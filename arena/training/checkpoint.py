@@ -166,10 +166,29 @@ def newest_whole(hero_folder: Path) -> tuple[Sidecar | None, list[DamagedCheckpo
 
 
 def drop_after(hero_folder: Path, step: int) -> None:
-    """Set aside every checkpoint after `step`, whole as they are: the run went wrong there and goes back."""
-    for folder in sidecar.checkpoint_folders(hero_folder):
-        if (sidecar.step_of(folder.name) or 0) > step:
+    """Set aside every checkpoint after `step`, whole as they are: the run went wrong there and goes back.
+
+    Where older ones had to make room, the oldest whole one stays: to begin again from the base would lose the hero.
+    """
+    folders = sidecar.checkpoint_folders(hero_folder)
+    later = [folder for folder in folders if (sidecar.step_of(folder.name) or 0) > step]
+    kept = _oldest_left(later) if len(later) == len(folders) else None
+    for folder in later:
+        if folder != kept:
             set_aside(folder, because="diverged")
+
+
+def _oldest_left(folders: list[Path]) -> Path | None:
+    """The oldest whole one of `folders` (newest first); None where the hero's first checkpoint is still among them.
+
+    Before that one the hero is its base model, which can be gone back to.
+    """
+    for folder in reversed(folders):
+        try:
+            return folder if sidecar.verify(folder).parent else None
+        except DamagedCheckpoint:
+            continue
+    return None
 
 
 def set_aside(folder: Path, *, because: str = "damaged") -> None:

@@ -9,6 +9,7 @@ command line.
 
 from __future__ import annotations
 
+import gc
 import math
 import random
 import time
@@ -82,6 +83,11 @@ class Trainee:
         same_lineage = (self.order.hero_folder, self.order.base_model) == (order.hero_folder, order.base_model)
         same_training = self.order.recipe == order.recipe and self.mode_before is None
         return same_lineage and same_training and self.saved == newest and newest is not None
+
+    def let_go(self) -> None:
+        """Free the memory of weights and moments, whoever still holds this trainee: the next one needs it."""
+        del self.hero, self.optimizer
+        gc.collect()  # what a model consists of refers to each other
 
     @property
     def mode_before(self) -> str | None:
@@ -203,7 +209,10 @@ def ready_trainee(order: Order, log: BattleLog, warm: Trainee | None, ranks: Ran
     if newest:
         check_lineage(order, newest)
     folder = Path(order.hero_folder) / newest.name if newest else None
-    trainee = warm if warm and warm.fits(order, newest) else load_trainee(order, newest, folder, ranks)
+    if warm and not warm.fits(order, newest):
+        warm.let_go()
+        warm = None
+    trainee = warm or load_trainee(order, newest, folder, ranks)
     trainee.order = order
     if folder:
         moments = not newest or carries_moments(newest.mode, order.recipe.mode)
@@ -491,12 +500,13 @@ def roll_back(run: Run, fault: StepFault) -> str | None:
     run.meter.forget()
     if run.ranks.is_main:
         checkpoint.drop_after(Path(order.hero_folder), fault.back_to)
+    run.trainee.let_go()
     run.trainee = ready_trainee(order, log, None, run.ranks)
     begin_together(run)
     run.cursor = cursor_of(order, run.trainee.saved)
     run.convergence = convergence_until(log, run.trainee.step)
     log.cut_steps_after(run.trainee.step)
-    back = run.trainee.saved.name if run.trainee.saved else "the beginning: there is no checkpoint yet"
+    back = run.trainee.saved.name if run.trainee.saved else "the beginning: there is no older checkpoint"
     log.say(
         EventKind.FAULT,
         step=fault.record.step,
@@ -506,6 +516,7 @@ def roll_back(run: Run, fault: StepFault) -> str | None:
         lines=lines[:MOST_LINES],
         flagged=flagged.name if flagged else None,
         checkpoint=run.trainee.saved.name if run.trainee.saved else None,
+        undone_after=run.trainee.step if fault.fault == Fault.DIVERGENCE else None,
     )
     run.faults = FaultHistory.of(log.events)
     return run.faults.why_pause(fault.record.quest_step, order.recipe.most_faults)
@@ -620,9 +631,9 @@ def validate(run: Run) -> float | None:
         return None
     val_loss = mean_loss(run.trainee.hero, run.validation)
     run.control.mark_progress()
-    told = [event for event in run.log.events if event.kind == EventKind.VALIDATED]
+    told = list(run.log.standing(EventKind.VALIDATED))
     if not any(event.step == step for event in told):
-        previous = told[-1].data["val_loss"] if told else None
+        previous = told[0].data["val_loss"] if told else None
         message = f"Validation loss {val_loss:.4f}"
         run.log.say(EventKind.VALIDATED, step=step, message=message, val_loss=val_loss, previous=previous)
     return val_loss
