@@ -132,7 +132,7 @@ def load(base_model: str, recipe: Recipe, *, checkpoint: Path | None, device: to
     elif origin.adapter:
         trained = model = adapter.merge(adapter.load(model, origin.adapter))
     if recipe.gradient_checkpointing:
-        model.gradient_checkpointing_enable({"use_reentrant": False})
+        model.activation_checkpointing_enable({"use_reentrant": False})
     if recipe.mode != "qlora":  # that one came to the device as it was quantised
         trained.to(device)  # type: ignore[arg-type]  # transformers' wrapper names another type
     tokenizer = load_tokenizer(origin.newest)

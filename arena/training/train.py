@@ -17,6 +17,7 @@ from collections.abc import Callable
 from contextlib import closing
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
+from time import monotonic
 
 import numpy as np
 import torch
@@ -121,8 +122,11 @@ class Run:
     meter: StepMeter
     convergence: Convergence
     faults: FaultHistory
+    saved_at: float
+    """Monotonic seconds."""
     learning_rate: float = 0.0
-    saved_at: float = field(default_factory=time.monotonic)
+    val_loss: float | None = None
+    """Of the weights as they are, if it was measured at this step."""
     answered: list[Answers] = field(default_factory=list)
     """By the weights of the checkpoint on its way to the disk; told once it is there."""
 
@@ -157,6 +161,7 @@ def train(
         meter=StepMeter(trainee.hero.device),
         convergence=convergence_until(log, trainee.step),
         faults=FaultHistory.of(log.events),
+        saved_at=monotonic(),
     )
     with closing(run.saver):
         fight(run, loaded)
@@ -186,6 +191,7 @@ def fight(run: Run, loaded: LoadedQuest) -> None:
                 end_for_faults(run, reason)
                 return
             continue
+        run.val_loss = validate(run) if validation_is_due(run, saving=due or bool(asked)) else None
         if run.cursor.finished or asked:
             save_and_wait(run)
             if run.cursor.finished:  # a battle that goes on later answers then
@@ -546,7 +552,7 @@ def shrink_micro_batch(run: Run, rows: int, shortage: str) -> None:
 
 def save_is_due(run: Run) -> bool:
     recipe = run.order.recipe
-    late = recipe.save_seconds > 0 and time.monotonic() - run.saved_at >= recipe.save_seconds
+    late = recipe.save_seconds > 0 and monotonic() - run.saved_at >= recipe.save_seconds
     return run.trainee.step % recipe.save_every == 0 or bool(run.ranks.of_main(late))
 
 
@@ -579,15 +585,14 @@ def save_and_wait(run: Run) -> None:
 
 def draft_of(run: Run) -> Draft:
     """The state as it is now, with what its sidecar says."""
-    val_loss = validate(run)
     started = time.perf_counter()
     trainee, order = run.trainee, run.order
     captured = run.saver.capture(trainee.hero, trainee.optimizer)
     seed_other_ranks(order, run.ranks, trainee.step)
-    run.saved_at = time.monotonic()
+    run.saved_at = monotonic()
     facts = {
         "hero": order.hero,
-        "val_loss": val_loss,
+        "val_loss": run.val_loss,
         "learning_rate": run.learning_rate,
         "epoch": run.cursor.epoch,
         "skill": order.skill,
@@ -623,12 +628,16 @@ def next_loss(run: Run) -> float:
     return mean_loss(run.trainee.hero, run.quest.step(*place, rows))
 
 
-def validate(run: Run) -> float | None:
-    """Loss on the fixed set, if there is one and this step is one to measure it at."""
-    recipe, step = run.order.recipe, run.trainee.step
-    at_hand = not recipe.validate_every or step % recipe.validate_every == 0 or run.cursor.finished
-    if not run.validation or not at_hand:
-        return None
+def validation_is_due(run: Run, *, saving: bool) -> bool:
+    """At the recipe's interval and at the end; without an interval with each checkpoint."""
+    every = run.order.recipe.validate_every
+    due = run.trainee.step % every == 0 if every else saving
+    return bool(run.validation) and (due or run.cursor.finished)
+
+
+def validate(run: Run) -> float:
+    """Loss on the fixed set, by the weights as they are; told unless a run before this one told it of this step."""
+    step = run.trainee.step
     val_loss = mean_loss(run.trainee.hero, run.validation)
     run.control.mark_progress()
     told = list(run.log.standing(EventKind.VALIDATED))

@@ -118,7 +118,6 @@ def test_running_positions_are_seen_where_a_model_learns_them(
         certificate.check(proof)
 
 
-@pytest.mark.filterwarnings("ignore:`gradient_checkpointing_enable` is deprecated:FutureWarning")
 @pytest.mark.parametrize("mode", ["full", "lora"])
 @pytest.mark.parametrize("gradient_checkpointing", [False, True])
 def test_certifying_leaves_no_trace(
