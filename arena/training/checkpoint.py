@@ -7,9 +7,13 @@ A folder holds: the model (or adapter) and tokenizer as transformers saves them,
 from __future__ import annotations
 
 import json
+import os
 import platform
 import random
+import re
 import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from importlib.metadata import version
@@ -18,7 +22,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 from torch.distributed.tensor import DTensor
@@ -132,7 +136,7 @@ def write(
     moment = datetime.now().astimezone()
     name = sidecar.canonical_name(step, moment)
     captured.wait()
-    with durable.new_folder(hero_folder / name) as folder:
+    with durable.new_folder(hero_folder / name) as folder, _system_errors():
         hero.write_model(folder, captured.weights)
         if not any(folder.glob("*.safetensors")):  # in a process that it takes for another rank, transformers is silent
             raise RuntimeError(f"{name}: transformers wrote no weights")
@@ -151,6 +155,18 @@ def write(
         )
         sidecar.write(folder, entry)
     return entry
+
+
+@contextmanager
+def _system_errors() -> Iterator[None]:
+    """safetensors tells what the system refused in its text only; who waits for room asks for the number."""
+    try:
+        yield
+    except SafetensorError as error:
+        if not (found := re.search(r"\(os error (\d+)\)", str(error))):
+            raise
+        code = int(found[1])
+        raise OSError(code, os.strerror(code)) from error
 
 
 def newest_whole(hero_folder: Path) -> tuple[Sidecar | None, list[DamagedCheckpoint]]:

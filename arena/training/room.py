@@ -30,11 +30,12 @@ class Room:
     def __init__(self, tell: Callable[[str], None], leaving: Callable[[], bool]) -> None:
         self._tell = tell
         self._leaving = leaving
-        self._waiting = threading.Event()
+        self._lock = threading.Lock()
+        self._waiting = 0
 
     @property
     def waiting(self) -> bool:
-        return self._waiting.is_set()
+        return self._waiting > 0
 
     def write(self, action: Callable[[], T], *, where: Path, needed_bytes: int = 0) -> T:
         """What `action` returns. It must leave nothing behind when it fails for want of space.
@@ -42,6 +43,7 @@ class Room:
         With `needed_bytes` it is not even tried before there is that much room. Raises Left, or what `action` raises
         for any other reason.
         """
+        waits = False
         try:
             while True:
                 if not needed_bytes or free_bytes(where) >= needed_bytes + MARGIN_BYTES:
@@ -50,22 +52,30 @@ class Room:
                     except OSError as error:
                         if error.errno not in FULL:
                             raise
-                self._wait(where, needed_bytes)
+                if self._leaving():
+                    raise Left(f"left while {volume_of(where)} was full")
+                if not waits:
+                    waits = True
+                    self._begin_waiting(where, needed_bytes)
+                threading.Event().wait(LOOK_SECONDS)
         finally:
-            if self._waiting.is_set():
-                self._waiting.clear()
-                self._tell("")
+            if waits:
+                self._end_waiting()
 
-    def _wait(self, where: Path, needed_bytes: int) -> None:
-        if self._leaving():
-            raise Left(f"left while {volume_of(where)} was full")
-        if not self._waiting.is_set():
-            self._waiting.set()
+    def _begin_waiting(self, where: Path, needed_bytes: int) -> None:
+        with self._lock:
+            self._waiting += 1
             self._tell(
                 f"{volume_of(where)} is full: {_megabytes(max(needed_bytes, 1) + MARGIN_BYTES)} are needed to go on, "
                 f"{_megabytes(free_bytes(where))} are free; the hero waits and goes on by itself"
             )
-        threading.Event().wait(LOOK_SECONDS)
+
+    def _end_waiting(self) -> None:
+        """A small write that fits ends its own waiting only: another thread's checkpoint may still need room."""
+        with self._lock:
+            self._waiting -= 1
+            if not self._waiting:
+                self._tell("")
 
 
 def free_bytes(path: Path) -> int:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 
 from arena.protocol import Event, EventKind, Order
 from arena.training import checkpoint, optimizer, room, saver
@@ -214,6 +214,49 @@ def test_a_full_disk_is_waited_for_and_the_end_is_the_same(
     assert " MB are needed" in troubles[0]
     assert troubles[-1] == ""
     assert not [event for event in events if event.kind == EventKind.CHECKPOINT_FAILED]
+
+
+def test_a_full_disk_that_safetensors_meets_is_waited_for_too(
+    order: Order, undisturbed: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    full, original, troubles = [True], checkpoint.save_file, list[str]()
+
+    def save_file(*args: object) -> None:
+        if full.pop():
+            full.append(False)
+            raise SafetensorError("Error while serializing: I/O error: No space left on device (os error 28)")
+        full.append(False)
+        original(*args)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(checkpoint, "save_file", save_file)
+    events = run(order, on_trouble=troubles.append)
+    assert " is full: " in troubles[0]
+    assert events[-1].kind == EventKind.BATTLE_COMPLETED
+    assert digests(order) == undisturbed
+
+
+def test_a_small_write_that_fits_does_not_end_the_waiting_of_another(tmp_path: Path) -> None:
+    full, told = threading.Event(), list[str]()
+    full.set()
+    here = room.Room(told.append, lambda: False)
+
+    def checkpoint_sized() -> None:
+        if full.is_set():
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    waiter = threading.Thread(target=here.write, args=(checkpoint_sized,), kwargs={"where": tmp_path})
+    waiter.start()
+    try:
+        while not told:
+            time.sleep(0.01)
+        here.write(lambda: None, where=tmp_path)
+        assert here.waiting
+        assert "" not in told
+    finally:
+        full.clear()
+        waiter.join()
+    assert not here.waiting
+    assert told[-1] == ""
 
 
 def test_asked_to_leave_while_the_disk_is_full_it_leaves(order: Order, monkeypatch: pytest.MonkeyPatch) -> None:
