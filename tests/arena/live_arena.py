@@ -54,10 +54,11 @@ class LiveArena:
         )
         return done.stdout.decode()
 
-    def start(self) -> None:
+    def start(self, *prefix: str) -> None:
+        """`prefix` is a command that runs the daemon in its own process, such as a tracer's."""
         with open(self.world.logs / "arena.log", "ab") as log:
             self.daemon = subprocess.Popen(
-                [sys.executable, "manage.py", "arena"],
+                [*prefix, sys.executable, "manage.py", "arena"],
                 cwd=CHECKOUT,
                 env=self._environment,
                 stderr=log,
@@ -80,10 +81,13 @@ class LiveArena:
         self.daemon.kill()
         self.daemon.wait()
 
-    def kill_trainer(self) -> None:
+    def kill_trainer(self) -> bool:
+        """Whether there was one."""
         pid = self.trainer_pid
-        if pid and _lives(pid):
-            os.kill(pid, signal.SIGKILL)
+        if not pid or not _lives(pid):
+            return False
+        os.kill(pid, signal.SIGKILL)
+        return True
 
     @property
     def status(self) -> dict[str, Any]:
