@@ -11,7 +11,7 @@ import signal
 import sys
 from pathlib import Path
 
-from arena.protocol import Event, EventKind, ExitCode, Order
+from arena.protocol import Event, ExitCode, Order
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -52,10 +52,8 @@ def main() -> int:
     control = Control()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: control.ask(Asked.SHUTDOWN))
-    said: list[Event] = []
 
     def show(event: Event) -> None:
-        said.append(event)
         print(f"{event.kind} step {event.step}: {event.message}", flush=True)
 
     try:
@@ -65,10 +63,10 @@ def main() -> int:
         return ExitCode.BAD_ORDER
     ranks = join()
     try:
-        run_order(order, control, None, show, ranks=ranks)
+        ended_well = run_order(order, control, None, show, ranks=ranks) is not None
     finally:
         leave()
-    return ExitCode.BATTLE_FAILED if said and said[-1].kind == EventKind.BATTLE_FAILED else ExitCode.OK
+    return ExitCode.OK if ended_well else ExitCode.BATTLE_FAILED
 
 
 def merge(checkpoint: Path, out: Path) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import logging
 import math
 import os
 import time
@@ -10,9 +11,14 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from arena.protocol import EVENTS_FILE, STEPS_FILE, Event, EventKind, StepRecord
+import numpy as np
+import numpy.typing as npt
+
+from arena.protocol import EVENTS_FILE, STEP_DTYPE, STEPS_FILE, Event, EventKind, StepRecord
 from arena.training.room import Room
 from realm import durable
+
+log = logging.getLogger(__name__)
 
 
 class BattleLog:
@@ -22,7 +28,7 @@ class BattleLog:
         """With `writes` off it remembers and writes nothing: another rank of the run keeps the log."""
         self._on_event = on_event
         self._room = room
-        self._writes = writes
+        self.writes = writes
         self._folder = folder
         self._events_path = folder / EVENTS_FILE
         self.events = _whole_events(self._events_path)
@@ -30,26 +36,23 @@ class BattleLog:
 
     def cut_steps_after(self, step: int) -> None:
         """Drop records of steps that the checkpoint does not know: they are about to be done again."""
-        if not self._writes:
+        if not self.writes:
             return
-        size = os.fstat(self._steps.fileno()).st_size // StepRecord.SIZE * StepRecord.SIZE
-        with open(self._steps.name, "rb") as file:
-            while size:
-                file.seek(size - StepRecord.SIZE)
-                if StepRecord.unpack(file.read(StepRecord.SIZE)).step <= step:
-                    break
-                size -= StepRecord.SIZE
-        os.truncate(self._steps.name, size)
+        os.truncate(self._steps.name, len(self._steps_until(step)) * StepRecord.SIZE)
 
-    def steps_until(self, step: int) -> list[StepRecord]:
-        """Records of this battle up to the hero's `step`, in order."""
-        with open(self._steps.name, "rb") as file:
-            chunks = iter(lambda: file.read(StepRecord.SIZE), b"")
-            records = [StepRecord.unpack(chunk) for chunk in chunks if len(chunk) == StepRecord.SIZE]
-        return [record for record in records if record.step <= step]
+    def losses_until(self, step: int) -> Iterator[tuple[int, float]]:
+        """Step and loss of this battle's records up to the hero's `step`, in order."""
+        records = self._steps_until(step)
+        return zip(records["step"].tolist(), records["loss"].tolist(), strict=True)
+
+    def _steps_until(self, step: int) -> npt.NDArray[np.void]:
+        """Whole records as long as their steps rise: what a power loss left of later ones may be zeros."""
+        records = np.fromfile(self._steps.name, dtype=STEP_DTYPE)
+        sound = (np.diff(records["step"], prepend=0) > 0) & (records["step"] <= step)
+        return records if sound.all() else records[: int(sound.argmin())]
 
     def add_step(self, record: StepRecord) -> None:
-        if self._writes:
+        if self.writes:
             self._room.write(lambda: self._append(record.pack()), where=self._folder)
 
     def _append(self, data: bytes) -> None:
@@ -70,7 +73,7 @@ class BattleLog:
         seq = self.events[-1].seq + 1 if self.events else 1
         event = Event(seq=seq, time=time.time(), kind=kind, step=step, message=message, data=data)
         self.events.append(event)
-        if self._writes:
+        if self.writes:
             self._room.write(lambda: durable.append_line(self._events_path, event.to_line()), where=self._folder)
             self._on_event(event)
         return event
@@ -100,4 +103,13 @@ def _whole_events(path: Path) -> list[Event]:
     whole = data[: data.rfind(b"\n") + 1]
     if len(whole) != len(data):
         os.truncate(path, len(whole))
-    return [Event.from_line(line) for line in whole.split(b"\n")[:-1]]
+    return [event for line in whole.split(b"\n")[:-1] if (event := _event(line))]
+
+
+def _event(line: bytes) -> Event | None:
+    """What a power loss left of a line that was never synced is passed over. It stays: the daemon has read it, too."""
+    try:
+        return Event.from_line(line)
+    except ValueError as error:
+        log.error("a line of %s is no event: %s", EVENTS_FILE, error)
+        return None

@@ -71,7 +71,7 @@ class Certificate:
 
 
 def certify(hero: Hero, quest: PackedQuest) -> Certificate:
-    """Measure the fullest rows of `quest`. Gradients, random state and the model's mode are left as they were.
+    """Measure the fullest rows of `quest`. Random state and the model's mode are left as they were, gradients as none.
 
     Raises UnloadableHero for a model whose attention cannot be computed here at all.
     """
@@ -125,14 +125,14 @@ def _gradient_difference(hero: Hero, examples: Sequence[Example]) -> float:
     that rounding is all of it.
     """
     shortened = [_shortened(hero, example) for example in examples[:: math.ceil(len(examples) / GRADIENT_EXAMPLES)]]
-    packed = _gradient(hero, own_losses(hero, join(shortened).to(hero.device)))
-    total = [torch.zeros_like(gradient) for gradient in packed]
-    for example in shortened:
-        gradients = _gradient(hero, plain_losses(hero, _alone(hero, example)))
-        for accumulated, gradient in zip(total, gradients, strict=True):
-            accumulated += gradient
-    norm = _norm(total)
-    return (_norm([a - b for a, b in zip(packed, total, strict=True)]) / norm).item()
+    try:
+        for example in shortened:
+            _add_gradient(plain_losses(hero, _alone(hero, example)).sum())
+        norm = _gradient_norm(hero)
+        _add_gradient(-own_losses(hero, join(shortened).to(hero.device)).sum())
+        return (_gradient_norm(hero) / norm).item()
+    finally:
+        hero.model.zero_grad(set_to_none=True)
 
 
 def _largest_leak(hero: Hero, examples: Sequence[Example]) -> float:
@@ -180,15 +180,14 @@ def _other_tokens(hero: Hero, example: Example) -> np.ndarray:
     return other
 
 
-def _gradient(hero: Hero, losses_N: Tensor) -> tuple[Tensor, ...]:
-    """Of what trains, without touching `.grad`."""
-    parameters = list(hero.trainable.values())
-    return torch.autograd.grad(losses_N.sum(), parameters, allow_unused=True, materialize_grads=True)
+def _add_gradient(loss: Tensor) -> None:
+    """To `.grad`, as training does it: a second set of gradients might not fit in memory beside the moments."""
+    torch.autograd.backward(loss)
 
 
-def _norm(tensors: Sequence[Tensor]) -> Tensor:
-    squares = torch.stack([tensor.double().square().sum() for tensor in tensors])
-    return squares.sum().sqrt()
+def _gradient_norm(hero: Hero) -> Tensor:
+    gradients = (parameter.grad for parameter in hero.trainable.values() if parameter.grad is not None)
+    return torch.stack([gradient.double().square().sum() for gradient in gradients]).sum().sqrt()
 
 
 def _nan_last(value: float) -> tuple[bool, float]:

@@ -15,18 +15,28 @@ LEAST_SHARE = 0.1
 
 
 def build(hero: Hero, recipe: Recipe) -> torch.optim.AdamW:
-    """Matrices decay; norms and biases (one dimension) do not."""
+    """Matrices decay; norms and biases (one dimension) do not.
+
+    The moments are made here: a first step that runs out of memory among them could not be tried again.
+    """
     parameters = list(hero.trainable.values())
     groups = [
         {"params": [parameter for parameter in parameters if parameter.ndim >= 2], "weight_decay": recipe.weight_decay},
         {"params": [parameter for parameter in parameters if parameter.ndim < 2], "weight_decay": 0.0},
     ]
-    return torch.optim.AdamW(
+    optimizer = torch.optim.AdamW(
         [group for group in groups if group["params"]],
         lr=recipe.learning_rate,
         betas=(recipe.beta1, recipe.beta2),
         fused=True,
     )
+    for parameter in parameters:
+        optimizer.state[parameter] = {
+            "step": torch.zeros((), dtype=torch.float32, device=parameter.device),
+            "exp_avg": torch.zeros_like(parameter),
+            "exp_avg_sq": torch.zeros_like(parameter),
+        }
+    return optimizer
 
 
 def learning_rate(recipe: Recipe, step: int) -> float:

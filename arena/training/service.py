@@ -32,7 +32,7 @@ from arena.training.certificate import PackingFault
 from arena.training.checkpoint import IncompatibleCheckpoint
 from arena.training.control import Asked, Control
 from arena.training.data import UntrainableQuest
-from arena.training.faults import OutOfMemory
+from arena.training.faults import OutOfMemory, is_out_of_memory
 from arena.training.hero import UnloadableHero
 from arena.training.masking import MaskingError
 from arena.training.ranks import ALONE, Ranks
@@ -49,6 +49,10 @@ HERO_FAULTS = (
     UnloadableHero, IncompatibleCheckpoint, MaskingError, UnreadableValidation, OutOfMemory, PackingFault
 )  # fmt: skip
 """Faults that every other quest would meet too: the quest is not to blame."""
+SHORT_BESIDE_STEPS = (
+    "out of memory while the hero was loaded, certified, validated or asked: lower max_length or rows_per_micro_batch, "
+    "set mode lora, or free memory ({})"
+)
 
 
 class AnotherTrainer(Exception):
@@ -96,6 +100,10 @@ def run_order(
             _fail(log, fault, blame="quest")
         except HERO_FAULTS as fault:
             _fail(log, fault, blame="hero")
+        except (RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error):
+                raise
+            _fail(log, OutOfMemory(SHORT_BESIDE_STEPS.format(str(error).splitlines()[0])), blame="hero")
         finally:
             log.close()
     return None
@@ -104,6 +112,8 @@ def run_order(
 def _fail(log: BattleLog, fault: Exception, *, blame: str) -> None:
     step = log.events[-1].step if log.events else 0
     log.say(EventKind.BATTLE_FAILED, step=step, message=str(fault)[:400], reason=str(fault), blame=blame)
+    if not log.writes:  # another rank keeps the log, and may not know
+        print(fault, file=sys.stderr)
 
 
 class Service:

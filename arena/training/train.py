@@ -63,6 +63,8 @@ from realm.sidecar import Cursor, Sidecar
 WAIT_SECONDS = 0.1
 LONGEST_MESSAGE = 400
 MOST_LINES = 1000
+OWN_THREADS = torch.get_num_threads()
+"""torch's own choice."""
 
 
 class UnreadableValidation(Exception):
@@ -276,8 +278,7 @@ def make_repeatable(recipe: Recipe) -> None:
     On CUDA torch's default backward passes of attention and indexing add up in any order. `__main__` sets what cuBLAS
     reads from the environment.
     """
-    if recipe.threads:
-        torch.set_num_threads(recipe.threads)
+    torch.set_num_threads(recipe.threads or OWN_THREADS)  # a warm process may have run another recipe before
     if torch.cuda.is_available():
         torch.use_deterministic_algorithms(True, warn_only=True)
         # A debugging aid that costs a pass over memory.
@@ -321,8 +322,8 @@ def cursor_of(order: Order, saved: Sidecar | None) -> Cursor:
 def convergence_until(log: BattleLog, step: int) -> Convergence:
     """As it stood when the battle had done `step`: a resumed run judges as an uninterrupted one does."""
     convergence = Convergence()
-    for record in log.steps_until(step):
-        convergence.add(record.step, record.loss)
+    for done, loss in log.losses_until(step):
+        convergence.add(done, loss)
     return convergence
 
 
@@ -438,9 +439,8 @@ def optimizer_step(
     """One step; returns mean loss over its trained tokens and the gradient's norm before clipping, both of shape ().
 
     The sum is divided by the count of the whole step, so any split into micro-batches and over ranks gives the same
-    step. If loss or
-    gradient is not finite, the weights stay as they were: the fused update is told so on the device, and the host
-    need not ask.
+    step. If loss or gradient is not finite, the weights stay as they were: the fused update is told so on the device,
+    and the host need not ask.
     """
     hero = trainee.hero
     count = sum(batch.trained_tokens for batch in batches)
@@ -492,7 +492,8 @@ def watch(run: Run, records: list[StepRecord]) -> None:
         if trend == Trend.DIVERGENCE:
             text = f"step {record.step}: {run.convergence.told()}"
             raise StepFault(Fault.DIVERGENCE, record, text, back_to=run.convergence.best_step)
-        if trend == Trend.STAGNATION:
+        told = (event.step == record.step for event in run.log.standing(EventKind.CONVERGENCE_WARNING))
+        if trend == Trend.STAGNATION and not any(told):
             message = f"The loss no longer falls: {run.convergence.told()}"
             run.log.say(EventKind.CONVERGENCE_WARNING, step=record.step, message=message, warning=trend)
 
@@ -501,7 +502,7 @@ def roll_back(run: Run, fault: StepFault) -> str | None:
     """Go back to the newest whole checkpoint before the fault; returns why the battle should not go on by itself."""
     order, log = run.order, run.log
     lines = run.quest.lines_of_step(*divmod(fault.record.quest_step - 1, run.quest.steps_per_epoch))
-    flagged = flag_examples(order, fault, lines) if run.ranks.is_main else None
+    flagged = write_flagged(run, fault, lines) if run.ranks.is_main else None
     tell_saved(run, wait=True)
     run.meter.forget()
     if run.ranks.is_main:
@@ -528,10 +529,21 @@ def roll_back(run: Run, fault: StepFault) -> str | None:
     return run.faults.why_pause(fault.record.quest_step, order.recipe.most_faults)
 
 
+def write_flagged(run: Run, fault: StepFault, lines: list[int]) -> Path | None:
+    where = Path(run.order.battle_folder)
+    return run.room.write(lambda: flag_examples(run.order, fault, lines), where=where)
+
+
 def shrink_micro_batch(run: Run, rows: int, shortage: str) -> None:
     """Half as many rows at once, for the rest of the battle. Raises OutOfMemory where there is only one."""
     if run.trainee.hero.device.type == "cuda":
         torch.cuda.empty_cache()
+    ranks = run.ranks
+    if not ranks.alone:  # the others are already at work on parts of the step that would no longer be theirs
+        raise OutOfMemory(
+            f"out of memory in process {ranks.index + 1} of {ranks.count}, and only a process alone can halve its "
+            f"micro-batch: lower rows_per_micro_batch or max_length ({shortage.splitlines()[0]})"
+        )
     if rows == 1:
         raise OutOfMemory(
             f"out of memory with a single row of up to {run.order.recipe.max_length} tokens: lower max_length, "
@@ -709,15 +721,15 @@ def answers_now(run: Run) -> list[Answers]:
 def answer_saved(run: Run) -> None:
     """Answer with the weights of this battle's newest checkpoint, which are those in memory, unless that was done."""
     saved = run.trainee.saved
-    if not saved or saved.battle != run.order.battle or all(was_told(run, each, saved) for each in evaluations(run)):
+    if (
+        not saved
+        or saved.battle != run.order.battle
+        or all(was_told(run, each, saved) for each in run.order.evaluation_sets)
+    ):
         return
     for answered in answers_now(run):
         if run.ranks.is_main:
             tell_answers(run, answered, saved)
-
-
-def evaluations(run: Run) -> tuple[EvaluationSet, ...]:
-    return run.order.evaluation_sets
 
 
 def was_told(run: Run, evaluation: EvaluationSet, saved: Sidecar) -> bool:

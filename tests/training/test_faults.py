@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from arena.protocol import Event, EventKind, Order, StepRecord
-from arena.training import train
+from arena.training import service, train
 from arena.training.faults import Fault, FaultHistory
 from arena.training.train import Trainee
 from realm import sidecar
@@ -242,6 +242,7 @@ def test_without_halving_the_battle_dies(order: Order, monkeypatch: pytest.Monke
 
     monkeypatch.setattr(train, "token_losses", short_of_memory)
     monkeypatch.setattr(train, "is_out_of_memory", lambda error: False)
+    monkeypatch.setattr(service, "is_out_of_memory", lambda error: False)
     with pytest.raises(torch.OutOfMemoryError):
         run(order)
 
