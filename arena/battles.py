@@ -177,7 +177,7 @@ def _settle_files(world: World, battle: Battle, event: Event) -> None:
     elif event.kind == EventKind.BATTLE_FAILED and event.data.get("blame") == "quest":
         queue.fail(world, quest, str(event.data.get("reason")))
     elif event.kind == EventKind.BATTLE_STARTED:
-        _extend_report(world, battle)
+        _extend_report(world, battle, refused_count=event.data["refused"])
 
 
 def _settle_rest(world: World, event: Event, *, newest: bool) -> None:
@@ -193,8 +193,11 @@ def _settle_rest(world: World, event: Event, *, newest: bool) -> None:
         control.rest(world, asked="trouble", reason=event.message)
 
 
-def _extend_report(world: World, battle: Battle) -> None:
-    """Rows that only the trainer could refuse (too long, masked out) belong into the quest's report too."""
+def _extend_report(world: World, battle: Battle, *, refused_count: int) -> None:
+    """Rows that only the trainer could refuse (too long, masked out) belong into the quest's report too.
+
+    The file names the first of them; the trainer has counted all.
+    """
     path = gatekeeper.companion(queue.path_of(world, battle.quest), "report.json")
     try:
         refused = json.loads((world.battles / battle.battle_id / REFUSED_FILE).read_bytes())
@@ -203,7 +206,7 @@ def _extend_report(world: World, battle: Battle) -> None:
     if refused and path.exists():
         report = json.loads(path.read_bytes())
         durable.write_json(
-            path, report | {"refused": refused, "refused_count": len(refused), "taken": report["rows"] - len(refused)}
+            path, report | {"refused": refused, "refused_count": refused_count, "taken": report["rows"] - refused_count}
         )
 
 

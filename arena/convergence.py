@@ -24,12 +24,10 @@ class Trend(StrEnum):
 
 
 class Convergence:
-    """Fed with every step's loss in order; sums are kept, so a step costs the same however long the window."""
+    """Fed with every step's loss in order. Sums are taken anew each time: kept ones would carry their rounding on."""
 
     def __init__(self) -> None:
-        self._losses: deque[float] = deque()
-        self._sum = 0.0
-        self._sum_of_squares = 0.0
+        self._losses: deque[float] = deque(maxlen=WINDOW)
         self._count = 0
         self._best = math.inf
         self._best_step = 0
@@ -40,12 +38,12 @@ class Convergence:
     @property
     def mean(self) -> float | None:
         """Rolling mean in nats; None before LEAST_STEPS."""
-        return self._sum / len(self._losses) if len(self._losses) >= LEAST_STEPS else None
+        return math.fsum(self._losses) / len(self._losses) if len(self._losses) >= LEAST_STEPS else None
 
     @property
     def variance(self) -> float | None:
         mean = self.mean
-        return None if mean is None else max(0.0, self._sum_of_squares / len(self._losses) - mean**2)
+        return None if mean is None else math.fsum((loss - mean) ** 2 for loss in self._losses) / len(self._losses)
 
     @property
     def best_step(self) -> int:
@@ -59,7 +57,8 @@ class Convergence:
 
     def add(self, step: int, loss: float) -> Trend | None:
         """Take in one finite loss; a warning is given once, when it begins to hold."""
-        self._push(loss)
+        self._losses.append(loss)
+        self._count += 1
         mean = self.mean
         if mean is None:
             return None
@@ -73,13 +72,3 @@ class Convergence:
             self._told_stagnation = True
             return Trend.STAGNATION
         return None
-
-    def _push(self, loss: float) -> None:
-        self._losses.append(loss)
-        self._sum += loss
-        self._sum_of_squares += loss**2
-        self._count += 1
-        if len(self._losses) > WINDOW:
-            old = self._losses.popleft()
-            self._sum -= old
-            self._sum_of_squares -= old**2

@@ -146,7 +146,14 @@ def new_folder(final: Path) -> Iterator[Path]:
     except BaseException:
         shutil.rmtree(temp, ignore_errors=True)
         raise
-    sync_folder(final.parent)
+    try:
+        sync_folder(final.parent)
+    except OSError:
+        # Whoever hears of the error takes the folder for unwritten, and would find its name taken at the next try.
+        with suppress(OSError):
+            os.rename(final, temp)
+        shutil.rmtree(temp, ignore_errors=True)
+        raise
 
 
 def append_line(path: Path, line: bytes) -> None:

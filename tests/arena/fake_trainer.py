@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -68,9 +69,16 @@ class FakeTrainer:
         event = Event(seq=seq, time=time.time(), kind=kind, step=step, message=f"{kind} at {step}", data=data)
         durable.append_line(path, event.to_line())
 
-    def begin(self, *, first_step: int = 0, total_steps: int = 10) -> None:
-        durable.write_json(Path(self.orders[-1].battle_folder) / REFUSED_FILE, [])
-        self.say(EventKind.BATTLE_STARTED, first_step=first_step, total_steps=total_steps)
+    def begin(
+        self,
+        *,
+        first_step: int = 0,
+        total_steps: int = 10,
+        refused: int = 0,
+        named: Sequence[Mapping[str, int | str]] = (),
+    ) -> None:
+        durable.write_json(Path(self.orders[-1].battle_folder) / REFUSED_FILE, list(named))
+        self.say(EventKind.BATTLE_STARTED, first_step=first_step, total_steps=total_steps, refused=refused)
 
     def save(self, step: int, *, val_loss: float | None = None, parent: str | None = None) -> str:
         """A whole checkpoint of the running battle, and the event that announces it."""

@@ -41,7 +41,7 @@ def _beat() -> None:
 
 def _fight(order: Order) -> None:
     folder = Path(order.battle_folder)
-    _say(folder, EventKind.BATTLE_STARTED, first_step=0, total_steps=1)
+    _say(folder, EventKind.BATTLE_STARTED, first_step=0, total_steps=1, refused=0)
     if order.quest.startswith("killer"):
         print(f"{order.quest} strikes", file=sys.stderr, flush=True)
         os._exit(7)

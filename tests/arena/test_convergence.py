@@ -20,6 +20,13 @@ def test_rolling_mean_and_variance_are_those_of_the_window() -> None:
     assert convergence.variance == pytest.approx(statistics.pvariance(losses[-WINDOW:]))
 
 
+def test_a_huge_loss_leaves_nothing_behind_when_it_leaves_the_window() -> None:
+    """A sum that is kept would keep the rounding of the huge one: here all that the others add up to."""
+    convergence, _ = fed([1e17] + [0.5] * (2 * WINDOW))
+    assert convergence.mean == 0.5
+    assert convergence.variance == 0.0
+
+
 def test_too_few_steps_say_nothing() -> None:
     convergence, trends = fed([1.0] * (LEAST_STEPS - 1))
     assert convergence.mean is None

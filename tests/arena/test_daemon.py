@@ -344,3 +344,18 @@ def test_one_daemon_a_world(world: World) -> None:
 def test_a_recipe_that_cannot_be_stops_the_start(world: World) -> None:
     with pytest.raises(BadConfig, match="training: unknown key 'learning_rte'; allowed are"):
         ArenaDaemon(world=world, config=RealmConfig(training={"learning_rte": 1}))
+
+
+def test_the_report_counts_more_refused_rows_than_it_names(
+    world: World, trainer: FakeTrainer, open_daemon: Callable[..., ArenaDaemon]
+) -> None:
+    path = world.inbox / "long.jsonl"
+    path.write_text("".join(GOOD.format(number) for number in range(9)))
+    os.utime(path, (1, 1))
+    daemon = open_daemon()
+    settle(daemon)
+    trainer.begin(refused=5, named=[{"line": 1, "reason": "too long"}])
+    settle(daemon)
+    (report,) = world.processing.glob("*.report.json")
+    found = json.loads(report.read_bytes())
+    assert (found["rows"], found["taken"], found["refused_count"], len(found["refused"])) == (9, 4, 5, 1)

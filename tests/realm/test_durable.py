@@ -274,6 +274,26 @@ def test_a_folder_whose_writer_fails_is_gone(folder: Path) -> None:
     assert names(folder) == []
 
 
+def test_a_folder_whose_name_could_not_be_synced_can_be_written_again(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else the second try would find its name taken, by what the first one said was not written."""
+    real = durable.sync_folder
+
+    def fail_once(path: Path) -> None:
+        if path == folder:
+            monkeypatch.setattr(durable, "sync_folder", real)
+            raise OSError(errno.EIO, "Input/output error")
+        real(path)
+
+    monkeypatch.setattr(durable, "sync_folder", fail_once)
+    with pytest.raises(OSError, match="Input/output error"):
+        write_folder(folder)
+    assert names(folder) == []
+    write_folder(folder)
+    assert names(folder) == ["final"]
+
+
 def test_the_final_folder_is_absent_until_it_is_whole(folder: Path) -> None:
     with durable.new_folder(folder / "final") as fresh:
         (fresh / "one").write_bytes(b"1")

@@ -70,7 +70,8 @@ def test_two_processes_train_as_one(kind: tuple[str, ...], alone: Order, tmp_pat
     launch(together, *kind)
     assert np.abs(steps(together)["loss"] - steps(alone)["loss"]).max() <= 1e-5
     assert list(steps(together)["trained_tokens"]) == list(steps(alone)["trained_tokens"])
-    assert [event.kind for event in events(together)] == [event.kind for event in events(alone)]
+    # In any order: when a checkpoint has reached the disk depends on the disk.
+    assert sorted(event.kind for event in events(together)) == sorted(event.kind for event in events(alone))
     mine, theirs = sidecar.verify(newest(together)), sidecar.verify(newest(alone))
     assert mine.cursor == theirs.cursor
     assert mine.val_loss == pytest.approx(theirs.val_loss, abs=1e-5)
