@@ -1,0 +1,59 @@
+"""P9: 100 held-out problems answered by the CPU hero, beside plain `generate` one by one and in one batch."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from arena import embedded
+from arena.protocol import Recipe
+from arena.training import answering
+from arena.training import hero as heroes
+from arena.training.hero import Hero
+from scripts.bench import runs
+
+PROBLEMS, TOKENS = 100, 16
+
+
+def measure(folder: Path, *, repeats: int, quick: bool) -> dict[str, Any]:
+    from guild.skills import get_trainer
+
+    prompts = [problem.prompt for problem in get_trainer("bin").sample(level=3, count=PROBLEMS, seed=5)]
+    hero = heroes.load(str(embedded.ensure(folder)), Recipe(), checkpoint=None, device=torch.device("cpu"))
+    return beside_generate("P9", hero, prompts, TOKENS, repeats=repeats)
+
+
+def beside_generate(name: str, hero: Hero, prompts: list[str], tokens: int, *, repeats: int) -> dict[str, Any]:
+    """Of an untrained hero, which seldom ends a turn: the most tokens that are allowed are written."""
+    sides: dict[str, Callable[[], list[str]]] = {
+        "ours": lambda: answering.answer(hero, prompts, max_new_tokens=tokens),
+        "one by one": lambda: [_generate(hero, prompt, tokens) for prompt in prompts],
+    }
+    seconds: dict[str, list[float]] = {side: [] for side in sides}
+    said: dict[str, list[str]] = {side: answer() for side, answer in sides.items()}
+    for _ in range(repeats):
+        for side, answer in sides.items():
+            started = time.perf_counter()
+            answer()
+            seconds[side].append(time.perf_counter() - started)
+    same = sum(a == b for a, b in zip(said["ours"], said["one by one"], strict=True))
+    return runs.row(
+        name, round(runs.median(seconds["ours"]), 3), round(runs.median(seconds["one by one"]), 3),
+        f"s for {len(prompts)} problems of up to {tokens} new tokens, {hero.device.type}", lower=True,
+        same_answers=same, repeats=repeats, versions=runs.versions("torch", "transformers"),
+    )  # fmt: skip
+
+
+@torch.no_grad()
+def _generate(hero: Hero, prompt: str, tokens: int) -> str:
+    """As the transformers documentation shows it."""
+    chat = [{"role": "user", "content": prompt}]
+    inputs = hero.tokenizer.apply_chat_template(chat, add_generation_prompt=True, return_tensors="pt", return_dict=True)
+    inputs = inputs.to(hero.device)
+    length = inputs["input_ids"].shape[1]
+    written = hero.causal_lm.generate(**inputs, max_new_tokens=tokens, do_sample=False, pad_token_id=hero.pad_id)  # type: ignore[operator]
+    return str(hero.tokenizer.decode(written[0, length:], skip_special_tokens=True))

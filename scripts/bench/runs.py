@@ -1,0 +1,152 @@
+"""Battles in processes of their own and what their step records say; the peer likewise. Imports no torch, no Django."""
+
+from __future__ import annotations
+
+import json
+import os
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from arena.protocol import EVENTS_FILE, STEP_DTYPE, STEPS_FILE, Event, EventKind, Order, Recipe
+from realm import sidecar
+
+WARMUP_STEPS = 5
+
+
+@dataclass(frozen=True)
+class Battle:
+    """What one run left; `steps` are records of STEP_DTYPE."""
+
+    order: Order
+    steps: npt.NDArray[Any]
+    events: list[Event]
+
+    @property
+    def timed(self) -> npt.NDArray[Any]:
+        return self.steps[WARMUP_STEPS:]
+
+    @property
+    def rate(self) -> float:
+        """Trained tokens a second."""
+        return float(self.timed["trained_tokens"].sum() / self.timed["step_seconds"].sum())
+
+    @property
+    def all_rate(self) -> float:
+        """Tokens a second, prompts included."""
+        return float(self.timed["tokens"].sum() / self.timed["step_seconds"].sum())
+
+    def first(self, kind: EventKind) -> Event | None:
+        return next((event for event in self.events if event.kind == kind), None)
+
+
+def fight(
+    folder: Path, base: Path, quest: Path, recipe: Recipe, *, stop_after: int | None = None, **more: Any
+) -> Battle:
+    """One battle by the trainer's own command line; terminated once `stop_after` steps are done, if that is given."""
+    folder.mkdir(parents=True, exist_ok=True)
+    order = Order(
+        battle="bench",
+        battle_folder=str(folder),
+        quest="bench",
+        quest_file=str(quest),
+        quest_sha256=sidecar.digest(quest),
+        hero="bench",
+        hero_folder=str(folder / "hero"),
+        base_model=str(base),
+        recipe=recipe,
+        **more,
+    )
+    command = [sys.executable, "-m", "arena.training", "--order", str(order.write())]
+    if stop_after is None:
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+    else:
+        _fight_until(command, folder / STEPS_FILE, stop_after)
+    lines = (folder / EVENTS_FILE).read_bytes().splitlines()
+    return Battle(order, np.fromfile(folder / STEPS_FILE, dtype=STEP_DTYPE), [Event.from_line(line) for line in lines])
+
+
+def _fight_until(command: list[str], steps: Path, count: int) -> None:
+    size = count * np.dtype(STEP_DTYPE).itemsize
+    trainer = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+    while trainer.poll() is None and not (steps.exists() and steps.stat().st_size >= size):
+        time.sleep(0.002)
+    trainer.terminate()
+    trainer.wait()
+
+
+def peer(base: Path, quest: Path, **settings: Any) -> dict[str, Any]:
+    """What TRL measured of itself; see peer_trl.py for the settings."""
+    command = [sys.executable, "-m", "scripts.bench.peer_trl", str(base), str(quest), json.dumps(settings)]
+    done = subprocess.run(command, capture_output=True, text=True)
+    if done.returncode:
+        raise RuntimeError(f"the peer ended with {done.returncode}: {done.stderr[-2000:]}")
+    result: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return result
+
+
+def has_trl() -> bool:
+    return "trl" in versions("trl")
+
+
+def versions(*packages: str) -> dict[str, str]:
+    found = {}
+    for name in packages or ("torch", "transformers", "trl"):
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def row(
+    name: str, ours: float | None, peer: float | None, unit: str, *, lower: bool = False, **details: Any
+) -> dict[str, Any]:
+    """One row; the ratio is above 1 where ours is better, also where `lower` figures are better."""
+    ratio = None
+    if ours and peer and min(ours, peer) > 0:
+        ratio = round(peer / ours if lower else ours / peer, 2)
+    return {"id": name, "ours": ours, "peer": peer, "ratio": ratio, "unit": unit, **details, "cores": os.cpu_count()}
+
+
+def median(values: Sequence[float]) -> float:
+    return float(statistics.median(values))
+
+
+def percentiles(values: Sequence[float], digits: int = 2) -> dict[str, float]:
+    return {f"p{share}": round(float(np.percentile(values, share)), digits) for share in (50, 95, 99)}
+
+
+def stalls_ms(ends: Sequence[float], saved_after: Sequence[int]) -> list[float]:
+    """Milliseconds that training waited for each save: what the next step ended later than a median step does.
+
+    `ends` are the seconds at which steps 1, 2, … ended. From outside, so all that a save holds up is in it.
+    """
+    took = np.diff(np.asarray(ends, dtype=np.float64))
+    after = np.array([step - 1 for step in saved_after if WARMUP_STEPS < step < len(ends)], dtype=np.int64)
+    plain = np.delete(took, after)[WARMUP_STEPS:]
+    return [float(value) for value in (took[after] - np.median(plain)) * 1e3]
+
+
+def stalls_of(battle: Battle) -> list[float]:
+    """Without the save at the battle's end, which is waited for on purpose."""
+    saved = [event.step for event in battle.events if event.kind == EventKind.CHECKPOINT_SAVED]
+    began = battle.first(EventKind.BATTLE_STARTED)
+    on_gpu = began is not None and str(began.data.get("device", "")).startswith("cuda")
+    # Records of a GPU are read late, but the seconds in them are the device's own, from one step's end to the next's.
+    ends = np.cumsum(battle.steps["step_seconds"].astype(np.float64)) if on_gpu else battle.steps["time"]
+    return stalls_ms(ends.tolist(), saved[:-1])
+
+
+def stalls_told(battle: Battle) -> list[float]:
+    events = [event for event in battle.events if event.kind == EventKind.CHECKPOINT_SAVED]
+    return [event.data["stall_seconds"] * 1e3 for event in events if "stall_seconds" in event.data]

@@ -1,0 +1,54 @@
+"""The bench's own arithmetic, and that its GPU rows run where neither Django nor the peer is installed."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from realm.world import CHECKOUT
+from scripts.bench.runs import row, stalls_ms
+
+ABSENT = ("django", "channels", "trl", "datasets", "guild", "rich", "yaml", "watchdog")
+"""What a bare GPU machine need not have."""
+
+
+def test_a_stall_is_what_a_step_takes_longer_than_a_median_one() -> None:
+    took = [0.01] * 40
+    took[20] += 0.5  # the step after the save at step 20
+    ends = [sum(took[: count + 1]) for count in range(len(took))]
+    assert stalls_ms(ends, [20]) == pytest.approx([500])
+    assert stalls_ms(ends, [30]) == pytest.approx([0], abs=1e-6)
+
+
+def test_a_ratio_above_one_is_better_either_way() -> None:
+    assert row("x", 10, 5, "tokens/s")["ratio"] == 2
+    assert row("x", 10, 5, "s", lower=True)["ratio"] == 0.5
+    assert row("x", 10, None, "s")["ratio"] is None
+
+
+def blocked(*command: str) -> subprocess.CompletedProcess[str]:
+    """`python -m scripts.bench` in an interpreter that cannot import what is ABSENT."""
+    script = (
+        f"import runpy, sys\nsys.modules.update(dict.fromkeys({ABSENT!r}))\n"
+        f"sys.argv = ['bench', *{command!r}]\nrunpy.run_module('scripts.bench', run_name='__main__')"
+    )
+    return subprocess.run([sys.executable, "-c", script], cwd=CHECKOUT, capture_output=True, text=True, timeout=300)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(400)
+def test_the_gpu_rows_need_no_django() -> None:
+    shape = ("--gpu", "--shape", "tiny", "--device", "cpu", "--quick", "--repeats", "1", "--json")
+    done = blocked(*shape, "--only", "resume,P9,P16")
+    assert done.returncode == 0, done.stderr
+    rows = {row["id"]: row for row in map(json.loads, done.stdout.splitlines())}
+    assert set(rows) == {"resume", "P9", "P16"}
+    assert (rows["resume"]["ours"], rows["resume"]["interrupted"]) == (1.0, True)
+
+
+def test_the_cpu_rows_do_and_the_fence_sees_it() -> None:
+    """The twin: what is blocked is really out of reach."""
+    done = blocked("--only", "P1")
+    assert done.returncode != 0
+    assert "import of guild" in done.stderr or "import of django" in done.stderr
