@@ -68,7 +68,10 @@ def _beyond(budget_bytes: int, rows: list[Checkpoint], safe: set[str]) -> list[C
 def _delete(folder: Path) -> None:
     """Renamed first, so that a kill half-way leaves no half checkpoint under its name; the sweep takes the rest."""
     doomed = folder.with_name(f"{TEMP_PREFIX}doomed-{folder.name}")
-    os.rename(folder, doomed)
+    try:
+        os.rename(folder, doomed)
+    except FileNotFoundError:
+        return  # set aside by a trainer that went back, since it was listed
     durable.sync_folder(folder.parent)
     shutil.rmtree(doomed)
     log.info("made room: %s", folder.name)

@@ -85,10 +85,10 @@ class Copies:
         """
         weights, moments = _all_whole(_weights(hero)), _all_whole(_moments(hero, optimizer))
         sources = weights | moments
-        distinct = {source.data_ptr() or id(source): (name, source) for name, source in sources.items()}
+        distinct = {_place(source): (name, source) for name, source in sources.items()}
         copies = {key: self._buffer(name, source) for key, (name, source) in distinct.items()}
         copied = self._copy([source for _, source in distinct.values()], list(copies.values()))
-        mine = {name: copies[source.data_ptr() or id(source)] for name, source in sources.items()}
+        mine = {name: copies[_place(source)] for name, source in sources.items()}
         return Captured(
             weights={name: mine[name] for name in weights},
             moments={name: mine[name] for name in moments},
@@ -121,9 +121,16 @@ class Copies:
         with torch.cuda.stream(self._stream):
             for copy, source in zip(copies, sources, strict=True):
                 copy.copy_(source, non_blocking=True)
+                # What ranks put together for this alone is freed at once, and its memory used again by other streams.
+                source.record_stream(self._stream)
             copied = torch.cuda.Event()
             copied.record()
         return copied
+
+
+def _place(tensor: Tensor) -> tuple[int, torch.Size]:
+    """Equal for tied tensors; a part that begins where its whole does differs in shape."""
+    return tensor.data_ptr() or id(tensor), tensor.shape
 
 
 def write(

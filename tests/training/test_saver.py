@@ -122,6 +122,18 @@ def test_tied_weights_are_written_once(order: Order) -> None:
         assert "lm_head.weight" not in set(file.keys())
 
 
+def test_a_part_that_begins_where_its_whole_does_keeps_its_shape(monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = torch.arange(6.0)
+    tensors = {"whole": whole, "part": whole[:2], "tied": whole.view(6)}
+    monkeypatch.setattr(checkpoint, "_weights", lambda _: tensors)
+    monkeypatch.setattr(checkpoint, "_moments", lambda *_: {})
+    captured = checkpoint.Copies(torch.device("cpu")).capture(None, None)  # type: ignore[arg-type]
+    assert {name: copy.tolist() for name, copy in captured.weights.items()} == {
+        name: tensor.tolist() for name, tensor in tensors.items()
+    }
+    assert captured.weights["tied"] is captured.weights["whole"]
+
+
 def failing(patch: pytest.MonkeyPatch, code: int, failures: Callable[[int], bool]) -> list[int]:
     """`checkpoint.write` fails at its n-th call where `failures(n)`; returns the steps it was called for."""
     called: list[int] = []

@@ -37,6 +37,22 @@ def test_a_folder_that_is_not_listed_is_left_alone(world: World) -> None:
     assert 1 in names(world)
 
 
+def test_one_that_is_set_aside_meanwhile_is_no_error(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The trainer that goes back from a divergence renames checkpoints at the same moment."""
+    fill(world)
+    original = retention.selectors.list_checkpoints
+
+    def set_aside_behind_it(*args: object, **named: object) -> list[Checkpoint]:
+        rows = original(*args, **named)  # type: ignore[arg-type]
+        oldest = sidecar.checkpoint_folders(world.heroes / "DIO")[-1]
+        oldest.rename(oldest.with_name(f"diverged-{oldest.name}"))
+        return rows
+
+    monkeypatch.setattr(retention.selectors, "list_checkpoints", set_aside_behind_it)
+    retention.prune(world, "DIO", keep=3)
+    assert names(world) == [7, 6, 5, 3, 2]
+
+
 def test_killed_half_way_leaves_no_half_checkpoint(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     fill(world)
 
