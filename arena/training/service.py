@@ -38,7 +38,8 @@ from arena.training.masking import MaskingError
 from arena.training.ranks import ALONE, Ranks
 from arena.training.room import Left, Room
 from arena.training.saver import SaveFailed
-from arena.training.train import Trainee, UnreadableValidation, train
+from arena.training.start import Trainee, UnreadableValidation
+from arena.training.train import train
 from realm import durable
 
 LOCK_FILE = ".trainer.lock"

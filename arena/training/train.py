@@ -1,17 +1,15 @@
 """The training loop, top to bottom: recipe, hero, quest, certificate, steps, checkpoints, end.
 
-Read beside it, in this order: masking.py (what is trained on), packing.py, data.py and batch.py (rows of a step),
-loss.py and attention.py, optimizer.py, metrics.py (what a step measured), faults.py (what goes wrong in one),
-checkpoint.py (the commit point), saver.py (writing it beside the training), room.py (full disks), certificate.py
-(packed equals alone), answering.py, battle_log.py. service.py keeps a process warm between battles; __main__.py is the
-command line.
+Read beside it, in this order: start.py (what a battle begins from), masking.py (what is trained on), packing.py, data.py
+and batch.py (rows of a step), loss.py and attention.py, optimizer.py, metrics.py (what a step measured), faults.py (what
+goes wrong in one), checkpoint.py (the commit point), saver.py (writing it beside the training), room.py (full disks),
+ranks.py (several processes), certificate.py (packed equals alone), answering.py, battle_log.py. service.py keeps a
+process warm between battles; __main__.py is the command line.
 """
 
 from __future__ import annotations
 
-import gc
 import math
-import random
 import time
 from collections.abc import Callable
 from contextlib import closing
@@ -19,12 +17,10 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from time import monotonic
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from arena.convergence import Convergence, Trend
-from arena.formats import UnreadableQuest
 from arena.protocol import (
     ANSWERS_FOLDER,
     REFUSED_FILE,
@@ -37,11 +33,11 @@ from arena.protocol import (
 )
 from arena.training import answering, certificate, checkpoint, optimizer
 from arena.training import hero as heroes
-from arena.training.base import IncompatibleCheckpoint, carries_moments, is_adapter
+from arena.training.base import is_adapter
 from arena.training.batch import Batch
 from arena.training.battle_log import BattleLog
 from arena.training.control import Asked, Control
-from arena.training.data import LoadedQuest, PackedQuest, UntrainableQuest, batches_of, load_quest
+from arena.training.data import LoadedQuest, PackedQuest
 from arena.training.faults import (
     Fault,
     FaultHistory,
@@ -51,51 +47,28 @@ from arena.training.faults import (
     is_out_of_memory,
     named_lines,
 )
-from arena.training.hero import Hero
 from arena.training.loss import mean_loss, token_losses
 from arena.training.metrics import StepMeter, memory_in_use
 from arena.training.ranks import ALONE, Ranks, bring_together, gathered, sync_gradients
 from arena.training.room import Room
 from arena.training.saver import Draft, SaveFailed, Saver
-from realm import durable, sidecar
+from arena.training.start import (
+    Trainee,
+    convergence_until,
+    cursor_of,
+    make_repeatable,
+    newest_by_name,
+    ready_quest,
+    ready_trainee,
+    seed_other_ranks,
+    validation_batches,
+)
+from realm import durable
 from realm.sidecar import Cursor, Sidecar
 
 WAIT_SECONDS = 0.1
 LONGEST_MESSAGE = 400
 MOST_LINES = 1000
-OWN_THREADS = torch.get_num_threads()
-"""torch's own choice."""
-
-
-class UnreadableValidation(Exception):
-    """The fixed validation set cannot be read; no quest is to blame."""
-
-
-@dataclass
-class Trainee:
-    """What stays in memory between battles. Equal to its newest checkpoint whenever no battle runs."""
-
-    order: Order
-    hero: Hero
-    optimizer: torch.optim.AdamW
-    saved: Sidecar | None
-    step: int
-
-    def fits(self, order: Order, newest: Sidecar | None) -> bool:
-        """Whether `order` would load exactly this. What a change of mode made of a checkpoint is always loaded anew."""
-        same_lineage = (self.order.hero_folder, self.order.base_model) == (order.hero_folder, order.base_model)
-        same_training = self.order.recipe == order.recipe and self.mode_before is None
-        return same_lineage and same_training and self.saved == newest and newest is not None
-
-    def let_go(self) -> None:
-        """Free the memory of weights and moments, whoever still holds this trainee: the next one needs it."""
-        del self.hero, self.optimizer
-        gc.collect()  # what a model consists of refers to each other
-
-    @property
-    def mode_before(self) -> str | None:
-        """What the newest checkpoint was trained in, where that is another mode than this one's."""
-        return self.saved.mode if self.saved and self.saved.mode != self.order.recipe.mode else None
 
 
 @dataclass
@@ -209,122 +182,6 @@ def fight(run: Run, loaded: LoadedQuest) -> None:
 
     if run.cursor != beginning or not run.log.said(EventKind.BATTLE_COMPLETED):
         complete(run)
-
-
-def ready_trainee(order: Order, log: BattleLog, warm: Trainee | None, ranks: Ranks) -> Trainee:
-    """The hero at its newest whole checkpoint, with optimizer and random state; the warm one where it is the same."""
-    newest = newest_checkpoint(order, log, ranks)
-    if newest:
-        check_lineage(order, newest)
-    folder = Path(order.hero_folder) / newest.name if newest else None
-    if warm and not warm.fits(order, newest):
-        warm.let_go()
-        warm = None
-    trainee = warm or load_trainee(order, newest, folder, ranks)
-    trainee.order = order
-    if folder:
-        moments = not newest or carries_moments(newest.mode, order.recipe.mode)
-        checkpoint.load_state(folder, trainee.hero, trainee.optimizer, moments=moments)
-    else:
-        seed_everything(order.recipe.seed)
-    seed_other_ranks(order, ranks, trainee.step)
-    return trainee
-
-
-def newest_checkpoint(order: Order, log: BattleLog, ranks: Ranks) -> Sidecar | None:
-    """Rank 0 proves it, sets damaged ones aside and says so; then the others need only read which one is left."""
-    folder = Path(order.hero_folder)
-    if ranks.is_main:
-        newest, refused = checkpoint.newest_whole(folder)
-        for damage in refused:
-            message, step = f"Refused a damaged checkpoint: {damage}", newest.step if newest else 0
-            log.say(EventKind.CHECKPOINT_REFUSED, step=step, message=message, reason=str(damage))
-        ranks.wait()
-        return newest
-    ranks.wait()
-    return newest_by_name(folder)
-
-
-def newest_by_name(hero_folder: Path) -> Sidecar | None:
-    """For ranks that may trust what rank 0 has just proven or written."""
-    folders = sidecar.checkpoint_folders(hero_folder)
-    return sidecar.read(folders[0]) if folders else None
-
-
-def seed_other_ranks(order: Order, ranks: Ranks, step: int) -> None:
-    """Only rank 0's random state lies in checkpoints; the others' begins anew at each, so that a resume is exact."""
-    if not ranks.is_main:
-        seed_everything(order.recipe.seed + step * ranks.count + ranks.index)
-
-
-def check_lineage(order: Order, newest: Sidecar) -> None:
-    """A hero keeps its base model for life; raises IncompatibleCheckpoint where the settings name another."""
-    wanted = portable_path(order.base_model, Path(order.hero_folder))
-    if newest.base_model != wanted:
-        raise IncompatibleCheckpoint(
-            f"{newest.name} was trained with base_model {newest.base_model}, the settings say {wanted}: "
-            "set base_model back, or name another hero"
-        )
-
-
-def load_trainee(order: Order, newest: Sidecar | None, folder: Path | None, ranks: Ranks) -> Trainee:
-    hero = heroes.load(order.base_model, order.recipe, checkpoint=folder, device=ranks.device or heroes.best_device())
-    return Trainee(order, hero, optimizer.build(hero, order.recipe), newest, newest.step if newest else 0)
-
-
-def make_repeatable(recipe: Recipe) -> None:
-    """The same kernels in the same order, so that a resumed run ends in the same bits.
-
-    On CUDA torch's default backward passes of attention and indexing add up in any order. `__main__` sets what cuBLAS
-    reads from the environment.
-    """
-    torch.set_num_threads(recipe.threads or OWN_THREADS)  # a warm process may have run another recipe before
-    if torch.cuda.is_available():
-        torch.use_deterministic_algorithms(True, warn_only=True)
-        # A debugging aid that costs a pass over memory.
-        torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
-
-
-def seed_everything(seed: int) -> None:
-    random.seed(seed)
-    np.random.seed(seed)
-    torch.manual_seed(seed)
-
-
-def ready_quest(order: Order, hero: Hero, on_progress: Callable[[], None]) -> tuple[LoadedQuest, PackedQuest]:
-    path = Path(order.quest_file)
-    if not path.is_file():
-        raise UntrainableQuest(f"{path.name} is gone from the queue; drop it again")
-    if sidecar.digest(path) != order.quest_sha256:
-        raise UntrainableQuest(f"{path.name} has changed since it was inspected; drop it again")
-    loaded = load_quest(path, hero.mask, order.recipe, folder=Path(order.battle_folder), on_progress=on_progress)
-    quest = PackedQuest(loaded.examples, order.recipe, quest_sha256=order.quest_sha256)
-    return loaded, quest
-
-
-def validation_batches(order: Order, hero: Hero) -> list[Batch]:
-    if not order.validation_file:
-        return []
-    try:
-        loaded = load_quest(Path(order.validation_file), hero.mask, replace(order.recipe, over_long="truncate"))
-    except (UnreadableQuest, UntrainableQuest) as error:
-        raise UnreadableValidation(f"the validation set {order.validation_file} cannot be read: {error}") from error
-    return list(batches_of(loaded.examples, order.recipe))
-
-
-def cursor_of(order: Order, saved: Sidecar | None) -> Cursor:
-    """Where this battle stands: its checkpoint's cursor, or the beginning."""
-    if saved and saved.battle == order.battle and saved.cursor.quest_sha256 == order.quest_sha256:
-        return saved.cursor
-    return Cursor(quest_sha256=order.quest_sha256, epoch=0, position=0, quest_step=0, finished=False)
-
-
-def convergence_until(log: BattleLog, step: int) -> Convergence:
-    """As it stood when the battle had done `step`: a resumed run judges as an uninterrupted one does."""
-    convergence = Convergence()
-    for done, loss in log.losses_until(step):
-        convergence.add(done, loss)
-    return convergence
 
 
 def advanced(cursor: Cursor, quest: PackedQuest) -> Cursor:

@@ -10,7 +10,7 @@ from arena.protocol import EVENTS_FILE, STEP_DTYPE, STEPS_FILE, EventKind, StepR
 from arena.training import battle_log
 from arena.training.battle_log import BattleLog
 from arena.training.room import Room
-from arena.training.train import convergence_until
+from arena.training.start import convergence_until
 
 
 def record(step: int, loss: float = 2.0) -> bytes:

@@ -14,7 +14,7 @@ import torch
 from arena.protocol import Event, EventKind, Order, StepRecord
 from arena.training import service, train
 from arena.training.faults import Fault, FaultHistory
-from arena.training.train import Trainee
+from arena.training.start import Trainee
 from realm import sidecar
 from realm.world import CHECKOUT
 from tests import tiny_hero

@@ -16,7 +16,7 @@ from arena.training.control import Control
 from arena.training.faults import Fault
 from arena.training.room import Room
 from arena.training.service import run_order
-from arena.training.train import Trainee
+from arena.training.start import Trainee
 from realm import sidecar
 from tests import tiny_hero
 from tests.training.runs import run

@@ -10,7 +10,8 @@ from arena.training.batch import Batch
 from arena.training.data import PackedQuest, load_quest
 from arena.training.hero import Hero, load
 from arena.training.loss import token_losses
-from arena.training.train import Trainee, optimizer_step
+from arena.training.start import Trainee
+from arena.training.train import optimizer_step
 from tests import tiny_hero
 
 

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import torch
 
-from arena.training.train import OWN_THREADS, make_repeatable
+from arena.training.start import OWN_THREADS, make_repeatable
 from tests import tiny_hero
 
 

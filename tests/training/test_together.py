@@ -124,7 +124,8 @@ def test_gradients_that_are_not_brought_together_train_otherwise(alone: Order, t
     from arena.training import optimizer
     from arena.training.data import PackedQuest, load_quest
     from arena.training.ranks import Ranks
-    from arena.training.train import Trainee, optimizer_step
+    from arena.training.start import Trainee
+    from arena.training.train import optimizer_step
 
     hero = heroes.load(alone.base_model, RECIPE, checkpoint=None, device=torch.device("cpu"))
     examples = load_quest(Path(alone.quest_file), hero.mask, RECIPE).examples

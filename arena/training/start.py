@@ -1,0 +1,176 @@
+"""What a battle begins from: the hero at its newest whole checkpoint, the quest, the validation set, the cursor."""
+
+from __future__ import annotations
+
+import gc
+import random
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from arena.convergence import Convergence
+from arena.formats import UnreadableQuest
+from arena.protocol import EventKind, Order, Recipe, portable_path
+from arena.training import checkpoint, optimizer
+from arena.training import hero as heroes
+from arena.training.base import IncompatibleCheckpoint, carries_moments
+from arena.training.batch import Batch
+from arena.training.battle_log import BattleLog
+from arena.training.data import LoadedQuest, PackedQuest, UntrainableQuest, batches_of, load_quest
+from arena.training.hero import Hero
+from arena.training.ranks import Ranks
+from realm import sidecar
+from realm.sidecar import Cursor, Sidecar
+
+OWN_THREADS = torch.get_num_threads()
+"""torch's own choice."""
+
+
+class UnreadableValidation(Exception):
+    """The fixed validation set cannot be read; no quest is to blame."""
+
+
+@dataclass
+class Trainee:
+    """What stays in memory between battles. Equal to its newest checkpoint whenever no battle runs."""
+
+    order: Order
+    hero: Hero
+    optimizer: torch.optim.AdamW
+    saved: Sidecar | None
+    step: int
+
+    def fits(self, order: Order, newest: Sidecar | None) -> bool:
+        """Whether `order` would load exactly this. What a change of mode made of a checkpoint is always loaded anew."""
+        same_lineage = (self.order.hero_folder, self.order.base_model) == (order.hero_folder, order.base_model)
+        same_training = self.order.recipe == order.recipe and self.mode_before is None
+        return same_lineage and same_training and self.saved == newest and newest is not None
+
+    def let_go(self) -> None:
+        """Free the memory of weights and moments, whoever still holds this trainee: the next one needs it."""
+        del self.hero, self.optimizer
+        gc.collect()  # what a model consists of refers to each other
+
+    @property
+    def mode_before(self) -> str | None:
+        """What the newest checkpoint was trained in, where that is another mode than this one's."""
+        return self.saved.mode if self.saved and self.saved.mode != self.order.recipe.mode else None
+
+
+def ready_trainee(order: Order, log: BattleLog, warm: Trainee | None, ranks: Ranks) -> Trainee:
+    """The hero at its newest whole checkpoint, with optimizer and random state; the warm one where it is the same."""
+    newest = newest_checkpoint(order, log, ranks)
+    if newest:
+        check_lineage(order, newest)
+    folder = Path(order.hero_folder) / newest.name if newest else None
+    if warm and not warm.fits(order, newest):
+        warm.let_go()
+        warm = None
+    trainee = warm or load_trainee(order, newest, folder, ranks)
+    trainee.order = order
+    if folder:
+        moments = not newest or carries_moments(newest.mode, order.recipe.mode)
+        checkpoint.load_state(folder, trainee.hero, trainee.optimizer, moments=moments)
+    else:
+        seed_everything(order.recipe.seed)
+    seed_other_ranks(order, ranks, trainee.step)
+    return trainee
+
+
+def newest_checkpoint(order: Order, log: BattleLog, ranks: Ranks) -> Sidecar | None:
+    """Rank 0 proves it, sets damaged ones aside and says so; then the others need only read which one is left."""
+    folder = Path(order.hero_folder)
+    if ranks.is_main:
+        newest, refused = checkpoint.newest_whole(folder)
+        for damage in refused:
+            message, step = f"Refused a damaged checkpoint: {damage}", newest.step if newest else 0
+            log.say(EventKind.CHECKPOINT_REFUSED, step=step, message=message, reason=str(damage))
+        ranks.wait()
+        return newest
+    ranks.wait()
+    return newest_by_name(folder)
+
+
+def newest_by_name(hero_folder: Path) -> Sidecar | None:
+    """For ranks that may trust what rank 0 has just proven or written."""
+    folders = sidecar.checkpoint_folders(hero_folder)
+    return sidecar.read(folders[0]) if folders else None
+
+
+def seed_other_ranks(order: Order, ranks: Ranks, step: int) -> None:
+    """Only rank 0's random state lies in checkpoints; the others' begins anew at each, so that a resume is exact."""
+    if not ranks.is_main:
+        seed_everything(order.recipe.seed + step * ranks.count + ranks.index)
+
+
+def check_lineage(order: Order, newest: Sidecar) -> None:
+    """A hero keeps its base model for life; raises IncompatibleCheckpoint where the settings name another."""
+    wanted = portable_path(order.base_model, Path(order.hero_folder))
+    if newest.base_model != wanted:
+        raise IncompatibleCheckpoint(
+            f"{newest.name} was trained with base_model {newest.base_model}, the settings say {wanted}: "
+            "set base_model back, or name another hero"
+        )
+
+
+def load_trainee(order: Order, newest: Sidecar | None, folder: Path | None, ranks: Ranks) -> Trainee:
+    hero = heroes.load(order.base_model, order.recipe, checkpoint=folder, device=ranks.device or heroes.best_device())
+    return Trainee(order, hero, optimizer.build(hero, order.recipe), newest, newest.step if newest else 0)
+
+
+def make_repeatable(recipe: Recipe) -> None:
+    """The same kernels in the same order, so that a resumed run ends in the same bits.
+
+    On CUDA torch's default backward passes of attention and indexing add up in any order. `__main__` sets what cuBLAS
+    reads from the environment.
+    """
+    torch.set_num_threads(recipe.threads or OWN_THREADS)  # a warm process may have run another recipe before
+    if torch.cuda.is_available():
+        torch.use_deterministic_algorithms(True, warn_only=True)
+        # A debugging aid that costs a pass over memory.
+        torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
+
+
+def seed_everything(seed: int) -> None:
+    random.seed(seed)
+    np.random.seed(seed)
+    torch.manual_seed(seed)
+
+
+def ready_quest(order: Order, hero: Hero, on_progress: Callable[[], None]) -> tuple[LoadedQuest, PackedQuest]:
+    path = Path(order.quest_file)
+    if not path.is_file():
+        raise UntrainableQuest(f"{path.name} is gone from the queue; drop it again")
+    if sidecar.digest(path) != order.quest_sha256:
+        raise UntrainableQuest(f"{path.name} has changed since it was inspected; drop it again")
+    loaded = load_quest(path, hero.mask, order.recipe, folder=Path(order.battle_folder), on_progress=on_progress)
+    quest = PackedQuest(loaded.examples, order.recipe, quest_sha256=order.quest_sha256)
+    return loaded, quest
+
+
+def validation_batches(order: Order, hero: Hero) -> list[Batch]:
+    if not order.validation_file:
+        return []
+    try:
+        loaded = load_quest(Path(order.validation_file), hero.mask, replace(order.recipe, over_long="truncate"))
+    except (UnreadableQuest, UntrainableQuest) as error:
+        raise UnreadableValidation(f"the validation set {order.validation_file} cannot be read: {error}") from error
+    return list(batches_of(loaded.examples, order.recipe))
+
+
+def cursor_of(order: Order, saved: Sidecar | None) -> Cursor:
+    """Where this battle stands: its checkpoint's cursor, or the beginning."""
+    if saved and saved.battle == order.battle and saved.cursor.quest_sha256 == order.quest_sha256:
+        return saved.cursor
+    return Cursor(quest_sha256=order.quest_sha256, epoch=0, position=0, quest_step=0, finished=False)
+
+
+def convergence_until(log: BattleLog, step: int) -> Convergence:
+    """As it stood when the battle had done `step`: a resumed run judges as an uninterrupted one does."""
+    convergence = Convergence()
+    for done, loss in log.losses_until(step):
+        convergence.add(done, loss)
+    return convergence
