@@ -12,9 +12,26 @@ from arena.protocol import EvaluationSet
 from arena.training.hero import Hero
 
 
+class UnreadableEvaluation(Exception):
+    """The held-out problems cannot be read; no quest is to blame."""
+
+
 def read_prompts(evaluation: EvaluationSet) -> list[str]:
-    lines = Path(evaluation.path).read_text(encoding="utf-8").splitlines()
-    return [json.loads(line)["prompt"] for line in lines]
+    """Raises UnreadableEvaluation."""
+    try:
+        lines = Path(evaluation.path).read_text(encoding="utf-8").splitlines()
+        prompts = [json.loads(line)["prompt"] for line in lines]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise _unreadable(evaluation, f"{type(error).__name__}: {error}") from error
+    if not prompts:
+        raise _unreadable(evaluation, "it is empty")
+    return prompts
+
+
+def _unreadable(evaluation: EvaluationSet, why: str) -> UnreadableEvaluation:
+    return UnreadableEvaluation(
+        f"the evaluation set {evaluation.path} cannot be read ({why}): put it back and resume, or skip the quest"
+    )
 
 
 @torch.no_grad()

@@ -25,6 +25,9 @@ RATE_AFTER_DIVERGENCE = 0.5
 MOST_NAMED_LINES = 20
 
 
+SHORTAGES = ("can't allocate memory", "CUDA error: out of memory", "CUDA driver error: out of memory", "_ALLOC_FAILED")
+
+
 class Fault(StrEnum):
     NON_FINITE = "non_finite"
     DIVERGENCE = "divergence"
@@ -47,10 +50,10 @@ class OutOfMemory(Exception):
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """CUDA has an exception for it; the CPU's allocator says it in the text of a RuntimeError."""
+    """CUDA's allocator has an exception for it; the driver, its libraries and the CPU's allocator say it in text."""
     if isinstance(error, torch.OutOfMemoryError | MemoryError):
         return True
-    return isinstance(error, RuntimeError) and "can't allocate memory" in str(error)
+    return isinstance(error, RuntimeError) and any(words in str(error) for words in SHORTAGES)
 
 
 @dataclass(frozen=True, slots=True)

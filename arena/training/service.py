@@ -27,6 +27,7 @@ from arena.protocol import (
     ExitCode,
     Order,
 )
+from arena.training.answering import UnreadableEvaluation
 from arena.training.battle_log import BattleLog
 from arena.training.certificate import PackingFault
 from arena.training.checkpoint import IncompatibleCheckpoint
@@ -47,7 +48,8 @@ LOCK_WAIT_SECONDS = 60.0
 
 QUEST_FAULTS = (UntrainableQuest, UnreadableQuest)
 HERO_FAULTS = (
-    UnloadableHero, IncompatibleCheckpoint, MaskingError, UnreadableValidation, OutOfMemory, PackingFault
+    UnloadableHero, IncompatibleCheckpoint, MaskingError, UnreadableValidation, UnreadableEvaluation, OutOfMemory,
+    PackingFault,
 )  # fmt: skip
 """Faults that every other quest would meet too: the quest is not to blame."""
 SHORT_BESIDE_STEPS = (

@@ -100,3 +100,16 @@ def test_a_loss_that_is_no_number_breaks_the_certificate_wherever_it_stands(
     monkeypatch.setattr("arena.training.certificate._example_losses", lambda hero, batch: [1.0] * len(batch.lengths))
     proof: Certificate = certify(hero, packed)
     assert not proof.holds
+
+
+@pytest.mark.parametrize(
+    "text", [None, "", "{broken\n", '{"answer": "2"}\n'], ids=["gone", "empty", "broken", "no-prompt"]
+)
+def test_problems_that_cannot_be_read_are_not_the_quests_fault(tmp_path: Path, text: str | None) -> None:
+    problems = tmp_path / "problems.jsonl"
+    if text is not None:
+        problems.write_text(text)
+    evaluation = EvaluationSet(skill="bin", level=1, path=str(problems), max_new_tokens=1)
+    last = run(tiny_hero.make_order(tmp_path, rows=10, evaluation_sets=(evaluation,)))[-1]
+    assert (last.kind, last.data["blame"]) == (EventKind.BATTLE_FAILED, "hero")
+    assert f"{problems} cannot be read" in last.message

@@ -12,6 +12,7 @@ import torch
 from arena.protocol import Event, EventKind
 from arena.training import certificate, optimizer, train
 from arena.training import hero as heroes
+from arena.training.faults import is_out_of_memory
 from arena.training.hero import Hero
 from realm.world import CHECKOUT
 from tests import tiny_hero
@@ -55,6 +56,18 @@ def test_the_moments_are_there_before_the_first_step(hero: Hero) -> None:
         assert {key: (value.dtype, value.shape, value.device) for key, value in mine.items()} == {
             key: (value.dtype, value.shape, value.device) for key, value in theirs.items()
         }
+
+
+@pytest.mark.parametrize(
+    ("text", "short"),
+    [
+        ("CUDA error: out of memory\nCUDA kernel errors might be reported asynchronously", True),
+        ("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`", True),
+        ("CUDA error: an illegal memory access was encountered", False),
+    ],
+)
+def test_what_cuda_says_in_text_is_known(text: str, short: bool) -> None:
+    assert is_out_of_memory(RuntimeError(text)) == short
 
 
 PROGRAM = """
