@@ -13,7 +13,9 @@ import torch
 
 from arena.protocol import Event, EventKind, Order, StepRecord
 from arena.training import service, train
+from arena.training.batch import Batch
 from arena.training.faults import Fault, FaultHistory
+from arena.training.hero import Hero
 from arena.training.start import Trainee
 from realm import sidecar
 from realm.world import CHECKOUT
@@ -220,7 +222,7 @@ def test_a_divergence_goes_back_to_before_it_and_halves_the_learning_rate(
 def test_out_of_memory_halves_the_micro_batch_and_goes_on(order: Order, monkeypatch: pytest.MonkeyPatch) -> None:
     original = train.token_losses
 
-    def short_of_memory(hero: train.Hero, batch: train.Batch) -> torch.Tensor:
+    def short_of_memory(hero: Hero, batch: Batch) -> torch.Tensor:
         if batch.tokens > 64:
             raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
         return original(hero, batch)
