@@ -11,6 +11,7 @@ import torch
 
 from arena.protocol import EvaluationSet, Event, EventKind, Order, Recipe
 from arena.training import checkpoint, train
+from arena.training import hero as heroes
 from arena.training.battle_log import BattleLog
 from arena.training.control import Control
 from arena.training.faults import Fault
@@ -127,15 +128,15 @@ def living_models(models: list[weakref.ref[torch.nn.Module]]) -> int:
 @pytest.fixture
 def most_at_once(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """How many heroes' models were in memory whenever one more was about to be loaded."""
-    original, models, counts = train.heroes.load, list[weakref.ref[torch.nn.Module]](), list[int]()
+    original, models, counts = heroes.load, list[weakref.ref[torch.nn.Module]](), list[int]()
 
-    def load(*args: object, **named: object) -> train.Hero:
+    def load(*args: object, **named: object) -> heroes.Hero:
         counts.append(living_models(models))
         hero = original(*args, **named)  # type: ignore[arg-type]
         models.append(weakref.ref(hero.model))
         return hero
 
-    monkeypatch.setattr(train.heroes, "load", load)
+    monkeypatch.setattr(heroes, "load", load)
     return counts
 
 
