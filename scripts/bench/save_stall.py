@@ -19,8 +19,8 @@ from scripts.bench import runs
 from scripts.bench.hero_throughput import RECIPE, lessons
 from scripts.bench.runs import stalls_of, stalls_told
 
-ROWS, QUICK_ROWS, SAVE_EVERY = 6_000, 1_200, 5
-EPOCHS = 4
+ROWS, QUICK_ROWS, SAVE_EVERY = 3_000, 900, 5
+EPOCHS = 2
 
 
 def measure(folder: Path, *, repeats: int, quick: bool) -> dict[str, Any]:

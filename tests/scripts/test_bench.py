@@ -9,7 +9,7 @@ import pytest
 from realm.world import CHECKOUT
 from scripts.bench.runs import row, stalls_ms
 
-ABSENT = ("django", "channels", "trl", "datasets", "guild", "rich", "yaml", "watchdog")
+ABSENT = ("django", "channels", "trl", "datasets", "guild", "rich", "watchdog")
 """What a bare GPU machine need not have."""
 
 
@@ -51,4 +51,4 @@ def test_the_cpu_rows_do_and_the_fence_sees_it() -> None:
     """The twin: what is blocked is really out of reach."""
     done = blocked("--only", "P1")
     assert done.returncode != 0
-    assert "import of guild" in done.stderr or "import of django" in done.stderr
+    assert "'guild' is not a package" in done.stderr
