@@ -104,12 +104,13 @@ def _attach(fault: Fault | None, trace: Path) -> subprocess.Popen[bytes]:
 
 
 def _replace(fault: Fault | None, trace: Path) -> Callable[[], None]:
-    thread, counts = threading.get_ident(), Counter[str]()
+    # The native number: Python's own is given to the next thread that starts after this one has ended.
+    thread, counts = threading.get_native_id(), Counter[str]()
     originals = {name: getattr(os, name) for names in IN_PYTHON.values() for name in names}
 
     def watched(call: str, original: Callable[..., Any]) -> Callable[..., Any]:
         def perform(*rest: Any, **named: Any) -> Any:
-            if threading.get_ident() == thread:
+            if threading.get_native_id() == thread:
                 counts[call] += 1
                 with open(trace, "a") as file:
                     file.write(f"{call}()\n")
