@@ -6,6 +6,7 @@ The sidecars are the truth about checkpoints; the database is an index of them. 
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import re
@@ -21,6 +22,10 @@ SIDECAR = ".ledger.json"
 SEAL = "seal_sha256"
 FORMAT_VERSION = 1
 _NAME = re.compile(r"checkpoint-(\d+)-(\d{8})-(\d{4})")
+
+
+# Troubles of the machine, which may pass; they prove nothing of the checkpoint.
+_PASSING = frozenset({errno.EIO, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ESTALE})
 
 
 class DamagedCheckpoint(Exception):
@@ -128,6 +133,8 @@ def read(folder: Path) -> Sidecar:
     except FileNotFoundError as error:
         raise DamagedCheckpoint(f"{folder.name}: {SIDECAR} is missing") from error
     except (OSError, ValueError, RecursionError) as error:
+        if isinstance(error, OSError) and error.errno in _PASSING:
+            raise
         raise DamagedCheckpoint(f"{folder.name}: {SIDECAR} cannot be read: {error}") from error
 
 

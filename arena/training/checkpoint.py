@@ -73,28 +73,31 @@ class Captured:
 class Copies:
     """Host memory that one captured state after the other is copied to: fresh memory costs more than the copying."""
 
-    def __init__(self, device: torch.device) -> None:
+    def __init__(self, device: torch.device, *, keeps: bool = True) -> None:
+        """With `keeps` off nothing is kept: this rank only takes part in putting together what ranks hold in parts."""
         self._stream = torch.cuda.Stream(device) if device.type == "cuda" else None
+        self._keeps = keeps
         self._buffers: dict[str, Tensor] = {}
 
     @torch.no_grad()
     def capture(self, hero: Hero, optimizer: torch.optim.Optimizer) -> Captured:
         """Copy the state as it is now. On CUDA the copies run beside the next forward pass: see `hold_weights`.
 
-        What ranks hold in parts is put together: all of them must call it.
+        What ranks hold in parts is put together, one tensor at a time: all of them must call it.
         """
-        weights, moments = _all_whole(_weights(hero)), _all_whole(_moments(hero, optimizer))
+        weights, moments = _weights(hero), _moments(hero, optimizer)
         sources = weights | moments
-        distinct = {_place(source): (name, source) for name, source in sources.items()}
-        copies = {key: self._buffer(name, source) for key, (name, source) in distinct.items()}
-        copied = self._copy([source for _, source in distinct.values()], list(copies.values()))
-        mine = {name: copies[_place(source)] for name, source in sources.items()}
+        # Tied weights are one tensor under two names, and lie once in the copy.
+        distinct = {id(source): (name, source) for name, source in sources.items()}
+        if self._stream:
+            self._stream.wait_stream(torch.cuda.current_stream())
+        copies = {key: self._copied(name, source) for key, (name, source) in distinct.items()}
         return Captured(
-            weights={name: mine[name] for name in weights},
-            moments={name: mine[name] for name in moments},
+            weights={name: copies[id(source)] for name, source in weights.items()},
+            moments={name: copies[id(source)] for name, source in moments.items()},
             rng=rng_tensors(),
             rng_state=_rng_state(),
-            copied=copied,
+            copied=self._stream.record_event() if self._stream else None,
         )
 
     def hold_weights(self) -> None:
@@ -102,35 +105,27 @@ class Copies:
         if self._stream:
             torch.cuda.current_stream().wait_stream(self._stream)
 
-    def _buffer(self, name: str, source: Tensor) -> Tensor:
-        """Tied weights lie once in memory and once in the copy: what is tied stays tied."""
-        buffer = self._buffers.get(name)
-        if buffer is None or buffer.shape != source.shape or buffer.dtype != source.dtype:
-            pinned = self._stream is not None
-            buffer = self._buffers[name] = torch.empty(
-                source.shape, dtype=source.dtype, device="cpu", pin_memory=pinned
-            )
-        return buffer
-
-    @torch.no_grad()
-    def _copy(self, sources: list[Tensor], copies: list[Tensor]) -> torch.cuda.Event | None:
+    def _copied(self, name: str, source: Tensor) -> Tensor:
+        made = whole(source)
+        if not self._keeps:
+            return made.new_empty(0)
+        copy = self._buffer(name, made)
         if self._stream is None:
-            torch._foreach_copy_(copies, sources)
-            return None
-        self._stream.wait_stream(torch.cuda.current_stream())
+            return copy.copy_(made)
+        if made is not source:  # put together just now, on the stream of the training
+            self._stream.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(self._stream):
-            for copy, source in zip(copies, sources, strict=True):
-                copy.copy_(source, non_blocking=True)
-                # What ranks put together for this alone is freed at once, and its memory used again by other streams.
-                source.record_stream(self._stream)
-            copied = torch.cuda.Event()
-            copied.record()
-        return copied
+            copy.copy_(made, non_blocking=True)
+        # What ranks put together for this alone is freed at once, and its memory used again by other streams.
+        made.record_stream(self._stream)
+        return copy
 
-
-def _place(tensor: Tensor) -> tuple[int, torch.Size]:
-    """Equal for tied tensors; a part that begins where its whole does differs in shape."""
-    return tensor.data_ptr() or id(tensor), tensor.shape
+    def _buffer(self, name: str, like: Tensor) -> Tensor:
+        buffer = self._buffers.get(name)
+        if buffer is None or buffer.shape != like.shape or buffer.dtype != like.dtype:
+            pinned = self._stream is not None
+            buffer = self._buffers[name] = torch.empty(like.shape, dtype=like.dtype, device="cpu", pin_memory=pinned)
+        return buffer
 
 
 def write(
@@ -233,12 +228,6 @@ def load_state(folder: Path, hero: Hero, optimizer: torch.optim.Optimizer, *, mo
 def whole(tensor: Tensor) -> Tensor:
     """What a shard is a part of; every rank must ask. Any other tensor is whole already."""
     return tensor.full_tensor() if isinstance(tensor, DTensor) else tensor
-
-
-def _all_whole(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Tied tensors stay one tensor."""
-    made = {id(tensor): whole(tensor) for tensor in tensors.values()}
-    return {name: made[id(tensor)] for name, tensor in tensors.items()}
 
 
 def _weights(hero: Hero) -> dict[str, Tensor]:

@@ -49,13 +49,22 @@ class Saver:
     """At most one draft waits for its loss, and at most one is being written: the same one."""
 
     def __init__(
-        self, hero_folder: Path, room: Room, device: torch.device, *, before_writing: Callable[[], None]
+        self,
+        hero_folder: Path,
+        room: Room,
+        device: torch.device,
+        *,
+        before_writing: Callable[[], None],
+        writes: bool = True,
     ) -> None:
-        """`before_writing` brings to the disk what a checkpoint builds on; it runs on the writing thread."""
+        """`before_writing` brings to the disk what a checkpoint builds on; it runs on the writing thread.
+
+        With `writes` off only `capture` may be called: another rank keeps the copies.
+        """
         self._folder = hero_folder
         self._room = room
         self._before_writing = before_writing
-        self._copies = Copies(device)
+        self._copies = Copies(device, keeps=writes)
         self._waiting: Draft | None = None
         self._thread: threading.Thread | None = None
         self._done: tuple[Draft, Sidecar | Exception] | None = None

@@ -1,10 +1,10 @@
 """The training loop, top to bottom: recipe, hero, quest, certificate, steps, checkpoints, end.
 
-Read beside it, in this order: start.py (what a battle begins from), masking.py (what is trained on), packing.py, data.py
-and batch.py (rows of a step), loss.py and attention.py, optimizer.py, metrics.py (what a step measured), faults.py (what
-goes wrong in one), checkpoint.py (the commit point), saver.py (writing it beside the training), room.py (full disks),
-ranks.py (several processes), certificate.py (packed equals alone), answering.py, battle_log.py. service.py keeps a
-process warm between battles; __main__.py is the command line.
+Read beside it, in this order: start.py (what a battle begins from), masking.py (what is trained on), packing.py,
+data.py and batch.py (rows of a step), loss.py and attention.py, optimizer.py, metrics.py (what a step measured), forecast.py
+(what a battle will take), faults.py (what goes wrong in one), checkpoint.py (the commit point), saver.py (writing it
+beside the training), room.py (full disks), ranks.py (several processes), certificate.py (packed equals alone),
+answering.py, battle_log.py. service.py keeps a process warm between battles; __main__.py is the command line.
 """
 
 from __future__ import annotations
@@ -47,6 +47,7 @@ from arena.training.faults import (
     is_out_of_memory,
     named_lines,
 )
+from arena.training.forecast import Forecast, forecast
 from arena.training.loss import mean_loss, token_losses
 from arena.training.metrics import StepMeter, memory_in_use
 from arena.training.ranks import ALONE, Ranks, bring_together, gathered, sync_gradients
@@ -104,6 +105,8 @@ class Run:
     """Of the weights as they are, if it was measured at this step."""
     answered: list[Answers] = field(default_factory=list)
     """By the weights of the checkpoint on its way to the disk; told once it is there."""
+    forecast: Forecast | None = None
+    """None before the run was announced."""
 
 
 def train(
@@ -132,7 +135,13 @@ def train(
         validation=validation_batches(order, trainee.hero),
         cursor=cursor_of(order, trainee.saved),
         ranks=ranks,
-        saver=Saver(Path(order.hero_folder), room, trainee.hero.device, before_writing=log.sync_steps),
+        saver=Saver(
+            Path(order.hero_folder),
+            room,
+            trainee.hero.device,
+            before_writing=log.sync_steps,
+            writes=ranks.is_main,
+        ),
         meter=StepMeter(trainee.hero.device),
         convergence=convergence_until(log, trainee.step),
         faults=FaultHistory.of(log.events),
@@ -204,6 +213,7 @@ def announce(run: Run, loaded: LoadedQuest) -> None:
     if run.ranks.is_main:
         run.room.write(lambda: durable.write_json(folder / REFUSED_FILE, refused), where=folder)
     resumed = log.said(EventKind.BATTLE_STARTED)
+    run.forecast = forecast(trainee, quest, cursor, log, ranks=run.ranks.count)
     log.say(
         EventKind.BATTLE_RESUMED if resumed else EventKind.BATTLE_STARTED,
         step=trainee.step,
@@ -228,6 +238,7 @@ def announce(run: Run, loaded: LoadedQuest) -> None:
         device=str(trainee.hero.device),
         threads=torch.get_num_threads(),
         checkpoint=trainee.saved.name if trainee.saved else None,
+        estimate=run.forecast.to_data(),
     )
 
 
@@ -658,4 +669,5 @@ def complete(run: Run) -> None:
         train_loss=saved.train_loss,
         val_loss=saved.val_loss,
         checkpoint=saved.name,
+        measured=run.forecast.measured(run.log) if run.forecast else None,
     )

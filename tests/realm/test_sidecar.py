@@ -1,3 +1,4 @@
+import errno
 import hashlib
 import json
 import random
@@ -245,3 +246,14 @@ def test_folders_are_ordered_by_step_and_not_by_name(tmp_path: Path) -> None:
         "checkpoint-10-20250101-0000",
         "checkpoint-9-20260101-0000",
     ]
+
+
+def test_trouble_that_may_pass_proves_no_damage(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A whole checkpoint would be set aside for a cable that was loose."""
+
+    def loose(path: Path) -> bytes:
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(Path, "read_bytes", loose)
+    with pytest.raises(OSError, match="Input/output"):
+        sidecar.verify(folder)
