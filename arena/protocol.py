@@ -201,7 +201,7 @@ class StepRecord:
     """Processed positions, padding included."""
     quest_step: int
     memory_bytes: int
-    """Resident memory of the trainer on CPU; peak allocated on CUDA."""
+    """The most since the step before: resident in the trainer on CPU, allocated on CUDA."""
 
     def pack(self) -> bytes:
         return self.LAYOUT.pack(
@@ -226,6 +226,7 @@ class EventKind(StrEnum):
     """Lines of `events.jsonl`: `{"seq": 1, "time": …, "kind": …, "step": …, "message": …, "data": {…}}`."""
 
     BATTLE_STARTED = "battle_started"
+    """Like `battle_resumed` with `data.estimate`: steps, seconds and memory by component (arena.training.forecast)."""
     BATTLE_RESUMED = "battle_resumed"
     CHECKPOINT_SAVED = "checkpoint_saved"
     CHECKPOINT_REFUSED = "checkpoint_refused"
@@ -240,6 +241,7 @@ class EventKind(StrEnum):
     """`data.asked` is `pause`, `shutdown` or `faults`: then the battle itself asks for rest, with `data.reason`."""
     BATTLE_STOPPED = "battle_stopped"
     BATTLE_COMPLETED = "battle_completed"
+    """`data.measured` is an arena.estimate.Measured: what it took, and the estimate's errors."""
     BATTLE_FAILED = "battle_failed"
 
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import re
 import time
 from collections import deque
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import psutil
 import torch
@@ -17,6 +19,8 @@ MOST_IN_FLIGHT = 8
 """Steps whose values may still be on the device; then the oldest is waited for."""
 
 _PROCESS = psutil.Process(os.getpid())
+_STATUS, _RESET_PEAK = Path("/proc/self/status"), Path("/proc/self/clear_refs")
+_PEAK = re.compile(rb"^VmHWM:\s+(\d+) kB", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +81,25 @@ class StepMeter:
 
 
 def memory_in_use(device: torch.device) -> int:
-    """Bytes: peak allocated on CUDA, resident memory of this process on the CPU."""
+    """The most bytes that were in use since the last call: allocated on CUDA, resident in memory on the CPU.
+
+    The kernel keeps the peak itself, so what comes and goes inside a step counts too.
+    """
     if device.type == "cuda":
-        return torch.cuda.max_memory_allocated(device)
-    return int(_PROCESS.memory_info().rss)
+        peak = torch.cuda.max_memory_allocated(device)
+        torch.cuda.reset_peak_memory_stats(device)
+        return peak
+    try:
+        peak = _peak_resident()
+        _RESET_PEAK.write_text("5")
+    except OSError:  # no Linux, or /proc is closed: what is resident now
+        peak = int(_PROCESS.memory_info().rss)
+    return peak
+
+
+def _peak_resident() -> int:
+    """`VmHWM` of proc(5), in bytes."""
+    found = _PEAK.search(_STATUS.read_bytes())
+    if found is None:
+        raise OSError(f"{_STATUS} does not say VmHWM")
+    return int(found[1]) * 1024

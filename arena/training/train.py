@@ -2,9 +2,9 @@
 
 Read beside it, in this order: start.py (what a battle begins from), masking.py (what is trained on), packing.py,
 data.py and batch.py (rows of a step), loss.py and attention.py, optimizer.py, metrics.py (what a step measured),
-faults.py (what goes wrong in one), checkpoint.py (the commit point), saver.py (writing it beside the training), room.py
-(full disks), ranks.py (several processes), certificate.py (packed equals alone), answering.py, battle_log.py.
-service.py keeps a process warm between battles; __main__.py is the command line.
+forecast.py (what a battle will take), faults.py (what goes wrong in one), checkpoint.py (the commit point), saver.py
+(writing it beside the training), room.py (full disks), ranks.py (several processes), certificate.py (packed equals
+alone), answering.py, battle_log.py. service.py keeps a process warm between battles; __main__.py is the command line.
 """
 
 from __future__ import annotations

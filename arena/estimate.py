@@ -1,0 +1,357 @@
+"""What a battle will take: parameters, memory by component, FLOPs, seconds. Read from numbers alone, without torch.
+
+Memory follows from what autograd keeps for the backward pass of a Qwen3-like decoder; seconds from what an earlier
+battle of the same size on the same device measured, and from nothing else. The trainer writes the estimate into the
+event that begins a battle and what was measured into the one that ends it, so that its error is known.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from arena.protocol import EVENTS_FILE, EventKind, Recipe
+
+FLOAT32, HALF = 4, 2
+LOGITS_AT_ONCE = 2**27
+"""As arena.training.loss: beyond it logits are computed part by part, and again in the backward pass."""
+MOST_BATTLES = 50
+"""Newest battles that are looked through for one of the same size."""
+_TAIL_BYTES = 256 * 1024
+
+
+class UnknownShape(ValueError):
+    """The model's configuration does not say what an estimate needs; the text names what is missing."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shape:
+    """The numbers of a decoder's `config.json`."""
+
+    hidden: int
+    layers: int
+    heads: int
+    kv_heads: int
+    head_width: int
+    intermediate: int
+    vocabulary: int
+    tied: bool
+    head_norms: bool
+    """Queries and keys are normalised per head, as in Qwen3."""
+    attention_bias: bool
+
+    @classmethod
+    def of(cls, config: Mapping[str, Any]) -> Shape:
+        """Raises UnknownShape."""
+        text = config.get("text_config") or config
+        wanted = ("hidden_size", "num_hidden_layers", "num_attention_heads", "intermediate_size", "vocab_size")
+        numbers: dict[str, Any] = {name: text.get(name) for name in wanted}
+        missing = [name for name, value in numbers.items() if not isinstance(value, int) or value < 1]
+        if missing:
+            raise UnknownShape(f"the model's configuration lacks {', '.join(missing)}")
+        hidden, layers, heads, intermediate, vocabulary = (int(value) for value in numbers.values())
+        kind = str(text.get("model_type", ""))
+        return cls(
+            hidden=hidden,
+            layers=layers,
+            heads=heads,
+            kv_heads=int(text.get("num_key_value_heads") or heads),
+            head_width=int(text.get("head_dim") or hidden // heads),
+            intermediate=intermediate,
+            vocabulary=vocabulary,
+            tied=bool(config.get("tie_word_embeddings", text.get("tie_word_embeddings", False))),
+            head_norms=kind.startswith("qwen3"),
+            attention_bias=bool(text.get("attention_bias", kind == "qwen2")),
+        )
+
+    @property
+    def query_width(self) -> int:
+        return self.heads * self.head_width
+
+    @property
+    def kv_width(self) -> int:
+        return self.kv_heads * self.head_width
+
+    @property
+    def linears(self) -> dict[str, tuple[int, int]]:
+        """(in, out) of a layer's linear projections."""
+        return {
+            "q_proj": (self.hidden, self.query_width),
+            "k_proj": (self.hidden, self.kv_width),
+            "v_proj": (self.hidden, self.kv_width),
+            "o_proj": (self.query_width, self.hidden),
+            "gate_proj": (self.hidden, self.intermediate),
+            "up_proj": (self.hidden, self.intermediate),
+            "down_proj": (self.intermediate, self.hidden),
+        }
+
+    @property
+    def body_linear(self) -> int:
+        """Parameters of the linear projections of all layers."""
+        return self.layers * sum(width_in * width_out for width_in, width_out in self.linears.values())
+
+    @property
+    def embedding(self) -> int:
+        return self.vocabulary * self.hidden
+
+    @property
+    def small(self) -> int:
+        """Norms and biases."""
+        norms = 2 * self.hidden + (2 * self.head_width if self.head_norms else 0)
+        biases = (self.query_width + 2 * self.kv_width) if self.attention_bias else 0
+        return self.layers * (norms + biases) + self.hidden
+
+    @property
+    def parameters(self) -> int:
+        return self.body_linear + self.small + self.embedding * (1 if self.tied else 2)
+
+    def adapter(self, recipe: Recipe) -> int:
+        """Parameters of the recipe's LoRA adapters."""
+        chosen = recipe.lora_targets or tuple(self.linears)
+        widths = (sum(self.linears[name]) for name in chosen if name in self.linears)
+        return self.layers * recipe.lora_rank * sum(widths)
+
+
+def read_shape(folder: Path) -> Shape:
+    """Of a model folder. Raises UnknownShape."""
+    try:
+        config = json.loads((folder / "config.json").read_bytes())
+    except (OSError, ValueError) as error:
+        raise UnknownShape(f"{folder}/config.json cannot be read: {error}") from error
+    if not isinstance(config, dict):
+        raise UnknownShape(f"{folder}/config.json is no mapping")
+    return Shape.of(config)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Load:
+    """What of a quest decides the memory of its steps."""
+
+    tokens: int
+    """Of the largest micro-batch."""
+    trained_tokens: int
+    """Of these, how many have a label."""
+    micro_batches: int = 1
+    """In a step."""
+
+    @classmethod
+    def of(cls, recipe: Recipe, *, tokens: int | None = None, trained_share: float = 1.0) -> Load:
+        """Full rows, but no more than the quest's `tokens`."""
+        rows = min(recipe.rows_per_micro_batch, recipe.rows_per_step)
+        largest = min(rows * recipe.max_length, recipe.max_length * rows if tokens is None else tokens)
+        whole = math.ceil(recipe.rows_per_step / rows)
+        held = whole if tokens is None else min(whole, math.ceil(tokens / max(1, rows * recipe.max_length)))
+        return cls(tokens=largest, trained_tokens=math.ceil(largest * trained_share), micro_batches=max(1, held))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Memory:
+    """Bytes by component, in the memory of the device that trains; `heap`, `copies` and `process` are in the host's."""
+
+    weights: int
+    gradients: int
+    optimizer: int
+    activations: int
+    logits: int
+    heap: int
+    """What the C library keeps between tensors in the host's memory instead of handing it back."""
+    copies: int
+    """The copy of the state that a checkpoint is written from."""
+    process: int | None
+    """Of the process before any of these, measured; None where it was not."""
+    peak: int
+    """The most that is there at once: gradients and activations come and go."""
+
+
+def memory_of(
+    shape: Shape,
+    recipe: Recipe,
+    load: Load,
+    *,
+    cuda: bool = False,
+    process: int | None = None,
+    saves_before: bool = True,
+) -> Memory:
+    """Peak of a battle. On CUDA that of the device's allocations, on the CPU of the process's resident memory.
+
+    `saves_before`: a checkpoint is saved before the last step, and its copy stays in memory beside later steps.
+    """
+    trained = trained_parameters(shape, recipe)
+    weights = weight_bytes(shape, recipe)
+    gradients, optimizer, copies = FLOAT32 * trained, 2 * FLOAT32 * trained, 3 * FLOAT32 * trained
+    activations, logits = activation_bytes(shape, recipe, load), logit_bytes(shape, recipe, load)
+    step = _step_peak(shape, recipe, load, gradients, activations, logits)
+    heap = 0 if cuda else _heap_bytes(shape, recipe, load)
+    host = 0 if cuda else (process or 0) + heap + (copies if saves_before else 0)
+    return Memory(
+        weights=weights, gradients=gradients, optimizer=optimizer, activations=activations, logits=logits, heap=heap,
+        copies=copies, process=process, peak=weights + optimizer + step + host,
+    )  # fmt: skip
+
+
+def weight_bytes(shape: Shape, recipe: Recipe) -> int:
+    if recipe.mode == "full":
+        return FLOAT32 * shape.parameters
+    adapter = FLOAT32 * shape.adapter(recipe)
+    if recipe.mode == "qlora":
+        return shape.body_linear // 2 + FLOAT32 * (shape.parameters - shape.body_linear) + adapter
+    return FLOAT32 * shape.parameters + adapter
+
+
+def trained_parameters(shape: Shape, recipe: Recipe) -> int:
+    return shape.parameters if recipe.mode == "full" else shape.adapter(recipe)
+
+
+_HEAP_SHARE = {"full": 0.45, "lora": 0.8, "qlora": 0.8}
+"""Fitted to battles of models of 4 to 8 layers and 1 to 30 M parameters with glibc: what its allocator keeps, as a
+share of the activations of all layers. Gradient checkpointing frees those, but frees them into the heap."""
+
+
+def _heap_bytes(shape: Shape, recipe: Recipe, load: Load) -> int:
+    """Twice as much with several micro-batches, whose gradients lie among the gaps of earlier activations."""
+    whole = load.tokens * shape.layers * layer_activation_bytes(shape, recipe)
+    return int(_HEAP_SHARE[recipe.mode] * whole * (1 if load.micro_batches == 1 else 2))
+
+
+def _step_peak(shape: Shape, recipe: Recipe, load: Load, gradients: int, activations: int, logits: int) -> int:
+    """Above weights and moments. With one micro-batch gradients grow while activations go."""
+    forward = activations + logits
+    head = FLOAT32 * shape.embedding if recipe.mode == "full" else 0
+    if load.micro_batches > 1:
+        return gradients + forward + head
+    return max(forward + head, gradients + activations // shape.layers + head)
+
+
+def activation_bytes(shape: Shape, recipe: Recipe, load: Load) -> int:
+    """What autograd keeps of a micro-batch's forward pass through the body."""
+    layer = layer_activation_bytes(shape, recipe)
+    # Autocast casts each matrix once a pass and keeps what it cast.
+    cast = HALF * (shape.body_linear + shape.embedding) if recipe.dtype == "bfloat16" else 0
+    if not recipe.gradient_checkpointing:
+        return cast + load.tokens * (shape.layers * layer + 3 * FLOAT32 * shape.hidden)
+    return cast + load.tokens * (layer + FLOAT32 * shape.hidden * (shape.layers + 3))
+
+
+def layer_activation_bytes(shape: Shape, recipe: Recipe) -> int:
+    """Of one token in one layer."""
+    hidden, query, kv, inner = shape.hidden, shape.query_width, shape.kv_width, shape.intermediate
+    full, half = recipe.mode == "full", recipe.dtype == "bfloat16"
+    # Two norms: what comes in, what goes to the projections, and, where the norm's weight learns, what it multiplies.
+    norms = 2 * hidden * (3 if full else 2)
+    head_norms = (query + kv) * (2 if full else 1) if shape.head_norms else 0
+    # Queries, keys and values side by side, what attention gives, and its place in the row again.
+    attention = 3 * query + 2 * query
+    mlp = 4 * inner
+    adapters = 0 if full else 7 * recipe.lora_rank
+    if not half:
+        return FLOAT32 * (norms + head_norms + attention + mlp + adapters)
+    return FLOAT32 * (norms + head_norms) + HALF * (2 * hidden + query + kv + attention + mlp + adapters)
+
+
+def logit_bytes(shape: Shape, recipe: Recipe, load: Load) -> int:
+    """Logarithms of probabilities, their gradient, and the logits' own: all there when the backward pass begins."""
+    logits = min(load.trained_tokens * shape.vocabulary, LOGITS_AT_ONCE)
+    return logits * (3 * FLOAT32 + (HALF if recipe.dtype == "bfloat16" else 0))
+
+
+def flops_per_token(shape: Shape, recipe: Recipe, *, context: float, trained_share: float) -> float:
+    """Of forward and backward; `context` is Σlen²/Σlen over the examples. Padding and recomputation do not count."""
+    linear = 6 if recipe.mode == "full" else 4
+    attention = 6 * shape.layers * shape.query_width
+    return linear * shape.body_linear + attention * (context + 1) + linear * shape.embedding * trained_share
+
+
+@dataclass(frozen=True, kw_only=True)
+class Measured:
+    """What a battle took, from its last event. Seconds are of the run that ended it, since its beginning or resume."""
+
+    battle: str
+    like: dict[str, Any]
+    """What must be equal for another battle's steps to take as long: see `likeness`."""
+    seconds: float
+    step_seconds: float
+    """Of these, in steps; the rest went into saving, scoring and answering."""
+    tokens: int
+    stops: int
+    """Checkpoints."""
+    peak_bytes: int
+    process: int | None
+    """Resident memory of the process without what training holds; None on CUDA."""
+    quest_bytes: int
+    quest_tokens: int
+    trained_share: float
+    seconds_error: float | None
+    """The estimate's, as a fraction of what was measured; positive: too much was estimated."""
+    memory_error: float | None
+
+
+def likeness(recipe: Recipe, *, device: str, parameters: int, threads: int, ranks: int = 1) -> dict[str, Any]:
+    """What decides how long a token takes: hardware, model and the size of a step."""
+    names = ("mode", "dtype", "max_length", "rows_per_step", "rows_per_micro_batch", "gradient_checkpointing")
+    adapter = {} if recipe.mode == "full" else {"lora_rank": recipe.lora_rank, "lora_dropout": recipe.lora_dropout}
+    here = {"device": device, "parameters": parameters, "threads": threads, "ranks": ranks}
+    return here | {name: getattr(recipe, name) for name in names} | adapter
+
+
+def measured_battles(battles: Path) -> Iterator[Measured]:
+    """Of the newest MOST_BATTLES battles those that told what they took, the newest first."""
+    for path in _newest_events(battles):
+        measured = _measured(path)
+        if measured:
+            yield measured
+
+
+def _newest_events(battles: Path) -> list[Path]:
+    found = []
+    for folder in battles.iterdir() if battles.is_dir() else ():
+        try:
+            found.append(((folder / EVENTS_FILE).stat().st_mtime_ns, folder / EVENTS_FILE))
+        except OSError:
+            continue  # not fought yet, or gone since
+    return [path for _, path in sorted(found, reverse=True)[:MOST_BATTLES]]
+
+
+def _measured(path: Path) -> Measured | None:
+    for line in reversed(_last_lines(path)):
+        try:
+            event = json.loads(line)
+            if event["kind"] == EventKind.BATTLE_COMPLETED:
+                return Measured(**{"battle": path.parent.name} | event["data"]["measured"])
+        except (ValueError, KeyError, TypeError):
+            continue  # half a line, or what an older version wrote
+    return None
+
+
+def _last_lines(path: Path) -> list[bytes]:
+    try:
+        with open(path, "rb") as file:
+            file.seek(max(0, os.fstat(file.fileno()).st_size - _TAIL_BYTES))
+            return file.read().splitlines()
+    except OSError:
+        return []
+
+
+def measured_like(battles: Path, like: Mapping[str, Any]) -> Measured | None:
+    """The newest battle of this size on this device."""
+    return next((one for one in measured_battles(battles) if one.like == like and one.tokens), None)
+
+
+def seconds_of(measured: Measured, *, tokens: int, stops: int) -> float:
+    """At the speed that was measured, with as long a stop for each checkpoint."""
+    each_stop = max(0.0, measured.seconds - measured.step_seconds) / max(1, measured.stops)
+    return tokens * measured.step_seconds / measured.tokens + stops * each_stop
+
+
+def count_stops(recipe: Recipe, *, first_step: int, last_step: int) -> int:
+    """Checkpoints after `first_step` up to `last_step`, where there always is one."""
+    within = last_step // recipe.save_every - first_step // recipe.save_every
+    return within + (last_step % recipe.save_every != 0)
+
+
+def error_of(estimated: float | None, measured: float) -> float | None:
+    return None if estimated is None or not measured > 0 else estimated / measured - 1
