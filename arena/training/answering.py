@@ -10,6 +10,7 @@ import torch
 from arena.formats import Message
 from arena.protocol import EvaluationSet
 from arena.training.hero import Hero
+from arena.training.loss import dropout_off
 
 
 class UnreadableEvaluation(Exception):
@@ -37,20 +38,18 @@ def _unreadable(evaluation: EvaluationSet, why: str) -> UnreadableEvaluation:
 @torch.no_grad()
 def answer(hero: Hero, prompts: list[str], *, max_new_tokens: int) -> list[str]:
     """One answer a prompt, special tokens left out. Uses no random numbers and leaves training state alone."""
-    was_training = hero.model.training
-    hero.model.eval()
     prompt_ids = [hero.mask.prompt_ids([Message("user", prompt)]) for prompt in prompts]
     inputs_BT, mask_BT = _left_padded(prompt_ids, hero.pad_id)
-    written_BT = hero.causal_lm.generate(  # type: ignore[operator]  # nn.Module hides it
-        input_ids=inputs_BT.to(hero.device),
-        attention_mask=mask_BT.to(hero.device),
-        max_new_tokens=max_new_tokens,
-        do_sample=False,
-        use_cache=True,
-        pad_token_id=hero.pad_id,
-        eos_token_id=hero.tokenizer.eos_token_id,
-    )
-    hero.model.train(was_training)
+    with dropout_off(hero), hero.autocast():
+        written_BT = hero.causal_lm.generate(  # type: ignore[operator]  # nn.Module hides it
+            input_ids=inputs_BT.to(hero.device),
+            attention_mask=mask_BT.to(hero.device),
+            max_new_tokens=max_new_tokens,
+            do_sample=False,
+            use_cache=True,
+            pad_token_id=hero.pad_id,
+            eos_token_id=hero.tokenizer.eos_token_id,
+        )
     answers: list[str] = hero.tokenizer.batch_decode(written_BT[:, inputs_BT.shape[1] :], skip_special_tokens=True)
     return answers
 
