@@ -109,6 +109,22 @@ def validation_curve(battle: str) -> list[tuple[int, float]]:
     return list(_series(entries.values_list("step", "data"), "val_loss"))
 
 
+def forecast_of(battle: str) -> dict[str, Any] | None:
+    """What the trainer estimated when the battle began or went on last; None where it did not say."""
+    return _said_last(battle, (EventKind.BATTLE_STARTED, EventKind.BATTLE_RESUMED), "estimate")
+
+
+def measured_of(battle: str) -> dict[str, Any] | None:
+    """What the whole battle took, and how far off the estimate was; None before its end."""
+    return _said_last(battle, (EventKind.BATTLE_COMPLETED,), "measured")
+
+
+def _said_last(battle: str, kinds: tuple[EventKind, ...], key: str) -> dict[str, Any] | None:
+    entry = ChronicleEntry.objects.filter(source=battle, kind__in=kinds).order_by("-id").first()
+    said = entry.data.get(key) if entry else None
+    return said if isinstance(said, dict) else None
+
+
 def _series(rows: Iterable[tuple[int, dict[str, Any]]], key: str) -> Iterable[tuple[int, float]]:
     for step, data in rows:
         value = steps.finite(data.get(key))

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from arena.convergence import WINDOW, Convergence
 from guild.selectors import accuracy_history
 from realm.world import World
 from watchtower import selectors, steps
@@ -95,12 +96,24 @@ def battle_part(view: View, facts: BattleFacts) -> dict[str, Any]:
         "first_step": facts.first_step,
         "total": facts.total,
         "started_at": facts.started_at.timestamp(),
+        "memory": memory_part(view),
         **live_numbers(view, facts),
     }
 
 
+def memory_part(view: View) -> dict[str, int] | None:
+    """Bytes by component. Sizes of tensors are exact; what is left of the newest step's peak is `rest`."""
+    estimated = (view.forecast or {}).get("memory")
+    if not estimated or not len(view.tail):
+        return None
+    held = {name: int(estimated.get(name) or 0) for name in ("weights", "gradients", "optimizer", "process")}
+    peak = int(view.tail["memory_bytes"][-1])
+    return held | {"rest": max(0, peak - sum(held.values())), "peak": peak}
+
+
 _LIVE_KEYS = (
     "step", "quest_step", "t", "sps", "loss", "ema", "val", "lr", "gnorm", "tok_s", "eta_s", "elapsed_s",
+    "mean", "spread", "mem", "est_s", "est_mem", "err_s", "err_mem",
 )  # fmt: skip
 
 
@@ -125,6 +138,31 @@ def live_numbers(view: View, facts: BattleFacts) -> dict[str, Any]:
         "tok_s": finite(speed.tokens_per_second, 1),
         "eta_s": finite(eta, 1),
         "elapsed_s": finite(_elapsed(view, facts), 1),
+        **_rolling(view.tail),
+        **_estimated(view),
+    }
+
+
+def _rolling(tail: Records) -> dict[str, Any]:
+    """Mean and standard deviation of the newest losses, as the trainer sees them: see arena.convergence."""
+    convergence = Convergence()
+    for step, loss in zip(tail["step"][-WINDOW:].tolist(), tail["loss"][-WINDOW:].tolist(), strict=True):
+        if math.isfinite(loss):
+            convergence.add(step, loss)
+    variance = convergence.variance
+    spread = None if variance is None else math.sqrt(variance)
+    return {"mean": finite(convergence.mean, _LOSS_DIGITS), "spread": finite(spread, _LOSS_DIGITS)}
+
+
+def _estimated(view: View) -> dict[str, Any]:
+    """Seconds and bytes as they were estimated, and, after the battle, the errors as fractions of what was measured."""
+    forecast, measured = view.forecast or {}, view.measured or {}
+    return {
+        "mem": int(view.tail["memory_bytes"][-1]) if len(view.tail) else None,
+        "est_s": finite(forecast.get("seconds"), 1),
+        "est_mem": (forecast.get("memory") or {}).get("peak"),
+        "err_s": finite(measured.get("seconds_error"), 4),
+        "err_mem": finite(measured.get("memory_error"), 4),
     }
 
 

@@ -42,6 +42,10 @@ class View:
     card: HeroCard
     validation_loss: float | None
     accuracy: float | None
+    forecast: dict[str, Any] | None
+    """`data.estimate` of the battle's beginning, or of its last resume."""
+    measured: dict[str, Any] | None
+    """`data.measured` of its end."""
 
     @property
     def age_seconds(self) -> float | None:
@@ -74,6 +78,8 @@ def first_look(world: World, hero: str) -> View:
         card=saved_card(world, hero),
         validation_loss=_newest_validation(facts),
         accuracy=_newest_accuracy(hero),
+        forecast=selectors.forecast_of(facts.battle) if facts else None,
+        measured=selectors.measured_of(facts.battle) if facts else None,
     )
 
 
@@ -99,6 +105,8 @@ def _ask_database(world: World, hero: str, view: View) -> View:
         card=saved_card(world, hero),
         validation_loss=_newest_validation(facts),
         accuracy=_newest_accuracy(hero),
+        forecast=selectors.forecast_of(facts.battle) if facts else None,
+        measured=selectors.measured_of(facts.battle) if facts else None,
     )
 
 

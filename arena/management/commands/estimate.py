@@ -1,0 +1,96 @@
+"""`manage.py estimate FILE [--preset NAME]`."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser
+from dataclasses import asdict
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandError
+
+from arena.estimate import Memory, UnknownShape
+from arena.formats import UnreadableQuest
+from arena.outlook import Outlook, outlook
+from arena.protocol import Recipe
+from realm import config, strict
+from realm.strict import BadConfig
+
+MOST_PAST = 5
+_NAMES = {
+    "weights": "weights",
+    "gradients": "gradients",
+    "optimizer": "optimizer moments",
+    "activations": "activations",
+    "logits": "logits",
+    "heap": "heap between tensors",
+    "copies": "copy for checkpoints",
+    "process": "process itself",
+}
+
+
+class Command(BaseCommand):
+    help = "About how much memory and time a quest would take, and how far off such estimates were."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("file", type=Path)
+        parser.add_argument("--preset", help="instead of the one in force")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        try:
+            recipe = self._recipe(options["preset"])
+            seen = outlook(settings.WORLD, settings.REALM, recipe, options["file"])
+        except (BadConfig, UnknownShape, UnreadableQuest) as error:
+            raise CommandError(str(error)) from error
+        self._show_quest(options["file"], recipe, seen)
+        self._show_memory(seen.memory, seen)
+        self._show_past(seen)
+
+    def _recipe(self, preset: str | None) -> Recipe:
+        keys = settings.REALM.training
+        if preset is not None:
+            chosen = config.read_preset(settings.WORLD, preset, recipe=Recipe, source="--preset")
+            keys = chosen | config.own_training(settings.WORLD)
+        return strict.read(Recipe, keys, source="settings: training")
+
+    def _show_quest(self, path: Path, recipe: Recipe, seen: Outlook) -> None:
+        say, shape = self.stdout.write, seen.shape
+        body = shape.parameters - shape.embedding * (1 if shape.tied else 2)
+        head = "tied to it" if shape.tied else f"{shape.embedding / 1e6:.2f} M"
+        say(f"model     {shape.parameters / 1e6:.2f} M parameters: body {body / 1e6:.2f} M,")
+        say(f"          embedding {shape.embedding / 1e6:.2f} M, head {head}")
+        say(f"quest     {path.name}: {seen.taken} of {seen.rows} rows would be taken")
+        if seen.tokens is None:
+            say("steps     not known: no battle has shown yet how many tokens this hero makes of a byte")
+        else:
+            say(f"steps     about {seen.steps} ({seen.tokens} tokens, {recipe.epochs} epoch(s))")
+        if seen.seconds is None:
+            say("time      not known: no battle of this size was fought on this device yet")
+        elif seen.based_on:
+            say(f"time      about {seen.seconds:.0f} s, at the speed of {seen.based_on.battle}")
+
+    def _show_memory(self, memory: Memory, seen: Outlook) -> None:
+        say, machine = self.stdout.write, seen.machine
+        say(f"memory    about {memory.peak / 1e6:.0f} MB of {machine.memory_bytes / 1e6:.0f} MB ({machine.device})")
+        for name, size in asdict(memory).items():
+            if name in _NAMES and size is not None:
+                say(f"          {size / 1e6:10.1f} MB  {_NAMES[name]}")
+        if memory.process is None and not machine.cuda:
+            say("                 --     process itself: measured when the first battle begins, and not in the sum")
+        if memory.peak > machine.memory_bytes:
+            say(
+                "          That is more than there is: lower rows_per_micro_batch or max_length, or train in mode lora."
+            )
+
+    def _show_past(self, seen: Outlook) -> None:
+        errors = [battle.memory_error for battle in seen.past if battle.memory_error is not None]
+        if not errors:
+            self.stdout.write("errors    none known yet: no estimate was held against a whole battle")
+            return
+        for battle in seen.past[:MOST_PAST]:
+            seconds = "--" if battle.seconds_error is None else f"{battle.seconds_error:+.1%}"
+            self.stdout.write(f"errors    {battle.battle}: memory {battle.memory_error:+.1%}, time {seconds}")
+        mean = fmean(map(abs, errors))
+        self.stdout.write(f"          of memory in the mean {mean:.1%}, over {len(errors)} battles")
