@@ -232,25 +232,29 @@ def activation_bytes(shape: Shape, recipe: Recipe, load: Load) -> int:
     layer = layer_activation_bytes(shape, recipe)
     # Autocast casts each matrix once a pass and keeps what it cast.
     cast = HALF * (shape.body_linear + shape.embedding) if recipe.dtype == "bfloat16" else 0
+    # The last norm; with adapters nothing before the first of them needs a gradient.
+    ends = FLOAT32 * shape.hidden * (3 if recipe.mode == "full" else -2)
     if not recipe.gradient_checkpointing:
-        return cast + load.tokens * (shape.layers * layer + 3 * FLOAT32 * shape.hidden)
-    return cast + load.tokens * (layer + FLOAT32 * shape.hidden * (shape.layers + 3))
+        return cast + load.tokens * (shape.layers * layer + ends)
+    return cast + load.tokens * (layer + ends + FLOAT32 * shape.hidden * shape.layers)
 
 
 def layer_activation_bytes(shape: Shape, recipe: Recipe) -> int:
-    """Of one token in one layer."""
-    hidden, query, kv, inner = shape.hidden, shape.query_width, shape.kv_width, shape.intermediate
-    full, half = recipe.mode == "full", recipe.dtype == "bfloat16"
-    # Two norms: what comes in, what goes to the projections, and, where the norm's weight learns, what it multiplies.
-    norms = 2 * hidden * (3 if full else 2)
-    head_norms = (query + kv) * (2 if full else 1) if shape.head_norms else 0
-    # Queries, keys and values side by side, what attention gives, and its place in the row again.
-    attention = 3 * query + 2 * query
-    mlp = 4 * inner
-    adapters = 0 if full else 7 * recipe.lora_rank
-    if not half:
-        return FLOAT32 * (norms + head_norms + attention + mlp + adapters)
-    return FLOAT32 * (norms + head_norms) + HALF * (2 * hidden + query + kv + attention + mlp + adapters)
+    """Of one token in one layer, in the order of the forward pass.
+
+    A norm keeps what comes in and, where its weight learns, what that weight multiplies. A projection keeps its input;
+    autocast casts it anew for each of the five that read a norm's output.
+    """
+    hidden, query, kv = shape.hidden, shape.query_width, shape.kv_width
+    full = recipe.mode == "full"
+    heads = (query + kv) if shape.head_norms else 0
+    # Queries, keys and values side by side, what attention gives, its place in the row again; gate, up and down.
+    computed = 4 * query + 2 * kv + 4 * shape.intermediate + (0 if full else 7 * recipe.lora_rank)
+    if recipe.dtype == "bfloat16":
+        kept = 2 * hidden * (2 if full else 1) + heads
+        return FLOAT32 * kept + HALF * (5 * hidden + (heads if full else 0) + computed)
+    kept = 2 * hidden * (3 if full else 2) + heads * (2 if full else 1)
+    return FLOAT32 * (kept + computed)
 
 
 def logit_bytes(shape: Shape, recipe: Recipe, load: Load) -> int:
@@ -285,6 +289,8 @@ class Measured:
     quest_bytes: int
     quest_tokens: int
     trained_share: float
+    row_fill: float
+    """Share of its packed rows' slots that examples filled."""
     seconds_error: float | None
     """The estimate's, as a fraction of what was measured; positive: too much was estimated."""
     memory_error: float | None

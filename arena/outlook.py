@@ -62,7 +62,8 @@ def hero_shape(world: World, config: RealmConfig) -> Shape:
     folder = Path(config.base_model).expanduser()
     if folder.is_dir():
         return estimate.read_shape(folder)
-    for checkpoint in sidecar.checkpoint_folders(world.heroes / config.hero):
+    hero = world.heroes / config.hero
+    for checkpoint in sidecar.checkpoint_folders(hero) if hero.is_dir() else ():
         if (checkpoint / "config.json").exists():
             return estimate.read_shape(checkpoint)
     raise UnknownShape(f"the shape of {config.base_model} is known once the hero has saved a whole checkpoint")
@@ -74,9 +75,7 @@ def outlook(world: World, config: RealmConfig, recipe: Recipe, path: Path) -> Ou
     battles = list(estimate.measured_battles(world.battles))
     kin = [battle for battle in battles if battle.like.get("parameters") in _sizes(shape, recipe)]
     tokens = _tokens(kin, inspection.size_bytes * inspection.taken / inspection.rows if inspection.rows else 0)
-    steps = None
-    if tokens is not None:
-        steps = math.ceil(math.ceil(tokens / recipe.max_length) / recipe.rows_per_step) * recipe.epochs
+    steps = _steps(kin, tokens, recipe) if tokens is not None else None
     like = estimate.likeness(recipe, device=here.device, parameters=_sizes(shape, recipe)[-1], threads=recipe.threads)
     alike = [battle for battle in battles if _is_alike(battle, like)]
     seconds = None
@@ -112,6 +111,13 @@ def _sizes(shape: Shape, recipe: Recipe) -> tuple[int, ...]:
 def _tokens(kin: list[Measured], size_bytes: float) -> int | None:
     measured = next((battle for battle in kin if battle.quest_bytes), None)
     return math.ceil(size_bytes * measured.quest_tokens / measured.quest_bytes) if measured else None
+
+
+def _steps(kin: list[Measured], tokens: int, recipe: Recipe) -> int:
+    """With rows filled as they were the last time; full ones where none of this length were packed yet."""
+    fills = (battle.row_fill for battle in kin if battle.like.get("max_length") == recipe.max_length)
+    rows = math.ceil(tokens / (recipe.max_length * next(fills, 1.0)))
+    return math.ceil(rows / recipe.rows_per_step) * recipe.epochs
 
 
 def _is_alike(battle: Measured, like: dict[str, object]) -> bool:

@@ -97,6 +97,26 @@ def percent(fraction: float | None) -> str:
     return fixed(fraction * 100 + 1e-9, 1, ROUND_DOWN) + "%"
 
 
+def deviation(fraction: float | None) -> str:
+    """`+2.0%`, `-0.4%`: how far off something was."""
+    word = not_a_number(fraction)
+    if word is not None or fraction is None:
+        return word or UNKNOWN
+    text = fixed(abs(fraction) * 100, 1)
+    return f"{'-' if fraction < 0 and float(text.replace(',', '')) else '+'}{text}%"
+
+
+def size(value: float | None) -> str:
+    """`871 B`, `31.2 kB`, `588 MB`, `2.26 GB`: three digits, units of a thousand."""
+    word = not_a_number(value)
+    if word is not None or value is None:
+        return word or UNKNOWN
+    for unit, suffix in ((1e9, "GB"), (1e6, "MB"), (1e3, "kB")):
+        if abs(value) >= unit:
+            return f"{rate(value / unit)} {suffix}"
+    return f"{whole(value)} B"
+
+
 def hundredfold(value: float | None) -> str:
     """At most six characters: `43.3` for an ATK or DEF of 0.433, `0.43`, `1,235`, `128.9k`; tiny ones `1.2e-5`."""
     word = not_a_number(value)

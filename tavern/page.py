@@ -21,7 +21,7 @@ ESTIMATING_STEPS = 20
 # A template reads the same keys when there has been no battle yet.
 _NO_BATTLE = dict.fromkeys(
     ("id", "quest", "state", "step", "quest_step", "total", "sps", "loss", "val", "lr", "tok_s", "eta_s",
-     "elapsed_s")
+     "elapsed_s", "mean", "spread", "mem", "est_s", "est_mem", "err_s", "err_mem", "memory")
 )  # fmt: skip
 _FAVICONS = {"training": "training", "preparing": "training", "paused": "resting", "resting": "resting"}
 _LABELS = {
@@ -69,6 +69,9 @@ def tavern_context(snapshot: dict[str, Any], asked: Wish | None = None) -> dict[
         "xp_fraction": xp_fraction,
         "xp_dash": f"{xp_fraction * 100:.2f}",
         "eta": eta_of(battle),
+        "rolling": rolling_of(battle),
+        "forecast": forecast_of(battle),
+        "memory_held": memory_held(battle),
         "raw": {
             "attack": f"1 / train loss = {_raw(hero['attack'])}",
             "defense": f"1 / validation loss = {_raw(hero['defense'])}",
@@ -117,6 +120,36 @@ def eta_of(battle: dict[str, Any]) -> str:
     if (battle["quest_step"] or 0) < ESTIMATING_STEPS:
         return "estimating…"
     return numbers.duration(battle["eta_s"])
+
+
+def rolling_of(battle: dict[str, Any]) -> str:
+    """Mean and standard deviation of the newest losses."""
+    if battle["mean"] is None:
+        return numbers.UNKNOWN
+    return f"{numbers.loss(battle['mean'])} ± {numbers.loss(battle['spread'])}"
+
+
+def forecast_of(battle: dict[str, Any]) -> str:
+    """The estimate; once the battle is over, how far off it was."""
+    if battle["err_mem"] is not None:
+        time = "" if battle["err_s"] is None else f"time {numbers.deviation(battle['err_s'])}, "
+        return f"estimate off by: {time}memory {numbers.deviation(battle['err_mem'])}"
+    if battle["est_mem"] is None:
+        return ""
+    time = "" if battle["est_s"] is None else f"{numbers.duration(battle['est_s'])}, "
+    used = "" if battle["mem"] is None else f"; in use {numbers.size(battle['mem'])}"
+    return f"estimate {time}{numbers.size(battle['est_mem'])}{used}"
+
+
+_HELD = (
+    ("weights", "weights"), ("gradients", "gradients"), ("optimizer", "optimizer"), ("process", "process"),
+    ("rest", "activations and the rest"),
+)  # fmt: skip
+
+
+def memory_held(battle: dict[str, Any]) -> str:
+    held = battle["memory"]
+    return "" if held is None else ", ".join(f"{name} {numbers.size(held[key])}" for key, name in _HELD)
 
 
 def last_steps(curve: dict[str, list[Any]]) -> list[dict[str, Any]]:

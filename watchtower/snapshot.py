@@ -101,14 +101,18 @@ def battle_part(view: View, facts: BattleFacts) -> dict[str, Any]:
     }
 
 
-def memory_part(view: View) -> dict[str, int] | None:
+def memory_part(view: View) -> dict[str, int | None] | None:
     """Bytes by component. Sizes of tensors are exact; what is left of the newest step's peak is `rest`."""
     estimated = (view.forecast or {}).get("memory")
-    if not estimated or not len(view.tail):
+    if not estimated:
         return None
     held = {name: int(estimated.get(name) or 0) for name in ("weights", "gradients", "optimizer", "process")}
-    peak = int(view.tail["memory_bytes"][-1])
-    return held | {"rest": max(0, peak - sum(held.values())), "peak": peak}
+    peak = _newest_peak(view)
+    return held | {"rest": None if peak is None else max(0, peak - sum(held.values())), "peak": peak}
+
+
+def _newest_peak(view: View) -> int | None:
+    return int(view.tail["memory_bytes"][-1]) if len(view.tail) else None
 
 
 _LIVE_KEYS = (
@@ -158,7 +162,7 @@ def _estimated(view: View) -> dict[str, Any]:
     """Seconds and bytes as they were estimated, and, after the battle, the errors as fractions of what was measured."""
     forecast, measured = view.forecast or {}, view.measured or {}
     return {
-        "mem": int(view.tail["memory_bytes"][-1]) if len(view.tail) else None,
+        "mem": _newest_peak(view),
         "est_s": finite(forecast.get("seconds"), 1),
         "est_mem": (forecast.get("memory") or {}).get("peak"),
         "err_s": finite(measured.get("seconds_error"), 4),

@@ -74,6 +74,7 @@ class Forecast:
             quest_bytes=os.path.getsize(self.order.quest_file),
             quest_tokens=self.quest.tokens,
             trained_share=self.quest.trained_share,
+            row_fill=self.quest.fill,
             seconds_error=estimate.error_of(self.seconds, seconds),
             memory_error=estimate.error_of(self.memory.peak if self.memory else None, peak),
         )

@@ -68,6 +68,22 @@ export function percent(fraction) {
   return word(fraction) ?? `${fixed(fraction * 100 + 1e-9, 1, "trunc")}%`;
 }
 
+export function deviation(fraction) {
+  const said = word(fraction);
+  if (said) return said;
+  const text = fixed(Math.abs(fraction) * 100, 1);
+  return `${fraction < 0 && text !== "0.0" ? "-" : "+"}${text}%`;
+}
+
+export function size(value) {
+  const said = word(value);
+  if (said) return said;
+  for (const [unit, suffix] of [[1e9, "GB"], [1e6, "MB"], [1e3, "kB"]]) {
+    if (Math.abs(value) >= unit) return `${rate(value / unit)} ${suffix}`;
+  }
+  return `${whole(value)} B`;
+}
+
 export function hundredfold(value) {
   const said = word(value);
   if (said) return said;

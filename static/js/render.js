@@ -1,6 +1,6 @@
 // Writes the state into the elements that the server's template marked: data-live for text, data-bar, data-ring.
 
-import { UNKNOWN, brief, clock, compact, duration, hundredfold, loss, percent, rate, scientific, whole } from "./format.js";
+import { UNKNOWN, brief, clock, compact, deviation, duration, loss, percent, rate, scientific, size, whole } from "./format.js";
 import { smoothStep } from "./smooth.js";
 
 const LEVEL_STEPS = 1000;
@@ -18,6 +18,33 @@ function eta({ battle }) {
   if ((battle.quest_step ?? 0) < ESTIMATING_STEPS) return "estimating…";
   if (battle.eta_s === null) return UNKNOWN;
   return `${duration(battle.eta_s)} (${clock(battle.eta_s)})`;
+}
+
+function rolling({ battle }) {
+  return (battle?.mean ?? null) === null ? UNKNOWN : `${loss(battle.mean)} ± ${loss(battle.spread)}`;
+}
+
+// The estimate; once the battle is over, how far off it was.
+function forecast({ battle }) {
+  if (!battle || (battle.err_mem === null && battle.est_mem === null)) return "";
+  if (battle.err_mem !== null) {
+    const time = battle.err_s === null ? "" : `time ${deviation(battle.err_s)}, `;
+    return `estimate off by: ${time}memory ${deviation(battle.err_mem)}`;
+  }
+  const time = battle.est_s === null ? "" : `${duration(battle.est_s)}, `;
+  const used = battle.mem === null ? "" : `; in use ${size(battle.mem)}`;
+  return `estimate ${time}${size(battle.est_mem)}${used}`;
+}
+
+const HELD = [["weights", "weights"], ["gradients", "gradients"], ["optimizer", "optimizer"], ["process", "process"]];
+
+// What the tensors take is known since the battle began; what is left of the newest step's peak is the rest.
+function memoryHeld({ battle }) {
+  const held = battle?.memory;
+  if (!held) return "";
+  const known = HELD.reduce((sum, [key]) => sum + held[key], 0);
+  const rest = battle.mem === null ? null : Math.max(0, battle.mem - known);
+  return [...HELD.map(([key, name]) => `${name} ${size(held[key])}`), `activations and the rest ${size(rest)}`].join(", ");
 }
 
 function nextLevel(store) {
@@ -51,6 +78,8 @@ const TEXTS = {
   percent: (s) => percent(progressOf(s.battle)),
   elapsed: (s) => duration(s.battle?.elapsed_s),
   eta,
+  forecast,
+  rolling,
   loss: (s) => loss(s.battle?.loss),
   val: (s) => loss(s.battle?.val),
   lr: (s) => scientific(s.battle?.lr),
@@ -62,6 +91,7 @@ const TEXTS = {
 
 const TITLES = {
   gold: (s) => `${whole(s.hero.gold)} gold, 100 for each completed quest`,
+  memory: memoryHeld,
 };
 
 export class Renderer {

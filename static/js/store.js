@@ -4,6 +4,7 @@ const MOST_POINTS = 20000;
 
 const LIVE = [
   "state", "total", "step", "quest_step", "sps", "loss", "ema", "val", "lr", "gnorm", "tok_s", "eta_s", "elapsed_s",
+  "mean", "spread", "mem", "est_s", "est_mem", "err_s", "err_mem",
 ];
 
 export class Store {

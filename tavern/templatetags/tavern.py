@@ -12,7 +12,7 @@ from tavern import numbers
 register = template.Library()
 for _format in (
     numbers.whole, numbers.compact, numbers.brief, numbers.loss, numbers.scientific, numbers.rate,
-    numbers.percent, numbers.hundredfold, numbers.duration,
+    numbers.percent, numbers.hundredfold, numbers.duration, numbers.size,
 ):  # fmt: skip
     register.filter(_format.__name__, _format)
 
