@@ -140,12 +140,15 @@ class Load:
     """In a step."""
 
     @classmethod
-    def of(cls, recipe: Recipe, *, tokens: int | None = None, trained_share: float = 1.0) -> Load:
-        """Full rows, but no more than the quest's `tokens`."""
+    def of(
+        cls, recipe: Recipe, *, tokens: int | None = None, trained_share: float = 1.0, row_fill: float = 1.0
+    ) -> Load:
+        """Rows filled to that share, but no more than the quest's `tokens`."""
         rows = min(recipe.rows_per_micro_batch, recipe.rows_per_step)
-        largest = min(rows * recipe.max_length, recipe.max_length * rows if tokens is None else tokens)
+        full = math.ceil(rows * recipe.max_length * row_fill)
+        largest = full if tokens is None else min(full, tokens)
         whole = math.ceil(recipe.rows_per_step / rows)
-        held = whole if tokens is None else min(whole, math.ceil(tokens / max(1, rows * recipe.max_length)))
+        held = whole if tokens is None else min(whole, math.ceil(tokens / full))
         return cls(tokens=largest, trained_tokens=math.ceil(largest * trained_share), micro_batches=max(1, held))
 
 

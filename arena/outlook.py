@@ -84,7 +84,7 @@ def outlook(world: World, config: RealmConfig, recipe: Recipe, path: Path) -> Ou
         seconds = estimate.seconds_of(alike[0], tokens=tokens * recipe.epochs, stops=stops)
     share = kin[0].trained_share if kin else 1.0
     process = next((battle.process for battle in battles if battle.process is not None), None)
-    load = Load.of(recipe, tokens=tokens, trained_share=share)
+    load = Load.of(recipe, tokens=tokens, trained_share=share, row_fill=_fill(kin, recipe))
     saves_before = steps is None or steps > recipe.save_every
     return Outlook(
         rows=inspection.rows,
@@ -113,10 +113,13 @@ def _tokens(kin: list[Measured], size_bytes: float) -> int | None:
     return math.ceil(size_bytes * measured.quest_tokens / measured.quest_bytes) if measured else None
 
 
+def _fill(kin: list[Measured], recipe: Recipe) -> float:
+    return next((battle.row_fill for battle in kin if battle.like.get("max_length") == recipe.max_length), 1.0)
+
+
 def _steps(kin: list[Measured], tokens: int, recipe: Recipe) -> int:
     """With rows filled as they were the last time; full ones where none of this length were packed yet."""
-    fills = (battle.row_fill for battle in kin if battle.like.get("max_length") == recipe.max_length)
-    rows = math.ceil(tokens / (recipe.max_length * next(fills, 1.0)))
+    rows = math.ceil(tokens / (recipe.max_length * _fill(kin, recipe)))
     return math.ceil(rows / recipe.rows_per_step) * recipe.epochs
 
 

@@ -24,6 +24,8 @@ from arena.training.metrics import memory_in_use
 from arena.training.start import Trainee
 from realm.sidecar import Cursor
 
+PAGE_BYTES = 4096
+
 
 @dataclass(frozen=True, kw_only=True)
 class Forecast:
@@ -117,7 +119,7 @@ def _memory(
         shape = Shape.of(hero.causal_lm.config.to_dict())
     except UnknownShape:
         return None
-    load = Load.of(order.recipe, tokens=quest.tokens, trained_share=quest.trained_share)
+    load = Load.of(order.recipe, tokens=quest.tokens, trained_share=quest.trained_share, row_fill=quest.fill)
     cuda = hero.device.type == "cuda"
     memory = estimate.memory_of(shape, order.recipe, load, cuda=cuda, process=process, saves_before=saves_before)
     return _with_exact(memory, weights=sum(parameter.nbytes for parameter in hero.model.parameters()))
@@ -129,10 +131,13 @@ def _with_exact(memory: estimate.Memory, *, weights: int) -> estimate.Memory:
 
 
 def _moment_bytes(optimizer: torch.optim.Optimizer) -> int:
-    """Of a hero that stayed warm; one just loaded has none yet."""
+    """Of the moments, which are then all resident: read from a checkpoint they are pages of its file at first."""
     tensors = [
         value for state in optimizer.state.values() for value in state.values() if isinstance(value, torch.Tensor)
     ]
+    for tensor in tensors:
+        if tensor.device.type == "cpu":
+            tensor.flatten()[:: PAGE_BYTES // tensor.element_size()].sum()
     return sum(tensor.nbytes for tensor in tensors)
 
 
