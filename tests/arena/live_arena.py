@@ -36,7 +36,9 @@ class LiveArena:
     def __init__(self, folder: Path, base: Path, **variables: str) -> None:
         self.world = World(folder)
         self.world.create()
-        (folder / "config.yaml").write_text(yaml.safe_dump({"training": TRAINING}))
+        # Every checkpoint stays, so that the line from the first step to the last can be followed.
+        settings = {"training": TRAINING, "keep_checkpoints": 100_000}
+        (folder / "config.yaml").write_text(yaml.safe_dump(settings))
         self._environment = {name: value for name, value in os.environ.items() if not name.startswith("REALM_")} | {
             "REALM_HOME": str(folder),
             "REALM_AUTOPLAY": "0",
