@@ -56,7 +56,12 @@ class Convergence:
         return f"rolling loss {self.mean:.4f} ± {spread:.4f}, its best {self._best:.4f} at step {self._best_step}"
 
     def add(self, step: int, loss: float) -> Trend | None:
-        """Take in one finite loss; a warning is given once, when it begins to hold."""
+        """Take in one finite loss; a warning is given once, when it begins to hold.
+
+        The first loss is that of the hero as the battle found it, so that a rate that ruins it at once shows too.
+        """
+        if not self._count:
+            self._best, self._best_step = loss, step - 1
         self._losses.append(loss)
         self._count += 1
         mean = self.mean

@@ -287,6 +287,9 @@ class ArenaDaemon:
         ended = battle is not None and (stop or battle.battle_id == skipped)
         if battle and ended:
             self._retreat(battle, "skipped" if battle.battle_id == skipped else "stopped")
+            self._trouble = ""
+            if "reason" in control.read_rest(self.world):  # it was that battle's trouble; the rest goes on without it
+                control.rest(self.world, asked=Wish.PAUSE)
         control.forget_skip(self.world)
         return ended
 

@@ -124,8 +124,8 @@ def bring_together(hero: Hero, optimizer: torch.optim.AdamW, ranks: Ranks) -> tu
         return hero, optimizer
     together = Together(hero)
     if not ranks.sharded:
-        # No buffers are broadcast: those of these models are constants.
-        return replace(hero, together=DistributedDataParallel(together, broadcast_buffers=False)), optimizer
+        # No buffers are sent around: those of these models are constants.
+        return replace(hero, together=DistributedDataParallel(together, forward_sync_buffers=False)), optimizer
     before = hero.trainable
     for layer in cast(Any, hero.causal_lm.get_decoder()).layers:
         fully_shard(layer)

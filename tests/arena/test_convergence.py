@@ -53,6 +53,12 @@ def test_a_loss_that_rises_diverges_from_its_best_step() -> None:
     assert "its best" in convergence.told()
 
 
+def test_a_hero_that_is_ruined_from_the_first_step_on_diverges_to_before_it() -> None:
+    convergence, trends = fed([1.2] + [60.0 + step % 7 for step in range(30)])
+    assert trends[0] == (LEAST_STEPS, Trend.DIVERGENCE)
+    assert convergence.best_step == 0
+
+
 def test_one_bad_step_is_no_divergence() -> None:
     _, trends = fed([1.0] * 60 + [9.0] + [1.0] * 60)
     assert not trends

@@ -70,6 +70,22 @@ def test_without_the_note_on_disk_the_next_daemon_would_fight_on(
     assert len(trainer.orders) == 2
 
 
+def test_a_battle_that_is_skipped_takes_its_trouble_with_it(
+    world: World, trainer: FakeTrainer, open_daemon: Callable[..., ArenaDaemon]
+) -> None:
+    daemon = open_daemon()
+    pause_by_faults(world, trainer, daemon)
+    settle(daemon)
+    assert control.read_rest(world)["reason"] == REASON
+    control.send(world, wish=Wish.SKIP, by="test")
+    settle(daemon)
+    assert daemon.resting
+    assert "reason" not in control.read_rest(world)
+    control.send(world, wish=Wish.RESUME, by="test")
+    settle(daemon)
+    assert len(trainer.orders) == 2
+
+
 def test_an_old_pause_read_again_asks_for_no_rest(
     world: World, trainer: FakeTrainer, open_daemon: Callable[..., ArenaDaemon]
 ) -> None:
