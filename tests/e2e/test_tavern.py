@@ -122,6 +122,7 @@ def test_web_server_stopped_and_started_loses_no_event(battle: Tavern, visitor: 
             battle.do("steps", count=5)
             battle.do("event", kind="checkpoint_saved", message=f"Checkpoint {step}.{number}")
         battle.open()
+        battle.do("status", state="training")  # on a busy machine all this takes longer than a status stays fresh
         expect(page.locator("#pill")).to_have_attribute("data-pill", "live", timeout=20_000)
         battle.do("event", kind="validated", message=f"After {step}", data={"val_loss": 2.0})
         expect(page.locator("#entries .entry").first).to_contain_text(f"After {step}")
