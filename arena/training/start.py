@@ -127,7 +127,9 @@ def make_repeatable(recipe: Recipe) -> None:
     On CUDA torch's default backward passes of attention and indexing add up in any order. `__main__` sets what cuBLAS
     reads from the environment.
     """
-    torch.set_num_threads(recipe.threads or OWN_THREADS)  # a warm process may have run another recipe before
+    threads = recipe.threads or OWN_THREADS
+    if torch.get_num_threads() != threads:  # a warm process may have run another recipe before
+        torch.set_num_threads(threads)
     if torch.cuda.is_available():
         torch.use_deterministic_algorithms(True, warn_only=True)
         # A debugging aid that costs a pass over memory.
