@@ -222,6 +222,7 @@ def announce(run: Run, loaded: LoadedQuest) -> None:
             if resumed
             else f"{order.quest}: {len(quest.examples)} lessons in {quest.total_steps} steps"
         )
+        + f"; {proof.told()}"
         + told_change(trainee),
         goes_on_from_mode=trainee.mode_before,
         quest=order.quest,

@@ -24,6 +24,7 @@ from arena.training.certificate import PackingFault
 from arena.training.data import PackedQuest, load_quest
 from arena.training.hero import Hero, UnloadableHero, load
 from tests import tiny_hero
+from tests.training.runs import run
 
 
 @pytest.fixture
@@ -43,6 +44,12 @@ def test_packed_and_alone_agree(hero: Hero, quest: PackedQuest) -> None:
     assert proof.largest_gradient_difference <= 1e-5
     assert (proof.largest_leak, proof.leak_tolerance) == (0.0, 0.0)
     certificate.check(proof)
+
+
+def test_the_line_that_begins_a_battle_shows_it(tmp_path: Path) -> None:
+    begun = run(tiny_hero.make_order(tmp_path))[0]
+    certificate_data = begun.data["certificate"]
+    assert f"packed equals alone within {certificate_data['largest_difference']:.1e} (loss)" in begun.message
 
 
 def test_without_the_layout_neighbours_see_each_other_and_the_certificate_fails(
