@@ -1,0 +1,122 @@
+"""What the player wishes of quests: command files in `control/`, carried out by the daemon, which alone moves them."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+from pathlib import Path
+
+from arena.models import Quest
+from realm import durable, strict
+from realm.strict import BadConfig
+from realm.world import PRIORITIES, World
+
+_SUFFIX = ".quests.json"
+FORCEABLE = frozenset({"duplicate", "bad-rows"})
+"""Kinds of refusal of a whole quest that the player may overrule."""
+
+
+class Act(StrEnum):
+    HOLD = "hold"
+    """It waits until it is released, whatever stands behind it."""
+    RELEASE = "release"
+    MOVE = "move"
+    """To a priority, and there in front of another quest or behind all."""
+    CANCEL = "cancel"
+    """A quest that is being fought is skipped."""
+    RETRY = "retry"
+    """A failed or cancelled quest goes to the gatekeepers again."""
+    FORCE = "force"
+    """The same, and what they refused it for is let pass; a completed quest is fought once more."""
+    DISCARD = "discard"
+    """Delete the file of a quest that is over."""
+
+
+_BY_STATE: dict[str, tuple[Act, ...]] = {
+    Quest.State.ARRIVED: (Act.CANCEL,),
+    Quest.State.INSPECTED: (Act.RELEASE, Act.MOVE, Act.CANCEL),
+    Quest.State.QUEUED: (Act.HOLD, Act.MOVE, Act.CANCEL),
+    Quest.State.BATTLING: (Act.CANCEL,),
+    Quest.State.COMPLETED: (Act.FORCE, Act.DISCARD),
+    Quest.State.FAILED: (Act.RETRY, Act.DISCARD),
+    Quest.State.CANCELLED: (Act.RETRY, Act.DISCARD),
+}
+
+
+def acts_for(quest: Quest) -> tuple[Act, ...]:
+    """What makes sense in the quest's state."""
+    over = quest.state in (Quest.State.COMPLETED, Quest.State.FAILED, Quest.State.CANCELLED)
+    if over and not quest.file:  # it made room, or was taken away
+        return ()
+    force = (Act.FORCE,) if quest.state == Quest.State.FAILED and quest.refusal in FORCEABLE else ()
+    return (*force, *_BY_STATE[quest.state])
+
+
+@dataclass(frozen=True, kw_only=True)
+class Target:
+    """Both must fit: ids are given anew where the database was rebuilt while the order waited."""
+
+    id: int
+    name: str
+
+    @classmethod
+    def of(cls, quest: Quest) -> Target:
+        return cls(id=quest.pk, name=quest.name)
+
+
+@dataclass(frozen=True, kw_only=True)
+class QuestOrder:
+    act: Act
+    quests: tuple[Target, ...]
+    priority: str | None = None
+    before: Target | None = None
+    by: str
+
+
+def send(
+    world: World,
+    *,
+    act: Act,
+    quests: Sequence[Quest],
+    priority: str | None = None,
+    before: Quest | None = None,
+    by: str,
+) -> Path:
+    """Leave an order for the daemon; it acts within a second, or when it is next started.
+
+    `priority` and `before` are for Act.MOVE. Raises ValueError for a priority that is none.
+    """
+    if priority not in (None, *PRIORITIES):
+        raise ValueError(f"priority {priority!r} is none of {', '.join(PRIORITIES)}")
+    order = QuestOrder(
+        act=act,
+        quests=tuple(map(Target.of, quests)),
+        priority=priority,
+        before=Target.of(before) if before else None,
+        by=by,
+    )
+    path = world.control / f"{time.time_ns():020d}-{os.getpid()}-{act}{_SUFFIX}"
+    durable.write_json(path, asdict(order))
+    return path
+
+
+def waiting(world: World) -> Iterator[tuple[Path, QuestOrder]]:
+    """Orders as they were given; a file that is none is deleted."""
+    for path in sorted(world.control.glob(f"*{_SUFFIX}")):
+        try:
+            yield path, _read(path)
+        except ValueError:
+            path.unlink(missing_ok=True)
+        except OSError:
+            continue  # a folder, or gone again
+
+
+def _read(path: Path) -> QuestOrder:
+    value = json.loads(path.read_bytes())
+    if not isinstance(value, dict) or value.get("act") not in list(Act):
+        raise BadConfig(f"{path}: not an order")
+    return strict.read(QuestOrder, value | {"act": Act(value["act"])}, source=str(path))
