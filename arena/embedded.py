@@ -21,17 +21,22 @@ SEED = 20_261_121
 FOLDER_NAME = "embedded"
 
 
+def folder(models: Path) -> Path:
+    """Where the embedded hero's base lies under `models`."""
+    return models / "base" / FOLDER_NAME
+
+
 def ensure(models: Path) -> Path:
     """The embedded hero's base folder under `models`, made if it is missing. Loads like any saved Qwen3."""
-    folder = models / "base" / FOLDER_NAME
-    if not folder.exists():
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        with durable.new_folder(folder) as fresh:
+    made = folder(models)
+    if not made.exists():
+        made.parent.mkdir(parents=True, exist_ok=True)
+        with durable.new_folder(made) as fresh:
             for path in SOURCE.iterdir():
                 shutil.copyfile(path, fresh / path.name)
             config = json.loads((SOURCE / "config.json").read_bytes())
             save_file(weights(config, SEED), fresh / "model.safetensors", metadata={"format": "pt"})
-    return folder
+    return made
 
 
 def weights(config: dict[str, Any], seed: int) -> dict[str, np.ndarray]:

@@ -9,26 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-IGNORE = -100
-
-
-@dataclass(frozen=True, slots=True)
-class Example:
-    """One conversation, already shifted: at slot i the hero reads `inputs[i]` and must say `labels[i]`.
-
-    int64, shape (n,). Slots behind the last label are cut off: they would be computed for nothing.
-    """
-
-    line: int
-    inputs: np.ndarray
-    labels: np.ndarray
-
-    def __len__(self) -> int:
-        return len(self.inputs)
-
-    @property
-    def trained_tokens(self) -> int:
-        return int((self.labels != IGNORE).sum())
+from arena.example import IGNORE, Example
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""A quest as optimizer steps of packed rows. Only here are labels shifted and masks applied.
+"""A quest as optimizer steps of packed rows.
 
 A packed row is a budget of `max_length` tokens; what a step computes are the row's examples, without padding. However
 large the quest, only a piece of it is in memory at a time, and about 40 bytes for each of its rows.
@@ -7,20 +7,21 @@ large the quest, only a piece of it is in memory at a time, and about 40 bytes f
 from __future__ import annotations
 
 import functools
-import hashlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
+from arena.example import Unfit, fitted, shift
 from arena.formats import Refusal, Row, read_rows, shortened
+from arena.masking import ChatMask, MaskingError, Tokenized
+from arena.packed_order import PackedOrder
+from arena.packing import pack_best_fit_decreasing
 from arena.protocol import Recipe
-from arena.training.batch import IGNORE, Batch, Example, join
+from arena.training.batch import Batch, join
 from arena.training.examples import Examples, ExampleWriter
-from arena.training.masking import ChatMask, MaskingError, Tokenized
-from arena.training.packing import Rows, pack_best_fit_decreasing
 
 MOST_NAMED = 1000
 """Refused rows that are named; the others are counted."""
@@ -105,20 +106,12 @@ class _Loading:
 
     def take(self, line: int, tokenized: Tokenized | MaskingError) -> None:
         self._tokenized += 1
-        if isinstance(tokenized, MaskingError):
-            self._without_mask(line, str(tokenized))
+        fit = fitted(tokenized, self._recipe)
+        if isinstance(fit, Unfit):
+            self._without(line, fit)
             return
-        example = shift(line, tokenized.input_ids, tokenized.trained)
-        longest = self._recipe.max_length
-        if not len(example):
-            self._without_mask(line, "no token of this row is trained on")
-        elif len(example) <= longest:
-            self._writer.add(example)
-        elif self._recipe.over_long == "truncate":
-            self._take_cut(shift(line, tokenized.input_ids[: longest + 1], tokenized.trained[: longest + 1]))
-        else:
-            reason = f"{len(example)} tokens are more than max_length {longest}; raise it, or set over_long to truncate"
-            self.refuse(line, reason)
+        self._truncated += fit is not tokenized
+        self._writer.add(shift(line, fit.input_ids, fit.trained))
 
     def refuse(self, line: int, reason: str) -> None:
         self._refused_count += 1
@@ -137,32 +130,11 @@ class _Loading:
             )
         return LoadedQuest(self._writer.finish(), self._refused, self._truncated, self._refused_count)
 
-    def _take_cut(self, example: Example) -> None:
-        if len(example):
-            self._truncated += 1
-            self._writer.add(example)
-        else:
-            longest = self._recipe.max_length
-            self.refuse(
-                example.line, f"the first {longest} tokens are all prompt: nothing to train on; raise max_length"
-            )
-
-    def _without_mask(self, line: int, reason: str) -> None:
-        self._unmasked += 1
-        self._first_unmasked = self._first_unmasked or Refusal(line, shortened(reason))
-        self.refuse(line, reason)
-
-
-def shift(line: int, input_ids: Sequence[int], trained: Sequence[bool]) -> Example:
-    """At each slot the next token is the label, if it is one to be learned. Slots behind the last label are cut off.
-
-    The first token is nobody's label: nothing stands before it that could predict it.
-    """
-    ids = np.asarray(input_ids, dtype=np.int64)
-    labels = np.where(np.asarray(trained, dtype=bool)[1:], ids[1:], IGNORE)
-    (learned,) = np.nonzero(labels != IGNORE)
-    end = int(learned[-1]) + 1 if len(learned) else 0
-    return Example(line, ids[:end], labels[:end])
+    def _without(self, line: int, unfit: Unfit) -> None:
+        if unfit.kind == "mask":
+            self._unmasked += 1
+            self._first_unmasked = self._first_unmasked or Refusal(line, shortened(unfit.reason))
+        self.refuse(line, unfit.reason)
 
 
 class PackedQuest:
@@ -174,13 +146,10 @@ class PackedQuest:
 
     def __init__(self, examples: Examples, recipe: Recipe, *, quest_sha256: str) -> None:
         self._recipe = recipe
-        self._key = f"{recipe.seed}:{quest_sha256}"
+        self._packed_order = PackedOrder(recipe.seed, quest_sha256)
         self.examples = examples
         lengths = examples.lengths
-        # Shuffled before packing: best fit keeps file order among equals, and files are often sorted by kind.
-        shuffled = _shuffled(len(examples), self._key)
-        packed = pack_best_fit_decreasing(lengths[shuffled], recipe.max_length)
-        self.rows = Rows(shuffled[packed.order], packed.starts)
+        self.rows = self._packed_order.rows(lengths, recipe.max_length)
         self.tokens = int(lengths.sum(dtype=np.int64))
         self._order = functools.lru_cache(maxsize=1)(self._shuffled_rows)
 
@@ -231,17 +200,7 @@ class PackedQuest:
         return rows
 
     def _shuffled_rows(self, epoch: int) -> npt.NDArray[np.int64]:
-        return _shuffled(len(self.rows), f"{self._key}:{epoch}")
-
-
-def _shuffled(count: int, key: str) -> npt.NDArray[np.int64]:
-    """The numbers below `count` in an order that `key` decides.
-
-    NumPy promises that a bit generator's stream stays the same in every release; of its shuffles it does not.
-    """
-    digest = hashlib.sha256(key.encode()).digest()
-    noise = np.random.Philox(key=np.frombuffer(digest[:16], "<u8")).random_raw(count)
-    return np.argsort(noise, kind="stable")
+        return self._packed_order.of_epoch(len(self.rows), epoch)
 
 
 def batches_of(examples: Examples, recipe: Recipe) -> Iterator[Batch]:

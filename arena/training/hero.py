@@ -25,11 +25,12 @@ from transformers import (
 from transformers.utils import logging as transformers_logging
 from transformers.utils.import_utils import is_bitsandbytes_available
 
+from arena.masking import ChatMask, MaskingError
 from arena.protocol import Recipe
+from arena.tokenizer import HeroTokenizer, default_template
 from arena.training import adapter, attention, base
 from arena.training.adapter import LOAD_ERRORS
 from arena.training.base import UnloadableHero as UnloadableHero
-from arena.training.masking import ChatMask
 from realm import durable
 
 transformers_logging.disable_progress_bar()  # they would fill the trainer's log
@@ -139,7 +140,7 @@ def load(base_model: str, recipe: Recipe, *, checkpoint: Path | None, device: to
     return Hero(
         model=trained,
         tokenizer=tokenizer,
-        mask=ChatMask(tokenizer),
+        mask=ChatMask(hero_tokenizer(tokenizer)),
         device=device,
         compute_dtype=getattr(torch, recipe.dtype),
         adapter_base=origin.checkpoint if adapts else None,
@@ -153,6 +154,19 @@ def load_tokenizer(source: str) -> PreTrainedTokenizerBase:
     except LOAD_ERRORS as error:
         raise UnloadableHero(f"the tokenizer of {source} cannot be loaded: {error}") from error
     return tokenizer
+
+
+def hero_tokenizer(tokenizer: PreTrainedTokenizerBase) -> HeroTokenizer:
+    """What masks and preview need of a loaded tokenizer; it shares its backend. Raises MaskingError."""
+    if not tokenizer.is_fast:
+        raise MaskingError("this tokenizer has no character offsets; use its fast version (tokenizer.json)")
+    named = tokenizer.special_tokens_map
+    return HeroTokenizer(
+        backend=tokenizer.backend_tokenizer,
+        template=default_template(tokenizer.chat_template),
+        named_tokens=named,
+        extra_tokens=tuple(token for token in tokenizer.all_special_tokens if token not in named.values()),
+    )
 
 
 def whole_model(source: str, *, dtype: torch.dtype, **options: Any) -> PreTrainedModel:

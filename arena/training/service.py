@@ -15,6 +15,7 @@ from queue import SimpleQueue
 from typing import TextIO
 
 from arena.formats import UnreadableQuest
+from arena.masking import MaskingError
 from arena.protocol import (
     BEAT_LINE,
     BEAT_SECONDS,
@@ -35,7 +36,6 @@ from arena.training.control import Asked, Control
 from arena.training.data import UntrainableQuest
 from arena.training.faults import OutOfMemory, is_out_of_memory
 from arena.training.hero import UnloadableHero
-from arena.training.masking import MaskingError
 from arena.training.ranks import ALONE, Ranks
 from arena.training.room import Left, Room
 from arena.training.saver import SaveFailed

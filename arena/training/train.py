@@ -1,6 +1,6 @@
 """The training loop, top to bottom: recipe, hero, quest, certificate, steps, checkpoints, end.
 
-Read beside it, in this order: start.py (what a battle begins from), masking.py (what is trained on), packing.py,
+Read beside it, in this order: start.py (what a battle begins from), ../masking.py (what is trained on), ../packing.py,
 data.py and batch.py (rows of a step), loss.py and attention.py, optimizer.py, metrics.py (what a step measured),
 forecast.py (what a battle will take), faults.py (what goes wrong in one), checkpoint.py (the commit point), saver.py
 (writing it beside the training), room.py (full disks), ranks.py (several processes), certificate.py (packed equals

@@ -19,11 +19,11 @@ import torch
 from safetensors.numpy import save_file
 
 from arena import embedded
+from arena.masking import ChatMask
 from arena.protocol import EventKind, Recipe
 from arena.training import hero as heroes
 from arena.training.data import load_quest
-from arena.training.hero import load_tokenizer
-from arena.training.masking import ChatMask
+from arena.training.hero import hero_tokenizer, load_tokenizer
 from realm import sidecar
 from scripts.bench import runs
 from scripts.bench.answering import beside_generate
@@ -210,7 +210,7 @@ class Bench:
 
     def _facts(self, quest: Path) -> tuple[float, float]:
         """ℓ, and the share of tokens that are trained on."""
-        examples = load_quest(quest, ChatMask(self._tokenizer), self.full_recipe).examples
+        examples = load_quest(quest, ChatMask(hero_tokenizer(self._tokenizer)), self.full_recipe).examples
         return context(examples.lengths), examples.trained_tokens / float(examples.lengths.sum())
 
     def _row(self, *rest: Any, **details: Any) -> dict[str, Any]:

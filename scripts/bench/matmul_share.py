@@ -12,9 +12,9 @@ from typing import Any
 import torch
 
 from arena import embedded
+from arena.masking import ChatMask
 from arena.training.data import load_quest
-from arena.training.hero import load_tokenizer
-from arena.training.masking import ChatMask
+from arena.training.hero import hero_tokenizer, load_tokenizer
 from scripts.bench import runs
 from scripts.bench.flops import Cost, context, shaped_rate, square_rate
 from scripts.bench.hero_throughput import RECIPE, lessons
@@ -25,7 +25,7 @@ ROWS, QUICK_ROWS, SQUARE = 1500, 500, 2048
 def measure(folder: Path, *, repeats: int, quick: bool) -> dict[str, Any]:
     base, quest = embedded.ensure(folder), folder / "quest.jsonl"
     quest.write_bytes(lessons(QUICK_ROWS if quick else ROWS))
-    loaded = load_quest(quest, ChatMask(load_tokenizer(str(base))), RECIPE)
+    loaded = load_quest(quest, ChatMask(hero_tokenizer(load_tokenizer(str(base)))), RECIPE)
     cost = Cost.of(json.loads((base / "config.json").read_bytes()))
     lengths, trained = loaded.examples.lengths, loaded.examples.trained_tokens
     length, share = context(lengths), trained / float(lengths.sum())

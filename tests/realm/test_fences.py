@@ -70,6 +70,21 @@ def test_the_trainer_holds_no_django(world: World) -> None:
     assert not held & {"django", "channels", "guild", "vault", "watchtower", "tavern"}
 
 
+SHARED = ["arena.tokenizer", "arena.masking", "arena.example", "arena.packed_order"]
+
+
+def test_what_the_trainer_shares_holds_neither_torch_nor_django(world: World) -> None:
+    held = packages_after(CHECKOUT, world, SHARED)
+    assert {"jinja2", "tokenizers"} <= held
+    assert not held & (HEAVY | {"django", "channels", "huggingface_hub"})
+
+
+@pytest.mark.parametrize("line", ["import transformers", "import django"])
+def test_twin_planted_in_what_the_trainer_shares_they_are_seen(copy: Path, world: World, line: str) -> None:
+    plant(copy, "arena/masking.py", line)
+    assert line.split()[1] in packages_after(copy, world, SHARED)
+
+
 def test_the_import_contracts_hold() -> None:
     done = contracts(CHECKOUT)
     assert done.returncode == 0, done.stdout
@@ -86,6 +101,7 @@ def test_twin_torch_planted_in_the_web_is_seen(copy: Path, world: World) -> None
         ("watchtower/steps.py", "import torch", "Torch stays behind its fence"),
         ("arena/training/loss.py", "import django", "The trainer knows no Django and no other app"),
         ("arena/training/loss.py", "import vault.models", "The trainer knows no Django and no other app"),
+        ("arena/masking.py", "import transformers", "What the trainer shares with the others knows neither"),
         ("guild/models.py", "import watchtower.steps", "Arrows point one way"),
         ("realm/guard.py", "import arena.models", "realm stands on nothing but its own modules"),
     ],

@@ -17,9 +17,10 @@ from transformers import (
     Qwen3MoeForCausalLM,
 )
 
+from arena.example import IGNORE, Example
 from arena.protocol import Recipe
 from arena.training import answering, attention, certificate, loss
-from arena.training.batch import IGNORE, Batch, Example, join
+from arena.training.batch import Batch, join
 from arena.training.certificate import PackingFault
 from arena.training.data import PackedQuest, load_quest
 from arena.training.hero import Hero, UnloadableHero, load

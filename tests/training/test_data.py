@@ -8,14 +8,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from arena import packed_order
+from arena.example import IGNORE, Example, shift
 from arena.formats import read_rows
+from arena.masking import Tokenized
+from arena.packing import Rows
 from arena.protocol import Recipe
 from arena.training import data
 from arena.training import examples as storage
-from arena.training.batch import IGNORE, Batch, Example, join
-from arena.training.data import PackedQuest, UntrainableQuest, batches_of, load_quest, shift
-from arena.training.hero import Hero
-from arena.training.packing import Rows
+from arena.training.batch import Batch, join
+from arena.training.data import PackedQuest, UntrainableQuest, batches_of, load_quest
+from arena.training.hero import Hero, hero_tokenizer
 from tests import tiny_hero
 
 
@@ -29,6 +32,13 @@ def test_shift_makes_the_next_token_the_label_and_cuts_what_follows_the_last() -
     example = shift(1, [5, 6, 7, 8, 9], [False, False, True, True, False])
     assert example.inputs.tolist() == [5, 6, 7]
     assert example.labels.tolist() == [IGNORE, 7, 8]
+
+
+@pytest.mark.parametrize("trained", ["", "t", ".", "..tt.", "tttt", "t...", ".t", "....", "t.t.t"])
+def test_slots_and_labels_are_counted_without_shifting(trained: str) -> None:
+    flags = [flag == "t" for flag in trained]
+    tokenized, example = Tokenized([7] * len(flags), flags), shift(1, [7] * len(flags), flags)
+    assert (tokenized.slots, tokenized.labels) == (len(example), example.trained_tokens)
 
 
 def test_labels_are_the_answer_and_its_end_of_turn(hero: Hero, quest: PackedQuest) -> None:
@@ -142,7 +152,7 @@ def test_a_quest_whose_masks_come_out_full_is_refused_by_line(tmp_path: Path, he
     with pytest.raises(
         UntrainableQuest, match=r"line 3: the mask is full: .* \(3 of 5 rows have no mask to train by\)"
     ):
-        load_quest(path, type(hero.mask)(hero.tokenizer), recipe)
+        load_quest(path, type(hero.mask)(hero_tokenizer(hero.tokenizer)), recipe)
 
 
 def test_a_few_rows_without_a_mask_are_refused_and_the_rest_is_trained_on(
@@ -150,7 +160,7 @@ def test_a_few_rows_without_a_mask_are_refused_and_the_rest_is_trained_on(
 ) -> None:
     hero.tokenizer.chat_template = FULL
     path = write_rows(tmp_path / "quest.jsonl", turn("q", "an answer"), *[{"text": "a b"}] * 9)
-    loaded = load_quest(path, type(hero.mask)(hero.tokenizer), recipe)
+    loaded = load_quest(path, type(hero.mask)(hero_tokenizer(hero.tokenizer)), recipe)
     assert [(refusal.line, refusal.reason[:16]) for refusal in loaded.refused] == [(1, "the mask is full")]
     assert len(loaded.examples) == 9
 
@@ -202,7 +212,7 @@ def test_the_order_is_a_function_of_seed_quest_and_epoch(quest: PackedQuest, rec
 
 
 def test_the_order_is_the_same_on_every_machine() -> None:
-    assert data._shuffled(8, "0:ab").tolist() == ORDER_OF_EIGHT
+    assert packed_order.shuffled(8, "0:ab").tolist() == ORDER_OF_EIGHT
 
 
 ORDER_OF_EIGHT = [1, 3, 2, 0, 7, 4, 6, 5]
@@ -300,13 +310,13 @@ def test_twin_with_a_packer_that_drops_a_row_an_epoch_is_another(
     hero: Hero, recipe: Recipe, conversations: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """trl#5076."""
-    pack = data.pack_best_fit_decreasing
+    pack = packed_order.pack_best_fit_decreasing
 
     def dropping(lengths: np.ndarray, row_length: int) -> Rows:
         rows = pack(lengths, row_length)
         return Rows(rows.order, rows.starts[:-1])
 
-    monkeypatch.setattr(data, "pack_best_fit_decreasing", dropping)
+    monkeypatch.setattr(packed_order, "pack_best_fit_decreasing", dropping)
     quest = PackedQuest(load_quest(conversations, hero.mask, recipe).examples, recipe, quest_sha256="ab")
     with pytest.raises(AssertionError):
         check_an_epoch_holds_every_row_as_it_is(quest, hero, conversations)

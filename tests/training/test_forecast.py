@@ -11,10 +11,11 @@ import torch
 
 from arena import estimate
 from arena.estimate import Load
+from arena.example import Example
 from arena.protocol import STEP_DTYPE, STEPS_FILE, EventKind, Order, Recipe
 from arena.training import hero as heroes
 from arena.training import metrics
-from arena.training.batch import Example, join
+from arena.training.batch import join
 from arena.training.control import Asked, Control
 from arena.training.hero import Hero
 from arena.training.loss import token_losses

@@ -16,9 +16,10 @@ from transformers import (
     PreTrainedModel,
 )
 
+from arena.example import IGNORE, Example
 from arena.protocol import Recipe
 from arena.training import attention, loss
-from arena.training.batch import IGNORE, Batch, Example, join
+from arena.training.batch import Batch, join
 from arena.training.data import PackedQuest, load_quest
 from arena.training.hero import Hero
 from tests import tiny_hero

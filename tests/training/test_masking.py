@@ -8,10 +8,10 @@ import trl
 from tokenizers.processors import TemplateProcessing
 from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
-from arena import embedded
+from arena import embedded, masking
 from arena.formats import Message
-from arena.training import masking
-from arena.training.masking import ChatMask, MaskingError, Tokenized
+from arena.masking import ChatMask, MaskingError, Tokenized
+from arena.training.hero import hero_tokenizer
 
 TEMPLATES = Path(trl.__file__).parent / "chat_templates"
 DIALOGUE = (
@@ -57,7 +57,7 @@ def test_agrees_with_the_marks_of_the_embedded_template(
 ) -> None:
     chat = [{"role": message.role, "content": message.content} for message in messages]
     marked = tokenizer.apply_chat_template(chat, return_dict=True, return_assistant_tokens_mask=True)
-    tokenized = ChatMask(tokenizer).tokenize(messages)
+    tokenized = ChatMask(hero_tokenizer(tokenizer)).tokenize(messages)
     assert tokenized.input_ids == marked["input_ids"]
     assert tokenized.trained == [bool(flag) for flag in marked["assistant_masks"]]
 
@@ -75,13 +75,13 @@ def test_agrees_with_the_marks_of_the_embedded_template(
 def test_public_templates(tokenizer: PreTrainedTokenizerBase, name: str, expected: list[str]) -> None:
     tokenizer.add_special_tokens({"additional_special_tokens": SPECIAL, "bos_token": "<|endoftext|>"})
     tokenizer.chat_template = (TEMPLATES / f"{name}.jinja").read_text()
-    mask = ChatMask(tokenizer)
+    mask = ChatMask(hero_tokenizer(tokenizer))
     assert trained_text(mask, mask.tokenize(DIALOGUE)) == expected
 
 
 def test_a_template_that_rewrites_earlier_turns_trains_on_what_it_shows(tokenizer: PreTrainedTokenizerBase) -> None:
     tokenizer.chat_template = (TEMPLATES / "qwen3.jinja").read_text()
-    mask = ChatMask(tokenizer)
+    mask = ChatMask(hero_tokenizer(tokenizer))
     thought = "<think>\none and one\n</think>\n\nTwo."
     messages = (
         Message("user", "1+1"),
@@ -94,13 +94,13 @@ def test_a_template_that_rewrites_earlier_turns_trains_on_what_it_shows(tokenize
 
 def test_a_token_that_began_before_the_answer_is_not_the_heros_to_write(tokenizer: PreTrainedTokenizerBase) -> None:
     """The header's newline and an answer's leading space are one token; asked, the hero sees the newline alone."""
-    mask = ChatMask(tokenizer)
+    mask = ChatMask(hero_tokenizer(tokenizer))
     tokenized = mask.tokenize((Message("user", "a"), Message("assistant", "  b")))
     assert trained_text(mask, tokenized) == [" b<|im_end|>"]
 
 
 def test_prompt_is_what_stands_before_the_answer(tokenizer: PreTrainedTokenizerBase) -> None:
-    mask = ChatMask(tokenizer)
+    mask = ChatMask(hero_tokenizer(tokenizer))
     whole = mask.tokenize(DIALOGUE[:2])
     prompt = mask.prompt_ids(DIALOGUE[:1])
     assert whole.input_ids[: len(prompt)] == prompt
@@ -110,23 +110,23 @@ def test_prompt_is_what_stands_before_the_answer(tokenizer: PreTrainedTokenizerB
 def test_a_template_that_drops_an_answer_is_refused(tokenizer: PreTrainedTokenizerBase) -> None:
     tokenizer.chat_template = "{% for m in messages %}{% if m.role == 'user' %}{{ m.content }}{% endif %}{% endfor %}"
     with pytest.raises(MaskingError, match="message 2: the chat template leaves this answer out"):
-        ChatMask(tokenizer).tokenize(DIALOGUE[:2])
+        ChatMask(hero_tokenizer(tokenizer)).tokenize(DIALOGUE[:2])
 
 
 def test_a_template_that_refuses_a_conversation_says_why(tokenizer: PreTrainedTokenizerBase) -> None:
     tokenizer.chat_template = "{% if messages|length > 1 %}{{ raise_exception('one turn only') }}{% endif %}x"
     with pytest.raises(MaskingError, match="one turn only"):
-        ChatMask(tokenizer).tokenize(DIALOGUE[:2])
+        ChatMask(hero_tokenizer(tokenizer)).tokenize(DIALOGUE[:2])
 
 
 def test_plain_text_is_trained_on_to_an_end_of_sequence(tokenizer: PreTrainedTokenizerBase) -> None:
-    tokenized = ChatMask(tokenizer).tokenize("Once, née\n")
+    tokenized = ChatMask(hero_tokenizer(tokenizer)).tokenize("Once, née\n")
     assert tokenizer.decode(tokenized.input_ids) == "Once, née\n<|im_end|>"
     assert all(tokenized.trained)
 
 
 def test_an_end_of_sequence_that_is_there_is_not_doubled(tokenizer: PreTrainedTokenizerBase) -> None:
-    tokenized = ChatMask(tokenizer).tokenize("Once<|im_end|>")
+    tokenized = ChatMask(hero_tokenizer(tokenizer)).tokenize("Once<|im_end|>")
     assert tokenizer.decode(tokenized.input_ids) == "Once<|im_end|>"
 
 
@@ -137,21 +137,21 @@ def test_what_a_tokenizer_puts_before_a_text_stands_there_once(tokenizer: PreTra
         single=f"{begin} $A {end}",
         special_tokens=[(token, tokenizer.convert_tokens_to_ids(token)) for token in (begin, end)],
     )
-    mask = ChatMask(tokenizer)
+    mask = ChatMask(hero_tokenizer(tokenizer))
     for text in ("Once", f"{begin}Once"):
         assert tokenizer.decode(mask.tokenize(text).input_ids) == f"{begin}Once{end}"
 
 
 def test_without_an_end_of_sequence_a_text_ends_as_it_is(tokenizer: PreTrainedTokenizerBase) -> None:
     tokenizer.eos_token = None
-    assert tokenizer.decode(ChatMask(tokenizer).tokenize("Once").input_ids) == "Once"
+    assert tokenizer.decode(ChatMask(hero_tokenizer(tokenizer)).tokenize("Once").input_ids) == "Once"
 
 
 def test_many_rows_at_once_are_masked_as_each_alone(tokenizer: PreTrainedTokenizerBase) -> None:
     tokenizer.chat_template = "{% if messages|length > 2 %}{{ raise_exception('too long') }}{% endif %}" + str(
         tokenizer.chat_template
     )
-    mask = ChatMask(tokenizer)
+    mask = ChatMask(hero_tokenizer(tokenizer))
     rows = ["a text", DIALOGUE[:2], DIALOGUE, "another", DIALOGUE[2:]]
     found = mask.tokenize_many(rows)
     assert isinstance(found[2], MaskingError)
@@ -159,10 +159,10 @@ def test_many_rows_at_once_are_masked_as_each_alone(tokenizer: PreTrainedTokeniz
 
 
 def test_limits_in_the_tokenizers_own_file_neither_cut_nor_pad(tokenizer: PreTrainedTokenizerBase) -> None:
-    expected = ChatMask(tokenizer).tokenize_many([DIALOGUE, DIALOGUE[:2]])
+    expected = ChatMask(hero_tokenizer(tokenizer)).tokenize_many([DIALOGUE, DIALOGUE[:2]])
     tokenizer.backend_tokenizer.enable_truncation(5)
     tokenizer.backend_tokenizer.enable_padding(length=300)
-    assert ChatMask(tokenizer).tokenize_many([DIALOGUE, DIALOGUE[:2]]) == expected
+    assert ChatMask(hero_tokenizer(tokenizer)).tokenize_many([DIALOGUE, DIALOGUE[:2]]) == expected
 
 
 @pytest.mark.parametrize(
@@ -187,13 +187,13 @@ def test_a_mask_that_is_full_or_empty_is_refused(
     tokenizer.chat_template = template
     turn = (Message("user", "q"), Message("assistant", "a"))
     with pytest.raises(MaskingError, match=reason):
-        ChatMask(tokenizer).tokenize(turn * 2 if "with" in reason else turn)
+        ChatMask(hero_tokenizer(tokenizer)).tokenize(turn * 2 if "with" in reason else turn)
 
 
 def test_an_answer_that_is_one_token_with_the_prompt_leaves_an_empty_mask(tokenizer: PreTrainedTokenizerBase) -> None:
     tokenizer.chat_template = "{% for m in messages %}{{ m.content }}{% endfor %}"
     with pytest.raises(MaskingError, match="the mask is empty"):
-        ChatMask(tokenizer).tokenize((Message("user", "a"), Message("assistant", "nd")))
+        ChatMask(hero_tokenizer(tokenizer)).tokenize((Message("user", "a"), Message("assistant", "nd")))
 
 
 def test_a_very_long_conversation_of_rewritten_answers_is_refused_and_not_waited_for(
@@ -201,7 +201,7 @@ def test_a_very_long_conversation_of_rewritten_answers_is_refused_and_not_waited
 ) -> None:
     monkeypatch.setattr(masking, "MOST_COMPARED", 5000)
     tokenizer.chat_template = (TEMPLATES / "qwen3_training.jinja").read_text()
-    mask = ChatMask(tokenizer)
+    mask = ChatMask(hero_tokenizer(tokenizer))
     turn = (Message("user", "1"), Message("assistant", "<think>1</think>2"))
     assert any(mask.tokenize(turn * 3).trained)
     with pytest.raises(MaskingError, match="rewrites too many answers"):
@@ -211,4 +211,4 @@ def test_a_very_long_conversation_of_rewritten_answers_is_refused_and_not_waited
 def test_a_tokenizer_without_a_template_is_refused(tokenizer: PreTrainedTokenizerBase) -> None:
     tokenizer.chat_template = None
     with pytest.raises(MaskingError, match="no chat template"):
-        ChatMask(tokenizer)
+        ChatMask(hero_tokenizer(tokenizer))

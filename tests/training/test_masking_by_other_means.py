@@ -22,10 +22,10 @@ from hypothesis import strategies as st
 from transformers import AddedToken, AutoTokenizer, PreTrainedTokenizerBase
 from transformers.utils.chat_template_utils import render_jinja_template
 
-from arena import embedded
+from arena import embedded, masking
 from arena.formats import Message
-from arena.training import masking
-from arena.training.masking import ChatMask, MaskingError
+from arena.masking import ChatMask, MaskingError
+from arena.training.hero import hero_tokenizer
 
 TEMPLATES = Path(trl.__file__).parent / "chat_templates"
 NAMES = sorted(path.stem for path in TEMPLATES.glob("*.jinja"))
@@ -97,8 +97,13 @@ def tokenizer_of(name: str) -> PreTrainedTokenizerBase:
 
 
 @functools.cache
+def loaded(name: str) -> PreTrainedTokenizerBase:
+    return tokenizer_of(name)
+
+
+@functools.cache
 def mask_of(name: str) -> ChatMask:
-    return ChatMask(tokenizer_of(name))
+    return ChatMask(hero_tokenizer(loaded(name)))
 
 
 def as_chat(messages: Sequence[Message]) -> list[dict[str, str]]:
@@ -164,16 +169,16 @@ END_OF_TURN = {
 @pytest.mark.parametrize("name", EXACT)
 def test_by_prefixes(name: str, messages: tuple[Message, ...]) -> None:
     mask = mask_of(name)
-    whole = render(mask.tokenizer, messages)
+    whole = render(loaded(name), messages)
     if whole is None:
         assert (name, messages[0].role) == ("gemma", "system")
         with pytest.raises(MaskingError, match="System role not supported"):
             mask.tokenize(messages)
         return
     tokenized = mask.tokenize(messages)
-    assert tokenized.input_ids == mask.tokenizer(whole, add_special_tokens=False)["input_ids"]
-    spans = spans_by_prefixes(mask.tokenizer, messages, END_OF_TURN[name])
-    assert tokenized.trained == trained_between(mask.tokenizer, whole, spans)
+    assert tokenized.input_ids == loaded(name)(whole, add_special_tokens=False)["input_ids"]
+    spans = spans_by_prefixes(loaded(name), messages, END_OF_TURN[name])
+    assert tokenized.trained == trained_between(loaded(name), whole, spans)
 
 
 FRAGMENTS = st.sampled_from(
@@ -203,21 +208,21 @@ def test_random_conversations_by_prefixes(name: str, data: st.DataObject, pairs:
     messages = turns(*(text for pair in pairs for text in pair))
     if name != "gemma" and data.draw(st.booleans()):
         messages = (SYSTEM, *messages)
-    whole = render(mask.tokenizer, messages)
+    whole = render(loaded(name), messages)
     assert whole is not None
-    spans = spans_by_prefixes(mask.tokenizer, messages, END_OF_TURN[name])
+    spans = spans_by_prefixes(loaded(name), messages, END_OF_TURN[name])
     empty = {END_OF_TURN[name], "<think>\n\n</think>\n\n" + END_OF_TURN[name]}
     if empty & {whole[start:end] for start, end in spans}:  # Qwen3 strips thoughts, and these answers were nothing else
         with pytest.raises(MaskingError, match="leaves this answer out"):
             mask.tokenize(messages)
     else:
-        assert mask.tokenize(messages).trained == trained_between(mask.tokenizer, whole, spans)
+        assert mask.tokenize(messages).trained == trained_between(loaded(name), whole, spans)
 
 
 @pytest.mark.parametrize("messages", CONVERSATIONS.values(), ids=CONVERSATIONS)
 @pytest.mark.parametrize("name", MARKED)
 def test_by_the_marks_of_trls_training_templates(name: str, messages: tuple[Message, ...]) -> None:
-    tokenizer = mask_of(name).tokenizer
+    tokenizer = loaded(name)
     if (whole := render(tokenizer, messages)) is None:
         assert messages[0].role == "system"
         return
@@ -299,7 +304,7 @@ def test_every_template_works_or_is_refused_in_words(name: str) -> None:
     family = next((family for family in REFUSED if name.startswith(family)), None)
     if family:
         with pytest.raises(MaskingError, match=REFUSED[family]):
-            ChatMask(tokenizer_of(name)).tokenize(CONVERSATIONS["many turns"])
+            ChatMask(hero_tokenizer(tokenizer_of(name))).tokenize(CONVERSATIONS["many turns"])
         return
     written = "".join(trained_tokens(name, CONVERSATIONS["many turns"]))
     answers = re.findall(r"[0-9]", written)

@@ -6,12 +6,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from arena.example import Example
+from arena.packing import ExampleTooLong, count_rows, pack_best_fit_decreasing
 from arena.protocol import Recipe
 from arena.training import examples as storage
-from arena.training.batch import Example
 from arena.training.data import PackedQuest
 from arena.training.examples import ExampleWriter
-from arena.training.packing import ExampleTooLong, pack_best_fit_decreasing
 
 
 @settings(derandomize=True, deadline=None)
@@ -20,6 +20,7 @@ def test_every_example_is_in_one_row_and_no_row_overflows(lengths: list[int], ro
     rows = pack_best_fit_decreasing(lengths, row_length)
     assert sorted(index for row in rows for index in row) == list(range(len(lengths)))
     assert all(0 < sum(lengths[index] for index in row) <= row_length for row in rows)
+    assert count_rows(np.bincount(lengths) if lengths else np.zeros(1, np.int64), row_length) == len(rows)
 
 
 @settings(derandomize=True, deadline=None)

@@ -6,6 +6,7 @@ are packed and 8 afterwards.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import overload
@@ -56,6 +57,36 @@ def pack_best_fit_decreasing(lengths: npt.ArrayLike, row_length: int) -> Rows:
     in_rows = np.argsort(row_of, kind="stable")
     starts = np.concatenate([[0], np.cumsum(np.bincount(row_of))]).astype(np.int64)
     return Rows(longest_first[in_rows], starts)
+
+
+def count_rows(count_of_length: npt.NDArray[np.int64], row_length: int) -> int:
+    """How many rows `pack_best_fit_decreasing` makes of so many examples of each length, in memory for lengths only.
+
+    `count_of_length[n]` examples have n tokens, int64, shape (row_length + 1,).
+    """
+    free: Counter[int] = Counter()  # rows by the space that is left in them
+    spaces = opened = 0  # bit s is set while some row has exactly s free slots
+    for length in np.flatnonzero(count_of_length)[::-1].tolist():
+        left = int(count_of_length[length])
+        while left:
+            fitting = spaces >> length
+            space = length + (fitting & -fitting).bit_length() - 1 if fitting else row_length
+            each = space // length
+            if fitting:
+                rows = free.pop(space)
+                spaces ^= 1 << space
+            else:
+                rows = -(-left // each)
+                opened += rows
+            full = min(rows, left // each)
+            last = left - full * each if full < rows and left - full * each < each else 0
+            left -= full * each + last
+            filled = ((each, full), (last, 1 if last else 0), (0, rows - full - (1 if last else 0)))
+            for examples, count in filled:
+                if count:
+                    free[space - examples * length] += count
+                    spaces |= 1 << (space - examples * length)
+    return opened
 
 
 def _rows_of(count_of_length: npt.NDArray[np.int64], row_length: int) -> npt.NDArray[np.int32]:

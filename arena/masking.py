@@ -22,9 +22,9 @@ from dataclasses import dataclass
 from itertools import count, islice
 
 from tokenizers import Encoding
-from transformers import PreTrainedTokenizerBase
 
 from arena.formats import Content, Message
+from arena.tokenizer import HeroTokenizer
 
 MOST_COMPARED = 200_000_000
 """Characters that may be rendered to find the rewritten answers of one conversation: seconds, not hours."""
@@ -51,6 +51,19 @@ class Tokenized:
     input_ids: list[int]
     trained: list[bool]
 
+    @property
+    def slots(self) -> int:
+        """Tokens that are computed: each but the last predicts the next, up to the last that is trained on."""
+        return next((index for index in range(len(self.trained) - 1, 0, -1) if self.trained[index]), 0)
+
+    @property
+    def labels(self) -> int:
+        """Tokens that are trained on. The first is not: nothing stands before it that could predict it."""
+        return sum(self.trained[1:])
+
+    def cut(self, tokens: int) -> Tokenized:
+        return Tokenized(self.input_ids[:tokens], self.trained[:tokens])
+
 
 @dataclass(frozen=True, slots=True)
 class _Rendered:
@@ -62,19 +75,15 @@ class _Rendered:
 class ChatMask:
     """Renders, tokenises and masks rows for one tokenizer."""
 
-    def __init__(self, tokenizer: PreTrainedTokenizerBase) -> None:
-        if not tokenizer.is_fast:
-            raise MaskingError("this tokenizer has no character offsets; use its fast version (tokenizer.json)")
-        if not tokenizer.chat_template:
+    def __init__(self, tokenizer: HeroTokenizer) -> None:
+        """Raises MaskingError for a tokenizer without a chat template."""
+        if not tokenizer.template:
             raise MaskingError("this hero's tokenizer has no chat template; add chat_template.jinja to its folder")
         self.tokenizer = tokenizer
-        added = {str(token): index for index, token in tokenizer.added_tokens_decoder.items() if token.special}
-        # A tokenizer's list of its special tokens often leaves out its turn markers (Phi-3's <|end|>).
-        special = added | dict(zip(tokenizer.all_special_tokens, tokenizer.all_special_ids, strict=True))
-        self._special = frozenset(filter(None, special))
+        self._special = frozenset(filter(None, tokenizer.special))
         self._special_lengths = sorted({len(token) for token in self._special}, reverse=True)
-        self._special_ids = frozenset(special.values())
-        self._eos = str(tokenizer.eos_token or "")
+        self.special_ids = frozenset(tokenizer.special.values())
+        self._eos = tokenizer.eos_token or ""
         self._generation_prompt = self._find_generation_prompt()
         self._turn_opening = min(
             (token for token in self._special if token in self._generation_prompt),
@@ -94,23 +103,17 @@ class ChatMask:
         """For each row its tokens or why it has none. Fast tokenizers use every core for a list."""
         drafts = [self._draft(content) for content in contents]
         texts = [draft.text for draft in drafts if isinstance(draft, _Rendered)]
-        self._drop_limits()
-        encodings = iter(self.tokenizer.backend_tokenizer.encode_batch(texts, add_special_tokens=False))
+        encodings = iter(self.tokenizer.encode_many(texts))
         return [draft if isinstance(draft, MaskingError) else self._masked(draft, next(encodings)) for draft in drafts]
 
     def prompt_ids(self, messages: Sequence[Message]) -> list[int]:
         """The conversation as the hero sees it when it is asked to answer."""
         text = self._render(_chat(messages), add_generation_prompt=True)
-        ids = self.tokenizer(text, add_special_tokens=False)["input_ids"]
-        return list(ids)
+        return self.tokenizer.encode(text)
 
-    def _drop_limits(self) -> None:
-        """A tokenizer.json may bring a length to cut or to pad to; a row is never cut or padded here."""
-        backend = self.tokenizer.backend_tokenizer
-        if backend.truncation is not None:
-            backend.no_truncation()
-        if backend.padding is not None:
-            backend.no_padding()
+    def rendered(self, content: Content) -> str:
+        """The row as text, before it becomes tokens. Raises MaskingError if the template refuses the conversation."""
+        return content if isinstance(content, str) else self._render(_chat(content))
 
     def _draft(self, content: Content) -> _Rendered | MaskingError:
         if isinstance(content, str):
@@ -129,23 +132,22 @@ class ChatMask:
         trained = _inside(encoding.offsets, draft.spans)
         if not any(trained):
             return MaskingError("the mask is empty: no token of the answers stands apart from the prompt's")
-        if all(trained[1:]) and (trained[0] or ids[0] in self._special_ids):
+        if all(trained[1:]) and (trained[0] or ids[0] in self.special_ids):
             return MaskingError("the mask is full: the chat template shows no prompt before the answer")
         return Tokenized(ids, trained)
 
     def _whole(self, ids: list[int]) -> Tokenized:
         before = [] if ids[: len(self._before_text)] == self._before_text else self._before_text
-        eos = self.tokenizer.eos_token_id
+        eos = self.tokenizer.eos_id
         after = [] if eos is None or ids[-1:] == [eos] else [eos]
         whole = [*before, *ids, *after]
         return Tokenized(whole, [True] * len(whole))
 
     def _render(self, chat: list[dict[str, str]], *, add_generation_prompt: bool = False) -> str:
         try:
-            text = self.tokenizer.apply_chat_template(chat, tokenize=False, add_generation_prompt=add_generation_prompt)
+            return self.tokenizer.render(chat, add_generation_prompt=add_generation_prompt)
         except Exception as error:  # templates raise what they like
             raise MaskingError(f"the chat template refuses this conversation: {error}") from error
-        return str(text)
 
     def _find_generation_prompt(self) -> str:
         asked = [{"role": "user", "content": "a"}]
@@ -154,9 +156,9 @@ class ChatMask:
 
     def _find_before_text(self) -> list[int]:
         """Token ids that the tokenizer itself puts before a text."""
-        bare, whole = (self.tokenizer("a", add_special_tokens=own)["input_ids"] for own in (False, True))
+        bare, whole = (self.tokenizer.encode("a", add_special_tokens=own) for own in (False, True))
         starts = (start for start in range(len(whole)) if whole[start : start + len(bare)] == bare)
-        return list(whole[: next(starts, 0)])
+        return whole[: next(starts, 0)]
 
     def _assistant_spans(self, chat: list[dict[str, str]], text: str) -> list[Span]:
         spans: list[Span] = []
