@@ -1,166 +1,193 @@
 """Quest files: one JSON value a line, read strictly, its format recognised by itself.
 
-The gatekeeper and the trainer read through this one reader, so what was accepted is what is trained on.
-Standard library only.
+The gatekeeper, the trainer and the pages read through this one reader, so what was accepted is what is trained on.
 """
 
 from __future__ import annotations
 
 import json
-import os
+import math
 import re
-import stat
 from collections import Counter
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any, BinaryIO, NoReturn
+from typing import Any, NoReturn
 
+import orjson
+
+from arena.dataset_specs import BUILT_IN, Specs, kind_of
+from arena.lines import LIMITS, Limits, Line, open_quest
 from arena.protocol import LARGEST_LINE_BYTES
+from arena.rows import BadRow, Content, Kind, Message, Refusal, Row, UnreadableQuest, shortened
 
-ROLES = ("system", "user", "assistant")
-LONGEST_REASON = 300
+__all__ = [
+    "BadRow", "Content", "Kind", "Message", "Refusal", "Row", "UnreadableQuest", "parse_line", "read_rows", "shortened"
+]  # fmt: skip
+
+DEEPEST = 64
+"""Lists and objects within each other. Python's own limit depends on who calls."""
 HIGHEST_LEVEL = 32_767
 """What the index and the sidecars hold; no trainer has as many."""
 _SKILL_NAME = re.compile(r"[a-z][a-z0-9]{0,39}")
-_BOM = b"\xef\xbb\xbf"
+_NAMED_KEYS = 6
 
 
-@dataclass(frozen=True, slots=True)
-class Message:
-    role: str
-    content: str
-
-
-Content = tuple[Message, ...] | str
-"""A conversation, or plain text."""
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    line: int
-    """Counted from 1, as an editor does."""
-    data_format: str
-    content: Content
-    skill: str | None = None
-    level: int | None = None
-
-    @property
-    def messages(self) -> tuple[Message, ...]:
-        """The conversation. Raises TypeError for plain text, which has no turns: ask `content` where both may come."""
-        if isinstance(self.content, str):
-            raise TypeError(f"line {self.line} is plain text and has no messages")
-        return self.content
-
-
-@dataclass(frozen=True, slots=True)
-class Refusal:
-    line: int
-    reason: str
-
-
-class BadRow(ValueError):
-    """Why one row cannot be trained on."""
-
-
-class UnreadableQuest(Exception):
-    """The file as a whole cannot be read: not a regular file, or gone."""
-
-
-def read_rows(path: Path) -> Iterator[Row | Refusal]:
+def read_rows(path: Path, specs: Specs = BUILT_IN, limits: Limits = LIMITS) -> Iterator[Row | Refusal]:
     """Every non-blank line as a Row or a Refusal, in order, with one line in memory at a time.
 
-    Raises UnreadableQuest if `path` is not a regular file (a link, a pipe, a folder) or cannot be opened.
+    Raises UnreadableQuest if `path` as a whole cannot be read, also in the middle of it.
     """
-    with _open_regular(path) as file:
-        for number, line in _lines(file):
-            if line is None:
-                yield Refusal(number, f"the line is longer than {LARGEST_LINE_BYTES // 1024**2} MiB; split the row")
-                continue
-            if not line.strip():
-                continue
-            try:
-                yield _parse_row(number, line.rstrip(b"\r\n"))
-            except BadRow as error:
-                yield Refusal(number, shortened(str(error)))
+    with open_quest(path, limits, hashed=False) as lines:
+        for line in lines:
+            row = parse_line(line, specs)
+            if row is not None:
+                yield row
 
 
-def shortened(reason: str) -> str:
-    """A reason quotes what it found, and what it found may be a megabyte."""
-    return reason if len(reason) <= LONGEST_REASON else f"{reason[:LONGEST_REASON]}…"
-
-
-def _open_regular(path: Path) -> BinaryIO:
+def parse_line(line: Line, specs: Specs = BUILT_IN) -> Row | Refusal | None:
+    """What the line holds; None if it is blank."""
+    number, _, data = line
+    if data is None:
+        most = LARGEST_LINE_BYTES // 1024**2
+        return Refusal(number, f"the line is longer than {most} MiB; split the row", Kind.TOO_LONG_LINE)
+    if not data or data.isspace():
+        return None
     try:
-        # O_NONBLOCK: opening a pipe that nobody writes to would wait for ever.
-        handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
-    except OSError as error:
-        raise UnreadableQuest(f"{path.name} cannot be opened: {error.strerror}") from error
-    if not stat.S_ISREG(os.fstat(handle).st_mode):
-        os.close(handle)
-        raise UnreadableQuest(f"{path.name} is not a regular file")
-    return open(handle, "rb")
+        return _parse_row(number, data, specs)
+    except BadRow as error:
+        return Refusal(number, shortened(str(error)), error.kind)
 
 
-def _lines(file: BinaryIO) -> Iterator[tuple[int, bytes | None]]:
-    """Lines split at newline bytes only; None stands for a line over the limit, which is skipped unread."""
-    number = 0
-    while line := file.readline(LARGEST_LINE_BYTES + 1):
-        number += 1
-        if number == 1:
-            line = line.removeprefix(_BOM)
-        if len(line) <= LARGEST_LINE_BYTES:
-            yield number, line
-            continue
-        while line and not line.endswith(b"\n"):
-            line = file.readline(LARGEST_LINE_BYTES)
-        yield number, None
-
-
-def _parse_row(number: int, line: bytes) -> Row:
-    value = _parse_json(line)
+def _parse_row(number: int, data: bytes, specs: Specs) -> Row:
+    value = parse_json(data)
     if not isinstance(value, dict):
-        raise BadRow(f"a JSON object is expected, this line holds {_kind(value)}")
-    for name, reader in _FORMATS:
-        content = reader(value)
-        if content is not None:
-            _check_content(content)
-            skill, level = _skill_and_level(value)
-            return Row(number, name, content, skill, level)
-    keys = ", ".join(repr(key) for key in list(value)[:6]) or "none"
-    raise BadRow(
-        f"no known format: keys are {keys}; known are 'messages', 'prompt' with 'completion', "
-        "'instruction' with 'output', 'text'"
-    )
+        raise BadRow(f"a JSON object is expected, this line holds {kind_of(value)}", Kind.FORMAT)
+    name, content = _recognised(value, specs)
+    _check_content(content)
+    skill, level = _skill_and_level(value)
+    return Row(number, name, content, skill, level)
 
 
-def _parse_json(line: bytes) -> Any:
+def _recognised(value: dict[str, Any], specs: Specs) -> tuple[str, Content]:
+    """A key with null counts as absent, as exports fill up columns, unless nothing else can be made of the row."""
+    given = {key: item for key, item in value.items() if item is not None} if None in value.values() else value
+    for candidate in (given, value):
+        for spec in specs:
+            content = spec.read(candidate)
+            if content is not None:
+                return spec.name, content
+    keys = ", ".join(repr(key) for key in list(value)[:_NAMED_KEYS]) or "none"
+    raise BadRow(f"no known format: keys are {keys}; known are {', '.join(spec.keys for spec in specs)}", Kind.FORMAT)
+
+
+def parse_json(data: bytes) -> Any:
+    """One JSON value, strictly: no key twice, no NaN, no number without an end, DEEPEST levels. Raises BadRow.
+
+    orjson reads what is plainly right, at several times the speed; whatever it refuses or might read too kindly goes
+    to the slow reader, which alone decides and explains.
+    """
     try:
-        text = line.decode("utf-8")
+        value = orjson.loads(data)
+    except orjson.JSONDecodeError:
+        return _parse_slowly(data)
+    return value if _is_plainly_right(value, data) else _parse_slowly(data)
+
+
+_DISTANT_COLON = re.compile(rb'"\s+:')
+
+
+def _is_plainly_right(value: Any, data: bytes) -> bool:
+    """Whether no key of `data` stands twice in an object, and nothing is nested too deeply.
+
+    Each key is followed by `":`; where there are as many of these as different keys, none was lost. Within a text the
+    three characters `\\":` look the same, and then this says no, which only costs time.
+    """
+    return not _DISTANT_COLON.search(data) and data.count(b'":') == _count_keys(value, DEEPEST)
+
+
+def _count_keys(value: Any, levels: int) -> float:
+    """Keys of all objects in `value`; not a number if it is nested in more than `levels` levels."""
+    if type(value) is dict:
+        count: float = len(value)
+        items: Iterable[Any] = value.values()
+    elif type(value) is list:
+        count, items = 0, value
+    else:
+        return 0
+    if not levels:
+        return math.nan
+    for item in items:
+        if type(item) is dict or type(item) is list:
+            count += _count_keys(item, levels - 1)
+    return count
+
+
+def _parse_slowly(data: bytes) -> Any:
+    try:
+        text = data.rstrip(b"\r").decode("utf-8")
     except UnicodeDecodeError as error:
-        raise BadRow(f"not UTF-8: byte {error.start + 1} of the line is 0x{line[error.start]:02x}") from error
+        raise BadRow(
+            f"not UTF-8: byte {error.start + 1} of the line is 0x{data[error.start]:02x}; save the file as UTF-8",
+            Kind.UTF8,
+        ) from error
+    _check_depth(text)
     try:
         return json.loads(
             text, parse_constant=_refuse_constant, parse_float=_finite_float, object_pairs_hook=_unique_keys
         )
     except json.JSONDecodeError as error:
-        raise BadRow(f"not JSON: {error.msg} at column {error.colno}") from error
-    except RecursionError as error:
-        raise BadRow("nested too deeply") from error
+        raise BadRow(f"not JSON: {error.msg} at column {error.colno}{_hint(text, error)}", Kind.JSON) from error
     except BadRow:
         raise
     except ValueError as error:  # a number of more digits than Python converts
-        raise BadRow(f"not JSON that can be read: {error}") from error
+        raise BadRow(f"not JSON that can be read: {error}", Kind.NUMBER) from error
+
+
+def _hint(text: str, error: json.JSONDecodeError) -> str:
+    """What usually lies behind an error, and what to do."""
+    rest = text[error.pos : error.pos + 2]
+    if "\0" in text[error.pos : error.pos + 1]:
+        return "; a zero byte stands there: copy the file again"
+    if error.msg == "Extra data":
+        if "\r" in text[: error.pos]:
+            return "; its lines end with carriage returns: save it with Unix line ends"
+        if text.lstrip().startswith("{"):
+            return "; one line holds one object: put what follows on a line of its own"
+        return "; write one JSON object a line"
+    if text.strip() in ("{", "[") or text.rstrip().endswith(","):
+        return "; one object over several lines cannot be read: write each on one line, as `jq -c` does"
+    if rest.startswith("'"):
+        return "; JSON texts stand in double quotes"
+    if rest.startswith(("/", "#")):
+        return "; JSON has no comments"
+    if rest.startswith(("}", "]")):
+        return "; leave out the comma before it"
+    return "; write one JSON object a line"
+
+
+_BRACKETS = re.compile(r'"(?:[^"\\]|\\.)*"?|[\[\]{}]')
+
+
+def _check_depth(text: str) -> None:
+    """Before json.loads, whose limit is Python's recursion limit. Raises BadRow."""
+    if text.count("[") + text.count("{") <= DEEPEST:
+        return
+    depth = 0
+    for match in _BRACKETS.finditer(text):
+        token = match[0]
+        depth += (token in "[{") - (token in "]}")
+        if depth > DEEPEST:
+            raise BadRow(f"nested too deeply: more than {DEEPEST} levels at column {match.start() + 1}", Kind.NESTING)
 
 
 def _refuse_constant(text: str) -> NoReturn:
-    raise BadRow(f"{text} is not JSON")
+    raise BadRow(f"{text} is not JSON; write a number or null", Kind.NUMBER)
 
 
 def _finite_float(text: str) -> float:
     number = float(text)
     if number in (float("inf"), float("-inf")):
-        raise BadRow(f"the number {text} is too large")
+        raise BadRow(f"the number {text} is too large", Kind.NUMBER)
     return number
 
 
@@ -169,83 +196,28 @@ def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(value) != len(pairs):
         counts = Counter(key for key, _ in pairs)
         twice = next(key for key, count in counts.items() if count > 1)
-        raise BadRow(f"the key {twice!r} stands twice in one object")
-    return value
-
-
-def _from_messages(value: dict[str, Any]) -> tuple[Message, ...] | None:
-    return _messages(value["messages"], "messages") if "messages" in value else None
-
-
-def _from_prompt_completion(value: dict[str, Any]) -> tuple[Message, ...] | None:
-    if "prompt" not in value or "completion" not in value:
-        return None
-    prompt, completion = value["prompt"], value["completion"]
-    if isinstance(prompt, str) and isinstance(completion, str):
-        return Message("user", _text(prompt, "prompt")), Message("assistant", _text(completion, "completion"))
-    return _messages(prompt, "prompt") + _messages(completion, "completion")
-
-
-def _from_alpaca(value: dict[str, Any]) -> tuple[Message, ...] | None:
-    if "instruction" not in value or "output" not in value:
-        return None
-    instruction, context = _text(value["instruction"], "instruction"), _text(value.get("input") or "", "input")
-    question = f"{instruction}\n\n{context}" if context else instruction
-    return Message("user", question), Message("assistant", _text(value["output"], "output"))
-
-
-def _from_text(value: dict[str, Any]) -> str | None:
-    return _text(value["text"], "text") if "text" in value else None
-
-
-# Text comes last: data sets often keep the whole conversation once more under that key.
-_FORMATS: tuple[tuple[str, Callable[[dict[str, Any]], Content | None]], ...] = (
-    ("messages", _from_messages),
-    ("prompt-completion", _from_prompt_completion),
-    ("alpaca", _from_alpaca),
-    ("text", _from_text),
-)
-
-
-def _messages(value: Any, key: str) -> tuple[Message, ...]:
-    if not isinstance(value, list) or not value:
-        raise BadRow(f"{key}: a non-empty list of messages is expected, not {_kind(value)}")
-    return tuple(_message(item, f"{key}[{index}]") for index, item in enumerate(value))
-
-
-def _message(value: Any, where: str) -> Message:
-    if not isinstance(value, dict):
-        raise BadRow(f"{where}: an object with role and content is expected, not {_kind(value)}")
-    role = value.get("role")
-    if role not in ROLES:
-        raise BadRow(f"{where}: role {role!r} is not allowed; allowed are {', '.join(ROLES)}")
-    return Message(role, _text(value.get("content"), f"{where}.content"))
-
-
-def _text(value: Any, where: str) -> str:
-    if not isinstance(value, str):
-        raise BadRow(f"{where}: a text is expected, not {_kind(value)}")
-    try:
-        value.encode("utf-8")
-    except UnicodeEncodeError as error:
-        raise BadRow(f"{where}: half of a surrogate pair at character {error.start + 1}") from error
+        raise BadRow(f"the key {twice!r} stands twice in one object; keep one", Kind.DUPLICATE_KEY)
     return value
 
 
 def _check_content(content: Content) -> None:
     if isinstance(content, str):
         if not content.strip():
-            raise BadRow("the text is empty")
+            raise BadRow("the text is empty", Kind.EMPTY)
     else:
         _check_dialogue(content)
 
 
 def _check_dialogue(messages: tuple[Message, ...]) -> None:
-    answers = [message for message in messages if message.role == "assistant"]
-    if not answers:
-        raise BadRow("no assistant turn: there is nothing to train on")
-    if not all(answer.content.strip() for answer in answers):
-        raise BadRow("an assistant turn is empty")
+    """What TRL trains on is taken: an answer anywhere, whoever begins or ends, the same role twice in a row."""
+    answered = False
+    for message in messages:
+        if message.role == "assistant":
+            answered = True
+            if not message.content or message.content.isspace():
+                raise BadRow("an assistant turn is empty", Kind.EMPTY)
+    if not answered:
+        raise BadRow("no assistant turn: there is nothing to train on", Kind.NO_ANSWER)
 
 
 def _skill_and_level(value: dict[str, Any]) -> tuple[str | None, int | None]:
@@ -255,8 +227,3 @@ def _skill_and_level(value: dict[str, Any]) -> tuple[str | None, int | None]:
     if named and isinstance(level, int) and not isinstance(level, bool) and 1 <= level <= HIGHEST_LEVEL:
         return skill, level
     return None, None
-
-
-def _kind(value: Any) -> str:
-    names = {dict: "an object", list: "a list", str: "a text", bool: "true or false", type(None): "null"}
-    return names.get(type(value), "a number")

@@ -15,7 +15,7 @@ project = tomllib.load(open("pyproject.toml", "rb"))["project"]
 print("\n".join(project["dependencies"] + project["optional-dependencies"]["train"]))
 PY
 
-freeze() { "$pip" freeze | grep -viE '^(pip|setuptools|nvidia-c[a-z]+|nvidia-n[cv][a-z]+|triton|cuda-)' | sed -E 's/^torch @.*/torch==2.13.0/; s/^torch==.*/torch==2.13.0/'; }
+freeze() { "$pip" freeze | grep -viE '^(pip|setuptools|nvidia-c[a-z]+|nvidia-n[cv][a-z]+|triton|cuda-)' | sed -E 's/^torch @.*/torch==2.13.0/; s/^torch==.*/torch==2.13.0/; s/^(backports.zstd==.*)/\1; python_version < "3.14"/'; }
 
 "$pip" install --quiet -r "$scratch/runtime.in"
 { echo "# Written by scripts/lock.sh"; freeze; } >requirements.lock

@@ -2,15 +2,16 @@
 
 import json
 import os
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from arena import formats
 from arena.formats import Message, Refusal, Row, UnreadableQuest, read_rows
 from arena.gatekeeper import inspect
+from arena.lines import Limits
 
 GOOD = b'{"prompt": "a", "completion": "b"}\n'
 
@@ -87,10 +88,10 @@ def test_formats_may_be_mixed_in_one_file(tmp_path: Path) -> None:
         (b"{}", "no known format: keys are none"),
         (b'{"prompt": "a", "completion": ""}', "an assistant turn is empty"),
         (b'{"prompt": "a", "completion": " \\n"}', "an assistant turn is empty"),
-        (b'{"prompt": "a", "completion": 3}', "prompt: a non-empty list of messages is expected, not a text"),
+        (b'{"prompt": "a", "completion": 3}', "completion: a text is expected, not a number"),
         (b'{"messages": []}', "messages: a non-empty list"),
         (b'{"messages": [{"role": "user", "content": "u"}]}', "no assistant turn"),
-        (b'{"messages": [{"role": "tool", "content": "u"}]}', "messages[0]: role 'tool' is not allowed"),
+        (b'{"messages": [{"role": "tool", "content": "u"}]}', "messages[0]: role 'tool' is a tool's turn"),
         (b'{"messages": [{"role": "assistant", "content": null}]}', "messages[0].content: a text is expected"),
         (b'{"messages": ["hi"]}', "messages[0]: an object with role and content is expected, not a text"),
         (b'{"instruction": "i", "input": 5, "output": "o"}', "input: a text is expected, not a number"),
@@ -124,10 +125,13 @@ def test_lines_end_at_newlines_only_and_blank_ones_are_passed_over(tmp_path: Pat
     assert all(isinstance(item, Row) for item in found)
 
 
-def test_a_line_over_the_limit_is_refused_unread(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(formats, "LARGEST_LINE_BYTES", 40)
-    found = read(tmp_path, GOOD + b"x" * 1000 + b"\n" + GOOD)
+def test_a_line_over_the_limit_is_refused_unread(tmp_path: Path) -> None:
+    path = tmp_path / "quest.jsonl"
+    path.write_bytes(GOOD + b"x" * 1000 + b"\n" + GOOD)
+    found = list(read_rows(path, limits=Limits(largest_line_bytes=40)))
     assert [(type(item), item.line) for item in found] == [(Row, 1), (Refusal, 2), (Row, 3)]
+    assert isinstance(found[1], Refusal)
+    assert found[1].kind == "too-long-line"
 
 
 def test_skill_and_level_are_read_where_the_forge_wrote_them(tmp_path: Path) -> None:
@@ -154,5 +158,6 @@ def test_only_regular_files_are_read(tmp_path: Path, kind: str) -> None:
 
 @given(st.binary(max_size=300))
 def test_no_bytes_crash_the_reader(tmp_path_factory: pytest.TempPathFactory, data: bytes) -> None:
-    for item in read(tmp_path_factory.mktemp("hostile"), data):
-        assert isinstance(item, Row) or item.reason
+    with suppress(UnreadableQuest):
+        found = read(tmp_path_factory.mktemp("hostile"), data)
+        assert all(isinstance(item, Row) or item.reason for item in found)
