@@ -10,7 +10,6 @@ from typing import Literal
 import numpy as np
 
 from arena.masking import MaskingError, Tokenized
-from arena.protocol import Recipe
 
 IGNORE = -100
 
@@ -42,21 +41,22 @@ class Unfit:
     reason: str
 
 
-def fitted(tokenized: Tokenized | MaskingError, recipe: Recipe) -> Tokenized | Unfit:
-    """What of a row is trained on: all of it, or a copy that is cut where the recipe says so; else why nothing."""
+def fitted(tokenized: Tokenized | MaskingError, max_length: int, over_long: str) -> Tokenized | Unfit:
+    """What of a row is trained on by a recipe of this `max_length` and `over_long`: all of it, or a copy that is cut;
+    else why nothing."""
     if isinstance(tokenized, MaskingError):
         return Unfit("mask", str(tokenized))
-    longest, slots = recipe.max_length, tokenized.slots
+    slots = tokenized.slots
     if not slots:
         return Unfit("mask", "no token of this row is trained on")
-    if slots <= longest:
+    if slots <= max_length:
         return tokenized
-    if recipe.over_long == "refuse":
-        reason = f"{slots} tokens are more than max_length {longest}; raise it, or set over_long to truncate"
+    if over_long == "refuse":
+        reason = f"{slots} tokens are more than max_length {max_length}; raise it, or set over_long to truncate"
         return Unfit("too-long", reason)
-    cut = tokenized.cut(longest + 1)
+    cut = tokenized.cut(max_length + 1)
     if not cut.slots:
-        return Unfit("too-long", f"the first {longest} tokens are all prompt: nothing to train on; raise max_length")
+        return Unfit("too-long", f"the first {max_length} tokens are all prompt: nothing to train on; raise max_length")
     return cut
 
 

@@ -7,19 +7,21 @@ large the quest, only a piece of it is in memory at a time, and about 40 bytes f
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
+from arena.dataset_specs import BUILT_IN, Specs
 from arena.example import Unfit, fitted, shift
 from arena.formats import Refusal, Row, read_rows, shortened
 from arena.masking import ChatMask, MaskingError, Tokenized
 from arena.packed_order import PackedOrder
 from arena.packing import pack_best_fit_decreasing
 from arena.protocol import Recipe
+from arena.row_pieces import in_pieces
 from arena.training.batch import Batch, join
 from arena.training.examples import Examples, ExampleWriter
 
@@ -27,9 +29,6 @@ MOST_NAMED = 1000
 """Refused rows that are named; the others are counted."""
 MOST_UNMASKED_SHARE = 0.1
 """A quest is refused as a whole if more of its rows than this have no mask: then its template or its form is wrong."""
-PIECE_ROWS = 512
-PIECE_CHARACTERS = 500_000
-"""What is tokenised at once ends with the row that reaches one of these."""
 
 
 class UntrainableQuest(ValueError):
@@ -51,18 +50,21 @@ def load_quest(
     mask: ChatMask,
     recipe: Recipe,
     *,
+    specs: Specs = BUILT_IN,
+    set_aside: Collection[int] = (),
     folder: Path | None = None,
     on_progress: Callable[[], None] = lambda: None,
 ) -> LoadedQuest:
     """Tokenise and mask every row; rows that cannot be trained on are refused by line, never dropped silently.
 
-    Tokens of a large quest go to a nameless file in `folder`, which is the quest's own where none is given.
+    Lines that were `set_aside` are passed over: who did it has named them. Tokens of a large quest go to a nameless file in `folder`, which is the quest's own where none is given.
     `on_progress` is called after each piece. Raises UntrainableQuest if nothing is left, or if too many rows have an
     empty mask, a full one, or none at all.
     """
     with ExampleWriter(folder or path.parent) as writer:
         loading = _Loading(recipe, writer)
-        for piece in _pieces(read_rows(path)):
+        rows = (row for row in read_rows(path, specs) if row.line not in set_aside)
+        for piece in _pieces(rows):
             tokenized = iter(mask.tokenize_many([row.content for row in piece if isinstance(row, Row)]))
             for row in piece:
                 if isinstance(row, Row):
@@ -71,27 +73,6 @@ def load_quest(
                     loading.refuse(row.line, row.reason)
             on_progress()
         return loading.finish()
-
-
-def _pieces(rows: Iterable[Row | Refusal]) -> Iterator[list[Row | Refusal]]:
-    piece: list[Row | Refusal] = []
-    characters = 0
-    for row in rows:
-        piece.append(row)
-        characters += _characters(row)
-        if len(piece) == PIECE_ROWS or characters >= PIECE_CHARACTERS:
-            yield piece
-            piece, characters = [], 0
-    if piece:
-        yield piece
-
-
-def _characters(row: Row | Refusal) -> int:
-    if isinstance(row, Refusal):
-        return 0
-    if isinstance(row.content, str):
-        return len(row.content)
-    return sum(len(message.content) for message in row.content)
 
 
 class _Loading:
@@ -106,17 +87,17 @@ class _Loading:
 
     def take(self, line: int, tokenized: Tokenized | MaskingError) -> None:
         self._tokenized += 1
-        fit = fitted(tokenized, self._recipe)
+        fit = fitted(tokenized, self._recipe.max_length, self._recipe.over_long)
         if isinstance(fit, Unfit):
             self._without(line, fit)
             return
         self._truncated += fit is not tokenized
         self._writer.add(shift(line, fit.input_ids, fit.trained))
 
-    def refuse(self, line: int, reason: str) -> None:
+    def refuse(self, line: int, reason: str, kind: str) -> None:
         self._refused_count += 1
         if len(self._refused) < MOST_NAMED:
-            self._refused.append(Refusal(line, shortened(reason)))
+            self._refused.append(Refusal(line, shortened(reason), kind))
 
     def finish(self) -> LoadedQuest:
         if not len(self._writer):
@@ -134,7 +115,7 @@ class _Loading:
         if unfit.kind == "mask":
             self._unmasked += 1
             self._first_unmasked = self._first_unmasked or Refusal(line, shortened(unfit.reason))
-        self.refuse(line, unfit.reason)
+        self.refuse(line, unfit.reason, unfit.kind)
 
 
 class PackedQuest:

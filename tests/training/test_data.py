@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from arena import packed_order
+from arena import packed_order, row_pieces
 from arena.example import IGNORE, Example, shift
 from arena.formats import read_rows
 from arena.masking import Tokenized
@@ -181,7 +181,7 @@ def test_pieces_and_where_tokens_lie_change_nothing(
     path.write_text(path.read_text() + "{\n" + json.dumps({"text": "once"}))
     seen: list[int] = []
     whole = load_quest(path, hero.mask, recipe, on_progress=lambda: seen.append(1))
-    monkeypatch.setattr(data, "PIECE_ROWS", 7)
+    monkeypatch.setattr(row_pieces, "PIECE_ROWS", 7)
     monkeypatch.setattr(storage, "IN_MEMORY_BYTES", 0)
     pieces = load_quest(path, hero.mask, recipe, folder=tmp_path, on_progress=lambda: seen.append(2))
     assert (whole.refused, seen) == (pieces.refused, [1, 2, 2, 2, 2, 2, 2])
@@ -191,11 +191,11 @@ def test_pieces_and_where_tokens_lie_change_nothing(
 
 
 def test_a_piece_ends_with_the_row_that_makes_it_large(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(data, "PIECE_CHARACTERS", 10)
+    monkeypatch.setattr(row_pieces, "PIECE_CHARACTERS", 10)
     path = write_rows(
         tmp_path / "q.jsonl", {"text": "x" * 4}, turn("y" * 5, "z"), {"text": "x" * 30}, "{", turn("1", "2")
     )
-    assert [[row.line for row in piece] for piece in data._pieces(read_rows(path))] == [[1, 2], [3], [4, 5]]
+    assert [[row.line for row in piece] for piece in row_pieces.in_pieces(read_rows(path))] == [[1, 2], [3], [4, 5]]
 
 
 def test_the_order_is_a_function_of_seed_quest_and_epoch(quest: PackedQuest, recipe: Recipe) -> None:
