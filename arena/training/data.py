@@ -64,7 +64,7 @@ def load_quest(
     with ExampleWriter(folder or path.parent) as writer:
         loading = _Loading(recipe, writer)
         rows = (row for row in read_rows(path, specs) if row.line not in set_aside)
-        for piece in _pieces(rows):
+        for piece in in_pieces(rows):
             tokenized = iter(mask.tokenize_many([row.content for row in piece if isinstance(row, Row)]))
             for row in piece:
                 if isinstance(row, Row):
