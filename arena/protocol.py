@@ -23,6 +23,9 @@ ANSWERS_FOLDER = "answers"
 REFUSED_FILE = "refused.json"
 """Rows that a battle leaves out: `[{"line": …, "reason": …}]`."""
 
+SET_ASIDE_FILE = "set_aside.npy"
+"""Lines that a battle leaves out, int64, sorted: the gatekeepers' copies of other rows and the like."""
+
 LARGEST_LINE_BYTES = 16 * 1024 * 1024
 
 MOST_STEP_TOKENS = 2**31 - 1
@@ -135,6 +138,10 @@ class Order:
     validation_file: str | None = None
     flagged_folder: str | None = None
     """Where rows of a step that went wrong are written down; None: nowhere."""
+    dataset_specs: dict[str, dict[str, str]] = field(default_factory=dict)
+    """Forms of rows beside the built-in ones, as arena.dataset_specs.load_declared gives them."""
+    set_aside_file: str | None = None
+    """SET_ASIDE_FILE of this battle; None: every row that can be trained on is."""
     recipe: Recipe = field(default_factory=Recipe)
 
     def write(self) -> Path:
@@ -158,6 +165,7 @@ class Order:
             base_model=change(self.base_model),
             validation_file=change(self.validation_file) if self.validation_file else None,
             flagged_folder=change(self.flagged_folder) if self.flagged_folder else None,
+            set_aside_file=change(self.set_aside_file) if self.set_aside_file else None,
             evaluation_sets=tuple(replace(asked, path=change(asked.path)) for asked in self.evaluation_sets),
         )
 

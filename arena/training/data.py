@@ -57,9 +57,9 @@ def load_quest(
 ) -> LoadedQuest:
     """Tokenise and mask every row; rows that cannot be trained on are refused by line, never dropped silently.
 
-    Lines that were `set_aside` are passed over: who did it has named them. Tokens of a large quest go to a nameless file in `folder`, which is the quest's own where none is given.
-    `on_progress` is called after each piece. Raises UntrainableQuest if nothing is left, or if too many rows have an
-    empty mask, a full one, or none at all.
+    Lines that were `set_aside` are passed over: who did it has named them. Tokens of a large quest go to a nameless
+    file in `folder`, which is the quest's own where none is given. `on_progress` is called after each piece. Raises
+    UntrainableQuest if nothing is left, or if too many rows have an empty mask, a full one, or none at all.
     """
     with ExampleWriter(folder or path.parent) as writer:
         loading = _Loading(recipe, writer)
@@ -70,7 +70,7 @@ def load_quest(
                 if isinstance(row, Row):
                     loading.take(row.line, next(tokenized))
                 else:
-                    loading.refuse(row.line, row.reason)
+                    loading.refuse(row.line, row.reason, row.kind)
             on_progress()
         return loading.finish()
 

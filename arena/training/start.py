@@ -11,8 +11,10 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from arena import dataset_specs
 from arena.convergence import Convergence
 from arena.formats import UnreadableQuest
+from arena.lines import content_digest
 from arena.protocol import EventKind, Order, Recipe, portable_path
 from arena.training import checkpoint, optimizer
 from arena.training import hero as heroes
@@ -146,11 +148,25 @@ def ready_quest(order: Order, hero: Hero, on_progress: Callable[[], None]) -> tu
     path = Path(order.quest_file)
     if not path.is_file():
         raise UntrainableQuest(f"{path.name} is gone from the queue; drop it again")
-    if sidecar.digest(path) != order.quest_sha256:
+    if content_digest(path) != order.quest_sha256:
         raise UntrainableQuest(f"{path.name} has changed since it was inspected; drop it again")
-    loaded = load_quest(path, hero.mask, order.recipe, folder=Path(order.battle_folder), on_progress=on_progress)
+    loaded = load_quest(
+        path,
+        hero.mask,
+        order.recipe,
+        specs=dataset_specs.registry(order.dataset_specs),
+        set_aside=_set_aside(order),
+        folder=Path(order.battle_folder),
+        on_progress=on_progress,
+    )
     quest = PackedQuest(loaded.examples, order.recipe, quest_sha256=order.quest_sha256)
     return loaded, quest
+
+
+def _set_aside(order: Order) -> frozenset[int]:
+    if order.set_aside_file is None:
+        return frozenset()
+    return frozenset(np.load(order.set_aside_file, allow_pickle=False).tolist())
 
 
 def validation_batches(order: Order, hero: Hero) -> list[Batch]:
