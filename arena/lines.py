@@ -98,17 +98,28 @@ class Reader:
         return self._digest.hexdigest()
 
     def __iter__(self) -> Iterator[Line]:
-        number, held, offset = 0, _Held(self._path.name, self._limits.largest_line_bytes), 0
+        """Lines in order, empty ones left out."""
+        limit = self._limits.largest_line_bytes
+        held, number, offset = _Held(self._path.name, limit), 1, 0
         for block in self._blocks():
-            first, *rest = block.split(b"\n")
-            held.add(first, number + 1)
-            for piece in rest:
-                number += 1
+            if block.isspace() and not held.size:  # a file of millions of blank lines
+                number, offset = number + block.count(b"\n"), offset + block.rfind(b"\n") + 1
+                held.begin(block[block.rfind(b"\n") + 1 :])
+                continue
+            pieces = block.split(b"\n")
+            held.add(pieces[0], number)
+            if len(pieces) == 1:
+                continue
+            if held.size:
                 yield _line(number, offset, held.take())
-                offset += held.size + 1
-                held.begin(piece)
+            number, offset = number + 1, offset + held.size + 1
+            for piece in pieces[1:-1]:
+                if piece:
+                    yield Line(number, offset, piece if len(piece) <= limit else None)
+                number, offset = number + 1, offset + len(piece) + 1
+            held.begin(pieces[-1])
         if held.size:
-            yield _line(number + 1, offset, held.take())
+            yield _line(number, offset, held.take())
 
     def _blocks(self) -> Iterator[bytes]:
         for block in _content(self._path, self._file, self._limits):

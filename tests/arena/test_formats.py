@@ -10,7 +10,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from arena.formats import Message, Refusal, Row, UnreadableQuest, read_rows
-from arena.gatekeeper import inspect
 from arena.lines import Limits
 
 GOOD = b'{"prompt": "a", "completion": "b"}\n'
@@ -66,14 +65,14 @@ def test_a_conversation_that_is_also_there_as_text_is_a_conversation(tmp_path: P
 
 
 def test_formats_may_be_mixed_in_one_file(tmp_path: Path) -> None:
-    path = tmp_path / "quest.jsonl"
-    path.write_bytes(GOOD + b'{"text": "x"}\n{"instruction": "i", "output": "o"}\n{"text": 1}\n' + GOOD * 8)
-    found = inspect(path)
-    assert (found.data_format, found.rows, found.taken) == ("prompt-completion, text, alpaca", 12, 11)
-    assert [(refusal.line, refusal.reason) for refusal in found.refused] == [
-        (4, "text: a text is expected, not a number")
+    found = read(tmp_path, GOOD + b'{"text": "x"}\n{"instruction": "i", "output": "o"}\n{"text": 1}\n' + GOOD)
+    assert [item.data_format if isinstance(item, Row) else item for item in found] == [
+        "prompt-completion",
+        "text",
+        "alpaca",
+        Refusal(4, "text: a text is expected, not a number", "type"),
+        "prompt-completion",
     ]
-    assert found.fault is None
 
 
 @pytest.mark.parametrize(
