@@ -1,10 +1,26 @@
 from django.urls import path
 
-from tavern import views
+from tavern import mirror_views, quest_page_views, quest_views, views
 
 app_name = "tavern"
 urlpatterns = [
     path("", views.home, name="home"),
     path("panels/<slug:name>", views.panel, name="panel"),
     path("battle/<slug:wish>", views.battle_command, name="battle_command"),
+    path("quests", quest_views.board, name="quests"),
+    path("quests/lists/<slug:name>", quest_views.one_list, name="quest_list"),
+    path("quests/summary", quest_views.summary, name="quest_summary"),
+    path("quests/orders", quest_views.order, name="quest_order"),
+    path("quests/uploads", quest_views.upload, name="quest_upload"),
+    path("quests/uploads/<slug:key>", quest_views.upload_slice, name="quest_upload_slice"),
+    path("quests/paste", quest_views.paste, name="quest_paste"),
+    path("quests/example", quest_views.example, name="quest_example"),
+    path("quests/<int:quest_id>", quest_page_views.quest, name="quest"),
+    path("quests/<int:quest_id>/rows", mirror_views.rows, name="quest_rows"),
+    path("quests/<int:quest_id>/rows/<int:line>", mirror_views.row, name="quest_row"),
+    path("quests/<int:quest_id>/packed/<int:number>", mirror_views.packed, name="quest_packed"),
+    path("quests/<int:quest_id>/report", quest_page_views.report, name="quest_report"),
+    path("quests/<int:quest_id>/quarantine", quest_page_views.quarantine, name="quest_quarantine"),
+    path("quests/<int:quest_id>/flagged/<str:name>", quest_page_views.flagged, name="quest_flagged"),
+    path("quests/<int:quest_id>/mend", quest_page_views.mend, name="quest_mend"),
 ]

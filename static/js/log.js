@@ -1,6 +1,7 @@
 // The battle log: rows are clones of the server's own row.
 
 import { whole } from "./format.js";
+import { Looks } from "./looks.js";
 
 const MOST_ROWS = 200;
 
@@ -8,13 +9,11 @@ export class BattleLog {
   constructor(root) {
     this.list = root.querySelector("#entries");
     this.blank = root.querySelector("#entry").content.querySelector("li");
-    this.looks = JSON.parse(root.querySelector("#entry-looks").textContent);
-    this.sprite = this.blank.querySelector("use").getAttribute("href").split("#")[0];
+    this.looks = new Looks(root, this.blank);
   }
 
   lookOf(kind) {
-    const [icon, tone] = this.looks[kind] ?? this.looks[""];
-    return { icon: `${this.sprite}#gi-${icon}`, tone };
+    return this.looks.of(kind);
   }
 
   add({ seq, kind, step, message, time }) {

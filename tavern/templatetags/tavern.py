@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from django import template
 from django.templatetags.static import static
+from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
@@ -15,6 +18,13 @@ for _format in (
     numbers.percent, numbers.hundredfold, numbers.duration, numbers.size,
 ):  # fmt: skip
     register.filter(_format.__name__, _format)
+
+
+@register.filter
+def age(moment: datetime) -> str:
+    """`4m 12s`: how long ago. The page's script keeps it true."""
+    return numbers.duration((timezone.now() - moment).total_seconds())
+
 
 SPRITE = "vendor/game-icons/sprite.svg"
 

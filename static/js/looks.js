@@ -1,0 +1,13 @@
+// How each kind of entry looks: the server's own table, and pictures out of the sprite.
+
+export class Looks {
+  constructor(root, blank) {
+    this.table = JSON.parse(root.querySelector("#entry-looks").textContent);
+    this.sprite = blank.querySelector("use").getAttribute("href").split("#")[0];
+  }
+
+  of(kind) {
+    const [icon, tone] = this.table[kind] ?? this.table[""];
+    return { icon: `${this.sprite}#gi-${icon}`, tone };
+  }
+}

@@ -1,0 +1,88 @@
+"""A quest's own page, its downloads and its mending."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from django.conf import settings
+from django.http import FileResponse, Http404, HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
+from django.shortcuts import render
+from django.views.decorators.http import require_POST, require_safe
+
+from arena import lines
+from arena.gate import report as reports
+from arena.models import Quest
+from tavern import uploads
+from tavern.quest_forms import MendForm
+from tavern.quest_names import BadName
+from tavern.quest_page import flagged_files, read_page
+from tavern.quest_views import find, frame_context, sentence, told
+from tavern.uploads import RefusedUpload, Wanted
+from tavern.views import HtmxHttpRequest
+
+_ODD = re.compile(r"[^A-Za-z0-9._-]+")
+
+
+@require_safe
+def quest(request: HtmxHttpRequest, quest_id: int) -> HttpResponse:
+    found = find(quest_id)
+    context = frame_context(settings.WORLD) | {"quest": found, "page": read_page(settings.WORLD, found)}
+    template = "tavern/quest.html#quest" if request.htmx.target == "quest" else "tavern/quest.html"
+    return render(request, template, context)
+
+
+@require_POST
+def mend(request: HtmxHttpRequest, quest_id: int) -> HttpResponse:
+    """The corrected rows become a quest of their own, `<name>-mended`."""
+    found = find(quest_id)
+    form = MendForm(request.POST)
+    if not form.is_valid():
+        return told(request, "The form was not understood; load the page again.", urgent=True, status=400)
+    try:
+        data = uploads.pasted_lines(form.cleaned_data["text"])
+        wanted = Wanted(name=mended_name(found), priority=found.priority)
+        path = uploads.take_chunks(settings.WORLD, [data], wanted=wanted)
+    except (BadName, RefusedUpload, OSError) as error:
+        return told(request, sentence(error), urgent=True, status=400)
+    return told(request, f"{path.name} is at the gate.")
+
+
+def mended_name(quest: Quest) -> str:
+    file = Path(quest.file).name if quest.file else quest.name
+    return f"{lines.stem_of(file)}-mended.jsonl"
+
+
+@require_safe
+def report(request: HttpRequest, quest_id: int) -> HttpResponseBase:
+    return _companion(find(quest_id), reports.REPORT, "application/json")
+
+
+@require_safe
+def quarantine(request: HttpRequest, quest_id: int) -> HttpResponseBase:
+    return _companion(find(quest_id), reports.QUARANTINE, "application/octet-stream", ending=".jsonl")
+
+
+@require_safe
+def flagged(request: HttpRequest, quest_id: int, name: str) -> HttpResponseBase:
+    """Examples that a battle's fault named; only files that the chronicle tells of this quest."""
+    if name not in {known for battle in find(quest_id).battles.all() for known in flagged_files(battle)}:
+        raise Http404(f"no battle of quest {quest_id} flagged {name!r}")
+    return _download(settings.WORLD.flagged_examples / name, name, "application/json")
+
+
+def _companion(quest: Quest, suffix: str, content_type: str, *, ending: str = "") -> HttpResponseBase:
+    if not quest.file:
+        raise Http404(f"the file of quest {quest.pk} is gone")
+    path = settings.WORLD.queue / quest.file
+    return _download(reports.companion(path, suffix), f"{path.name}.{suffix}{ending}", content_type)
+
+
+def _download(path: Path, name: str, content_type: str) -> HttpResponseBase:
+    """An attachment under a plain name, never shown as a page."""
+    try:
+        file = open(path, "rb")  # noqa: SIM115
+    except OSError as error:
+        raise Http404(f"{name} is not there") from error
+    return FileResponse(file, as_attachment=True, filename=_ODD.sub("_", name), content_type=content_type)
