@@ -147,6 +147,11 @@ class _Held:
             self._pieces.append(piece)
         else:
             self._pieces.clear()
+            if piece and piece.count(0) == len(piece) and len(piece) == BLOCK_BYTES:
+                raise UnreadableQuest(
+                    f"{shown(self._name)} holds nothing but zero bytes from line {number} on; copy it again",
+                    Kind.NOT_JSONL,
+                )
             if self.size > _SKIPPED_LINES * self._limit:
                 raise UnreadableQuest(
                     f"line {number} of {shown(self._name)} goes on for more than "
