@@ -70,7 +70,7 @@ def test_the_trainer_holds_no_django(world: World) -> None:
     assert not held & {"django", "channels", "guild", "vault", "watchtower", "tavern"}
 
 
-SHARED = ["arena.tokenizer", "arena.masking", "arena.example", "arena.packed_order"]
+SHARED = ["arena.tokenizer", "arena.masking", "arena.example", "arena.packed_order", "arena.preview"]
 
 
 def test_what_the_trainer_shares_holds_neither_torch_nor_django(world: World) -> None:

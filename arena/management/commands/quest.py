@@ -1,4 +1,4 @@
-"""`manage.py quest add|list`."""
+"""`manage.py quest add|list|show`."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from arena import control, queue
+from arena.management import show
 from arena.models import Quest
 from realm.world import PRIORITIES
 
@@ -27,10 +28,14 @@ class Command(BaseCommand):
         listing = actions.add_parser("list", help="quests and where they stand")
         listing.add_argument("--state", choices=Quest.State.values, help="only these")
         listing.add_argument("--limit", type=int, default=50, help="newest N that are over (default 50)")
+        show.add_arguments(actions.add_parser("show", help="a quest's rows as the hero will see them"))
 
     def handle(self, *args: Any, **options: Any) -> None:
         if options["action"] == "add":
             self._add(options["files"], options["priority"])
+        elif options["action"] == "show":
+            seen = show.shown(settings.WORLD, settings.REALM, options, colours=self.stdout.isatty())
+            self.stdout.write(seen, ending="")
         else:
             self._list(options["state"], options["limit"])
 

@@ -1,0 +1,119 @@
+"""`manage.py quest show`: which file is meant, and what of it is shown."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser, ArgumentTypeError
+from pathlib import Path
+from typing import Any
+
+from django.core.management.base import CommandError
+from rich.console import RenderableType
+
+from arena import lines, preview, quest_show, queue, tokenizer
+from arena.dataset_specs import Specs, load_declared, registry
+from arena.gate import report as reports
+from arena.masking import ChatMask, MaskingError
+from arena.models import Quest
+from arena.protocol import Recipe
+from arena.rows import UnreadableQuest
+from arena.tokenizer import HeroTokenizer, UnusableTokenizer
+from realm import strict
+from realm.config import RealmConfig
+from realm.strict import BadConfig
+from realm.world import World
+
+FIRST_ROWS = 10
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    parser.add_argument("quest", metavar="FILE|ID", help="a file anywhere, or a quest's id or name")
+    what = parser.add_mutually_exclusive_group()
+    what.add_argument("--row", type=int, metavar="N", help="the row in line N as the hero sees it, token by token")
+    what.add_argument("--packed", type=int, metavar="N", help="the N-th packed row that a battle would train on")
+    what.add_argument("--rows", type=_rows, metavar="FIRST:COUNT", help="rows in short, from line FIRST on")
+
+
+def _rows(text: str) -> tuple[int, int]:
+    first, _, count = text.partition(":")
+    if not (first.isdecimal() and (count or "1").isdecimal() and int(first) and int(count or 1)):
+        raise ArgumentTypeError(f"{text!r} is no FIRST:COUNT, such as 100:20")
+    return int(first), int(count or FIRST_ROWS)
+
+
+def shown(world: World, config: RealmConfig, options: dict[str, Any], *, colours: bool) -> str:
+    """Raises CommandError with the reason in words."""
+    try:
+        return _Showing(world, config).of(options, colours=colours)
+    except (UnreadableQuest, UnusableTokenizer, MaskingError, BadConfig, LookupError) as error:
+        raise CommandError(str(error)) from error
+
+
+class _Showing:
+    def __init__(self, world: World, config: RealmConfig) -> None:
+        self._world = world
+        self._recipe = strict.read(Recipe, config.training, source="settings: training")
+        self._specs: Specs = registry(load_declared(world))
+        folder = tokenizer.find(world, config)
+        self._mask = ChatMask(HeroTokenizer.load(folder)) if folder else None
+
+    def of(self, options: dict[str, Any], *, colours: bool) -> str:
+        path = _find(self._world, options["quest"])
+        if options["row"] is not None:
+            parts = self._row(path, options["row"])
+        elif options["packed"] is not None:
+            parts = self._packed(path, options["packed"])
+        elif options["rows"] is not None:
+            parts = self._list(path, *options["rows"])
+        else:
+            parts = [*self._summary(path), *self._list(path, 1, FIRST_ROWS)]
+        return quest_show.printed(parts, colours=colours)
+
+    def _row(self, path: Path, line: int) -> list[RenderableType]:
+        recipe = self._recipe
+        row = preview.preview_line(
+            path, line, mask=self._mask, max_length=recipe.max_length, over_long=recipe.over_long, specs=self._specs
+        )
+        return [*quest_show.of_row(row, recipe.max_length), *self._without_tokenizer()]
+
+    def _packed(self, path: Path, number: int) -> list[RenderableType]:
+        if self._mask is None:
+            raise LookupError(
+                "packed rows are known once the hero's tokenizer is on this machine: fight a battle first"
+            )
+        row = preview.preview_packed(
+            path,
+            number,
+            mask=self._mask,
+            recipe=self._recipe,
+            quest_sha256=lines.content_digest(path),
+            specs=self._specs,
+        )
+        return list(quest_show.of_packed(row))
+
+    def _list(self, path: Path, first: int, count: int) -> list[RenderableType]:
+        return list(quest_show.of_list(preview.list_rows(path, first, count, specs=self._specs)))
+
+    def _summary(self, path: Path) -> list[RenderableType]:
+        report = reports.read_report(path)
+        if report is not None:
+            return list(quest_show.of_report(report))
+        if self._mask is None:
+            return self._without_tokenizer()
+        return list(quest_show.of_measured(quest_show.measure(path, self._mask, self._recipe, self._specs)))
+
+    def _without_tokenizer(self) -> list[RenderableType]:
+        return [] if self._mask else ["Tokens are shown once the hero's tokenizer is on this machine."]
+
+
+def _find(world: World, named: str) -> Path:
+    """A file on disk, or that of the newest quest with this id, name or file name."""
+    if Path(named).is_file():
+        return Path(named)
+    known = Quest.objects.filter(pk=int(named)) if named.isdecimal() else Quest.objects.filter(name=named)
+    quest = known.last() or Quest.objects.filter(file__endswith=f"/{named}").last()
+    if quest is None:
+        raise LookupError(f"{named} is neither a file nor the id or name of a quest; see manage.py quest list")
+    path = queue.path_of(world, quest)
+    if not path.is_file():
+        raise LookupError(f"the file of {quest.name} is gone: {path}")
+    return path
