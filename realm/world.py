@@ -84,6 +84,11 @@ class World:
         return self.home / "backups"
 
     @property
+    def uploads(self) -> Path:
+        """Files on their way from a browser; what has lain here for a day is nobody's."""
+        return self.home / "uploads"
+
+    @property
     def validation(self) -> Path:
         return self.home / "data" / "validation"
 
@@ -124,6 +129,7 @@ class World:
             self.logs,
             self.presets,
             self.backups,
+            self.uploads,
             self.validation,
             self.evaluation,
             self.flagged_examples,

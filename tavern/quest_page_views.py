@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Any
 
 from django.conf import settings
 from django.http import FileResponse, Http404, HttpRequest, HttpResponse
@@ -12,8 +13,13 @@ from django.shortcuts import render
 from django.views.decorators.http import require_POST, require_safe
 
 from arena import lines
+from arena.estimate import UnknownShape
 from arena.gate import report as reports
 from arena.models import Quest
+from arena.outlook import outlook_of
+from arena.protocol import Recipe
+from realm import strict
+from realm.strict import BadConfig
 from tavern import uploads
 from tavern.quest_forms import MendForm
 from tavern.quest_names import BadName
@@ -31,6 +37,21 @@ def quest(request: HtmxHttpRequest, quest_id: int) -> HttpResponse:
     context = frame_context(settings.WORLD) | {"quest": found, "page": read_page(settings.WORLD, found)}
     template = "tavern/quest.html#quest" if request.htmx.target == "quest" else "tavern/quest.html"
     return render(request, template, context)
+
+
+@require_safe
+def estimate(request: HttpRequest, quest_id: int) -> HttpResponse:
+    """Time and memory, from the report beside the quest; drawn after the page, since it looks at past battles."""
+    found = find(quest_id)
+    report = reports.read_report(settings.WORLD.queue / found.file) if found.file else None
+    context: dict[str, Any] = {"outlook": None, "trouble": "the gatekeepers have not looked at it yet"}
+    if report is not None:
+        try:
+            recipe = strict.read(Recipe, settings.REALM.training, source="settings: training")
+            context["outlook"] = outlook_of(settings.WORLD, settings.REALM, recipe, report)
+        except (UnknownShape, BadConfig) as error:
+            context["trouble"] = str(error)
+    return render(request, "tavern/quest_estimate.html", context)
 
 
 @require_POST

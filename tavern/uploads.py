@@ -11,6 +11,7 @@ import os
 import re
 import secrets
 import shutil
+import time
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -18,7 +19,6 @@ from pathlib import Path
 
 from arena import queue
 from arena.gate.report import Wishes
-from realm import durable
 from realm.durable import TEMP_PREFIX
 from realm.world import World
 from tavern import quest_names
@@ -55,12 +55,6 @@ class Wanted:
         return Wishes(hold=self.hold)
 
 
-def folder_of(world: World) -> Path:
-    folder = world.home / "uploads"
-    folder.mkdir(mode=0o700, exist_ok=True)
-    return folder
-
-
 def take_slice(world: World, key: str, data: bytes, *, offset: int, total: int, wanted: Wanted) -> Path | None:
     """Append a slice; the quest's file once it is whole. Raises RefusedUpload, WrongPlace, or OSError."""
     if not _KEY.fullmatch(key):
@@ -68,7 +62,7 @@ def take_slice(world: World, key: str, data: bytes, *, offset: int, total: int, 
     name = quest_names.file_name(wanted.name)
     if not 0 <= offset <= offset + len(data) <= total:
         raise RefusedUpload(f"{quest_names.shown(name)} has changed while it was sent; send it again.")
-    temp = folder_of(world) / f"{TEMP_PREFIX}{key}"
+    temp = world.uploads / f"{TEMP_PREFIX}{key}"
     if offset == 0:
         _begin(world, temp, total)
     size = _append(temp, data, offset)
@@ -78,11 +72,19 @@ def take_slice(world: World, key: str, data: bytes, *, offset: int, total: int, 
 
 
 def _begin(world: World, temp: Path, total: int) -> None:
-    durable.sweep_temps(temp.parent, older_than_seconds=ABANDONED_SECONDS)
+    _sweep(world.uploads)
     if shutil.disk_usage(world.home).free < total + SPARE_BYTES:
         raise RefusedUpload("There is not enough room on the disk for this file; free some and send it again.")
     temp.unlink(missing_ok=True)
     os.close(os.open(temp, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600))
+
+
+def _sweep(folder: Path) -> None:
+    """Delete what was given up: a page that was closed, a form whose server was killed."""
+    for path in folder.iterdir():
+        with suppress(FileNotFoundError):
+            if time.time() - path.lstat().st_mtime > ABANDONED_SECONDS:
+                path.unlink()
 
 
 def _append(temp: Path, data: bytes, offset: int) -> int:
@@ -107,7 +109,7 @@ def _append(temp: Path, data: bytes, offset: int) -> int:
 def take_chunks(world: World, chunks: Iterable[bytes], *, wanted: Wanted) -> Path:
     """A whole file, some bytes at a time. Raises quest_names.BadName, or OSError."""
     name = quest_names.file_name(wanted.name)
-    temp = folder_of(world) / f"{TEMP_PREFIX}{secrets.token_hex(16)}"
+    temp = world.uploads / f"{TEMP_PREFIX}{secrets.token_hex(16)}"
     try:
         with open(os.open(temp, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600), "wb") as file:
             for chunk in chunks:

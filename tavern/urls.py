@@ -19,6 +19,7 @@ urlpatterns = [
     path("quests/<int:quest_id>/rows", mirror_views.rows, name="quest_rows"),
     path("quests/<int:quest_id>/rows/<int:line>", mirror_views.row, name="quest_row"),
     path("quests/<int:quest_id>/packed/<int:number>", mirror_views.packed, name="quest_packed"),
+    path("quests/<int:quest_id>/estimate", quest_page_views.estimate, name="quest_estimate"),
     path("quests/<int:quest_id>/report", quest_page_views.report, name="quest_report"),
     path("quests/<int:quest_id>/quarantine", quest_page_views.quarantine, name="quest_quarantine"),
     path("quests/<int:quest_id>/flagged/<str:name>", quest_page_views.flagged, name="quest_flagged"),
