@@ -9,6 +9,7 @@ import functools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NoReturn
 
 import numpy as np
 import numpy.typing as npt
@@ -27,7 +28,7 @@ from arena.packing import Rows
 from arena.protocol import Recipe
 from arena.row_pieces import in_pieces
 from arena.row_seek import fresh_index, lines_at, lines_from
-from arena.rows import Content, Refusal, Row, shortened
+from arena.rows import Content, Kind, Refusal, Row, UnreadableQuest, shortened
 
 RAW_BYTES = 64 * 1024
 RENDERED_CHARACTERS = 200_000
@@ -177,11 +178,26 @@ def preview_packed(
     Lengths come from the gatekeepers' index where it was made with this tokenizer and recipe; else every row is
     tokenised, which takes as long as when a battle begins. Raises NoSuchRow or UnreadableQuest.
     """
-    packed = _packed(path, _state(path), mask, recipe, quest_sha256, tuple(specs))
+    ask = functools.partial(_packed, path, _state(path), mask, recipe, quest_sha256, tuple(specs))
+    row = _packed_row(path, number, ask(), mask, recipe, specs)
+    # None: the index beside the quest says what is not so.
+    return row or _packed_row(path, number, ask(counted=True), mask, recipe, specs) or _changed(path)
+
+
+def _changed(path: Path) -> NoReturn:
+    raise UnreadableQuest(f"{path.name} changed while it was read; look again", Kind.CHANGED)
+
+
+def _packed_row(
+    path: Path, number: int, packed: _Packed, mask: ChatMask, recipe: Recipe, specs: Specs
+) -> PackedRow | None:
+    """None if the rows are not of the lengths by which they were packed."""
     if not 1 <= number <= len(packed.rows):
         raise NoSuchRow(f"{path.name} is packed into {len(packed.rows)} rows; there is no number {number}")
-    numbers = [int(packed.lines[index]) for index in packed.rows[number - 1]]
-    examples = tuple(_examples(path, numbers, mask, recipe, specs))
+    chosen = packed.rows[number - 1]
+    examples = tuple(_examples(path, packed.lines[chosen].tolist(), mask, recipe, specs))
+    if not _are_long(examples, packed.lengths[chosen]):
+        return None
     return PackedRow(
         number=number,
         of=len(packed.rows),
@@ -190,6 +206,10 @@ def preview_packed(
         max_length=recipe.max_length,
         step=int(np.flatnonzero(packed.order == number - 1)[0]) // recipe.rows_per_step + 1,
     )
+
+
+def _are_long(examples: Sequence[PackedExample], lengths: npt.NDArray[np.int32]) -> bool:
+    return bool([example.tokens for example in examples] == lengths.tolist())
 
 
 def knows_packing(path: Path, *, mask: ChatMask, recipe: Recipe, quest_sha256: str) -> bool:
@@ -215,6 +235,7 @@ def _examples(
 class _Packed:
     lines: npt.NDArray[np.int64]
     """Of each example, in the file's order."""
+    lengths: npt.NDArray[np.int32]
     rows: Rows
     order: npt.NDArray[np.int64]
     """In which the first epoch goes through the rows."""
@@ -222,19 +243,29 @@ class _Packed:
 
 @functools.lru_cache(maxsize=1)
 def _packed(
-    path: Path, state: tuple[int, ...], mask: ChatMask, recipe: Recipe, quest_sha256: str, specs: tuple[object, ...]
+    path: Path,
+    state: tuple[int, ...],
+    mask: ChatMask,
+    recipe: Recipe,
+    quest_sha256: str,
+    specs: Specs,
+    *,
+    counted: bool = False,
 ) -> _Packed:
-    """Kept for whoever looks at one row after the other, while the file and its index stay as `state` has them."""
+    """Kept for whoever looks at one row after the other, while the file and its index stay as `state` has them.
+
+    `counted`: every row is tokenised, whatever lengths the index has.
+    """
     index = fresh_index(path)
-    if index is not None and _counted_alike(path, index, mask, recipe, quest_sha256):
+    if not counted and index is not None and _counted_alike(path, index, mask, recipe, quest_sha256):
         taken = index[index["verdict"] == row_index.TAKEN]
         lines, lengths = taken["line"].astype(np.int64), taken["tokens"].astype(np.int32)
     else:
         passed_over = frozenset(set_aside_lines(index).tolist()) if index is not None else frozenset()
-        lines, lengths = _count(path, mask, recipe, passed_over, specs)  # type: ignore[arg-type]
+        lines, lengths = _count(path, mask, recipe, passed_over, specs)
     order = PackedOrder(recipe.seed, quest_sha256)
     rows = order.rows(lengths, recipe.max_length) if len(lengths) else Rows(lines, np.zeros(1, np.int64))
-    return _Packed(lines, rows, order.of_epoch(len(rows), 0))
+    return _Packed(lines, lengths, rows, order.of_epoch(len(rows), 0))
 
 
 def _counted_alike(path: Path, index: Records, mask: ChatMask, recipe: Recipe, quest_sha256: str) -> bool:

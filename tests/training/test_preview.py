@@ -324,6 +324,30 @@ def test_an_index_counted_with_another_tokenizer_or_of_another_quest_is_not_beli
     assert not preview.knows_packing(quest, mask=mask, recipe=RECIPE, quest_sha256="ab")
 
 
+def lie(path: Path) -> None:
+    """An index whose lengths are another row's."""
+    records = row_index.load(reports.companion(path, reports.ROWS), mode="r+")
+    assert records is not None
+    taken = np.flatnonzero(records["verdict"] == row_index.TAKEN)
+    records["tokens"][taken] = records["tokens"][taken][::-1]
+
+
+def test_twin_with_a_lying_index_believed_another_row_is_shown(
+    quest: Path, mask: ChatMask, hero: Hero, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(preview, "_are_long", lambda *given: True)
+    with pytest.raises(AssertionError):
+        test_an_index_that_says_what_is_not_so_is_not_believed(quest, mask, hero)
+
+
+def test_an_index_that_says_what_is_not_so_is_not_believed(quest: Path, mask: ChatMask, hero: Hero) -> None:
+    write_index(quest, mask, RECIPE, set_aside=(3,))
+    lie(quest)
+    first = preview_packed(quest, 1, mask=mask, recipe=RECIPE, quest_sha256=content_digest(quest))
+    expected = packed_as_trained(quest, hero, RECIPE, set_aside=(3,))[0]
+    assert [example_as_shown(example) for example in first.examples] == expected
+
+
 @pytest.mark.parametrize(
     ("guard", "without"),
     [
