@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import itertools
 import json
 import logging
@@ -9,25 +10,32 @@ import os
 import re
 import shutil
 from collections.abc import Callable, Iterator
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
+import numpy as np
 from django.db import transaction
 
-from arena import chronicle, control, embedded, gatekeeper, queue
+from arena import chronicle, control, embedded, queue
+from arena.dataset_specs import load_declared
+from arena.gate import report as reports
+from arena.gate import row_index
+from arena.gate.inspection import SET_ASIDE_KINDS
 from arena.models import Battle, Quest
 from arena.protocol import (
     ANSWERS_FOLDER,
     EVENTS_FILE,
     ORDER_FILE,
     REFUSED_FILE,
+    SET_ASIDE_FILE,
     EvaluationSet,
     Event,
     EventKind,
     Order,
     Recipe,
 )
+from arena.rows import Refusal
 from guild import evaluation
 from guild.errors import GuildError
 from guild.validation import ensure_validation
@@ -99,7 +107,26 @@ def _order(world: World, config: RealmConfig, recipe: Recipe, quest: Quest, batt
         validation_file=str(ensure_validation(world)),
         flagged_folder=str(world.flagged_examples),
         recipe=recipe,
+        dataset_specs=load_declared(world),
+        set_aside_file=_write_set_aside(world, quest, world.battles / battle_id),
     )
+
+
+def _write_set_aside(world: World, quest: Quest, folder: Path) -> str | None:
+    """Lines that the gatekeepers left out though they could be trained on; None where there are none.
+
+    Kept with the battle: whatever happens beside the quest, a resumed run must leave out the same.
+    """
+    records = row_index.load(reports.companion(queue.path_of(world, quest), reports.ROWS))
+    if records is None:
+        return None
+    lines = row_index.set_aside_lines(records)
+    if not len(lines):
+        return None
+    data = io.BytesIO()
+    np.save(data, lines, allow_pickle=False)
+    durable.write_bytes(folder / SET_ASIDE_FILE, data.getvalue())
+    return str(folder / SET_ASIDE_FILE)
 
 
 def _evaluation_sets(world: World, hero: str) -> tuple[EvaluationSet, ...]:
@@ -194,20 +221,33 @@ def _settle_rest(world: World, event: Event, *, newest: bool) -> None:
 
 
 def _extend_report(world: World, battle: Battle, *, refused_count: int) -> None:
-    """Rows that only the trainer could refuse (too long, masked out) belong into the quest's report too.
+    """The trainer has the last word: other settings than the gatekeepers looked by may refuse other rows.
 
-    The file names the first of them; the trainer has counted all.
+    Its file names the first of those it refused; it has counted all. What was set aside before, it was not shown.
     """
-    path = gatekeeper.companion(queue.path_of(world, battle.quest), "report.json")
+    path = queue.path_of(world, battle.quest)
+    report = reports.read_report(path)
+    if report is None or refused_count == report.refused_count - report.set_aside:
+        return
     try:
-        refused = json.loads((world.battles / battle.battle_id / REFUSED_FILE).read_bytes())
+        named = json.loads((world.battles / battle.battle_id / REFUSED_FILE).read_bytes())
     except FileNotFoundError:
         return
-    if refused and path.exists():
-        report = json.loads(path.read_bytes())
-        durable.write_json(
-            path, report | {"refused": refused, "refused_count": refused_count, "taken": report["rows"] - refused_count}
-        )
+    set_aside = [refusal for refusal in report.refused if refusal.kind in SET_ASIDE_KINDS]
+    by_trainer = [Refusal(row["line"], row["reason"], row.get("kind", "trainer")) for row in named]
+    kinds = {kind: count for kind, count in report.refused_by_kind.items() if kind in SET_ASIDE_KINDS}
+    refused = report.set_aside + refused_count
+    everything = sorted([*set_aside, *by_trainer], key=lambda refusal: refusal.line)
+    reports.write_report(
+        path,
+        replace(
+            report,
+            taken=report.rows - refused,
+            refused_count=refused,
+            refused=tuple(everything[: reports.MOST_NAMED]),
+            refused_by_kind=kinds | ({"trainer": refused_count} if refused_count else {}),
+        ),
+    )
 
 
 def _nothing(world: World, battle: Battle, event: Event) -> None:

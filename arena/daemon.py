@@ -14,15 +14,21 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, TextIO
 
 from django.db import OperationalError, transaction
 
-from arena import battles, chronicle, control, disk, inbox, queue, reconcile
+from arena import battles, chronicle, control, disk, quest_acts, quest_orders, queue, reconcile, tokenizer
 from arena.control import LOCK_FILE, STATUS_FILE, Wish
-from arena.models import Battle, Quest
+from arena.dataset_specs import load_declared
+from arena.doorway import Doorway, Gate, GateSettings
+from arena.gate import report as reports
+from arena.gate.rules import GateRules
+from arena.gate_process import GateProcess
+from arena.models import Battle
 from arena.protocol import Command, Event, EventKind, ExitCode, Recipe
+from arena.quest_acts import Hands
+from arena.quest_orders import Act
 from arena.trainer_process import TrainerProcess
 from guild.errors import GuildError
 from guild.forge import forge_next, is_forged_name
@@ -38,7 +44,8 @@ BALLAST_FILE = ".ballast"
 IDLE_SECONDS = 2.0
 UNSETTLED_SECONDS = 0.05
 HEARTBEAT_SECONDS = 2.0
-LONGEST_WAIT_SECONDS = 10.0
+FRESH_SECONDS = 2.0
+"""Settings that were read earlier are read again before the gatekeepers look at a file."""
 MOST_FORGED_FAILURES = 3
 MOST_DEATHS = 3
 """A quest during which the trainer dies this often without saving anything in between is set aside."""
@@ -85,6 +92,11 @@ def read_recipe(config: RealmConfig) -> Recipe:
     return strict.read(Recipe, config.training, source="training")
 
 
+def read_rules(config: RealmConfig) -> GateRules:
+    """Raises strict.BadConfig for rules that cannot be."""
+    return strict.read(GateRules, config.gatekeeper, source="gatekeeper")
+
+
 @dataclass
 class Deaths:
     """Of the trainer, in one battle, without a checkpoint in between."""
@@ -101,6 +113,7 @@ class ArenaDaemon:
         world: World,
         config: RealmConfig,
         trainer: TrainerProcess | None = None,
+        gate: Gate | None = None,
         clock: Callable[[], float] = time.monotonic,
         reload_config: Callable[[], RealmConfig] | None = None,
     ) -> None:
@@ -110,7 +123,11 @@ class ArenaDaemon:
         self._reload_config = reload_config or (lambda: config)
         self.bell = threading.Event()
         self.trainer = trainer or TrainerProcess(world, self.bell.set, clock=clock)
+        self.gate = gate or GateProcess(world, self.bell.set, clock=clock)
+        self._doorway = Doorway(world, self.gate, self._gate_settings, clock=clock)
         self._clock = clock
+        self._rules, self._specs = read_rules(config), load_declared(world)
+        self._settings_read_at = clock()
         self._stopping = threading.Event()
         self._ballast = Ballast(world.status / BALLAST_FILE)
         self._mend: Callable[[World], None] | None = reconcile.bring_into_line
@@ -131,9 +148,8 @@ class ArenaDaemon:
         self._running: Battle | None = None
         self._over = False
         self._forged_failures = 0
-        self._unsettled_since: float | None = None
         self._trouble = ""
-        self._recipe_trouble = ""
+        self._settings_trouble = ""
         self._last_status: dict[str, object] = {}
         self._last_heartbeat = 0.0
 
@@ -151,15 +167,17 @@ class ArenaDaemon:
                 self.bell.clear()
         finally:
             self.trainer.shut_down()
+            self.gate.shut_down()
             self._guarded(self._take_in_events)
             self._tell_status(force=True, state="offline")
 
     def _patience(self) -> float:
         """Seconds until the next look; short while a file is settling, longer the longer it takes."""
-        if self._unsettled_since is None:
+        since = self._doorway.unsettled_since
+        if since is None:
             until_start = self._not_before - self._clock()
             return until_start if 0 < until_start < IDLE_SECONDS else IDLE_SECONDS
-        return min(IDLE_SECONDS, max(UNSETTLED_SECONDS, (self._clock() - self._unsettled_since) / 4))
+        return min(IDLE_SECONDS, max(UNSETTLED_SECONDS, (self._clock() - since) / 4))
 
     def tick(self) -> bool:
         """A disk in trouble cuts the look short; the next one begins by putting right what was left half-done."""
@@ -174,8 +192,8 @@ class ArenaDaemon:
         worked = [
             self._tell_untold(),
             self._obey(),
-            self._take_arrivals(),
-            self._admit_files(),
+            self._obey_of_quests(),
+            self._doorway.look(),
             self._take_in_events(),
             self._mind_trainer(),
             self._set_aside(),
@@ -252,7 +270,7 @@ class ArenaDaemon:
     def _carry_out(self, wish: Wish) -> None:
         if wish == Wish.RESUME:
             control.end_rest(self.world)
-            self._trouble = self._rest_owed = ""
+            self._trouble = self._doorway.trouble = self._rest_owed = ""
             self._deaths = Deaths()
             self._set_aside_in_a_row = self._false_starts = 0
         elif wish == Wish.SKIP:
@@ -261,6 +279,18 @@ class ArenaDaemon:
             control.rest(self.world, asked=wish)
             if self._running:
                 self.trainer.send(Command.PAUSE if wish == Wish.PAUSE else Command.STOP)
+
+    def _obey_of_quests(self) -> bool:
+        obeyed = 0
+        hands = Hands(self.world, skip=self._skip)
+        for path, order in quest_orders.waiting(self.world):
+            log.info("%s of %d quests asked by %s", order.act, len(order.quests), order.by)
+            if order.act == Act.FORCE:  # the only one that would do harm if it were carried out twice
+                path.unlink()
+            quest_acts.carry_out(hands, order)
+            path.unlink(missing_ok=True)
+            obeyed += 1
+        return bool(obeyed)
 
     def _skip(self) -> None:
         """End this battle without resting; where the arena rests already, it stays at rest."""
@@ -300,37 +330,6 @@ class ArenaDaemon:
             battle.save()
             said = f"{battle.quest.name} was skipped" if how == "skipped" else f"Retreated from {battle.quest.name}"
             chronicle.say(EventKind.BATTLE_STOPPED, said, battle=battle.battle_id)
-
-    def _take_arrivals(self) -> bool:
-        arrivals = inbox.look(self.world.inbox)
-        if not arrivals.unsettled:
-            self._unsettled_since = None
-        elif self._unsettled_since is None:
-            self._unsettled_since = self._clock()
-        moved = [self._move_in(path) for path in arrivals.whole]
-        return any(moved)
-
-    def _move_in(self, path: Path) -> bool:
-        """A file that cannot be moved (gone again, in a folder of somebody else's) stays and hinders no other."""
-        try:
-            queue.move_in(self.world, path, priority=Quest.Priority.NORMAL)
-        except OSError as error:
-            if disk.passes(error):
-                raise
-            # repr: the name may be no text at all.
-            name = repr(str(path.relative_to(self.world.inbox)))
-            self._trouble = f"{name} cannot be taken out of the inbox: {error.strerror}"
-            log.warning(self._trouble)
-            return False
-        return True
-
-    def _admit_files(self) -> bool:
-        """One a tick: the player's commands and the trainer's events come between."""
-        found = queue.unknown_files(self.world)
-        if found:
-            priority, path = found[0]
-            queue.admit(self.world, path, priority=priority)
-        return bool(found)
 
     def _take_in_events(self) -> bool:
         battle = self._running
@@ -487,26 +486,42 @@ class ArenaDaemon:
         quest = queue.waiting().first()
         if quest is None:
             return None
-        if not queue.path_of(self.world, quest).exists():
+        path = queue.path_of(self.world, quest)
+        if not path.exists():
             queue.forget(quest, "its file is gone from the queue")
             return None
-        self._read_recipe_again()
+        if not reports.is_complete(path):  # of an older release, or lost with the power
+            queue.look_again(self.world, quest)
+            return None
+        self._read_settings_again()
         queue.begin(self.world, quest)
         return battles.open_battle(self.world, self.config, self.recipe, quest)
 
-    def _read_recipe_again(self) -> None:
-        """A changed recipe is for the next battle; one that cannot be leaves the old one in force, and is told."""
+    def _read_settings_again(self) -> None:
+        """Changed settings are for the next battle and the next file; what cannot be leaves the old in force, told."""
+        self._settings_read_at = self._clock()
         try:
-            self.recipe, trouble = read_recipe(self._reload_config()), ""
+            config = self._reload_config()
+            self.recipe, self._rules, self._specs = read_recipe(config), read_rules(config), load_declared(self.world)
+            trouble = ""
         except strict.BadConfig as error:
-            trouble = f"The old recipe stays in force: {error}"
-        if trouble and trouble != self._recipe_trouble:
+            trouble = f"The old settings stay in force: {error}"
+        if trouble and trouble != self._settings_trouble:
             self._tell("settings_refused", trouble)
-        self._recipe_trouble = trouble
+        self._settings_trouble = trouble
+
+    def _gate_settings(self) -> GateSettings:
+        if self._clock() - self._settings_read_at > FRESH_SECONDS:
+            self._read_settings_again()
+        found = tokenizer.find(self.world, self.config)
+        return GateSettings(rules=self._rules, recipe=self.recipe, tokenizer=found, specs=self._specs)
 
     def _play(self) -> bool:
         """With nothing else to do, the guild forges the next quest; it arrives like any other."""
-        busy = self._running or self._something_arrives() or queue.waiting().exists() or battles.unfinished()
+        busy = (
+            self._running or self._doorway.something_arrives or queue.arrived().exists() or queue.waiting().exists()
+            or battles.unfinished()
+        )  # fmt: skip
         if not self.config.autoplay or self.resting or busy:
             return False
         try:
@@ -516,11 +531,6 @@ class ArenaDaemon:
             return False
         log.info("forged %s", path.name)
         return True
-
-    def _something_arrives(self) -> bool:
-        """A file that is being written may be worth waiting for, but not for long."""
-        since = self._unsettled_since
-        return since is not None and self._clock() - since < LONGEST_WAIT_SECONDS
 
     def _tell_status(self, *, force: bool = False, state: str | None = None) -> None:
         """The disk that is in trouble may be the one this is written to; then the page sees that it grows old."""
@@ -537,7 +547,7 @@ class ArenaDaemon:
         status = {
             "pid": os.getpid(),
             "state": state or self._state(battle),
-            "message": waits or self._disk_trouble or self._trouble or self._recipe_trouble or self._why_rest(),
+            "message": waits or self._disk_trouble or self._own_trouble() or self._why_rest(),
             "waits": bool(waits),
             "battle": battle.battle_id if battle else None,
             "quest": battle.quest.name if battle else None,
@@ -547,6 +557,9 @@ class ArenaDaemon:
         if force or status != self._last_status or now - self._last_heartbeat >= HEARTBEAT_SECONDS:
             durable.write_json(self.world.status / STATUS_FILE, status | {"time": time.time()}, sync=False)
             self._last_status, self._last_heartbeat = status, now
+
+    def _own_trouble(self) -> str:
+        return self._trouble or self._doorway.trouble or self._settings_trouble
 
     def _why_rest(self) -> str:
         return str(control.read_rest(self.world).get("reason", ""))

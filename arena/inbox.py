@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import fcntl
+import itertools
 import os
 import stat
 import time
@@ -11,9 +12,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from arena.lines import SUFFIXES, is_quest_name
 from realm.durable import TEMP_PREFIX
+from realm.world import PRIORITIES
 
-SUFFIX = ".jsonl"
 SETTLE_SECONDS = 0.1
 """A writer that closes and reopens a file at once is given this long."""
 UNWATCHED_SETTLE_SECONDS = 2.0
@@ -43,6 +45,55 @@ def look(inbox: Path) -> Arrivals:
     return Arrivals([path for *_, path in sorted(whole)], unsettled)
 
 
+def priority_of(inbox: Path, path: Path) -> str:
+    """What lies in `inbox/high/` or `inbox/low/` has that priority; all else is normal."""
+    first, *deeper = path.relative_to(inbox).parts
+    return first if deeper and first in PRIORITIES else "normal"
+
+
+@dataclass(frozen=True)
+class LeftLying:
+    name: str
+    """Relative to the inbox; what is no text in it is written as escapes."""
+    why: str
+
+
+def left_lying(inbox: Path, *, most: int = 50) -> list[LeftLying]:
+    """Files that are not taken, or not yet, and why."""
+    found = (LeftLying(_shown(path.relative_to(inbox)), why) for path, why in _not_taken(inbox))
+    return list(itertools.islice(found, most))
+
+
+def _not_taken(inbox: Path) -> Iterator[tuple[Path, str]]:
+    for folder, _, names in os.walk(inbox):
+        for path in (Path(folder) / name for name in sorted(names)):
+            try:
+                why = _why_not_taken(path)
+            except FileNotFoundError:
+                continue
+            if why:
+                yield path, why
+
+
+def _why_not_taken(path: Path) -> str:
+    if path.name.startswith(TEMP_PREFIX):
+        return ""  # our own, on its way
+    if path.name.startswith("."):
+        return "its name begins with a dot, so it is hidden; rename it"
+    if not is_quest_name(path.name):
+        return f"its name does not end in {', '.join(SUFFIXES)}"
+    facts = path.lstat()
+    if stat.S_ISREG(facts.st_mode) and _has_writer(path):
+        return "it is still being written"
+    if not os.access(path.parent, os.W_OK):
+        return "its folder is not the arena's to change"
+    return "" if _is_whole(path, facts) else "it was changed just now"
+
+
+def _shown(path: Path) -> str:
+    return os.fsencode(path).decode("utf-8", "backslashreplace")
+
+
 def has_writer(path: Path) -> bool:
     """Whether a regular file is known to be open for writing."""
     return stat.S_ISREG(path.lstat().st_mode) and _has_writer(path) is True
@@ -51,7 +102,7 @@ def has_writer(path: Path) -> bool:
 def _candidates(inbox: Path) -> Iterator[Path]:
     for folder, _, names in os.walk(inbox):
         for name in names:
-            if name.endswith(SUFFIX) and not name.startswith((TEMP_PREFIX, ".")):
+            if is_quest_name(name) and not name.startswith((TEMP_PREFIX, ".")):
                 yield Path(folder) / name
 
 

@@ -1,18 +1,24 @@
-"""What a quest that still waits would take: about, because only the trainer counts its tokens exactly. No torch."""
+"""What a quest that still waits would take: steps exactly, time and memory about. No torch."""
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
 import pynvml
 
-from arena import embedded, estimate, gatekeeper
+from arena import embedded, estimate, tokenizer
+from arena.dataset_specs import load_declared, registry
 from arena.estimate import Load, Measured, Memory, Shape, UnknownShape
+from arena.gate.inspection import Look, inspect
+from arena.gate.report import Report
+from arena.gate.rules import GateRules
+from arena.gate.warden import EvaluatedProblems
+from arena.masking import ChatMask
 from arena.protocol import Recipe
-from realm import sidecar
+from arena.tokenizer import HeroTokenizer
+from realm import sidecar, strict
 from realm.config import RealmConfig
 from realm.world import World
 
@@ -28,14 +34,11 @@ class Machine:
 
 @dataclass(frozen=True, kw_only=True)
 class Outlook:
-    rows: int
-    taken: int
+    report: Report
+    """Its tokens and steps are None where the hero's tokenizer is not on this machine yet."""
     shape: Shape
     machine: Machine
     memory: Memory
-    tokens: int | None
-    """None before any battle has shown how many tokens this hero makes of a byte."""
-    steps: int | None
     seconds: float | None
     """None before any battle of this size was fought here."""
     based_on: Measured | None
@@ -70,57 +73,52 @@ def hero_shape(world: World, config: RealmConfig) -> Shape:
 
 
 def outlook(world: World, config: RealmConfig, recipe: Recipe, path: Path) -> Outlook:
-    """Reads every row of the quest. Raises UnknownShape, or formats.UnreadableQuest."""
-    inspection, shape, here = gatekeeper.inspect(path), hero_shape(world, config), machine()
+    """Reads every row of the quest. Raises UnknownShape, BadConfig, UnusableTokenizer, or rows.UnreadableQuest."""
+    return outlook_of(world, config, recipe, _report(world, config, recipe, path))
+
+
+def outlook_of(world: World, config: RealmConfig, recipe: Recipe, report: Report) -> Outlook:
+    """The same from what the gatekeepers wrote beside the quest. Raises UnknownShape."""
+    shape, here = hero_shape(world, config), machine()
     battles = list(estimate.measured_battles(world.battles))
     kin = [battle for battle in battles if battle.like.get("parameters") in _sizes(shape, recipe)]
-    tokens = _tokens(kin, inspection.size_bytes * inspection.taken / inspection.rows if inspection.rows else 0)
-    steps = _steps(kin, tokens, recipe) if tokens is not None else None
     like = estimate.likeness(recipe, device=here.device, parameters=_sizes(shape, recipe)[-1], threads=recipe.threads)
     alike = [battle for battle in battles if _is_alike(battle, like)]
     seconds = None
-    if alike and tokens is not None and steps is not None:
-        stops = estimate.count_stops(recipe, first_step=0, last_step=steps)
-        seconds = estimate.seconds_of(alike[0], tokens=tokens * recipe.epochs, stops=stops)
-    share = kin[0].trained_share if kin else 1.0
+    if alike and report.tokens is not None and report.steps is not None:
+        stops = estimate.count_stops(recipe, first_step=0, last_step=report.steps)
+        seconds = estimate.seconds_of(alike[0], tokens=report.tokens * recipe.epochs, stops=stops)
+    share = report.trained_share or (kin[0].trained_share if kin else 1.0)
     process = next((battle.process for battle in battles if battle.process is not None), None)
-    load = Load.of(recipe, tokens=tokens, trained_share=share, row_fill=_fill(kin, recipe))
-    saves_before = steps is None or steps > recipe.save_every
+    load = Load.of(recipe, tokens=report.tokens, trained_share=share, row_fill=report.packing_efficiency or 1.0)
+    saves_before = report.steps is None or report.steps > recipe.save_every
     return Outlook(
-        rows=inspection.rows,
-        taken=inspection.taken,
+        report=report,
         shape=shape,
         machine=here,
         memory=estimate.memory_of(
             shape, recipe, load, cuda=here.cuda, process=None if here.cuda else process, saves_before=saves_before
         ),
-        tokens=tokens,
-        steps=steps,
         seconds=seconds,
         based_on=alike[0] if alike else None,
         past=tuple(battle for battle in battles if battle.memory_error is not None),
     )
 
 
+def _report(world: World, config: RealmConfig, recipe: Recipe, path: Path) -> Report:
+    """As the gatekeepers would see it, but for rows of earlier quests."""
+    rules = strict.read(GateRules, config.gatekeeper, source="gatekeeper")
+    folder = tokenizer.find(world, config)
+    mask = ChatMask(HeroTokenizer.load(folder)) if folder else None
+    specs = registry(load_declared(world))
+    evaluated = EvaluatedProblems((world.evaluation, world.validation))
+    return inspect(path, Look(rules=rules, recipe=recipe, specs=specs, mask=mask, evaluated=evaluated))
+
+
 def _sizes(shape: Shape, recipe: Recipe) -> tuple[int, ...]:
     """Parameters of the model alone and with the recipe's adapter: battles of both have used its tokenizer."""
     adapter = 0 if recipe.mode == "full" else shape.adapter(recipe)
     return shape.parameters, shape.parameters + adapter
-
-
-def _tokens(kin: list[Measured], size_bytes: float) -> int | None:
-    measured = next((battle for battle in kin if battle.quest_bytes), None)
-    return math.ceil(size_bytes * measured.quest_tokens / measured.quest_bytes) if measured else None
-
-
-def _fill(kin: list[Measured], recipe: Recipe) -> float:
-    return next((battle.row_fill for battle in kin if battle.like.get("max_length") == recipe.max_length), 1.0)
-
-
-def _steps(kin: list[Measured], tokens: int, recipe: Recipe) -> int:
-    """With rows filled as they were the last time; full ones where none of this length were packed yet."""
-    rows = math.ceil(tokens / (recipe.max_length * _fill(kin, recipe)))
-    return math.ceil(rows / recipe.rows_per_step) * recipe.epochs
 
 
 def _is_alike(battle: Measured, like: dict[str, object]) -> bool:

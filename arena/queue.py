@@ -1,6 +1,6 @@
 """The queue: quest files and where they lie. A file's folder is the truth of its state; the row follows.
 
-Only the daemon calls what writes here.
+Only the daemon calls what moves files that are in the queue already.
 """
 
 from __future__ import annotations
@@ -8,100 +8,156 @@ from __future__ import annotations
 import glob
 import itertools
 import os
+import time
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
 from django.db import transaction
-from django.db.models import Case, IntegerField, QuerySet, Value, When
+from django.db.models import Case, IntegerField, Max, QuerySet, Value, When
 
-from arena import chronicle, gatekeeper
-from arena.formats import UnreadableQuest
-from arena.gatekeeper import Inspection
-from arena.inbox import SUFFIX, has_writer
+from arena import chronicle, order_file
+from arena.gate import report as reports
+from arena.gate.report import NO_WISHES, Report, Wishes
+from arena.inbox import has_writer
+from arena.lines import SUFFIXES, content_digest, is_quest_name, stem_of, suffix_of
 from arena.models import Quest
+from arena.rows import UnreadableQuest
 from guild.forge import is_forged_name
-from realm import durable, sidecar
+from realm import durable
 from realm.durable import TEMP_PREFIX
 from realm.world import PRIORITIES, World
 
 GOLD_PER_QUEST = 100
 LONGEST_STEM_BYTES = 200
-_COMPANIONS = ("report.json", "reason.json")
-ALIVE = (Quest.State.QUEUED, Quest.State.BATTLING, Quest.State.COMPLETED)
-"""States in which the same content is not taken a second time."""
+LARGE_BYTES = 8_000_000
+"""Files beyond it are looked at after smaller ones, so that those need not wait."""
+UNSURE_SECONDS = 1.0
+"""A folder changed this short a time ago may have changed once more within the same tick of its clock."""
+WAITING = (Quest.State.ARRIVED, Quest.State.INSPECTED, Quest.State.QUEUED)
+"""States whose files lie in a lane."""
+_RANK = Case(
+    *(When(priority=priority, then=Value(rank)) for rank, priority in enumerate(PRIORITIES)),
+    output_field=IntegerField(),
+)
+
+
+def in_order(quests: QuerySet[Quest]) -> QuerySet[Quest]:
+    return quests.annotate(rank=_RANK).order_by("rank", "position", "id")
 
 
 def waiting() -> QuerySet[Quest]:
     """Queued quests in the order they will be fought."""
-    ranks = [When(priority=priority, then=Value(rank)) for rank, priority in enumerate(PRIORITIES)]
-    ranked = Quest.objects.filter(state=Quest.State.QUEUED).annotate(rank=Case(*ranks, output_field=IntegerField()))
-    return ranked.order_by("rank", "id")
+    return in_order(Quest.objects.filter(state=Quest.State.QUEUED))
 
 
-def add_file(world: World, source: Path, *, priority: str) -> Path:
-    """Copy a file of the player's into a lane, whole or not at all; the daemon inspects it there."""
-    target = _free_name(world.lane(priority), source.name if source.name.endswith(SUFFIX) else source.name + SUFFIX)
+def arrived() -> QuerySet[Quest]:
+    """Quests that the gatekeepers have yet to look at, in the order they will."""
+    large = Case(When(size_bytes__gt=LARGE_BYTES, then=Value(1)), default=Value(0), output_field=IntegerField())
+    found = Quest.objects.filter(state=Quest.State.ARRIVED).annotate(large=large, rank=_RANK)
+    return found.order_by("large", "rank", "position", "id")
+
+
+def add_file(world: World, source: Path, *, priority: str, wishes: Wishes = NO_WISHES) -> Path:
+    """Copy a file of the player's into a lane, whole or not at all; the daemon sees it there."""
+    name = source.name if is_quest_name(source.name) else source.name + SUFFIXES[0]
+    target = free_name(world.lane(priority), name)
+    reports.write_wishes(target, wishes)
     durable.copy(source, target)
     return target
 
 
-def move_in(world: World, arrival: Path, *, priority: str) -> Path:
-    """From the inbox into a lane; a name that is taken gets a number."""
-    target = _free_name(world.lane(priority), arrival.name)
-    durable.move(arrival, target)
+def take_upload(world: World, temp: Path, name: str, *, priority: str, wishes: Wishes = NO_WISHES) -> Path:
+    """The same for a file that lies under a temp name on the world's own file system: it is moved.
+
+    Raises ValueError for a name that is no quest's.
+    """
+    if not is_quest_name(name):
+        raise ValueError(f"{name!r} is no quest: its name must end in {', '.join(SUFFIXES)}")
+    target = free_name(world.lane(priority), os.path.basename(name))
+    reports.write_wishes(target, wishes)
+    durable.sync_file(temp)
+    durable.move(temp, target)
     return target
 
 
-def unknown_files(world: World) -> list[tuple[str, Path]]:
-    """Files in the lanes that no row knows, by lane, oldest first: just moved in, or put there by hand."""
-    known = set(Quest.objects.filter(state=Quest.State.QUEUED).values_list("file", flat=True))
-    found: list[tuple[int, int, str, Path]] = []
-    for rank, priority in enumerate(PRIORITIES):
-        for entry in os.scandir(world.lane(priority)):
-            quest_like = entry.name.endswith(SUFFIX) and not entry.name.startswith((TEMP_PREFIX, "."))
-            if quest_like and f"{priority}/{entry.name}" not in known and not has_writer(Path(entry.path)):
-                found.append((rank, entry.stat(follow_symlinks=False).st_mtime_ns, priority, Path(entry.path)))
-    return [(priority, path) for _, _, priority, path in sorted(found)]
+def move_in(world: World, arrivals: Sequence[Path], *, priority: str) -> tuple[int, dict[Path, OSError]]:
+    """From the inbox into a lane; a name that is taken gets a number. Returns how many were, and what could not be."""
+    lane, moved = world.lane(priority), 0
+    troubles: dict[Path, OSError] = {}
+    for path in arrivals:
+        try:
+            os.rename(path, free_name(lane, path.name))
+            moved += 1
+        except OSError as error:
+            troubles[path] = error
+    if moved:
+        durable.sync_folder(lane)
+        for folder in {path.parent for path in arrivals}:
+            durable.sync_folder(folder)
+    return moved, troubles
 
 
-def admit(world: World, path: Path, *, priority: str) -> Quest | None:
-    """Inspect a file in a lane: it becomes a queued quest, or goes to `failed/` with its reason."""
-    path = _with_plain_name(path)
-    try:
-        inspection = gatekeeper.inspect(path)
-    except UnreadableQuest as error:
-        _refuse(world, path, None, priority=priority, line=None, reason=str(error))
-        return None
-    if inspection.fault:
-        fault = inspection.fault
-        _refuse(world, path, inspection, priority=priority, line=fault.line, reason=fault.reason)
-        return None
-    twin = next((quest for quest in _same_content(inspection) if not _was_taken_away(world, quest)), None)
-    if twin:
-        reason = f"the same content as {twin.name}, which is {twin.get_state_display().lower()}"
-        _refuse(world, path, inspection, priority=priority, line=None, reason=reason)
-        return None
-    gatekeeper.write_report(path, inspection)
-    with transaction.atomic():
-        quest = add_row(world, path, inspection, priority=priority, state=Quest.State.QUEUED)
-        chronicle.say(
-            "quest_arrived",
-            f"A quest arrived: {quest.name}, {quest.taken} rows",
-            quest=quest.name,
-            rows=quest.rows,
-            taken=quest.taken,
-            priority=priority,
+class Lanes:
+    """Finds files in the lanes that no row knows: just moved in, added, or put there by hand."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._looked_at: dict[str, int] = {}
+
+    def unknown_files(self) -> list[tuple[str, Path]]:
+        """By lane, oldest first. A lane in which nothing changed since the last call is not read again."""
+        changed = [priority for priority in PRIORITIES if self._changed(priority)]
+        if not changed:
+            return []
+        known = set(Quest.objects.filter(state__in=WAITING).values_list("file", flat=True))
+        return [(priority, path) for priority in changed for path in self._unknown(priority, known)]
+
+    def _changed(self, priority: str) -> bool:
+        changed_at = self._world.lane(priority).stat().st_mtime_ns
+        if self._looked_at.get(priority) == changed_at:
+            return False
+        if time.time_ns() - changed_at > UNSURE_SECONDS * 1e9:
+            self._looked_at[priority] = changed_at
+        return True
+
+    def _unknown(self, priority: str, known: set[str]) -> Iterator[Path]:
+        found: list[tuple[int, str, Path]] = []
+        for entry in os.scandir(self._world.lane(priority)):
+            hidden = entry.name.startswith((TEMP_PREFIX, "."))
+            if hidden or not is_quest_name(entry.name) or f"{priority}/{entry.name}" in known:
+                continue
+            path = Path(entry.path)
+            if has_writer(path):
+                self._looked_at.pop(priority, None)  # closing it changes no folder
+            else:
+                found.append((entry.stat(follow_symlinks=False).st_mtime_ns, entry.name, path))
+        yield from (path for *_, path in sorted(found))
+
+
+def see(world: World, found: Sequence[tuple[str, Path]], *, arranged: order_file.Lanes | None = None) -> list[Quest]:
+    """Rows for files in the lanes; the gatekeepers look at them next.
+
+    `arranged` is the kept order, for files that may have had rows before.
+    """
+    last = dict(Quest.objects.filter(state__in=WAITING).values_list("priority").annotate(Max("position")))
+    quests = []
+    for priority, path in found:
+        path = _with_plain_name(path)
+        last[priority] = last.get(priority, 0) + 1
+        position = order_file.position_of(arranged or {}, priority, path.name)
+        quests.append(
+            Quest(
+                name=stem_of(path.name),
+                priority=priority,
+                state=Quest.State.ARRIVED,
+                file=path.relative_to(world.queue).as_posix(),
+                position=last[priority] if position is None else position,
+                size_bytes=path.lstat().st_size,
+                arrived_at=datetime.now(UTC),
+            )
         )
-    return quest
-
-
-def _same_content(inspection: Inspection) -> QuerySet[Quest]:
-    return Quest.objects.filter(sha256=inspection.sha256, state__in=ALIVE)
-
-
-def _was_taken_away(world: World, quest: Quest) -> bool:
-    """A queued file that the player renamed or moved to another lane is no twin of itself."""
-    return quest.state == Quest.State.QUEUED and not os.path.lexists(path_of(world, quest))
+    return Quest.objects.bulk_create(quests)
 
 
 def begin(world: World, quest: Quest) -> Path:
@@ -124,20 +180,28 @@ def prune_forged(world: World, *, keep: int) -> int:
     forged = Quest.objects.filter(state=Quest.State.COMPLETED).exclude(skill="").exclude(file="").order_by("-id")
     doomed = [quest for quest in forged[keep:] if is_forged_name(quest.name)]
     for quest in doomed:
-        path = path_of(world, quest)
-        for gone in (path, *(gatekeeper.companion(path, suffix) for suffix in _COMPANIONS)):
-            gone.unlink(missing_ok=True)
-        quest.file = ""
-        quest.save(update_fields=["file"])
+        delete_file(world, quest)
     return len(doomed)
 
 
-def fail(world: World, quest: Quest, reason: str, *, state: Quest.State = Quest.State.FAILED) -> None:
+def delete_file(world: World, quest: Quest) -> None:
+    """And what lies beside it; the row stays."""
+    path = path_of(world, quest)
+    for gone in (*reports.companions(path), path):
+        gone.unlink(missing_ok=True)
+    quest.file = ""
+    quest.save(update_fields=["file"])
+
+
+def fail(
+    world: World, quest: Quest, reason: str, *, state: Quest.State = Quest.State.FAILED, kind: str = "", line: int = 0
+) -> None:
+    """`line` and `kind` are what the gatekeepers blame."""
     source = path_of(world, quest)
     if os.path.lexists(source):  # else it was moved before, and its reason with it
-        gatekeeper.write_reason(source, line=None, reason=reason)
+        reports.write_reason(source, line=line or None, reason=reason, kind=kind, state=state.value)
     target = _move(world, quest, world.failed)
-    quest.reason = reason
+    quest.reason, quest.refusal = reason, kind
     _set_state(world, quest, state, target)
 
 
@@ -150,11 +214,26 @@ def put_back(world: World, quest: Quest) -> None:
     _set_state(world, quest, Quest.State.QUEUED, _move(world, quest, world.lane(quest.priority)))
 
 
+def change_lane(world: World, quest: Quest, priority: str) -> None:
+    quest.priority = priority
+    _set_state(world, quest, Quest.State(quest.state), _move(world, quest, world.lane(priority)))
+
+
+def look_again(world: World, quest: Quest) -> None:
+    """Into its lane and before the gatekeepers, whatever they found before."""
+    source = path_of(world, quest)
+    for suffix in reports.FOUND:
+        reports.companion(source, suffix).unlink(missing_ok=True)
+    quest.reason = quest.refusal = ""
+    _set_state(world, quest, Quest.State.ARRIVED, _move(world, quest, world.lane(quest.priority)))
+
+
 def forget(quest: Quest, reason: str) -> None:
     """A quest whose file the player took away."""
     quest.state, quest.reason, quest.ended_at = Quest.State.CANCELLED, reason, datetime.now(UTC)
+    quest.file = ""
     with transaction.atomic():
-        quest.save(update_fields=["state", "reason", "ended_at"])
+        quest.save(update_fields=["state", "reason", "ended_at", "file"])
         chronicle.say("quest_refused", f"{quest.name} was cancelled: {reason}", quest=quest.name, reason=reason)
 
 
@@ -167,53 +246,50 @@ def path_of(world: World, quest: Quest) -> Path:
     return world.queue / quest.file
 
 
-def _refuse(
-    world: World, path: Path, inspection: Inspection | None, *, priority: str, line: int | None, reason: str
-) -> None:
-    target = _free_name(world.failed, path.name)
-    if inspection:
-        gatekeeper.write_report(target, inspection)
-    gatekeeper.write_reason(target, line=line, reason=reason)
-    durable.move(path, target)  # last, so that no refused quest ever lies there without its reason
-    with transaction.atomic():
-        quest = add_row(world, target, inspection, priority=priority, state=Quest.State.FAILED, reason=reason)
-        tell_refusal(quest, line=line)
-
-
-def tell_refusal(quest: Quest, *, line: int | None = None) -> None:
+def tell_refusal(quest: Quest, *, line: int = 0) -> None:
     where = f"line {line}: " if line else ""
     message = f"{quest.name} was refused: {where}{quest.reason}"
-    chronicle.say("quest_refused", message, quest=quest.name, line=line, reason=quest.reason)
+    chronicle.say("quest_refused", message, quest=quest.name, id=quest.pk, line=line or None, reason=quest.reason)
 
 
 def add_row(
-    world: World, path: Path, inspection: Inspection | None, *, priority: str, state: Quest.State, reason: str = ""
+    world: World,
+    path: Path,
+    report: Report | None,
+    *,
+    state: Quest.State,
+    sha256: str = "",
+    priority: str = Quest.Priority.NORMAL,
+    reason: str = "",
+    refusal: str = "",
 ) -> Quest:
-    """A row for a file that lies at `path`; without an inspection its content is unknown."""
+    """A row for a file that lies at `path`; without a report little is known of it."""
     now = datetime.now(UTC)
-    return Quest.objects.create(
-        name=path.name.removesuffix(SUFFIX),
-        sha256=inspection.sha256 if inspection else "",
-        priority=priority,
-        state=state,
-        file=path.relative_to(world.queue).as_posix(),
-        data_format=inspection.data_format[:40] if inspection else "",
-        rows=inspection.rows if inspection else 0,
-        taken=inspection.taken if inspection else 0,
-        size_bytes=inspection.size_bytes if inspection else 0,
-        skill=(inspection.skill or "") if inspection else "",
-        level=inspection.level if inspection else None,
-        reason=reason,
-        arrived_at=now,
-        ended_at=now if state == Quest.State.FAILED else None,
-    )
+    quest = Quest(
+        name=stem_of(path.name), sha256=sha256, priority=priority, state=state, reason=reason, refusal=refusal,
+        file=path.relative_to(world.queue).as_posix(), size_bytes=path.lstat().st_size, arrived_at=now,
+        ended_at=now if state in (Quest.State.FAILED, Quest.State.CANCELLED) else None,
+    )  # fmt: skip
+    if report:
+        take_over(quest, report)
+    quest.save()
+    return quest
+
+
+def take_over(quest: Quest, report: Report) -> None:
+    """What the row shows of a report; the caller saves it."""
+    quest.sha256, quest.size_bytes = report.sha256, report.size_bytes
+    quest.data_format = report.format[:40]
+    quest.rows, quest.taken, quest.warned = report.rows, report.taken, report.warned_count
+    quest.tokens, quest.trained_tokens, quest.steps = report.tokens, report.trained_tokens, report.steps
+    quest.skill, quest.level = report.skill or "", report.level
 
 
 def _set_state(world: World, quest: Quest, state: Quest.State, path: Path) -> None:
     quest.state = state
     quest.file = path.relative_to(world.queue).as_posix()
-    quest.ended_at = None if state in (Quest.State.QUEUED, Quest.State.BATTLING) else datetime.now(UTC)
-    quest.save(update_fields=["state", "file", "ended_at", "reason"])
+    quest.ended_at = None if state in (*WAITING, Quest.State.BATTLING) else datetime.now(UTC)
+    quest.save(update_fields=["state", "file", "priority", "ended_at", "reason", "refusal"])
 
 
 def _move(world: World, quest: Quest, folder: Path) -> Path:
@@ -223,25 +299,40 @@ def _move(world: World, quest: Quest, folder: Path) -> Path:
         return source
     if not os.path.lexists(source):
         return _moved_before(quest, folder, source.name)
-    target = _free_name(folder, source.name)
-    for suffix in _COMPANIONS:
-        beside = gatekeeper.companion(source, suffix)
-        if beside.exists():
-            os.replace(beside, gatekeeper.companion(target, suffix))
-    durable.move(source, target)
+    target = free_name(folder, source.name)
+    _move_companions(source, target)
+    try:
+        durable.move(source, target)
+    except OSError:
+        if os.path.lexists(source):
+            _move_companions(target, source)
+        raise
     return target
+
+
+def _move_companions(source: Path, target: Path) -> None:
+    for suffix in reports.COMPANIONS:
+        beside = reports.companion(source, suffix)
+        if beside.exists():
+            os.replace(beside, reports.companion(target, suffix))
 
 
 def _moved_before(quest: Quest, folder: Path, name: str) -> Path:
     """By content, among the files that belong to no other quest: a name that was taken got a number on the way."""
     others = Quest.objects.exclude(pk=quest.pk).filter(file__startswith=f"{folder.name}/")
     taken = set(others.values_list("file", flat=True))
-    stem = name.removesuffix(SUFFIX)
-    for path in sorted(folder.glob(f"{glob.escape(stem)}*{SUFFIX}")):
+    for path in sorted(folder.glob(f"{glob.escape(stem_of(name))}*")):
         known = f"{folder.name}/{path.name}" in taken
-        if not known and path.is_file() and sidecar.digest(path) == quest.sha256:
+        if not known and is_quest_name(path.name) and _has_content(path, quest.sha256):
             return path
     return folder / name
+
+
+def _has_content(path: Path, sha256: str) -> bool:
+    try:
+        return content_digest(path) == sha256
+    except UnreadableQuest:
+        return False
 
 
 def _plain(stem: str) -> str:
@@ -250,17 +341,36 @@ def _plain(stem: str) -> str:
     return text.encode()[:LONGEST_STEM_BYTES].decode("utf-8", "ignore")
 
 
+def _plain_name(name: str) -> tuple[str, str]:
+    """Stem and suffix, the latter in small letters."""
+    return _plain(stem_of(name)), suffix_of(name) or SUFFIXES[0]
+
+
 def _with_plain_name(path: Path) -> Path:
     """A file put into a lane by hand may be called anything."""
-    if _plain(path.name.removesuffix(SUFFIX)) + SUFFIX == path.name:
+    if "".join(_plain_name(path.name)) == path.name:
         return path
-    target = _free_name(path.parent, path.name)
+    target = free_name(path.parent, path.name)
     durable.move(path, target)
     return target
 
 
-def _free_name(folder: Path, name: str) -> Path:
-    stem = _plain(name.removesuffix(SUFFIX))
-    numbered = (f"{stem}-{number}{SUFFIX}" for number in itertools.count(2))
-    names = itertools.chain([f"{stem}{SUFFIX}"], numbered)
-    return next(folder / free for free in names if not os.path.lexists(folder / free))
+_last_number: dict[tuple[Path, str], int] = {}
+"""Where counting goes on among names that are taken: ten thousand of one name must not be counted through each time."""
+_MOST_NUMBERS = 10_000
+
+
+def free_name(folder: Path, name: str) -> Path:
+    """A path in `folder` at which nothing lies: `name` made plain, and numbered where it is taken."""
+    stem, suffix = _plain_name(name)
+    plain = folder / f"{stem}{suffix}"
+    if not os.path.lexists(plain):
+        return plain
+    if len(_last_number) > _MOST_NUMBERS:
+        _last_number.clear()
+    for number in itertools.count(_last_number.get((folder, stem), 2)):
+        path = folder / f"{stem}-{number}{suffix}"
+        if not os.path.lexists(path):
+            _last_number[folder, stem] = number
+            return path
+    raise AssertionError("numbers never end")

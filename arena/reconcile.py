@@ -7,12 +7,19 @@ import os
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
-from arena import battles, gatekeeper, queue
-from arena.formats import UnreadableQuest
-from arena.inbox import SUFFIX
+from django.db import transaction
+
+from arena import battles, queue
+from arena.gate import report as reports
+from arena.gate.inspection import Look, inspect
+from arena.gate.report import Report
+from arena.gate.rules import GateRules
+from arena.lines import is_quest_name
 from arena.models import Battle, Quest
-from arena.protocol import EVENTS_FILE, ORDER_FILE, Event, EventKind, Order
+from arena.protocol import EVENTS_FILE, ORDER_FILE, Event, EventKind, Order, Recipe
+from arena.rows import UnreadableQuest
 from realm import durable
 from realm.durable import TEMP_PREFIX
 from realm.strict import BadConfig
@@ -72,7 +79,7 @@ def _sweep(world: World) -> None:
 
 def _quest_files(folder: Path) -> Iterator[Path]:
     yield from sorted(
-        (path for path in folder.iterdir() if path.name.endswith(SUFFIX) and not path.name.startswith(TEMP_PREFIX)),
+        (path for path in folder.iterdir() if is_quest_name(path.name) and not path.name.startswith(TEMP_PREFIX)),
         key=lambda path: (path.lstat().st_mtime_ns, path.name),
     )
 
@@ -82,19 +89,48 @@ def _align_quest(world: World, path: Path, state: Quest.State, leave: frozenset[
     file = path.relative_to(world.queue).as_posix()
     if Quest.objects.filter(file=file).exists():
         return
-    try:
-        inspection = gatekeeper.inspect(path)
-    except UnreadableQuest:
-        return
-    # By content, not by name: a name that was taken got a number on the way.
-    on_the_way = Quest.objects.filter(sha256=inspection.sha256, state__in=(Quest.State.QUEUED, Quest.State.BATTLING))
-    moved = [quest for quest in on_the_way if not os.path.lexists(queue.path_of(world, quest))]
+    said = reports.read_reason(path)
+    report = _report_of(path)
+    sha256 = report.sha256 if report else ""
+    # By content, not by name: a name that was taken got a number on the way. Unread files have but their name.
+    on_the_way = Quest.objects.filter(state__in=(*queue.WAITING, Quest.State.BATTLING))
+    same = on_the_way.filter(sha256=sha256) if sha256 else on_the_way.filter(sha256="", file__endswith=f"/{path.name}")
+    moved = [quest for quest in same if not os.path.lexists(queue.path_of(world, quest))]
     if moved:
         if moved[-1].pk not in leave:
-            queue.note_place(world, moved[-1], path, state)
+            quest = moved[-1]
+            untold = quest.state == Quest.State.ARRIVED and state == Quest.State.FAILED
+            quest.reason, quest.refusal = str(said.get("reason", "")), str(said.get("kind", ""))
+            with transaction.atomic():
+                queue.note_place(world, quest, path, _state_in_words(said, state))
+                if untold:
+                    queue.tell_refusal(quest, line=int(said.get("line") or 0))
         return
-    reason = gatekeeper.read_reason(path)
-    queue.add_row(world, path, inspection, priority=Quest.Priority.NORMAL, state=state, reason=reason)
+    queue.add_row(
+        world,
+        path,
+        report,
+        state=_state_in_words(said, state),
+        reason=str(said.get("reason", "")),
+        refusal=str(said.get("kind", "")),
+    )
+
+
+def _state_in_words(said: dict[str, Any], state: Quest.State) -> Quest.State:
+    """`failed/` holds what failed and what was cancelled."""
+    cancelled = state == Quest.State.FAILED and said.get("state") == Quest.State.CANCELLED
+    return Quest.State.CANCELLED if cancelled else state
+
+
+def _report_of(path: Path) -> Report | None:
+    """The one beside the quest, or one made now; None for a file that cannot be read."""
+    found = reports.read_report(path)
+    if found:
+        return found
+    try:
+        return inspect(path, Look(rules=GateRules(depth="quick"), recipe=Recipe()))
+    except UnreadableQuest:
+        return None
 
 
 def _orders(world: World) -> Iterator[tuple[Path, Order]]:

@@ -49,6 +49,8 @@ class RealmConfig:
     """Recipe that those under `training` are laid over; None: the recipe's defaults."""
     training: dict[str, Any] = field(default_factory=dict)
     """The recipe's keys, from `load` on with those of the preset; read by the arena as `arena.protocol.Recipe`."""
+    gatekeeper: dict[str, Any] = field(default_factory=dict)
+    """What quests must be like; read by the arena as `arena.gate.rules.GateRules`."""
 
     def __post_init__(self) -> None:
         for name in ("port", "vault_port", "oracle_port", "zone_port"):
@@ -83,19 +85,29 @@ _VARIABLES: dict[str, type] = {
 _SWITCH = {"1": True, "true": True, "yes": True, "on": True, "0": False, "false": False, "no": False, "off": False}
 
 
-def load(world: World, environment: Mapping[str, str] = os.environ, *, recipe: type | None = None) -> RealmConfig:
+def load(
+    world: World,
+    environment: Mapping[str, str] = os.environ,
+    *,
+    recipe: type | None = None,
+    gatekeeper: type | None = None,
+) -> RealmConfig:
     """Raises strict.BadConfig naming the file or variable, the key and what is allowed.
 
-    With `recipe`, a dataclass, the preset and the keys under `training` are checked against it, file by file.
+    With `recipe`, a dataclass, the preset and the keys under `training` are checked against it, file by file; with
+    `gatekeeper` those under that name.
     """
     settings: dict[str, Any] = {}
     training: dict[str, Any] = {}
+    gate: dict[str, Any] = {}
     named_by = DEFAULTS_FILE
     for path in (DEFAULTS_FILE, config_file(world)):
         layer = read_yaml(path)
         strict.read(RealmConfig, layer, source=str(path))
         _check_keys(recipe, layer.get("training", {}), source=f"{path}: training")
         training |= layer.get("training", {})
+        _check_keys(gatekeeper, layer.get("gatekeeper", {}), source=f"{path}: gatekeeper")
+        gate |= layer.get("gatekeeper", {})
         settings |= layer
         named_by = path if "preset" in layer else named_by
     name = settings.get("preset", RealmConfig.preset)
@@ -103,9 +115,8 @@ def load(world: World, environment: Mapping[str, str] = os.environ, *, recipe: t
         training = read_preset(world, name, recipe=recipe, source=str(named_by)) | training
     if recipe is not None:
         strict.read(recipe, training, source=f"{config_file(world)}: training, with preset {name}")
-    return strict.read(
-        RealmConfig, settings | {"training": training} | _from_environment(environment), source="settings"
-    )
+    settings |= {"training": training, "gatekeeper": gate}
+    return strict.read(RealmConfig, settings | _from_environment(environment), source="settings")
 
 
 def config_file(world: World) -> Path:
@@ -143,11 +154,11 @@ def read_preset(world: World, name: str, *, recipe: type | None, source: str) ->
     return keys
 
 
-def _check_keys(recipe: type | None, keys: Mapping[str, Any], *, source: str) -> None:
+def _check_keys(cls: type | None, keys: Mapping[str, Any], *, source: str) -> None:
     """Each alone: what one key means together with others is known only when all files have been read."""
-    if recipe is not None:
+    if cls is not None:
         for key, value in keys.items():
-            strict.read(recipe, {key: value}, source=source)
+            strict.read(cls, {key: value}, source=source)
 
 
 class _StrictLoader(yaml.SafeLoader):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import environ
 from django.core.exceptions import ImproperlyConfigured
 
+from arena.gate.rules import GateRules
 from arena.protocol import Recipe
 from realm import config as realm_config
 from realm import secret_key
@@ -14,7 +15,7 @@ from realm.world import CHECKOUT, World
 WORLD = World.from_environment()
 WORLD.create()
 try:
-    REALM = realm_config.load(WORLD, recipe=Recipe)
+    REALM = realm_config.load(WORLD, recipe=Recipe, gatekeeper=GateRules)
 except BadConfig as error:
     raise ImproperlyConfigured(str(error)) from None
 
@@ -113,6 +114,12 @@ CONTENT_SECURITY_POLICY = {
         "object-src": ["'none'"],
     }
 }
+
+# Uploads go to the world's own disk, from where a quest is only renamed; pasted rows are held in memory.
+FILE_UPLOAD_HANDLERS = ["django.core.files.uploadhandler.TemporaryFileUploadHandler"]
+FILE_UPLOAD_TEMP_DIR = WORLD.uploads
+DATA_UPLOAD_MAX_NUMBER_FILES = 1000
+DATA_UPLOAD_MAX_MEMORY_SIZE = 32 * 1024**2
 
 USE_TZ = True
 TIME_ZONE = "UTC"

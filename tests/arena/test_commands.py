@@ -6,11 +6,12 @@ from pathlib import Path
 import pytest
 from django.core.management import CommandError, call_command
 
-from arena import control, queue
+from arena import control
 from arena.daemon import only_daemon
 from arena.models import Battle, Quest
 from arena.protocol import STEPS_FILE, StepRecord
 from realm.world import World
+from tests.arena.local_gate import admit_one
 
 pytestmark = pytest.mark.django_db
 
@@ -27,7 +28,7 @@ def test_add_puts_a_copy_into_the_lane_and_list_shows_it(world: World, tmp_path:
     said = say("quest", "add", str(source), "--priority", "high")
     assert "waits as mine.jsonl, priority high" in said
     assert "The arena is not running" in said
-    queue.admit(world, world.lane("high") / "mine.jsonl", priority="high")
+    admit_one(world)
     assert "mine" in say("quest", "list")
     assert "mine" not in say("quest", "list", "--state", "failed")
 

@@ -20,6 +20,7 @@ from realm.config import RealmConfig
 from realm.strict import BadConfig
 from realm.world import World
 from tests.arena.fake_trainer import FakeTrainer
+from tests.arena.local_gate import LocalGate
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -50,7 +51,9 @@ def open_daemon(world: World, trainer: FakeTrainer, clock: Clock) -> Callable[..
 
     def build(config: RealmConfig = CONFIG) -> ArenaDaemon:
         reconcile.bring_into_line(world)
-        return ArenaDaemon(world=world, config=config, trainer=cast(TrainerProcess, trainer), clock=clock)
+        return ArenaDaemon(
+            world=world, config=config, trainer=cast(TrainerProcess, trainer), gate=LocalGate(world), clock=clock
+        )
 
     return build
 

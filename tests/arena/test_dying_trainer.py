@@ -24,6 +24,7 @@ from realm.world import World
 from tests import tiny_hero
 from tests.arena.fake_trainer import FakeTrainer
 from tests.arena.live_arena import LiveArena
+from tests.arena.local_gate import LocalGate
 from tests.arena.test_daemon import CONFIG, Clock, clock, drop, open_daemon, settle, states, told, trainer
 
 __all__ = ["clock", "open_daemon", "trainer"]  # fixtures
@@ -41,7 +42,7 @@ class Arena:
         ensure_hero(world, CONFIG)
         self.clock = clock
         self.trainer = TrainerProcess(world, lambda: None, (*STAND_IN, *arguments), clock=clock, patience=Patience())
-        self.daemon = ArenaDaemon(world=world, config=CONFIG, trainer=self.trainer, clock=clock)
+        self.daemon = ArenaDaemon(world=world, config=CONFIG, trainer=self.trainer, gate=LocalGate(world), clock=clock)
 
     def tick_until(self, condition: Callable[[], bool], *, moving: float = 0.0) -> None:
         """Let the daemon look again and again; each look comes `moving` seconds after the one before."""

@@ -26,6 +26,7 @@ from realm.world import World
 from tests import tiny_hero
 from tests.arena.fake_trainer import FakeTrainer
 from tests.arena.live_arena import LiveArena
+from tests.arena.local_gate import LocalGate
 from tests.arena.test_daemon import CONFIG, GOOD, Clock, clock, drop, open_daemon, settle, states, told, trainer
 from vault.models import Checkpoint
 
@@ -101,7 +102,11 @@ class Life:
         self.trainer = FakeTrainer()
         self.failing = failing
         self.daemon = ArenaDaemon(
-            world=self.world, config=CONFIG, trainer=cast(TrainerProcess, self.trainer), clock=self.clock
+            world=self.world,
+            config=CONFIG,
+            trainer=cast(TrainerProcess, self.trainer),
+            gate=LocalGate(self.world),
+            clock=self.clock,
         )
 
     def look(self) -> None:
@@ -155,7 +160,7 @@ def calm(tmp_path: Path) -> dict[str, Any]:
 
 def test_the_life_itself(calm: dict[str, Any]) -> None:
     assert [row[:2] for row in calm["rows"] if row[2].endswith("-2.jsonl")] == [
-        ("refused-2", "failed"), ("skipped", "cancelled"), ("won", "completed"),
+        ("refused", "failed"), ("skipped", "cancelled"), ("won", "completed"),
     ]  # fmt: skip
     assert calm["orders"] == ["won", "skipped"]
     assert calm["missing"] == []
@@ -236,7 +241,7 @@ def test_a_disk_that_stays_full_is_told_and_lived_through(
         assert said.startswith(f"The arena cannot write to {world.home} (No space left on device: ")
         assert "7 bytes are free" in said
         assert not ballast.exists()
-        assert states() == {}
+        assert states() == {"a": "arrived"}
     settle(daemon)
     assert states() == {"a": "battling"}
     assert status(world)["message"] == ""

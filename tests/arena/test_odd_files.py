@@ -6,9 +6,10 @@ from pathlib import Path
 import pytest
 from django.utils import timezone
 
-from arena import gatekeeper, inbox, queue, reconcile
+from arena import formats, inbox, queue, reconcile
 from arena.models import Quest
 from realm.world import World
+from tests.arena.local_gate import admit, admit_one
 
 pytestmark = pytest.mark.django_db
 
@@ -36,9 +37,9 @@ def put(folder: Path, name: bytes, text: str) -> Path:
     ],
 )
 def test_any_name_waits_and_is_fought(world: World, name: bytes, expected: str) -> None:
-    arrival = put(world.inbox, name, GOOD.format("inbox"))
-    queue.admit(world, queue.move_in(world, arrival, priority="normal"), priority="normal")
-    queue.admit(world, put(world.lane("high"), name, GOOD.format("lane")), priority="high")
+    os.utime(put(world.inbox, name, GOOD.format("inbox")), (1, 1))
+    put(world.lane("high"), name, GOOD.format("lane"))
+    admit(world)
     assert names() == [expected, expected]
     for quest in Quest.objects.all():
         queue.begin(world, quest)
@@ -48,18 +49,17 @@ def test_any_name_waits_and_is_fought(world: World, name: bytes, expected: str) 
 
 def test_a_hidden_file_that_is_added_does_not_stay_hidden(world: World, tmp_path: Path) -> None:
     source = put(tmp_path, b".secret.jsonl", GOOD.format("a"))
-    assert queue.unknown_files(world) == []
+    assert queue.Lanes(world).unknown_files() == []
     added = queue.add_file(world, source, priority="low")
-    assert queue.unknown_files(world) == [("low", added)]
+    assert queue.Lanes(world).unknown_files() == [("low", added)]
 
 
 @pytest.mark.parametrize("target", ["high/a.jsonl", "normal/b.jsonl"])
 def test_a_waiting_file_that_is_moved_by_hand_is_still_fought(world: World, target: str) -> None:
     path = put(world.lane("normal"), b"a.jsonl", GOOD.format("a"))
-    queue.admit(world, path, priority="normal")
+    admit(world)
     path.rename(world.queue / target)
-    for priority, found in queue.unknown_files(world):
-        queue.admit(world, found, priority=priority)
+    admit(world)
     assert target in queue.waiting().values_list("file", flat=True)
 
 
@@ -68,8 +68,8 @@ def test_a_file_still_written_in_a_lane_is_not_taken(world: World) -> None:
     with open(path, "w") as file:
         file.write(GOOD.format("a"))
         file.flush()
-        assert queue.unknown_files(world) == []
-    assert queue.unknown_files(world) == [("high", path)]
+        assert queue.Lanes(world).unknown_files() == []
+    assert queue.Lanes(world).unknown_files() == [("high", path)]
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
@@ -85,8 +85,8 @@ def test_a_file_that_may_not_be_read_does_not_stop_the_others(world: World) -> N
     ['"skill": "bin", "level": -1', '"skill": "bin", "level": 99999999999999999999', '"skill": "\\ud800", "level": 1'],
 )
 def test_skill_and_level_that_no_index_holds_are_not_the_guilds(world: World, keys: str) -> None:
-    path = put(world.lane("normal"), b"a.jsonl", f'{{"prompt": "a", "completion": "b", {keys}}}\n')
-    quest = queue.admit(world, path, priority="normal")
+    put(world.lane("normal"), b"a.jsonl", f'{{"prompt": "a", "completion": "b", {keys}}}\n')
+    quest = admit_one(world)
     assert quest is not None
     assert (quest.skill, quest.level) == ("", None)
 
@@ -94,13 +94,16 @@ def test_skill_and_level_that_no_index_holds_are_not_the_guilds(world: World, ke
 def test_a_key_that_stands_twice_among_very_many_is_found_at_once(tmp_path: Path) -> None:
     keys = ",".join(f'"k{number}":1' for number in range(500_000))
     path = put(tmp_path, b"a.jsonl", f'{{{keys},"k499999":1}}\n')
-    assert gatekeeper.inspect(path).refused[0].reason == "the key 'k499999' stands twice in one object"
+    (refusal,) = formats.read_rows(path)
+    assert isinstance(refusal, formats.Refusal)
+    assert refusal.reason == "the key 'k499999' stands twice in one object; keep one"
 
 
 def test_a_name_that_got_a_number_just_before_a_kill_is_no_second_quest(world: World) -> None:
     """The file was moved, the row was not yet written."""
     for text in ("one", "two"):
-        quest = queue.admit(world, put(world.lane("normal"), b"a.jsonl", GOOD.format(text)), priority="normal")
+        put(world.lane("normal"), b"a.jsonl", GOOD.format(text))
+        quest = admit_one(world)
         assert quest is not None
         queue.begin(world, quest)
         if text == "one":

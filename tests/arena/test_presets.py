@@ -28,6 +28,7 @@ from realm.config import SHIPPED_PRESETS, load
 from realm.strict import BadConfig
 from realm.world import World
 from tests.arena.fake_trainer import FakeTrainer
+from tests.arena.local_gate import LocalGate
 
 SHIPPED = ["deep-training", "quick-test", "standard"]
 
@@ -278,6 +279,7 @@ def arena(world: World) -> tuple[ArenaDaemon, FakeTrainer]:
         world=world,
         config=load(world, {}, recipe=Recipe),
         trainer=cast(TrainerProcess, trainer),
+        gate=LocalGate(world),
         reload_config=lambda: load(world, {}, recipe=Recipe),
     )
     return daemon, trainer
@@ -312,7 +314,7 @@ def test_a_bad_file_leaves_the_old_recipe_in_force_and_is_told_once(
     assert fight(world, *arena, "a") == presets.recipe_of(world, "quick-test")
     assert fight(world, *arena, "b") == presets.recipe_of(world, "quick-test")
     told = ChronicleEntry.objects.get(kind="settings_refused").message
-    assert told.startswith("The old recipe stays in force: ")
+    assert told.startswith("The old settings stay in force: ")
     assert "training: epochs: a whole number is expected, not 'many'" in told
     status = json.loads((world.status / "arena.json").read_text())
     assert "epochs: a whole number is expected" in status["message"]

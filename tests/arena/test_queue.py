@@ -3,19 +3,22 @@ from pathlib import Path
 
 import pytest
 
-from arena import gatekeeper, queue
+from arena import queue
+from arena.gate import report as reports
 from arena.models import ChronicleEntry, Quest
 from realm.world import World
+from tests.arena.local_gate import admit_one
 
 pytestmark = pytest.mark.django_db
 
+BESIDE = ["a.jsonl", "a.jsonl.hashes.npy", "a.jsonl.report.json", "a.jsonl.rows.npy"]
 GOOD = '{{"prompt": "{0}", "completion": "{0}"}}\n'
 
 
 def drop(world: World, name: str, text: str, *, priority: str = "normal") -> Quest | None:
     path = world.lane(priority) / name
     path.write_text(text)
-    return queue.admit(world, path, priority=priority)
+    return admit_one(world)
 
 
 def test_high_before_normal_before_low_and_first_in_first_out(world: World) -> None:
@@ -35,7 +38,7 @@ def test_an_admitted_quest_has_a_report(world: World) -> None:
 
 
 def test_a_report_names_the_first_bad_rows_and_counts_them_all(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(gatekeeper, "MOST_NAMED", 2)
+    monkeypatch.setattr(reports, "MOST_NAMED", 2)
     rows = "".join(GOOD.format(number) for number in range(60))
     quest = drop(world, "q.jsonl", rows + f'{{"{"k" * 5000}": 1}}\n' * 5)
     assert quest is not None
@@ -88,10 +91,10 @@ def test_a_quest_moves_with_what_lies_beside_it(world: World) -> None:
     quest = drop(world, "a.jsonl", GOOD.format("a"))
     assert quest is not None
     queue.begin(world, quest)
-    assert sorted(path.name for path in world.processing.iterdir()) == ["a.jsonl", "a.jsonl.report.json"]
+    assert sorted(path.name for path in world.processing.iterdir()) == BESIDE
     queue.complete(world, quest)
     queue.complete(world, quest)
-    assert sorted(path.name for path in world.recently_completed.iterdir()) == ["a.jsonl", "a.jsonl.report.json"]
+    assert sorted(path.name for path in world.recently_completed.iterdir()) == BESIDE
     assert list(world.processing.iterdir()) == []
     quest.refresh_from_db()
     assert (quest.state, quest.file) == ("completed", "recently_completed/a.jsonl")
@@ -110,9 +113,9 @@ def test_no_move_overwrites_a_file_of_the_same_name(world: World) -> None:
 def test_files_put_into_a_lane_by_hand_are_found_once(world: World) -> None:
     path = world.lane("high") / "a.jsonl"
     path.write_text(GOOD.format("a"))
-    assert queue.unknown_files(world) == [("high", path)]
-    queue.admit(world, path, priority="high")
-    assert queue.unknown_files(world) == []
+    assert queue.Lanes(world).unknown_files() == [("high", path)]
+    admit_one(world)
+    assert queue.Lanes(world).unknown_files() == []
 
 
 def test_add_copies_and_leaves_the_players_file(world: World, tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from django.core.management.base import BaseCommand, CommandError
 
 from arena.battles import ensure_hero
 from arena.daemon import AnotherDaemon, ArenaDaemon, only_daemon
+from arena.gate.rules import GateRules
 from arena.protocol import Recipe
 from arena.watch import watching
 from realm.config import load
@@ -29,7 +30,7 @@ class Command(BaseCommand):
                 daemon = ArenaDaemon(
                     world=settings.WORLD,
                     config=settings.REALM,
-                    reload_config=lambda: load(settings.WORLD, recipe=Recipe),
+                    reload_config=lambda: load(settings.WORLD, recipe=Recipe, gatekeeper=GateRules),
                 )
                 for number in (signal.SIGTERM, signal.SIGINT):
                     signal.signal(number, lambda *_: daemon.stop())

@@ -12,9 +12,10 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
 from arena.estimate import Memory, UnknownShape
-from arena.formats import UnreadableQuest
 from arena.outlook import Outlook, outlook
 from arena.protocol import Recipe
+from arena.rows import UnreadableQuest
+from arena.tokenizer import UnusableTokenizer
 from realm import config, strict
 from realm.strict import BadConfig
 
@@ -42,7 +43,7 @@ class Command(BaseCommand):
         try:
             recipe = self._recipe(options["preset"])
             seen = outlook(settings.WORLD, settings.REALM, recipe, options["file"])
-        except (BadConfig, UnknownShape, UnreadableQuest) as error:
+        except (BadConfig, UnknownShape, UnreadableQuest, UnusableTokenizer) as error:
             raise CommandError(str(error)) from error
         self._show_quest(options["file"], recipe, seen)
         self._show_memory(seen.memory, seen)
@@ -61,11 +62,17 @@ class Command(BaseCommand):
         head = "tied to it" if shape.tied else f"{shape.embedding / 1e6:.2f} M"
         say(f"model     {shape.parameters / 1e6:.2f} M parameters: body {body / 1e6:.2f} M,")
         say(f"          embedding {shape.embedding / 1e6:.2f} M, head {head}")
-        say(f"quest     {path.name}: {seen.taken} of {seen.rows} rows would be taken")
-        if seen.tokens is None:
-            say("steps     not known: no battle has shown yet how many tokens this hero makes of a byte")
+        report = seen.report
+        say(f"quest     {path.name}: {report.taken} of {report.rows} rows would be taken")
+        for kind, count in report.refused_by_kind.items():
+            first = next((refusal for refusal in report.refused if refusal.kind == kind), None)
+            say(f"          {count} refused ({kind})" + (f", line {first.line}: {first.reason}" if first else ""))
+        if report.fault:
+            say(f"          The quest as a whole would be refused: {report.fault.reason}")
+        if report.tokens is None:
+            say("steps     not known: the hero's tokenizer is not on this machine yet")
         else:
-            say(f"steps     about {seen.steps} ({seen.tokens} tokens, {recipe.epochs} epoch(s))")
+            say(f"steps     {report.steps} ({report.tokens} tokens, {recipe.epochs} epoch(s), mode {recipe.mode})")
         if seen.seconds is None:
             say("time      not known: no battle of this size was fought on this device yet")
         elif seen.based_on:

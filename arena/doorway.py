@@ -1,0 +1,178 @@
+"""The way of a file into the queue: from the inbox or a lane before the gatekeepers, and by what they found on."""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+from collections import deque
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Protocol
+
+from django.db import transaction
+
+from arena import admission, chronicle, disk, inbox, order_file, queue
+from arena.gate import report as reports
+from arena.gate.messages import Answer, Job
+from arena.gate.rules import GateRules
+from arena.models import Quest
+from arena.protocol import Recipe
+from realm.world import World
+
+log = logging.getLogger(__name__)
+
+MOST_AT_ONCE = 1000
+"""Files taken in one look: the player's commands and the trainer's events come between."""
+LONGEST_WAIT_SECONDS = 10.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class GateSettings:
+    rules: GateRules
+    recipe: Recipe
+    tokenizer: Path | None
+    specs: Mapping[str, dict[str, str]]
+
+
+class Gate(Protocol):
+    """`arena.gate_process.GateProcess`, or what stands in its place in tests."""
+
+    @property
+    def has_room(self) -> bool: ...
+    def next_number(self) -> int: ...
+    def give(self, job: Job) -> None: ...
+    def take_answers(self) -> list[Answer]: ...
+    def shut_down(self) -> None: ...
+
+
+class Doorway:
+    def __init__(
+        self,
+        world: World,
+        gate: Gate,
+        settings: Callable[[], GateSettings],
+        *,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._world, self._gate, self._settings, self._clock = world, gate, settings, clock
+        self._lanes = queue.Lanes(world)
+        self._first_look = True
+        self._underway: dict[int, int] = {}
+        """Ids of quests by the number of their job."""
+        self._answers: deque[Answer] = deque()
+        self.trouble = ""
+        self.unsettled_since: float | None = None
+        """Since when some file in the inbox may be whole in a moment."""
+
+    def look(self) -> bool:
+        worked = [self._take_arrivals(), self._see_files(), self._ask_gate(), self._settle()]
+        return any(worked)
+
+    @property
+    def something_arrives(self) -> bool:
+        """A file that is being written may be worth waiting for, but not for long."""
+        since = self.unsettled_since
+        settling = since is not None and self._clock() - since < LONGEST_WAIT_SECONDS
+        return settling or bool(self._underway) or bool(self._answers)
+
+    def _take_arrivals(self) -> bool:
+        arrivals = inbox.look(self._world.inbox)
+        if not arrivals.unsettled:
+            self.unsettled_since = None
+        elif self.unsettled_since is None:
+            self.unsettled_since = self._clock()
+        by_priority: dict[str, list[Path]] = {}
+        for path in arrivals.whole[:MOST_AT_ONCE]:
+            by_priority.setdefault(inbox.priority_of(self._world.inbox, path), []).append(path)
+        moved = [self._move_in(paths, priority) for priority, paths in by_priority.items()]
+        return any(moved)
+
+    def _move_in(self, paths: list[Path], priority: str) -> int:
+        """Files that cannot be moved (gone again, in a folder of somebody else's) stay and hinder no other."""
+        moved, troubles = queue.move_in(self._world, paths, priority=priority)
+        for path, error in troubles.items():
+            if disk.passes(error):
+                raise error
+            # repr: the name may be no text at all.
+            name = repr(str(path.relative_to(self._world.inbox)))
+            self.trouble = f"{name} cannot be taken out of the inbox: {error.strerror}"
+            log.warning(self.trouble)
+        return moved
+
+    def _see_files(self) -> bool:
+        found = self._lanes.unknown_files()
+        arranged = order_file.read(self._world) if self._first_look and found else None
+        if found:
+            with transaction.atomic():
+                _tell_seen(queue.see(self._world, found, arranged=arranged))
+        self._first_look = False
+        return bool(found)
+
+    def _ask_gate(self) -> bool:
+        if not self._gate.has_room:
+            return False
+        settings: GateSettings | None = None
+        given = 0
+        for quest in queue.arrived().exclude(pk__in=self._underway.values()).iterator(chunk_size=50):
+            if not self._gate.has_room:
+                break
+            path = queue.path_of(self._world, quest)
+            if not os.path.lexists(path):
+                queue.forget(quest, "its file is gone from the queue")
+                continue
+            settings = settings or self._settings()
+            job = self._job(path, settings)
+            self._underway[job.number] = quest.pk
+            self._gate.give(job)
+            given += 1
+        return bool(given)
+
+    def _job(self, path: Path, settings: GateSettings) -> Job:
+        wishes, rules = reports.read_wishes(path), settings.rules
+        if wishes.depth:
+            rules = replace(rules, depth=wishes.depth)
+        return Job(
+            number=self._gate.next_number(),
+            path=str(path),
+            rules=rules.forced() if wishes.force else rules,
+            recipe=settings.recipe,
+            tokenizer=str(settings.tokenizer) if settings.tokenizer else None,
+            specs=dict(settings.specs),
+        )
+
+    def _settle(self) -> bool:
+        self._answers.extend(self._gate.take_answers())
+        settled = 0
+        while self._answers:
+            # Taken off only when all is written: on an error it is settled once more.
+            self._settle_one(self._answers[0])
+            self._underway.pop(self._answers.popleft().number, None)
+            settled += 1
+        return bool(settled)
+
+    def _settle_one(self, answer: Answer) -> None:
+        quest = Quest.objects.filter(pk=self._underway.get(answer.number, 0), state=Quest.State.ARRIVED).first()
+        path = Path(answer.path)
+        if quest is None or queue.path_of(self._world, quest) != path:
+            self._clear_away(path)
+        elif answer.errno is not None and disk.passes(OSError(answer.errno, answer.unreadable)):
+            self._underway.pop(answer.number)
+            self._answers.popleft()
+            raise OSError(answer.errno, answer.unreadable, answer.path)
+        else:
+            admission.settle(self._world, quest, answer, self._settings().rules)
+
+    def _clear_away(self, path: Path) -> None:
+        """What was found of a quest that was cancelled meanwhile and has left."""
+        if not os.path.lexists(path):
+            for suffix in reports.FOUND:
+                reports.companion(path, suffix).unlink(missing_ok=True)
+
+
+def _tell_seen(quests: list[Quest]) -> None:
+    """Where it takes long enough that one would wonder."""
+    if len(quests) > 1 or quests[0].size_bytes > queue.LARGE_BYTES:
+        who = f"{len(quests)} quests" if len(quests) > 1 else quests[0].name
+        chronicle.say("quests_seen", f"The gatekeepers look at {who}", count=len(quests))

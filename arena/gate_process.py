@@ -1,0 +1,174 @@
+"""The gatekeepers as a child of the daemon: given files to look at, killed when they hang, ended when nothing comes."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import IO
+
+from arena.gate.messages import BEAT, Answer, Job
+from realm.world import CHECKOUT, World
+
+COMMAND = (sys.executable, "-m", "arena.gate")
+LOG_FILE = "gate.log"
+LARGEST_LOG_BYTES = 10 * 1024 * 1024
+MOST_UNDERWAY = 16
+"""Jobs given ahead, so that it never waits for the daemon between small files; so many fit into a pipe."""
+HANG_SECONDS = 60.0
+"""Without a word about a file that it is at."""
+MOST_DEATHS = 2
+"""A file during which it dies this often is refused."""
+IDLE_SECONDS = 300.0
+
+
+class GateProcess:
+    """`answers` holds what it found, in the order of the jobs; the daemon takes from it."""
+
+    def __init__(
+        self,
+        world: World,
+        ring: Callable[[], None],
+        command: tuple[str, ...] = COMMAND,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        hang_seconds: float = HANG_SECONDS,
+    ) -> None:
+        self._world, self._ring, self._clock = world, ring, clock
+        self._command = (*command, str(world.home))
+        self._hang_seconds = hang_seconds
+        self._child: subprocess.Popen[bytes] | None = None
+        self._heard: deque[bytes] = deque()
+        """What the child said; filled by a thread of its own."""
+        self._underway: deque[Job] = deque()
+        self._deaths = 0
+        self._heard_at = 0.0
+        self._numbers = 0
+
+    @property
+    def has_room(self) -> bool:
+        return len(self._underway) < MOST_UNDERWAY
+
+    @property
+    def busy(self) -> bool:
+        return bool(self._underway)
+
+    def is_looking_at(self, path: Path) -> bool:
+        return any(job.path == str(path) for job in self._underway)
+
+    def next_number(self) -> int:
+        self._numbers += 1
+        return self._numbers
+
+    def give(self, job: Job) -> None:
+        if self._child is None:
+            self._start()
+        if not self._underway:
+            self._heard_at = self._clock()
+        self._underway.append(job)
+        self._send(job.to_line())
+
+    def take_answers(self) -> list[Answer]:
+        """What was found since the last call; also notices a child that died or hangs, and begins again."""
+        answers: list[Answer] = []
+        while self._heard:
+            line = self._heard.popleft()
+            self._heard_at = self._clock()
+            if line != BEAT:
+                self._underway.popleft()
+                self._deaths = 0
+                answers.append(Answer.from_line(line))
+        return answers + self._watch()
+
+    def shut_down(self) -> None:
+        """At once: what it was at is looked at again at the next start."""
+        self._underway.clear()
+        self._kill()
+
+    def _watch(self) -> list[Answer]:
+        if self._child is None:
+            return []
+        silent = self._clock() - self._heard_at
+        if self._child.poll() is None and not (self._underway and silent > self._hang_seconds):
+            if not self._underway and silent > IDLE_SECONDS:
+                self._kill()
+            return []
+        how = f"hung for {self._hang_seconds:.0f} s" if self._child.poll() is None else "died"
+        code = self._kill()
+        return self._begin_again(f"{how} (exit code {code}: {self._last_lines()})") if self._underway else []
+
+    def _begin_again(self, how: str) -> list[Answer]:
+        """The job that it died of is tried once more, then refused; those behind it are given again."""
+        jobs, self._underway = list(self._underway), deque()
+        self._deaths += 1
+        given_up: list[Answer] = []
+        if self._deaths >= MOST_DEATHS:
+            culprit, *jobs = jobs
+            self._deaths = 0
+            why = f"looking at this file, the gatekeepers' process {how}"
+            given_up = [Answer(number=culprit.number, path=culprit.path, seen=(), unreadable=why, kind="gate-died")]
+        for job in jobs:
+            self.give(job)
+        return given_up
+
+    def _start(self) -> None:
+        folder = self._world.logs / "gate"
+        folder.mkdir(parents=True, exist_ok=True)
+        log_path = folder / LOG_FILE
+        if log_path.exists() and log_path.stat().st_size > LARGEST_LOG_BYTES:
+            os.replace(log_path, log_path.with_suffix(".log.1"))
+        with open(log_path, "ab") as log:
+            self._log_start = log.tell()
+            self._child = subprocess.Popen(
+                self._command,
+                cwd=CHECKOUT,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                start_new_session=True,
+            )
+        self._heard = deque()  # its own: the last words of the one before may still be on their way
+        self._heard_at = self._clock()
+        threading.Thread(target=self._listen, args=(self._child.stdout, self._heard), daemon=True).start()
+
+    def _listen(self, replies: IO[bytes], heard: deque[bytes]) -> None:
+        with replies:
+            for line in replies:
+                if line.endswith(b"\n"):
+                    heard.append(line)
+                    self._ring()
+        self._ring()
+
+    def _send(self, line: bytes) -> None:
+        assert self._child is not None
+        assert self._child.stdin is not None
+        with suppress(BrokenPipeError):  # it has just ended; the next look sees that
+            self._child.stdin.write(line)
+            self._child.stdin.flush()
+
+    def _kill(self) -> int | None:
+        if self._child is None:
+            return None
+        with suppress(ProcessLookupError):
+            os.killpg(self._child.pid, signal.SIGKILL)
+        code = self._child.wait()
+        if self._child.stdin is not None:
+            with suppress(BrokenPipeError):
+                self._child.stdin.close()
+        self._child = None
+        return code
+
+    def _last_lines(self, count: int = 3) -> str:
+        try:
+            with open(self._world.logs / "gate" / LOG_FILE, "rb") as log:
+                log.seek(self._log_start)
+                return b"".join(deque(log, maxlen=count)).decode(errors="replace").strip() or "it said nothing"
+        except OSError:
+            return "it said nothing"
