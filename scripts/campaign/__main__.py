@@ -14,6 +14,7 @@ CAMPAIGNS = {
     "crash": "kill -9 at seeded instants, and at every write, fsync and rename of a save and of a quest's moves",
     "disk": "a full volume, ENOSPC and EIO at every point of a save",
     "flip": "flipped bits, cut and swapped files in real checkpoints",
+    "hostile": "hostile files of every kind in the inbox, with good quests in between",
 }
 SEED = 20_261_121
 

@@ -25,30 +25,9 @@ SPECS = registry({"question-answer": {"user": "question", "assistant": "answer"}
 
 
 KEYS = st.sampled_from(
-    [
-        "messages",
-        "prompt",
-        "completion",
-        "instruction",
-        "input",
-        "output",
-        "conversations",
-        "text",
-        "system",
-        "tools",
-        "history",
-        "question",
-        "answer",
-        "role",
-        "content",
-        "from",
-        "value",
-        "tool_calls",
-        "weight",
-        "thinking",
-        "type",
-    ]
-)
+    ["messages", "prompt", "completion", "instruction", "input", "output", "conversations", "text", "system", "tools",
+     "history", "question", "answer", "role", "content", "from", "value", "tool_calls", "weight", "thinking", "type"]
+)  # fmt: skip
 
 
 @pytest.fixture(scope="module")

@@ -6,6 +6,7 @@ Each must find what the guard holds back. They fork, so they cannot run where to
 from __future__ import annotations
 
 import functools
+import os
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -14,7 +15,8 @@ from pathlib import Path
 
 from arena.training import room
 from realm import durable, sidecar
-from scripts.campaign import battles, disk, flip, kill_points
+from realm.world import CHECKOUT
+from scripts.campaign import battles, disk, flip, hostile, kill_points
 from scripts.campaign.report import Figure, show_json
 
 SEED = 3
@@ -59,7 +61,18 @@ def unsynced_is_saved(folder: Path) -> list[Figure]:
     return disk.failing_disk(folder / "dying", battles.undisturbed(folder / "undisturbed"), points)
 
 
-SABOTAGES = {each.__name__: each for each in (no_digests, no_temp_folder, no_waiting_for_room, unsynced_is_saved)}
+def no_strict_json(folder: Path) -> list[Figure]:
+    """In every process of the arena, of two equal keys the last one wins."""
+    loose = folder / "loose"
+    loose.mkdir()
+    loosening = "from arena import formats\nformats._is_plainly_right = lambda value, data: True\n"
+    (loose / "sitecustomize.py").write_text(loosening)
+    kinds, path = ("twice: key twice", "nested: deep lists"), os.pathsep.join([str(loose), str(CHECKOUT)])
+    return hostile.run(folder, seed=SEED, quick=True, count=6, kinds=kinds, PYTHONPATH=path)
+
+
+_ALL = (no_digests, no_temp_folder, no_waiting_for_room, unsynced_is_saved, no_strict_json)
+SABOTAGES = {each.__name__: each for each in _ALL}
 
 if __name__ == "__main__":
     with tempfile.TemporaryDirectory(prefix="realm-campaign-") as scratch:

@@ -36,6 +36,7 @@ def broken(figures: list[dict[str, Any]]) -> list[str]:
         pytest.param(("flip", "--count", "20"), marks=SLOW, id="flip"),
         pytest.param(("disk", "--quick"), marks=SLOW, id="disk"),
         pytest.param(("crash", "--quick"), marks=SLOW, id="crash"),
+        pytest.param(("hostile", "--quick"), marks=SLOW, id="hostile"),
     ],
 )
 def test_the_small_form_keeps_its_promises(arguments: tuple[str, ...]) -> None:
@@ -52,6 +53,7 @@ def test_the_small_form_keeps_its_promises(arguments: tuple[str, ...]) -> None:
         pytest.param("no_temp_folder", "unreadable checkpoints under a final name", marks=SLOW),
         pytest.param("no_waiting_for_room", "full disks not told with volume and bytes", marks=SLOW),
         pytest.param("unsynced_is_saved", "failed saves shown as saved", marks=SLOW),
+        pytest.param("no_strict_json", "bad files let through", marks=SLOW),
     ],
 )
 def test_without_a_guard_the_campaign_finds_it(guard: str, found: str) -> None:
