@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import groupby
 from pathlib import Path
 
@@ -27,7 +27,7 @@ from arena.masking import ChatMask
 from arena.preview import ListedRow, PackedRow, Piece, RowPreview
 from arena.protocol import Recipe
 from arena.row_pieces import in_pieces
-from arena.rows import Row
+from arena.rows import Refusal, Row, shortened
 
 OPEN, CLOSE = "⟦", "⟧"
 LEGEND = f"{OPEN}trained{CLOSE}  masked  <|special|>"
@@ -38,33 +38,39 @@ _BINS = 8
 _STEERING = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069\ufeff⟦⟧]")
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(kw_only=True)
 class Measured:
     """What the first rows of a quest come to; a part of it where there are more than MOST_MEASURED."""
 
-    lengths: tuple[int, ...]
-    trained_tokens: int
-    refused: int
-    whole: bool
+    lengths: list[int] = field(default_factory=list)
+    trained_tokens: int = 0
+    refused: list[Refusal] = field(default_factory=list)
+    whole: bool = True
+
+    @property
+    def rows(self) -> int:
+        return len(self.lengths) + len(self.refused)
 
 
 def measure(path: Path, mask: ChatMask, recipe: Recipe, specs: Specs) -> Measured:
-    """Slots of each example as the trainer would pack it. Raises UnreadableQuest."""
-    lengths: list[int] = []
-    trained = refused = 0
+    """Slots of each example as the trainer would pack it, and the rows that it would refuse. Raises UnreadableQuest."""
+    found = Measured()
     for piece in in_pieces(read_rows(path, specs)):
-        if len(lengths) + refused >= MOST_MEASURED:
-            return Measured(lengths=tuple(lengths), trained_tokens=trained, refused=refused, whole=False)
-        rows = [row for row in piece if isinstance(row, Row)]
-        refused += len(piece) - len(rows)
-        for tokenized in mask.tokenize_many([row.content for row in rows]):
-            fit = fitted(tokenized, recipe.max_length, recipe.over_long)
+        if found.rows >= MOST_MEASURED:
+            found.whole = False
+            break
+        tokenized = iter(mask.tokenize_many([row.content for row in piece if isinstance(row, Row)]))
+        for row in piece:
+            if isinstance(row, Refusal):
+                found.refused.append(row)
+                continue
+            fit = fitted(next(tokenized), recipe.max_length, recipe.over_long)
             if isinstance(fit, Unfit):
-                refused += 1
+                found.refused.append(Refusal(row.line, shortened(fit.reason), fit.kind))
             else:
-                lengths.append(fit.slots)
-                trained += fit.labels
-    return Measured(lengths=tuple(lengths), trained_tokens=trained, refused=refused, whole=True)
+                found.lengths.append(fit.slots)
+                found.trained_tokens += fit.labels
+    return found
 
 
 def histogram_of(lengths: Sequence[int]) -> list[tuple[int, int, int]]:
@@ -78,11 +84,12 @@ def histogram_of(lengths: Sequence[int]) -> list[tuple[int, int, int]]:
 
 def of_measured(measured: Measured) -> Iterator[RenderableType]:
     tokens, rows = sum(measured.lengths), len(measured.lengths)
-    what = "rows" if measured.whole else f"of the first {rows + measured.refused} rows"
-    yield f"{rows} {what} taken, {measured.refused} refused"
+    what = "rows" if measured.whole else f"of the first {measured.rows} rows"
+    yield f"{rows} {what} taken, {len(measured.refused)} refused"
     if tokens:
         yield _token_line(tokens, measured.trained_tokens)
         yield _histogram(histogram_of(measured.lengths))
+    yield from _refusals(measured.refused, len(measured.refused))
 
 
 def of_report(report: Report) -> Iterator[RenderableType]:
@@ -99,10 +106,14 @@ def of_report(report: Report) -> Iterator[RenderableType]:
         yield f"{report.packed_rows} packed rows, {report.packing_efficiency:.1%} full, {report.steps} steps"
     if report.lengths and report.lengths.histogram:
         yield _histogram([(first, last, count) for first, last, count in report.lengths.histogram])
-    for refusal in report.refused[:MOST_REFUSALS]:
+    yield from _refusals(report.refused, report.refused_count)
+
+
+def _refusals(first: Sequence[Refusal], count: int) -> Iterator[RenderableType]:
+    for refusal in first[:MOST_REFUSALS]:
         yield Text(f"line {refusal.line}: {visible(refusal.reason)}", style="red")
-    if report.refused_count > MOST_REFUSALS:
-        yield f"… and {report.refused_count - MOST_REFUSALS} more"
+    if count > MOST_REFUSALS:
+        yield f"… and {count - MOST_REFUSALS} more"
 
 
 def _token_line(tokens: int, trained: int) -> str:

@@ -84,6 +84,9 @@ def test_without_a_number_the_quest_is_measured_and_its_first_rows_are_listed(wo
     shown = said(quest)
     assert shown.startswith("3 rows taken, 2 refused\n105 tokens, 29 of them trained (27.6%)\n")
     words = " ".join(shown.split())
+    assert (
+        "line 4: 315 tokens are more than max_length 256; raise it, or set over_long to truncate line 6: not" in words
+    )
     assert "1 alpaca user: Translate good morning assistant: Guten Morgen 2 messages system: Be brief." in words
     assert "6 refused not JSON" in words
 
