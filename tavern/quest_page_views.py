@@ -7,8 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from django.conf import settings
-from django.http import FileResponse, Http404, HttpRequest, HttpResponse
-from django.http.response import HttpResponseBase
+from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_POST, require_safe
 
@@ -24,7 +23,7 @@ from tavern import uploads
 from tavern.quest_forms import MendForm
 from tavern.quest_names import BadName
 from tavern.quest_page import flagged_files, read_page
-from tavern.quest_views import find, frame_context, sentence, told
+from tavern.quest_views import attachment, find, frame_context, sentence, told
 from tavern.uploads import RefusedUpload, Wanted
 from tavern.views import HtmxHttpRequest
 
@@ -76,34 +75,34 @@ def mended_name(quest: Quest) -> str:
 
 
 @require_safe
-def report(request: HttpRequest, quest_id: int) -> HttpResponseBase:
+def report(request: HttpRequest, quest_id: int) -> HttpResponse:
     return _companion(find(quest_id), reports.REPORT, "application/json")
 
 
 @require_safe
-def quarantine(request: HttpRequest, quest_id: int) -> HttpResponseBase:
+def quarantine(request: HttpRequest, quest_id: int) -> HttpResponse:
     return _companion(find(quest_id), reports.QUARANTINE, "application/octet-stream", ending=".jsonl")
 
 
 @require_safe
-def flagged(request: HttpRequest, quest_id: int, name: str) -> HttpResponseBase:
+def flagged(request: HttpRequest, quest_id: int, name: str) -> HttpResponse:
     """Examples that a battle's fault named; only files that the chronicle tells of this quest."""
     if name not in {known for battle in find(quest_id).battles.all() for known in flagged_files(battle)}:
         raise Http404(f"no battle of quest {quest_id} flagged {name!r}")
     return _download(settings.WORLD.flagged_examples / name, name, "application/json")
 
 
-def _companion(quest: Quest, suffix: str, content_type: str, *, ending: str = "") -> HttpResponseBase:
+def _companion(quest: Quest, suffix: str, content_type: str, *, ending: str = "") -> HttpResponse:
     if not quest.file:
         raise Http404(f"the file of quest {quest.pk} is gone")
     path = settings.WORLD.queue / quest.file
     return _download(reports.companion(path, suffix), f"{path.name}.{suffix}{ending}", content_type)
 
 
-def _download(path: Path, name: str, content_type: str) -> HttpResponseBase:
-    """An attachment under a plain name, never shown as a page."""
+def _download(path: Path, name: str, content_type: str) -> HttpResponse:
+    """An attachment under a plain name, never shown as a page. In memory: the server would read it there anyway."""
     try:
-        file = open(path, "rb")  # noqa: SIM115
+        data = path.read_bytes()
     except OSError as error:
         raise Http404(f"{name} is not there") from error
-    return FileResponse(file, as_attachment=True, filename=_ODD.sub("_", name), content_type=content_type)
+    return attachment(data, _ODD.sub("_", name), content_type)

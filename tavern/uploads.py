@@ -15,6 +15,7 @@ import time
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
+from io import FileIO
 from pathlib import Path
 
 from arena import queue
@@ -95,15 +96,25 @@ def _append(temp: Path, data: bytes, offset: int) -> int:
         raise WrongPlace(0) from None
     if size != offset:
         raise WrongPlace(size)
-    with open(os.open(temp, os.O_WRONLY | os.O_APPEND | os.O_NOFOLLOW), "ab") as file:
+    with open_to_append(temp) as file:
         try:
-            file.write(data)
-            file.flush()
+            _write_all(file, data)
         except OSError:
             with suppress(OSError):
                 file.truncate(offset)
             raise
     return size + len(data)
+
+
+def open_to_append(temp: Path) -> FileIO:
+    """Unbuffered: closing a buffered file would write the rest of what was cut off."""
+    return open(os.open(temp, os.O_WRONLY | os.O_APPEND | os.O_NOFOLLOW), "ab", buffering=0)
+
+
+def _write_all(file: FileIO, data: bytes) -> None:
+    view = memoryview(data)
+    while view:
+        view = view[file.write(view) :]
 
 
 def take_chunks(world: World, chunks: Iterable[bytes], *, wanted: Wanted) -> Path:

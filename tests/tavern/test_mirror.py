@@ -1,0 +1,154 @@
+"""The truth mirror's pages: marks that do not hang on colour, caps that are said, words that stay words."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from itertools import pairwise
+
+import pytest
+from django.test import Client
+
+from arena.preview import PackedExample, PackedRow, Piece
+from realm.world import CHECKOUT, World
+from tavern import mirror
+from tests.tavern.quests import HOSTILE, make_quest, path_of
+
+pytestmark = pytest.mark.django_db
+
+TOKEN = re.compile(r'<span class="(t[^"]*)" data-at="(\d+)" data-ids="([^"]*)"[^>]*>([^<]*)</span>')
+
+
+def tokens(html: str) -> list[tuple[str, int, str, str]]:
+    return [(kind, int(at), ids, text) for kind, at, ids, text in TOKEN.findall(html)]
+
+
+def test_only_the_answer_and_its_end_are_trained(world: World, client: Client) -> None:
+    quest = make_quest(world, "mine", rows=({"prompt": "what is two", "completion": "it is 2"},))
+    html = client.get(f"/quests/{quest.pk}/rows/1").content.decode()
+    found = tokens(html)
+    trained = "".join(text for kind, _, _, text in found if "trained" in kind)
+    assert trained.replace("·", " ") == "it is 2&lt;|im_end|&gt;"
+    assert all("special" in kind for kind, _, _, text in found if "im_" in text)
+    table = re.findall(r"<td>(\d+)</td><td>[\d, ]+</td><td>([TM])</td>", html)
+    assert [(int(at), mark == "T") for at, mark in table] == [(at, "trained" in kind) for kind, at, _, _ in found]
+    assert {mark for _, mark in table} == {"T", "M"}
+
+
+def test_positions_count_tokens_not_pieces() -> None:
+    pieces = [Piece("a", (5,), False, False), Piece("世", (7, 8, 9), True, False), Piece("b", (6,), True, False)]
+    assert [(token.at, token.ids) for token in mirror.tokens_of(pieces)] == [(0, "5"), (1, "7, 8, 9"), (4, "6")]
+
+
+@pytest.mark.parametrize(
+    ("text", "seen"), [(" ", "·"), ("  ", "··"), ("\n", "↵\n"), (" a", " a"), ("\t", "⇥\t"), ("\r\n", "␍↵\n")]
+)
+def test_blanks_can_be_seen(text: str, seen: str) -> None:
+    assert mirror.visible(Piece(text, (1,), False, False)) == seen
+
+
+def test_rows_are_listed_in_pages_and_jumped_to(world: World, client: Client) -> None:
+    quest = make_quest(world, "mine", rows=tuple({"text": f"row number {n}"} for n in range(60)))
+    address = f"/quests/{quest.pk}/rows"
+    first = client.get(address).content.decode()
+    assert first.count("row number") == mirror.ROWS_A_PAGE
+    assert f'href="?first={mirror.ROWS_A_PAGE + 1}" rel="next"' in first
+    last = client.get(f"{address}?first=51").content.decode()
+    assert last.count("row number") == 10
+    assert 'rel="next"' not in last
+    assert client.get(f"{address}?line=7").headers["Location"] == f"{address}/7"
+    assert client.get(f"{address}?packed=2").headers["Location"] == f"/quests/{quest.pk}/packed/2"
+    for odd in ("x", "-1", "0", "9" * 40):
+        assert client.get(address, {"line": odd, "first": odd, "packed": odd}).status_code == 200
+
+
+def test_a_bad_row_is_named_and_stands_as_it_is(world: World, client: Client) -> None:
+    quest = make_quest(world, "mine", rows=({"prompt": "a", "completion": "b"}, {"what": "is this"}))
+    listed = client.get(f"/quests/{quest.pk}/rows").content.decode()
+    assert 'class="bad"' in listed
+    html = client.get(f"/quests/{quest.pk}/rows/2").content.decode()
+    assert "Not trained on:" in html
+    assert "{&quot;what&quot;: &quot;is this&quot;}" in html
+
+
+def test_packed_rows_show_their_examples_apart(world: World, client: Client) -> None:
+    quest = make_quest(world, "mine", rows=tuple({"prompt": f"q {n}", "completion": f"a {n}"} for n in range(40)))
+    html = client.get(f"/quests/{quest.pk}/packed/1").content.decode()
+    lines = [int(line) for line in re.findall(r'class="edge"><a href="/quests/\d+/rows/(\d+)"', html)]
+    assert len(lines) == len(set(lines)) > 1
+    assert html.count("<rect") == len(lines) == html.count("data-tokens")
+    assert 'rel="next"' in html
+    assert client.get(f"/quests/{quest.pk}/packed/999").status_code == 404
+
+
+def test_segments_lie_side_by_side() -> None:
+    examples = tuple(PackedExample(line, (), count, 1) for line, count in ((4, 100), (9, 50), (2, 50)))
+    row = PackedRow(number=1, of=1, examples=examples, tokens=200, max_length=400, step=1)
+    segments = mirror.segments_of(row)
+    assert [segment.x for segment in segments] == [0, 25, 37.5]
+    assert all(one.x + one.width < other.x for one, other in pairwise(segments))
+
+
+def test_a_huge_row_is_capped_and_says_so(world: World, client: Client) -> None:
+    rows = ({"messages": [{"role": "user", "content": "word " * 200_000}, {"role": "assistant", "content": "yes"}]},)
+    quest = make_quest(world, "mine", rows=rows)
+    answer = client.get(f"/quests/{quest.pk}/rows/1")
+    html = answer.content.decode()
+    assert len(answer.content) < 1_000_000
+    assert len(tokens(html)) == mirror.MOST_PIECES
+    assert html.count("Cut:") == 2
+    assert "more characters" in html
+
+
+def test_hostile_rows_stay_words(world: World, client: Client) -> None:
+    rows = (
+        {"messages": [{"role": "user", "content": HOSTILE}, {"role": "assistant", "content": HOSTILE}]},
+        {"text": f"</pre></span>{HOSTILE}"},
+        {HOSTILE: HOSTILE},
+    )
+    quest = make_quest(world, HOSTILE, rows=rows)
+    for address in ("rows", "rows/1", "rows/2", "rows/3", "packed/1"):
+        html = client.get(f"/quests/{quest.pk}/{address}").content.decode()
+        assert "<script>alert" not in html, address
+        assert "<img" not in html, address
+
+
+def test_lines_and_files_that_are_not_there_are_not_found(world: World, client: Client) -> None:
+    quest = make_quest(world, "mine")
+    for line in (0, 3, 2**40):
+        assert client.get(f"/quests/{quest.pk}/rows/{line}").status_code == 404
+    path_of(world, quest).unlink()
+    for address in ("rows", "rows/1", "packed/1"):
+        assert client.get(f"/quests/{quest.pk}/{address}").status_code == 404
+
+
+def test_a_file_that_cannot_be_read_is_told_of(world: World, client: Client) -> None:
+    quest = make_quest(world, "mine")
+    path = path_of(world, quest).rename(path_of(world, quest).with_suffix(".jsonl.gz"))
+    quest.file = str(path.relative_to(world.queue))
+    quest.save()
+    for address in ("rows", "rows/1", "packed/1"):
+        html = client.get(f"/quests/{quest.pk}/{address}").content.decode()
+        assert "Nothing can be shown" in html, address
+
+
+def test_settings_that_cannot_be_read_are_told_of(world: World, client: Client) -> None:
+    quest = make_quest(world, "mine")
+    (world.home / "datasets.yaml").write_text("mine: {nonsense: true}\n")
+    assert "The settings cannot be read" in client.get(f"/quests/{quest.pk}/rows/1").content.decode()
+
+
+def test_the_web_process_holds_no_torch_after_a_look() -> None:
+    """In an interpreter of its own: the tokenizer is loaded, the trainer's libraries are not."""
+    code = (
+        "import os, sys, tempfile; os.environ['REALM_HOME'] = tempfile.mkdtemp();"
+        "os.environ['DJANGO_SETTINGS_MODULE'] = 'realm.settings'; import django; django.setup();"
+        "import realm.urls; from django.conf import settings; from tavern import mirror;"
+        "seen = mirror.glass(settings.WORLD, settings.REALM); assert seen.mask is not None, seen.trouble;"
+        "print(json.dumps(sorted({'torch', 'transformers'} & set(sys.modules))))"
+    )
+    done = subprocess.run([sys.executable, "-c", f"import json; {code}"], cwd=CHECKOUT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout) == []
