@@ -18,7 +18,9 @@ from arena.example import IGNORE, fitted
 from arena.formats import Refusal, parse_line
 from arena.gate import report as reports
 from arena.gate import row_index
+from arena.gate.inspection import Look, inspect_in_place
 from arena.gate.report import Report
+from arena.gate.rules import GateRules
 from arena.lines import Line, content_digest, open_quest
 from arena.masking import ChatMask, Tokenized
 from arena.preview import NoSuchRow, PackedRow, Piece, list_rows, preview_line, preview_packed
@@ -294,6 +296,18 @@ def test_rows_that_were_set_aside_are_in_no_packed_row(quest: Path, mask: ChatMa
     assert packed_as_shown(quest, mask, RECIPE) == expected
     other = replace(RECIPE, max_length=80)  # the index counts for another length, but what it set aside stays so
     assert packed_as_shown(quest, mask, other) == packed_as_trained(quest, hero, other, set_aside=(3, 44))
+
+
+def test_the_gatekeepers_own_index_gives_the_packed_rows_of_training(quest: Path, mask: ChatMask, hero: Hero) -> None:
+    quest.write_text(f"{quest.read_text()}{json.dumps(EMOJI)}\n")
+    look = Look(rules=GateRules(), recipe=RECIPE, mask=mask, tokenizer_sha256=mask.tokenizer.sha256)
+    inspect_in_place(quest, look, on_progress=lambda rows, size_bytes: None)
+    index = row_seek.fresh_index(quest)
+    assert index is not None
+    set_aside = tuple(row_index.set_aside_lines(index).tolist())
+    assert 49 in set_aside
+    assert preview.knows_packing(quest, mask=mask, recipe=RECIPE, quest_sha256=content_digest(quest))
+    assert packed_as_shown(quest, mask, RECIPE) == packed_as_trained(quest, hero, RECIPE, set_aside)
 
 
 @pytest.mark.parametrize(
