@@ -62,10 +62,12 @@ class Case:
 Maker = Callable[[random.Random, Path, str], Case]
 KINDS: dict[str, Maker] = {}
 """Each takes the dice, a folder and the stem of the file's name; the file appears in that folder."""
+LARGE: dict[str, Maker] = {}
+"""Those that take seconds to write."""
 
 
 def make(name: str, seed: int, folder: Path, stem: str = "quest") -> Case:
-    return KINDS[name](random.Random(f"{name}:{seed}"), folder, stem)
+    return (KINDS | LARGE)[name](random.Random(f"{name}:{seed}"), folder, stem)
 
 
 # Rows that are right
@@ -506,6 +508,19 @@ _endless("long: a million of one character", lambda dice: asked(problem(dice)[0]
 _endless("long: a megabyte of emoji", lambda dice: {"text": "👩‍👩‍👧" * 50_000 + problem(dice)[1]})
 _endless("long: a hundred thousand words", lambda dice: asked("go " * 100_000, problem(dice)[1]))
 _endless("long: twenty thousand turns", lambda dice: {"messages": asked(*problem(dice))["messages"] * 10_000})
+
+
+def _very_long_line(dice: random.Random, folder: Path, stem: str) -> Case:
+    good, path = good_lines(dice), folder / f"{stem}.jsonl"
+    with open(path, "wb") as file:
+        file.write(joined(good[:5]) + b'{"text": "')
+        for _ in range(500):
+            file.write(b"x" * 10**6)
+        file.write(b'"}\n' + joined(good[5:]))
+    return Case(path=path, taken=ROWS, refused=((6, "too-long-line"),))
+
+
+LARGE["large: a line of 500 MB"] = _very_long_line
 
 
 # Files that are no plain files, and names that are no plain names
