@@ -132,9 +132,7 @@ def _parse_slowly(data: bytes) -> Any:
         ) from error
     _check_depth(text)
     try:
-        return json.loads(
-            text, parse_constant=_refuse_constant, parse_float=_finite_float, object_pairs_hook=_unique_keys
-        )
+        return _STRICT.decode(text)
     except json.JSONDecodeError as error:
         raise BadRow(f"not JSON: {error.msg} at column {error.colno}{_hint(text, error)}", Kind.JSON) from error
     except BadRow:
@@ -198,6 +196,9 @@ def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         twice = next(key for key, count in counts.items() if count > 1)
         raise BadRow(f"the key {twice!r} stands twice in one object; keep one", Kind.DUPLICATE_KEY)
     return value
+
+
+_STRICT = json.JSONDecoder(parse_constant=_refuse_constant, parse_float=_finite_float, object_pairs_hook=_unique_keys)
 
 
 def _check_content(content: Content) -> None:

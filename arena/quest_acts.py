@@ -22,6 +22,8 @@ _TOLD = {
     Act.FORCE: ("quest_retried", "sent to the gatekeepers again, who let pass what they refused"),
     Act.DISCARD: ("quest_discarded", "deleted"),
 }
+KINDS = (*{kind for kind, _ in _TOLD.values()}, "order_refused")
+"""Of the chronicle's entries that tell what became of an order."""
 
 
 @dataclass(frozen=True)

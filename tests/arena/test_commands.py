@@ -26,7 +26,7 @@ def test_add_puts_a_copy_into_the_lane_and_list_shows_it(world: World, tmp_path:
     source = tmp_path / "mine.jsonl"
     source.write_text('{"prompt": "a", "completion": "b"}\n')
     said = say("quest", "add", str(source), "--priority", "high")
-    assert "waits as mine.jsonl, priority high" in said
+    assert "goes to the gatekeepers as mine.jsonl, priority high" in said
     assert "The arena is not running" in said
     admit_one(world)
     assert "mine" in say("quest", "list")

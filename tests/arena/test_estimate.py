@@ -148,7 +148,7 @@ def quest(world: World, settings: Settings, tmp_path: Path, monkeypatch: pytest.
     settings.REALM = load(world, {}, recipe=Recipe)
     monkeypatch.setattr(outlook, "machine", lambda: Machine(device="cpu", cuda=False, memory_bytes=8 * 10**9))
     path = tmp_path / "mine.jsonl"
-    path.write_text('{"prompt": "a", "completion": "b"}\n' * 1000)
+    path.write_text("".join(f'{{"prompt": "a {number:04d}", "completion": "b"}}\n' for number in range(1000)))
     return path
 
 
@@ -166,7 +166,7 @@ def alike(recipe: Recipe, shape: Shape, **fields: Any) -> Measured:
 def test_what_was_never_measured_is_not_invented(quest: Path) -> None:
     said = say(str(quest))
     assert "1000 of 1000 rows would be taken" in said
-    assert "steps     not known: no battle has shown yet how many tokens this hero makes of a byte" in said
+    assert "steps     9 (17000 tokens, 1 epoch(s), mode full)" in said  # fifteen examples of 17 in a row of 256
     assert "time      not known: no battle of this size was fought on this device yet" in said
     assert "process itself: measured when the first battle begins, and not in the sum" in said
     assert "errors    none known yet" in said
@@ -180,12 +180,11 @@ def test_what_earlier_battles_measured_is_used_and_their_errors_are_told(
     shape = outlook.hero_shape(world, settings.REALM)
     fought(world, "b1", alike(recipe, shape, battle="b1"))
     seen = outlook.outlook(world, settings.REALM, recipe, quest)
-    assert seen.tokens == quest.stat().st_size // 5
-    assert seen.steps == -(-seen.tokens // 1638.4)  # eight rows of 256, filled to 0.8
-    assert seen.seconds == pytest.approx(seen.tokens * 20 / 1000 + 5)
+    assert seen.report.tokens is not None
+    assert seen.seconds == pytest.approx(seen.report.tokens * 20 / 1000 + 5)
     assert seen.memory.process == 4 * 10**8
     said = say(str(quest))
-    assert f"steps     about {seen.steps} (" in said
+    assert f"steps     {seen.report.steps} (" in said
     assert "at the speed of b1" in said
     assert "errors    b1: memory -5.0%, time +10.0%" in said
     assert "400.0 MB  process itself" in said

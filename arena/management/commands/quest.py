@@ -1,7 +1,8 @@
-"""`manage.py quest add|list|show`."""
+"""`manage.py quest add|list|show|hold|release|move|cancel|retry|force|discard`."""
 
 from __future__ import annotations
 
+import time
 from argparse import ArgumentParser
 from pathlib import Path
 from typing import Any
@@ -9,64 +10,128 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
-from arena import control, queue
+from arena import control, quest_orders, queue
+from arena.gate.report import Wishes
+from arena.gate.rules import DEPTHS
 from arena.management import show
-from arena.models import Quest
+from arena.models import ChronicleEntry, Quest
+from arena.quest_acts import KINDS
+from arena.quest_orders import Act, acts_for
 from realm.world import PRIORITIES
+
+OVER = (Quest.State.COMPLETED, Quest.State.FAILED, Quest.State.CANCELLED)
+PATIENCE_SECONDS = 5.0
+_HELP = {
+    Act.HOLD: "let waiting quests wait until they are released",
+    Act.RELEASE: "let quests on hold be fought",
+    Act.MOVE: "to another priority or place in the queue",
+    Act.CANCEL: "take quests out of the queue; one that is being fought is skipped",
+    Act.RETRY: "send failed or cancelled quests to the gatekeepers again",
+    Act.FORCE: "the same, though they are duplicates or have too many bad rows; fight completed ones once more",
+    Act.DISCARD: "delete the files of quests that are over",
+}
 
 
 class Command(BaseCommand):
-    help = "Put training data files into the queue, or show them."
+    help = "Put training data files into the queue, show them, command them."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         actions = parser.add_subparsers(dest="action", required=True)
         add = actions.add_parser("add", help="copy files into the queue; they stay where they are, too")
         add.add_argument("files", nargs="+", type=Path, metavar="FILE")
         add.add_argument("--priority", choices=PRIORITIES, default="normal")
+        add.add_argument("--hold", action="store_true", help="not to be fought before it is released")
+        add.add_argument("--force", action="store_true", help="also a duplicate, or with too many bad rows")
+        add.add_argument("--depth", choices=DEPTHS, help="how closely the gatekeepers look (default: the settings')")
         listing = actions.add_parser("list", help="quests and where they stand")
         listing.add_argument("--state", choices=Quest.State.values, help="only these")
         listing.add_argument("--limit", type=int, default=50, help="newest N that are over (default 50)")
         show.add_arguments(actions.add_parser("show", help="a quest's rows as the hero will see them"))
+        for act in Act:
+            ordered = actions.add_parser(act, help=_HELP[act])
+            ordered.add_argument("quests", nargs="+", metavar="ID|NAME", help="a name stands for its newest quest")
+            if act == Act.MOVE:
+                ordered.add_argument("--priority", choices=PRIORITIES)
+                place = ordered.add_mutually_exclusive_group()
+                place.add_argument("--before", metavar="ID|NAME", help="in front of this quest")
+                place.add_argument("--first", action="store_true", help="in front of all of that priority")
 
     def handle(self, *args: Any, **options: Any) -> None:
         if options["action"] == "add":
-            self._add(options["files"], options["priority"])
+            wishes = Wishes(force=options["force"], hold=options["hold"], depth=options["depth"])
+            self._add(options["files"], options["priority"], wishes)
         elif options["action"] == "show":
             seen = show.shown(settings.WORLD, settings.REALM, options, colours=self.stdout.isatty())
             self.stdout.write(seen, ending="")
-        else:
+        elif options["action"] == "list":
             self._list(options["state"], options["limit"])
+        else:
+            self._order(Act(options["action"]), options)
 
-    def _add(self, files: list[Path], priority: str) -> None:
+    def _add(self, files: list[Path], priority: str, wishes: Wishes) -> None:
         for path in files:
             if not path.is_file():
                 raise CommandError(f"{path} is not a file")
-            added = queue.add_file(settings.WORLD, path, priority=priority)
-            self.stdout.write(f"{path} waits as {added.name}, priority {priority}")
+            added = queue.add_file(settings.WORLD, path, priority=priority, wishes=wishes)
+            self.stdout.write(f"{path} goes to the gatekeepers as {added.name}, priority {priority}")
         if not control.daemon_alive(settings.WORLD):
             self.stdout.write("The arena is not running; it will look at them when it starts.")
 
     def _list(self, state: str | None, limit: int) -> None:
-        table = Table("id", "quest", "state", "priority", "rows", "taken", "reason")
+        table = Table("id", "quest", "state", "priority", "rows", "taken", "tokens", "steps", "reason")
         for quest in self._chosen(state, limit):
-            table.add_row(
-                str(quest.id),
-                quest.name,
-                quest.state,
-                quest.priority,
-                str(quest.rows),
-                str(quest.taken),
-                quest.reason,
-            )
+            known = [str(quest.id), quest.name, quest.state, quest.priority, str(quest.rows), str(quest.taken)]
+            counts = ["--" if count is None else str(count) for count in (quest.tokens, quest.steps)]
+            table.add_row(*map(escape, [*known, *counts, quest.reason]))
         console = Console()
         with console.capture() as text:
             console.print(table)
         self.stdout.write(text.get())
 
     def _chosen(self, state: str | None, limit: int) -> list[Quest]:
-        over = Quest.objects.exclude(state__in=(Quest.State.QUEUED, Quest.State.BATTLING))
+        over = Quest.objects.filter(state__in=OVER).order_by("-id")[:limit]
         fought = list(Quest.objects.filter(state=Quest.State.BATTLING))
-        everything = [*reversed(over.order_by("-id")[:limit]), *fought, *queue.waiting()]
+        held = queue.in_order(Quest.objects.filter(state=Quest.State.INSPECTED))
+        everything = [*reversed(over), *fought, *queue.waiting(), *held, *queue.arrived()]
         return [quest for quest in everything if state in (None, quest.state)]
+
+    def _order(self, act: Act, options: dict[str, Any]) -> None:
+        quests = [_find(text) for text in options["quests"]]
+        for quest in quests:
+            if act not in acts_for(quest):
+                possible = ", ".join(acts_for(quest)) or "nothing"
+                raise CommandError(f"{quest.name} is {quest.state}: {act} makes no sense; possible: {possible}")
+        priority = options.get("priority") or (quests[0].priority if act == Act.MOVE else None)
+        before = _find(options["before"]) if options.get("before") else None
+        if options.get("first"):
+            lane = queue.in_order(Quest.objects.filter(priority=priority, state__in=queue.WAITING))
+            before = lane.exclude(pk__in=[quest.pk for quest in quests]).first()
+        newest = ChronicleEntry.objects.order_by("-id").values_list("id", flat=True).first() or 0
+        path = quest_orders.send(
+            settings.WORLD, act=act, quests=quests, priority=priority, before=before, by="command line"
+        )
+        self._tell_outcome(path, newest)
+
+    def _tell_outcome(self, path: Path, newest: int) -> None:
+        if not control.daemon_alive(settings.WORLD):
+            self.stdout.write("The arena is not running; it will carry that out when it starts.")
+            return
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while path.exists() and time.monotonic() < deadline:
+            time.sleep(0.05)
+        if path.exists():
+            self.stdout.write("The arena has not carried that out yet; it will.")
+            return
+        for message in ChronicleEntry.objects.filter(id__gt=newest, kind__in=KINDS).values_list("message", flat=True):
+            self.stdout.write(message)
+
+
+def _find(text: str) -> Quest:
+    by_id = Quest.objects.filter(pk=int(text)).first() if text.isascii() and text.isdigit() else None
+    quest = by_id or Quest.objects.filter(name=text).order_by("-id").first()
+    if quest is None:
+        raise CommandError(f"there is no quest {text!r}; `quest list` shows ids and names")
+    return quest
