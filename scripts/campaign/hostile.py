@@ -18,6 +18,7 @@ import yaml
 
 from arena.gate import report as reports
 from arena.lines import is_quest_name
+from arena.protocol import Recipe
 from scripts.campaign.report import Figure, none_of
 from scripts.campaign.storm import final_weights
 from tests import tiny_hero
@@ -33,9 +34,6 @@ NOT_TAKEN = frozenset({"file: a folder"})
 LONGEST_INSPECTION_SECONDS = 5.0
 LARGEST_GROWTH_BYTES = 200 * 10**6
 PATIENCE_SECONDS = 60.0
-MAX_LENGTH = 1024
-"""Long enough for every strange text. What counting tokens takes grows with it: texts of up to 256 characters for each
-token are given to the tokenizer, which needs some 350 bytes for a character."""
 
 
 @dataclass(frozen=True)
@@ -48,13 +46,11 @@ class Drop:
     def stem(self) -> str:
         return f"drop{self.number:05}"
 
-    def into(self, arena: LiveArena) -> Case:
-        """A whole file appears in the inbox by rename."""
+    def made_for(self, arena: LiveArena) -> Case:
+        """The file, not yet in the inbox."""
         staging = arena.world.home / "staging"
         staging.mkdir(exist_ok=True)
-        case = make(self.kind, self.seed, staging, self.stem)
-        case.path.rename(arena.world.inbox / case.path.name)
-        return case
+        return make(self.kind, self.seed, staging, self.stem)
 
     def __str__(self) -> str:
         return f"{self.stem} {self.kind}"
@@ -114,7 +110,8 @@ def run(
 
 def _arena(folder: Path, base: Path, **variables: str) -> LiveArena:
     arena = LiveArena(folder, base, **variables)
-    training = TRAINING | {"max_length": MAX_LENGTH, "rows_per_step": 1, "rows_per_micro_batch": 1}
+    # The default length: what counting tokens takes grows with it.
+    training = TRAINING | {"max_length": Recipe.max_length, "rows_per_step": 1, "rows_per_micro_batch": 1}
     settings = {"training": training, "checkpoint_budget_gb": 1}
     (folder / "config.yaml").write_text(yaml.safe_dump(settings))
     return arena
@@ -134,8 +131,9 @@ def _plan(seed: int, files: int, kinds: Sequence[str]) -> Iterator[Drop]:
 
 
 def _try(arena: LiveArena, drop: Drop, outcomes: Outcomes, watch: Watch) -> None:
+    case = drop.made_for(arena)
     begun = time.monotonic()
-    case = drop.into(arena)
+    _drop(arena, case)
     while (fate := _fate(arena, drop)) is None:
         if time.monotonic() - begun > PATIENCE_SECONDS:
             outcomes.hung.append(f"{drop}: nothing became of it in {PATIENCE_SECONDS:.0f} s")
@@ -151,6 +149,11 @@ def _try(arena: LiveArena, drop: Drop, outcomes: Outcomes, watch: Watch) -> None
         outcomes.hung.append(f"{drop}: {seconds:.1f} s")
     _judge(drop, case, fate, outcomes)
     watch.look()
+
+
+def _drop(arena: LiveArena, case: Case) -> None:
+    """A whole file appears in the inbox by rename."""
+    case.path.rename(arena.world.inbox / case.path.name)
 
 
 def _judge(drop: Drop, case: Case, fate: dict[str, Any], outcomes: Outcomes) -> None:
@@ -210,7 +213,7 @@ def _run_through(arena: LiveArena, trained: Sequence[Drop]) -> None:
 
 
 def _drop_calmly(arena: LiveArena, drop: Drop) -> None:
-    drop.into(arena)
+    _drop(arena, drop.made_for(arena))
     arena.wait_for(lambda: _fate(arena, drop) is not None, f"{drop} is inspected")
 
 
