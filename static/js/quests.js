@@ -18,7 +18,6 @@ const LANES = LISTS.slice(0, 3);
 const TOUCHES = {
   quests_seen: ["list-arriving"],
   quest_arrived: ["list-arriving", "list-held", ...LANES],
-  quest_refused: ["list-arriving", "list-failed"],
   quest_moved: ["list-held", ...LANES],
   quest_held: ["list-held", ...LANES],
   quest_released: ["list-held", ...LANES],

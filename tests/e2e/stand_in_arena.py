@@ -21,8 +21,9 @@ django.setup()
 
 from django.conf import settings  # noqa: E402
 
-from arena import control, protocol  # noqa: E402
+from arena import control, protocol, quest_orders  # noqa: E402
 from arena.models import Battle, ChronicleEntry, Quest  # noqa: E402
+from arena.quest_orders import Act, QuestOrder  # noqa: E402
 from guild.models import Evaluation, SkillProgress  # noqa: E402
 from realm import durable  # noqa: E402
 from realm.sidecar import SIDECAR  # noqa: E402
@@ -67,6 +68,28 @@ class StandInArena:
             name=name, sha256=f"{Quest.objects.count():064}", priority=priority, file=f"{priority}/{name}.jsonl",
             rows=taken, taken=taken, arrived_at=datetime.now(UTC),
         )  # fmt: skip
+
+    def carry_out(self) -> None:
+        """The player's orders, as far as rows show them."""
+        for path, order in quest_orders.waiting(WORLD):
+            path.unlink()
+            for target in order.quests:
+                quest = Quest.objects.get(pk=target.id)
+                if order.act is Act.MOVE:
+                    self._move(quest, order)
+                if order.act is Act.CANCEL:
+                    quest.state, quest.ended_at = Quest.State.CANCELLED, datetime.now(UTC)
+                    quest.save()
+            kind = "quest_moved" if order.act is Act.MOVE else "quest_refused"
+            self.event(kind, f"{order.act}: carried out", step=0)
+
+    def _move(self, quest: Quest, order: QuestOrder) -> None:
+        lane = Quest.objects.filter(state=Quest.State.QUEUED, priority=order.priority).exclude(pk=quest.pk)
+        ids = list(lane.order_by("position", "id").values_list("pk", flat=True))
+        ids.insert(ids.index(order.before.id) if order.before else len(ids), quest.pk)
+        Quest.objects.filter(pk=quest.pk).update(priority=order.priority)
+        for position, pk in enumerate(ids):
+            Quest.objects.filter(pk=pk).update(position=position)
 
     def begin(self, name: str, total: int, skill: str = "", level: int | None = None) -> None:
         quest = self.quest(name)
