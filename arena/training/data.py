@@ -17,6 +17,7 @@ import numpy.typing as npt
 from arena.dataset_specs import BUILT_IN, Specs
 from arena.example import Unfit, fitted, shift
 from arena.formats import Refusal, Row, read_rows, shortened
+from arena.lines import INSPECTED
 from arena.masking import ChatMask, MaskingError, Tokenized
 from arena.packed_order import PackedOrder
 from arena.packing import pack_best_fit_decreasing
@@ -63,7 +64,7 @@ def load_quest(
     """
     with ExampleWriter(folder or path.parent) as writer:
         loading = _Loading(recipe, writer)
-        rows = (row for row in read_rows(path, specs) if row.line not in set_aside)
+        rows = (row for row in read_rows(path, specs, INSPECTED) if row.line not in set_aside)
         for piece in in_pieces(rows):
             tokenized = iter(mask.tokenize_many([row.content for row in piece if isinstance(row, Row)]))
             for row in piece:

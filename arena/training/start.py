@@ -14,7 +14,7 @@ import torch
 from arena import dataset_specs
 from arena.convergence import Convergence
 from arena.formats import UnreadableQuest
-from arena.lines import content_digest
+from arena.lines import INSPECTED, content_digest
 from arena.protocol import EventKind, Order, Recipe, portable_path
 from arena.training import checkpoint, optimizer
 from arena.training import hero as heroes
@@ -148,7 +148,7 @@ def ready_quest(order: Order, hero: Hero, on_progress: Callable[[], None]) -> tu
     path = Path(order.quest_file)
     if not path.is_file():
         raise UntrainableQuest(f"{path.name} is gone from the queue; drop it again")
-    if content_digest(path) != order.quest_sha256:
+    if content_digest(path, INSPECTED) != order.quest_sha256:
         raise UntrainableQuest(f"{path.name} has changed since it was inspected; drop it again")
     loaded = load_quest(
         path,

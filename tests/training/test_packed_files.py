@@ -9,7 +9,7 @@ import pytest
 from backports import zstd
 
 from arena.formats import UnreadableQuest
-from arena.lines import content_digest
+from arena.lines import INSPECTED, content_digest
 from arena.protocol import Order
 from arena.training.data import PackedQuest, UntrainableQuest
 from arena.training.ranks import ALONE
@@ -43,6 +43,18 @@ def test_a_packed_quest_is_trained_in_the_same_steps(name: str, tmp_path: Path) 
     from_packed = replace(plain, quest_file=str(packed))
     assert steps_of(from_packed) == steps_of(plain)
     assert examples_of(from_packed) == examples_of(plain)
+
+
+def test_what_the_gatekeepers_let_pass_is_not_too_large_for_the_trainer(tmp_path: Path) -> None:
+    plain = tiny_hero.make_order(tmp_path)
+    with open(plain.quest_file, "ab") as file:
+        file.write(b"\n" * 100_000_000)
+    packed = tmp_path / "quest.jsonl.gz"
+    packed.write_bytes(gzip.compress(Path(plain.quest_file).read_bytes(), 1))
+    with pytest.raises(UnreadableQuest, match="200 times"):
+        content_digest(packed)
+    order = replace(plain, quest_file=str(packed), quest_sha256=content_digest(packed, INSPECTED))
+    assert sum(map(len, steps_of(order))) == 80
 
 
 def test_a_packed_quest_that_was_cut_off_is_not_trained(tmp_path: Path) -> None:
