@@ -10,6 +10,7 @@ import pytest
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
+from realm import bodies
 from realm.world import World
 from tests.realm.servers import WebServer, free_port, migrate, say, web_server
 
@@ -39,6 +40,28 @@ def handshake(server: WebServer, *headers: str) -> bytes:
 def test_this_server_answers_under_its_own_names(server: WebServer) -> None:
     for name in ("127.0.0.1", "localhost", "[::1]"):
         assert b" 200 OK" in get(server, f"Host: {name}:{server.port}").splitlines()[0]
+
+
+def post(server: WebServer, *headers: str, body: bytes = b"") -> bytes:
+    lines = ["POST /quests/paste HTTP/1.1", f"Host: localhost:{server.port}", "Connection: close", *headers]
+    return say(server.port, ("\r\n".join(lines) + "\r\n\r\n").encode() + body)
+
+
+def test_a_body_that_is_too_large_is_refused_before_it_is_sent(server: WebServer) -> None:
+    answer = post(server, f"Content-Length: {bodies.LARGEST_BODY_BYTES + 1}")
+    assert b" 413 " in answer.splitlines()[0]
+    assert b"into the inbox" in answer
+    assert b" 200 OK" in get(server, f"Host: localhost:{server.port}").splitlines()[0]
+
+
+def test_a_body_of_unknown_length_is_refused(server: WebServer) -> None:
+    answer = post(server, "Transfer-Encoding: chunked", body=b"5\r\nhello\r\n0\r\n\r\n")
+    assert b" 413 " in answer.splitlines()[0]
+
+
+def test_a_body_of_an_ordinary_size_reaches_the_page(server: WebServer) -> None:
+    answer = post(server, "Content-Length: 5", body=b"hello")
+    assert b" 403 " in answer.splitlines()[0], "the page asks for its token"
 
 
 def test_a_foreign_host_is_misdirected(server: WebServer) -> None:
