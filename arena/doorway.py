@@ -57,7 +57,7 @@ class Doorway:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._world, self._gate, self._settings, self._clock = world, gate, settings, clock
-        self._lanes = queue.Lanes(world)
+        self._lanes = queue.Lanes(world, clock)
         self._first_look = True
         self._underway: dict[int, int] = {}
         """Ids of quests by the number of their job."""
@@ -67,7 +67,7 @@ class Doorway:
         """Since when some file in the inbox may be whole in a moment."""
 
     def look(self) -> bool:
-        worked = [self._take_arrivals(), self._see_files(), self._ask_gate(), self._settle()]
+        worked = [self._see_files(), self._take_arrivals(), self._ask_gate(), self._settle()]
         return any(worked)
 
     @property
@@ -87,9 +87,10 @@ class Doorway:
         for path in arrivals.whole[:MOST_AT_ONCE]:
             by_priority.setdefault(inbox.priority_of(self._world.inbox, path), []).append(path)
         moved = [self._move_in(paths, priority) for priority, paths in by_priority.items()]
+        self._see([(priority, path) for found, priority in zip(moved, by_priority, strict=True) for path in found])
         return any(moved)
 
-    def _move_in(self, paths: list[Path], priority: str) -> int:
+    def _move_in(self, paths: list[Path], priority: str) -> list[Path]:
         """Files that cannot be moved (gone again, in a folder of somebody else's) stay and hinder no other."""
         moved, troubles = queue.move_in(self._world, paths, priority=priority)
         for path, error in troubles.items():
@@ -103,12 +104,14 @@ class Doorway:
 
     def _see_files(self) -> bool:
         found = self._lanes.unknown_files()
-        arranged = order_file.read(self._world) if self._first_look and found else None
+        self._see(found, arranged=order_file.read(self._world) if self._first_look and found else None)
+        self._first_look = False
+        return bool(found)
+
+    def _see(self, found: list[tuple[str, Path]], *, arranged: order_file.Lanes | None = None) -> None:
         if found:
             with transaction.atomic():
                 _tell_seen(queue.see(self._world, found, arranged=arranged))
-        self._first_look = False
-        return bool(found)
 
     def _ask_gate(self) -> bool:
         if not self._gate.has_room:

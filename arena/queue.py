@@ -9,7 +9,7 @@ import glob
 import itertools
 import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -34,6 +34,8 @@ LARGE_BYTES = 8_000_000
 """Files beyond it are looked at after smaller ones, so that those need not wait."""
 UNSURE_SECONDS = 1.0
 """A folder changed this short a time ago may have changed once more within the same tick of its clock."""
+LOOKING_SHARE = 20
+"""A look at the lanes that took long is not repeated for this many times as long."""
 WAITING = (Quest.State.ARRIVED, Quest.State.INSPECTED, Quest.State.QUEUED)
 """States whose files lie in a lane."""
 _RANK = Case(
@@ -81,14 +83,16 @@ def take_upload(world: World, temp: Path, name: str, *, priority: str, wishes: W
     return target
 
 
-def move_in(world: World, arrivals: Sequence[Path], *, priority: str) -> tuple[int, dict[Path, OSError]]:
-    """From the inbox into a lane; a name that is taken gets a number. Returns how many were, and what could not be."""
-    lane, moved = world.lane(priority), 0
+def move_in(world: World, arrivals: Sequence[Path], *, priority: str) -> tuple[list[Path], dict[Path, OSError]]:
+    """From the inbox into a lane; a name that is taken gets a number. Returns where they are, and what could not be."""
+    lane = world.lane(priority)
+    moved: list[Path] = []
     troubles: dict[Path, OSError] = {}
     for path in arrivals:
         try:
-            os.rename(path, free_name(lane, path.name))
-            moved += 1
+            target = free_name(lane, path.name)
+            os.rename(path, target)
+            moved.append(target)
         except OSError as error:
             troubles[path] = error
     if moved:
@@ -99,19 +103,24 @@ def move_in(world: World, arrivals: Sequence[Path], *, priority: str) -> tuple[i
 
 
 class Lanes:
-    """Finds files in the lanes that no row knows: just moved in, added, or put there by hand."""
+    """Finds files in the lanes that no row knows: added, or put there by hand."""
 
-    def __init__(self, world: World) -> None:
-        self._world = world
+    def __init__(self, world: World, clock: Callable[[], float] = time.monotonic) -> None:
+        self._world, self._clock = world, clock
         self._looked_at: dict[str, int] = {}
+        self._not_before = 0.0
 
     def unknown_files(self) -> list[tuple[str, Path]]:
-        """By lane, oldest first. A lane in which nothing changed since the last call is not read again."""
-        changed = [priority for priority in PRIORITIES if self._changed(priority)]
+        """By lane, oldest first. A lane in which nothing changed since the last call is not read again, and full
+        lanes, into which the gatekeepers write all the time, are not read all the time."""
+        begun = self._clock()
+        changed = [priority for priority in PRIORITIES if begun >= self._not_before and self._changed(priority)]
         if not changed:
             return []
         known = set(Quest.objects.filter(state__in=WAITING).values_list("file", flat=True))
-        return [(priority, path) for priority in changed for path in self._unknown(priority, known)]
+        found = [(priority, path) for priority in changed for path in self._unknown(priority, known)]
+        self._not_before = self._clock() + LOOKING_SHARE * (self._clock() - begun)
+        return found
 
     def _changed(self, priority: str) -> bool:
         changed_at = self._world.lane(priority).stat().st_mtime_ns

@@ -5,6 +5,7 @@ that names source, key and what is allowed. Standard library only.
 from __future__ import annotations
 
 import dataclasses
+import functools
 import re
 import types
 from collections.abc import Mapping
@@ -25,7 +26,7 @@ def read(cls: type[T], mapping: Any, *, source: str) -> T:
     """
     if not isinstance(mapping, Mapping):
         raise BadConfig(f"{source}: a mapping is expected, {type(mapping).__name__} found")
-    hints = get_type_hints(cls)
+    hints = _hints_of(cls)  # type: ignore[arg-type]  # mypy does not know that classes are hashable
     fields = {field.name: field for field in dataclasses.fields(cls) if field.init}  # type: ignore[arg-type]
     for key in mapping:
         if key not in fields:
@@ -41,6 +42,11 @@ def read(cls: type[T], mapping: Any, *, source: str) -> T:
         raise
     except ValueError as error:
         raise BadConfig(f"{source}: {error}") from error
+
+
+@functools.cache
+def _hints_of(cls: type) -> dict[str, Any]:
+    return get_type_hints(cls)
 
 
 def _convert(hint: Any, value: Any, where: str) -> Any:
