@@ -7,23 +7,26 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from arena import dataset_specs, preview, tokenizer
 from arena.dataset_specs import Specs
 from arena.formats import parse_line
+from arena.gate.report import read_report
+from arena.gate.row_index import Records
 from arena.masking import ChatMask, MaskingError
 from arena.models import Quest
 from arena.preview import PackedRow, Piece, RowPreview
 from arena.protocol import Recipe
-from arena.row_seek import lines_from
+from arena.row_seek import fresh_index, lines_from
 from arena.rows import Content, Row
 from arena.tokenizer import HeroTokenizer, UnusableTokenizer
 from realm import strict
 from realm.config import RealmConfig
 from realm.strict import BadConfig
 from realm.world import World
+from tavern import numbers
 
 ROWS_A_PAGE = 25
 MOST_PIECES = 3000
@@ -34,6 +37,8 @@ MOST_RAW_CHARACTERS = 20_000
 MOST_UNCOUNTED_BYTES = 50_000_000
 """A larger quest is packed for the eyes only if its tokens were counted before: counting takes as long as it takes."""
 MOST_TURNS = 64
+LARGEST_TOKENISED_BYTES = 256 * 1024
+"""A larger row is not tokenised for the eyes: it takes from seconds to minutes, and no packed row holds it."""
 WITHOUT_TOKENIZER = "the hero's tokenizer is not on this machine yet"
 
 
@@ -79,8 +84,9 @@ class RowPage:
     """What is not shown, in words."""
     previous: int | None
     next: int | None
-    trouble: str = ""
+    trouble: str
     """Why there are no tokens."""
+    counted: bool
 
     @property
     def trained_share(self) -> float | None:
@@ -155,9 +161,18 @@ def _age(folder: Path) -> int:
 def read_row(path: Path, line: int, through: Glass) -> RowPage:
     """Raises NoSuchRow, or UnreadableQuest."""
     recipe = through.recipe
+    size_bytes = _size_of(path, line)
+    large = size_bytes > LARGEST_TOKENISED_BYTES
     row = preview.preview_line(
-        path, line, mask=through.mask, max_length=recipe.max_length, over_long=recipe.over_long, specs=through.specs
+        path,
+        line,
+        mask=None if large else through.mask,
+        max_length=recipe.max_length,
+        over_long=recipe.over_long,
+        specs=through.specs,
     )
+    if large:
+        row = _as_counted(path, row)
     tokens = tokens_of(row.pieces[:MOST_PIECES])
     bubbles, kept_back = _bubbles(path, line, through.specs)
     return RowPage(
@@ -169,8 +184,32 @@ def read_row(path: Path, line: int, through: Glass) -> RowPage:
         cuts=[*_cuts(row), *kept_back],
         previous=_line_before(path, line),
         next=next((found.number for found in lines_from(path, line + 1) if (found.data or b"x").strip()), None),
-        trouble=through.trouble,
+        trouble=_too_large(size_bytes) if large else through.trouble,
+        counted=row.tokens > 0,
     )
+
+
+def _size_of(path: Path, line: int) -> int:
+    found = next(lines_from(path, line), None)
+    return len(found.data or b"") if found and found.number == line else 0
+
+
+def _too_large(size_bytes: int) -> str:
+    return f"this row holds {numbers.size(size_bytes)}, too much to be shown token by token"
+
+
+def _as_counted(path: Path, row: RowPreview) -> RowPreview:
+    """With what the gatekeepers found out about it, as far as they did."""
+    index, report = fresh_index(path), read_report(path)
+    refusal = next((named for named in report.refused if named.line == row.line), None) if report else None
+    tokens, trained = _counts(index, row.line) if index is not None else (0, 0)
+    return replace(row, refusal=row.refusal or refusal, tokens=tokens, trained_tokens=trained)
+
+
+def _counts(index: Records, line: int) -> tuple[int, int]:
+    """0 where they were not counted."""
+    found = index[index["line"] == line]
+    return (max(0, int(found["tokens"][0])), max(0, int(found["trained"][0]))) if len(found) else (0, 0)
 
 
 def _line_before(path: Path, line: int) -> int | None:
@@ -189,7 +228,9 @@ def _cuts(row: RowPreview) -> list[str]:
     cuts = []
     if len(row.pieces) > MOST_PIECES:
         cuts.append(f"only the first {MOST_PIECES:,} tokens are drawn, of {row.tokens:,}")
-    if row.cut or len(row.raw) > MOST_RAW_CHARACTERS:
+    if not row.pieces and row.cut:
+        cuts.append("the row is too large to be shown whole: its beginning is shown, without tokens")
+    elif row.cut or len(row.raw) > MOST_RAW_CHARACTERS:
         cuts.append("the row is too large to be shown whole: its beginning is shown")
     return cuts
 

@@ -106,6 +106,12 @@ class Card:
         return self.quest.rows - self.quest.taken
 
     @property
+    def form(self) -> str:
+        """`messages +2`: the first of the formats of its rows, and how many others there are."""
+        first, *others = self.quest.data_format.split(", ")
+        return f"{first} +{len(others)}" if others else first
+
+    @property
     def since(self) -> datetime:
         return self.quest.ended_at or self.quest.arrived_at
 

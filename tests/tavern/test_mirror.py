@@ -7,14 +7,19 @@ import re
 import subprocess
 import sys
 from itertools import pairwise
+from typing import Any
 
+import numpy as np
 import pytest
 from django.test import Client
 
+from arena.formats import Refusal
+from arena.gate import row_index
+from arena.masking import ChatMask
 from arena.preview import PackedExample, PackedRow, Piece
 from realm.world import CHECKOUT, World
 from tavern import mirror
-from tests.tavern.quests import HOSTILE, make_quest, path_of
+from tests.tavern.quests import HOSTILE, make_quest, path_of, write_report
 
 pytestmark = pytest.mark.django_db
 
@@ -91,15 +96,50 @@ def test_segments_lie_side_by_side() -> None:
     assert all(one.x + one.width < other.x for one, other in pairwise(segments))
 
 
-def test_a_huge_row_is_capped_and_says_so(world: World, client: Client) -> None:
-    rows = ({"messages": [{"role": "user", "content": "word " * 200_000}, {"role": "assistant", "content": "yes"}]},)
-    quest = make_quest(world, "mine", rows=rows)
+def talk(words: int) -> tuple[dict[str, object]]:
+    return ({"messages": [{"role": "user", "content": "word " * words}, {"role": "assistant", "content": "yes"}]},)
+
+
+def test_a_large_row_is_capped_and_says_so(world: World, client: Client) -> None:
+    quest = make_quest(world, "mine", rows=talk(30_000))
     answer = client.get(f"/quests/{quest.pk}/rows/1")
     html = answer.content.decode()
     assert len(answer.content) < 1_000_000
     assert len(tokens(html)) == mirror.MOST_PIECES
     assert html.count("Cut:") == 2
     assert "more characters" in html
+
+
+def test_a_huge_row_is_never_tokenised_for_the_eyes(
+    world: World, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sizes: list[int] = []
+    real = ChatMask.tokenize_many
+
+    def tokenize(self: ChatMask, contents: list[Any]) -> list[Any]:
+        sizes.extend(len(str(content)) for content in contents)
+        return real(self, contents)
+
+    monkeypatch.setattr(ChatMask, "tokenize_many", tokenize)
+    quest = make_quest(world, "mine", rows=talk(60_000))
+    html = client.get(f"/quests/{quest.pk}/rows/1").content.decode()
+    assert "too much to be shown token by token" in html
+    assert "more characters" in html
+    assert sizes == []
+    monkeypatch.setattr(mirror, "LARGEST_TOKENISED_BYTES", 10**9)
+    client.get(f"/quests/{quest.pk}/rows/1")
+    assert sizes, "without the limit it would be"
+
+
+def test_a_huge_row_shows_what_the_gatekeepers_counted(world: World, client: Client) -> None:
+    quest = make_quest(world, "mine", rows=talk(60_000))
+    refused = (Refusal(1, "140002 tokens are more than max_length 256", "too-long"),)
+    write_report(world, quest, refused=refused)
+    record = np.array([(1, 0, 140_002, 3, row_index.UNTRAINABLE)], row_index.DTYPE)
+    np.save(path_of(world, quest).with_name("mine.jsonl.rows.npy"), record)
+    html = client.get(f"/quests/{quest.pk}/rows/1").content.decode()
+    assert "140,002" in html
+    assert "more than max_length 256" in html
 
 
 def test_hostile_rows_stay_words(world: World, client: Client) -> None:
