@@ -19,6 +19,7 @@ HERO_ROWS = {
     "P6": "save_stall",
     "P7": "inbox_latency",
     "P9": "answering",
+    "P13": "large_quest",
     "P16": "estimates",
     "matmul": "matmul_share",
 }
