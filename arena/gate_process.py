@@ -19,6 +19,8 @@ from realm.world import CHECKOUT, World
 
 COMMAND = (sys.executable, "-m", "arena.gate")
 LOG_FILE = "gate.log"
+ASIDE = "aside"
+"""Argument of the process that looks at what is no quest yet."""
 LARGEST_LOG_BYTES = 10 * 1024 * 1024
 MOST_UNDERWAY = 16
 """Jobs given ahead, so that it never waits for the daemon between small files; so many fit into a pipe."""
@@ -40,9 +42,11 @@ class GateProcess:
         *,
         clock: Callable[[], float] = time.monotonic,
         hang_seconds: float = HANG_SECONDS,
+        aside: bool = False,
     ) -> None:
         self._world, self._ring, self._clock = world, ring, clock
-        self._command = (*command, str(world.home))
+        self._command = (*command, str(world.home), *([ASIDE] if aside else []))
+        self._log_file = f"{ASIDE}-{LOG_FILE}" if aside else LOG_FILE
         self._hang_seconds = hang_seconds
         self._child: subprocess.Popen[bytes] | None = None
         self._heard: deque[bytes] = deque()
@@ -121,7 +125,7 @@ class GateProcess:
     def _start(self) -> None:
         folder = self._world.logs / "gate"
         folder.mkdir(parents=True, exist_ok=True)
-        log_path = folder / LOG_FILE
+        log_path = folder / self._log_file
         if log_path.exists() and log_path.stat().st_size > LARGEST_LOG_BYTES:
             os.replace(log_path, log_path.with_suffix(".log.1"))
         with open(log_path, "ab") as log:
@@ -167,7 +171,7 @@ class GateProcess:
 
     def _last_lines(self, count: int = 3) -> str:
         try:
-            with open(self._world.logs / "gate" / LOG_FILE, "rb") as log:
+            with open(self._world.logs / "gate" / self._log_file, "rb") as log:
                 log.seek(self._log_start)
                 return b"".join(deque(log, maxlen=count)).decode(errors="replace").strip() or "it said nothing"
         except OSError:

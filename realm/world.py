@@ -101,6 +101,11 @@ class World:
         return self.home / "data" / "flagged_examples"
 
     @property
+    def source_reports(self) -> Path:
+        """What the gatekeepers found in files of the player's own folders, which they leave as they are."""
+        return self.home / "data" / "sources"
+
+    @property
     def secrets(self) -> Path:
         return self.home / "secrets"
 
@@ -133,6 +138,7 @@ class World:
             self.validation,
             self.evaluation,
             self.flagged_examples,
+            self.source_reports,
         )
         for folder in folders:
             folder.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,5 @@
-"""`python -m arena.gate HOME`: the gatekeepers' process. Jobs come on standard input, answers go to standard output.
+"""`python -m arena.gate HOME [aside]`: the gatekeepers' process. Jobs come on standard input, answers go to standard
+output. With `aside` it looks at files that are no quests yet, and gives way to the one that looks at quests.
 
 It ends when its input does. Warm because reading a tokenizer takes as long as looking at a thousand rows.
 """
@@ -15,7 +16,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from arena.dataset_specs import registry
-from arena.gate.inspection import Look, inspect_in_place
+from arena.gate.inspection import Look, inspect, inspect_in_place
 from arena.gate.messages import BEAT, Answer, Job, state_of
 from arena.gate.twins import EarlierRows
 from arena.gate.warden import EvaluatedProblems
@@ -31,12 +32,15 @@ PROGRESS_SECONDS = 0.5
 PROGRESS_FILE = "gate.json"
 NICENESS = 5
 """Looking at a large quest must not slow down the battle beside it."""
+ASIDE, ASIDE_NICENESS, ASIDE_PROGRESS_FILE = "aside", 15, "look.json"
 
 
 class Gate:
-    def __init__(self, world: World, on_progress: Callable[[], None] = lambda: None) -> None:
+    def __init__(
+        self, world: World, on_progress: Callable[[], None] = lambda: None, *, progress_file: str = PROGRESS_FILE
+    ) -> None:
         lanes = [world.lane(priority) for priority in PRIORITIES]
-        self._progress_file = world.status / PROGRESS_FILE
+        self._progress_file = world.status / progress_file
         self._on_progress = on_progress
         self._earlier = EarlierRows((*lanes, world.processing, world.recently_completed))
         self._evaluated = EvaluatedProblems((world.evaluation, world.validation))
@@ -47,7 +51,8 @@ class Gate:
         try:
             seen = state_of(path)
             told = Progress(self._progress_file, path.name, seen[1], self._on_progress)
-            report = inspect_in_place(path, self._look(job), on_progress=told)
+            look = inspect_in_place if job.in_place else inspect
+            report = look(path, self._look(job), on_progress=told)
         except UnreadableQuest as error:
             return Answer(number=job.number, path=job.path, seen=seen, unreadable=str(error), kind=error.kind)
         except OSError as error:
@@ -55,7 +60,7 @@ class Gate:
             return Answer(number=job.number, path=job.path, seen=seen, unreadable=why, errno=error.errno)
         finally:
             self._progress_file.unlink(missing_ok=True)
-        if report.fault is None:
+        if report.fault is None and job.in_place:
             self._earlier.add(path)
         return Answer(number=job.number, path=job.path, seen=seen, report=report)
 
@@ -102,22 +107,24 @@ def _load_once(folder: str, size_bytes: int) -> HeroTokenizer:
     return HeroTokenizer.load(Path(folder))
 
 
-def serve(world: World, jobs: BinaryIO, out: BinaryIO) -> None:
+def serve(world: World, jobs: BinaryIO, out: BinaryIO, *, progress_file: str = PROGRESS_FILE) -> None:
     def say(line: bytes) -> None:
         out.write(line)
         out.flush()
 
-    gate = Gate(world, on_progress=lambda: say(BEAT))
+    gate = Gate(world, on_progress=lambda: say(BEAT), progress_file=progress_file)
     for line in jobs:
         job = Job.from_line(line)
         say(gate.answer(job).to_line())
 
 
 def main() -> None:
-    os.nice(NICENESS)
+    aside = sys.argv[2:] == [ASIDE]
+    os.nice(ASIDE_NICENESS if aside else NICENESS)
     out = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # whatever a library prints must not stand among the answers
-    serve(World(Path(sys.argv[1])), sys.stdin.buffer, out)
+    progress_file = ASIDE_PROGRESS_FILE if aside else PROGRESS_FILE
+    serve(World(Path(sys.argv[1])), sys.stdin.buffer, out, progress_file=progress_file)
 
 
 if __name__ == "__main__":
