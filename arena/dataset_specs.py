@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Protocol
 
 from arena.rows import BadRow, Content, Kind, Message
@@ -68,7 +68,9 @@ class PromptCompletion:
         _refuse_tools(value)
         prompt, completion = value["prompt"], value["completion"]
         if isinstance(prompt, list) and isinstance(completion, list):
-            return _with_system(value, _messages(prompt, "prompt") + _messages(completion, "completion"))
+            # As in TRL only the completion is trained on, whoever speaks in the prompt.
+            given = tuple(replace(said, given=said.role == "assistant") for said in _messages(prompt, "prompt"))
+            return _with_system(value, given + _messages(completion, "completion"))
         if isinstance(prompt, list) or isinstance(completion, list):
             raise BadRow("prompt and completion must both be texts or both be lists of messages", Kind.TYPE)
         question, answer = text(prompt, "prompt"), text(completion, "completion")
@@ -287,14 +289,20 @@ def _message(value: Any, where: str) -> Message:
         return Message(role, _content(value.get("value"), f"{where}.value"))
     role = _role(value.get("role"), _ROLE_OF, f"{where}: role")
     _refuse_unhonoured(value, where)
-    return Message(role, _thought(value, where) + _content(value.get("content"), f"{where}.content"))
+    said = _thought(value, where) + _content(value.get("content"), f"{where}.content")
+    return Message(role, said, given=_is_given(value.get("weight"), role, where))
+
+
+def _is_given(weight: Any, role: str, where: str) -> bool:
+    """OpenAI's `weight`: an answer of weight 0 is read and not learned."""
+    if weight not in (None, 0, 1) or isinstance(weight, bool):
+        raise BadRow(f"{where}: weight {weight!r} is not allowed; allowed are 0 and 1", Kind.UNSUPPORTED)
+    return weight == 0 and role == "assistant"
 
 
 def _refuse_unhonoured(message: dict[str, Any], where: str) -> None:
     if message.get("tool_calls") or message.get("function_call"):
         raise BadRow(f"{where}: tool calls are not trained on yet; leave the row out", Kind.TOOL_CALL)
-    if message.get("weight") == 0 and message["role"] == "assistant":
-        raise BadRow(f"{where}: weight 0 cannot be honoured, every answer is trained on; cut it off", Kind.UNSUPPORTED)
 
 
 def _role(value: Any, roles: Mapping[str, str], where: str) -> str:

@@ -59,6 +59,7 @@ class Doorway:
         self._world, self._gate, self._settings, self._clock = world, gate, settings, clock
         self._lanes = queue.Lanes(world, clock)
         self._first_look = True
+        self._stillness = inbox.Stillness(clock)
         self._underway: dict[int, int] = {}
         """Ids of quests by the number of their job."""
         self._answers: deque[Answer] = deque()
@@ -78,7 +79,7 @@ class Doorway:
         return settling or bool(self._underway) or bool(self._answers)
 
     def _take_arrivals(self) -> bool:
-        arrivals = inbox.look(self._world.inbox)
+        arrivals = inbox.look(self._world.inbox, self._stillness)
         if not arrivals.unsettled:
             self.unsettled_since = None
         elif self.unsettled_since is None:

@@ -214,7 +214,7 @@ def _check_dialogue(messages: tuple[Message, ...]) -> None:
     answered = False
     for message in messages:
         if message.role == "assistant":
-            answered = True
+            answered = answered or not message.given
             if not message.content or message.content.isspace():
                 raise BadRow("an assistant turn is empty", Kind.EMPTY)
     if not answered:

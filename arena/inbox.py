@@ -8,10 +8,11 @@ import itertools
 import os
 import stat
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from arena import mounts
 from arena.lines import SUFFIXES, is_quest_name
 from realm.durable import TEMP_PREFIX
 from realm.world import PRIORITIES
@@ -29,20 +30,44 @@ class Arrivals:
     """Some file is not whole yet but may be in a moment."""
 
 
-def look(inbox: Path) -> Arrivals:
-    """Quest files under `inbox`, subfolders included, oldest first."""
+class Stillness:
+    """For how long files have not changed, by this machine's own clock: that of a file server may be any."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._since: dict[Path, tuple[tuple[int, int, int], float]] = {}
+
+    def seconds(self, path: Path, facts: os.stat_result) -> float:
+        """Since the first look at which the file was as it is now."""
+        state, now = (facts.st_ino, facts.st_size, facts.st_mtime_ns), self._clock()
+        known, since = self._since.get(path, (state, now))
+        since = since if known == state else now
+        self._since[path] = (state, since)
+        return now - since
+
+    def keep_only(self, paths: set[Path]) -> None:
+        self._since = {path: seen for path, seen in self._since.items() if path in paths}
+
+
+def look(inbox: Path, stillness: Stillness | None = None) -> Arrivals:
+    """Quest files under `inbox`, subfolders included, oldest first.
+
+    `stillness` remembers earlier looks; without one no file that another machine may be writing is whole.
+    """
+    stillness = stillness or Stillness()
     whole: list[tuple[int, str, Path]] = []
-    unsettled = False
+    unsettled: set[Path] = set()
     for path in _candidates(inbox):
         try:
             facts = path.lstat()
-            if _is_whole(path, facts):
+            if _is_whole(path, facts, stillness):
                 whole.append((facts.st_mtime_ns, path.name, path))
             else:
-                unsettled = True
+                unsettled.add(path)
         except FileNotFoundError:
             continue
-    return Arrivals([path for *_, path in sorted(whole)], unsettled)
+    stillness.keep_only(unsettled)
+    return Arrivals([path for *_, path in sorted(whole)], bool(unsettled))
 
 
 def priority_of(inbox: Path, path: Path) -> str:
@@ -82,12 +107,11 @@ def _why_not_taken(path: Path) -> str:
         return "its name begins with a dot, so it is hidden; rename it"
     if not is_quest_name(path.name):
         return f"its name does not end in {', '.join(SUFFIXES)}"
-    facts = path.lstat()
-    if stat.S_ISREG(facts.st_mode) and _has_writer(path):
-        return "it is still being written"
+    path.lstat()
     if not os.access(path.parent, os.W_OK):
         return "its folder is not the arena's to change"
-    return "" if _is_whole(path, facts) else "it was changed just now"
+    # Whether some program still writes it only the daemon asks: the answer may cost a process its life (SIGIO).
+    return "it is not whole yet: some program writes it, or it came just now"
 
 
 def _shown(path: Path) -> str:
@@ -95,8 +119,9 @@ def _shown(path: Path) -> str:
 
 
 def has_writer(path: Path) -> bool:
-    """Whether a regular file is known to be open for writing."""
-    return stat.S_ISREG(path.lstat().st_mode) and _has_writer(path) is True
+    """Whether a regular file is known to be open for writing. Sends SIGIO to this process if it is opened meanwhile."""
+    facts = path.lstat()
+    return stat.S_ISREG(facts.st_mode) and not mounts.is_remote(facts.st_dev) and _has_writer(path) is True
 
 
 def _candidates(inbox: Path) -> Iterator[Path]:
@@ -106,9 +131,11 @@ def _candidates(inbox: Path) -> Iterator[Path]:
                 yield Path(folder) / name
 
 
-def _is_whole(path: Path, facts: os.stat_result) -> bool:
+def _is_whole(path: Path, facts: os.stat_result, stillness: Stillness) -> bool:
     if not stat.S_ISREG(facts.st_mode):
         return True  # a link or a pipe: the gatekeeper says what it thinks of it
+    if mounts.is_remote(facts.st_dev):
+        return stillness.seconds(path, facts) >= UNWATCHED_SETTLE_SECONDS
     age_seconds = time.time() - facts.st_mtime
     written = _has_writer(path)
     if written is None:

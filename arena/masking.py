@@ -121,7 +121,7 @@ class ChatMask:
         try:
             chat = _chat(content)
             text = self._render(chat)
-            return _Rendered(text, self._assistant_spans(chat, text))
+            return _Rendered(text, _learned(self._assistant_spans(chat, text), content))
         except MaskingError as error:
             return error
 
@@ -240,6 +240,12 @@ class ChatMask:
         # Some vocabularies have thousands of special tokens, of few lengths.
         pieces = (text[position : position + length] for length in self._special_lengths)
         return next((piece for piece in pieces if piece in self._special), None)
+
+
+def _learned(spans: Sequence[Span], content: Sequence[Message]) -> list[Span]:
+    """Of each answer's span those whose answers are not given with the prompt."""
+    answers = (message for message in content if message.role == "assistant")
+    return [span for span, answer in zip(spans, answers, strict=True) if not answer.given]
 
 
 def _chat(messages: Sequence[Message]) -> list[dict[str, str]]:

@@ -60,6 +60,8 @@ class UnreadableQuest(Exception):
 class Message:
     role: str
     content: str
+    given: bool = False
+    """An answer that belongs to the prompt: the hero reads it and is not trained to write it."""
 
 
 Content = tuple[Message, ...] | str

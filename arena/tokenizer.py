@@ -91,6 +91,11 @@ class HeroTokenizer:
                  if token.special}  # fmt: skip
         return added | {token: self._id(token) for token in (*self.named_tokens.values(), *self.extra_tokens)}
 
+    @cached_property
+    def longest_token(self) -> int:
+        """Characters of the longest token: no text of more than n times as many is as short as n tokens."""
+        return max(map(len, self.backend.get_vocab()), default=1)
+
     def render(self, chat: chat_template.Chat, *, add_generation_prompt: bool = False) -> str:
         """The conversation by the chat template, which raises what it likes."""
         assert self.template is not None

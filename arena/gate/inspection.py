@@ -33,8 +33,6 @@ from arena.rows import Content, Refusal, Row, shortened
 
 PIECE_ROWS = 512
 PIECE_BYTES = 1_000_000
-LONGEST_TOKEN_CHARACTERS = 256
-"""No vocabulary in use has longer ones; a text of more than `max_length` times as many needs no counting."""
 HISTOGRAM_BARS = 24
 _HASH = np.dtype(np.uint64)
 COPIES = ("duplicate", "earlier-duplicate", "near-duplicate")
@@ -179,7 +177,7 @@ class _Inspection:
 
     def _count_tokens(self, mask: ChatMask, readable: list[tuple[int, Row]], records: row_index.Records) -> None:
         longest = self._look.recipe.max_length
-        endless = LONGEST_TOKEN_CHARACTERS * longest
+        endless = mask.tokenizer.longest_token * longest
         countable = [(number, row) for number, row in readable if _characters(row) <= endless]
         for number, row in readable:
             if _characters(row) > endless:

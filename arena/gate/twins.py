@@ -37,9 +37,9 @@ def near_digest_of(content: Content) -> int:
 
 
 def _parts(content: Content) -> Iterable[str]:
-    return (
-        ("", content) if isinstance(content, str) else (part for said in content for part in (said.role, said.content))
-    )
+    if isinstance(content, str):
+        return "", content
+    return (part for said in content for part in (f"{said.role}{' given' if said.given else ''}", said.content))
 
 
 def _digest(parts: Iterable[str]) -> int:

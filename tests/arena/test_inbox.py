@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from arena import inbox
+from arena import inbox, mounts
 
 
 def put(path: Path, text: str = "x\n", *, age_seconds: float = 10) -> Path:
@@ -58,6 +58,63 @@ def test_where_writers_cannot_be_seen_a_longer_rest_is_asked(tmp_path: Path, mon
     assert inbox.look(tmp_path) == inbox.Arrivals([], unsettled=True)
     put(path, age_seconds=inbox.UNWATCHED_SETTLE_SECONDS + 1)
     assert inbox.look(tmp_path).whole == [path]
+
+
+class Clock:
+    now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.mark.parametrize("server_is_ahead", [-3600, 0, 3600])
+def test_on_a_file_server_a_file_must_lie_still(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, server_is_ahead: int
+) -> None:
+    """Neither leases nor the server's clock tell whether another machine still writes it."""
+    monkeypatch.setattr(mounts, "is_remote", lambda device: True)
+    clock = Clock()
+    stillness = inbox.Stillness(clock)
+    path = tmp_path / "a.jsonl"
+    for part in range(4):
+        put(path, "x\n" * (part + 1), age_seconds=-server_is_ahead - part)
+        clock.now += inbox.UNWATCHED_SETTLE_SECONDS - 0.5
+        assert inbox.look(tmp_path, stillness) == inbox.Arrivals([], unsettled=True)
+    clock.now += inbox.UNWATCHED_SETTLE_SECONDS
+    assert inbox.look(tmp_path, stillness).whole == [path]
+
+
+def test_the_kernels_list_of_mounts_tells_which_lie_on_another_machine(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    device = os.stat(tmp_path).st_dev
+    assert not mounts.is_remote(device)
+    listed = tmp_path / "mountinfo"
+    numbers = f"{os.major(device)}:{os.minor(device)}"
+    listed.write_text(f"36 35 {numbers} / /mnt/nas rw,noatime shared:1 - nfs4 nas:/quests rw\n")
+    monkeypatch.setattr(mounts, "_MOUNTS", listed)
+    assert mounts.is_remote(device)
+    monkeypatch.setattr(mounts, "_MOUNTS", tmp_path / "nowhere")
+    assert not mounts.is_remote(device)
+
+
+def test_a_folder_in_the_inbox_may_say_the_priority(tmp_path: Path) -> None:
+    named = {
+        name: inbox.priority_of(tmp_path, tmp_path / name) for name in ("a.jsonl", "high/a.jsonl", "x/low/a.jsonl")
+    }
+    assert named == {"a.jsonl": "normal", "high/a.jsonl": "high", "x/low/a.jsonl": "normal"}
+
+
+def test_what_is_left_lying_is_said_with_the_reason(tmp_path: Path) -> None:
+    put(tmp_path / "table.csv")
+    put(tmp_path / ".hidden.jsonl")
+    put(tmp_path / ".tmp-own.jsonl-1")
+    put(tmp_path / "deep" / "a.jsonl")
+    (tmp_path / os.fsdecode(b"\xff.txt")).write_text("x")
+    lying = {left.name: left.why for left in inbox.left_lying(tmp_path)}
+    assert set(lying) == {"table.csv", ".hidden.jsonl", "deep/a.jsonl", "\\xff.txt"}
+    assert "does not end in .jsonl, .jsonl.gz, .jsonl.zst" in lying["table.csv"]
+    assert len(inbox.left_lying(tmp_path, most=2)) == 2
 
 
 def test_links_and_pipes_are_handed_to_the_gatekeeper(tmp_path: Path) -> None:

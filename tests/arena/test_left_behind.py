@@ -77,8 +77,8 @@ def test_a_file_that_is_gone_again_does_not_stop_the_others(
     drop(world, "b.jsonl")
     look = inbox.look
 
-    def look_then_take_away(folder: Path) -> inbox.Arrivals:
-        arrivals = look(folder)
+    def look_then_take_away(folder: Path, stillness: inbox.Stillness) -> inbox.Arrivals:
+        arrivals = look(folder, stillness)
         gone.unlink(missing_ok=True)
         return arrivals
 

@@ -236,7 +236,7 @@ _ODD: dict[str, tuple[str, Callable[[str, str], Any]]] = {
     "tools on offer": ("tool-call", lambda q, a: asked(q, a) | {"tools": [{"name": "add"}]}),
     "an image": ("unsupported", lambda q, a: {"messages": [{"role": "user", "content": [
         {"type": "image_url", "image_url": {"url": f"data:{q}"}}]}]}),
-    "weight 0": ("unsupported", lambda q, a: asked(q, a, weight=0)),
+    "weight 0": ("no-answer", lambda q, a: asked(q, a, weight=0)),
     "no messages": ("empty", lambda q, a: {"messages": [], "id": q}),
     "empty answer": ("empty", lambda q, a: {"prompt": q, "completion": ""}),
     "blank answer": ("empty", lambda q, a: {"prompt": q, "completion": " \n\t\u3000"}),
