@@ -103,4 +103,5 @@ def _send(
     quest_orders.send(world, act=act, quests=able, priority=priority, before=before, by=BY)
     whom = able[0].name if len(able) == 1 else f"{len(able)} quests"
     goal = f" to {priority}" if priority else ""
-    return Given(text=f"Asked: {act} {whom}{goal}.{left_out}")
+    verb = "fight" if act is Act.FORCE else act
+    return Given(text=f"Asked: {verb} {whom}{goal}.{left_out}")

@@ -11,7 +11,7 @@ from arena import queue
 from arena import selectors as arena_selectors
 from arena.models import Battle, Quest
 from arena.quest_orders import Act
-from realm.world import World
+from realm.world import PRIORITIES, World
 from tavern.quest_cards import Card, Fight, cards_of, orders_waiting
 
 PER_PAGE = 50
@@ -27,6 +27,12 @@ class Kind:
     empty: str
     acts: tuple[Act, ...] = ()
     lane: bool = False
+
+    @property
+    def batch(self) -> str:
+        """What the buttons for many at once may say, as words."""
+        moves = PRIORITIES if self.lane or self.state == Quest.State.INSPECTED else ()
+        return " ".join((*moves, *self.acts))
 
 
 _LANE_ACTS = (Act.HOLD, Act.CANCEL)

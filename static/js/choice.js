@@ -66,10 +66,18 @@ export class Choice {
     this.show();
   }
 
+  // What makes sense for some of the chosen ones; the server leaves the others out and says so.
+  showActs(bar) {
+    const lists = [...this.root.querySelectorAll("[data-list]")].filter((list) => list.querySelector("input[name=quest]:checked"));
+    const acts = new Set(lists.flatMap((list) => list.dataset.acts.split(" ")));
+    for (const button of bar.querySelectorAll("button[name=do]")) button.hidden = !acts.has(button.value);
+  }
+
   show() {
     const ticked = this.root.querySelectorAll("input[name=quest]:checked").length;
     const bar = this.bar();
     bar.hidden = ticked === 0;
+    this.showActs(bar);
     bar.querySelector("[data-chosen]").textContent = this.whole?.many ?? ticked;
     for (const list of this.root.querySelectorAll("[data-list]")) {
       const boxes = [...list.querySelectorAll("input[name=quest]")];

@@ -52,7 +52,7 @@ export class Orders {
   confirmed(button) {
     const dialog = this.root.getElementById(button.dataset.confirm);
     const many = this.root.querySelector("[data-chosen]")?.textContent;
-    dialog.querySelector("[data-whom]").textContent = button.dataset.whom ?? `${many} quests`;
+    dialog.querySelector("[data-whom]").textContent = button.dataset.whom ?? (many === "1" ? "the chosen quest" : `${many} quests`);
     dialog.returnValue = "";
     dialog.showModal();
     return new Promise((resolve) => dialog.addEventListener("close", () => resolve(dialog.returnValue === "go"), { once: true }));

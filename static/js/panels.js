@@ -9,9 +9,9 @@ export class Panels {
     this.waiting = new Map();
     this.paused = false;
     this.last = new Map();
+    this.kept = new Map(); // by panel: several may be drawn at the same time
     root.body.addEventListener("htmx:beforeSwap", (event) => this.beforeSwap(event));
     root.body.addEventListener("htmx:afterSettle", (event) => this.afterSettle(event));
-    root.body.addEventListener("realm:board", () => this.onBoard?.());
   }
 
   touch(...names) {
@@ -32,8 +32,8 @@ export class Panels {
   // Same words, no swap: most refreshes change nothing.
   beforeSwap(event) {
     const { target, serverResponse } = event.detail;
-    if (!target?.matches?.("[data-list], #summary")) return;
-    const words = serverResponse.replace(/<time[^]*?<\/time>/g, "");
+    if (!target?.matches?.("[data-list], #summary, #quest")) return;
+    const words = serverResponse.replace(/<time[^]*?<\/time>|name="csrfmiddlewaretoken" value="[^"]*"/g, "");
     if (this.last.get(target.id) === words && target.isConnected && !event.detail.requestConfig.triggeringEvent?.submitter) {
       event.detail.shouldSwap = false;
       return;
@@ -44,20 +44,19 @@ export class Panels {
       return;
     }
     this.last.set(target.id, words);
-    this.kept = {
+    this.kept.set(target.id, {
       focus: target.contains(document.activeElement) ? document.activeElement.id || document.activeElement.value : null,
       ticked: new Set([...target.querySelectorAll("input[name=quest]:checked")].map((box) => box.value)),
       open: [...target.querySelectorAll("details[open]")].map((node) => node.id),
       scroll: target.querySelector(".cards")?.scrollTop ?? 0,
-      of: target.id,
-    };
+    });
   }
 
   afterSettle(event) {
-    const kept = this.kept;
-    const panel = kept && this.root.getElementById(kept.of);
-    if (!panel || event.detail.elt.id !== kept.of) return;
-    this.kept = null;
+    const panel = event.detail.elt;
+    const kept = this.kept.get(panel.id);
+    if (!kept || !panel.isConnected) return;
+    this.kept.delete(panel.id);
     for (const id of kept.open) this.root.getElementById(id)?.setAttribute("open", "");
     for (const box of panel.querySelectorAll("input[name=quest]")) box.checked = kept.ticked.has(box.value);
     const list = panel.querySelector(".cards");
