@@ -32,10 +32,10 @@ class AtTheGate:
 
 
 def at_the_gate(world: World) -> AtTheGate:
-    return AtTheGate(looking=_looking(world.status / GATE_FILE), lying=inbox.left_lying(world.inbox, most=MOST_LYING))
+    return AtTheGate(looking=looking_at(world.status / GATE_FILE), lying=inbox.left_lying(world.inbox, most=MOST_LYING))
 
 
-def _looking(path: Path) -> Looking | None:
+def looking_at(path: Path) -> Looking | None:
     """None where nothing was said for a while, and for what is none of ours."""
     try:
         said = json.loads(path.read_bytes())

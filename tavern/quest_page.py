@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from datetime import timedelta
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from django.db.models import Q, QuerySet
 
+from arena import chronicle
 from arena import selectors as arena_selectors
 from arena.formats import Refusal
 from arena.gate import report as reports
@@ -26,6 +28,8 @@ MOST_ROWS = 200
 MOST_RAW_BYTES = 2_000
 MOST_MENDED_BYTES = 512 * 1024
 MOST_ENTRIES = 60
+EARLIER = timedelta(minutes=1)
+"""Entries of that name from before a quest arrived are of another one."""
 TOO_LONG_LINE = "too-long-line"
 
 
@@ -222,7 +226,7 @@ def flagged_files(battle: Battle) -> list[str]:
 def _events(quest: Quest) -> Iterator[dict[str, Any]]:
     battles = list(quest.battles.values_list("battle_id", flat=True))
     entries: QuerySet[ChronicleEntry] = ChronicleEntry.objects.filter(
-        Q(source__in=battles) | Q(source="arena", data__quest=quest.name)
+        Q(source__in=battles) | Q(source=chronicle.DAEMON, data__quest=quest.name, time__gte=quest.arrived_at - EARLIER)
     ).exclude(kind__in=(EventKind.ANSWERED, EventKind.CHECKPOINT_SAVED, EventKind.VALIDATED))
     for entry in entries.order_by("-id")[:MOST_ENTRIES]:
         yield {"seq": entry.pk, "kind": entry.kind, "time": entry.time.timestamp(), "step": entry.step} | {

@@ -1,6 +1,6 @@
 from django.urls import path
 
-from tavern import mirror_views, quest_page_views, quest_views, views
+from tavern import mirror_views, quest_page_views, quest_views, source_views, views
 
 app_name = "tavern"
 urlpatterns = [
@@ -15,6 +15,11 @@ urlpatterns = [
     path("quests/uploads/<slug:key>", quest_views.upload_slice, name="quest_upload_slice"),
     path("quests/paste", quest_views.paste, name="quest_paste"),
     path("quests/example", quest_views.example, name="quest_example"),
+    path("quests/sources", source_views.overview, name="quest_sources"),
+    path("quests/sources/<slug:name>", source_views.source, name="quest_source"),
+    path("quests/sources/<slug:name>/files", source_views.order, name="quest_source_order"),
+    path("quests/sources/<slug:name>/remove", source_views.remove, name="quest_source_remove"),
+    path("quests/sources/<slug:name>/preview", source_views.preview, name="quest_source_preview"),
     path("quests/<int:quest_id>", quest_page_views.quest, name="quest"),
     path("quests/<int:quest_id>/rows", mirror_views.rows, name="quest_rows"),
     path("quests/<int:quest_id>/rows/<int:line>", mirror_views.row, name="quest_row"),

@@ -32,6 +32,7 @@ export class Panels {
   // Same words, no swap: most refreshes change nothing.
   beforeSwap(event) {
     const { target, serverResponse } = event.detail;
+    if (target?.id === "board") this.last.clear();
     if (!target?.matches?.("[data-list], #summary, #quest")) return;
     const words = serverResponse.replace(/<time[^]*?<\/time>|name="csrfmiddlewaretoken" value="[^"]*"/g, "");
     if (this.last.get(target.id) === words && target.isConnected && !event.detail.requestConfig.triggeringEvent?.submitter) {

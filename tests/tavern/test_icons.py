@@ -36,6 +36,14 @@ def test_whatever_the_trainer_may_tell_has_a_look_of_its_own() -> None:
     assert [kind for kind in EventKind if kind not in LOOKS] == []
 
 
+def test_whatever_the_daemon_tells_has_a_look_of_its_own() -> None:
+    said = re.compile(r'(?:chronicle\.)?\bsay\(\s*"([a-z_]+)"')
+    sources = [path.read_text(encoding="utf-8") for path in (CHECKOUT / "arena").glob("*.py")]
+    kinds = {kind for source in sources for kind in said.findall(source)}
+    assert kinds >= {"quest_arrived", "quest_refused", "order_refused"}, "the pattern finds them"
+    assert kinds - set(LOOKS) == set()
+
+
 def test_vendored_files_keep_their_licences() -> None:
     vendor = CHECKOUT / "static" / "vendor"
     for font in (vendor / "fonts").glob("*.woff2"):
