@@ -10,6 +10,7 @@ import itertools
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -63,10 +64,7 @@ def arrived() -> QuerySet[Quest]:
 def add_file(world: World, source: Path, *, priority: str, wishes: Wishes = NO_WISHES) -> Path:
     """Copy a file of the player's into a lane, whole or not at all; the daemon sees it there."""
     name = source.name if is_quest_name(source.name) else source.name + SUFFIXES[0]
-    target = free_name(world.lane(priority), name)
-    reports.write_wishes(target, wishes)
-    durable.copy(source, target)
-    return target
+    return _put(world.lane(priority), name, wishes, lambda target: durable.copy(source, target))
 
 
 def take_upload(world: World, temp: Path, name: str, *, priority: str, wishes: Wishes = NO_WISHES) -> Path:
@@ -76,11 +74,18 @@ def take_upload(world: World, temp: Path, name: str, *, priority: str, wishes: W
     """
     if not is_quest_name(name):
         raise ValueError(f"{name!r} is no quest: its name must end in {', '.join(SUFFIXES)}")
-    target = free_name(world.lane(priority), os.path.basename(name))
-    reports.write_wishes(target, wishes)
     durable.sync_file(temp)
-    durable.move(temp, target)
-    return target
+    return _put(world.lane(priority), os.path.basename(name), wishes, lambda target: durable.move(temp, target))
+
+
+def _put(lane: Path, name: str, wishes: Wishes, into: Callable[[Path], None]) -> Path:
+    """Under the first name that is free, also where another process takes names at the same time."""
+    while True:
+        target = free_name(lane, name)
+        reports.write_wishes(target, wishes)
+        with suppress(FileExistsError):
+            into(target)
+            return target
 
 
 def move_in(world: World, arrivals: Sequence[Path], *, priority: str) -> tuple[list[Path], dict[Path, OSError]]:
@@ -90,9 +95,7 @@ def move_in(world: World, arrivals: Sequence[Path], *, priority: str) -> tuple[l
     troubles: dict[Path, OSError] = {}
     for path in arrivals:
         try:
-            target = free_name(lane, path.name)
-            os.rename(path, target)
-            moved.append(target)
+            moved.append(_rename_into(lane, path))
         except OSError as error:
             troubles[path] = error
     if moved:
@@ -100,6 +103,14 @@ def move_in(world: World, arrivals: Sequence[Path], *, priority: str) -> tuple[l
         for folder in {path.parent for path in arrivals}:
             durable.sync_folder(folder)
     return moved, troubles
+
+
+def _rename_into(lane: Path, path: Path) -> Path:
+    while True:
+        target = free_name(lane, path.name)
+        with suppress(FileExistsError):
+            durable.rename(path, target)
+            return target
 
 
 class Lanes:

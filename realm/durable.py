@@ -20,6 +20,8 @@ from typing import Any
 
 TEMP_PREFIX = ".tmp-"
 _NO_HARD_LINKS = frozenset({errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK})
+_NO_SUCH_RENAME = frozenset({errno.EINVAL, errno.ENOSYS, errno.ENOTSUP})
+"""Of renameat2, where kernel or file system cannot rename without replacing."""
 _AT_FDCWD, _RENAME_NOREPLACE = -100, 1  # linux/fcntl.h, linux/fs.h
 
 
@@ -74,14 +76,27 @@ def write_json(path: Path, value: Any, *, mode: int = 0o644, sync: bool = True) 
     write_bytes(path, encode_json(value), mode=mode, sync=sync)
 
 
+def rename(source: Path, target: Path) -> None:
+    """Rename a file or folder within one file system; the caller syncs the folders, once for many.
+
+    Raises FileExistsError if `target` exists, be it since an instant: nothing is ever overwritten.
+    """
+    try:
+        _rename_without_replacing(source, target)
+    except OSError as error:
+        if error.errno not in _NO_SUCH_RENAME:
+            raise
+        if os.path.lexists(target):
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(target)) from None
+        os.rename(source, target)
+
+
 def move(source: Path, target: Path) -> None:
     """Rename a file or folder within one file system; both folders are synced.
 
     Raises FileExistsError if `target` exists: nothing is ever overwritten by a move.
     """
-    if os.path.lexists(target):
-        raise FileExistsError(f"{target} exists already")
-    os.rename(source, target)
+    rename(source, target)
     sync_folder(target.parent)
     if source.parent != target.parent:
         sync_folder(source.parent)
@@ -116,13 +131,16 @@ def _name_finally(temp: Path, target: Path) -> None:
 
 
 def _rename_without_replacing(source: Path, target: Path) -> None:
-    """For file systems without hard links, such as FAT; the standard library has no call for it.
+    """The standard library has no call for it.
 
     A reserved name (O_EXCL, then a rename onto it) would need no foreign call, but a kill in between leaves an empty
     file under the final name. Where the kernel cannot do this either, its OSError is raised.
     """
     names = os.fsencode(source), os.fsencode(target)
-    if ctypes.CDLL(None, use_errno=True).renameat2(_AT_FDCWD, names[0], _AT_FDCWD, names[1], _RENAME_NOREPLACE):
+    renameat2 = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None)
+    if renameat2 is None:
+        raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS), str(source), None, str(target))
+    if renameat2(_AT_FDCWD, names[0], _AT_FDCWD, names[1], _RENAME_NOREPLACE):
         code = ctypes.get_errno()
         raise OSError(code, os.strerror(code), str(source), None, str(target))
 

@@ -15,6 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO
 
+from arena import lines
 from arena.dataset_specs import registry
 from arena.gate.inspection import Look, inspect, inspect_in_place
 from arena.gate.messages import BEAT, Answer, Job, state_of
@@ -50,7 +51,8 @@ class Gate:
         seen: tuple[int, ...] = ()
         try:
             seen = state_of(path)
-            told = Progress(self._progress_file, path.name, seen[1], self._on_progress)
+            plain = lines.suffix_of(path.name) == lines.SUFFIXES[0]  # how much else will unpack to nobody knows
+            told = Progress(self._progress_file, path.name, seen[1] if plain else 0, self._on_progress)
             look = inspect_in_place if job.in_place else inspect
             report = look(path, self._look(job), on_progress=told)
         except UnreadableQuest as error:

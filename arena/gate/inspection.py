@@ -127,6 +127,9 @@ class _Inspection:
             self._file("digests.tmp").unlink()
             self._file("near.tmp").unlink()
 
+    def _tell(self) -> None:
+        self._on_progress(self._rows, self._size_bytes)
+
     def _file(self, suffix: str) -> Path:
         return reports.companion(self._beside, suffix)
 
@@ -223,6 +226,7 @@ class _Inspection:
         with ArrayWriter(self._file(reports.HASHES), _HASH) as kept:
             for twins in find_twins(digests, _taken(records)):
                 kept.append(twins.digests)
+                self._tell()
                 self._name_twins(records, twins.later, twins.first, "the same row as line", "duplicate")
             kept.finish()
         if self._look.rules.depth == "deep":
@@ -317,6 +321,7 @@ class _Inspection:
                     break
                 if line.number != wanted:
                     continue
+                self._tell()
                 wanted = next(refused, None)
                 data = (line.data or b"").rstrip(b"\n") + b"\n"
                 if line.data is not None and len(data) <= room:

@@ -33,6 +33,8 @@ class Recorder:
         monkeypatch.setattr(os, "rename", recorded(rename))
         monkeypatch.setattr(os, "replace", recorded(replace))
         monkeypatch.setattr(os, "link", recorded(link))
+        moved = durable._rename_without_replacing
+        monkeypatch.setattr(durable, "_rename_without_replacing", recorded(moved))
 
     def check_written_whole(self, final: str, folder: str, *inside: str) -> None:
         """Every file's fsync comes before the rename, the folder's after it, and nothing has the final name before."""
@@ -339,12 +341,27 @@ def test_a_move_syncs_both_folders(folder: Path, recorder: Recorder) -> None:
     assert (names(folder), names(other)) == ([], ["b"])
 
 
+def test_where_the_kernel_cannot_rename_without_replacing_it_is_looked_first(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def cannot(source: Path, target: Path) -> None:
+        raise OSError(errno.EINVAL, "no such flag")
+
+    monkeypatch.setattr(durable, "_rename_without_replacing", cannot)
+    (folder / "a").write_bytes(b"new")
+    (folder / "b").write_bytes(b"old")
+    with pytest.raises(FileExistsError):
+        durable.rename(folder / "a", folder / "b")
+    durable.rename(folder / "a", folder / "c")
+    assert (folder / "c").read_bytes() == b"new"
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_move_never_overwrites(kind: str, folder: Path) -> None:
     (folder / "source").write_bytes(b"new")
     target = folder / "target"
     put(target, kind)
-    with pytest.raises(FileExistsError, match="target exists already"):
+    with pytest.raises(FileExistsError, match="exists"):
         durable.move(folder / "source", target)
     assert (folder / "source").read_bytes() == b"new"
     assert kind != "file" or target.read_bytes() == b"old"
