@@ -35,7 +35,6 @@ LOOKS = {
     "quest_released": Look("knight-banner", "plain"),
     "quest_retried": Look("crossed-swords", "plain"),
     "quest_discarded": Look("skull-crossed-bones", "plain"),
-    "source_inspected": Look("checked-shield", "sky"),
     "order_refused": Look("cursed-star", "blood"),
     "quest_completed": Look("two-coins", "gold"),
     "evaluated": Look("bullseye", "moss"),
