@@ -10,7 +10,6 @@ from pathlib import Path
 from django.core.paginator import Page, Paginator
 
 from arena import preview, source_orders, source_overview, source_records, sources
-from arena.gate.__main__ import ASIDE_PROGRESS_FILE
 from arena.gate.report import Report
 from arena.models import Quest
 from arena.source_overview import Source
@@ -22,6 +21,7 @@ from tavern.mirror import Glass, RowPage, Token
 from tavern.quest_gate import Looking, looking_at
 
 PER_PAGE = 50
+LOOK_FILE = "look.json"
 ROWS_A_PAGE = 5
 LAST_LINE = 1000
 """Lines behind it are reached one by one only: without an index a file is read from its beginning each time."""
@@ -137,16 +137,19 @@ def folder_page(world: World, name: str, *, page: str | None, query: str) -> Fol
         page=shown,
         lines=[_line(world, file, asked) for file in shown.object_list],
         query=query,
-        pending=len(asked),
-        looking=looking_at(world.status / ASIDE_PROGRESS_FILE) if asked else None,
+        pending=sum(_waits(world, file, asked) for file in files.found if file.name in asked),
+        looking=looking_at(world.status / LOOK_FILE) if asked else None,
     )
 
 
 def _line(world: World, file: SourceFile, asked: dict[str, str]) -> FileLine:
     found = source_records.found_in(world, file)
-    waits = file.name in asked and found.order != asked[file.name]
     key = hashlib.sha256(file.name.encode()).hexdigest()[:12]
-    return FileLine(key=key, file=file, found=found, asked=waits)
+    return FileLine(key=key, file=file, found=found, asked=_waits(world, file, asked))
+
+
+def _waits(world: World, file: SourceFile, asked: dict[str, str]) -> bool:
+    return file.name in asked and source_records.found_in(world, file).order != asked[file.name]
 
 
 def quest_page(world: World, name: str, *, page: str | None) -> tuple[SourceCard, Page[Quest]]:

@@ -91,7 +91,7 @@ def source(request: HttpRequest, name: str) -> HttpResponse:
 
 @require_POST
 def order(request: HttpRequest, name: str) -> HttpResponse:
-    """`do` is `look` or `queue` for the ticked files, with ` all` for all of them, or with ` file` and a file's name."""
+    """`do` is `look` or `queue` for the ticked files, the same and ` all` for all, or ` file ` and a name for one."""
     verb, _, rest = request.POST.get("do", "").partition(" ")
     form = AddForm(request.POST)
     if verb not in ("look", "queue") or not form.is_valid():
@@ -136,8 +136,9 @@ def _queue(request: HttpRequest, name: str, names: list[str], form: AddForm) -> 
     size = sum(sources.find(folder, file).size_bytes for file in names)
     if len(names) > MOST_AT_ONCE or size > MOST_BYTES_AT_ONCE:
         raise BadSource(
-            f"{len(names):,} files of {size / 1e9:.1f} GB are more than this page copies at once ({MOST_AT_ONCE:,} files, "
-            f"{MOST_BYTES_AT_ONCE / 1e9:.0f} GB). Tick fewer, or run: manage.py source queue {name}"
+            f"{len(names):,} files of {size / 1e9:.1f} GB are more than this page copies at once "
+            f"({MOST_AT_ONCE:,} files, {MOST_BYTES_AT_ONCE / 1e9:.0f} GB). "
+            f"Tick fewer, or run: manage.py source queue {name}"
         )
     taken = source_taking.take(settings.WORLD, folder, names, priority=wanted.priority, hold=wanted.hold)
     if taken.paths:
