@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Collection, Iterator
 from pathlib import Path
 
@@ -19,7 +20,9 @@ def fresh_index(path: Path) -> Records | None:
     """The index beside a quest, mapped; None if there is none, or one of another file that lay here before."""
     index = companion(path, ROWS)
     try:
-        if index.stat().st_mtime_ns < path.stat().st_mtime_ns:
+        facts = index.lstat()
+        # A pipe would never be opened; a folder of the player's may hold anything.
+        if not stat.S_ISREG(facts.st_mode) or facts.st_mtime_ns < path.stat().st_mtime_ns:
             return None
     except OSError:
         return None
