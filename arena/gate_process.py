@@ -12,7 +12,6 @@ from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import IO
 
 from arena.gate.messages import BEAT, Answer, Job
 from realm.world import CHECKOUT, World
@@ -140,14 +139,16 @@ class GateProcess:
             )
         self._heard = deque()  # its own: the last words of the one before may still be on their way
         self._heard_at = self._clock()
-        threading.Thread(target=self._listen, args=(self._child.stdout, self._heard), daemon=True).start()
+        threading.Thread(target=self._listen, args=(self._child, self._heard), daemon=True).start()
 
-    def _listen(self, replies: IO[bytes], heard: deque[bytes]) -> None:
-        with replies:
+    def _listen(self, child: subprocess.Popen[bytes], heard: deque[bytes]) -> None:
+        assert child.stdout is not None
+        with child.stdout as replies:
             for line in replies:
                 if line.endswith(b"\n"):
                     heard.append(line)
                     self._ring()
+        child.wait()  # it has closed its output, and is dead only in a moment: then whoever looks sees it
         self._ring()
 
     def _send(self, line: bytes) -> None:

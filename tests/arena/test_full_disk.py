@@ -262,8 +262,8 @@ def test_a_fault_of_the_program_still_ends_it(
             daemon.tick()
 
 
-def raising(fault: Exception) -> Callable[[Path], inbox.Arrivals]:
-    def look(_: Path) -> inbox.Arrivals:
+def raising(fault: Exception) -> Callable[..., inbox.Arrivals]:
+    def look(*_: object) -> inbox.Arrivals:
         raise fault
 
     return look
