@@ -8,10 +8,10 @@ from typing import Any, Literal
 
 from django.db.models import Count, QuerySet, Sum
 
-from arena import source_records, sources
+from arena import sources
 from arena.models import Quest
 from arena.queue import WAITING
-from arena.source_records import Found, Verdict
+from arena.source_records import Found, Records, Verdict
 from arena.sources import BadSource, Files
 from guild.problems import Problem
 from guild.seeds import derive
@@ -96,7 +96,7 @@ def _of_quests(name: Kind, quests: QuerySet[Quest], folder: str) -> Source:
 
 def of_folder(world: World, name: str) -> Source:
     """Raises BadSource for a name that is not registered."""
-    return of_files(world, name, files_of(world, name))
+    return of_files(world, name, files_of(world, name), Records(world))
 
 
 def files_of(world: World, name: str) -> Files:
@@ -104,8 +104,8 @@ def files_of(world: World, name: str) -> Files:
     return sources.files_in(sources.folder_of(world, name), without=world.home)
 
 
-def of_files(world: World, name: str, files: Files) -> Source:
-    known = [source_records.found_in(world, file) for file in files.found]
+def of_files(world: World, name: str, files: Files, records: Records) -> Source:
+    known = [records.of(file) for file in files.found]
     folder = sources.folder_of(world, name)
     return Source(
         name=name, kind="folder", folder=str(folder), files=len(known), size_bytes=files.size_bytes,

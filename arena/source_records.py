@@ -75,8 +75,28 @@ class Found:
 UNSEEN = Found(verdict=Verdict.UNSEEN)
 
 
+class Records:
+    """What is known of files, as of now: for lists of ten thousand, of which most were never looked at."""
+
+    def __init__(self, world: World) -> None:
+        self._folder = world.source_reports
+        self._present = set(os.listdir(self._folder))
+        self._known: dict[str, Found] = {}
+
+    def of(self, file: SourceFile) -> Found:
+        if file.name_on_disk not in self._known:
+            name = _name_of(file.name_on_disk)
+            there = _in_short_of(self._folder / name) if name in self._present else None
+            self._known[file.name_on_disk] = _compared(there, file)
+        return self._known[file.name_on_disk]
+
+
 def path_of(world: World, file: Path) -> Path:
-    return world.source_reports / f"{hashlib.sha256(os.fsencode(file)).hexdigest()[:40]}{_SUFFIX}"
+    return world.source_reports / _name_of(str(file))
+
+
+def _name_of(file: str) -> str:
+    return f"{hashlib.sha256(os.fsencode(file)).hexdigest()[:40]}{_SUFFIX}"
 
 
 def write(world: World, record: Record) -> None:
@@ -89,10 +109,13 @@ def read(world: World, file: Path) -> Record | None:
 
 
 def found_in(world: World, file: SourceFile) -> Found:
-    found = _in_short_of(path_of(world, file.path))
+    return _compared(_in_short_of(path_of(world, file.path)), file)
+
+
+def _compared(found: Found | None, file: SourceFile) -> Found:
     if found is None:
         return UNSEEN
-    return replace(found, stale=found.state != file.state)
+    return replace(found, stale=True) if found.state != file.state else found
 
 
 def forget_folder(world: World, folder: Path, *, still_known: list[Path]) -> None:

@@ -44,9 +44,14 @@ class Registry:
 class SourceFile:
     name: str
     """Within the folder, parted by `/`."""
-    path: Path
+    name_on_disk: str
+    """Its full path."""
     state: tuple[int, int, int]
     """Inode, size and time of change, as `arena.gate.messages.state_of` gives them."""
+
+    @property
+    def path(self) -> Path:
+        return Path(self.name_on_disk)
 
     @property
     def size_bytes(self) -> int:
@@ -224,7 +229,7 @@ class _Walk:
         except OSError:
             return  # gone since it was listed
         else:
-            self.found.append(SourceFile(name, Path(entry.path), (found.st_ino, found.st_size, found.st_mtime_ns)))
+            self.found.append(SourceFile(name, entry.path, (found.st_ino, found.st_size, found.st_mtime_ns)))
 
 
 def find(folder: Path, name: str) -> SourceFile:
@@ -246,7 +251,7 @@ def find(folder: Path, name: str) -> SourceFile:
         raise BadSource(f"{name[:80]} is not there any more.") from None
     if not stat.S_ISREG(facts.st_mode):
         raise BadSource(f"{name} is no plain file: links, pipes and devices are not opened.")
-    return SourceFile(name, path, (facts.st_ino, facts.st_size, facts.st_mtime_ns))
+    return SourceFile(name, str(path), (facts.st_ino, facts.st_size, facts.st_mtime_ns))
 
 
 def _can_be(name: str) -> bool:

@@ -13,7 +13,7 @@ from arena import preview, source_orders, source_overview, source_records, sourc
 from arena.gate.report import Report
 from arena.models import Quest
 from arena.source_overview import Source
-from arena.source_records import Found
+from arena.source_records import Found, Records
 from arena.sources import SourceFile
 from realm.world import World
 from tavern import mirror
@@ -128,28 +128,28 @@ def card_of(source: Source) -> SourceCard:
 def folder_page(world: World, name: str, *, page: str | None, query: str) -> FolderPage:
     """Raises sources.BadSource for a name that is not registered."""
     files = source_overview.files_of(world, name)
-    source = source_overview.of_files(world, name, files)
+    records = Records(world)
+    source = source_overview.of_files(world, name, files, records)
     wanted = [file for file in files.found if query.lower() in file.name.lower()]
     asked = source_orders.asked(world, name)
     shown = Paginator(wanted, PER_PAGE).get_page(page)
     return FolderPage(
         card=card_of(source),
         page=shown,
-        lines=[_line(world, file, asked) for file in shown.object_list],
+        lines=[_line(records, file, asked) for file in shown.object_list],
         query=query,
-        pending=sum(_waits(world, file, asked) for file in files.found if file.name in asked),
+        pending=sum(_waits(records, file, asked) for file in files.found if file.name in asked),
         looking=looking_at(world.status / LOOK_FILE) if asked else None,
     )
 
 
-def _line(world: World, file: SourceFile, asked: dict[str, str]) -> FileLine:
-    found = source_records.found_in(world, file)
+def _line(records: Records, file: SourceFile, asked: dict[str, str]) -> FileLine:
     key = hashlib.sha256(file.name.encode()).hexdigest()[:12]
-    return FileLine(key=key, file=file, found=found, asked=_waits(world, file, asked))
+    return FileLine(key=key, file=file, found=records.of(file), asked=_waits(records, file, asked))
 
 
-def _waits(world: World, file: SourceFile, asked: dict[str, str]) -> bool:
-    return file.name in asked and source_records.found_in(world, file).order != asked[file.name]
+def _waits(records: Records, file: SourceFile, asked: dict[str, str]) -> bool:
+    return file.name in asked and records.of(file).order != asked[file.name]
 
 
 def quest_page(world: World, name: str, *, page: str | None) -> tuple[SourceCard, Page[Quest]]:
@@ -169,7 +169,7 @@ def preview_page(world: World, folder: Path, name: str, *, first: int, through: 
     rows = [_shown(mirror.read_row(file.path, row.line, through)) for row in listed[:ROWS_A_PAGE]]
     after = listed[ROWS_A_PAGE].line if len(listed) > ROWS_A_PAGE else None
     return PreviewPage(
-        line=_line(world, file, {}),
+        line=_line(Records(world), file, {}),
         report=report_of(world, file),
         rows=rows,
         before=max(1, first - ROWS_A_PAGE) if first > 1 else None,
@@ -186,7 +186,7 @@ def report_of(world: World, file: SourceFile) -> Report | None:
 def bare_page(world: World, folder: Path, name: str) -> PreviewPage:
     """Of a file whose rows cannot be shown. Raises sources.BadSource."""
     file = sources.find(folder, name)
-    return PreviewPage(line=_line(world, file, {}), report=report_of(world, file), rows=[])
+    return PreviewPage(line=_line(Records(world), file, {}), report=report_of(world, file), rows=[])
 
 
 def _shown(page: RowPage) -> ShownRow:

@@ -17,6 +17,7 @@ from arena import control, source_orders, source_overview, source_records, sourc
 from arena.lookout import in_words
 from arena.quest_show import visible
 from arena.source_overview import Source
+from arena.source_records import Records
 from arena.sources import BadSource
 from realm.world import PRIORITIES
 
@@ -96,16 +97,17 @@ class Command(BaseCommand):
         world = settings.WORLD
         inbox = name == "inbox"
         files = sources.files_in(world.inbox) if inbox else source_overview.files_of(world, name)
+        records = Records(world)
         table = Table("file", "bytes", "state")
         for file in files.found[:MOST_SHOWN]:
-            found = source_records.found_in(world, file)
+            found = records.of(file)
             changed = " (the file has changed since)" if found.stale else ""
             state = "it goes into the queue by itself" if inbox else f"{in_words(found)}{changed}"
             table.add_row(*_plain(file.name, file.size_bytes, state))
         self._print(table)
         if len(files.found) > MOST_SHOWN:
             self.stdout.write(f"… and {len(files.found) - MOST_SHOWN} more")
-        if not inbox and (trouble := source_overview.of_files(world, name, files).trouble):
+        if not inbox and (trouble := source_overview.of_files(world, name, files, records).trouble):
             self.stdout.write(visible(trouble))
 
     def _look(self, options: dict[str, Any]) -> None:
