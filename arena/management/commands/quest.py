@@ -24,6 +24,7 @@ from realm.world import PRIORITIES
 
 OVER = (Quest.State.COMPLETED, Quest.State.FAILED, Quest.State.CANCELLED)
 PATIENCE_SECONDS = 5.0
+WIDE = 200
 _HELP = {
     Act.HOLD: "let waiting quests wait until they are released",
     Act.RELEASE: "let quests on hold be fought",
@@ -86,7 +87,8 @@ class Command(BaseCommand):
             known = [str(quest.id), quest.name, quest.state, quest.priority, str(quest.rows), str(quest.taken)]
             counts = ["--" if count is None else str(count) for count in (quest.tokens, quest.steps)]
             table.add_row(*map(escape, [*known, *counts, quest.reason]))
-        console = Console()
+        # Piped into another program a table must not be cut to the width of a terminal that is not there.
+        console = Console() if self.stdout.isatty() else Console(width=WIDE)
         with console.capture() as text:
             console.print(table)
         self.stdout.write(text.get())
