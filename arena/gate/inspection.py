@@ -5,6 +5,7 @@ One pass over the file with a piece of it in memory; what is known of each row g
 
 from __future__ import annotations
 
+import math
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -180,7 +181,8 @@ class _Inspection:
 
     def _count_tokens(self, mask: ChatMask, readable: list[tuple[int, Row]], records: row_index.Records) -> None:
         longest = self._look.recipe.max_length
-        endless = mask.tokenizer.longest_token * longest
+        cut = self._look.recipe.over_long == "truncate"
+        endless = math.inf if cut else mask.tokenizer.longest_token * longest
         countable = [(number, row) for number, row in readable if _characters(row) <= endless]
         for number, row in readable:
             if _characters(row) > endless:

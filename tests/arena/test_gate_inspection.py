@@ -238,7 +238,7 @@ def test_what_the_hero_would_read_as_a_special_token_is_warned_of(tmp_path: Path
 
 
 def test_long_rows_are_cut_where_the_recipe_says_so(tmp_path: Path, mask: ChatMask) -> None:
-    path = write(tmp_path / "q.jsonl", [*good(3), row("a", "b " * 200)])
+    path = write(tmp_path / "q.jsonl", [*good(3), row("a", "b " * 20_000)])
     how = replace(look(mask), recipe=replace(RECIPE, over_long="truncate"))
     report = inspect(path, how)
     assert (report.taken, [warning.kind for warning in report.warnings]) == (4, ["cut"])
