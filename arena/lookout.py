@@ -38,9 +38,15 @@ class Lookout:
         self._answers: deque[Answer] = deque()
 
     def look(self) -> bool:
+        self._heed_withdrawal()
         self._answers.extend(self._gate.take_answers())
         worked = [self._settle(), self._begin(), self._ask_gate(), self._finish()]
         return any(worked)
+
+    def _heed_withdrawal(self) -> None:
+        """What is underway then is not written down: its folder may be no source any more."""
+        if self._round and not self._round.path.exists():
+            self._round = None
 
     def _settle(self) -> bool:
         settled = bool(self._answers)

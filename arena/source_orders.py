@@ -48,6 +48,14 @@ def waiting(world: World) -> Iterator[tuple[Path, LookOrder]]:
             continue  # a folder, or gone again
 
 
+def withdraw(world: World, source: str) -> int:
+    """Take back what is not looked at yet; returns how many orders were."""
+    paths = [path for path, order in waiting(world) if order.source == source]
+    for path in paths:
+        path.unlink(missing_ok=True)
+    return len(paths)
+
+
 def asked(world: World, source: str) -> dict[str, str]:
     """The files of a source that are yet to be looked at, or were for an order that goes on: order by name."""
     return {name: path.name for path, order in waiting(world) if order.source == source for name in order.files}

@@ -62,6 +62,7 @@ def _register(request: HttpRequest) -> HttpResponse:
 def remove(request: HttpRequest, name: str) -> HttpResponse:
     try:
         folder = sources.remove(settings.WORLD, name)
+        source_orders.withdraw(settings.WORLD, name)
         others = list(sources.folders(settings.WORLD).values())
     except BadSource as error:
         raise Http404(str(error)) from error
@@ -91,8 +92,15 @@ def source(request: HttpRequest, name: str) -> HttpResponse:
 
 @require_POST
 def order(request: HttpRequest, name: str) -> HttpResponse:
-    """`do` is `look` or `queue` for the ticked files, the same and ` all` for all, or ` file ` and a name for one."""
+    """`do` is `look` or `queue` for the ticked files, the same and ` all` for all, or ` file ` and a name for one.
+
+    `stop` takes back what the gatekeepers have not looked at yet.
+    """
     verb, _, rest = request.POST.get("do", "").partition(" ")
+    if verb == "stop":
+        source_orders.withdraw(settings.WORLD, name)
+        messages.success(request, "The gatekeepers look no further here; what they found is kept.")
+        return _back(request, name)
     form = AddForm(request.POST)
     if verb not in ("look", "queue") or not form.is_valid():
         messages.error(request, "That was not understood; load the page again.")

@@ -236,6 +236,25 @@ def test_a_full_disk_loses_no_verdict(
     assert len(watchman.gate.jobs) == 1
 
 
+def test_a_withdrawn_order_goes_no_further(world: World, folder: Path) -> None:
+    gate = SlowGate(world)
+    watchman = Watchman(world, gate)
+    order(world, "good.jsonl", "bad.jsonl")
+    kept = order(world, "binary.jsonl", source="other")
+    watchman.settle()
+    assert source_orders.withdraw(world, "mine") == 1
+    gate.let_go()
+    watchman.settle()
+    assert [Path(job.path).name for job in gate.jobs] == ["good.jsonl"]
+    assert (told(), verdict(world, folder, "good.jsonl")) == ([], source_records.UNSEEN)
+    assert not kept.exists()  # its turn came, and there is no such source
+    order(world, "binary.jsonl")
+    watchman.settle()
+    gate.let_go()
+    watchman.settle()
+    assert verdict(world, folder, "binary.jsonl").verdict is Verdict.REFUSED
+
+
 def test_what_is_gone_or_leads_out_is_passed_over(
     world: World, folder: Path, tmp_path: Path, watchman: Watchman
 ) -> None:

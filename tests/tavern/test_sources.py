@@ -183,6 +183,14 @@ def test_look_leaves_an_order(
     assert (order.source, list(order.files)) == ("mine", files)
 
 
+@pytest.mark.parametrize("how", ["files", "remove"])
+def test_looking_can_be_stopped(world: World, folder: Path, client: Client, how: str) -> None:
+    assert "Stop looking" in post(client, "/quests/sources/mine/files", do="look all")
+    html = post(client, f"/quests/sources/mine/{how}", do="stop")
+    assert list(source_orders.waiting(world)) == []
+    assert "Stop looking" not in html
+
+
 def test_queue_copies_with_priority_and_hold(world: World, folder: Path, client: Client) -> None:
     before = snapshot(folder)
     fields = {"do": "queue", "file": ["talks/flawed.jsonl"], "priority": "high", "hold": "on"}

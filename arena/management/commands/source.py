@@ -68,6 +68,7 @@ class Command(BaseCommand):
     def _remove(self, options: dict[str, Any]) -> None:
         source_overview.check_own(options["name"])
         folder = sources.remove(settings.WORLD, options["name"])
+        source_orders.withdraw(settings.WORLD, options["name"])
         others = list(sources.folders(settings.WORLD).values())
         source_records.forget_folder(settings.WORLD, folder, still_known=others)
         self.stdout.write(visible(f"{options['name']} is no longer a source; {folder} is as it was."))
