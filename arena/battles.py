@@ -9,7 +9,7 @@ import logging
 import os
 import re
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,7 +18,6 @@ import numpy as np
 from django.db import transaction
 
 from arena import chronicle, control, embedded, queue
-from arena.dataset_specs import load_declared
 from arena.gate import report as reports
 from arena.gate import row_index
 from arena.gate.inspection import SET_ASIDE_KINDS
@@ -62,13 +61,18 @@ def order_path(world: World, battle: Battle) -> Path:
     return world.battles / battle.battle_id / ORDER_FILE
 
 
-def open_battle(world: World, config: RealmConfig, recipe: Recipe, quest: Quest) -> Battle:
-    """Write the order of a quest that lies in `processing/`, and the row of its battle; on an error, neither."""
+def open_battle(
+    world: World, config: RealmConfig, recipe: Recipe, quest: Quest, *, specs: Mapping[str, dict[str, str]]
+) -> Battle:
+    """Write the order of a quest that lies in `processing/`, and the row of its battle; on an error, neither.
+
+    `specs` are the declared forms of rows, as `dataset_specs.load_declared` gave them.
+    """
     battle_id = _free_id(world, quest)
     folder = world.battles / battle_id
     folder.mkdir()
     try:
-        order = _order(world, config, recipe, quest, battle_id)
+        order = _order(world, config, recipe, quest, battle_id, specs)
         order.write()
         durable.sync_folder(world.battles)
         return Battle.objects.create(battle_id=battle_id, quest=quest, hero=config.hero, started_at=datetime.now(UTC))
@@ -91,7 +95,14 @@ def ensure_hero(world: World, config: RealmConfig) -> str:
     return str(folder.resolve()) if folder.is_dir() else config.base_model
 
 
-def _order(world: World, config: RealmConfig, recipe: Recipe, quest: Quest, battle_id: str) -> Order:
+def _order(
+    world: World,
+    config: RealmConfig,
+    recipe: Recipe,
+    quest: Quest,
+    battle_id: str,
+    specs: Mapping[str, dict[str, str]],
+) -> Order:
     return Order(
         battle=battle_id,
         battle_folder=str(world.battles / battle_id),
@@ -107,7 +118,7 @@ def _order(world: World, config: RealmConfig, recipe: Recipe, quest: Quest, batt
         validation_file=str(ensure_validation(world)),
         flagged_folder=str(world.flagged_examples),
         recipe=recipe,
-        dataset_specs=load_declared(world),
+        dataset_specs=dict(specs),
         set_aside_file=_write_set_aside(world, quest, world.battles / battle_id),
     )
 

@@ -505,7 +505,7 @@ class ArenaDaemon:
             return None
         self._read_settings_again()
         queue.begin(self.world, quest)
-        return battles.open_battle(self.world, self.config, self.recipe, quest)
+        return battles.open_battle(self.world, self.config, self.recipe, quest, specs=self._specs)
 
     def _read_settings_again(self) -> None:
         """Changed settings are for the next battle and the next file; what cannot be leaves the old in force, told."""

@@ -204,8 +204,8 @@ def load_declared(world: World) -> dict[str, dict[str, str]]:
 def _spec(name: Any, keys: Any, *, source: str) -> DatasetSpec:
     if not isinstance(name, str) or not _NAME.fullmatch(name) or len(name) > LONGEST_NAME:
         raise strict.BadConfig(
-            f"{source}: {name!r} is no name of a form; allowed are up to {LONGEST_NAME} lower-case letters, digits "
-            "and single '-', a letter first"
+            f"{source}: {strict.shown(name)} is no name of a form; allowed are up to {LONGEST_NAME} lower-case "
+            "letters, digits and single '-', a letter first"
         )
     if name in {spec.name for spec in BUILT_IN}:
         raise strict.BadConfig(f"{source}: {name}: this form is built in; give yours another name")

@@ -5,13 +5,17 @@ that names source, key and what is allowed. Standard library only.
 from __future__ import annotations
 
 import dataclasses
+import difflib
 import functools
 import re
+import reprlib
 import types
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 T = TypeVar("T")
+LARGEST_NUMBER = 10**308
+"""About the largest that a float holds; Python refuses to write numbers of thousands of digits."""
 
 
 class BadConfig(ValueError):
@@ -30,7 +34,7 @@ def read(cls: type[T], mapping: Any, *, source: str) -> T:
     fields = {field.name: field for field in dataclasses.fields(cls) if field.init}  # type: ignore[arg-type]
     for key in mapping:
         if key not in fields:
-            raise BadConfig(f"{source}: unknown key {key!r}; allowed are {', '.join(sorted(fields))}")
+            raise BadConfig(f"{source}: {unknown_key(key, fields)}")
     values = {key: _convert(hints[key], value, f"{source}: {key}") for key, value in mapping.items()}
     for name, field in fields.items():
         required = field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
@@ -44,6 +48,35 @@ def read(cls: type[T], mapping: Any, *, source: str) -> T:
         raise BadConfig(f"{source}: {error}") from error
 
 
+def unknown_key(key: Any, allowed: Iterable[str]) -> str:
+    """With what is allowed, and what may have been meant."""
+    names = sorted(allowed)
+    meant = difflib.get_close_matches(str(key).lower(), names, n=1) if isinstance(key, str) else []
+    hint = f"; did you mean {meant[0]!r}?" if meant else ""
+    return f"unknown key {shown(key)}; allowed are {', '.join(names)}{hint}"
+
+
+class _Short(reprlib.Repr):
+    """A few aliases in YAML make a value that would fill the memory if it were written out."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.maxlevel, self.maxstring, self.maxother = 2, 100, 100
+
+    def repr_int(self, x: int, level: int) -> str:
+        if abs(x) > LARGEST_NUMBER:
+            return "a number beyond all limits"
+        return repr(x)
+
+
+_SHORT = _Short()
+
+
+def shown(value: Any) -> str:
+    """A value as a sentence quotes it: shortened in its middle."""
+    return _SHORT.repr(value)
+
+
 @functools.cache
 def _hints_of(cls: type) -> dict[str, Any]:
     return get_type_hints(cls)
@@ -55,15 +88,17 @@ def _convert(hint: Any, value: Any, where: str) -> Any:
         return _convert_union(hint, value, where)
     if origin is Literal:
         if value not in get_args(hint) or isinstance(value, bool):
-            raise BadConfig(f"{where}: {value!r} is not allowed; allowed are {', '.join(map(str, get_args(hint)))}")
+            raise BadConfig(
+                f"{where}: {shown(value)} is not allowed; allowed are {', '.join(map(str, get_args(hint)))}"
+            )
         return value
     if origin is tuple:
         if not isinstance(value, list | tuple):
-            raise BadConfig(f"{where}: a list is expected, not {value!r}")
+            raise BadConfig(f"{where}: a list is expected, not {shown(value)}")
         return tuple(_convert(get_args(hint)[0], item, f"{where}[{index}]") for index, item in enumerate(value))
     if origin is dict:
         if not isinstance(value, Mapping) or not all(isinstance(key, str) for key in value):
-            raise BadConfig(f"{where}: a mapping is expected, not {value!r}")
+            raise BadConfig(f"{where}: a mapping is expected, not {shown(value)}")
         return {key: _convert(get_args(hint)[1], item, f"{where}.{key}") for key, item in value.items()}
     if dataclasses.is_dataclass(hint) and isinstance(hint, type):
         return read(hint, value, source=where)
@@ -78,15 +113,14 @@ def _convert_union(hint: Any, value: Any, where: str) -> Any:
 
 
 def _convert_scalar(hint: Any, value: Any, where: str) -> Any:
+    if isinstance(value, int) and abs(value) > LARGEST_NUMBER:
+        raise BadConfig(f"{where}: {shown(value)} is too large for a number; a smaller one is expected")
     if hint is float and isinstance(value, int) and not isinstance(value, bool):
-        try:
-            return float(value)
-        except OverflowError:
-            raise BadConfig(f"{where}: {value!r} is too large for a number") from None
+        return float(value)
     if hint is float and isinstance(value, str) and _EXPONENT.fullmatch(value):
         return float(value)
     if hint is not Any and (not isinstance(value, hint) or (hint is not bool and isinstance(value, bool))):
-        raise BadConfig(f"{where}: {_NAMES.get(hint, hint)} is expected, not {value!r}")
+        raise BadConfig(f"{where}: {_NAMES.get(hint, hint)} is expected, not {shown(value)}")
     if isinstance(value, float) and value != value:
         raise BadConfig(f"{where}: a number is expected, not NaN")
     return value

@@ -362,3 +362,57 @@ def test_the_report_counts_more_refused_rows_than_it_names(
     (report,) = world.processing.glob("*.report.json")
     found = json.loads(report.read_bytes())
     assert (found["rows"], found["taken"], found["refused_count"], len(found["refused"])) == (9, 4, 5, 1)
+
+
+FORM = "riddle: {user: riddle, assistant: solution}\n"
+BROKEN_FORM = "riddle: {user: riddle, asistant: solution}\n"
+
+
+def told_of_settings() -> list[str]:
+    return list(ChronicleEntry.objects.filter(kind="settings_refused").values_list("message", flat=True))
+
+
+def test_a_broken_datasets_file_leaves_the_old_forms_in_force_and_is_told_once(
+    world: World, trainer: FakeTrainer, clock: Clock, open_daemon: Callable[..., ArenaDaemon]
+) -> None:
+    forms = world.home / "datasets.yaml"
+    forms.write_text(FORM)
+    daemon = open_daemon()
+    forms.write_text(BROKEN_FORM)
+    for name in ("first", "second"):
+        clock.now += 10
+        (world.inbox / f"{name}.jsonl").write_text(json.dumps({"riddle": f"{name}?", "solution": "yes"}) + "\n")
+        os.utime(world.inbox / f"{name}.jsonl", (1, 1))
+        settle(daemon)
+    assert states() == {"first": "battling", "second": "queued"}
+    (order,) = world.battles.glob("*/order.json")
+    assert json.loads(order.read_bytes())["dataset_specs"]["riddle"] == {"user": "riddle", "assistant": "solution"}
+    (told,) = told_of_settings()
+    assert f"{forms}: riddle: unknown key 'asistant'; allowed are assistant, context, " in told
+    assert "did you mean 'assistant'?" in told
+
+
+def test_a_mended_datasets_file_is_in_force_again(
+    world: World, clock: Clock, open_daemon: Callable[..., ArenaDaemon]
+) -> None:
+    forms = world.home / "datasets.yaml"
+    daemon = open_daemon()
+    for text in (BROKEN_FORM, FORM):
+        clock.now += 10
+        forms.write_text(text)
+        drop(world, f"{len(text)}.jsonl")
+        settle(daemon)
+    clock.now += 10
+    (world.inbox / "riddles.jsonl").write_text('{"riddle": "what?", "solution": "yes"}\n')
+    os.utime(world.inbox / "riddles.jsonl", (1, 1))
+    settle(daemon)
+    assert states()["riddles"] == "queued"
+    assert len(told_of_settings()) == 1
+
+
+def test_a_datasets_file_that_was_never_read_whole_stops_the_start(
+    world: World, open_daemon: Callable[..., ArenaDaemon]
+) -> None:
+    (world.home / "datasets.yaml").write_text(BROKEN_FORM)
+    with pytest.raises(BadConfig, match=r"datasets\.yaml: riddle: unknown key 'asistant'; allowed are"):
+        open_daemon()

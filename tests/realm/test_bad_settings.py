@@ -27,6 +27,11 @@ def manage(home: Path, *arguments: str, **variables: str) -> subprocess.Complete
         ("training: {mode: loar}", "config.yaml: training: mode: 'loar' is not allowed; allowed are full, lora"),
         ("training: {max_length: -1}", "config.yaml: training: max_length: -1 is too small"),
         ("autoplay: maybe", "config.yaml: autoplay: true or false is expected, not 'maybe'"),
+        (
+            "gatekeeper: {leaks: no}",
+            "config.yaml: gatekeeper: leaks: False is not allowed; allowed are refuse, warn, allow",
+        ),
+        ("gatekeeper:\n\tdepth: deep", "config.yaml: not readable as YAML: line 2, column 1: "),
     ],
 )
 def test_nothing_starts_and_one_sentence_says_why(tmp_path: Path, text: str, sentence: str) -> None:
@@ -55,3 +60,13 @@ def test_stopping_needs_no_settings(tmp_path: Path) -> None:
 def test_a_learning_rate_may_be_written_as_people_write_it(tmp_path: Path) -> None:
     (tmp_path / "config.yaml").write_text("training: {learning_rate: 2e-4}")
     assert manage(tmp_path, "migrate", "-v0").returncode == 0
+
+
+def test_the_arena_does_not_start_with_broken_forms(tmp_path: Path) -> None:
+    assert manage(tmp_path, "migrate", "-v0").returncode == 0
+    (tmp_path / "datasets.yaml").write_text("riddle: {user: riddle, asistant: solution}")
+    done = manage(tmp_path, "arena")
+    assert done.returncode == 1
+    assert f"{tmp_path}/datasets.yaml: riddle: unknown key 'asistant'; allowed are assistant, context, " in done.stderr
+    assert "Traceback" not in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
