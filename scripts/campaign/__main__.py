@@ -13,6 +13,7 @@ from scripts.campaign.report import Figure, show, show_json
 CAMPAIGNS = {
     "crash": "kill -9 at seeded instants, and at every write, fsync and rename of a save and of a quest's moves",
     "disk": "a full volume, ENOSPC and EIO at every point of a save",
+    "drops": "two daemons, equal contents, slow writers and ten thousand files at once, through real daemons",
     "flip": "flipped bits, cut and swapped files in real checkpoints",
     "hostile": "hostile files of every kind in the inbox, with good quests in between",
 }

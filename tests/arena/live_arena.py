@@ -50,7 +50,13 @@ class LiveArena:
         self.manage("migrate", "-v0")
 
     def manage(self, *arguments: str) -> str:
-        command = [sys.executable, "manage.py", *arguments]
+        return self._run("manage.py", *arguments)
+
+    def module(self, *arguments: str) -> str:
+        return self._run("-m", *arguments)
+
+    def _run(self, *arguments: str) -> str:
+        command = [sys.executable, *arguments]
         done = subprocess.run(
             command, cwd=CHECKOUT, env=self._environment, check=True, capture_output=True, timeout=PATIENCE_SECONDS
         )
@@ -58,8 +64,13 @@ class LiveArena:
 
     def start(self, *prefix: str) -> None:
         """`prefix` is a command that runs the daemon in its own process, such as a tracer's."""
+        self.daemon = self.open_daemon(*prefix)
+        self.wait_for(lambda: control.daemon_alive(self.world), "the daemon holds its lock")
+
+    def open_daemon(self, *prefix: str) -> subprocess.Popen[bytes]:
+        """It writes into the log and may find another one in its way."""
         with open(self.world.logs / "arena.log", "ab") as log:
-            self.daemon = subprocess.Popen(
+            return subprocess.Popen(
                 [*prefix, sys.executable, "manage.py", "arena"],
                 cwd=CHECKOUT,
                 env=self._environment,
@@ -67,7 +78,6 @@ class LiveArena:
                 stdout=log,
                 start_new_session=True,
             )
-        self.wait_for(lambda: control.daemon_alive(self.world), "the daemon holds its lock")
 
     def stop(self) -> None:
         """Ask the daemon to end; whatever is left of its trainer is waited for."""

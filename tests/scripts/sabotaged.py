@@ -9,6 +9,7 @@ import functools
 import os
 import sys
 import tempfile
+import textwrap
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -16,8 +17,20 @@ from pathlib import Path
 from arena.training import room
 from realm import durable, sidecar
 from realm.world import CHECKOUT
-from scripts.campaign import battles, disk, flip, hostile, kill_points
+from scripts.campaign import (
+    battles,
+    disk,
+    flip,
+    floods,
+    hostile,
+    kill_points,
+    slow_writers,
+    twins,
+    two_daemons,
+)
 from scripts.campaign.report import Figure, show_json
+from scripts.campaign.resting import resting_arena
+from tests import tiny_hero
 
 SEED = 3
 
@@ -63,15 +76,78 @@ def unsynced_is_saved(folder: Path) -> list[Figure]:
 
 def no_strict_json(folder: Path) -> list[Figure]:
     """In every process of the arena, of two equal keys the last one wins."""
-    loose = folder / "loose"
-    loose.mkdir()
     loosening = "from arena import formats\nformats._is_plainly_right = lambda value, data: True\n"
-    (loose / "sitecustomize.py").write_text(loosening)
-    kinds, path = ("twice: key twice", "nested: deep lists"), os.pathsep.join([str(loose), str(CHECKOUT)])
+    kinds, path = ("twice: key twice", "nested: deep lists"), _at_start(folder, loosening)
     return hostile.run(folder, seed=SEED, quick=True, count=6, kinds=kinds, PYTHONPATH=path)
 
 
-_ALL = (no_digests, no_temp_folder, no_waiting_for_room, unsynced_is_saved, no_strict_json)
+def no_lock(folder: Path) -> list[Figure]:
+    """Every process believes that it has the daemon's lock."""
+    unlocking = "import arena.daemon\narena.daemon._lock = lambda file: True\n"
+    arena = resting_arena(folder / "world", _base(folder), PYTHONPATH=_with_django(folder, unlocking))
+    return two_daemons.races_for_the_lock(arena, 2)
+
+
+def no_twins(folder: Path) -> list[Figure]:
+    """Contents are not compared with those of other quests."""
+    forgetting = "import arena.admission\narena.admission._twin = lambda world, sha256, quest: None\n"
+    path = _with_django(folder, forgetting)
+    return twins.run(folder / "world", _base(folder), seed=SEED, drops=10, PYTHONPATH=path)
+
+
+def no_writer_check(folder: Path) -> list[Figure]:
+    """A file counts as whole as soon as it has been still for the settle time."""
+    path = _at_start(folder, "from arena import inbox\ninbox._has_writer = lambda path: False\n")
+    return slow_writers.run(folder / "world", _base(folder), seed=SEED, writers=5, held_seconds=2, PYTHONPATH=path)
+
+
+def only_what_is_told(folder: Path) -> list[Figure]:
+    """Files are taken when an event names them; nobody looks into the inbox."""
+    path = _with_django(folder, _ONLY_TOLD)
+    return floods.overflow(folder / "world", _base(folder), files=20, PYTHONPATH=path)
+
+
+_ONLY_TOLD = """
+import os
+from arena import inbox, watch
+
+told, hear, candidates = set(), watch._Bell.on_any_event, inbox._candidates
+
+def note(bell, event):
+    told.update(map(os.fsdecode, (event.src_path, event.dest_path)))
+    hear(bell, event)
+
+watch._Bell.on_any_event = note
+inbox._candidates = lambda folder: [path for path in candidates(folder) if str(path) in told]
+"""
+
+
+def _base(folder: Path) -> Path:
+    return tiny_hero.make_base(folder / "base")
+
+
+def _at_start(folder: Path, code: str) -> str:
+    """A PYTHONPATH with which every process of the arena begins by running `code`."""
+    loose = folder / "loose"
+    loose.mkdir()
+    (loose / "sitecustomize.py").write_text(code)
+    return os.pathsep.join([str(loose), str(CHECKOUT)])
+
+
+def _with_django(folder: Path, code: str) -> str:
+    """The same for `code` that needs models; it runs when Django is set up."""
+    indented = textwrap.indent(code, "    ")
+    return _at_start(
+        folder,
+        "import django\n\nset_up = django.setup\n\ndef setup(*rest, **named):\n    set_up(*rest, **named)\n"
+        f"{indented}\ndjango.setup = setup\n",
+    )
+
+
+_ALL = (
+    no_digests, no_temp_folder, no_waiting_for_room, unsynced_is_saved, no_strict_json, no_lock, no_twins,
+    no_writer_check, only_what_is_told,
+)  # fmt: skip
 SABOTAGES = {each.__name__: each for each in _ALL}
 
 if __name__ == "__main__":
