@@ -297,7 +297,13 @@ class ArenaDaemon:
             log.info("%s of %d quests asked by %s", order.act, len(order.quests), order.by)
             if order.act == Act.FORCE:  # the only one that would do harm if it were carried out twice
                 path.unlink()
-            quest_acts.carry_out(hands, order)
+            try:
+                quest_acts.carry_out(hands, order)
+            except OSError as error:
+                if disk.passes(error):
+                    raise
+                log.exception("an order cannot be carried out")  # else it would end each daemon that finds it
+                self._tell("order_refused", f"{order.act} cannot be carried out: {error}", act=order.act)
             path.unlink(missing_ok=True)
             obeyed += 1
         return bool(obeyed)

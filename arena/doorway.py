@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import time
@@ -26,6 +27,16 @@ log = logging.getLogger(__name__)
 MOST_AT_ONCE = 1000
 """Files taken in one look: the player's commands and the trainer's events come between."""
 LONGEST_WAIT_SECONDS = 10.0
+MOST_READ_ERRORS = 4
+"""A file that the disk cannot give (EIO) this often is refused: it may be that file's place on the disk alone."""
+READ_AGAIN_SECONDS = 5.0
+"""Until the third look at such a file; until the fourth it is twice that."""
+
+
+@dataclass
+class _ReadErrors:
+    count: int = 0
+    not_before: float = 0.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,6 +74,8 @@ class Doorway:
         self._underway: dict[int, int] = {}
         """Ids of quests by the number of their job."""
         self._answers: deque[Answer] = deque()
+        self._read_errors: dict[int, _ReadErrors] = {}
+        """By the id of the quest."""
         self.trouble = ""
         self.unsettled_since: float | None = None
         """Since when some file in the inbox may be whole in a moment."""
@@ -119,7 +132,7 @@ class Doorway:
             return False
         settings: GateSettings | None = None
         given = 0
-        for quest in queue.arrived().exclude(pk__in=self._underway.values()).iterator(chunk_size=50):
+        for quest in queue.arrived().exclude(pk__in=self._not_now()).iterator(chunk_size=50):
             if not self._gate.has_room:
                 break
             path = queue.path_of(self._world, quest)
@@ -132,6 +145,11 @@ class Doorway:
             self._gate.give(job)
             given += 1
         return bool(given)
+
+    def _not_now(self) -> list[int]:
+        now = self._clock()
+        pausing = [quest for quest, errors in self._read_errors.items() if errors.not_before > now]
+        return [*self._underway.values(), *pausing]
 
     def _job(self, path: Path, settings: GateSettings) -> Job:
         wishes, rules = reports.read_wishes(path), settings.rules
@@ -161,12 +179,24 @@ class Doorway:
         path = Path(answer.path)
         if quest is None or queue.path_of(self._world, quest) != path:
             self._clear_away(path)
-        elif answer.errno is not None and disk.passes(OSError(answer.errno, answer.unreadable)):
+        elif self._may_pass(quest, answer):
             self._underway.pop(answer.number)
             self._answers.popleft()
             raise OSError(answer.errno, answer.unreadable, answer.path)
         else:
             admission.settle(self._world, quest, answer, self._settings().rules)
+            self._read_errors.pop(quest.pk, None)
+
+    def _may_pass(self, quest: Quest, answer: Answer) -> bool:
+        """Whether the disk is to blame and not this file: if it were looked at for ever, nothing else would be done."""
+        if answer.errno is None or not disk.passes(OSError(answer.errno, answer.unreadable)):
+            return False
+        if answer.errno != errno.EIO:
+            return True
+        errors = self._read_errors.setdefault(quest.pk, _ReadErrors())
+        errors.not_before = self._clock() + READ_AGAIN_SECONDS * errors.count
+        errors.count += 1
+        return errors.count < MOST_READ_ERRORS
 
     def _clear_away(self, path: Path) -> None:
         """What was found of a quest that was cancelled meanwhile and has left."""
@@ -177,6 +207,6 @@ class Doorway:
 
 def _tell_seen(quests: list[Quest]) -> None:
     """Where it takes long enough that one would wonder."""
-    if len(quests) > 1 or quests[0].size_bytes > queue.LARGE_BYTES:
+    if len(quests) > 1 or (quests and quests[0].size_bytes > queue.LARGE_BYTES):
         who = f"{len(quests)} quests" if len(quests) > 1 else quests[0].name
         chronicle.say("quests_seen", f"The gatekeepers look at {who}", count=len(quests))

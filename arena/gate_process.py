@@ -22,7 +22,10 @@ ASIDE = "aside"
 """Argument of the process that looks at what is no quest yet."""
 LARGEST_LOG_BYTES = 10 * 1024 * 1024
 MOST_UNDERWAY = 16
-"""Jobs given ahead, so that it never waits for the daemon between small files; so many fit into a pipe."""
+"""Jobs given ahead, so that it never waits for the daemon between small files."""
+MOST_BYTES_UNDERWAY = 32 * 1024
+"""Half of what a pipe holds (pipe(7)). A child that is busy with a large file reads none of it, and the daemon must not
+wait for it; jobs carry the player's own forms of rows, which may be many."""
 HANG_SECONDS = 60.0
 """Without a word about a file that it is at."""
 MOST_DEATHS = 2
@@ -51,13 +54,18 @@ class GateProcess:
         self._heard: deque[bytes] = deque()
         """What the child said; filled by a thread of its own."""
         self._underway: deque[Job] = deque()
+        self._sizes: deque[int] = deque()
+        """Bytes of each of them on its way."""
         self._deaths = 0
         self._heard_at = 0.0
         self._numbers = 0
 
     @property
     def has_room(self) -> bool:
-        return len(self._underway) < MOST_UNDERWAY
+        """For one more job as large as the largest of those underway; a child without any reads whatever comes."""
+        sizes = self._sizes
+        fits = sum(sizes) + max(sizes, default=0) <= MOST_BYTES_UNDERWAY
+        return not sizes or (len(sizes) < MOST_UNDERWAY and fits)
 
     @property
     def busy(self) -> bool:
@@ -75,8 +83,10 @@ class GateProcess:
             self._start()
         if not self._underway:
             self._heard_at = self._clock()
+        line = job.to_line()
         self._underway.append(job)
-        self._send(job.to_line())
+        self._sizes.append(len(line))
+        self._send(line)
 
     def take_answers(self) -> list[Answer]:
         """What was found since the last call; also notices a child that died or hangs, and begins again."""
@@ -86,6 +96,7 @@ class GateProcess:
             self._heard_at = self._clock()
             if line != BEAT:
                 self._underway.popleft()
+                self._sizes.popleft()
                 self._deaths = 0
                 answers.append(Answer.from_line(line))
         return answers + self._watch()
@@ -93,6 +104,7 @@ class GateProcess:
     def shut_down(self) -> None:
         """At once: what it was at is looked at again at the next start."""
         self._underway.clear()
+        self._sizes.clear()
         self._kill()
 
     def _watch(self) -> list[Answer]:
@@ -109,7 +121,9 @@ class GateProcess:
 
     def _begin_again(self, how: str) -> list[Answer]:
         """The job that it died of is tried once more, then refused; those behind it are given again."""
-        jobs, self._underway = list(self._underway), deque()
+        jobs = list(self._underway)
+        self._underway.clear()
+        self._sizes.clear()
         self._deaths += 1
         given_up: list[Answer] = []
         if self._deaths >= MOST_DEATHS:

@@ -109,7 +109,7 @@ def waiting(world: World) -> Iterator[tuple[Path, QuestOrder]]:
     for path in sorted(world.control.glob(f"*{_SUFFIX}")):
         try:
             yield path, _read(path)
-        except ValueError:
+        except (ValueError, RecursionError):
             path.unlink(missing_ok=True)
         except OSError:
             continue  # a folder, or gone again

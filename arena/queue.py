@@ -81,10 +81,16 @@ def take_upload(world: World, temp: Path, name: str, *, priority: str, wishes: W
 def _put(lane: Path, name: str, wishes: Wishes, into: Callable[[Path], None]) -> Path:
     """Under the first name that is free, also where another process takes names at the same time."""
     while True:
-        target = free_name(lane, name)
-        reports.write_wishes(target, wishes)
+        target = _unclaimed_name(lane, name)
         with suppress(FileExistsError):
-            into(target)
+            reports.claim_wishes(target, wishes)
+            try:
+                into(target)
+            except BaseException as error:
+                theirs = isinstance(error, FileExistsError) or not os.path.lexists(target)
+                if wishes != NO_WISHES and theirs:  # else the next file of that name would have them
+                    reports.write_wishes(target, NO_WISHES)
+                raise
             return target
 
 
@@ -107,7 +113,7 @@ def move_in(world: World, arrivals: Sequence[Path], *, priority: str) -> tuple[l
 
 def _rename_into(lane: Path, path: Path) -> Path:
     while True:
-        target = free_name(lane, path.name)
+        target = _unclaimed_name(lane, path.name)
         with suppress(FileExistsError):
             durable.rename(path, target)
             return target
@@ -148,10 +154,11 @@ class Lanes:
             if hidden or not is_quest_name(entry.name) or f"{priority}/{entry.name}" in known:
                 continue
             path = Path(entry.path)
-            if has_writer(path):
-                self._looked_at.pop(priority, None)  # closing it changes no folder
-            else:
-                found.append((entry.stat(follow_symlinks=False).st_mtime_ns, entry.name, path))
+            with suppress(FileNotFoundError):  # the player takes files away when it pleases
+                if has_writer(path):
+                    self._looked_at.pop(priority, None)  # closing it changes no folder
+                else:
+                    found.append((entry.stat(follow_symlinks=False).st_mtime_ns, entry.name, path))
         yield from (path for *_, path in sorted(found))
 
 
@@ -163,7 +170,11 @@ def see(world: World, found: Sequence[tuple[str, Path]], *, arranged: order_file
     last = dict(Quest.objects.filter(state__in=WAITING).values_list("priority").annotate(Max("position")))
     quests = []
     for priority, path in found:
-        path = _with_plain_name(path)
+        try:
+            path = with_plain_name(path)
+            size_bytes = path.lstat().st_size
+        except FileNotFoundError:
+            continue  # taken away since it was found
         last[priority] = last.get(priority, 0) + 1
         position = order_file.position_of(arranged or {}, priority, path.name)
         quests.append(
@@ -173,7 +184,7 @@ def see(world: World, found: Sequence[tuple[str, Path]], *, arranged: order_file
                 state=Quest.State.ARRIVED,
                 file=path.relative_to(world.queue).as_posix(),
                 position=last[priority] if position is None else position,
-                size_bytes=path.lstat().st_size,
+                size_bytes=size_bytes,
                 arrived_at=datetime.now(UTC),
             )
         )
@@ -205,8 +216,10 @@ def prune_forged(world: World, *, keep: int) -> int:
 
 
 def delete_file(world: World, quest: Quest) -> None:
-    """And what lies beside it; the row stays."""
+    """And what lies beside it; the row stays. A folder that was taken for a quest goes only if it is empty."""
     path = path_of(world, quest)
+    if path.is_dir() and not path.is_symlink():
+        path.rmdir()
     for gone in (*reports.companions(path), path):
         gone.unlink(missing_ok=True)
     quest.file = ""
@@ -366,13 +379,23 @@ def _plain_name(name: str) -> tuple[str, str]:
     return _plain(stem_of(name)), suffix_of(name) or SUFFIXES[0]
 
 
-def _with_plain_name(path: Path) -> Path:
-    """A file put into a lane by hand may be called anything."""
+def with_plain_name(path: Path) -> Path:
+    """Renames where needed: a file put into a folder of the queue by hand may be called anything."""
     if "".join(_plain_name(path.name)) == path.name:
         return path
     target = free_name(path.parent, path.name)
     durable.move(path, target)
     return target
+
+
+def _unclaimed_name(lane: Path, name: str) -> Path:
+    """A free name beside which no wishes lie: they were left behind, or are of a file that is on its way there."""
+    target = free_name(lane, name)
+    for number in itertools.count(2):
+        if not os.path.lexists(reports.companion(target, reports.WISHES)):
+            return target
+        target = free_name(lane, f"{_plain(stem_of(name))}-{number}{suffix_of(name) or SUFFIXES[0]}")
+    raise AssertionError("numbers never end")
 
 
 _last_number: dict[tuple[Path, str], int] = {}

@@ -64,7 +64,7 @@ def _align_files(world: World, *, leave: frozenset[int] = frozenset()) -> None:
         (world.processing, Quest.State.BATTLING),
     ):
         for path in _quest_files(folder):
-            _align_quest(world, path, state, leave)
+            _align_quest(world, queue.with_plain_name(path), state, leave)
     for path, order in _orders(world):
         _align_battle(world, path, order)
 

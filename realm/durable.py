@@ -53,18 +53,34 @@ def write_bytes(path: Path, data: bytes, *, mode: int = 0o644, sync: bool = True
     """
     temp = _temp_beside(path)
     try:
-        handle = os.open(temp, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
-        with open(handle, "wb") as file:
-            file.write(data)
-            file.flush()
-            if sync:
-                os.fsync(file.fileno())
+        _write_new(temp, data, mode=mode, sync=sync)
         os.replace(temp, path)
     except BaseException:
         temp.unlink(missing_ok=True)
         raise
     if sync:
         sync_folder(path.parent)
+
+
+def create_bytes(path: Path, data: bytes) -> None:
+    """A new file, whole or not at all. Raises FileExistsError if `path` exists, be it since an instant."""
+    temp = _temp_beside(path)
+    try:
+        _write_new(temp, data)
+        _name_finally(temp, path)
+    except BaseException:
+        temp.unlink(missing_ok=True)
+        raise
+    sync_folder(path.parent)
+
+
+def _write_new(path: Path, data: bytes, *, mode: int = 0o644, sync: bool = True) -> None:
+    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+    with open(handle, "wb") as file:
+        file.write(data)
+        file.flush()
+        if sync:
+            os.fsync(file.fileno())
 
 
 def encode_json(value: Any) -> bytes:

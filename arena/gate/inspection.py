@@ -30,12 +30,13 @@ from arena.lines import Limits, Line, stem_of
 from arena.masking import ChatMask, MaskingError, Tokenized
 from arena.packing import count_rows
 from arena.protocol import Recipe
-from arena.rows import Content, Refusal, Row, shortened
+from arena.rows import Content, Kind, Refusal, Row, UnreadableQuest, shortened
 
 PIECE_ROWS = 512
 PIECE_BYTES = 1_000_000
 HISTOGRAM_BARS = 24
 _HASH = np.dtype(np.uint64)
+_DIGESTS, _NEAR = "digests.tmp", "near.tmp"
 COPIES = ("duplicate", "earlier-duplicate", "near-duplicate")
 LEFT_OUT = frozenset({*COPIES, "evaluated"})
 """Kinds of refused rows that are not bad, only not to be trained on."""
@@ -112,21 +113,28 @@ class _Inspection:
         self._sha256, self._size_bytes = "", 0
 
     def run(self) -> Report:
-        with ExitStack() as stack:
-            rows = stack.enter_context(ArrayWriter(self._file(reports.ROWS), row_index.DTYPE))
-            digests = stack.enter_context(ArrayWriter(self._file("digests.tmp"), _HASH))
-            near = stack.enter_context(ArrayWriter(self._file("near.tmp"), _HASH))
-            self._read(rows, digests, near)
-            for writer in (rows, digests, near):
-                writer.finish()
         try:
-            records = row_index.load(self._file(reports.ROWS), mode="r+")
-            assert records is not None  # it was written just now
+            with ExitStack() as stack:
+                rows = stack.enter_context(ArrayWriter(self._file(reports.ROWS), row_index.DTYPE))
+                digests = stack.enter_context(ArrayWriter(self._file(_DIGESTS), _HASH))
+                near = stack.enter_context(ArrayWriter(self._file(_NEAR), _HASH))
+                self._read(rows, digests, near)
+                for writer in (rows, digests, near):
+                    writer.finish()
+            records = self._records(mode="r+")
             self._leave_out_copies(records)
             return self._report(records)
         finally:
-            self._file("digests.tmp").unlink()
-            self._file("near.tmp").unlink()
+            for scratch in (_DIGESTS, _NEAR):
+                self._file(scratch).unlink(missing_ok=True)
+
+    def _records(self, *, mode: str = "r") -> row_index.Records:
+        """They move with a quest that is cancelled meanwhile; then nobody waits for the answer."""
+        records = row_index.load(self._file(reports.ROWS), mode=mode)
+        if records is None:
+            name = lines.shown(self._path.name)
+            raise UnreadableQuest(f"{name} was moved while it was looked at; look again", Kind.CHANGED)
+        return records
 
     def _tell(self) -> None:
         self._on_progress(self._rows, self._size_bytes)
@@ -224,7 +232,7 @@ class _Inspection:
                 self._treat_copy(records, number, Refusal(row.line, reason, "earlier-duplicate"))
 
     def _leave_out_copies(self, records: row_index.Records) -> None:
-        digests = np.lib.format.open_memmap(self._file("digests.tmp"), mode="r")
+        digests = np.lib.format.open_memmap(self._file(_DIGESTS), mode="r")
         with ArrayWriter(self._file(reports.HASHES), _HASH) as kept:
             for twins in find_twins(digests, _taken(records)):
                 kept.append(twins.digests)
@@ -232,8 +240,9 @@ class _Inspection:
                 self._name_twins(records, twins.later, twins.first, "the same row as line", "duplicate")
             kept.finish()
         if self._look.rules.depth == "deep":
-            near = np.lib.format.open_memmap(self._file("near.tmp"), mode="r")
+            near = np.lib.format.open_memmap(self._file(_NEAR), mode="r")
             for twins in find_twins(near, _taken(records)):
+                self._tell()
                 self._name_twins(records, twins.later, twins.first, "but for case and marks the row of line", COPIES[2])
 
     def _name_twins(self, records: row_index.Records, later: Any, first: Any, says: str, kind: str) -> None:
@@ -310,8 +319,7 @@ class _Inspection:
         """Copy the refused rows as they stand, up to the limit, into a file of their own."""
         if not report.refused_count:
             return report
-        records = row_index.load(self._file(reports.ROWS))
-        assert records is not None
+        records = self._records()
         refused = iter(records["line"][records["verdict"] != row_index.TAKEN].tolist())
         room, copied, wanted = int(self._look.rules.quarantine_mb * 1e6), 0, next(refused, None)
         with (
@@ -321,9 +329,9 @@ class _Inspection:
             for line in reader:
                 if wanted is None:
                     break
+                self._tell()  # a large file may have its one refused row at the end
                 if line.number != wanted:
                     continue
-                self._tell()
                 wanted = next(refused, None)
                 data = (line.data or b"").rstrip(b"\n") + b"\n"
                 if line.data is not None and len(data) <= room:

@@ -8,6 +8,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from arena.gate import row_index
 from arena.gate.rules import Depth
 from arena.rows import Refusal
@@ -112,9 +114,15 @@ def read_report(path: Path) -> Report | None:
 
 
 def is_complete(path: Path) -> bool:
-    """Whether all that a battle needs to know of the quest lies beside it."""
+    """Whether all that a battle needs to know of the quest lies beside it.
+
+    A power loss may leave the index with its length and without its marks: rows set aside would be trained on.
+    """
     report, records = read_report(path), row_index.load(companion(path, ROWS))
-    return report is not None and records is not None and len(records) == report.rows
+    if report is None or records is None or len(records) != report.rows:
+        return False
+    lines = row_index.set_aside_lines(records)
+    return len(lines) == report.set_aside and bool((np.diff(lines, prepend=0) > 0).all())
 
 
 def write_reason(path: Path, *, reason: str, line: int | None = None, kind: str = "", **data: Any) -> None:
@@ -151,6 +159,15 @@ def write_wishes(path: Path, wishes: Wishes) -> None:
         durable.write_json(companion(path, WISHES), asdict(wishes))
     else:
         companion(path, WISHES).unlink(missing_ok=True)
+
+
+def claim_wishes(path: Path, wishes: Wishes) -> None:
+    """The same for a name that others may be about to take too; no wishes claim nothing.
+
+    Raises FileExistsError where somebody else's lie there.
+    """
+    if wishes != NO_WISHES:
+        durable.create_bytes(companion(path, WISHES), durable.encode_json(asdict(wishes)))
 
 
 def read_wishes(path: Path) -> Wishes:

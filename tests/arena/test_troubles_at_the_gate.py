@@ -1,0 +1,231 @@
+"""What goes wrong around a quest ends neither the daemon nor the quests beside it, and leaves nothing behind."""
+
+from __future__ import annotations
+
+import errno
+import os
+import sys
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import cast
+
+import numpy as np
+import pytest
+
+from arena import gate_process, queue, reconcile
+from arena.daemon import ArenaDaemon
+from arena.gate import report as reports
+from arena.gate import row_index
+from arena.gate.inspection import Look, inspect_in_place
+from arena.gate.messages import Answer, Job, state_of
+from arena.gate.report import NO_WISHES, Wishes
+from arena.gate.rules import GateRules
+from arena.gate_process import GateProcess
+from arena.models import Quest
+from arena.protocol import Recipe
+from arena.quest_orders import Act
+from arena.rows import UnreadableQuest
+from realm.world import World
+from tests.arena.fake_trainer import FakeTrainer
+from tests.arena.local_gate import LocalGate, admit
+from tests.arena.test_daemon import Clock, clock, drop, open_daemon, settle, states, told, trainer
+from tests.arena.test_quest_orders import daemon, order
+
+__all__ = ["clock", "daemon", "open_daemon", "trainer"]  # fixtures
+
+pytestmark = pytest.mark.django_db(transaction=True)
+Opener = Callable[..., ArenaDaemon]
+ROW = '{{"prompt": "a", "completion": "{0}"}}\n'
+
+
+class FailingDisk(LocalGate):
+    """Cannot read files called bad."""
+
+    def give(self, job: Job) -> None:
+        if "bad" not in job.path:
+            return super().give(job)
+        self.jobs.append(job)
+        self._answers.append(
+            Answer(
+                number=job.number,
+                path=job.path,
+                seen=state_of(Path(job.path)),
+                unreadable=os.strerror(errno.EIO),
+                errno=errno.EIO,
+            )
+        )
+        return None
+
+
+def put(folder: Path, name: str, *answers: str) -> Path:
+    path = folder / name
+    path.write_text("".join(map(ROW.format, answers)))
+    os.utime(path, (1, 1))
+    return path
+
+
+def look_at_a_bad_sector(daemon: ArenaDaemon, clock: Clock) -> None:
+    daemon._doorway._gate = FailingDisk(daemon.world)
+    drop(daemon.world, "bad.jsonl")
+    for _ in range(30):
+        settle(daemon)
+        clock.now += 1.0
+
+
+def test_a_file_that_the_disk_cannot_give_is_refused_in_the_end(
+    daemon: ArenaDaemon, trainer: FakeTrainer, clock: Clock
+) -> None:
+    look_at_a_bad_sector(daemon, clock)
+    assert states()["bad"] == "failed"
+    assert len(cast(FailingDisk, daemon._doorway._gate).jobs) == 4
+    assert told().count("disk_trouble") <= 4
+
+
+def test_twin_a_bad_sector_would_be_told_of_for_ever(
+    daemon: ArenaDaemon, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("arena.doorway.MOST_READ_ERRORS", 10**9)
+    monkeypatch.setattr("arena.doorway.READ_AGAIN_SECONDS", 0.0)
+    look_at_a_bad_sector(daemon, clock)
+    assert states()["bad"] == "arrived"
+    assert len(cast(FailingDisk, daemon._doorway._gate).jobs) > 20
+
+
+@pytest.mark.parametrize("within", [(), ("kept.txt",)])
+def test_a_folder_that_was_taken_for_a_quest_is_deleted_only_if_empty(
+    daemon: ArenaDaemon, within: tuple[str, ...]
+) -> None:
+    folder = daemon.world.lane("normal") / "folder.jsonl"
+    folder.mkdir()
+    for name in within:
+        (folder / name).touch()
+    settle(daemon)
+    assert states()["folder"] == "failed"
+    order(daemon, Act.DISCARD, "folder")
+    assert (daemon.world.failed / "folder.jsonl").exists() == bool(within)
+    assert ("order_refused" in told()) == bool(within)
+    assert not list(daemon.world.control.glob("*.quests.json"))
+
+
+def test_wishes_of_a_copy_that_failed_are_no_other_files(world: World, tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError):
+        queue.add_file(world, tmp_path / "a.jsonl", priority="normal", wishes=Wishes(force=True))
+    assert not os.listdir(world.lane("normal"))
+
+
+def test_wishes_left_by_a_kill_are_no_other_files(world: World) -> None:
+    reports.write_wishes(world.lane("normal") / "a.jsonl", Wishes(force=True))
+    put(world.inbox, "a.jsonl", "b")
+    (quest,) = admit(world)
+    assert reports.read_wishes(queue.path_of(world, quest)) == NO_WISHES
+
+
+def test_of_two_that_take_a_name_at_once_each_keeps_its_wishes(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mine, other = put(tmp_path, "mine.jsonl", "b"), put(tmp_path, "other.jsonl", "c")
+    unclaimed, came = queue._unclaimed_name, []
+
+    def late(lane: Path, name: str) -> Path:
+        chosen = unclaimed(lane, name)
+        if not came:  # the other takes the same name before we do
+            came.append(name)
+            wishes = Wishes(hold=True)
+            reports.write_wishes(chosen, wishes)
+            chosen.write_bytes(other.read_bytes())
+        return chosen
+
+    monkeypatch.setattr(queue, "_unclaimed_name", late)
+    for wishes in (NO_WISHES, Wishes(force=True)):
+        came.clear()
+        first = unclaimed(world.lane("normal"), "mine.jsonl")
+        added = queue.add_file(world, mine, priority="normal", wishes=wishes)
+        assert (reports.read_wishes(first), first.read_bytes()) == (Wishes(hold=True), other.read_bytes())
+        assert (reports.read_wishes(added), added.read_bytes()) == (wishes, mine.read_bytes())
+
+
+def test_an_index_that_lost_its_marks_with_the_power_is_none(world: World) -> None:
+    path = put(world.inbox, "a.jsonl", "b", "b", "c", "b")
+    (quest,) = admit(world)
+    path = queue.path_of(world, quest)
+    assert reports.is_complete(path)
+    records = row_index.load(reports.companion(path, reports.ROWS), mode="r+")
+    assert records is not None
+    whole = records.copy()
+    for torn, value in (("verdict", row_index.TAKEN), ("line", 0)):
+        records[torn][1] = value
+        assert not reports.is_complete(path)
+        records[:] = whole
+    assert reports.is_complete(path)
+
+
+def test_the_daemon_never_waits_for_a_busy_gate(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Half of what a pipe holds is always taken at once."""
+    assert bytes_given_ahead(world) <= gate_process.MOST_BYTES_UNDERWAY
+    monkeypatch.setattr(gate_process, "MOST_BYTES_UNDERWAY", 10**9)
+    assert bytes_given_ahead(world) > 65536  # without the bound more than a pipe holds
+
+
+def bytes_given_ahead(world: World) -> int:
+    gate, sent = GateProcess(world, lambda: None, (sys.executable, "-c", "")), []
+    gate._start = lambda: None  # type: ignore[method-assign]
+    gate._send = sent.append  # type: ignore[method-assign]
+    specs = {f"form-{number}": {"user": "question" * 5, "assistant": "answer" * 5} for number in range(60)}
+    while gate.has_room:
+        number = gate.next_number()
+        gate.give(Job(number=number, path="a", rules=GateRules(), recipe=Recipe(), tokenizer=None, specs=specs))
+    assert sent
+    return sum(map(len, sent))
+
+
+def in_place(path: Path, on_progress: Callable[[int, int], None] = lambda rows, size: None) -> None:
+    inspect_in_place(path, Look(rules=GateRules(), recipe=Recipe()), on_progress=on_progress)
+
+
+@pytest.mark.parametrize("content", [b"\x89PNG\r\n\x1a\n", b'{"text": "a"}\n' * 9 + b"\0" * 2**21])
+def test_a_file_that_cannot_be_read_leaves_nothing_beside_it(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "a.jsonl"
+    path.write_bytes(content)
+    with suppress(UnreadableQuest):
+        in_place(path)
+        for found in reports.companions(path):
+            found.unlink()
+    assert os.listdir(tmp_path) == ["a.jsonl"]
+
+
+def test_a_quest_that_leaves_while_it_is_looked_at_ends_the_look_in_words(tmp_path: Path) -> None:
+    """As when the player cancels it: what lies beside it moves with it."""
+    path = put(tmp_path, "a.jsonl", "b")
+    index = reports.companion(path, reports.ROWS)
+    with pytest.raises(UnreadableQuest, match="was moved"):
+        in_place(path, lambda rows, size: index.unlink(missing_ok=True))
+    assert os.listdir(tmp_path) == ["a.jsonl"]
+
+
+def test_it_tells_that_it_goes_on_while_it_seeks_the_refused_rows(tmp_path: Path) -> None:
+    path = put(tmp_path, "a.jsonl", *map(str, range(2000)))
+    path.write_text(path.read_text() + "{broken\n")
+    calls: list[int] = []
+    in_place(path, lambda rows, size: calls.append(rows))
+    assert np.count_nonzero(np.array(calls) == 2001) > 2000
+
+
+def test_a_file_taken_away_while_the_lanes_are_looked_through(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    gone, stays = put(world.lane("normal"), "a.jsonl", "b"), put(world.lane("normal"), "b.jsonl", "b")
+
+    def look_and_lose(path: Path) -> bool:
+        if path == gone:
+            path.unlink()
+        return False
+
+    monkeypatch.setattr(queue, "has_writer", look_and_lose)
+    assert queue.Lanes(world).unknown_files() == [("normal", stays)]
+    assert [quest.name for quest in queue.see(world, [("normal", gone), ("normal", stays)])] == ["b"]
+
+
+def test_any_name_in_any_folder_of_the_queue_is_lived_with(world: World) -> None:
+    for folder in (world.failed, world.recently_completed):
+        put(folder, os.fsdecode(b"\xff.jsonl"), "b")
+    reconcile.bring_into_line(world)
+    assert sorted(Quest.objects.values_list("name", "state")) == [("\\xff", "completed"), ("\\xff", "failed")]
