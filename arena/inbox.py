@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import errno
 import fcntl
+import functools
 import itertools
 import os
 import stat
 import time
+from collections import deque
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,6 +24,10 @@ SETTLE_SECONDS = 0.1
 """A writer that closes and reopens a file at once is given this long."""
 UNWATCHED_SETTLE_SECONDS = 2.0
 """The same where the file system grants no leases and an open writer cannot be seen."""
+MOST_AT_ONCE = 1000
+"""Files of one look: ten thousand must not keep the daemon from all else, and not be read again for each thousand."""
+LONG_LOOK_SECONDS, LOOKING_SHARE = 0.2, 5
+"""An inbox that took long to read is not read again for so many times as long: folders of ten thousand quests stay."""
 
 
 @dataclass(frozen=True)
@@ -31,11 +38,16 @@ class Arrivals:
 
 
 class Stillness:
-    """For how long files have not changed, by this machine's own clock: that of a file server may be any."""
+    """What earlier looks found: for how long files have not changed, and files that are yet to be judged.
+
+    By this machine's own clock: that of a file server may be any.
+    """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._since: dict[Path, tuple[tuple[int, int, int], float]] = {}
+        self._backlog: deque[Path] = deque()
+        self._not_before = 0.0
 
     def seconds(self, path: Path, facts: os.stat_result) -> float:
         """Since the first look at which the file was as it is now."""
@@ -45,29 +57,44 @@ class Stillness:
         self._since[path] = (state, since)
         return now - since
 
-    def keep_only(self, paths: set[Path]) -> None:
-        self._since = {path: seen for path, seen in self._since.items() if path in paths}
+    def next_files(self, inbox: Path) -> Iterator[Path]:
+        """Oldest first. The inbox is read again when the caller has taken all that was found in it before."""
+        if not self._backlog and self._clock() >= self._not_before:
+            begun = self._clock()
+            self._backlog.extend(_oldest_first(inbox))
+            took, found = self._clock() - begun, set(self._backlog)
+            self._since = {path: seen for path, seen in self._since.items() if path in found}
+            self._not_before = self._clock() + (LOOKING_SHARE * took if took > LONG_LOOK_SECONDS else 0)
+        while self._backlog:
+            yield self._backlog.popleft()
 
 
 def look(inbox: Path, stillness: Stillness | None = None) -> Arrivals:
-    """Quest files under `inbox`, subfolders included, oldest first.
+    """The first MOST_AT_ONCE whole quest files under `inbox`, subfolders included, oldest first.
 
     `stillness` remembers earlier looks; without one no file that another machine may be writing is whole.
     """
     stillness = stillness or Stillness()
-    whole: list[tuple[int, str, Path]] = []
-    unsettled: set[Path] = set()
-    for path in _candidates(inbox):
-        try:
-            facts = path.lstat()
-            if _is_whole(path, facts, stillness):
-                whole.append((facts.st_mtime_ns, path.name, path))
+    is_remote = functools.cache(mounts.is_remote)  # for one look: what is mounted may change
+    whole: list[Path] = []
+    unsettled = False
+    for path in stillness.next_files(inbox):
+        with suppress(FileNotFoundError):
+            if _is_whole(path, path.lstat(), stillness, is_remote=is_remote):
+                whole.append(path)
             else:
-                unsettled.add(path)
-        except FileNotFoundError:
-            continue
-    stillness.keep_only(unsettled)
-    return Arrivals([path for *_, path in sorted(whole)], bool(unsettled))
+                unsettled = True
+        if len(whole) == MOST_AT_ONCE:
+            break
+    return Arrivals(whole, unsettled)
+
+
+def _oldest_first(inbox: Path) -> list[Path]:
+    found: list[tuple[int, str, Path]] = []
+    for path in _candidates(inbox):
+        with suppress(FileNotFoundError):
+            found.append((path.lstat().st_mtime_ns, path.name, path))
+    return [path for *_, path in sorted(found)]
 
 
 def priority_of(inbox: Path, path: Path) -> str:
@@ -131,10 +158,10 @@ def _candidates(inbox: Path) -> Iterator[Path]:
                 yield Path(folder) / name
 
 
-def _is_whole(path: Path, facts: os.stat_result, stillness: Stillness) -> bool:
+def _is_whole(path: Path, facts: os.stat_result, stillness: Stillness, *, is_remote: Callable[[int], bool]) -> bool:
     if not stat.S_ISREG(facts.st_mode):
         return True  # a link or a pipe: the gatekeeper says what it thinks of it
-    if mounts.is_remote(facts.st_dev):
+    if is_remote(facts.st_dev):
         return stillness.seconds(path, facts) >= UNWATCHED_SETTLE_SECONDS
     age_seconds = time.time() - facts.st_mtime
     written = _has_writer(path)

@@ -121,3 +121,89 @@ def test_links_and_pipes_are_handed_to_the_gatekeeper(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.jsonl")
     (tmp_path / "link.jsonl").symlink_to("/etc/hostname")
     assert {path.name for path in inbox.look(tmp_path).whole} == {"pipe.jsonl", "link.jsonl"}
+
+
+class TickingClock:
+    """Each reading of it takes `step` seconds."""
+
+    def __init__(self, step: float = 0.0) -> None:
+        self.now, self.step = 1000.0, step
+
+    def __call__(self) -> float:
+        self.now += self.step
+        return self.now
+
+
+@pytest.fixture
+def by_twos(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(inbox, "MOST_AT_ONCE", 2)
+
+
+def old_files(folder: Path, count: int) -> list[Path]:
+    paths = [folder / f"{number}.jsonl" for number in range(count)]
+    for number, path in enumerate(paths):
+        path.write_text("x\n")
+        os.utime(path, (1000 + number, 1000 + number))
+    return paths
+
+
+@pytest.mark.usefixtures("by_twos")
+def test_many_files_are_taken_in_parts_and_the_inbox_is_read_once_for_all(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    paths, readings, candidates = old_files(tmp_path, 5), list[Path](), inbox._candidates
+    monkeypatch.setattr(inbox, "_candidates", lambda folder: readings.append(folder) or candidates(folder))
+    stillness = inbox.Stillness(TickingClock())
+    for part in (paths[:2], paths[2:4], paths[4:]):
+        assert inbox.look(tmp_path, stillness).whole == part
+        for path in part:
+            path.unlink()
+    assert len(readings) == 1
+    assert inbox.look(tmp_path, stillness).whole == []
+    assert len(readings) == 2
+
+
+def taken_although_opened_since(folder: Path) -> bool:
+    """Whether a file is taken that was whole when the inbox was read, and is written again when its turn comes."""
+    paths = old_files(folder, 3)
+    stillness = inbox.Stillness(TickingClock())
+    assert inbox.look(folder, stillness).whole == paths[:2]
+    with open(paths[2], "ab"):
+        return inbox.look(folder, stillness).whole == paths[2:]
+
+
+@pytest.mark.usefixtures("by_twos")
+def test_a_file_is_judged_when_its_turn_comes(tmp_path: Path) -> None:
+    assert not taken_although_opened_since(tmp_path)
+
+
+@pytest.mark.usefixtures("by_twos")
+def test_without_the_look_for_writers_it_would_be_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(inbox, "_has_writer", lambda path: False)
+    assert taken_although_opened_since(tmp_path)
+
+
+@pytest.mark.usefixtures("by_twos")
+def test_a_file_taken_away_before_its_turn_hinders_no_other(tmp_path: Path) -> None:
+    paths = old_files(tmp_path, 4)
+    stillness = inbox.Stillness(TickingClock())
+    assert inbox.look(tmp_path, stillness).whole == paths[:2]
+    paths[2].unlink()
+    assert inbox.look(tmp_path, stillness).whole == paths[3:]
+
+
+def test_an_inbox_that_takes_long_to_read_is_given_a_rest(tmp_path: Path) -> None:
+    clock = TickingClock(step=1.0)
+    stillness = inbox.Stillness(clock)
+    assert inbox.look(tmp_path, stillness).whole == []
+    (path,) = old_files(tmp_path, 1)
+    assert inbox.look(tmp_path, stillness).whole == []
+    clock.now += inbox.LOOKING_SHARE
+    assert inbox.look(tmp_path, stillness).whole == [path]
+
+
+def test_one_that_is_read_in_no_time_is_not(tmp_path: Path) -> None:
+    stillness = inbox.Stillness(TickingClock())
+    assert inbox.look(tmp_path, stillness).whole == []
+    (path,) = old_files(tmp_path, 1)
+    assert inbox.look(tmp_path, stillness).whole == [path]
