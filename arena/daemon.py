@@ -80,8 +80,8 @@ def only_daemon(world: World) -> Iterator[None]:
 
 
 def _lock(file: TextIO) -> bool:
-    """Tries for half a second: a page that asks whether a daemon lives holds the lock for an instant."""
-    for _ in range(10):
+    """Tries for a quarter of a second: a page that asks whether a daemon lives holds the lock for an instant."""
+    for _ in range(5):
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             return True
@@ -301,6 +301,10 @@ class ArenaDaemon:
                 quest_acts.carry_out(hands, order)
             except OSError as error:
                 if disk.passes(error):
+                    if order.act == Act.FORCE:
+                        self._tell(
+                            "order_refused", "The disk cut an order to force short: give it again", act=order.act
+                        )
                     raise
                 log.exception("an order cannot be carried out")  # else it would end each daemon that finds it
                 self._tell("order_refused", f"{order.act} cannot be carried out: {error}", act=order.act)
