@@ -168,6 +168,7 @@ def see(world: World, found: Sequence[tuple[str, Path]], *, arranged: order_file
     `arranged` is the kept order, for files that may have had rows before.
     """
     last = dict(Quest.objects.filter(state__in=WAITING).values_list("priority").annotate(Max("position")))
+    last |= {lane: max(last.get(lane, 0), len(names)) for lane, names in (arranged or {}).items()}
     quests = []
     for priority, path in found:
         try:
@@ -326,25 +327,29 @@ def _set_state(world: World, quest: Quest, state: Quest.State, path: Path) -> No
 
 
 def _move(world: World, quest: Quest, folder: Path) -> Path:
-    """Move what lies beside the file, then the file; one that is gone was moved before its row could say so."""
+    """Move what was found of the file, the file, then the wishes; one that is gone was moved before its row could
+    say so. A kill leaves wishes where the file comes back to, and all else can be found again."""
     source = path_of(world, quest)
     if source.parent == folder:
         return source
     if not os.path.lexists(source):
-        return _moved_before(quest, folder, source.name)
+        target = _moved_before(quest, folder, source.name)
+        _move_companions(source, target, (reports.WISHES,))
+        return target
     target = free_name(folder, source.name)
-    _move_companions(source, target)
+    _move_companions(source, target, reports.FOUND)
     try:
         durable.move(source, target)
     except OSError:
         if os.path.lexists(source):
-            _move_companions(target, source)
+            _move_companions(target, source, reports.FOUND)
         raise
+    _move_companions(source, target, (reports.WISHES,))
     return target
 
 
-def _move_companions(source: Path, target: Path) -> None:
-    for suffix in reports.COMPANIONS:
+def _move_companions(source: Path, target: Path, suffixes: Sequence[str]) -> None:
+    for suffix in suffixes:
         beside = reports.companion(source, suffix)
         if beside.exists():
             os.replace(beside, reports.companion(target, suffix))
@@ -389,10 +394,12 @@ def with_plain_name(path: Path) -> Path:
 
 
 def _unclaimed_name(lane: Path, name: str) -> Path:
-    """A free name beside which no wishes lie: they were left behind, or are of a file that is on its way there."""
+    """A free name beside which no wishes lie, which were left behind or are of a file that is on its way there; and
+    that no row has, whose file was taken away and which would be taken for this one's."""
     target = free_name(lane, name)
     for number in itertools.count(2):
-        if not os.path.lexists(reports.companion(target, reports.WISHES)):
+        row = Quest.objects.filter(state__in=WAITING, file=f"{lane.name}/{target.name}")
+        if not os.path.lexists(reports.companion(target, reports.WISHES)) and not row.exists():
             return target
         target = free_name(lane, f"{_plain(stem_of(name))}-{number}{suffix_of(name) or SUFFIXES[0]}")
     raise AssertionError("numbers never end")

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from django.db import transaction
+from django.db.models import Q
 
 from arena import battles, queue
 from arena.gate import report as reports
@@ -92,13 +93,15 @@ def _align_quest(world: World, path: Path, state: Quest.State, leave: frozenset[
     said = reports.read_reason(path)
     report = _report_of(path)
     sha256 = report.sha256 if report else ""
-    # By content, not by name: a name that was taken got a number on the way. Unread files have but their name.
+    # By content, not by name: a name that was taken got a number on the way. Rows of files that the gatekeepers could
+    # not read, or would not by the settings, have but their name.
     on_the_way = Quest.objects.filter(state__in=(*queue.WAITING, Quest.State.BATTLING))
-    same = on_the_way.filter(sha256=sha256) if sha256 else on_the_way.filter(sha256="", file__endswith=f"/{path.name}")
+    unread = Q(sha256="", file__endswith=f"/{path.name}")
+    same = on_the_way.filter(unread | Q(sha256=sha256) if sha256 else unread)
     moved = [quest for quest in same if not os.path.lexists(queue.path_of(world, quest))]
     if moved:
-        if moved[-1].pk not in leave:
-            quest = moved[-1]
+        quest = next((quest for quest in reversed(moved) if quest.sha256), moved[-1])
+        if quest.pk not in leave:
             untold = quest.state == Quest.State.ARRIVED and state == Quest.State.FAILED
             quest.reason, quest.refusal = str(said.get("reason", "")), str(said.get("kind", ""))
             with transaction.atomic():

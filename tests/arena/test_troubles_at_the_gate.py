@@ -229,3 +229,84 @@ def test_any_name_in_any_folder_of_the_queue_is_lived_with(world: World) -> None
         put(folder, os.fsdecode(b"\xff.jsonl"), "b")
     reconcile.bring_into_line(world)
     assert sorted(Quest.objects.values_list("name", "state")) == [("\\xff", "completed"), ("\\xff", "failed")]
+
+
+class Killed(BaseException):
+    """As `kill -9`: nothing that follows is done."""
+
+
+def cut_off(*_: object) -> None:
+    raise Killed
+
+
+@pytest.mark.parametrize("at", ["realm.durable.move", "arena.queue._set_state"])
+def test_what_was_forced_stays_forced_whenever_the_daemon_is_killed(
+    world: World, monkeypatch: pytest.MonkeyPatch, at: str
+) -> None:
+    for name, wishes in (("first", NO_WISHES), ("second", Wishes(force=True))):
+        queue.add_file(world, put(world.home, f"{name}.jsonl", "b"), priority="normal", wishes=wishes)
+        admit(world)
+    second = Quest.objects.get(name="second", state=Quest.State.QUEUED)
+    with monkeypatch.context() as dying:
+        dying.setattr(at, cut_off)
+        with pytest.raises(Killed):
+            queue.begin(world, second)
+    reconcile.bring_into_line(world)
+    second.refresh_from_db()
+    queue.look_again(world, second)
+    admit(world)
+    second.refresh_from_db()
+    assert (second.state, second.reason) == (Quest.State.QUEUED, "")
+
+
+def test_a_refusal_by_the_settings_and_a_kill_make_no_second_quest(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put(world.inbox, "large.jsonl", *map(str, range(200)))
+    with monkeypatch.context() as dying:
+        dying.setattr(queue, "_set_state", cut_off)
+        with pytest.raises(Killed):
+            admit(world, rules=GateRules(largest_gb=1e-6))
+    reconcile.bring_into_line(world)
+    admit(world)
+    assert list(Quest.objects.values_list("name", "state", "refusal")) == [("large", "failed", "too-large")]
+
+
+def test_a_new_file_does_not_take_the_row_of_one_that_was_taken_away(world: World) -> None:
+    put(world.inbox, "a.jsonl", "b")
+    (old,) = admit(world)
+    queue.path_of(world, old).unlink()
+    queue.add_file(world, put(world.home, "a.jsonl", "c"), priority="normal")
+    (new,) = admit(world)
+    assert (new.state, new.file) == (Quest.State.QUEUED, "normal/a-2.jsonl")
+
+
+def test_what_came_behind_the_arranged_stays_behind_when_the_database_is_lost(daemon: ArenaDaemon) -> None:
+    for name in ("a", "b", "c", "d"):
+        put(daemon.world.inbox, f"{name}.jsonl", name)
+        settle(daemon)
+        if name == "c":
+            order(daemon, Act.MOVE, "c", before="a", priority="normal")
+    arranged = ["c", "a", "b", "d"]
+    assert [quest.name for quest in queue.waiting()] == arranged
+    os.utime(daemon.world.lane("normal") / "d.jsonl", (0, 0))
+    Quest.objects.filter(name__in=arranged).delete()
+    admit(daemon.world)
+    assert [quest.name for quest in queue.waiting()] == arranged
+
+
+def test_an_order_to_force_that_the_disk_cut_short_is_told(
+    daemon: ArenaDaemon, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put(daemon.world.inbox, "a.jsonl", "b")
+    settle(daemon)
+    quest = Quest.objects.get(name="a")
+    queue.begin(daemon.world, quest)
+    queue.complete(daemon.world, quest)
+
+    def full(source: Path, target: Path) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(target))
+
+    monkeypatch.setattr("realm.durable.copy", full)
+    order(daemon, Act.FORCE, "a")
+    assert "order_refused" in told()
