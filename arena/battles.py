@@ -249,6 +249,8 @@ def _extend_report(world: World, battle: Battle, *, refused_count: int) -> None:
     kinds = {kind: count for kind, count in report.refused_by_kind.items() if kind in SET_ASIDE_KINDS}
     refused = report.set_aside + refused_count
     everything = sorted([*set_aside, *by_trainer], key=lambda refusal: refusal.line)
+    battle.quest.taken = report.rows - refused
+    battle.quest.save(update_fields=["taken"])
     reports.write_report(
         path,
         replace(

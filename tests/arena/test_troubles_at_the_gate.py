@@ -13,7 +13,7 @@ from typing import cast
 import numpy as np
 import pytest
 
-from arena import gate_process, queue, reconcile
+from arena import battles, gate_process, queue, reconcile
 from arena.daemon import ArenaDaemon
 from arena.gate import report as reports
 from arena.gate import row_index
@@ -22,10 +22,11 @@ from arena.gate.messages import Answer, Job, state_of
 from arena.gate.report import NO_WISHES, Wishes
 from arena.gate.rules import GateRules
 from arena.gate_process import GateProcess
-from arena.models import Quest
-from arena.protocol import Recipe
+from arena.models import Battle, Quest
+from arena.protocol import REFUSED_FILE, Recipe
 from arena.quest_orders import Act
 from arena.rows import UnreadableQuest
+from realm import durable
 from realm.world import World
 from tests.arena.fake_trainer import FakeTrainer
 from tests.arena.local_gate import LocalGate, admit
@@ -310,3 +311,14 @@ def test_an_order_to_force_that_the_disk_cut_short_is_told(
     monkeypatch.setattr("realm.durable.copy", full)
     order(daemon, Act.FORCE, "a")
     assert "order_refused" in told()
+
+
+def test_rows_that_the_trainer_refuses_are_no_longer_counted_as_taken(daemon: ArenaDaemon) -> None:
+    battle = Battle.objects.get()
+    path = queue.path_of(daemon.world, battle.quest)
+    refused = [{"line": 1, "reason": "too long for the settings of now"}]
+    durable.write_json(daemon.world.battles / battle.battle_id / REFUSED_FILE, refused)
+    battles._extend_report(daemon.world, battle, refused_count=1)
+    report = reports.read_report(path)
+    assert report is not None
+    assert (report.taken, Quest.objects.get(pk=battle.quest.pk).taken) == (0, 0)
