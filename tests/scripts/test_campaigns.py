@@ -56,7 +56,7 @@ def test_the_small_form_keeps_its_promises(arguments: tuple[str, ...]) -> None:
         pytest.param("unsynced_is_saved", "failed saves shown as saved", marks=SLOW),
         pytest.param("no_strict_json", "bad files let through", marks=SLOW),
         pytest.param("no_lock", "races of 4 processes at the lock that not exactly one won", marks=SLOW),
-        pytest.param("no_twins", "contents not queued exactly once", marks=SLOW),
+        pytest.param("no_twins", "duplicates not in failed/ with their twin's name", marks=SLOW),
         pytest.param("no_writer_check", "quests that are not the finished file", marks=SLOW),
         pytest.param("only_what_is_told", "20 files whose file events the kernel dropped: a row for each", marks=SLOW),
     ],
