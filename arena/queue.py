@@ -21,7 +21,7 @@ from arena import chronicle, order_file
 from arena.gate import report as reports
 from arena.gate.report import NO_WISHES, Report, Wishes
 from arena.inbox import has_writer
-from arena.lines import SUFFIXES, content_digest, is_quest_name, stem_of, suffix_of
+from arena.lines import INSPECTED, SUFFIXES, content_digest, is_quest_name, stem_of, suffix_of
 from arena.models import Quest
 from arena.rows import UnreadableQuest
 from guild.forge import is_forged_name
@@ -368,7 +368,7 @@ def _moved_before(quest: Quest, folder: Path, name: str) -> Path:
 
 def _has_content(path: Path, sha256: str) -> bool:
     try:
-        return content_digest(path) == sha256
+        return bool(sha256) and content_digest(path, INSPECTED) == sha256
     except UnreadableQuest:
         return False
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import gzip
 import os
 import sys
 from collections.abc import Callable
@@ -22,6 +23,7 @@ from arena.gate.messages import Answer, Job, state_of
 from arena.gate.report import NO_WISHES, Wishes
 from arena.gate.rules import GateRules
 from arena.gate_process import GateProcess
+from arena.lines import INSPECTED, content_digest
 from arena.models import Battle, Quest
 from arena.protocol import REFUSED_FILE, Recipe
 from arena.quest_orders import Act
@@ -322,3 +324,16 @@ def test_rows_that_the_trainer_refuses_are_no_longer_counted_as_taken(daemon: Ar
     report = reports.read_report(path)
     assert report is not None
     assert (report.taken, Quest.objects.get(pk=battle.quest.pk).taken) == (0, 0)
+
+
+def test_a_quest_over_the_usual_limits_is_known_again_by_its_content(tmp_path: Path) -> None:
+    """The settings may allow more than the limits that hold without them."""
+    path = tmp_path / "a.jsonl.gz"
+    row = b'{"text": "' + b"a" * 10**6 + b'"}\n'
+    with gzip.open(path, "wb") as file:
+        for _ in range(80):
+            file.write(row)
+    with pytest.raises(UnreadableQuest):
+        content_digest(path)
+    assert queue._has_content(path, content_digest(path, INSPECTED))
+    assert not queue._has_content(path, "")
