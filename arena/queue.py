@@ -95,7 +95,10 @@ def _put(lane: Path, name: str, wishes: Wishes, into: Callable[[Path], None]) ->
 
 
 def move_in(world: World, arrivals: Sequence[Path], *, priority: str) -> tuple[list[Path], dict[Path, OSError]]:
-    """From the inbox into a lane; a name that is taken gets a number. Returns where they are, and what could not be."""
+    """From the inbox into a lane; a name that is taken gets a number. Returns where they are, and what could not be.
+
+    Only the lane is synced: a file that is back in the inbox after a power loss is refused as a twin of itself.
+    """
     lane = world.lane(priority)
     moved: list[Path] = []
     troubles: dict[Path, OSError] = {}
@@ -106,8 +109,6 @@ def move_in(world: World, arrivals: Sequence[Path], *, priority: str) -> tuple[l
             troubles[path] = error
     if moved:
         durable.sync_folder(lane)
-        for folder in {path.parent for path in arrivals}:
-            durable.sync_folder(folder)
     return moved, troubles
 
 

@@ -81,8 +81,8 @@ def main() -> None:
     assert records is not None
     PackedOrder(0, report.sha256).rows(records["tokens"][records["verdict"] == row_index.TAKEN], recipe.max_length)
     print(json.dumps({
-        "start_mb": start, "peak_mb": peak, "peak_after_packing_mb": _peak_mb(), "seconds": seconds, "rows": report.rows,
-        "tokens": report.tokens, "packing_seconds": round(time.perf_counter() - began, 2),
+        "start_mb": start, "peak_mb": peak, "peak_after_packing_mb": _peak_mb(), "seconds": seconds,
+        "rows": report.rows, "tokens": report.tokens, "packing_seconds": round(time.perf_counter() - began, 2),
     }))  # fmt: skip
 
 
