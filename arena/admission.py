@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 from django.db import transaction
 
@@ -41,6 +42,14 @@ def settle(world: World, quest: Quest, answer: Answer, rules: GateRules) -> None
         _refuse(world, quest, report.fault.reason, kind=report.fault.kind, line=report.fault.line)
     else:
         _accept(world, quest, report, held=wishes.hold or _is_held(quest, report, rules))
+
+
+def misses_rows(path: Path) -> bool:
+    """Whether rows were left out of the quest at `path` for a quest that will never train them either."""
+    report = reports.read_report(path)
+    owners = set(report.copied_from) if report else set()
+    alive = Quest.objects.filter(sha256__in=owners, state__in=ALIVE).values_list("sha256", flat=True)
+    return not owners <= set(alive)
 
 
 def _twin(world: World, sha256: str, quest: Quest) -> Quest | None:

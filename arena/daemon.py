@@ -18,7 +18,19 @@ from typing import Any, TextIO
 
 from django.db import OperationalError, transaction
 
-from arena import battles, chronicle, control, disk, mounts, quest_acts, quest_orders, queue, reconcile, tokenizer
+from arena import (
+    admission,
+    battles,
+    chronicle,
+    control,
+    disk,
+    mounts,
+    quest_acts,
+    quest_orders,
+    queue,
+    reconcile,
+    tokenizer,
+)
 from arena.control import LOCK_FILE, STATUS_FILE, Wish
 from arena.dataset_specs import load_declared
 from arena.doorway import Doorway, Gate, GateSettings
@@ -213,8 +225,15 @@ class ArenaDaemon:
             self._start_battle(),
             self._play(),
             self._tell_untold(),
+            self._mind_gate_disk(),
         ]
         return any(worked)
+
+    def _mind_gate_disk(self) -> bool:
+        """Last: a disk that is full for the gatekeepers keeps nobody else from working."""
+        if self._doorway.disk_error:
+            raise self._doorway.disk_error
+        return False
 
     def _guarded(self, look: Callable[[], bool]) -> bool:
         try:
@@ -510,7 +529,8 @@ class ArenaDaemon:
         if not path.exists():
             queue.forget(quest, "its file is gone from the queue")
             return None
-        if not reports.is_complete(path):  # of an older release, or lost with the power
+        # Of an older release, or lost with the power; or seen beside a quest that has been cancelled since.
+        if not reports.is_complete(path) or admission.misses_rows(path):
             queue.look_again(self.world, quest)
             return None
         self._read_settings_again()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import logging
 import os
+import stat
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
@@ -15,6 +16,7 @@ from typing import Protocol
 from django.db import transaction
 
 from arena import admission, chronicle, disk, inbox, order_file, queue
+from arena.carrier import Carrier
 from arena.gate import report as reports
 from arena.gate.messages import Answer, Job
 from arena.gate.rules import GateRules
@@ -27,6 +29,8 @@ log = logging.getLogger(__name__)
 MOST_AT_ONCE = 1000
 """Files taken in one look: the player's commands and the trainer's events come between."""
 LONGEST_WAIT_SECONDS = 10.0
+GATE_RESTS_SECONDS = 2.0
+"""After the gatekeepers' disk was in trouble they are not asked for so long."""
 MOST_READ_ERRORS = 4
 """A file that the disk cannot give (EIO) this often is refused: it may be that file's place on the disk alone."""
 READ_AGAIN_SECONDS = 5.0
@@ -76,6 +80,10 @@ class Doorway:
         self._answers: deque[Answer] = deque()
         self._read_errors: dict[int, _ReadErrors] = {}
         """By the id of the quest."""
+        self._gate_rests_until = 0.0
+        self.disk_error: OSError | None = None
+        """Of the gatekeepers' disk, until they found room again."""
+        self._carrier = Carrier(world)
         self.trouble = ""
         self.unsettled_since: float | None = None
         """Since when some file in the inbox may be whole in a moment."""
@@ -89,7 +97,7 @@ class Doorway:
         """A file that is being written may be worth waiting for, but not for long."""
         since = self.unsettled_since
         settling = since is not None and self._clock() - since < LONGEST_WAIT_SECONDS
-        return settling or bool(self._underway) or bool(self._answers)
+        return settling or bool(self._underway) or bool(self._answers) or self._carrier.busy
 
     def _take_arrivals(self) -> bool:
         arrivals = inbox.look(self._world.inbox, self._stillness)
@@ -98,7 +106,8 @@ class Doorway:
         elif self.unsettled_since is None:
             self.unsettled_since = self._clock()
         by_priority: dict[str, list[Path]] = {}
-        for path in arrivals.whole[:MOST_AT_ONCE]:
+        self._end_carrying()
+        for path in (path for path in arrivals.whole[:MOST_AT_ONCE] if path not in self._carrier):
             by_priority.setdefault(inbox.priority_of(self._world.inbox, path), []).append(path)
         moved = [self._move_in(paths, priority) for priority, paths in by_priority.items()]
         self._see([(priority, path) for found, priority in zip(moved, by_priority, strict=True) for path in found])
@@ -110,11 +119,24 @@ class Doorway:
         for path, error in troubles.items():
             if disk.passes(error):
                 raise error
-            # repr: the name may be no text at all.
-            name = repr(str(path.relative_to(self._world.inbox)))
-            self.trouble = f"{name} cannot be taken out of the inbox: {error.strerror}"
-            log.warning(self.trouble)
+            if error.errno == errno.EXDEV and stat.S_ISREG(path.lstat().st_mode):
+                self._carrier.carry(path, priority)
+            else:
+                self._cannot_take(path, error)
         return moved
+
+    def _end_carrying(self) -> None:
+        for path, error in self._carrier.take_ended().items():
+            if isinstance(error, OSError) and disk.passes(error):
+                raise error
+            if error is not None and path.exists():
+                self._cannot_take(path, error)
+
+    def _cannot_take(self, path: Path, error: BaseException) -> None:
+        # repr: the name may be no text at all.
+        name = repr(str(path.relative_to(self._world.inbox)))
+        self.trouble = f"{name} cannot be taken out of the inbox: {getattr(error, 'strerror', None) or error}"
+        log.warning(self.trouble)
 
     def _see_files(self) -> bool:
         found = self._lanes.unknown_files()
@@ -128,13 +150,13 @@ class Doorway:
                 _tell_seen(queue.see(self._world, found, arranged=arranged))
 
     def _ask_gate(self) -> bool:
-        if not self._gate.has_room:
+        if self._clock() < self._gate_rests_until:
             return False
         settings: GateSettings | None = None
         given = 0
         for quest in queue.arrived().exclude(pk__in=self._not_now()).iterator(chunk_size=50):
-            if not self._gate.has_room:
-                break
+            if not self._gate.has_room or (self.disk_error and self._underway):
+                break  # while the disk is full one file is enough to see whether it still is
             path = queue.path_of(self._world, quest)
             if not os.path.lexists(path):
                 queue.forget(quest, "its file is gone from the queue")
@@ -144,6 +166,8 @@ class Doorway:
             self._underway[job.number] = quest.pk
             self._gate.give(job)
             given += 1
+        if not self._underway:
+            self.disk_error = None  # nobody is left who could find out
         return bool(given)
 
     def _not_now(self) -> list[int]:
@@ -180,12 +204,12 @@ class Doorway:
         if quest is None or queue.path_of(self._world, quest) != path:
             self._clear_away(path)
         elif self._may_pass(quest, answer):
-            self._underway.pop(answer.number)
-            self._answers.popleft()
-            raise OSError(answer.errno, answer.unreadable, answer.path)
+            self.disk_error = OSError(answer.errno, answer.unreadable, answer.path)
+            self._gate_rests_until = self._clock() + GATE_RESTS_SECONDS
         else:
             admission.settle(self._world, quest, answer, self._settings().rules)
             self._read_errors.pop(quest.pk, None)
+            self.disk_error = None
 
     def _may_pass(self, quest: Quest, answer: Answer) -> bool:
         """Whether the disk is to blame and not this file: if it were looked at for ever, nothing else would be done."""

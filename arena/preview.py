@@ -27,7 +27,7 @@ from arena.packed_order import PackedOrder
 from arena.packing import Rows
 from arena.protocol import Recipe
 from arena.row_pieces import in_pieces
-from arena.row_seek import fresh_index, lines_at, lines_from
+from arena.row_seek import fresh_index, limits_of, lines_at, lines_from
 from arena.rows import Content, Kind, Refusal, Row, UnreadableQuest, shortened
 
 RAW_BYTES = 64 * 1024
@@ -287,7 +287,7 @@ def _count(
     """Line and slots of each example, by reading and tokenising every row."""
     lines: list[int] = []
     lengths: list[int] = []
-    rows = (row for row in read_rows(path, specs) if row.line not in passed_over)
+    rows = (row for row in read_rows(path, specs, limits_of(path)) if row.line not in passed_over)
     for piece in in_pieces(rows):
         readable = [row for row in piece if isinstance(row, Row)]
         for row, tokenized in zip(readable, mask.tokenize_many([row.content for row in readable]), strict=True):

@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 
 from arena.gate import row_index
-from arena.gate.report import ROWS, companion
+from arena.gate.report import REPORT, ROWS, companion
 from arena.gate.row_index import Records
-from arena.lines import Line, open_quest, suffix_of
+from arena.lines import INSPECTED, LIMITS, Limits, Line, open_quest, suffix_of
 from arena.protocol import LARGEST_LINE_BYTES
 
 
@@ -29,6 +29,11 @@ def fresh_index(path: Path) -> Records | None:
     return row_index.load(index)
 
 
+def limits_of(path: Path) -> Limits:
+    """None for what the gatekeepers let pass by limits of their own."""
+    return INSPECTED if companion(path, REPORT).exists() else LIMITS
+
+
 def lines_from(path: Path, first: int) -> Iterator[Line]:
     """The lines from number `first` on, empty ones left out. Raises UnreadableQuest."""
     index = fresh_index(path)
@@ -38,7 +43,7 @@ def lines_from(path: Path, first: int) -> Iterator[Line]:
         if found is not None:
             yield from found
             return
-    with open_quest(path, hashed=False) as lines:
+    with open_quest(path, limits_of(path), hashed=False) as lines:
         yield from (line for line in lines if line.number >= first)
 
 
@@ -53,7 +58,7 @@ def lines_at(path: Path, numbers: Collection[int]) -> dict[int, Line]:
         if wanted <= by_number.keys():
             return {number: by_number[number] for number in wanted}
     found_by_reading: dict[int, Line] = {}
-    with open_quest(path, hashed=False) as lines:
+    with open_quest(path, limits_of(path), hashed=False) as lines:
         for line in lines:
             if line.number in wanted:
                 found_by_reading[line.number] = line

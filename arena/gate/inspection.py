@@ -110,6 +110,8 @@ class _Inspection:
         self._warned_kinds: Counter[str] = Counter()
         self._formats: Counter[str] = Counter()
         self._trained: Counter[tuple[str | None, int | None]] = Counter()
+        self._owners: set[str] = set()
+        """File names of earlier quests that have some of the refused rows."""
         self._sha256, self._size_bytes = "", 0
 
     def run(self) -> Report:
@@ -228,6 +230,7 @@ class _Inspection:
         owners = self._look.earlier.find(hashes[[number for number, _ in taken]])
         for (number, row), owner in zip(taken, owners, strict=True):
             if owner is not None:
+                self._owners |= {owner} if rules.duplicates == "refuse" else set()
                 reason = f"the same row is in the earlier quest {stem_of(owner)}"
                 self._treat_copy(records, number, Refusal(row.line, reason, "earlier-duplicate"))
 
@@ -283,6 +286,7 @@ class _Inspection:
             refused=_first(self._refused),
             refused_by_kind=dict(self._refused_kinds.most_common()),
             set_aside=int((records["verdict"] == row_index.SET_ASIDE).sum()),
+            copied_from=self._copied_from(),
             warned_count=self._warned_kinds.total(),
             warnings=_first(self._warnings),
             warned_by_kind=dict(self._warned_kinds.most_common()),
@@ -291,6 +295,11 @@ class _Inspection:
             **self._tokens(records),
         )
         return replace(report, fault=_fault(report, self._look.rules))
+
+    def _copied_from(self) -> tuple[str, ...]:
+        earlier = self._look.earlier
+        found = {earlier.sha256_of(name) for name in self._owners} if earlier else set()
+        return tuple(sorted(sha256 for sha256 in found if sha256))
 
     def _tokens(self, records: row_index.Records) -> dict[str, Any]:
         recipe = self._look.recipe

@@ -58,6 +58,8 @@ class Report:
     refused_by_kind: dict[str, int] = field(default_factory=dict)
     set_aside: int = 0
     """Refused rows that could be trained on: copies, evaluated problems, leaks."""
+    copied_from: tuple[str, ...] = ()
+    """SHA-256 of the earlier quests that have some of the refused rows."""
     warned_count: int = 0
     warnings: tuple[Refusal, ...] = ()
     """Of rows that are taken; the first MOST_NAMED."""

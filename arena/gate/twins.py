@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from arena.gate.report import HASHES, companion
+from arena.gate.report import HASHES, companion, read_report
 from arena.rows import Content
 
 BUCKET_ROWS = 2**20
@@ -107,6 +107,11 @@ class EarlierRows:
             self._read_folders()
             owners = self._owners(digests)
         return [self._quests[owner][0] if owner >= 0 else None for owner in owners.tolist()]
+
+    def sha256_of(self, name: str) -> str | None:
+        """Of the content of an earlier quest; None where it is gone meanwhile."""
+        found = (read_report(folder / name) for folder in self._folders if (folder / name).exists())
+        return next((report.sha256 for report in found if report), None)
 
     def add(self, quest: Path) -> None:
         """One without a `hashes.npy`, or with a damaged one, adds nothing."""

@@ -218,7 +218,11 @@ def status(world: World) -> dict[str, Any]:
 
 
 def test_a_disk_that_stays_full_is_told_and_lived_through(
-    world: World, trainer: FakeTrainer, open_daemon: Callable[..., ArenaDaemon], monkeypatch: pytest.MonkeyPatch
+    world: World,
+    trainer: FakeTrainer,
+    clock: Clock,
+    open_daemon: Callable[..., ArenaDaemon],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     daemon = open_daemon()
     settle(daemon)
@@ -242,6 +246,7 @@ def test_a_disk_that_stays_full_is_told_and_lived_through(
         assert "7 bytes are free" in said
         assert not ballast.exists()
         assert states() == {"a": "arrived"}
+    clock.now += 3
     settle(daemon)
     assert states() == {"a": "battling"}
     assert status(world)["message"] == ""

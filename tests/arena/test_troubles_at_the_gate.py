@@ -6,6 +6,7 @@ import errno
 import gzip
 import os
 import sys
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -14,7 +15,7 @@ from typing import cast
 import numpy as np
 import pytest
 
-from arena import battles, gate_process, queue, reconcile
+from arena import admission, battles, gate_process, queue, reconcile
 from arena.daemon import ArenaDaemon
 from arena.gate import report as reports
 from arena.gate import row_index
@@ -45,6 +46,8 @@ ROW = '{{"prompt": "a", "completion": "{0}"}}\n'
 class FailingDisk(LocalGate):
     """Cannot read files called bad."""
 
+    code = errno.EIO
+
     def give(self, job: Job) -> None:
         if "bad" not in job.path:
             return super().give(job)
@@ -54,8 +57,8 @@ class FailingDisk(LocalGate):
                 number=job.number,
                 path=job.path,
                 seen=state_of(Path(job.path)),
-                unreadable=os.strerror(errno.EIO),
-                errno=errno.EIO,
+                unreadable=os.strerror(self.code),
+                errno=self.code,
             )
         )
         return None
@@ -92,7 +95,7 @@ def test_twin_a_bad_sector_would_be_told_of_for_ever(
     monkeypatch.setattr("arena.doorway.READ_AGAIN_SECONDS", 0.0)
     look_at_a_bad_sector(daemon, clock)
     assert states()["bad"] == "arrived"
-    assert len(cast(FailingDisk, daemon._doorway._gate).jobs) > 20
+    assert len(cast(FailingDisk, daemon._doorway._gate).jobs) > 10
 
 
 @pytest.mark.parametrize("within", [(), ("kept.txt",)])
@@ -337,3 +340,73 @@ def test_a_quest_over_the_usual_limits_is_known_again_by_its_content(tmp_path: P
         content_digest(path)
     assert queue._has_content(path, content_digest(path, INSPECTED))
     assert not queue._has_content(path, "")
+
+
+def test_rows_left_out_for_a_quest_that_was_cancelled_are_trained_after_all(
+    daemon: ArenaDaemon, trainer: FakeTrainer
+) -> None:
+    put(daemon.world.inbox, "first.jsonl", "shared", "mine")
+    settle(daemon)
+    put(daemon.world.inbox, "second.jsonl", "shared", "yours")
+    settle(daemon)
+    assert Quest.objects.get(name="second").taken == 1
+    order(daemon, Act.CANCEL, "first")
+    trainer.save(5)
+    trainer.complete(5)
+    settle(daemon)
+    assert Quest.objects.get(name="second").taken == 2
+    assert trainer.orders[-1].quest == "second"
+    assert trainer.orders[-1].set_aside_file is None
+
+
+def test_twin_without_asking_for_the_owner_they_would_be_lost(
+    daemon: ArenaDaemon, trainer: FakeTrainer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(admission, "misses_rows", lambda path: False)
+    with pytest.raises(AssertionError):
+        test_rows_left_out_for_a_quest_that_was_cancelled_are_trained_after_all(daemon, trainer)
+
+
+def test_a_disk_full_for_the_gatekeepers_alone_is_told_once(
+    daemon: ArenaDaemon, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gate = FailingDisk(daemon.world)
+    daemon._doorway._gate = gate
+    gate.code = errno.ENOSPC
+    drop(daemon.world, "bad.jsonl")
+    drop(daemon.world, "good.jsonl")
+    for _ in range(60):
+        daemon.tick()
+        clock.now += 0.5
+    kinds = [kind for kind in told() if kind.startswith("disk_")]
+    assert kinds.count("disk_trouble") <= 2
+    assert len(gate.jobs) < 40
+    daemon._doorway._gate = LocalGate(daemon.world)
+    for _ in range(10):
+        daemon.tick()
+        clock.now += 0.5
+    assert (states()["bad"], states()["good"]) == ("queued", "queued")
+    assert [kind for kind in told() if kind.startswith("disk_")][-1] == "disk_recovered"
+
+
+def test_an_inbox_on_another_file_system_is_emptied_by_copying(
+    daemon: ArenaDaemon, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rename = durable.rename
+
+    def not_across(source: Path, target: Path) -> None:
+        if source.parent == daemon.world.inbox:
+            raise OSError(errno.EXDEV, os.strerror(errno.EXDEV))
+        rename(source, target)
+
+    monkeypatch.setattr(durable, "rename", not_across)
+    path = put(daemon.world.inbox, "far.jsonl", "away")
+    os.mkfifo(daemon.world.inbox / "pipe.jsonl")
+    for _ in range(200):
+        daemon.tick()
+        if states().get("far") == "queued":
+            break
+        time.sleep(0.02)
+    assert states()["far"] == "queued"
+    assert not path.exists()
+    assert "pipe.jsonl" in daemon._doorway.trouble
