@@ -36,7 +36,7 @@ from arena.dataset_specs import load_declared
 from arena.doorway import Doorway, Gate, GateSettings
 from arena.gate import report as reports
 from arena.gate.rules import GateRules
-from arena.gate_process import GateProcess
+from arena.gate_process import ASIDE, LARGE, GateProcess
 from arena.lookout import Lookout
 from arena.models import Battle
 from arena.protocol import Command, Event, EventKind, ExitCode, Recipe
@@ -140,8 +140,9 @@ class ArenaDaemon:
         self.bell = threading.Event()
         self.trainer = trainer or TrainerProcess(world, self.bell.set, clock=clock)
         self.gate = gate or GateProcess(world, self.bell.set, clock=clock)
-        self._doorway = Doorway(world, self.gate, self._gate_settings, clock=clock)
-        self.looker = looker or GateProcess(world, self.bell.set, clock=clock, aside=True)
+        self.large_gate = gate or GateProcess(world, self.bell.set, clock=clock, kind=LARGE)
+        self._doorway = Doorway(world, self.gate, self._gate_settings, large_gate=self.large_gate, clock=clock)
+        self.looker = looker or GateProcess(world, self.bell.set, clock=clock, kind=ASIDE)
         self._lookout = Lookout(world, self.looker, self._gate_settings, quests_wait=self._quests_arrive)
         self._clock = clock
         self._hears_nothing = mounts.is_remote(world.inbox.stat().st_dev)
@@ -187,6 +188,7 @@ class ArenaDaemon:
         finally:
             self.trainer.shut_down()
             self.gate.shut_down()
+            self.large_gate.shut_down()
             self.looker.shut_down()
             self._guarded(self._take_in_events)
             self._tell_status(force=True, state="offline")

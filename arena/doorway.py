@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import itertools
 import logging
 import os
 import stat
@@ -14,6 +15,7 @@ from pathlib import Path
 from typing import Protocol
 
 from django.db import transaction
+from django.db.models import Q, QuerySet
 
 from arena import admission, chronicle, disk, inbox, order_file, queue
 from arena.carrier import Carrier
@@ -69,9 +71,15 @@ class Doorway:
         gate: Gate,
         settings: Callable[[], GateSettings],
         *,
+        large_gate: Gate | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        """`large_gate` looks at large quests, so that no small one waits for them; without one `gate` does both."""
         self._world, self._gate, self._settings, self._clock = world, gate, settings, clock
+        self._large_gate = large_gate or gate
+        self._stale: set[Gate] = set()
+        """Gates that do not know what another one let pass."""
+        self._numbers = itertools.count(1)
         self._lanes = queue.Lanes(world, clock)
         self._first_look = True
         self._stillness = inbox.Stillness(clock)
@@ -152,35 +160,43 @@ class Doorway:
     def _ask_gate(self) -> bool:
         if self._clock() < self._gate_rests_until:
             return False
+        waiting = queue.arrived().exclude(pk__in=self._not_now())
+        large = Q(size_bytes__gt=queue.LARGE_BYTES)
+        given = [self._give(waiting.exclude(large), self._gate), self._give(waiting.filter(large), self._large_gate)]
+        if not self._underway:
+            self.disk_error = None  # nobody is left who could find out
+        return any(given)
+
+    def _give(self, quests: QuerySet[Quest], gate: Gate) -> int:
         settings: GateSettings | None = None
         given = 0
-        for quest in queue.arrived().exclude(pk__in=self._not_now()).iterator(chunk_size=50):
-            if not self._gate.has_room or (self.disk_error and self._underway):
+        for quest in quests.iterator(chunk_size=50):
+            if not gate.has_room or (self.disk_error and self._underway):
                 break  # while the disk is full one file is enough to see whether it still is
             path = queue.path_of(self._world, quest)
             if not os.path.lexists(path):
                 queue.forget(quest, "its file is gone from the queue")
                 continue
             settings = settings or self._settings()
-            job = self._job(path, settings)
+            job = self._job(path, settings, fresh=gate in self._stale)
             self._underway[job.number] = quest.pk
-            self._gate.give(job)
+            gate.give(job)
+            self._stale.discard(gate)
             given += 1
-        if not self._underway:
-            self.disk_error = None  # nobody is left who could find out
-        return bool(given)
+        return given
 
     def _not_now(self) -> list[int]:
         now = self._clock()
         pausing = [quest for quest, errors in self._read_errors.items() if errors.not_before > now]
         return [*self._underway.values(), *pausing]
 
-    def _job(self, path: Path, settings: GateSettings) -> Job:
+    def _job(self, path: Path, settings: GateSettings, *, fresh: bool) -> Job:
         wishes, rules = reports.read_wishes(path), settings.rules
         if wishes.depth:
             rules = replace(rules, depth=wishes.depth)
         return Job(
-            number=self._gate.next_number(),
+            number=next(self._numbers),
+            fresh=fresh,
             path=str(path),
             rules=rules.forced() if wishes.force else rules,
             recipe=settings.recipe,
@@ -189,7 +205,11 @@ class Doorway:
         )
 
     def _settle(self) -> bool:
-        self._answers.extend(self._gate.take_answers())
+        for gate, other in ((self._gate, self._large_gate), (self._large_gate, self._gate)):
+            found = gate.take_answers()
+            self._answers.extend(found)
+            if found and gate is not other:
+                self._stale.add(other)
         settled = 0
         while self._answers:
             # Taken off only when all is written: on an error it is settled once more.

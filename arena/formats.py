@@ -134,7 +134,9 @@ def _parse_slowly(data: bytes) -> Any:
     try:
         return _STRICT.decode(text)
     except json.JSONDecodeError as error:
-        raise BadRow(f"not JSON: {error.msg} at column {error.colno}{_hint(text, error)}", Kind.JSON) from error
+        raise BadRow(
+            f"not JSON: {error.msg.removesuffix(' at')} at column {error.colno}{_hint(text, error)}", Kind.JSON
+        ) from error
     except BadRow:
         raise
     except ValueError as error:  # a number of more digits than Python converts

@@ -18,8 +18,8 @@ from realm.world import CHECKOUT, World
 
 COMMAND = (sys.executable, "-m", "arena.gate")
 LOG_FILE = "gate.log"
-ASIDE = "aside"
-"""Argument of the process that looks at what is no quest yet."""
+ASIDE, LARGE = "aside", "large"
+"""Arguments of the processes that look at what is no quest yet, and at large quests: no small one waits for them."""
 LARGEST_LOG_BYTES = 10 * 1024 * 1024
 MOST_UNDERWAY = 16
 """Jobs given ahead, so that it never waits for the daemon between small files."""
@@ -44,11 +44,11 @@ class GateProcess:
         *,
         clock: Callable[[], float] = time.monotonic,
         hang_seconds: float = HANG_SECONDS,
-        aside: bool = False,
+        kind: str = "",
     ) -> None:
         self._world, self._ring, self._clock = world, ring, clock
-        self._command = (*command, str(world.home), *([ASIDE] if aside else []))
-        self._log_file = f"{ASIDE}-{LOG_FILE}" if aside else LOG_FILE
+        self._command = (*command, str(world.home), *([kind] if kind else []))
+        self._log_file = f"{kind}-{LOG_FILE}" if kind else LOG_FILE
         self._hang_seconds = hang_seconds
         self._child: subprocess.Popen[bytes] | None = None
         self._heard: deque[bytes] = deque()

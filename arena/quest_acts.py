@@ -122,7 +122,7 @@ def _force(hands: Hands, quests: Sequence[Quest], order: QuestOrder) -> None:
         if quest.state == Quest.State.COMPLETED:
             queue.add_file(hands.world, path, priority=quest.priority, wishes=Wishes(force=True))
         else:
-            reports.write_wishes(path, Wishes(force=True))
+            reports.write_wishes(path, replace(reports.read_wishes(path), force=True))
             queue.look_again(hands.world, quest)
 
 

@@ -32,7 +32,7 @@ from realm.world import PRIORITIES, World
 GOLD_PER_QUEST = 100
 LONGEST_STEM_BYTES = 200
 LARGE_BYTES = 8_000_000
-"""Files beyond it are looked at after smaller ones, so that those need not wait."""
+"""Files beyond it are looked at by gatekeepers of their own, so that smaller ones need not wait."""
 UNSURE_SECONDS = 1.0
 """A folder changed this short a time ago may have changed once more within the same tick of its clock."""
 LOOKING_SHARE = 20
@@ -56,9 +56,7 @@ def waiting() -> QuerySet[Quest]:
 
 def arrived() -> QuerySet[Quest]:
     """Quests that the gatekeepers have yet to look at, in the order they will."""
-    large = Case(When(size_bytes__gt=LARGE_BYTES, then=Value(1)), default=Value(0), output_field=IntegerField())
-    found = Quest.objects.filter(state=Quest.State.ARRIVED).annotate(large=large, rank=_RANK)
-    return found.order_by("large", "rank", "position", "id")
+    return in_order(Quest.objects.filter(state=Quest.State.ARRIVED))
 
 
 def add_file(world: World, source: Path, *, priority: str, wishes: Wishes = NO_WISHES) -> Path:

@@ -1,5 +1,5 @@
-"""`python -m arena.gate HOME [aside]`: the gatekeepers' process. Jobs come on standard input, answers go to standard
-output. With `aside` it looks at files that are no quests yet, and gives way to the one that looks at quests.
+"""`python -m arena.gate HOME [large|aside]`: the gatekeepers' process. Jobs come on standard input, answers go to
+standard output. `large` looks at large quests, `aside` at files that are no quests yet; each gives way to the one before.
 
 It ends when its input does. Warm because reading a tokenizer takes as long as looking at a thousand rows.
 """
@@ -33,7 +33,8 @@ PROGRESS_SECONDS = 0.5
 PROGRESS_FILE = "gate.json"
 NICENESS = 5
 """Looking at a large quest must not slow down the battle beside it."""
-ASIDE, ASIDE_NICENESS, ASIDE_PROGRESS_FILE = "aside", 15, "look.json"
+KINDS = {"": (NICENESS, PROGRESS_FILE), "large": (10, PROGRESS_FILE), "aside": (15, "look.json")}
+"""Niceness, and the file that tells how far it is."""
 
 
 class Gate:
@@ -49,6 +50,9 @@ class Gate:
     def answer(self, job: Job) -> Answer:
         path = Path(job.path)
         seen: tuple[int, ...] = ()
+        told: Progress | None = None
+        if job.fresh:
+            self._earlier.forget()
         try:
             seen = state_of(path)
             plain = lines.suffix_of(path.name) == lines.SUFFIXES[0]  # how much else will unpack to nobody knows
@@ -61,7 +65,8 @@ class Gate:
             why = error.strerror or str(error)
             return Answer(number=job.number, path=job.path, seen=seen, unreadable=why, errno=error.errno)
         finally:
-            self._progress_file.unlink(missing_ok=True)
+            if told and told.written:  # else it may be that of the process that looks at large quests
+                self._progress_file.unlink(missing_ok=True)
         if report.fault is None and job.in_place:
             self._earlier.add(path)
         return Answer(number=job.number, path=job.path, seen=seen, report=report)
@@ -85,6 +90,7 @@ class Progress:
     def __init__(self, file: Path, quest: str, of_bytes: int, on_progress: Callable[[], None]) -> None:
         self._file, self._quest, self._of_bytes, self._on_progress = file, quest, of_bytes, on_progress
         self._told_at = time.monotonic()
+        self.written = False
 
     def __call__(self, rows: int, size_bytes: int) -> None:
         if time.monotonic() - self._told_at < PROGRESS_SECONDS:
@@ -93,6 +99,7 @@ class Progress:
         self._on_progress()
         said = {"quest": self._quest, "rows": rows, "bytes": size_bytes, "of_bytes": self._of_bytes}
         durable.write_json(self._file, said | {"time": time.time()}, sync=False)
+        self.written = True
 
 
 def _tokenizer(folder: str) -> HeroTokenizer | None:
@@ -121,11 +128,10 @@ def serve(world: World, jobs: BinaryIO, out: BinaryIO, *, progress_file: str = P
 
 
 def main() -> None:
-    aside = sys.argv[2:] == [ASIDE]
-    os.nice(ASIDE_NICENESS if aside else NICENESS)
+    niceness, progress_file = KINDS[sys.argv[2] if sys.argv[2:] else ""]
+    os.nice(niceness)
     out = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # whatever a library prints must not stand among the answers
-    progress_file = ASIDE_PROGRESS_FILE if aside else PROGRESS_FILE
     serve(World(Path(sys.argv[1])), sys.stdin.buffer, out, progress_file=progress_file)
 
 

@@ -26,6 +26,8 @@ class Job:
     tokenizer: str | None
     """Folder; None: the hero's is not known yet, and tokens are not counted."""
     specs: dict[str, dict[str, str]] = field(default_factory=dict)
+    fresh: bool = False
+    """Another process let quests pass since the last job: look again which earlier ones there are."""
     in_place: bool = True
     """Leave beside the file what is found of it, as beside a quest; False: the answer is all that comes of it."""
 

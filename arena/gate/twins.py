@@ -108,6 +108,10 @@ class EarlierRows:
             owners = self._owners(digests)
         return [self._quests[owner][0] if owner >= 0 else None for owner in owners.tolist()]
 
+    def forget(self) -> None:
+        """Read the folders anew at the next question."""
+        self._read = False
+
     def sha256_of(self, name: str) -> str | None:
         """Of the content of an earlier quest; None where it is gone meanwhile."""
         found = (read_report(folder / name) for folder in self._folders if (folder / name).exists())

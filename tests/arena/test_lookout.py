@@ -323,7 +323,7 @@ def real_gate(world: World) -> Iterator[Callable[..., GateProcess]]:
     opened: list[GateProcess] = []
 
     def build(*command: str) -> GateProcess:
-        gate = GateProcess(world, lambda: None, command or gate_process.COMMAND, aside=True)
+        gate = GateProcess(world, lambda: None, command or gate_process.COMMAND, kind="aside")
         opened.append(gate)
         return gate
 

@@ -17,6 +17,7 @@ import pytest
 
 from arena import admission, battles, gate_process, queue, reconcile
 from arena.daemon import ArenaDaemon
+from arena.doorway import Doorway, GateSettings
 from arena.gate import report as reports
 from arena.gate import row_index
 from arena.gate.inspection import Look, inspect_in_place
@@ -33,7 +34,7 @@ from realm import durable
 from realm.world import World
 from tests.arena.fake_trainer import FakeTrainer
 from tests.arena.local_gate import LocalGate, admit
-from tests.arena.test_daemon import Clock, clock, drop, open_daemon, settle, states, told, trainer
+from tests.arena.test_daemon import CONFIG, Clock, clock, drop, open_daemon, settle, states, told, trainer
 from tests.arena.test_quest_orders import daemon, order
 
 __all__ = ["clock", "daemon", "open_daemon", "trainer"]  # fixtures
@@ -410,3 +411,37 @@ def test_an_inbox_on_another_file_system_is_emptied_by_copying(
     assert states()["far"] == "queued"
     assert not path.exists()
     assert "pipe.jsonl" in daemon._doorway.trouble
+
+
+def test_a_small_quest_does_not_wait_for_a_large_one(
+    world: World, clock: Clock, trainer: FakeTrainer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(queue, "LARGE_BYTES", 200)
+    battles.ensure_hero(world, CONFIG)
+    put(world.inbox, "large.jsonl", *(f"answer {number}" for number in range(50)))
+    put(world.inbox, "small.jsonl", "answer 1", "mine")
+    busy = Busy(world)
+    settings = GateSettings(rules=GateRules(), recipe=Recipe(), tokenizer=None, specs={})
+    doorway = Doorway(world, LocalGate(world), lambda: settings, large_gate=busy, clock=clock)
+    while doorway.look():
+        pass
+    assert states() == {"large": "arrived", "small": "queued"}
+    busy.free = True
+    while doorway.look():
+        pass
+    assert states() == {"large": "queued", "small": "queued"}
+    assert [job.fresh for job in busy.jobs] == [False]
+    # What one of them let pass the other is told to look up: "answer 2" is in the large one by now.
+    put(world.inbox, "later.jsonl", "answer 2", "other")
+    while doorway.look():
+        pass
+    assert Quest.objects.get(name="later").taken == 1
+
+
+class Busy(LocalGate):
+    """Answers only when it is let."""
+
+    free = False
+
+    def take_answers(self) -> list[Answer]:
+        return super().take_answers() if self.free else []
