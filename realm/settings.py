@@ -5,6 +5,7 @@ from __future__ import annotations
 import environ
 from django.core.exceptions import ImproperlyConfigured
 
+from arena.dataset_specs import load_declared
 from arena.gate.rules import GateRules
 from arena.protocol import Recipe
 from realm import config as realm_config
@@ -16,6 +17,7 @@ WORLD = World.from_environment()
 WORLD.create()
 try:
     REALM = realm_config.load(WORLD, recipe=Recipe, gatekeeper=GateRules)
+    load_declared(WORLD)  # read again by those who need it; a world with a broken one does not start
 except BadConfig as error:
     raise ImproperlyConfigured(str(error)) from None
 
