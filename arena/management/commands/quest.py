@@ -11,7 +11,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
+from rich.table import Column, Table
 
 from arena import control, quest_orders, queue
 from arena.gate.report import Wishes
@@ -25,6 +25,8 @@ from realm.world import PRIORITIES
 OVER = (Quest.State.COMPLETED, Quest.State.FAILED, Quest.State.CANCELLED)
 PATIENCE_SECONDS = 5.0
 WIDE = 200
+HELD = "held"
+"""What an inspected quest that waits for the player is called where people read."""
 _HELP = {
     Act.HOLD: "let waiting quests wait until they are released",
     Act.RELEASE: "let quests on hold be fought",
@@ -48,7 +50,9 @@ class Command(BaseCommand):
         add.add_argument("--force", action="store_true", help="also a duplicate, or with too many bad rows")
         add.add_argument("--depth", choices=DEPTHS, help="how closely the gatekeepers look (default: the settings')")
         listing = actions.add_parser("list", help="quests and where they stand")
-        listing.add_argument("--state", choices=Quest.State.values, help="only these")
+        listing.add_argument(
+            "--state", choices=[*Quest.State.values, HELD], help="only these; held are those that wait for your word"
+        )
         listing.add_argument("--limit", type=int, default=50, help="newest N that are over (default 50)")
         show.add_arguments(actions.add_parser("show", help="a quest's rows as the hero will see them"))
         for act in Act:
@@ -82,18 +86,24 @@ class Command(BaseCommand):
             self.stdout.write("The arena is not running; it will look at them when it starts.")
 
     def _list(self, state: str | None, limit: int) -> None:
-        table = Table("id", "quest", "state", "priority", "rows", "taken", "tokens", "steps", "reason")
-        for quest in self._chosen(state, limit):
-            known = [str(quest.id), quest.name, quest.state, quest.priority, str(quest.rows), str(quest.taken)]
-            counts = ["--" if count is None else str(count) for count in (quest.tokens, quest.steps)]
-            table.add_row(*map(escape, [*known, *counts, quest.reason]))
+        table = Table("id", Column("quest", no_wrap=True, min_width=20), "state", "priority", "rows", "steps", "reason")
+        quests = self._chosen(state, limit)
+        for quest in quests:
+            rows = f"{quest.taken}/{quest.rows}" if quest.rows else "--"
+            steps = "--" if quest.steps is None else str(quest.steps)
+            shown = HELD if quest.state == Quest.State.INSPECTED else quest.state
+            table.add_row(*map(escape, [str(quest.id), quest.name, shown, quest.priority, rows, steps, quest.reason]))
         # Piped into another program a table must not be cut to the width of a terminal that is not there.
         console = Console() if self.stdout.isatty() else Console(width=WIDE)
         with console.capture() as text:
             console.print(table)
         self.stdout.write(text.get())
+        over = Quest.objects.filter(state__in=OVER).count()
+        if over > limit and state in (None, *OVER):
+            self.stdout.write(f"The newest {limit} of {over} that are over; --limit shows more.")
 
     def _chosen(self, state: str | None, limit: int) -> list[Quest]:
+        state = Quest.State.INSPECTED.value if state == HELD else state
         over = Quest.objects.filter(state__in=OVER).order_by("-id")[:limit]
         fought = list(Quest.objects.filter(state=Quest.State.BATTLING))
         held = queue.in_order(Quest.objects.filter(state=Quest.State.INSPECTED))
