@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
 from typing import NoReturn
 
@@ -19,6 +20,7 @@ from arena.dataset_specs import BUILT_IN, Specs
 from arena.example import Unfit, fitted
 from arena.formats import parse_line, read_rows
 from arena.gate import row_index
+from arena.gate.findings import Findings, findings_beside
 from arena.gate.report import REPORT, ROWS, companion, read_report
 from arena.gate.row_index import Records, set_aside_lines
 from arena.lines import Line
@@ -64,7 +66,7 @@ class RowPreview:
     raw: str
     """The first RAW_BYTES of the line."""
     refusal: Refusal | None
-    """Why the trainer does not train on it, in its own words."""
+    """Why it is not trained on, in the words of the trainer, or of the gatekeepers where they set it aside."""
     rendered: str
     """The chat template's text, or the plain one; empty where the template refuses."""
     pieces: tuple[Piece, ...]
@@ -116,9 +118,11 @@ def preview_line(
     max_length: int,
     over_long: str = "refuse",
     specs: Specs = BUILT_IN,
+    findings: Findings | None = None,
 ) -> RowPreview:
     """The row in line `line`, counted from 1. Without a mask (no tokenizer at hand) it has no pieces.
 
+    `findings`: what the gatekeepers said of the file; what lies beside it where they are not given.
     Raises NoSuchRow, or UnreadableQuest if the file as a whole cannot be read.
     """
     found = next(lines_from(path, line), None)
@@ -130,9 +134,19 @@ def preview_line(
     raw, raw_cut = _raw(found)
     if isinstance(row, Refusal):
         return RowPreview(line, "", raw, row, "", (), 0, 0, over_long=False, cut=raw_cut)
+    findings = findings or findings_beside(path)
     if mask is None:
-        return RowPreview(line, row.data_format, raw, None, "", (), 0, 0, over_long=False, cut=raw_cut)
-    return _of_row(row, raw, mask, max_length, over_long, raw_cut)
+        refusal = findings.refusal_of(line)
+        return RowPreview(line, row.data_format, raw, refusal, "", (), 0, 0, over_long=False, cut=raw_cut)
+    shown = _of_row(row, raw, mask, max_length, over_long, raw_cut)
+    set_aside = findings.set_aside(line)
+    return _untrained(shown, set_aside) if set_aside else shown
+
+
+def _untrained(row: RowPreview, why: Refusal) -> RowPreview:
+    """A row that the trainer is told to pass over."""
+    pieces = tuple(replace(piece, trained=False) for piece in row.pieces)
+    return replace(row, refusal=why, pieces=pieces, trained_tokens=0)
 
 
 def _of_row(row: Row, raw: str, mask: ChatMask, max_length: int, over_long: str, raw_cut: bool) -> RowPreview:
@@ -304,18 +318,30 @@ def _state(path: Path) -> tuple[int, ...]:
     return tuple(value for found in files for value in (found.st_ino, found.st_size, found.st_mtime_ns))
 
 
-def list_rows(path: Path, first: int, count: int, *, specs: Specs = BUILT_IN) -> list[ListedRow]:
+def list_rows(
+    path: Path, first: int, count: int, *, specs: Specs = BUILT_IN, findings: Findings | None = None
+) -> list[ListedRow]:
     """The first `count` rows from line `first` on; blank lines are none. Raises UnreadableQuest."""
-    listed: list[ListedRow] = []
-    for line in lines_from(path, first):
-        if len(listed) == count:
-            break
-        row = parse_line(line, specs)
-        if isinstance(row, Refusal):
-            listed.append(ListedRow(row.line, "", row, _in_one_line(_raw(line)[0])))
-        elif row is not None:
-            listed.append(ListedRow(row.line, row.data_format, None, _in_one_line(_told(row.content))))
-    return listed
+    findings = findings or findings_beside(path)
+    rows = (_listed(line, specs, findings) for line in lines_from(path, first))
+    return list(islice((row for row in rows if row is not None), count))
+
+
+def list_refused(path: Path, first: int, count: int, *, findings: Findings, specs: Specs = BUILT_IN) -> list[ListedRow]:
+    """The same of the rows alone that the gatekeepers refused, by their index."""
+    numbers = findings.refused_from(first, count)
+    lines = lines_at(path, numbers) if numbers else {}
+    rows = (_listed(lines[number], specs, findings) for number in numbers if number in lines)
+    return [row for row in rows if row is not None]
+
+
+def _listed(line: Line, specs: Specs, findings: Findings) -> ListedRow | None:
+    row = parse_line(line, specs)
+    if isinstance(row, Refusal):
+        return ListedRow(row.line, "", row, _in_one_line(_raw(line)[0]))
+    if row is None:
+        return None
+    return ListedRow(row.line, row.data_format, findings.refusal_of(row.line), _in_one_line(_told(row.content)))
 
 
 def _told(content: Content) -> str:

@@ -9,17 +9,18 @@ import functools
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from arena import dataset_specs, preview, tokenizer
 from arena.dataset_specs import Specs
 from arena.formats import parse_line
-from arena.gate.report import read_report
+from arena.gate.findings import Findings, findings_beside
 from arena.gate.row_index import Records
 from arena.masking import ChatMask, MaskingError
 from arena.models import Quest
 from arena.preview import PackedRow, Piece, RowPreview
 from arena.protocol import Recipe
-from arena.row_seek import fresh_index, lines_from
+from arena.row_seek import lines_from
 from arena.rows import Content, Row
 from arena.tokenizer import HeroTokenizer, UnusableTokenizer
 from realm import strict
@@ -158,8 +159,9 @@ def _age(folder: Path) -> int:
     return (folder / tokenizer.TOKENIZER_FILE).stat().st_mtime_ns
 
 
-def read_row(path: Path, line: int, through: Glass) -> RowPage:
-    """Raises NoSuchRow, or UnreadableQuest."""
+def read_row(path: Path, line: int, through: Glass, findings: Findings | None = None) -> RowPage:
+    """`findings`: as preview.preview_line has them. Raises NoSuchRow, or UnreadableQuest."""
+    findings = findings or findings_beside(path)
     recipe = through.recipe
     size_bytes = _size_of(path, line)
     large = size_bytes > LARGEST_TOKENISED_BYTES
@@ -170,9 +172,10 @@ def read_row(path: Path, line: int, through: Glass) -> RowPage:
         max_length=recipe.max_length,
         over_long=recipe.over_long,
         specs=through.specs,
+        findings=findings,
     )
     if large:
-        row = _as_counted(path, row)
+        row = _as_counted(row, findings)
     tokens = tokens_of(row.pieces[:MOST_PIECES])
     bubbles, kept_back = _bubbles(path, line, through.specs)
     return RowPage(
@@ -189,6 +192,22 @@ def read_row(path: Path, line: int, through: Glass) -> RowPage:
     )
 
 
+def rows_page(path: Path, first: int, through: Glass, *, refused_only: bool) -> dict[str, Any]:
+    """ROWS_A_PAGE rows from line `first` on, and where the pages beside begin. Raises UnreadableQuest."""
+    findings = findings_beside(path)
+    many = findings.refused_count
+    only = refused_only and many is not None
+    list_them = preview.list_refused if only else preview.list_rows
+    listed = list_them(path, first, ROWS_A_PAGE + 1, specs=through.specs, findings=findings)
+    return {
+        "listed": listed[:ROWS_A_PAGE],
+        "before": findings.refused_before(first, ROWS_A_PAGE) if only else max(1, first - ROWS_A_PAGE),
+        "after": listed[-1].line if len(listed) > ROWS_A_PAGE else None,
+        "refused_only": only,
+        "refused": many,
+    }
+
+
 def _size_of(path: Path, line: int) -> int:
     found = next(lines_from(path, line), None)
     return len(found.data or b"") if found and found.number == line else 0
@@ -198,12 +217,10 @@ def _too_large(size_bytes: int) -> str:
     return f"this row holds {numbers.size(size_bytes)}, too much to be shown token by token"
 
 
-def _as_counted(path: Path, row: RowPreview) -> RowPreview:
-    """With what the gatekeepers found out about it, as far as they did."""
-    index, report = fresh_index(path), read_report(path)
-    refusal = next((named for named in report.refused if named.line == row.line), None) if report else None
-    tokens, trained = _counts(index, row.line) if index is not None else (0, 0)
-    return replace(row, refusal=row.refusal or refusal, tokens=tokens, trained_tokens=trained)
+def _as_counted(row: RowPreview, findings: Findings) -> RowPreview:
+    """With the tokens that the gatekeepers counted, as far as they did."""
+    tokens, trained = _counts(findings.index, row.line) if findings.index is not None else (0, 0)
+    return replace(row, tokens=tokens, trained_tokens=0 if findings.set_aside(row.line) else trained)
 
 
 def _counts(index: Records, line: int) -> tuple[int, int]:

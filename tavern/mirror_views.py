@@ -10,7 +10,6 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_safe
 
-from arena import preview
 from arena.models import Quest
 from arena.preview import NoSuchRow
 from arena.rows import UnreadableQuest
@@ -23,7 +22,10 @@ LARGEST_LINE = 2**31
 
 @require_safe
 def rows(request: HttpRequest, quest_id: int) -> HttpResponse:
-    """A page of rows; `first` is the line it begins at, `line` a line to go to, `packed` a packed row."""
+    """A page of rows; `first` is the line it begins at, `line` a line to go to, `packed` a packed row.
+
+    `only=refused` leaves out what the gatekeepers took.
+    """
     for name in ("line", "packed"):
         number = _number(request.GET.get(name, ""))
         if number is not None:
@@ -33,10 +35,7 @@ def rows(request: HttpRequest, quest_id: int) -> HttpResponse:
     context: dict[str, Any] = {"quest": found, "first": first, "trouble": "", "listed": []}
     try:
         through = mirror.glass(settings.WORLD, settings.REALM)
-        listed = preview.list_rows(path, first, mirror.ROWS_A_PAGE + 1, specs=through.specs)
-        context |= {"listed": listed[: mirror.ROWS_A_PAGE], "before": max(1, first - mirror.ROWS_A_PAGE)}
-        if len(listed) > mirror.ROWS_A_PAGE:
-            context["after"] = listed[-1].line
+        context |= mirror.rows_page(path, first, through, refused_only=request.GET.get("only") == "refused")
     except (NoMirror, UnreadableQuest, OSError) as error:
         context["trouble"] = str(error)
     return render(request, "tavern/rows.html", frame_context(settings.WORLD) | context)

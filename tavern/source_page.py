@@ -10,6 +10,7 @@ from pathlib import Path
 from django.core.paginator import Page, Paginator
 
 from arena import preview, source_orders, source_overview, source_records, sources
+from arena.gate.findings import Findings
 from arena.gate.report import Report
 from arena.models import Quest
 from arena.source_overview import Source
@@ -165,12 +166,14 @@ def preview_page(world: World, folder: Path, name: str, *, first: int, through: 
     Raises sources.BadSource for a name that is none, and formats.UnreadableQuest.
     """
     file = sources.find(folder, name)
-    listed = preview.list_rows(file.path, first, ROWS_A_PAGE + 1, specs=through.specs)
-    rows = [_shown(mirror.read_row(file.path, row.line, through)) for row in listed[:ROWS_A_PAGE]]
+    report = report_of(world, file)
+    findings = Findings(report=report)
+    listed = preview.list_rows(file.path, first, ROWS_A_PAGE + 1, specs=through.specs, findings=findings)
+    rows = [_shown(mirror.read_row(file.path, row.line, through, findings)) for row in listed[:ROWS_A_PAGE]]
     after = listed[ROWS_A_PAGE].line if len(listed) > ROWS_A_PAGE else None
     return PreviewPage(
         line=_line(Records(world), file, {}),
-        report=report_of(world, file),
+        report=report,
         rows=rows,
         before=max(1, first - ROWS_A_PAGE) if first > 1 else None,
         after=after if after is not None and after <= LAST_LINE else None,

@@ -13,6 +13,7 @@ from django.utils.http import urlencode
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from arena import control, inbox, source_orders, source_overview, source_records, source_taking, sources
+from arena.gate.findings import Findings
 from arena.preview import NoSuchRow
 from arena.rows import UnreadableQuest
 from arena.sources import BadSource
@@ -182,8 +183,9 @@ def preview(request: HttpRequest, name: str) -> HttpResponse:
         context["shown"] = source_page.bare_page(settings.WORLD, folder, file)
         through = mirror.glass(settings.WORLD, settings.REALM)
         if line is not None:
-            path = sources.find(folder, file).path
-            context["single"] = mirror.read_row(path, min(line, LARGEST_LINE), through)
+            found = sources.find(folder, file)
+            findings = Findings(report=source_page.report_of(settings.WORLD, found))
+            context["single"] = mirror.read_row(found.path, min(line, LARGEST_LINE), through, findings)
         else:
             context["shown"] = source_page.preview_page(settings.WORLD, folder, file, first=first, through=through)
     except (BadSource, NoSuchRow) as error:

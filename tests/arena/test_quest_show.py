@@ -5,11 +5,13 @@ import json
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 from django.core.management import CommandError, call_command
 
 from arena import preview, quest_show
 from arena.gate import report as reports
+from arena.gate import row_index
 from arena.gate.report import Lengths, Report
 from arena.models import Quest
 from arena.quest_show import histogram_of, visible
@@ -68,6 +70,17 @@ def test_a_refused_row_says_why(world: World, quest: Path) -> None:
     assert "line 6 · unreadable" in broken
     assert "refused: not JSON" in broken
     assert "{broken" in broken
+
+
+def test_a_row_that_was_set_aside_is_not_shown_as_trained(world: World, quest: Path) -> None:
+    assert "⟦" in said(quest, "--row", 2).replace(quest_show.LEGEND, "")
+    offsets = np.cumsum([0, *map(len, quest.read_bytes().splitlines(keepends=True))])
+    records = [(n, offsets[n - 1], 9, 4, row_index.SET_ASIDE if n == 2 else row_index.TAKEN) for n in (1, 2, 3, 4)]
+    np.save(f"{quest}.rows.npy", np.array(records, row_index.DTYPE))
+    shown = said(quest, "--row", 2).replace(quest_show.LEGEND, "")
+    assert "refused: set aside by the gatekeepers" in shown
+    assert "⟦" not in shown
+    assert "set aside by the gatekeepers" in said(quest, "--rows", "1:3")
 
 
 def test_a_packed_row_names_its_examples_and_is_one_that_training_makes(world: World, quest: Path) -> None:

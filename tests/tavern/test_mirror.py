@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -15,7 +16,9 @@ from django.test import Client
 
 from arena.formats import Refusal
 from arena.gate import row_index
+from arena.gate.findings import Findings
 from arena.masking import ChatMask
+from arena.models import Quest
 from arena.preview import PackedExample, PackedRow, Piece
 from realm.world import CHECKOUT, World
 from tavern import mirror
@@ -129,6 +132,72 @@ def test_a_huge_row_is_never_tokenised_for_the_eyes(
     monkeypatch.setattr(mirror, "LARGEST_TOKENISED_BYTES", 10**9)
     client.get(f"/quests/{quest.pk}/rows/1")
     assert sizes, "without the limit it would be"
+
+
+def leave_index(world: World, quest: Quest, verdicts: tuple[int, ...]) -> None:
+    path = path_of(world, quest)
+    offsets = np.cumsum([0, *map(len, path.read_bytes().splitlines(keepends=True))])
+    records = [(n + 1, offsets[n], 9, 4, verdict) for n, verdict in enumerate(verdicts)]
+    np.save(f"{path}.rows.npy", np.array(records, row_index.DTYPE))
+
+
+TWINS = tuple({"prompt": "what is two", "completion": "it is 2"} for _ in range(3))
+COPY = (Refusal(2, "the same row as line 1", "duplicate"),)
+TAKEN, UNTRAINABLE, ASIDE = row_index.TAKEN, row_index.UNTRAINABLE, row_index.SET_ASIDE
+
+
+def test_rows_that_were_set_aside_are_shown_untrained_with_the_reason(world: World, client: Client) -> None:
+    quest = make_quest(world, "mine", rows=TWINS)
+    write_report(world, quest, refused=COPY, refused_count=2)
+    leave_index(world, quest, (TAKEN, ASIDE, ASIDE))
+    html = [client.get(f"/quests/{quest.pk}/rows/{line}").content.decode() for line in (1, 2, 3)]
+    assert [any("trained" in kind for kind, *_ in tokens(page)) for page in html] == [True, False, False]
+    assert ["Not trained on:" in page for page in html] == [False, True, True]
+    assert "the same row as line 1" in html[1]
+    assert "set aside by the gatekeepers" in html[2], "a report names the first refused rows only"
+    listed = client.get(f"/quests/{quest.pk}/rows").content.decode()
+    assert listed.count('class="bad"') == 2
+
+
+def test_without_the_gatekeepers_word_a_copy_would_look_trained(
+    world: World, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Findings, "set_aside", lambda self, line: None)
+    quest = make_quest(world, "mine", rows=TWINS)
+    write_report(world, quest, refused=COPY)
+    leave_index(world, quest, (TAKEN, ASIDE, TAKEN))
+    html = client.get(f"/quests/{quest.pk}/rows/2").content.decode()
+    assert any("trained" in kind for kind, *_ in tokens(html))
+
+
+def test_an_index_of_another_file_sets_nothing_aside(world: World, client: Client) -> None:
+    quest = make_quest(world, "mine", rows=TWINS)
+    write_report(world, quest, refused=COPY)
+    leave_index(world, quest, (TAKEN, ASIDE, TAKEN))
+    later = path_of(world, quest).stat().st_mtime_ns + 10**10
+    os.utime(path_of(world, quest), ns=(later, later))
+    assert "Not trained on" not in client.get(f"/quests/{quest.pk}/rows/2").content.decode()
+
+
+def test_refused_rows_alone_are_listed_in_pages(world: World, client: Client) -> None:
+    quest = make_quest(world, "mine", rows=tuple({"text": f"row number {n}"} for n in range(1, 101)))
+    leave_index(world, quest, (TAKEN, ASIDE) * 40 + (TAKEN, UNTRAINABLE) * 10)
+    address = f"/quests/{quest.pk}/rows"
+    assert "Refused only <b>50</b>" in client.get(address).content.decode()
+    first = client.get(f"{address}?only=refused").content.decode()
+    assert re.findall(r"row number (\d+)", first) == [str(n) for n in range(2, 51, 2)]
+    assert 'href="?only=refused&amp;first=52" rel="next"' in first
+    last = client.get(f"{address}?only=refused&first=52").content.decode()
+    assert re.findall(r"row number (\d+)", last) == [str(n) for n in range(52, 101, 2)]
+    assert 'href="?only=refused&amp;first=1" rel="prev"' in last
+    assert 'rel="next"' not in last
+
+
+def test_without_an_index_nothing_is_filtered(world: World, client: Client) -> None:
+    quest = make_quest(world, "mine", rows=TWINS)
+    html = client.get(f"/quests/{quest.pk}/rows?only=refused").content.decode()
+    assert html.count("what is two") == 3
+    assert "Refused only" not in html
 
 
 def test_a_huge_row_shows_what_the_gatekeepers_counted(world: World, client: Client) -> None:

@@ -234,6 +234,18 @@ def test_preview_shows_the_first_rows(world: World, folder: Path, client: Client
     assert "Rows that would be refused" in page(client, "/quests/sources/mine/preview?file=talks/flawed.jsonl")
 
 
+def test_preview_says_which_rows_would_be_set_aside(world: World, folder: Path, client: Client) -> None:
+    address = "/quests/sources/mine/preview?file=twins.jsonl"
+    (folder / "twins.jsonl").write_text(GOOD.splitlines(keepends=True)[0] * 2)
+    assert "Not trained on" not in page(client, address), "nobody has looked"
+    looked_at(world, folder / "twins.jsonl")
+    html = page(client, address)
+    assert html.count("Not trained on:") == 1
+    assert html.count("0 trained") == 1
+    assert "the same row as line 1" in page(client, f"{address}&line=2")
+    assert "Not trained on" not in page(client, f"{address}&line=1")
+
+
 def test_preview_of_what_is_no_quest_says_what_it_is(world: World, folder: Path, client: Client) -> None:
     (folder / "table.jsonl").write_bytes(b"PAR1" + bytes(600))
     (folder / "empty.jsonl").write_bytes(b"")
