@@ -13,6 +13,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
+from arena.child_log import ChildLog
 from arena.gate.messages import BEAT, Answer, Job
 from realm.world import CHECKOUT, World
 
@@ -20,7 +21,6 @@ COMMAND = (sys.executable, "-m", "arena.gate")
 LOG_FILE = "gate.log"
 ASIDE, LARGE = "aside", "large"
 """Arguments of the processes that look at what is no quest yet, and at large quests: no small one waits for them."""
-LARGEST_LOG_BYTES = 10 * 1024 * 1024
 MOST_UNDERWAY = 16
 """Jobs given ahead, so that it never waits for the daemon between small files."""
 MOST_BYTES_UNDERWAY = 32 * 1024
@@ -46,9 +46,9 @@ class GateProcess:
         hang_seconds: float = HANG_SECONDS,
         kind: str = "",
     ) -> None:
-        self._world, self._ring, self._clock = world, ring, clock
+        self._ring, self._clock = ring, clock
         self._command = (*command, str(world.home), *([kind] if kind else []))
-        self._log_file = f"{kind}-{LOG_FILE}" if kind else LOG_FILE
+        self._log = ChildLog(world.logs / "gate" / (f"{kind}-{LOG_FILE}" if kind else LOG_FILE))
         self._hang_seconds = hang_seconds
         self._child: subprocess.Popen[bytes] | None = None
         self._heard: deque[bytes] = deque()
@@ -117,7 +117,7 @@ class GateProcess:
             return []
         how = f"hung for {self._hang_seconds:.0f} s" if self._child.poll() is None else "died"
         code = self._kill()
-        return self._begin_again(f"{how} (exit code {code}: {self._last_lines()})") if self._underway else []
+        return self._begin_again(f"{how} (exit code {code}: {self._log.last_lines(3)})") if self._underway else []
 
     def _begin_again(self, how: str) -> list[Answer]:
         """The job that it died of is tried once more, then refused; those behind it are given again."""
@@ -136,13 +136,7 @@ class GateProcess:
         return given_up
 
     def _start(self) -> None:
-        folder = self._world.logs / "gate"
-        folder.mkdir(parents=True, exist_ok=True)
-        log_path = folder / self._log_file
-        if log_path.exists() and log_path.stat().st_size > LARGEST_LOG_BYTES:
-            os.replace(log_path, log_path.with_suffix(".log.1"))
-        with open(log_path, "ab") as log:
-            self._log_start = log.tell()
+        with self._log.opened() as log:
             self._child = subprocess.Popen(
                 self._command,
                 cwd=CHECKOUT,
@@ -183,11 +177,3 @@ class GateProcess:
                 self._child.stdin.close()
         self._child = None
         return code
-
-    def _last_lines(self, count: int = 3) -> str:
-        try:
-            with open(self._world.logs / "gate" / self._log_file, "rb") as log:
-                log.seek(self._log_start)
-                return b"".join(deque(log, maxlen=count)).decode(errors="replace").strip() or "it said nothing"
-        except OSError:
-            return "it said nothing"

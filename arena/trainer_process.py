@@ -8,12 +8,12 @@ import subprocess
 import sys
 import threading
 import time
-from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import IO
 
+from arena.child_log import ChildLog
 from arena.protocol import READY_LINE, Command
 from arena.pulse import Patience, Pulse
 from realm.world import CHECKOUT, World
@@ -21,7 +21,6 @@ from realm.world import CHECKOUT, World
 COMMAND = (sys.executable, "-m", "arena.training", "--serve")
 GRACE_SECONDS = 60.0
 LOG_FILE = "trainer.log"
-LARGEST_LOG_BYTES = 10 * 1024 * 1024
 
 
 class TrainerProcess:
@@ -36,7 +35,7 @@ class TrainerProcess:
         clock: Callable[[], float] = time.monotonic,
         patience: Patience | None = None,
     ) -> None:
-        self._folder = world.logs / "trainer"
+        self._log = ChildLog(world.logs / "trainer" / LOG_FILE)
         self._ring = ring
         self._command = command
         self._clock = clock
@@ -45,7 +44,6 @@ class TrainerProcess:
         # Both anew for each child: the last words of the one before may still be on their way.
         self._ready = threading.Event()
         self._pulse = Pulse(clock(), self._patience)
-        self._log_start = 0
 
     @property
     def alive(self) -> bool:
@@ -66,14 +64,9 @@ class TrainerProcess:
         return self._child.pid if self._child else None
 
     def start(self) -> None:
-        self._folder.mkdir(parents=True, exist_ok=True)
-        log_path = self._folder / LOG_FILE
-        if log_path.exists() and log_path.stat().st_size > LARGEST_LOG_BYTES:
-            os.replace(log_path, log_path.with_suffix(".log.1"))
         self._ready = threading.Event()
         self._pulse = Pulse(self._clock(), self._patience)
-        with open(log_path, "ab") as log:
-            self._log_start = log.tell()
+        with self._log.opened() as log:
             self._child = subprocess.Popen(
                 self._command,
                 cwd=CHECKOUT,
@@ -132,13 +125,7 @@ class TrainerProcess:
 
     def last_lines(self, count: int = 5) -> str:
         """What the newest child said last on standard error."""
-        try:
-            with open(self._folder / LOG_FILE, "rb") as log:
-                log.seek(self._log_start)
-                lines = b"".join(deque(log, maxlen=count)).decode(errors="replace").strip()
-        except OSError:
-            lines = ""
-        return lines or "it said nothing"
+        return self._log.last_lines(count)
 
     def _send(self, line: str) -> None:
         assert self._child is not None

@@ -1,5 +1,5 @@
 """`python -m arena.gate HOME [large|aside]`: the gatekeepers' process. Jobs come on standard input, answers go to
-standard output. `large` looks at large quests, `aside` at files that are no quests yet; each gives way to the one before.
+standard output. `large` looks at large quests, `aside` at files that are no quests yet; each gives way to the others.
 
 It ends when its input does. Warm because reading a tokenizer takes as long as looking at a thousand rows.
 """

@@ -1,0 +1,38 @@
+"""The log that a child process of the daemon writes on standard error."""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO
+
+LARGEST_BYTES = 10 * 1024 * 1024
+
+
+class ChildLog:
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._start = 0
+
+    @contextmanager
+    def opened(self) -> Iterator[BinaryIO]:
+        """For a new child, which appends to it; a large one is put aside first."""
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        if self._path.exists() and self._path.stat().st_size > LARGEST_BYTES:
+            os.replace(self._path, self._path.with_suffix(".log.1"))
+        with open(self._path, "ab") as log:
+            self._start = log.tell()
+            yield log
+
+    def last_lines(self, count: int) -> str:
+        """What the newest child said last."""
+        try:
+            with open(self._path, "rb") as log:
+                log.seek(self._start)
+                lines = b"".join(deque(log, maxlen=count)).decode(errors="replace").strip()
+        except OSError:
+            lines = ""
+        return lines or "it said nothing"
