@@ -6,7 +6,6 @@ import errno
 import itertools
 import logging
 import os
-import stat
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
@@ -127,7 +126,7 @@ class Doorway:
         for path, error in troubles.items():
             if disk.passes(error):
                 raise error
-            if error.errno == errno.EXDEV and stat.S_ISREG(path.lstat().st_mode):
+            if error.errno == errno.EXDEV and path.is_file() and not path.is_symlink():
                 self._carrier.carry(path, priority)
             else:
                 self._cannot_take(path, error)
