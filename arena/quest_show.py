@@ -94,7 +94,9 @@ def of_measured(measured: Measured) -> Iterator[RenderableType]:
 
 def of_report(report: Report) -> Iterator[RenderableType]:
     """What the gatekeepers wrote beside the quest."""
-    yield f"{report.rows} rows, {report.taken} taken, {report.refused_count} refused, {report.warned_count} warned"
+    kinds = ", ".join(f"{count} {visible(kind)}" for kind, count in report.refused_by_kind.items())
+    refused = f"{report.refused_count} refused" + (f" ({kinds})" if kinds else "")
+    yield f"{report.rows} rows, {report.taken} taken, {refused}, {report.warned_count} warned"
     forms = ", ".join(f"{name} {count}" for name, count in report.formats.items())
     if forms:
         yield f"forms: {forms}"

@@ -98,6 +98,11 @@ class QuestPage:
     warned_kinds: list[tuple[str, int]] = field(default_factory=list)
 
     @property
+    def kinds_said(self) -> str:
+        """`3 leak, 2 duplicate`"""
+        return ", ".join(f"{count:,} {kind}" for kind, count in self.kinds)
+
+    @property
     def lengths_said(self) -> str:
         """The histogram in words."""
         lengths = self.report.lengths if self.report else None

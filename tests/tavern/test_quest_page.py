@@ -52,6 +52,15 @@ def test_refused_rows_stand_with_line_kind_and_text(world: World, client: Client
     assert (page.mending.text, page.mending.whole) == ('{"bad row": 3}\n{"bad row": 9}', True)
 
 
+def test_leaks_are_not_told_of_as_harmless(world: World, client: Client) -> None:
+    quest = make_quest(world, "mine", State.FAILED, reason="bad", refusal="bad-rows")
+    leaks = tuple(Refusal(line, "its answer stands in its prompt", "leak") for line in (1, 2, 3))
+    write_report(world, quest, refused=leaks, refused_by_kind={"leak": 3}, set_aside=3)
+    html = client.get(f"/quests/{quest.pk}").content.decode()
+    assert '<dt>refused</dt><dd>3</dd><dd class="how">3 leak</dd>' in html
+    assert "set aside" not in html
+
+
 def test_a_row_that_was_too_long_to_keep_moves_no_other_texts(world: World) -> None:
     quest = make_quest(world, "mine")
     endless = Refusal(5, "longer than 16 MiB", quest_page.TOO_LONG_LINE)
