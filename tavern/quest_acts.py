@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from django.http import QueryDict
 
-from arena import quest_orders
+from arena import control, quest_orders
+from arena.control import Wish
 from arena.models import Quest
 from arena.quest_orders import Act
 from realm.world import PRIORITIES, World
@@ -16,6 +17,8 @@ from tavern.quest_lists import KINDS, quests_of
 PLACES = ("up", "down", "top")
 MOVE = "move"
 """To the lane `priority`, in front of the quest `before` or behind all; what a drag and the arrow buttons send."""
+RESUME = "resume"
+"""Not of a quest: the arena goes on from its rest."""
 BY = "quest board"
 
 
@@ -34,6 +37,9 @@ class Given:
 def give(world: World, form: QueryDict) -> Given:
     """Carry a form's order to the daemon. Raises BadOrder."""
     verb, _, number = form.get("do", "").partition(" ")
+    if verb == RESUME:
+        control.send(world, wish=Wish.RESUME, by=BY)
+        return Given(text="Asked: resume. Battles go on.")
     quests = [_quest(number)] if number else _chosen(form)
     if not quests:
         return Given(text="No quest is chosen, or they are all gone already.", urgent=True)

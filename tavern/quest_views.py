@@ -92,6 +92,7 @@ def _summary_context(world: World) -> dict[str, Any]:
         "waiting": sum(many[lane] for lane in Quest.Priority.values),
         "total": sum(many.values()),
         "arena": control.read_status(world),
+        "hero": settings.REALM.hero,
         "orders_waiting": len(list(quest_orders.waiting(world))),
     }
 

@@ -69,6 +69,7 @@ const TEXTS = {
   gold: (s) => brief(s.hero.gold),
   "next-level": nextLevel,
   subject: (s) => s.battle?.quest ?? "",
+  fought: (s) => (["training", "paused"].includes(s.battle?.state) ? s.battle.quest : ""),
   "arena-message": (s) => s.arena.message ?? "",
   silence: (s) => duration(s.arena.age_s),
   "battle-state": (s) => s.battle?.state ?? "no battle yet",
@@ -115,7 +116,7 @@ export class Renderer {
     this.pill = this.root.querySelector("#pill");
   }
 
-  // A bar may go back only when another battle begins or a resume cut steps off.
+  // A bar may go back only when another battle begins or a resume cut steps off; then it does not slide there.
   newScene() {
     this.shownStep = 0;
   }
@@ -129,8 +130,12 @@ export class Renderer {
   }
 
   renderBars(store) {
+    const battle = store.battle?.id ?? null;
+    const another = battle !== this.battle;
+    if (another) this.newScene();
+    this.battle = battle;
     const fractions = this.fractions(store);
-    for (const node of this.bars) fill(node, fractions[node.dataset.bar]);
+    for (const node of this.bars) if (node.dataset.bar in fractions) fill(node, fractions[node.dataset.bar], another && node.dataset.bar !== "xp");
     for (const node of this.rings) {
       const dash = `${(fractions[node.dataset.ring] * 100).toFixed(2)} 100`;
       if (node.getAttribute("stroke-dasharray") !== dash) node.setAttribute("stroke-dasharray", dash);
@@ -170,10 +175,12 @@ function set(node, key, value) {
   if (node.dataset[key] !== value) node.dataset[key] = value;
 }
 
-function fill(node, fraction) {
+function fill(node, fraction, atOnce) {
   const scale = `scaleX(${Math.min(1, Math.max(0, fraction)).toFixed(4)})`;
   const rect = node.querySelector("rect");
+  node.classList.toggle("at-once", atOnce);
   if (rect.style.transform !== scale) rect.style.transform = scale;
+  if (atOnce) rect.getBoundingClientRect(); // drawn before it may slide again
   const whole = String(Math.trunc(fraction * 100));
   if (node.getAttribute("aria-valuenow") !== whole) node.setAttribute("aria-valuenow", whole);
 }

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from django.test import Client
 
-from arena import quest_orders
+from arena import control, quest_orders
 from arena.gate import report as reports
 from arena.models import Quest
 from arena.quest_orders import Act
@@ -302,3 +302,31 @@ def test_the_rail_says_where_one_is(world: World, client: Client) -> None:
         html = client.get(address).content.decode()
         rail = html.split("</nav>")[0]
         assert re.findall(r'href="([^"]*)" aria-current', rail) == [current], address
+
+
+@pytest.mark.parametrize(("state", "rests"), [("resting", True), ("paused", True), ("idle", False)])
+def test_rest_is_told_of_with_its_reason_and_a_way_out(
+    world: World, client: Client, monkeypatch: pytest.MonkeyPatch, state: str, rests: bool
+) -> None:
+    monkeypatch.setattr(control, "daemon_alive", lambda world: True)
+    said = {"state": state, "message": "3 quests failed in a row", "waits": False, "quest": "the last one"}
+    (world.status / control.STATUS_FILE).write_text(json.dumps(said))
+    html = client.get("/quests").content.decode()
+    assert ("DIO rests" in html, 'value="resume"' in html) == (rests, rests)
+    assert ("3 quests failed in a row" in html) == rests
+    assert ("the last one" in html) == (state == "paused"), "a quest is named only while its battle goes on"
+    answer = client.post("/quests/orders", {"do": "resume"}, follow=True)
+    assert "Asked: resume" in answer.content.decode()
+    (order,) = control.waiting(world)
+    assert (order.wish, order.by) == ("resume", "quest board")
+
+
+def test_a_battle_that_waits_for_room_offers_no_resume(
+    world: World, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(control, "daemon_alive", lambda world: True)
+    said = {"state": "paused", "message": "the disk is full", "waits": True}
+    (world.status / control.STATUS_FILE).write_text(json.dumps(said))
+    html = client.get("/quests").content.decode()
+    assert "DIO waits" in html
+    assert 'value="resume"' not in html
