@@ -15,6 +15,7 @@ from arena import chronicle
 from arena import selectors as arena_selectors
 from arena.formats import Refusal
 from arena.gate import report as reports
+from arena.gate.inspection import LEFT_OUT
 from arena.gate.report import Report
 from arena.models import Battle, ChronicleEntry, Quest
 from arena.protocol import EventKind
@@ -45,11 +46,19 @@ class RefusedRow:
 
 @dataclass(frozen=True, kw_only=True)
 class Mending:
-    """The refused rows as one text, to be corrected and sent as a quest of its own."""
+    """The broken rows as one text, to be corrected and sent as a quest of its own."""
 
     text: str
-    rows: int
+    wrong: list[Refusal]
+    """What is wrong with each row of the text, in its order."""
     of: int
+    """Broken rows of the quest."""
+    passed_over: int
+    """Copies and evaluated questions: nothing about them can be corrected."""
+
+    @property
+    def rows(self) -> int:
+        return len(self.wrong)
 
     @property
     def whole(self) -> bool:
@@ -125,7 +134,7 @@ def read_page(world: World, quest: Quest) -> QuestPage:
         report=report,
         refused=_refused(report, raws) if report else [],
         warnings=list(report.warnings[:MOST_ROWS]) if report else [],
-        mending=_mending(report, raws) if report and raws else None,
+        mending=_mending(report, raws) if report and quarantine and quarantine.is_file() else None,
         histogram=histogram(report.lengths.histogram) if report and report.lengths else [],
         battles=[_fought(world, battle) for battle in quest.battles.order_by("-id")],
         entries=[entry_of(event) for event in _events(quest)],
@@ -172,14 +181,23 @@ def _refused_row(refusal: Refusal, raw: bytes | None) -> RefusedRow:
 
 
 def _mending(report: Report, raws: list[tuple[Refusal, bytes]]) -> Mending | None:
+    """None where no row is broken; without rows where all of them are too large to be mended in a page."""
+    passed_over = sum(count for kind, count in report.refused_by_kind.items() if kind in LEFT_OUT)
+    broken = report.refused_count - passed_over
+    if not broken:
+        return None
     texts: list[str] = []
+    wrong: list[Refusal] = []
     room = MOST_MENDED_BYTES
-    for _, raw in raws:
+    for refusal, raw in raws:
+        if refusal.kind in LEFT_OUT:
+            continue
         room -= len(raw) + 1
         if room < 0:
             break
         texts.append(raw.decode("utf-8", "replace"))
-    return Mending(text="\n".join(texts), rows=len(texts), of=report.refused_count) if texts else None
+        wrong.append(refusal)
+    return Mending(text="\n".join(texts), wrong=wrong, of=broken, passed_over=passed_over)
 
 
 def histogram(counted: tuple[tuple[int, ...], ...]) -> list[Bar]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from arena.outlook import outlook_of
 from arena.protocol import Recipe
 from realm import strict
 from realm.strict import BadConfig
+from realm.world import PRIORITIES, World
 from tavern import uploads
 from tavern.quest_forms import MendForm
 from tavern.quest_names import BadName
@@ -27,7 +29,9 @@ from tavern.quest_views import attachment, find, frame_context, sentence, told
 from tavern.uploads import RefusedUpload, Wanted
 from tavern.views import HtmxHttpRequest
 
+NOTHING_LEFT = "the text is empty; the refused rows stand here again, to be corrected"
 _ODD = re.compile(r"[^A-Za-z0-9._-]+")
+_MENDED = re.compile(r"-mended(-[0-9]+)?$")
 
 
 @require_safe
@@ -55,23 +59,31 @@ def estimate(request: HttpRequest, quest_id: int) -> HttpResponse:
 
 @require_POST
 def mend(request: HtmxHttpRequest, quest_id: int) -> HttpResponse:
-    """The corrected rows become a quest of their own, `<name>-mended`."""
+    """The corrected rows become a quest of their own, `<name>-mended`, or `-mended-2` where that one is there."""
     found = find(quest_id)
     form = MendForm(request.POST)
     if not form.is_valid():
         return told(request, "The form was not understood; load the page again.", urgent=True, status=400)
+    if not form.cleaned_data["text"].strip():
+        return told(request, f"There is nothing to send: {NOTHING_LEFT}.", urgent=True, status=400)
     try:
         data = uploads.pasted_lines(form.cleaned_data["text"])
-        wanted = Wanted(name=mended_name(found), priority=found.priority)
+        wanted = Wanted(name=mended_name(settings.WORLD, found), priority=found.priority)
         path = uploads.take_chunks(settings.WORLD, [data], wanted=wanted)
     except (BadName, RefusedUpload, OSError) as error:
         return told(request, sentence(error), urgent=True, status=400)
     return told(request, f"{path.name} is at the gate.")
 
 
-def mended_name(quest: Quest) -> str:
-    file = Path(quest.file).name if quest.file else quest.name
-    return f"{lines.stem_of(file)}-mended.jsonl"
+def mended_name(world: World, quest: Quest) -> str:
+    """The first that no quest has, and no file that waits to become one."""
+    stem = _MENDED.sub("", lines.stem_of(Path(quest.file).name) if quest.file else quest.name)
+    for number in itertools.count(1):
+        name = f"{stem}-mended" if number == 1 else f"{stem}-mended-{number}"
+        lies = any((world.lane(lane) / f"{name}.jsonl").exists() for lane in PRIORITIES)
+        if not lies and not Quest.objects.filter(name=name).exists():
+            break
+    return f"{name}.jsonl"
 
 
 @require_safe

@@ -85,7 +85,9 @@ def test_an_incomplete_quarantine_is_not_guessed_at(world: World) -> None:
     quest = make_quest(world, "mine")
     write_report(world, quest, refused=REFUSED, quarantined=1)
     page = quest_page.read_page(world, quest)
-    assert ([row.raw for row in page.refused], page.mending) == ([None, None], None)
+    assert [row.raw for row in page.refused] == [None, None]
+    assert page.mending is not None
+    assert (page.mending.rows, page.mending.of) == (0, 2)
 
 
 def test_mended_rows_become_a_quest_of_their_own(world: World, client: Client) -> None:
@@ -94,7 +96,46 @@ def test_mended_rows_become_a_quest_of_their_own(world: World, client: Client) -
     answer = client.post(f"/quests/{quest.pk}/mend", {"text": '{"a": 1}\r\n{"a": 2}', "page_of": quest.pk})
     assert answer.headers["Location"] == f"/quests/{quest.pk}"
     assert (world.lane("high") / "mine-mended.jsonl").read_text() == '{"a": 1}\n{"a": 2}\n'
-    assert client.post(f"/quests/{quest.pk}/mend", {"text": " "}, headers={"hx-request": "true"}).status_code == 400
+
+
+def test_an_empty_mending_says_that_there_is_nothing_to_send(world: World, client: Client) -> None:
+    quest = make_quest(world, "mine")
+    answer = client.post(f"/quests/{quest.pk}/mend", {"text": " \n"}, headers={"hx-request": "true"})
+    assert answer.status_code == 400
+    assert "There is nothing to send: " in answer.content.decode()
+
+
+def test_mended_quests_have_names_of_their_own(world: World, client: Client) -> None:
+    quest = make_quest(world, "mine")
+    make_quest(world, "mine-mended-2", State.COMPLETED)
+    for _ in range(2):
+        client.post(f"/quests/{quest.pk}/mend", {"text": '{"a": 1}'})
+    again = make_quest(world, "mine-mended", State.FAILED)
+    client.post(f"/quests/{again.pk}/mend", {"text": '{"a": 1}'})
+    found = {path.name for path in world.lane("normal").glob("mine-*.jsonl")}
+    assert found == {"mine-mended.jsonl", "mine-mended-3.jsonl", "mine-mended-4.jsonl"}
+
+
+def test_only_broken_rows_are_mended_and_each_says_what_is_wrong(world: World, client: Client) -> None:
+    quest = make_quest(world, "mine")
+    copies = (Refusal(1, "the same row as line 4", "duplicate"), Refusal(5, "it is evaluated", "evaluated"))
+    write_report(world, quest, refused=(copies[0], REFUSED[0], copies[1], REFUSED[1]))
+    mending = quest_page.read_page(world, quest).mending
+    assert mending is not None
+    assert (mending.text, mending.wrong) == ('{"bad row": 3}\n{"bad row": 9}', list(REFUSED))
+    assert (mending.whole, mending.of, mending.passed_over) == (True, 2, 2)
+    html = client.get(f"/quests/{quest.pk}").content.decode()
+    assert "the quarantine file</a>" not in html
+    write_report(world, quest, refused=copies)
+    assert quest_page.read_page(world, quest).mending is None
+
+
+def test_what_the_editor_does_not_hold_is_said_to_be_in_the_quarantine(world: World, client: Client) -> None:
+    quest = make_quest(world, "mine")
+    write_report(world, quest, refused=REFUSED, refused_count=5, refused_by_kind={"json": 5}, quarantined=5)
+    html = client.get(f"/quests/{quest.pk}").content.decode()
+    assert "2 of 5 broken rows" in html
+    assert f"<code>{quest.file}.quarantine</code>" in html
 
 
 def test_huge_rows_are_cut_and_said_to_be(world: World, client: Client) -> None:
@@ -106,7 +147,7 @@ def test_huge_rows_are_cut_and_said_to_be(world: World, client: Client) -> None:
     assert [(len(row.raw or ""), row.cut) for row in page.refused] == [(quest_page.MOST_RAW_BYTES, True)] * 2
     assert page.mending is not None
     assert (page.mending.rows, page.mending.whole) == (1, False)
-    assert "1 of 2 refused rows" in client.get(f"/quests/{quest.pk}").content.decode()
+    assert "1 of 2 broken rows" in client.get(f"/quests/{quest.pk}").content.decode()
 
 
 def test_histogram_has_a_text_alternative_and_shows_every_row(world: World, client: Client) -> None:
