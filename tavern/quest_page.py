@@ -108,8 +108,8 @@ class QuestPage:
 
     @property
     def kinds_said(self) -> str:
-        """`3 leak, 2 duplicate`"""
-        return ", ".join(f"{count:,} {kind}" for kind, count in self.kinds)
+        """`3 leak, 2 duplicate`; no line breaks between a number and its kind."""
+        return ", ".join(f"{count:,}\N{NO-BREAK SPACE}{kind}" for kind, count in self.kinds)
 
     @property
     def lengths_said(self) -> str:

@@ -9,7 +9,7 @@ from django.conf import settings
 from django.contrib import messages
 from django.core.files.uploadedfile import UploadedFile
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
-from django.shortcuts import get_object_or_404, redirect, render
+from django.shortcuts import redirect, render
 from django.views.decorators.http import require_POST, require_safe
 
 from arena import control, quest_orders
@@ -28,6 +28,7 @@ from tavern.uploads import RefusedUpload, WrongPlace
 from tavern.views import HtmxHttpRequest
 from watchtower import selectors as watchtower_selectors
 
+LARGEST_ID = 2**63 - 1
 BOARD_CHANGED = "realm:board"
 EXAMPLE = (
     {"messages": [{"role": "user", "content": "Which planet is nearest to the sun?"},
@@ -236,4 +237,8 @@ def attachment(data: bytes, name: str, content_type: str) -> HttpResponse:
 
 
 def find(quest_id: int) -> Quest:
-    return get_object_or_404(Quest, pk=quest_id)
+    """Raises Http404."""
+    quest = Quest.objects.filter(pk=quest_id).first() if quest_id <= LARGEST_ID else None
+    if quest is None:
+        raise Http404(f"there is no quest {quest_id}, or none any more")
+    return quest

@@ -5,6 +5,7 @@ from tavern import mirror_views, quest_page_views, quest_views, source_views, vi
 app_name = "tavern"
 urlpatterns = [
     path("", views.home, name="home"),
+    path("favicon.ico", views.favicon, name="favicon"),
     path("panels/<slug:name>", views.panel, name="panel"),
     path("battle/<slug:wish>", views.battle_command, name="battle_command"),
     path("quests", quest_views.board, name="quests"),

@@ -3,6 +3,7 @@ from __future__ import annotations
 from django.conf import settings
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
+from django.templatetags.static import static
 from django.views.decorators.http import require_POST, require_safe
 from django_htmx.middleware import HtmxDetails
 
@@ -22,6 +23,12 @@ class HtmxHttpRequest(HttpRequest):
 def home(request: HttpRequest) -> HttpResponse:
     snapshot = build_snapshot(settings.WORLD, settings.REALM.hero)
     return render(request, "tavern/home.html", tavern_context(snapshot))
+
+
+@require_safe
+def favicon(request: HttpRequest) -> HttpResponse:
+    """Browsers ask for it on pages that name no icon: downloads, the health check."""
+    return redirect(static("img/dio-asleep.svg"))
 
 
 @require_safe

@@ -57,7 +57,7 @@ def test_leaks_are_not_told_of_as_harmless(world: World, client: Client) -> None
     leaks = tuple(Refusal(line, "its answer stands in its prompt", "leak") for line in (1, 2, 3))
     write_report(world, quest, refused=leaks, refused_by_kind={"leak": 3}, set_aside=3)
     html = client.get(f"/quests/{quest.pk}").content.decode()
-    assert '<dt>refused</dt><dd>3</dd><dd class="how">3 leak</dd>' in html
+    assert '<dt>refused</dt><dd>3</dd><dd class="how">3\N{NO-BREAK SPACE}leak</dd>' in html
     assert "set aside" not in html
 
 
