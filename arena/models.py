@@ -28,12 +28,14 @@ class Quest(models.Model):
     sha256 = models.CharField(max_length=64, db_index=True)
     priority = models.CharField(max_length=6, choices=Priority, default=Priority.NORMAL)
     state = models.CharField(max_length=9, choices=State, default=State.QUEUED, db_index=True)
-    position = models.PositiveBigIntegerField(default=0, help_text="Place among the waiting ones of its priority.")
+    position = models.PositiveBigIntegerField(
+        default=0, db_default=0, help_text="Place among the waiting ones of its priority."
+    )
     file = models.CharField(max_length=1024, help_text="Relative to the world's queue folder.")
     data_format = models.CharField(max_length=40, blank=True)
     rows = models.PositiveIntegerField(default=0)
     taken = models.PositiveIntegerField(default=0)
-    warned = models.PositiveIntegerField(default=0, help_text="Rows that are taken with a warning.")
+    warned = models.PositiveIntegerField(default=0, db_default=0, help_text="Rows that are taken with a warning.")
     tokens = models.PositiveBigIntegerField(null=True, blank=True)
     trained_tokens = models.PositiveBigIntegerField(null=True, blank=True)
     steps = models.PositiveBigIntegerField(
@@ -44,7 +46,7 @@ class Quest(models.Model):
     level = models.PositiveSmallIntegerField(null=True, blank=True)
     reason = models.TextField(blank=True, help_text="Why it failed or was cancelled, for the player.")
     refusal = models.CharField(
-        max_length=40, blank=True, help_text="Kind of that reason where the gatekeepers gave it."
+        max_length=40, blank=True, db_default="", help_text="Kind of that reason where the gatekeepers gave it."
     )
     arrived_at = models.DateTimeField()
     ended_at = models.DateTimeField(null=True, blank=True)

@@ -13,12 +13,12 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name='quest',
             name='position',
-            field=models.PositiveBigIntegerField(default=0, help_text='Place among the waiting ones of its priority.'),
+            field=models.PositiveBigIntegerField(db_default=0, default=0, help_text='Place among the waiting ones of its priority.'),
         ),
         migrations.AddField(
             model_name='quest',
             name='refusal',
-            field=models.CharField(blank=True, help_text='Kind of that reason where the gatekeepers gave it.', max_length=40),
+            field=models.CharField(blank=True, db_default='', help_text='Kind of that reason where the gatekeepers gave it.', max_length=40),
         ),
         migrations.AddField(
             model_name='quest',
@@ -38,7 +38,7 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name='quest',
             name='warned',
-            field=models.PositiveIntegerField(default=0, help_text='Rows that are taken with a warning.'),
+            field=models.PositiveIntegerField(db_default=0, default=0, help_text='Rows that are taken with a warning.'),
         ),
         migrations.AlterField(
             model_name='quest',
