@@ -51,6 +51,7 @@ ADVICE = {
     "too-large": "Split it into several quests.",
     "changed": "Leave the file alone once it is dropped, then retry.",
     "json": "Mend the line that is named and drop it again.",
+    "gate-died": "Nothing is known to be wrong with it: the gatekeepers died while they looked. Retry.",
     "utf-8": "Save the file as UTF-8 and drop it again.",
 }
 OTHER_ADVICE = "Mend what the reason names, then retry."
@@ -114,6 +115,10 @@ class Card:
     @property
     def since(self) -> datetime:
         return self.quest.ended_at or self.quest.arrived_at
+
+    @property
+    def since_said(self) -> str:
+        return "ended" if self.quest.ended_at else "arrived"
 
 
 def cards_of(

@@ -27,6 +27,8 @@ class Kind:
     empty: str
     acts: tuple[Act, ...] = ()
     lane: bool = False
+    folded: bool = False
+    """On narrow screens, until the player unfolds it."""
 
     @property
     def batch(self) -> str:
@@ -50,12 +52,12 @@ KINDS = {
              empty="The gatekeepers have nothing to look at."),
         Kind(name="held", title="On hold", state=Quest.State.INSPECTED, acts=(Act.RELEASE, Act.CANCEL),
              empty="No quest waits for your word."),
-        Kind(name="done", title="Won", state=Quest.State.COMPLETED, acts=(Act.FORCE, Act.DISCARD),
+        Kind(name="done", title="Won", state=Quest.State.COMPLETED, acts=(Act.FORCE, Act.DISCARD), folded=True,
              empty="No quest has been won yet."),
         Kind(name="failed", title="Refused or failed", state=Quest.State.FAILED,
              acts=(Act.RETRY, Act.FORCE, Act.DISCARD), empty="No quest has failed."),
         Kind(name="cancelled", title="Cancelled", state=Quest.State.CANCELLED, acts=(Act.RETRY, Act.DISCARD),
-             empty="No quest was cancelled."),
+             folded=True, empty="No quest was cancelled."),
     )
 }  # fmt: skip
 LANES = tuple(kind.name for kind in KINDS.values() if kind.lane)

@@ -12,7 +12,8 @@ export class Ages {
   write(root) {
     for (const node of root.querySelectorAll("time.age")) {
       const text = duration((Date.now() - Date.parse(node.dateTime)) / 1000);
-      if (node.textContent !== text) node.textContent = text;
+      const shown = node.querySelector("b") ?? node;
+      if (shown.textContent !== text) shown.textContent = text;
     }
   }
 }

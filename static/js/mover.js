@@ -105,7 +105,9 @@ export class Mover {
   }
 
   async place(card, cards, before) {
+    const from = lane(card);
     cards.insertBefore(card, before);
+    for (const list of new Set([from, lane(card)])) this.markEnds(list);
     const priority = lane(card).dataset.lane;
     card.dataset.priority = priority;
     this.open += 1;
@@ -115,6 +117,19 @@ export class Mover {
     this.timer = setTimeout(() => this.allSettled(), SETTLES_MS);
     const given = await this.orders.give({ do: `move ${card.dataset.id}`, priority, before: this.beforeId(card) });
     if (!given || !this.live.arenaRuns) this.allSettled();
+  }
+
+  // As the server draws them: the first goes no further up, the last no further down.
+  markEnds(list) {
+    const { lane: name } = list.dataset;
+    const cards = [...list.querySelectorAll(".card")];
+    for (const [step, end, more] of [["up", cards[0], `#back-${name}`], ["down", cards.at(-1), `#next-${name}`]]) {
+      for (const card of cards) {
+        const last = card === end && !this.root.querySelector(more);
+        card.querySelector(`[data-step=${step}]`)?.toggleAttribute("aria-disabled", last);
+        if (last) card.querySelector(`[data-step=${step}]`)?.setAttribute("aria-disabled", "true");
+      }
+    }
   }
 
   // Behind the last of a page stands the first of the next one.

@@ -25,6 +25,7 @@ const TOUCHES = {
   battle_started: ["list-battling", ...LANES],
   battle_resumed: ["list-battling"],
 };
+const JUDGED = new Set(["quest_arrived", "quest_refused"]);
 const QUIET = new Set(["answered", "checkpoint_saved", "validated", "evaluated", "skill_level_up", "hero_level_up", "new_champion", "convergence_warning"]);
 
 const panels = new Panels(document);
@@ -38,6 +39,7 @@ openDialogs(document);
 function takeEvent(event) {
   if (QUIET.has(event.kind)) return;
   if (event.kind === "quest_moved" || event.kind === "order_refused") mover.settled();
+  if (JUDGED.has(event.kind) && event.data?.quest) uploads.judged(event.data.quest);
   panels.touch("summary", ...(TOUCHES[event.kind] ?? LISTS));
 }
 

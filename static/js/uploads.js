@@ -18,6 +18,8 @@ export class Uploads {
     this.waiting = [];
     this.sending = 0;
     this.depth = 0;
+    this.known = new Set(); // a small file may be judged before its own upload is answered
+    this.atGate = new Set();
   }
 
   listen() {
@@ -97,6 +99,12 @@ export class Uploads {
     if (upload) this.waiting.splice(this.waiting.indexOf(upload), 1);
   }
 
+  // The gatekeepers have judged it: it stands in its list from now on.
+  judged(quest) {
+    if (this.sending) this.known.add(quest);
+    for (const row of this.atGate) if (row.quest === quest) row.end();
+  }
+
   async next() {
     while (this.sending < AT_ONCE && this.waiting.length) {
       this.sending += 1;
@@ -108,6 +116,9 @@ export class Uploads {
     const taken = await upload.run();
     this.sending -= 1;
     if (taken) this.live.toasts.announce(`${upload.row.name} is at the gate`);
+    if (taken && this.known.has(upload.row.quest)) upload.row.end();
+    this.atGate = new Set([...this.atGate, upload.row].filter((row) => row.quest && row.node.isConnected));
+    if (!this.sending) this.known.clear();
     this.onTaken();
     this.next();
   }
@@ -130,7 +141,7 @@ class Upload {
     while (!this.stopped) {
       const answer = await this.sendSlice(offset);
       if (this.stopped) return false;
-      if (answer.status === 201) return this.row.done();
+      if (answer.status === 201) return this.row.done(answer.body.name);
       if (answer.status === 200) [offset, failures] = [offset + this.lengthAt(offset), 0];
       else if (answer.status === 409) offset = answer.body.size ?? 0;
       else if (answer.body?.refused) return this.row.refuse(answer.body.refused);
@@ -199,12 +210,17 @@ class Row {
     this.said.textContent = `${Math.trunc(share * 100)}% of ${size(total)}`;
   }
 
-  done() {
+  done(file) {
+    this.quest = file.replace(ENDINGS, "");
     this.node.dataset.state = "done";
     this.show(1, 1);
     this.said.textContent = "at the gate";
-    setTimeout(() => this.node.remove(), CLOSES_MS);
+    setTimeout(() => this.end(), CLOSES_MS);
     return true;
+  }
+
+  end() {
+    this.node.remove();
   }
 
   refuse(sentence) {

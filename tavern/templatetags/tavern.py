@@ -10,6 +10,7 @@ from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
+from arena.models import Quest
 from tavern import numbers
 
 register = template.Library()
@@ -24,6 +25,12 @@ for _format in (
 def age(moment: datetime) -> str:
     """`4m 12s`: how long ago. The page's script keeps it true."""
     return numbers.duration((timezone.now() - moment).total_seconds())
+
+
+@register.filter
+def state_of(quest: Quest) -> str:
+    """The word for its state that the board has too."""
+    return "On hold" if quest.state == Quest.State.INSPECTED else quest.get_state_display()
 
 
 SPRITE = "vendor/game-icons/sprite.svg"

@@ -164,7 +164,8 @@ def test_many_are_cancelled_at_once_after_a_question(board: Page, tavern: Tavern
     batch = board.get_by_role("group", name="What to do with the chosen quests")
     batch.get_by_role("button", name="Cancel").click()
     expect(board.locator("#ask-cancel")).to_contain_text("Cancel 3 quests?")
-    board.get_by_role("button", name="Keep it").first.click()
+    expect(board.locator("#ask-cancel")).to_contain_text("The files stay, so that you can retry them.")
+    board.get_by_role("button", name="Keep them").first.click()
     assert orders(tavern) == []
     batch.get_by_role("button", name="Cancel").click()
     board.get_by_role("button", name="Cancel the quest").click()

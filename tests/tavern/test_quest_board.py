@@ -232,6 +232,7 @@ def test_a_refused_quest_says_line_kind_and_what_to_do(world: World, client: Cli
 def test_the_gate_shows_how_far_it_is_and_what_lies_in_the_inbox(world: World, client: Client) -> None:
     said = {"quest": "large.jsonl", "rows": 1234, "bytes": 30, "of_bytes": 120, "time": time.time()}
     durable.write_json(world.status / "gate.json", said)
+    make_quest(world, "large", State.ARRIVED)
     (world.inbox / "table.csv").write_text("a,b\n")
     html = client.get("/quests/lists/arriving").content.decode()
     for shown_part in ("large.jsonl", "1,234 rows read", 'aria-valuenow="25"', "table.csv", "does not end in .jsonl"):
@@ -330,3 +331,41 @@ def test_a_battle_that_waits_for_room_offers_no_resume(
     html = client.get("/quests").content.decode()
     assert "DIO waits" in html
     assert 'value="resume"' not in html
+
+
+def test_the_ends_of_a_lane_go_no_further(world: World, client: Client) -> None:
+    for name in "abc":
+        make_quest(world, name)
+    cards = re.findall(r'<li class="card".*?</li>', client.get("/quests/lists/normal").content.decode(), re.DOTALL)
+    ends = [[f'data-step="{step}" aria-disabled="true"' in card for step in ("up", "down")] for card in cards]
+    assert ends == [[True, False], [False, False], [False, True]]
+
+
+def test_the_counters_lead_to_their_lists(world: World, client: Client) -> None:
+    html = client.get("/quests").content.decode()
+    (counters,) = re.findall(r'<div id="summary".*?</dl>', html, re.DOTALL)
+    found = re.findall(r'href="#([^"]+)"', counters)
+    assert len(found) == 7
+    assert all(f'id="{name}"' in html for name in found)
+
+
+def test_what_was_looked_at_last_is_not_told_of_at_an_empty_gate(world: World, client: Client) -> None:
+    said = {"quest": "mine", "rows": 7, "bytes": 5, "of_bytes": 10, "time": time.time()}
+    (world.status / "gate.json").write_text(json.dumps(said))
+    assert "rows read" not in client.get("/quests/lists/arriving").content.decode()
+    make_quest(world, "mine", State.ARRIVED)
+    assert "7 rows read" in client.get("/quests/lists/arriving").content.decode()
+
+
+def test_times_say_of_what_they_are(world: World, client: Client) -> None:
+    make_quest(world, "a")
+    make_quest(world, "b", State.COMPLETED)
+    html = client.get("/quests").content.decode()
+    assert re.findall(r'<time[^>]*title="(\w+) \d', html) == ["arrived", "ended"]
+
+
+def test_a_quest_at_whose_sight_the_gatekeepers_died_is_to_be_retried(world: World, client: Client) -> None:
+    make_quest(world, "a", State.FAILED, reason="they died", refusal="gate-died")
+    html = client.get("/quests/lists/failed").content.decode()
+    assert "the gatekeepers died while they looked. Retry." in html
+    assert "Mend what" not in html
