@@ -20,7 +20,7 @@ ROLES = ("system", "user", "assistant")
 _ROLE_OF = {"system": "system", "developer": "system", "user": "user", "assistant": "assistant"}
 _SPEAKER_OF = _ROLE_OF | {
     "human": "user", "gpt": "assistant", "chatgpt": "assistant", "bard": "assistant", "bing": "assistant",
-    "claude": "assistant", "gemini": "assistant", "model": "assistant", "bot": "assistant", "ai": "assistant",
+    "gemini": "assistant", "model": "assistant", "bot": "assistant", "ai": "assistant",
 }  # fmt: skip
 _TOOL_ROLES = frozenset(
     {"tool", "function", "ipython", "tool_call", "tool_response", "function_call", "function_response", "observation"}
