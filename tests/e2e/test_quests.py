@@ -210,3 +210,33 @@ def test_mirror_marks_what_is_trained(tavern: Tavern, visitor: Visitor, width: i
     assert underlined.replace("·", " ") == "it is 2<|im_end|>"
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     assert visitor.complaints == []
+
+
+def test_rest_is_ended_from_the_board(board: Page, tavern: Tavern) -> None:
+    tavern.do("status", state="resting", message="3 forged quests failed in a row")
+    expect(board.locator(".rests")).to_contain_text("DIO rests 3 forged quests failed in a row", timeout=10_000)
+    board.get_by_role("button", name="Resume").click()
+    wait_until(board, lambda: bool(list((tavern.home / "control").glob("*-resume*"))))
+    tavern.do("status", state="idle")
+    expect(board.locator(".rests")).to_have_count(0, timeout=10_000)
+
+
+def test_on_a_phone_what_is_over_is_folded_until_it_is_asked_for(board: Page, tavern: Tavern) -> None:
+    board.set_viewport_size({"width": 390, "height": 844})
+    board.locator("#list-normal input[name=quest]").first.check()
+    batch = board.locator("#batch")
+    shown = [button.bounding_box() for button in batch.get_by_role("button").all()]
+    assert len(shown) == 6
+    assert all(box and box["x"] >= 0 and box["x"] + box["width"] <= 390 for box in shown)
+    batch.get_by_role("button", name="Cancel").click()
+    board.get_by_role("button", name="Cancel the quest").click()
+    wait_for_orders(board, tavern, 1)
+    tavern.do("carry_out")
+    fold = board.locator("#fold-cancelled summary")
+    expect(fold).to_have_text("Show 1 of Cancelled", timeout=10_000)
+    expect(cards(board, "cancelled")).to_be_hidden()
+    fold.click()
+    expect(cards(board, "cancelled")).to_be_visible()
+    board.set_viewport_size({"width": 1440, "height": 900})
+    expect(fold).to_be_hidden()
+    expect(cards(board, "cancelled")).to_be_visible()

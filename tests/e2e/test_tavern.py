@@ -176,6 +176,40 @@ def test_another_battle_takes_the_stage(battle: Tavern, visitor: Visitor) -> Non
     assert visitor.complaints == []
 
 
+COUNT_SLIDES = """() => {
+  window.slides = 0;
+  document.querySelector("#strip .bar-progress").addEventListener("transitionrun", () => (window.slides += 1));
+}"""
+
+
+def slides_to_another_battle(battle: Tavern, page: Page) -> int:
+    """How often the strip's bar slides while a battle at its end gives way to another one."""
+    battle.do("steps", count=299)
+    expect(page.locator("[data-live=quest-step]")).to_have_text("399", timeout=10_000)
+    battle.do("status", state="idle")
+    battle.do("end", state="completed")
+    expect(page.locator("[data-live=battle-state]")).to_have_text("completed", timeout=10_000)
+    page.wait_for_timeout(1000)
+    page.evaluate(COUNT_SLIDES)
+    battle.do("begin", name="stories", total=50)
+    battle.do("event", kind="battle_started", message="Battle begins")
+    battle.do("status", state="preparing")
+    expect(page.locator("#strip [data-live=subject]")).to_have_text("stories", timeout=10_000)
+    expect(page.locator("#strip .bar-progress")).to_have_attribute("aria-valuenow", "0")
+    page.wait_for_timeout(300)
+    return int(page.evaluate("window.slides"))
+
+
+def test_the_bar_of_another_battle_does_not_slide_back(battle: Tavern, visitor: Visitor) -> None:
+    assert slides_to_another_battle(battle, go_live(visitor, battle)) == 0
+
+
+def test_without_its_rule_the_bar_would_slide_back(battle: Tavern, visitor: Visitor) -> None:
+    css = (CHECKOUT / "static/css/realm.css").read_text().replace(".bar.at-once rect { transition: none; }", "")
+    visitor.page.route("**/realm*.css", lambda route: route.fulfill(body=css, content_type="text/css"))
+    assert slides_to_another_battle(battle, go_live(visitor, battle)) > 0
+
+
 def test_rest_and_retreat_act(battle: Tavern, visitor: Visitor) -> None:
     page = go_live(visitor, battle)
     page.keyboard.press("p")
