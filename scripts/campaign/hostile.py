@@ -16,6 +16,7 @@ from typing import Any
 import psutil
 import yaml
 
+from arena import gate_process
 from arena.gate import report as reports
 from arena.lines import is_quest_name
 from arena.protocol import Recipe
@@ -224,7 +225,8 @@ class Watch:
         self._arena = arena
         self._before: dict[str, int] = {}
         self._most: dict[str, int] = {}
-        self._gates: set[int] = set()
+        self._gates: dict[str, set[int]] = {}
+        """Process ids of the gatekeepers, and of those for large quests."""
 
     def look(self) -> None:
         for part, process in self._processes():
@@ -245,7 +247,7 @@ class Watch:
     def crashes(self) -> list[str]:
         daemon = self._arena.daemon
         dead = [] if daemon is None or daemon.poll() is None else [f"the daemon ended with {daemon.returncode}"]
-        return dead + [f"the gatekeepers began {len(self._gates)} times"] * (len(self._gates) > 1)
+        return dead + [f"the {part} began {len(pids)} times" for part, pids in self._gates.items() if len(pids) > 1]
 
     def _processes(self) -> Iterator[tuple[str, psutil.Process]]:
         assert self._arena.daemon is not None
@@ -254,15 +256,17 @@ class Watch:
             yield "daemon", daemon
             for child in daemon.children():
                 with suppress(psutil.Error):
-                    if "arena.gate" in child.cmdline():
-                        self._gates.add(child.pid)
-                        yield "gatekeepers", child
+                    command = child.cmdline()
+                    if "arena.gate" in command:
+                        part = "gatekeepers of large quests" if command[-1] == gate_process.LARGE else "gatekeepers"
+                        self._gates.setdefault(part, set()).add(child.pid)
+                        yield part, child
 
 
 def _figures(files: int, outcomes: Outcomes, watch: Watch, crashes: list[str], *, same: bool) -> list[Figure]:
     trained = len(outcomes.trained)
     growth = ", ".join(f"{part} {size / 1e6:+.0f} MB" for part, size in sorted(watch.growth.items()))
-    small = len(watch.growth) == 2 and max(watch.growth.values()) < LARGEST_GROWTH_BYTES
+    small = len(watch.growth) >= 2 and max(watch.growth.values()) < LARGEST_GROWTH_BYTES
     return [
         Figure(promise="F1", what="files dropped", figure=f"{files}: {outcomes.refused} refused, {trained} trained"),
         none_of("F1", "crashes of daemon or gatekeepers", crashes, files),
