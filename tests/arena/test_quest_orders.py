@@ -210,6 +210,14 @@ def test_rubbish_among_the_orders_is_thrown_away(daemon: ArenaDaemon, rubbish: s
     assert not path.exists()
 
 
+def test_what_the_guild_forges_may_repeat_itself(daemon: ArenaDaemon) -> None:
+    path = drop(daemon.world, "bin-level-1-0007.jsonl")
+    path.write_text(path.read_text() * 3)
+    os.utime(path, (1, 1))
+    settle(daemon)
+    assert quest("bin-level-1-0007").taken == 3
+
+
 def test_rows_set_aside_are_told_to_the_trainer(world: World, trainer: FakeTrainer, open_daemon: Opener) -> None:
     path = drop(world, "a.jsonl")
     path.write_text(path.read_text() * 3)
