@@ -212,7 +212,7 @@ def test_rubbish_among_the_orders_is_thrown_away(daemon: ArenaDaemon, rubbish: s
 
 def test_what_the_guild_forges_may_repeat_itself(daemon: ArenaDaemon) -> None:
     path = drop(daemon.world, "bin-level-1-0007.jsonl")
-    path.write_text(path.read_text() * 3)
+    path.write_text('{"prompt": "a", "completion": "b"}\n' * 3)
     os.utime(path, (1, 1))
     settle(daemon)
     assert quest("bin-level-1-0007").taken == 3
