@@ -29,10 +29,10 @@ from tests.arena.test_daemon import CONFIG, Clock, clock, drop, open_daemon, set
 
 __all__ = ["clock", "open_daemon", "trainer"]  # fixtures
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(300)]
 
 STAND_IN = (sys.executable, "-m", "tests.arena.stand_in_trainer")
-PATIENCE_SECONDS = 60.0
+PATIENCE_SECONDS = 240.0
 
 
 class Arena:
