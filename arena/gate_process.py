@@ -11,7 +11,6 @@ import time
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
-from pathlib import Path
 
 from arena.child_log import ChildLog
 from arena.gate.messages import BEAT, Answer, Job
@@ -66,13 +65,6 @@ class GateProcess:
         sizes = self._sizes
         fits = sum(sizes) + max(sizes, default=0) <= MOST_BYTES_UNDERWAY
         return not sizes or (len(sizes) < MOST_UNDERWAY and fits)
-
-    @property
-    def busy(self) -> bool:
-        return bool(self._underway)
-
-    def is_looking_at(self, path: Path) -> bool:
-        return any(job.path == str(path) for job in self._underway)
 
     def next_number(self) -> int:
         self._numbers += 1
