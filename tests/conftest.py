@@ -1,9 +1,13 @@
 from pathlib import Path
 
 import pytest
+from hypothesis import settings as hypothesis_settings
 from pytest_django import Settings
 
 from realm.world import World
+
+hypothesis_settings.register_profile("same examples each time", derandomize=True, deadline=None)
+hypothesis_settings.load_profile("same examples each time")
 
 
 @pytest.fixture
