@@ -1,0 +1,118 @@
+"""The registry of inference hosts: what it reads, what it refuses, and in which words."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from realm import hosts
+from realm.hosts import UnknownHost, get_host, get_service_url, is_trainer_local, list_hosts
+from realm.strict import BadConfig
+from realm.world import World
+
+VLLM = """
+box:
+  kind: openai
+  url: http://10.0.0.5:8000/v1/
+  device: RTX 4090
+  evaluates: true
+  models: {0: Qwen/Qwen3-0.6B, 1000: dio-1000}
+  token_file: box.token
+"""
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> World:
+    """A world folder; reading hosts needs no more of it."""
+    return World(tmp_path)
+
+
+def say(home: World, text: str) -> None:
+    hosts.hosts_file(home).write_text(text, encoding="utf-8")
+
+
+def test_the_shipped_host_is_this_worlds_own_oracle(home: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    (local,) = list_hosts(home)
+    assert (local.name, local.url, local.kind) == ("local", "http://127.0.0.1:8765", "realm")
+    assert local.trainer_local
+    assert not local.evaluates
+    assert local.models == {}
+    monkeypatch.setenv("REALM_ORACLE_PORT", "9003")
+    assert get_service_url("local", world=home) == "http://127.0.0.1:9003"
+    assert get_host("local", home, oracle_port=9004).url == "http://127.0.0.1:9004"
+
+
+def test_without_arguments_the_world_of_the_environment_is_asked(
+    home: World, monkeypatch: pytest.MonkeyPatch
+) -> None:  # fmt: skip
+    monkeypatch.setenv("REALM_HOME", str(home.home))
+    say(home, "local: {trainer_local: false}\n")
+    assert not is_trainer_local("local")
+    assert not is_trainer_local()
+    assert get_service_url("local") == "http://127.0.0.1:8765"
+
+
+def test_a_world_adds_hosts_and_changes_single_keys(home: World) -> None:
+    say(home, "local: {evaluates: true}\n" + VLLM)
+    local, box = list_hosts(home)
+    assert local.evaluates
+    assert local.trainer_local
+    assert box.url == "http://10.0.0.5:8000"
+    assert box.models == {0: "Qwen/Qwen3-0.6B", 1000: "dio-1000"}
+    assert (box.hero, box.token_file) == ("DIO", home.secrets / "box.token")
+    assert get_host(None, home) == local
+
+
+def test_a_world_takes_a_host_away(home: World) -> None:
+    say(home, "local: null\n" + VLLM)
+    assert [host.name for host in list_hosts(home)] == ["box"]
+    assert get_host(None, home).name == "box"
+    say(home, "local: null\n")
+    with pytest.raises(BadConfig, match="no host is left"):
+        list_hosts(home)
+
+
+def test_an_unknown_host_or_service_is_told_with_the_known_ones(home: World) -> None:
+    say(home, VLLM)
+    with pytest.raises(UnknownHost, match=r"There is no host 'moon'. Known: local, box\."):
+        get_host("moon", home)
+    with pytest.raises(UnknownHost, match=r"There is no service 'vault'. Known: oracle\."):
+        get_service_url("local", "vault", home)
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("local: {urll: x}", r"hosts.yaml: local: unknown key 'urll'; .*did you mean 'url'"),
+        ("local: {kind: vllm}", r"hosts.yaml: local: kind: 'vllm' is not allowed; allowed are realm, openai"),
+        ("local: 5", r"local: a mapping is expected, or null to take the host away, not 5"),
+        ("'a b': {kind: realm}", r"'a b' is no host's name"),
+        ("5: {kind: realm}", r"5 is no host's name"),
+        ("box: {url: 'http://x:1'}", r"box: key 'kind' is missing"),
+        ("local: {url: 'ftp://x'}", r"local: url: 'ftp://x' is no server's address"),
+        ("local: {url: 'http://'}", r"url: 'http://' is no server's address"),
+        ("local: {url: 'http://x:99999'}", r"url: .*Port out of range"),
+        ("local: {url: 'http://a:b@x:1'}", r"put a token into token_file"),
+        ("local: {url: 'http://x:1/?a=b'}", r"has more than a path"),
+        ("local: {timeout_seconds: 0}", r"timeout_seconds: 0.0 is not allowed; allowed is more than 0 to 3600"),
+        ("local: {timeout_seconds: .inf}", r"timeout_seconds: inf is not allowed"),
+        ("local: {connect_seconds: soon}", r"connect_seconds: a number is expected, not 'soon'"),
+        ("local: {models: {0: x}}", r"models: only hosts of kind openai have it"),
+        ("box: {kind: openai, models: {0: x}}", r"url: a host of kind openai needs one"),
+        ("box: {kind: openai, url: 'http://x:1'}", r"models: a host of kind openai needs at least one"),
+        ("box: {kind: openai, url: 'http://x:1', models: {last: x}}", r"models: 'last' is no step"),
+        ("box: {kind: openai, url: 'http://x:1', models: {true: x}}", r"models: 'True' is no step"),
+        ("box: {kind: openai, url: 'http://x:1', models: {-1: x}}", r"models: '-1' is no step"),
+        ("box: {kind: openai, url: 'http://x:1', models: {0: x, 5: x}}", r"each step needs a model name of its own"),
+        ("box: {kind: openai, url: 'http://x:1', models: {0: ''}}", r"each step needs a model name of its own"),
+        ("box: {kind: openai, url: 'http://x:1', models: [x]}", r"models: a mapping is expected"),
+        ("local: {}\nlocal: {}", r"the key 'local' stands there twice"),
+        ("- local", r"hosts.yaml: a mapping is expected"),
+    ],
+)
+def test_a_mistake_is_told_with_file_key_and_what_is_allowed(home: World, text: str, told: str) -> None:
+    say(home, text)
+    with pytest.raises(BadConfig, match=told) as caught:
+        list_hosts(home)
+    assert str(hosts.hosts_file(home)) in str(caught.value)
