@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from importlib import import_module
 from pathlib import Path
@@ -45,6 +45,12 @@ class Skill:
     quest_rows: int = 3400
     rehearsal_share: float = 0.2
     """Of a quest's rows, how many are of lower levels."""
+    lost_weight: int = 3
+    """A lost level is rehearsed with this many times the rows of a level that is still mastered."""
+    preview_share: float = 0.0
+    """Of a quest's rows, how many are of the next level."""
+    requires: dict[str, int] = field(default_factory=dict)
+    """Levels that the hero must have reached in other skills before quests of this one are forged."""
     evaluation_problems: int = 5
     """Held out for each level; an evaluation set once written is not changed by this."""
     validation_problems: int = 32
@@ -58,6 +64,8 @@ class Skill:
         _check_range("priority", self.priority, 0, 1000)
         _check_range("quest_rows", self.quest_rows, 1, 100_000)
         _check_range("rehearsal_share", self.rehearsal_share, 0, 0.9)
+        _check_range("lost_weight", self.lost_weight, 1, 100)
+        _check_range("preview_share", self.preview_share, 0, 0.5)
         _check_range("evaluation_problems", self.evaluation_problems, 1, 10_000)
         _check_range("validation_problems", self.validation_problems, 1, 10_000)
 
