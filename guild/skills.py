@@ -24,6 +24,11 @@ _log = logging.getLogger(__name__)
 _NAME = re.compile(r"[a-z][a-z0-9]{0,39}")
 _ICON = re.compile(r"[a-z][a-z0-9-]*")
 _COLOR = re.compile(r"#[0-9a-f]{6}")
+RANGES: dict[str, tuple[float, float]] = {
+    "priority": (0, 1000), "quest_rows": (1, 100_000), "rehearsal_share": (0, 0.9), "lost_weight": (1, 100),
+    "preview_share": (0, 0.5), "evaluation_problems": (1, 10_000), "validation_problems": (1, 10_000),
+}  # fmt: skip
+"""The least and the most of each number of a skill."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,20 +66,15 @@ class Skill:
                 raise ValueError(f"{key}: {getattr(self, key)!r} is not allowed; allowed is {pattern.pattern}")
         if not self.levels:
             raise ValueError("levels: at least one level is needed")
-        _check_range("priority", self.priority, 0, 1000)
-        _check_range("quest_rows", self.quest_rows, 1, 100_000)
-        _check_range("rehearsal_share", self.rehearsal_share, 0, 0.9)
-        _check_range("lost_weight", self.lost_weight, 1, 100)
-        _check_range("preview_share", self.preview_share, 0, 0.5)
-        _check_range("evaluation_problems", self.evaluation_problems, 1, 10_000)
-        _check_range("validation_problems", self.validation_problems, 1, 10_000)
+        for key, (lowest, highest) in RANGES.items():
+            check_range(key, getattr(self, key), lowest, highest)
 
     @property
     def max_level(self) -> int:
         return len(self.levels)
 
 
-def _check_range(key: str, value: float, lowest: float, highest: float) -> None:
+def check_range(key: str, value: float, lowest: float, highest: float) -> None:
     if not lowest <= value <= highest:
         raise ValueError(f"{key}: {value} is not allowed; allowed are {lowest} to {highest}")
 
