@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 
-from arena.child_log import ChildLog
+from realm.child_log import ChildLog
 from arena.gate.messages import BEAT, Answer, Job
 from realm.world import CHECKOUT, World
 

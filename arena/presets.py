@@ -13,7 +13,7 @@ from typing import Any
 import yaml
 
 from arena.protocol import Recipe
-from realm import config, durable, strict
+from realm import config, config_file, durable, strict
 from realm.config import SHIPPED_PRESETS
 from realm.world import World
 
@@ -94,31 +94,8 @@ def use(world: World, name: str) -> None:
     """
     recipe_of(world, name)
     keys = config.read_preset(world, name, recipe=Recipe, source="") | config.own_training(world)
-    path = config.config_file(world)
-    strict.read(Recipe, keys, source=f"{path}: training, with preset {name}")
-    before = config.read_yaml(path)
-    text = path.read_text(encoding="utf-8") if path.exists() else ""
-    after = before | {"preset": name}
-    changed = _with_preset(text, name)
-    if not _says(changed, after):  # written in a form that lines cannot be put into
-        changed = _dump(after)
-    mode = path.stat().st_mode & 0o777 if path.exists() else 0o644
-    durable.write_bytes(path, changed.encode(), mode=mode)
-
-
-def _with_preset(text: str, name: str) -> str:
-    lines = text.splitlines()
-    kept = [line for line in lines if not line.startswith("preset:")]
-    places = [number for number, line in enumerate(lines) if line.startswith("preset:")]
-    kept.insert(places[0] if places else len(kept), f"preset: {_dump(name).split()[0]}")
-    return "\n".join(kept) + "\n"
-
-
-def _says(text: str, settings: Mapping[str, Any]) -> bool:
-    try:
-        return bool(config.parse_yaml(text) == settings)
-    except (yaml.YAMLError, ValueError):
-        return False
+    source = f"{config.config_file(world)}: training, with preset {name}"
+    config_file.change(world, {("preset",): name}, check=lambda _: strict.read(Recipe, keys, source=source))
 
 
 def _dump(value: Any) -> str:

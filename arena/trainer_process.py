@@ -13,7 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO
 
-from arena.child_log import ChildLog
+from realm.child_log import ChildLog
 from arena.protocol import READY_LINE, Command
 from arena.pulse import Patience, Pulse
 from realm.world import CHECKOUT, World

@@ -51,6 +51,10 @@ class RealmConfig:
     """The recipe's keys, from `load` on with those of the preset; read by the arena as `arena.protocol.Recipe`."""
     gatekeeper: dict[str, Any] = field(default_factory=dict)
     """What quests must be like; read by the arena as `arena.gate.rules.GateRules`."""
+    curriculum: dict[str, Any] = field(default_factory=dict)
+    """By skill what the player wants otherwise than the skill's file says; read as `guild.curriculum.Curriculum`."""
+    tasks: dict[str, Any] = field(default_factory=dict)
+    """When the Task Master does what; read by the guild as `guild.tasks.rules.Rules`."""
 
     def __post_init__(self) -> None:
         for name in ("port", "vault_port", "oracle_port", "zone_port"):
@@ -91,15 +95,17 @@ def load(
     *,
     recipe: type | None = None,
     gatekeeper: type | None = None,
+    tasks: type | None = None,
 ) -> RealmConfig:
     """Raises strict.BadConfig naming the file or variable, the key and what is allowed.
 
     With `recipe`, a dataclass, the preset and the keys under `training` are checked against it, file by file; with
-    `gatekeeper` those under that name.
+    `gatekeeper` and `tasks` those under these names.
     """
     settings: dict[str, Any] = {}
     training: dict[str, Any] = {}
     gate: dict[str, Any] = {}
+    task_rules: dict[str, Any] = {}
     named_by = DEFAULTS_FILE
     for path in (DEFAULTS_FILE, config_file(world)):
         layer = read_yaml(path)
@@ -108,6 +114,8 @@ def load(
         training |= layer.get("training", {})
         _check_keys(gatekeeper, layer.get("gatekeeper", {}), source=f"{path}: gatekeeper")
         gate |= layer.get("gatekeeper", {})
+        _check_keys(tasks, layer.get("tasks", {}), source=f"{path}: tasks")
+        task_rules |= layer.get("tasks", {})
         settings |= layer
         named_by = path if "preset" in layer else named_by
     name = settings.get("preset", RealmConfig.preset)
@@ -115,7 +123,7 @@ def load(
         training = read_preset(world, name, recipe=recipe, source=str(named_by)) | training
     if recipe is not None:
         strict.read(recipe, training, source=f"{config_file(world)}: training, with preset {name}")
-    settings |= {"training": training, "gatekeeper": gate}
+    settings |= {"training": training, "gatekeeper": gate, "tasks": task_rules}
     return strict.read(RealmConfig, settings | _from_environment(environment), source="settings")
 
 

@@ -8,6 +8,7 @@ from django.core.exceptions import ImproperlyConfigured
 from arena.dataset_specs import load_declared
 from arena.gate.rules import GateRules
 from arena.protocol import Recipe
+from guild.tasks.rules import Rules as TaskRules
 from realm import config as realm_config
 from realm import secret_key
 from realm.strict import BadConfig
@@ -16,7 +17,7 @@ from realm.world import CHECKOUT, World
 WORLD = World.from_environment()
 WORLD.create()
 try:
-    REALM = realm_config.load(WORLD, recipe=Recipe, gatekeeper=GateRules)
+    REALM = realm_config.load(WORLD, recipe=Recipe, gatekeeper=GateRules, tasks=TaskRules)
     load_declared(WORLD)  # read again by those who need it; a world with a broken one does not start
 except BadConfig as error:
     raise ImproperlyConfigured(str(error)) from None

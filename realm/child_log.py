@@ -1,4 +1,4 @@
-"""The log that a child process of the daemon writes on standard error."""
+"""The log that a child process writes, on standard error or on both outputs."""
 
 from __future__ import annotations
 

@@ -1,0 +1,71 @@
+"""`manage.py taskmaster --status|--once|--daemon`."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from datetime import datetime
+from typing import Any
+
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from guild.tasks import selectors
+from guild.tasks.master import AnotherMaster, TaskMaster, only_master
+from guild.tasks.rules import Rules
+from realm.config import load
+from realm.strict import BadConfig
+
+
+class Command(BaseCommand):
+    help = "The Task Master starts background tasks when the machine has nothing better to do."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        verbs = parser.add_mutually_exclusive_group(required=True)
+        verbs.add_argument("--status", action="store_true", help="what it does; exit code 1 if it does not run")
+        verbs.add_argument("--once", action="store_true", help="do what is due now, and end when that has ended")
+        verbs.add_argument("--daemon", action="store_true", help="serve until SIGTERM or Ctrl+C; the weaver does this")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        if options["status"]:
+            self._status()
+            return
+        try:
+            with only_master(settings.WORLD):
+                master = TaskMaster(
+                    world=settings.WORLD,
+                    config=settings.REALM,
+                    reload_config=lambda: load(settings.WORLD, tasks=Rules),
+                )
+                for number in (signal.SIGTERM, signal.SIGINT):
+                    signal.signal(number, lambda *_: master.stop())
+                if options["daemon"]:
+                    master.run()
+                else:
+                    done = master.run_once()
+                    self.stdout.write(f"Done: {', '.join(done)}." if done else "Nothing was due.")
+        except (AnotherMaster, BadConfig) as error:
+            raise CommandError(str(error)) from error
+
+    def _status(self) -> None:
+        told = selectors.master_status(settings.WORLD)
+        if not told.alive:
+            self.stdout.write(f"{selectors.OFFLINE}; `weave` starts it")
+            sys.exit(1)
+        silent = " and has been silent for too long" if told.stale else ""
+        self.stdout.write(f"master   process {told.pid} serves{silent}{f': {told.trouble}' if told.trouble else ''}")
+        self.stdout.write(f"load     {load_of(told.idle)}")
+        for running in told.running:
+            since = datetime.fromtimestamp(running["started_at"]).strftime("%H:%M:%S")
+            self.stdout.write(f"running  {running['name']} since {since}, process {running['pid']}")
+        if told.next:
+            due = datetime.fromtimestamp(told.next["due_at"]).strftime("%H:%M:%S")
+            self.stdout.write(f"next     {told.next['name']} at {due}")
+
+
+def load_of(idle: dict[str, Any]) -> str:
+    percents = [("processors", idle.get("cpu_percent_of_others"))]
+    percents += [(f"GPU {at}", percent) for at, percent in enumerate(idle.get("gpu_percents", []))]
+    told = [f"{name} {'--' if percent is None else f'{percent:.0f}%'}" for name, percent in percents]
+    battle = "; a battle is fought" if idle.get("battle_trains") else ""
+    return f"{', '.join(told)}, without the tasks' own; idle below {idle.get('limit_percent', '--')}%{battle}"

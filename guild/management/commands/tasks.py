@@ -1,0 +1,133 @@
+"""`manage.py tasks list|available|status|run|set`."""
+
+from __future__ import annotations
+
+import sys
+from datetime import datetime
+from typing import Any
+
+import yaml
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from guild.errors import GuildError
+from guild.tasks import by_hand, selectors
+from guild.tasks.rules import save_tasks
+from guild.tasks.selectors import TaskRow
+from guild.tasks.state import AllStates
+from realm.config import parse_yaml
+from realm.strict import BadConfig
+
+WIDE = 200
+EFFECT = "The Task Master hears of it by itself."
+
+
+class Command(BaseCommand):
+    help = "Background tasks: which there are, what became of them, when they run."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        actions = parser.add_subparsers(dest="action", required=True)
+        actions.add_parser("list", help="every task, its settings, and why it does not run now")
+        actions.add_parser("available", help="those that could begin now; measures and asks for itself")
+        actions.add_parser("status", help="what became of each")
+        run = actions.add_parser("run", help="one now, in the foreground; its exit code is this command's")
+        run.add_argument("name")
+        change = actions.add_parser("set", help="put settings into the world's config.yaml")
+        change.add_argument("name", help="a task, `sparring` for every skill, or `all` for idle_percent")
+        change.add_argument("keys", nargs="+", metavar="KEY=VALUE", help="enabled, priority, cooldown_seconds, …")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        try:
+            match options["action"]:
+                case "list":
+                    self._list()
+                case "available":
+                    self._available()
+                case "status":
+                    self._status()
+                case "run":
+                    self._run(options["name"])
+                case "set":
+                    self._set(options["name"], options["keys"])
+        except (GuildError, BadConfig) as error:
+            raise CommandError(str(error)) from error
+
+    def _list(self) -> None:
+        seen = selectors.overview(settings.WORLD, settings.REALM)
+        table = Table("task", "priority", "resource", "cooldown", "timeout", "next", "why not now")
+        for row in seen.tasks:
+            task = row.task
+            table.add_row(
+                task.name, str(task.priority), task.resource, f"{task.cooldown_seconds:.0f} s",
+                f"{task.timeout_seconds:.0f} s", _clock(row.due_at), escape(_now(row)),
+            )  # fmt: skip
+        self._print(table)
+        for note in seen.notes:
+            self.stdout.write(note)
+
+    def _available(self) -> None:
+        found = selectors.available(settings.WORLD, settings.REALM)
+        table = Table("task", "could begin", "why not")
+        for task, wait in found:
+            table.add_row(task.name, "no" if wait else "yes", escape(wait.why) if wait else "")
+        self._print(table)
+
+    def _status(self) -> None:
+        table = Table("task", "last run", "took", "result", "exit code", "runs", "it said")
+        for row in selectors.overview(settings.WORLD, settings.REALM).tasks:
+            last = row.last
+            if last is None:
+                table.add_row(row.task.name, "--", "--", _now(row) if row.running else "never ran", "--", "0", "")
+                continue
+            code = "--" if last.exit_code is None else str(last.exit_code)
+            table.add_row(
+                row.task.name, _clock(last.started_at), f"{last.seconds:.1f} s",
+                _now(row) if row.running else last.outcome, code, str(row.runs), escape(last.said),
+            )  # fmt: skip
+        self._print(table)
+
+    def _run(self, name: str) -> None:
+        task = selectors.find_task(settings.WORLD, settings.REALM, name)
+        if task is None:
+            known = selectors.all_tasks(settings.REALM, AllStates())
+            raise GuildError(f"There is no task {name!r}; there are {selectors.names(known)}")
+        sys.exit(by_hand.run_now(settings.WORLD, task))
+
+    def _set(self, name: str, pairs: list[str]) -> None:
+        known = {*(task.name for task in selectors.all_tasks(settings.REALM, AllStates())), "sparring"}
+        if name not in {*known, "all"}:
+            raise GuildError(f"There is no task {name!r}; there are {', '.join(sorted(known))} and all")
+        save_tasks(settings.WORLD, {"" if name == "all" else name: dict(map(_pair, pairs))})
+        self.stdout.write(f"{name}: {', '.join(pairs)} stands in {settings.WORLD.home / 'config.yaml'}. {EFFECT}")
+
+    def _print(self, table: Table) -> None:
+        # Piped into another program a table must not be cut to the width of a terminal that is not there.
+        console = Console() if self.stdout.isatty() else Console(width=WIDE)
+        with console.capture() as text:
+            console.print(table)
+        self.stdout.write(text.get())
+
+
+def _now(row: TaskRow) -> str:
+    return f"runs since {_clock(row.running.started_at)}" if row.running else row.why_not
+
+
+def _clock(moment: float | None) -> str:
+    """In the time of this machine; with the day where it is not today."""
+    if moment is None:
+        return "--"
+    then = datetime.fromtimestamp(moment)
+    return then.strftime("%H:%M:%S" if then.date() == datetime.now().date() else "%Y-%m-%d %H:%M")
+
+
+def _pair(text: str) -> tuple[str, Any]:
+    key, separator, value = text.partition("=")
+    if not separator or not key:
+        raise GuildError(f"{text!r} is not understood; KEY=VALUE is expected, such as enabled=false")
+    try:
+        return key, parse_yaml(value)
+    except (yaml.YAMLError, ValueError, RecursionError):
+        raise GuildError(f"{key}: {value!r} is no value") from None

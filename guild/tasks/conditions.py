@@ -1,0 +1,185 @@
+"""What a task waits for. Each condition says in one sentence why not, and nothing where it is met."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from guild.models import EvaluationTask
+from guild.skills import list_skills
+from guild.tasks.rules import Rules
+from guild.tasks.surroundings import Arena, Load, gpu_of
+from realm import hosts, sidecar
+from realm.config import RealmConfig
+from realm.hosts import Host
+from realm.oracle_client import HostTrouble, OracleClient
+from realm.strict import BadConfig
+from realm.world import PRIORITIES, World
+
+ASK_SECONDS = 30.0
+"""A host's health is asked for at most this often."""
+PATIENCE_SECONDS = 2.0
+
+
+class Hosts:
+    """The inference hosts and whether they answer, remembered for a while."""
+
+    def __init__(self, world: World, config: RealmConfig, *, ask: Callable[[Host], str] | None = None) -> None:
+        self._world, self._config, self._ask = world, config, ask or _ask
+        self._said: dict[str, tuple[float, str]] = {}
+
+    def known(self) -> list[Host]:
+        """The default one first. Raises strict.BadConfig."""
+        return hosts.list_hosts(self._world, oracle_port=self._config.oracle_port)
+
+    def trouble(self, host: Host, now: float) -> str:
+        """Why it does not answer; empty where it does."""
+        at, said = self._said.get(host.url, (None, ""))
+        if at is None or not 0 <= now - at < ASK_SECONDS:
+            said = self._ask(host)
+            self._said[host.url] = (now, said)
+        return said
+
+
+def _ask(host: Host) -> str:
+    try:
+        with OracleClient(host, timeout_seconds=PATIENCE_SECONDS) as client:
+            client.health()
+    except HostTrouble as error:
+        return str(error)
+    return ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class View:
+    """What is known when a task's turn is considered."""
+
+    world: World
+    config: RealmConfig
+    rules: Rules
+    load: Load
+    arena: Arena
+    hosts: Hosts
+    now: float
+
+
+Condition = Callable[[View], str]
+
+
+def why_not(names: Sequence[str], view: View) -> str:
+    """The first sentence against it; empty where nothing is."""
+    try:
+        return next((why for name in names if (why := CONDITIONS[name](view))), "")
+    except BadConfig as error:
+        return str(error)
+
+
+def _always(view: View) -> str:
+    return ""
+
+
+def _idle(view: View) -> str:
+    """The processors of a machine without GPU, all GPUs of one that has some."""
+    if view.load.gpu_percents:
+        return next((why for at in range(len(view.load.gpu_percents)) if (why := _gpu_busy(view, at))), "")
+    return _cpu_busy(view)
+
+
+def _gpu_busy(view: View, at: int) -> str:
+    percents = view.load.gpu_percents
+    percent = percents[at] if at < len(percents) else None
+    if percent is None:
+        return f"a battle is fought, and GPU {at} does not tell its use" if view.arena.trains else ""
+    limit = view.rules.idle_percent
+    return f"GPU {at} is used to {percent:.0f}%, idle is below {limit}%" if percent >= limit else ""
+
+
+def _cpu_busy(view: View) -> str:
+    if view.arena.trains:
+        return "a battle is fought on this machine, which has no GPU to spare"
+    percent, limit = view.load.cpu_percent, view.rules.idle_percent
+    if percent is None:
+        return "the load of the processors is not known yet"
+    return f"the processors are used to {percent:.0f}% by others, idle is below {limit}%" if percent >= limit else ""
+
+
+def _host_busy(view: View, host: Host) -> str:
+    """A host on another machine takes nothing from the hero."""
+    if not host.trainer_local:
+        return ""
+    at = gpu_of(host.device)
+    if at is not None and view.load.gpu_percents:
+        return _gpu_busy(view, at)
+    return _idle(view)
+
+
+def _oracle(view: View) -> str:
+    host = view.hosts.known()[0]
+    return _host_busy(view, host) or view.hosts.trouble(host, view.now)
+
+
+def _oracle_answers(view: View) -> str:
+    return view.hosts.trouble(view.hosts.known()[0], view.now)
+
+
+def _evaluator(view: View) -> str:
+    return _any_evaluator(view, lambda host: _host_busy(view, host) or view.hosts.trouble(host, view.now))
+
+
+def _evaluator_answers(view: View) -> str:
+    return _any_evaluator(view, lambda host: view.hosts.trouble(host, view.now))
+
+
+def _any_evaluator(view: View, why: Callable[[Host], str]) -> str:
+    reasons = []
+    for host in view.hosts.known():
+        if host.evaluates:
+            reasons.append(why(host))
+            if not reasons[-1]:
+                return ""
+    return reasons[0] if reasons else "no host may evaluate (evaluates: true in hosts.yaml); the hero does it itself"
+
+
+def _evaluations_wait(view: View) -> str:
+    waiting = EvaluationTask.objects.filter(state=EvaluationTask.State.WAITING).exists()
+    return "" if waiting else "no checkpoint waits to be evaluated"
+
+
+def _playing(view: View) -> str:
+    if not view.config.autoplay:
+        return "auto-play is off"
+    return "" if view.arena.plays else f"the arena is {view.arena.state}"
+
+
+def _checkpoint(view: View) -> str:
+    folder = view.world.heroes / view.config.hero
+    found = folder.is_dir() and any(sidecar.step_of(path.name) is not None for path in folder.iterdir())
+    return "" if found else f"{view.config.hero} has no checkpoint yet"
+
+
+def _sets_missing(view: View) -> str:
+    """By names alone; the arena makes what it needs itself where this comes too late."""
+    there = {path.name for path in view.world.evaluation.glob("*.jsonl")}
+    wanted = (f"{skill.name}-level-{level}.jsonl" for skill in list_skills() for level in range(1, skill.max_level + 1))
+    whole = all(name in there for name in wanted) and any(view.world.validation.glob("*.jsonl"))
+    return "every evaluation and validation set is there" if whole else ""
+
+
+def _queue_filled(view: View) -> str:
+    lanes = (view.world.lane(priority) for priority in PRIORITIES)
+    return "" if any(path.is_file() for lane in lanes for path in lane.iterdir()) else "no quest waits"
+
+
+CONDITIONS: Mapping[str, Condition] = {
+    "always": _always,
+    "idle": _idle,
+    "oracle": _oracle,
+    "oracle_answers": _oracle_answers,
+    "evaluator": _evaluator,
+    "evaluator_answers": _evaluator_answers,
+    "evaluations_wait": _evaluations_wait,
+    "playing": _playing,
+    "checkpoint": _checkpoint,
+    "sets_missing": _sets_missing,
+    "queue_filled": _queue_filled,
+}

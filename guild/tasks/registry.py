@@ -1,0 +1,219 @@
+"""Which background tasks there are. Each is a command of `manage.py` in a process of its own."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from guild.models import Run
+from guild.tasks.rules import Rules, SparringRules, TaskRules
+from realm.world import CHECKOUT
+
+Resource = Literal["gpu", "cpu", "disk", "oracle"]
+RESOURCES: tuple[Resource, ...] = ("gpu", "cpu", "disk", "oracle")
+MANAGE = (sys.executable, str(CHECKOUT / "manage.py"))
+PLAYERS_PRIORITY = 11
+"""What the player asked for goes before all that the realm wants by itself."""
+RUN_SECONDS = 24 * 3600.0
+RUN_PREFIX = "run-"
+MINUTE, HOUR = 60.0, 3600.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Task:
+    name: str
+    title: str
+    priority: int
+    argv: tuple[str, ...]
+    """Whole, the program first."""
+    resource: Resource
+    """Of the tasks that need the same one, only one runs at a time."""
+    conditions: tuple[str, ...]
+    """Names of guild.tasks.conditions.CONDITIONS; all must be met."""
+    cooldown_seconds: float
+    timeout_seconds: float
+    enabled: bool = True
+
+    @property
+    def run_id(self) -> int | None:
+        """Of the player's run that it performs; None for the realm's own tasks."""
+        number = self.name.removeprefix(RUN_PREFIX)
+        return int(number) if number != self.name else None
+
+
+def _manage(*words: str) -> tuple[str, ...]:
+    return (*MANAGE, *words)
+
+
+_SPARRING_CONDITIONS = ("playing", "checkpoint", "oracle")
+_SPARRING = Task(
+    name="sparring",
+    title="Sparring",
+    priority=9,
+    argv=(),
+    resource="oracle",
+    conditions=_SPARRING_CONDITIONS,
+    cooldown_seconds=30 * MINUTE,
+    timeout_seconds=HOUR,
+)
+SPARRING_COUNT, LARGE_COUNT = 100, 1000
+
+FIXED: tuple[Task, ...] = (
+    Task(
+        name="process_eval_queue",
+        title="Evaluate waiting checkpoints",
+        priority=10,
+        argv=_manage("evaluate", "--once"),
+        resource="oracle",
+        conditions=("evaluations_wait", "evaluator"),
+        cooldown_seconds=10.0,
+        timeout_seconds=30 * MINUTE,
+    ),
+    Task(
+        name="generate",
+        title="Prepare evaluation and validation sets",
+        priority=6,
+        argv=_manage("generate"),
+        resource="cpu",
+        conditions=("sets_missing", "idle"),
+        cooldown_seconds=2 * MINUTE,
+        timeout_seconds=30 * MINUTE,
+    ),
+    Task(
+        name="health_check",
+        title="Check the realm's health",
+        priority=4,
+        argv=_manage("healthcheck"),
+        resource="cpu",
+        conditions=(),
+        cooldown_seconds=10 * MINUTE,
+        timeout_seconds=2 * MINUTE,
+    ),
+    Task(
+        name="validate_queue",
+        title="Check that waiting quests are unchanged",
+        priority=4,
+        argv=_manage("validate_queue"),
+        resource="disk",
+        conditions=("queue_filled",),
+        cooldown_seconds=30 * MINUTE,
+        timeout_seconds=20 * MINUTE,
+    ),
+    Task(
+        name="checkpoint_cleanup",
+        title="Delete checkpoints that must make room",
+        priority=3,
+        argv=_manage("checkpoint_cleanup"),
+        resource="disk",
+        conditions=("checkpoint",),
+        cooldown_seconds=2 * HOUR,
+        timeout_seconds=20 * MINUTE,
+    ),
+    Task(
+        name="vault_scan",
+        title="Bring the list of checkpoints into line with the disk",
+        priority=3,
+        argv=_manage("vault", "scan"),
+        resource="disk",
+        conditions=("checkpoint",),
+        cooldown_seconds=2 * HOUR,
+        timeout_seconds=20 * MINUTE,
+    ),
+    Task(
+        name="model_warmup",
+        title="Load the newest checkpoint into the oracle",
+        priority=2,
+        argv=_manage("warmup"),
+        resource="oracle",
+        conditions=("checkpoint", "oracle"),
+        cooldown_seconds=10 * MINUTE,
+        timeout_seconds=15 * MINUTE,
+    ),
+    Task(
+        name="lineage_report",
+        title="Write down the lineage of all checkpoints",
+        priority=2,
+        argv=_manage("lineage"),
+        resource="disk",
+        conditions=("checkpoint",),
+        cooldown_seconds=HOUR,
+        timeout_seconds=5 * MINUTE,
+    ),
+)
+
+
+def list_tasks(rules: Rules, skills: Iterable[str], *, large_turn: int = 0) -> tuple[Task, ...]:
+    """The realm's own tasks, the highest priority first; `skills` are those that can be used.
+
+    Large sparring takes one skill at a time: `large_turn` counts how often it had its turn.
+    """
+    names = sorted(skills)
+    own = [_ruled(task, getattr(rules, task.name)) for task in FIXED]
+    sparring = [_sparring(rules, skill) for skill in names]
+    large = [_large_sparring(rules, names[large_turn % len(names)])] if names else []
+    return tuple(sorted([*own, *sparring, *large], key=lambda task: (-task.priority, task.name)))
+
+
+def _sparring(rules: Rules, skill: str) -> Task:
+    count = rules.sparring.count or SPARRING_COUNT
+    task = replace(_SPARRING, name=f"sparring-{skill}", title=f"Sparring in {skill.upper()}")
+    task = _ruled(task, rules.sparring)
+    if skill in rules.sparring.skills:
+        count = rules.sparring.skills[skill].count or count
+        task = _ruled(task, rules.sparring.skills[skill])
+    return replace(task, argv=_spar(skill, count))
+
+
+def _large_sparring(rules: Rules, skill: str) -> Task:
+    task = replace(
+        _SPARRING,
+        name="large_sparring",
+        title=f"Large sparring, next in {skill.upper()}",
+        priority=8,
+        cooldown_seconds=6 * HOUR,
+        timeout_seconds=4 * HOUR,
+        argv=_spar(skill, rules.large_sparring.count or LARGE_COUNT),
+    )
+    return _ruled(task, rules.large_sparring)
+
+
+def _spar(skill: str, count: int) -> tuple[str, ...]:
+    return _manage("spar", "--skill", skill, "--count", str(count))
+
+
+def _ruled(task: Task, rules: TaskRules | SparringRules) -> Task:
+    """With what the player set."""
+    keys = ("enabled", "priority", "cooldown_seconds", "timeout_seconds")
+    said = {key: value for key in keys if (value := getattr(rules, key)) is not None}
+    if rules.beside_battle is not None:
+        said["conditions"] = _conditions(task, beside_battle=rules.beside_battle)
+    return replace(task, **said)
+
+
+_NEEDS_QUIET = {"oracle": "oracle_answers", "evaluator": "evaluator_answers", "idle": "always"}
+"""Conditions that want an idle machine, and what is left of each where the player does not."""
+
+
+def _conditions(task: Task, *, beside_battle: bool) -> tuple[str, ...]:
+    words = _NEEDS_QUIET if beside_battle else {less: whole for whole, less in _NEEDS_QUIET.items()}
+    return tuple(words.get(name, name) for name in task.conditions)
+
+
+def player_runs(rows: Iterable[Run]) -> tuple[Task, ...]:
+    """Tasks that perform waiting runs of the player; they wait for no idleness."""
+    return tuple(_player_run(row) for row in rows)
+
+
+def _player_run(row: Run) -> Task:
+    return Task(
+        name=f"{RUN_PREFIX}{row.pk}",
+        title=row.title,
+        priority=PLAYERS_PRIORITY,
+        argv=_manage("perform", str(row.pk)),
+        resource="cpu" if row.kind == Run.Kind.FORGE else "oracle",
+        conditions=(),
+        cooldown_seconds=0.0,
+        timeout_seconds=RUN_SECONDS,
+    )

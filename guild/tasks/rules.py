@@ -1,0 +1,105 @@
+"""What a player may set of the background tasks: the keys under `tasks` in the settings."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+from realm import config_file, strict
+from realm.config import RealmConfig
+from realm.strict import BadConfig
+from realm.world import World
+
+LONGEST_SECONDS = 30 * 24 * 3600
+MOST_PROBLEMS = 10_000
+
+
+@dataclass(frozen=True, kw_only=True)
+class TaskRules:
+    """None: as guild.tasks.registry has it."""
+
+    enabled: bool | None = None
+    priority: int | None = None
+    """0 to 10; the higher one goes first."""
+    cooldown_seconds: float | None = None
+    """From the end of one run to the next."""
+    timeout_seconds: float | None = None
+    """A run that takes longer is ended."""
+    beside_battle: bool | None = None
+    """Whether it may begin though the machine is busy with a battle, which it will slow down."""
+
+    def __post_init__(self) -> None:
+        _check("priority", self.priority, 0, 10)
+        _check("cooldown_seconds", self.cooldown_seconds, 1, LONGEST_SECONDS)
+        _check("timeout_seconds", self.timeout_seconds, 1, LONGEST_SECONDS)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SparringRules(TaskRules):
+    count: int | None = None
+    """Problems in one sparring."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _check("count", self.count, 1, MOST_PROBLEMS)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SkillSparringRules(SparringRules):
+    skills: dict[str, SparringRules] = field(default_factory=dict)
+    """By skill; what is not said there is as for all skills."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rules:
+    idle_percent: int = 40
+    """A device counts as idle while its use by others is below this."""
+    process_eval_queue: TaskRules = field(default_factory=TaskRules)
+    sparring: SkillSparringRules = field(default_factory=SkillSparringRules)
+    large_sparring: SparringRules = field(default_factory=SparringRules)
+    generate: TaskRules = field(default_factory=TaskRules)
+    health_check: TaskRules = field(default_factory=TaskRules)
+    validate_queue: TaskRules = field(default_factory=TaskRules)
+    checkpoint_cleanup: TaskRules = field(default_factory=TaskRules)
+    vault_scan: TaskRules = field(default_factory=TaskRules)
+    model_warmup: TaskRules = field(default_factory=TaskRules)
+    lineage_report: TaskRules = field(default_factory=TaskRules)
+
+    def __post_init__(self) -> None:
+        _check("idle_percent", self.idle_percent, 1, 100)
+
+
+def _check(key: str, value: float | None, lowest: float, highest: float) -> None:
+    if value is not None and not (lowest <= value <= highest and math.isfinite(value)):
+        raise ValueError(f"{key}: {value} is not allowed; allowed are {lowest} to {highest}")
+
+
+def read_rules(config: RealmConfig, *, source: str = "tasks") -> Rules:
+    """Raises strict.BadConfig for rules that cannot be."""
+    return strict.read(Rules, config.tasks, source=source)
+
+
+def save_tasks(world: World, changes: Mapping[str, Mapping[str, Any]]) -> None:
+    """Put keys of tasks, by their names, into the world's `config.yaml`; `""` names what concerns all of them.
+
+    `{"sparring-bin": {"count": 50}, "": {"idle_percent": 30}}`. Raises strict.BadConfig, and then nothing is changed.
+    """
+    values = {(*path_of(name), key): value for name, keys in changes.items() for key, value in keys.items()}
+    config_file.change(world, values, check=lambda settings: _check_settings(world, settings))
+
+
+def path_of(name: str) -> tuple[str, ...]:
+    """Where the keys of a task stand in the settings; `sparring` is for all skills."""
+    if not name:
+        return ("tasks",)
+    kind, _, skill = name.partition("-")
+    if kind not in {entry.name for entry in fields(Rules)} or kind == "idle_percent" or (skill and kind != "sparring"):
+        names = (entry.name for entry in fields(Rules) if entry.name != "idle_percent")
+        raise BadConfig(f"tasks: {strict.unknown_key(name, [*names, 'sparring-SKILL'])}")
+    return ("tasks", "sparring", "skills", skill) if skill else ("tasks", kind)
+
+
+def _check_settings(world: World, settings: dict[str, Any]) -> None:
+    strict.read(Rules, settings.get("tasks") or {}, source=f"{world.home / 'config.yaml'}: tasks")

@@ -1,0 +1,202 @@
+"""The background tasks as pages and commands show them."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import shlex
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import psutil
+
+from guild.skills import list_skills
+from guild.tasks import children, conditions, registry, state
+from guild.tasks.conditions import Hosts, View
+from guild.tasks.master import (
+    LOCK_FILE,
+    STALE_SECONDS,
+    STATUS_FILE,
+    Wait,
+    due,
+    realm_tasks,
+    wait_of,
+    waiting_runs,
+)
+from guild.tasks.registry import Task
+from guild.tasks.rules import read_rules
+from guild.tasks.state import AllStates, LastRun, RunningMark
+from guild.tasks.surroundings import LoadMeter, read_arena
+from realm.config import RealmConfig
+from realm.world import World
+
+OFFLINE = "the Task Master is not running"
+
+
+@dataclass(frozen=True, kw_only=True)
+class MasterStatus:
+    """What the Task Master said last, and whether it lives."""
+
+    alive: bool
+    stale: bool
+    """It lives and has said nothing for a while."""
+    trouble: str
+    pid: int | None
+    time: float | None
+    idle: dict[str, Any]
+    """`limit_percent`, `cpu_percent_of_others`, `gpu_percents`, `battle_trains`."""
+    running: list[dict[str, Any]]
+    """`name`, `title`, `pid`, `started_at`, `resource`, `ending`."""
+    next: dict[str, Any] | None
+    """`name` and `due_at` of what is due next; None where nothing waits for its time."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TaskRow:
+    task: Task
+    command: str
+    last: LastRun | None
+    running: RunningMark | None
+    runs: int
+    failures: int
+    due_at: float | None
+    """When its cooldown is over, seconds since 1970; None where it may begin at any time."""
+    why_not: str
+    """Why it does not run now; empty where it runs or is about to."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Overview:
+    master: MasterStatus
+    tasks: tuple[TaskRow, ...]
+    notes: tuple[str, ...]
+    """Settings that no task has."""
+
+
+def overview(world: World, config: RealmConfig, *, now: float | None = None) -> Overview:
+    """Every task, the player's waiting runs first. Asks no host and measures nothing. Raises strict.BadConfig."""
+    now = time.time() if now is None else now
+    said = _read_status(world)
+    master = _master_status(world, said, now)
+    states = state.read(world)
+    waits = said.get("waits", {}) if master.alive else {}
+    rows = tuple(_row(task, states, waits, master, now) for task in all_tasks(config, states))
+    return Overview(master=master, tasks=rows, notes=_unused(config))
+
+
+def all_tasks(config: RealmConfig, states: AllStates) -> list[Task]:
+    skills = [skill.name for skill in list_skills()]
+    return [*registry.player_runs(waiting_runs()), *realm_tasks(read_rules(config), states, skills)]
+
+
+def find_task(world: World, config: RealmConfig, name: str) -> Task | None:
+    return next((task for task in all_tasks(config, state.read(world)) if task.name == name), None)
+
+
+def available(
+    world: World, config: RealmConfig, *, pause: Callable[[float], None] = time.sleep
+) -> list[tuple[Task, Wait | None]]:
+    """Every task with why it could not begin now, None for those that could; measures and asks for itself."""
+    meter, states = LoadMeter(), state.read(world)
+    own = [process for known in states.tasks.values() if (process := _process(known.running))]
+    meter.look(time.time(), [psutil.Process(), *own])
+    pause(1.0)
+    now = time.time()
+    view = View(
+        world=world,
+        config=config,
+        rules=read_rules(config),
+        load=meter.look(now, [psutil.Process(), *own]),
+        arena=read_arena(world, now),
+        hosts=Hosts(world, config),
+        now=now,
+    )
+    return [(task, _why(task, states, view)) for task in all_tasks(config, states)]
+
+
+def _why(task: Task, states: AllStates, view: View) -> Wait | None:
+    wait = wait_of(task, states.of(task.name), view.now)
+    if wait is None and _process(states.of(task.name).running):
+        return Wait(why="it runs")
+    if wait is None and children.is_taken(view.world, task.resource):
+        return Wait(why=f"another task has the {task.resource}")
+    if wait is None and (why := conditions.why_not(task.conditions, view)):
+        return Wait(why=why)
+    return wait
+
+
+def _process(mark: RunningMark | None) -> psutil.Process | None:
+    return children.find_process(mark.pid, mark.create_time) if mark else None
+
+
+def _row(task: Task, states: AllStates, waits: dict[str, Any], master: MasterStatus, now: float) -> TaskRow:
+    known = states.of(task.name)
+    due_at = due(task, known, now)
+    running = known.running if _process(known.running) else None
+    wait = wait_of(task, known, now)
+    why = wait.why if wait else waits.get(task.name, {}).get("why", "") if master.alive else OFFLINE
+    return TaskRow(
+        task=task,
+        command=" ".join(["manage.py", shlex.join(task.argv[len(registry.MANAGE) :])]),
+        last=known.last,
+        running=running,
+        runs=known.runs,
+        failures=known.failures,
+        due_at=due_at if due_at is not None and due_at > now else None,
+        why_not="" if running else why,
+    )
+
+
+def _unused(config: RealmConfig) -> tuple[str, ...]:
+    known = {skill.name for skill in list_skills()}
+    foreign = sorted(set(read_rules(config).sparring.skills) - known)
+    return tuple(f"tasks: sparring: skills: {name}: no skill of that name can be used" for name in foreign)
+
+
+def master_status(world: World) -> MasterStatus:
+    return _master_status(world, _read_status(world), time.time())
+
+
+def _master_status(world: World, said: dict[str, Any], now: float) -> MasterStatus:
+    alive = master_alive(world)
+    told_at = said.get("time")
+    return MasterStatus(
+        alive=alive,
+        stale=alive and (told_at is None or now - told_at > STALE_SECONDS),
+        trouble=said.get("trouble", "") if alive else OFFLINE,
+        pid=said.get("pid") if alive else None,
+        time=told_at,
+        idle=said.get("idle", {}),
+        running=said.get("running", []) if alive else [],
+        next=said.get("next") if alive else None,
+    )
+
+
+def _read_status(world: World) -> dict[str, Any]:
+    try:
+        value = json.loads((world.status / STATUS_FILE).read_bytes())
+    except (OSError, ValueError):
+        return {}
+    return value if isinstance(value, dict) else {}
+
+
+def master_alive(world: World) -> bool:
+    """Whether some process holds the Task Master's lock; the kernel drops it however that process ends."""
+    try:
+        handle = os.open(world.control / LOCK_FILE, os.O_RDONLY)
+    except FileNotFoundError:
+        return False
+    try:
+        fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(handle)
+    return False
+
+
+def names(tasks: Sequence[Task]) -> str:
+    return ", ".join(task.name for task in tasks)
