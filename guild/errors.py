@@ -6,5 +6,9 @@ class UnknownSkill(GuildError):
     """No skill of that name is to be had; the text lists those that are."""
 
 
+class TrainerUnavailable(GuildError):
+    """A trainer is down, slow, lies or repeats itself; the text names skill, address, what is wrong, what to do."""
+
+
 class DamagedSet(GuildError):
     """A file of held-out problems is not what the guild wrote; the text names file and line."""

@@ -15,6 +15,8 @@ class Problem:
     answer: str
     skill: str
     level: int
+    ticket: str = ""
+    """What its trainer needs back, besides prompt and answer, to judge an answer; empty for most."""
 
     @property
     def key(self) -> str:
@@ -39,7 +41,8 @@ def to_lesson(problem: Problem) -> dict[str, Any]:
 
 def to_question(problem: Problem) -> dict[str, str]:
     """The row of an evaluation set, whose skill and level stand in its file's name."""
-    return {"prompt": problem.prompt, "answer": problem.answer}
+    ticket = {"ticket": problem.ticket} if problem.ticket else {}
+    return {"prompt": problem.prompt, "answer": problem.answer} | ticket
 
 
 def to_jsonl(rows: Iterable[dict[str, Any]]) -> bytes:

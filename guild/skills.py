@@ -1,24 +1,38 @@
-"""The skills of `configs/skills/*.yaml`, the one place where they are defined. A file's name is its skill's name."""
+"""The skills of `configs/skills/*.yaml`, the one place where they are defined. A file's name is its skill's name.
+
+A file is read anew when it has changed. What stands in it is checked when skills are listed; the parameters of a
+reasoning-gym task, whose package takes long to import, when its trainer is first asked for.
+"""
 
 from __future__ import annotations
 
+import difflib
 import logging
 import re
-from collections.abc import Callable
+import threading
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import lru_cache
 from importlib import import_module
 from pathlib import Path
-from typing import Any, cast
-
-import yaml
+from typing import Any, Literal
+from urllib.parse import urlsplit
 
 from guild.errors import UnknownSkill
-from guild.trainers.contract import Trainer
+from guild.trainers import gym, local
+from guild.trainers.contract import Generator, Trainer
 from realm import strict
+from realm.config import read_yaml
 from realm.world import CHECKOUT
 
 SKILLS_FOLDER = CHECKOUT / "configs" / "skills"
+SPRITE = CHECKOUT / "static" / "vendor" / "game-icons" / "sprite.svg"
+HTTP = "http"
+MOST_LEVELS = 1000
+
+Kind = Literal["class", "http", "reasoning-gym"]
+Stamp = tuple[int, int]
+"""Time of change in nanoseconds, and bytes."""
 
 _log = logging.getLogger(__name__)
 _NAME = re.compile(r"[a-z][a-z0-9]{0,39}")
@@ -41,10 +55,11 @@ class Skill:
     """A symbol of static/vendor/game-icons/sprite.svg, without its `gi-`."""
     color: str
     trainer: str
-    """Import path of the class that makes and judges its problems."""
+    """Import path of the class that makes and judges its problems, `http`, or `reasoning-gym:TASK`."""
     levels: tuple[dict[str, Any], ...]
     """Parameters of level 1, 2, …; what they may be is the trainer's business."""
     api_url: str | None = None
+    """Where its trainer is a server; for a class or a task, where `manage.py trainer` serves it."""
     priority: int = 1
     """A skill of priority 2 gets twice as many forged quests as one of priority 1; 0 gets none."""
     quest_rows: int = 3400
@@ -64,14 +79,29 @@ class Skill:
         for key, pattern in (("name", _NAME), ("icon", _ICON), ("color", _COLOR)):
             if not pattern.fullmatch(getattr(self, key)):
                 raise ValueError(f"{key}: {getattr(self, key)!r} is not allowed; allowed is {pattern.pattern}")
-        if not self.levels:
-            raise ValueError("levels: at least one level is needed")
+        for key, longest in (("title", 60), ("description", 300)):
+            if not 1 <= len(getattr(self, key).strip()) <= longest:
+                raise ValueError(f"{key}: a text of 1 to {longest} characters is expected")
+        if not 1 <= len(self.levels) <= MOST_LEVELS:
+            raise ValueError(f"levels: at least one level is needed, and at most {MOST_LEVELS} are allowed")
         for key, (lowest, highest) in RANGES.items():
             check_range(key, getattr(self, key), lowest, highest)
+        _check_address(self.api_url, is_needed=self.kind == "http")
 
     @property
     def max_level(self) -> int:
         return len(self.levels)
+
+    @property
+    def kind(self) -> Kind:
+        if self.trainer == HTTP:
+            return "http"
+        return "reasoning-gym" if self.trainer.startswith(gym.PREFIX) else "class"
+
+    @property
+    def is_remote(self) -> bool:
+        """As of its trainer, told without asking for the trainer."""
+        return self.kind != "class"
 
 
 def check_range(key: str, value: float, lowest: float, highest: float) -> None:
@@ -79,56 +109,52 @@ def check_range(key: str, value: float, lowest: float, highest: float) -> None:
         raise ValueError(f"{key}: {value} is not allowed; allowed are {lowest} to {highest}")
 
 
-@dataclass(frozen=True)
-class _Entry:
-    skill: Skill
-    trainer: Trainer
+def _check_address(url: str | None, *, is_needed: bool) -> None:
+    if url is None:
+        if is_needed:
+            raise ValueError("api_url: a trainer of kind http needs the address of its server")
+    elif not _is_address(url):
+        raise ValueError(f"api_url: {strict.shown(url)} is not allowed; an address like http://127.0.0.1:8080 is")
+
+
+def _is_address(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        bare = not (parts.query or parts.fragment or parts.username or parts.password) and parts.path in ("", "/")
+        return parts.scheme in ("http", "https") and bool(parts.hostname) and bare and parts.port != 0
+    except ValueError:  # a port that is no number, brackets that do not close
+        return False
 
 
 def list_skills(folder: Path | None = None) -> tuple[Skill, ...]:
     """Every usable skill by name; a broken file is left out and told once in the log."""
-    entries = (_usable(path) for path in _files(folder))
-    return tuple(entry.skill for entry in entries if entry)
+    return tuple(found for found in map(_look, _files(folder)) if isinstance(found, Skill))
 
 
 def broken_skills(folder: Path | None = None) -> tuple[str, ...]:
     """One sentence for each skill file that cannot be used: file, key, what is allowed."""
-    found = (_read_if_changed(path, _stamp(path)) for path in _files(folder))
-    return tuple(problem for problem in found if isinstance(problem, str))
+    return tuple(found for found in map(_look, _files(folder)) if isinstance(found, str))
 
 
 def get_skill(name: str, folder: Path | None = None) -> Skill:
     """Raises UnknownSkill, which says why if the skill's file is broken."""
-    return _entry(name, folder).skill
-
-
-def get_trainer(name: str, folder: Path | None = None) -> Trainer:
-    """Raises UnknownSkill, which says why if the skill's file is broken."""
-    return _entry(name, folder).trainer
-
-
-def _entry(name: str, folder: Path | None) -> _Entry:
-    path = next((path for path in _files(folder) if path.stem == name), None)
-    if path is None:
-        known = ", ".join(skill.name for skill in list_skills(folder)) or "none"
-        raise UnknownSkill(f"There is no skill {name!r}; known are: {known}")
-    found = _read_if_changed(path, _stamp(path))
+    found = _look(_file(name, folder))
     if isinstance(found, str):
         raise UnknownSkill(f"Skill {name!r} cannot be used: {found}")
     return found
 
 
-def _files(folder: Path | None) -> list[Path]:
-    """A name that begins with an underscore or a dot is no skill: the template, an editor's copy."""
-    return sorted(path for path in (folder or SKILLS_FOLDER).glob("*.yaml") if path.name[0] not in "_.")
+def get_trainer(name: str, folder: Path | None = None) -> Trainer:
+    """Raises UnknownSkill, which says why if the skill's file is broken."""
+    path = _file(name, folder)
+    with _loading:  # two threads that ask at once share one trainer
+        found = _load_if_changed(path, stamp(path))
+    if isinstance(found, str):
+        raise UnknownSkill(f"Skill {name!r} cannot be used: {found}")
+    return found
 
 
-def _usable(path: Path) -> _Entry | None:
-    found = _read_if_changed(path, _stamp(path))
-    return None if isinstance(found, str) else found
-
-
-def _stamp(path: Path) -> tuple[int, int]:
+def stamp(path: Path) -> Stamp:
     try:
         facts = path.stat()
     except OSError:  # gone since it was listed; reading it says so
@@ -136,45 +162,128 @@ def _stamp(path: Path) -> tuple[int, int]:
     return (facts.st_mtime_ns, facts.st_size)
 
 
+def file_of(name: str, folder: Path | None = None) -> Path:
+    """Where a skill of that name stands, or would."""
+    return (folder or SKILLS_FOLDER) / f"{name}.yaml"
+
+
+def _file(name: str, folder: Path | None) -> Path:
+    path = next((path for path in _files(folder) if path.stem == name), None)
+    if path is None:
+        known = [skill.name for skill in list_skills(folder)]
+        raise UnknownSkill(f"There is no skill {name!r}; known are: {', '.join(known) or 'none'}{_meant(name, known)}")
+    return path
+
+
+def _files(folder: Path | None) -> list[Path]:
+    """A name that begins with an underscore or a dot is no skill: the template, an editor's copy."""
+    return sorted(path for path in (folder or SKILLS_FOLDER).glob("*.yaml") if path.name[0] not in "_.")
+
+
+_loading = threading.Lock()
+_refused: dict[tuple[Path, Stamp], str] = {}
+"""What trainers found in files that could be read, once they were asked for."""
+
+
+def _look(path: Path) -> Skill | str:
+    now = stamp(path)
+    return _refused.get((path, now)) or _read_if_changed(path, now)
+
+
 @lru_cache(maxsize=256)
-def _read_if_changed(path: Path, stamp: tuple[int, int]) -> _Entry | str:
+def _read_if_changed(path: Path, stamp: Stamp) -> Skill | str:
     """The skill, or the sentence that says why its file cannot be used."""
     try:
-        return _read(path)
+        skill = _read(path)
+        if not skill.is_remote:  # a class is at hand, and says at once what it thinks of its levels
+            _load(skill, source=str(path))
     except (strict.BadConfig, OSError) as error:
         _log.warning("skill left out: %s", error)
         return str(error)
+    return skill
 
 
-def _read(path: Path) -> _Entry:
-    mapping = _read_mapping(path)
+@lru_cache(maxsize=256)
+def _load_if_changed(path: Path, stamp: Stamp) -> Trainer | str:
+    """The skill's trainer, or the sentence that says why there is none."""
+    skill = _read_if_changed(path, stamp)
+    if isinstance(skill, str):
+        return skill
+    try:
+        return _load(skill, source=str(path))
+    except strict.BadConfig as error:
+        _log.warning("skill left out: %s", error)
+        _refused[path, stamp] = str(error)
+        return str(error)
+
+
+def _read(path: Path) -> Skill:
+    mapping = read_yaml(path)
     if "name" in mapping:
         raise strict.BadConfig(f"{path}: name: take this key out; the file's name is the skill's name")
+    if mapping.get("trainer") == HTTP and type(mapping.get("levels")) is int:
+        # A server knows the parameters of its levels itself.
+        mapping["levels"] = [{}] * _bounded(mapping["levels"], source=str(path))
     skill = strict.read(Skill, mapping | {"name": path.stem}, source=str(path))
-    make = _find_trainer(skill.trainer, source=str(path))
+    _check_icon(skill.icon, source=str(path))
+    if skill.kind == "reasoning-gym":
+        gym.check_name(skill.trainer, source=str(path))
+    return skill
+
+
+def _bounded(levels: int, *, source: str) -> int:
+    if not 1 <= levels <= MOST_LEVELS:
+        shown = strict.shown(levels)
+        raise strict.BadConfig(f"{source}: levels: {shown} is not allowed; allowed are 1 to {MOST_LEVELS}")
+    return levels
+
+
+def _check_icon(icon: str, *, source: str) -> None:
+    known = _icons()
+    if icon not in known:
+        allowed = ", ".join(known)
+        raise strict.BadConfig(f"{source}: icon: {icon!r} is not allowed; allowed are {allowed}{_meant(icon, known)}")
+
+
+@lru_cache(maxsize=1)
+def _icons() -> tuple[str, ...]:
+    return tuple(sorted(re.findall(r'id="gi-([a-z0-9-]+)"', SPRITE.read_text(encoding="utf-8"))))
+
+
+def _meant(name: str, known: Iterable[str]) -> str:
+    close = difflib.get_close_matches(name.lower(), list(known), n=1)
+    return f"; did you mean {close[0]!r}?" if close else ""
+
+
+def _load(skill: Skill, *, source: str) -> Trainer:
+    """Raises strict.BadConfig."""
+    if skill.kind == "http":
+        from guild.trainers.http import HttpTrainer  # its client takes long to import, and most worlds need none
+
+        return HttpTrainer(skill.name, str(skill.api_url), skill.levels)
+    cls = None if skill.kind == "reasoning-gym" else _find_class(skill.trainer, source=source)
     try:
-        return _Entry(skill, make(skill.name, skill.levels))
-    except (ValueError, TypeError) as error:
-        raise strict.BadConfig(f"{path}: {error}") from error
+        if cls is None:
+            return gym.GymTrainer(skill.name, skill.trainer.removeprefix(gym.PREFIX), skill.levels)
+        return local.make(cls, skill.name, skill.levels)
+    except ValueError as error:
+        raise strict.BadConfig(f"{source}: {error}") from error
+    except Exception as error:  # a class of the player's own may raise anything
+        raise strict.BadConfig(f"{source}: trainer: {type(error).__name__}: {error}") from error
 
 
-def _read_mapping(path: Path) -> dict[str, Any]:
-    try:
-        value = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise strict.BadConfig(f"{path}: not readable as YAML: {error}") from error
-    if not isinstance(value, dict):
-        raise strict.BadConfig(f"{path}: a mapping is expected, {type(value).__name__} found")
-    return value
-
-
-def _find_trainer(name: str, *, source: str) -> Callable[[str, tuple[dict[str, Any], ...]], Trainer]:
+def _find_class(name: str, *, source: str) -> type[Generator]:
     module, _, attribute = name.rpartition(".")
     try:
         found = getattr(import_module(module), attribute)
-    except (ImportError, AttributeError, ValueError) as error:
+    except Exception as error:
+        kinds = (HTTP, f"{gym.PREFIX}chain_sum", "guild.trainers.binary.BinaryAlchemist")
         raise strict.BadConfig(
-            f"{source}: trainer: {name!r} cannot be imported ({error}); "
-            "a class such as guild.trainers.binary.BinaryAlchemist is expected"
+            f"{source}: trainer: {name!r} cannot be imported ({error}); allowed are a class such as {kinds[2]}, "
+            f"{HTTP}, and {gym.PREFIX}TASK{_meant(name, kinds)}"
         ) from error
-    return cast("Callable[[str, tuple[dict[str, Any], ...]], Trainer]", found)
+    if not isinstance(found, type) or not all(callable(getattr(found, part, None)) for part in ("sample", "judge")):
+        raise strict.BadConfig(
+            f"{source}: trainer: {name} is no class with the methods sample and judge; see guild/trainers/contract.py"
+        )
+    return found

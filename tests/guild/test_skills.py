@@ -8,27 +8,41 @@ from guild.errors import UnknownSkill
 from guild.skills import broken_skills, get_skill, get_trainer, list_skills
 
 SHIPPED = skills.SKILLS_FOLDER
-SPRITE = SHIPPED.parent.parent / "static" / "vendor" / "game-icons" / "sprite.svg"
+BIN = """
+title: Binary Alchemy
+description: Arithmetic in circled notation, bit by bit.
+icon: poison-bottle
+color: "#b99af5"
+trainer: guild.trainers.binary.BinaryAlchemist
+api_url: http://127.0.0.1:8090
+priority: 1
+quest_rows: 6000
+rehearsal_share: 0.2
+levels:
+  - { operations: [NOT], width: 20 }
+  - { operations: [AND, OR, XOR], width: 10 }
+"""
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """Skill files of the test's own: BIN and a copy of the template."""
-    shutil.copy(SHIPPED / "bin.yaml", tmp_path / "bin.yaml")
+    """Skill files of the test's own: a small BIN and a copy of the template."""
+    (tmp_path / "bin.yaml").write_text(BIN, encoding="utf-8")
     shutil.copy(SHIPPED / "_template.yaml", tmp_path / "weaving.yaml")
     return tmp_path
 
 
-def test_bin_is_shipped_whole() -> None:
-    skill = get_skill("bin")
-    assert (skill.name, skill.title, skill.max_level) == ("bin", "Binary Alchemy", 3)
-    assert (skill.api_url, skill.evaluation_problems, skill.quest_rows) == (None, 25, 6000)
+def test_shipped_skills_can_be_used() -> None:
     assert broken_skills() == ()
+    shipped = {skill.name: skill for skill in list_skills()}
+    assert shipped["bin"].title == "Binary Alchemy"
+    assert shipped["bin"].api_url is None or shipped["bin"].api_url == "http://127.0.0.1:8090"
 
 
-def test_icons_of_shipped_skills_are_in_the_sprite() -> None:
-    for skill in list_skills():
-        assert f'id="gi-{skill.icon}"' in SPRITE.read_text(encoding="utf-8")
+def test_a_skill_has_what_pages_show_and_trainers_ask(folder: Path) -> None:
+    skill = get_skill("bin", folder)
+    assert (skill.icon, skill.color, skill.max_level) == ("poison-bottle", "#b99af5", 2)
+    assert (skill.api_url, skill.kind, skill.is_remote) == ("http://127.0.0.1:8090", "class", False)
 
 
 def test_a_copied_template_is_a_new_skill(folder: Path) -> None:
@@ -37,8 +51,9 @@ def test_a_copied_template_is_a_new_skill(folder: Path) -> None:
     assert problem.skill == "weaving"
 
 
-def test_the_template_itself_is_no_skill() -> None:
-    assert [skill.name for skill in list_skills()] == ["bin"]
+def test_the_template_itself_is_no_skill(folder: Path) -> None:
+    shutil.copy(SHIPPED / "_template.yaml", folder / "_template.yaml")
+    assert [skill.name for skill in list_skills(folder)] == ["bin", "weaving"]
 
 
 @pytest.mark.parametrize(
@@ -63,7 +78,14 @@ def test_the_template_itself_is_no_skill() -> None:
         ),
         ("guild.trainers.binary.BinaryAlchemist", "guild.trainers.binary.Lost", "has no attribute 'Lost'"),
         ("guild.trainers.binary.BinaryAlchemist", "Lost", "trainer: 'Lost' cannot be imported"),
-        ("guild.trainers.binary.BinaryAlchemist", "guild.problems.to_jsonl", "to_jsonl() takes 1 positional argument"),
+        ("guild.trainers.binary.BinaryAlchemist", "guild.problems.to_jsonl", "is no class with the methods sample"),
+        ("guild.trainers.binary.BinaryAlchemist", "htp", "and reasoning-gym:TASK; did you mean 'http'?"),
+        ("icon: poison-bottle", "icon: poison-botle", "did you mean 'poison-bottle'?"),
+        ("quest_rows: 6000", "quest_rows: 6000\nquest_rows: 7", "the key 'quest_rows' stands there twice"),
+        ("title: Binary Alchemy", "title: ' '", "title: a text of 1 to 60 characters is expected"),
+        ("api_url: http://127.0.0.1:8090", "api_url: ftp://127.0.0.1", "api_url: 'ftp://127.0.0.1' is not allowed"),
+        ("api_url: http://127.0.0.1:8090", "api_url: http://me:pw@127.0.0.1", "is not allowed; an address like"),
+        ("api_url: http://127.0.0.1:8090", "api_url: http://127.0.0.1:99999", "is not allowed; an address like"),
     ],
 )
 def test_a_broken_skill_names_file_and_key_and_stops_no_other(

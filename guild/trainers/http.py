@@ -1,0 +1,185 @@
+"""A trainer that is a server: `trainer: http` with its `api_url`. What is sent stands in guild/trainers/protocol.py.
+
+Nothing it says is taken on trust. When it is first asked, and again after each trouble, it must state the skill and as
+many levels as the skill's file, give the same problems for the same seed, and judge its own answers right and nonsense
+wrong. Each reply after that must be of the skill and level asked for, and each request to judge holds a golden answer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Iterator, Sequence
+from typing import Any, NoReturn, TypeVar
+
+import httpx2
+
+from guild.errors import TrainerUnavailable
+from guild.problems import Problem
+from guild.seeds import derive
+from guild.trainers import checks, protocol
+from realm import durable, strict
+
+CONNECT_SECONDS = 3.0
+WHOLE_SECONDS = 30.0
+"""From the first byte sent to the last one received, however busy the server looks in between."""
+PROOF_SEED, PROOF_PROBLEMS = 1, 4
+NONSENSE = "no answer at all: 8f2a61c0"
+_CANARY = 1
+"""Golden answers in each request to judge."""
+
+T = TypeVar("T")
+
+
+class HttpTrainer:
+    is_remote = True
+
+    def __init__(self, skill: str, api_url: str, levels: Sequence[dict[str, Any]]) -> None:
+        self.skill, self.api_url = skill, api_url.rstrip("/")
+        self._parameters = tuple(levels)
+        self._is_proven = False
+
+    def sample(self, *, level: int, count: int, seed: int | None = None) -> list[Problem]:
+        checks.check_level(self.skill, level, len(self._parameters))
+        self._prove(level)
+        base = random.getrandbits(64) if seed is None else seed
+        return checks.distinct(self._draw(level, count, base), count, who=self._who, level=level)
+
+    def judge(self, problem: Problem, answer: str) -> bool:
+        return self.judge_all([problem], [answer])[0]
+
+    def judge_all(self, problems: Sequence[Problem], answers: Sequence[str]) -> list[bool]:
+        """One request for each level and protocol.MOST_PROBLEMS of its problems."""
+        pairs = list(zip(problems, answers, strict=True))
+        verdicts = [False] * len(pairs)
+        for level in sorted({problem.level for problem in problems}):
+            checks.check_level(self.skill, level, len(self._parameters))
+            self._prove(level)
+            places = [place for place, problem in enumerate(problems) if problem.level == level]
+            for part in _parts(places, protocol.MOST_PROBLEMS - _CANARY):
+                for place, verdict in zip(part, self._judge(level, [pairs[at] for at in part]), strict=True):
+                    verdicts[place] = verdict
+        return verdicts
+
+    def _draw(self, level: int, count: int, base: int) -> Iterator[Problem]:
+        """Without end, request by request: repetitions among those of one are made up for by the next."""
+        number = 0
+        while True:
+            seed = derive(self.skill, level, base, number) & protocol.LARGEST_SEED
+            yield from self._request(level, min(count, protocol.MOST_PROBLEMS), seed)
+            number += 1
+
+    def _request(self, level: int, count: int, seed: int) -> list[Problem]:
+        asked = {"level": level, "count": count, "seed": seed, "parameters": self._parameters[level - 1]}
+        reply = self._post("/sample", asked, protocol.SampleReply)
+        if reply.skill != self.skill:
+            self._refuse(f"it was asked for {self.skill} and gave problems of {strict.shown(reply.skill)}")
+        if reply.level != level:
+            self._refuse(f"it was asked for level {level} and gave problems of level {reply.level}")
+        if len(reply.problems) != count:
+            self._refuse(f"it was asked for {count} problems and gave {len(reply.problems)}")
+        return [Problem(told.prompt, told.answer, self.skill, level, told.ticket) for told in reply.problems]
+
+    def _judge(self, level: int, pairs: Sequence[tuple[Problem, str]]) -> list[bool]:
+        golden = pairs[0][0]
+        asked = [*pairs, (golden, golden.answer)]
+        given = [
+            {"prompt": problem.prompt, "answer": problem.answer, "ticket": problem.ticket, "given": answer}
+            for problem, answer in asked
+        ]
+        verdicts = self._post("/judge", {"level": level, "problems": given}, protocol.JudgeReply).verdicts
+        if len(verdicts) != len(asked):
+            self._refuse(f"it was asked for {len(asked)} verdicts and gave {len(verdicts)}")
+        if not verdicts[-1]:
+            self._refuse(f"it calls its own answer to a problem of level {level} wrong")
+        return list(verdicts[:-_CANARY])
+
+    def _prove(self, level: int) -> None:
+        if self._is_proven:
+            return
+        told = self._get("/skill", protocol.SkillReply)
+        for what, theirs, ours in (
+            ("speaks protocol", told.protocol, protocol.PROTOCOL),
+            ("is the trainer of", told.name, self.skill),
+            ("has as many levels as", told.max_level, len(self._parameters)),
+        ):
+            if theirs != ours:
+                self._refuse(f"it {what} {strict.shown(theirs)}, and the skill's file expects {ours}")
+        first, again = (self._request(level, PROOF_PROBLEMS, PROOF_SEED) for _ in range(2))
+        if first != again:
+            self._refuse(f"it gives other problems of level {level} for the same seed")
+        for problem in first:
+            checks.check_texts(problem, who=self._who, level=level)
+        if any(self._judge(level, [(problem, NONSENSE) for problem in first])):
+            self._refuse(f"it calls nonsense a right answer to a problem of level {level}")
+        self._is_proven = True
+
+    @property
+    def _who(self) -> str:
+        return f"skill {self.skill} ({self.api_url})"
+
+    def _get(self, path: str, reply: type[T]) -> T:
+        return self._ask("GET", path, None, reply)
+
+    def _post(self, path: str, body: dict[str, Any], reply: type[T]) -> T:
+        return self._ask("POST", path, durable.encode_json(body), reply)
+
+    def _ask(self, method: str, path: str, body: bytes | None, reply: type[T]) -> T:
+        try:
+            status, answer = asyncio.run(_exchange(method, f"{self.api_url}{path}", body))
+        except TimeoutError:
+            self._refuse(f"{path} took longer than {WHOLE_SECONDS:.0f} s", "look what keeps it busy")
+        except httpx2.TimeoutException:
+            self._refuse(f"{path} was not answered in time", "look whether it is stuck")
+        except httpx2.HTTPError as error:
+            told = " ".join(str(error).split()) or type(error).__name__
+            self._refuse(f"no connection for {path}: {told}", "start it, or mend api_url")
+        except _TooLarge as error:
+            self._refuse(f"{path} {error}")
+        if status != httpx2.codes.OK:
+            self._refuse(f"{path} was answered with status {status}{_sentence(answer)}")
+        try:
+            return protocol.read(reply, answer, source=path)
+        except strict.BadConfig as error:
+            self._refuse(str(error))
+
+    def _refuse(self, what: str, remedy: str = "mend the trainer") -> NoReturn:
+        self._is_proven = False
+        raise TrainerUnavailable(f"{self._who}: {what}; {remedy}")
+
+
+class _TooLarge(Exception):
+    """The text says what was too large."""
+
+
+async def _exchange(method: str, url: str, body: bytes | None) -> tuple[int, bytes]:
+    """Status and body of the reply; redirects are not followed, proxies of the environment not asked."""
+    timeout = httpx2.Timeout(WHOLE_SECONDS, connect=CONNECT_SECONDS)
+    headers = {"Accept": "application/json", "Accept-Encoding": "identity", "Content-Type": "application/json"}
+    async with (
+        asyncio.timeout(WHOLE_SECONDS),
+        httpx2.AsyncClient(timeout=timeout, follow_redirects=False, trust_env=False) as client,
+        client.stream(method, url, content=body, headers=headers) as response,
+    ):
+        if "content-encoding" in response.headers:
+            raise _TooLarge("came compressed, which was not asked for: nobody knows how large it would become")
+        answer = bytearray()
+        async for chunk in response.aiter_raw():
+            answer += chunk
+            if len(answer) > protocol.LARGEST_BODY_BYTES:
+                raise _TooLarge(f"was answered with more than {protocol.LARGEST_BODY_BYTES} bytes")
+        return response.status_code, bytes(answer)
+
+
+def _sentence(answer: bytes) -> str:
+    """What the server says of its refusal, if it keeps to the protocol."""
+    try:
+        value = protocol.read(protocol.Refusal, answer, source="")
+    except strict.BadConfig:
+        return ""
+    return f": {' '.join(value.error.split())[:300]}"
+
+
+def _parts(places: Sequence[int], size: int) -> Iterator[Sequence[int]]:
+    for start in range(0, len(places), size):
+        yield places[start : start + size]

@@ -1,0 +1,118 @@
+"""The trainer protocol, version 1: what is sent between the guild and a trainer that is an HTTP server.
+
+All bodies are JSON objects in UTF-8 with exactly these keys; a refusal has a status of 400 or more and a body
+`{"error": "one sentence"}`.
+
+    GET  /health → {"status": "ok"}
+    GET  /skill  → {"protocol": 1, "name": "bin", "max_level": 30}
+    POST /sample   {"level": 5, "count": 100, "seed": 7, "parameters": {}}
+                 → {"skill": "bin", "level": 5, "problems": [{"prompt": "…", "answer": "…", "ticket": ""}, …]}
+    POST /judge    {"level": 5, "problems": [{"prompt": "…", "answer": "…", "ticket": "", "given": "…"}, …]}
+                 → {"verdicts": [true, …]}
+
+`/sample` gives `count` different problems of the level, the same ones for the same seed, a whole number from 0
+to 2^53 - 1. `parameters` are those of the level in the skill's file. `ticket`, which may be left out, is whatever the
+trainer needs back, besides prompt and answer, to judge. `/judge` gives one verdict for each `given`, in their order;
+`answer` itself is always right.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from realm import strict
+
+PROTOCOL = 1
+MOST_PROBLEMS = 1000
+"""In one request; whoever wants more asks again with another seed."""
+LARGEST_SEED = 2**53 - 1
+"""JSON numbers are exact up to it in every language."""
+LARGEST_BODY_BYTES = 32 * 1024**2
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, kw_only=True)
+class SkillReply:
+    protocol: int
+    name: str
+    max_level: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class SampleRequest:
+    level: int
+    count: int
+    seed: int
+    parameters: dict[str, Any]
+
+    def __post_init__(self) -> None:
+        _check_range("count", self.count, 1, MOST_PROBLEMS)
+        _check_range("seed", self.seed, 0, LARGEST_SEED)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stated:
+    prompt: str
+    answer: str
+    ticket: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SampleReply:
+    skill: str
+    level: int
+    problems: tuple[Stated, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Given:
+    prompt: str
+    answer: str
+    given: str
+    ticket: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class JudgeRequest:
+    level: int
+    problems: tuple[Given, ...]
+
+    def __post_init__(self) -> None:
+        _check_range("problems", len(self.problems), 1, MOST_PROBLEMS)
+
+
+@dataclass(frozen=True, kw_only=True)
+class JudgeReply:
+    verdicts: tuple[bool, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Refusal:
+    error: str
+
+
+def read(cls: type[T], body: bytes, *, source: str) -> T:
+    """Raises strict.BadConfig."""
+    try:
+        value = json.loads(body.decode(), parse_constant=_refuse, object_pairs_hook=_without_doubles)
+    except (ValueError, RecursionError) as error:
+        raise strict.BadConfig(f"{source}: no JSON: {' '.join(str(error).split())}") from error
+    return strict.read(cls, value, source=source)
+
+
+def _refuse(name: str) -> Any:
+    raise ValueError(f"{name} is no number of JSON")
+
+
+def _without_doubles(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    if len({key for key, _ in pairs}) < len(pairs):
+        raise ValueError("a key stands there twice")
+    return dict(pairs)
+
+
+def _check_range(key: str, value: int, lowest: int, highest: int) -> None:
+    if not lowest <= value <= highest:
+        raise ValueError(f"{key}: {value} is not allowed; allowed are {lowest} to {highest}")
