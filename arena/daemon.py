@@ -29,6 +29,7 @@ from arena import (
     quest_orders,
     queue,
     reconcile,
+    stale,
     tokenizer,
 )
 from arena.control import LOCK_FILE, STATUS_FILE, Wish
@@ -536,6 +537,8 @@ class ArenaDaemon:
             queue.look_again(self.world, quest)
             return None
         self._read_settings_again()
+        if stale.expire(self.world, quest, hero=self.config.hero, most_steps=self._rules.sparring_stale_steps):
+            return None
         queue.begin(self.world, quest)
         return battles.open_battle(self.world, self.config, self.recipe, quest, specs=self._specs)
 

@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from io import FileIO
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 TEMP_PREFIX = ".tmp-"
 _NO_HARD_LINKS = frozenset({errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK})
@@ -159,6 +159,25 @@ def _rename_without_replacing(source: Path, target: Path) -> None:
     if renameat2(_AT_FDCWD, names[0], _AT_FDCWD, names[1], _RENAME_NOREPLACE):
         code = ctypes.get_errno()
         raise OSError(code, os.strerror(code), str(source), None, str(target))
+
+
+@contextmanager
+def new_file(final: Path) -> Iterator[BinaryIO]:
+    """Yield a file to write to, for what is too long to be held in memory; on leaving it gets its name.
+
+    `final` is whole or absent at every instant. Raises FileExistsError if `final` exists, be it since an instant.
+    """
+    temp = _temp_beside(final)
+    try:
+        with open(temp, "xb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        _name_finally(temp, final)
+    except BaseException:
+        temp.unlink(missing_ok=True)
+        raise
+    sync_folder(final.parent)
 
 
 @contextmanager

@@ -12,6 +12,7 @@ Treatment = Literal["refuse", "warn", "allow"]
 # The least and the most of each number.
 _RANGES: dict[str, tuple[float, float]] = {
     "most_bad_share": (0, 1), "largest_gb": (1e-6, 10_000), "largest_ratio": (2, 100_000), "quarantine_mb": (0, 10**5),
+    "sparring_stale_steps": (0, 10**12),
 }  # fmt: skip
 
 
@@ -35,6 +36,9 @@ class GateRules:
     """How many times its compressed size a quest may be, from 64 MiB on."""
     quarantine_mb: int = 64
     """MB (10^6 bytes) of refused rows that are kept beside a quest."""
+    sparring_stale_steps: int = 1000
+    """A sparring's mistakes are no longer the hero's when it has trained for more steps than this since it made them;
+    the quest is cancelled when its battle would begin."""
 
     def __post_init__(self) -> None:
         for name, (least, most) in _RANGES.items():

@@ -1,0 +1,98 @@
+"""`manage.py spar --skill bin --count 100`, `spar --validate FILE`, `spar --status`."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandError
+from rich.markup import escape
+from rich.table import Table
+
+from arena import control, sparring_overview
+from arena.sparring_overview import Gain, Sparring
+from guild import sparring, sparring_check
+from guild.errors import GuildError
+from guild.management import foreground
+from guild.management.tables import as_text
+
+MOST_FAULTS = 100
+
+
+class Command(BaseCommand):
+    help = "Let the hero answer problems of its level; its mistakes become a quest of high priority."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        action = parser.add_mutually_exclusive_group(required=True)
+        action.add_argument("--skill")
+        action.add_argument("--validate", type=Path, metavar="FILE", help="check a sparring's file, row by row")
+        action.add_argument("--status", action="store_true", help="the last sparrings and what came of them")
+        parser.add_argument("--count", type=int, default=100, help="problems asked (default 100)")
+        parser.add_argument("--checkpoint", help="a step, a name, newest, best or base (default: newest)")
+        parser.add_argument("--level", type=int, help="default: the one that the hero works on")
+        parser.add_argument("--seed", type=int, help="the same problems again (default: by chance)")
+        parser.add_argument("--hero", help="default: the settings'")
+        parser.add_argument("--host", help="who answers (default: the first of the hosts)")
+        parser.add_argument("--background", action="store_true", help="in a process of its own")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        try:
+            if options["validate"]:
+                self._validate(options["validate"])
+            elif options["status"]:
+                self._status()
+            else:
+                self._spar(options)
+        except GuildError as error:
+            raise CommandError(str(error)) from error
+
+    def _spar(self, options: dict[str, Any]) -> None:
+        order = sparring.order(
+            hero=options["hero"] or settings.REALM.hero,
+            skill=options["skill"],
+            count=options["count"],
+            checkpoint=options["checkpoint"],
+            level=options["level"],
+            host=options["host"],
+            seed=options["seed"],
+        )
+        run = sparring.create(order, by="command line")
+        try:
+            foreground.begin(self.stdout, settings.WORLD, run, background=options["background"])
+        finally:
+            sparring_overview.write(settings.WORLD)
+        if not control.daemon_alive(settings.WORLD):
+            self.stdout.write("The arena is not running; it will look at what came of it when it starts.")
+
+    def _validate(self, path: Path) -> None:
+        found = sparring_check.check(settings.WORLD, path)
+        for fault in found.faults[:MOST_FAULTS]:
+            self.stdout.write(str(fault))
+        if not found.sound:
+            raise CommandError(f"{path}: {len(found.faults)} faults in {found.rows} rows")
+        self.stdout.write(f"{path}: {found.rows} rows of {found.groups} mistakes, all sound")
+
+    def _status(self) -> None:
+        sparring_overview.write(settings.WORLD)
+        table = Table("run", "skill", "level", "checkpoint", "right", "examples", "state", "gain", "reason")
+        for entry in sparring_overview.sparrings(settings.WORLD):
+            table.add_row(*map(escape, _cells(entry)))
+        self.stdout.write(as_text(table), ending="")
+
+
+def _cells(entry: Sparring) -> list[str]:
+    result = entry.result
+    if result is None:
+        return [str(entry.run), *["--"] * 5, entry.state, "--", entry.reason]
+    right = f"{result.asked - result.wrong}/{result.asked}"
+    what = [result.skill, str(result.level), result.checkpoint, right, str(result.examples)]
+    return [str(entry.run), *what, entry.state, _gain(entry.gain), entry.reason]
+
+
+def _gain(gain: Gain | None) -> str:
+    if gain is None:
+        return "--"
+    counts = f"{gain.before_correct}/{gain.before_total} to {gain.after_correct}/{gain.after_total}"
+    return f"{counts}, {gain.share:+.0%}" + ("" if gain.is_clear else " (may be noise)")

@@ -1,0 +1,87 @@
+"""`manage.py runs list|show|stop|again|delete|compare`."""
+
+from __future__ import annotations
+
+import json
+from argparse import ArgumentParser
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+
+from guild import runs, trials
+from guild.errors import GuildError
+from guild.management.tables import comparison_table, run_table, trial_table
+from guild.models import Run
+from realm import strict
+
+
+class Command(BaseCommand):
+    help = "The forge's, the trials' and the sparrings' runs: what they do, what came of them."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        actions = parser.add_subparsers(dest="action", required=True)
+        listing = actions.add_parser("list", help="the newest first")
+        listing.add_argument("--kind", choices=Run.Kind.values)
+        listing.add_argument("--limit", type=int, default=30, help="the newest N (default 30)")
+        for action, text in (
+            ("show", "what was asked for, how far it is, what came of it"),
+            ("stop", "ask a run to stop; it does so at its next pause"),
+            ("again", "let a run that failed or was stopped wait for its start once more"),
+            ("delete", "forget a run that is over; what it made stays"),
+        ):
+            actions.add_parser(action, help=text).add_argument("run", type=int, metavar="ID")
+        comparing = actions.add_parser("compare", help="two runs of a kind beside each other")
+        comparing.add_argument("run", type=int, metavar="ID")
+        comparing.add_argument("other", type=int, metavar="ID")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        try:
+            getattr(self, f"_{options['action']}")(options)
+        except (GuildError, strict.BadConfig) as error:
+            raise CommandError(str(error)) from error
+
+    def _list(self, options: dict[str, Any]) -> None:
+        kind = Run.Kind(options["kind"]) if options["kind"] else None
+        self.stdout.write(run_table(list(runs.history(kind)[: max(options["limit"], 0)])), ending="")
+
+    def _show(self, options: dict[str, Any]) -> None:
+        run = runs.get(options["run"])
+        self.stdout.write(run_table([run]), ending="")
+        self.stdout.write(f"asked for: {_json(run.parameters)}")
+        for event in runs.events(run):
+            self.stdout.write(f"{event['time']}  {event['done']}/{event['total']}  {event['message']}")
+        found = runs.results(run)
+        if found and run.kind == Run.Kind.TRIAL:
+            self.stdout.write(trial_table(trials.read_result(found)), ending="")
+        elif found:
+            self.stdout.write(f"came of it: {_json(found)}")
+
+    def _stop(self, options: dict[str, Any]) -> None:
+        run = runs.stop(options["run"])
+        self.stdout.write(f"Run {run.pk} {'will stop at its next pause' if not run.is_over else run.message}.")
+
+    def _again(self, options: dict[str, Any]) -> None:
+        run = runs.again(options["run"])
+        self.stdout.write(f"Run {run.pk} waits; `perform {run.pk}` begins it now.")
+
+    def _delete(self, options: dict[str, Any]) -> None:
+        run = runs.delete(options["run"])
+        self.stdout.write(f"Run {options['run']} ({run.title}) is forgotten; what it made stays.")
+
+    def _compare(self, options: dict[str, Any]) -> None:
+        one, other = runs.get(options["run"]), runs.get(options["other"])
+        if one.kind != other.kind:
+            raise GuildError(f"Run {one.pk} is a {one.kind} and run {other.pk} a {other.kind}; compare two of a kind")
+        if one.kind != Run.Kind.TRIAL:
+            self.stdout.write(run_table([one, other]), ending="")
+            for run in (one, other):
+                self.stdout.write(f"{run.pk}: {_json(runs.results(run))}")
+            return
+        found = trials.compare(trials.read_result(runs.results(one)), trials.read_result(runs.results(other)))
+        if not found:
+            raise GuildError(f"Runs {one.pk} and {other.pk} have no level in common")
+        self.stdout.write(comparison_table(found), ending="")
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False)

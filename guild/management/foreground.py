@@ -1,0 +1,56 @@
+"""A run in the foreground of a terminal: a bar while it works, its last word when it ends."""
+
+from __future__ import annotations
+
+from django.core.management.base import CommandError, OutputWrapper
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from guild.launching import launch
+from guild.models import Run
+from guild.performing import perform, stop_on_signal
+from realm.world import World
+
+
+def begin(stdout: OutputWrapper, world: World, run: Run, *, background: bool) -> Run | None:
+    """Perform it here, or leave it to a process of its own and return None. Raises CommandError where it fails."""
+    if background:
+        launch(world, run)
+        stdout.write(f"Run {run.pk} begins in the background; `runs show {run.pk}` tells how far it is.")
+        return None
+    return see_through(stdout, world, run.pk)
+
+
+def see_through(stdout: OutputWrapper, world: World, run_id: int) -> Run:
+    """Raises CommandError for a run that failed or was stopped, so that the command's exit code says it, too."""
+    with _progress(hidden=not stdout.isatty()) as bar, stop_on_signal() as stop:
+        task = bar.add_task("", total=None)
+
+        def show(run: Run) -> None:
+            total = run.progress_total or None
+            bar.update(task, description=escape(run.message), completed=run.progress_done, total=total)
+
+        run = perform(world, run_id, stop=stop, on_progress=show)
+    if run.state != Run.State.COMPLETED:
+        raise CommandError(f"Run {run.pk} {run.state}: {run.message}")
+    stdout.write(f"Run {run.pk}: {run.message}")
+    return run
+
+
+def _progress(*, hidden: bool) -> Progress:
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    return Progress(*columns, console=Console(), transient=True, disable=hidden)
+
+
+def levels(text: str) -> list[int]:
+    """`3`, `1-5`, `1,2,7` or both; a ValueError says what is allowed."""
+    found: dict[int, None] = {}
+    for part in text.split(","):
+        first, _, last = part.strip().partition("-")
+        if not (first.isascii() and first.isdigit() and (last or first).isascii() and (last or first).isdigit()):
+            raise ValueError(f"levels {text!r} are not allowed; allowed are such as 3, 1-5 or 1,2,7")
+        if len(first) > 4 or len(last) > 4 or int(last or first) < int(first):
+            raise ValueError(f"levels {text!r} are not allowed; allowed are such as 3, 1-5 or 1,2,7")
+        found |= dict.fromkeys(range(int(first), int(last or first) + 1))
+    return list(found)

@@ -1,0 +1,250 @@
+"""Runs: work of the guild that takes a while and is watched. The rows of `Run`, and every change of them.
+
+A run is claimed by one process, which tells its progress here and looks here whether it is to stop. Whoever reads the
+list first settles what became of runs whose process died.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+import time
+from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta
+from typing import Any
+
+import psutil
+from django.db import OperationalError
+from django.db.models import QuerySet
+from django.utils import timezone
+
+from guild.errors import GuildError
+from guild.models import Run
+
+log = logging.getLogger(__name__)
+
+TELL_SECONDS = 0.5
+"""Progress is written no more often than this."""
+MOST_EVENTS = 200
+"""Of a run's messages so many are kept, the newest."""
+DIED = "its process died"
+_CLOCK_SLACK = timedelta(seconds=2)
+_TITLE_CHARACTERS = 160
+
+Kind, State = Run.Kind, Run.State
+
+
+class StopAsked(Exception):
+    """The run is to end now; what it has so far is kept."""
+
+
+class Watch:
+    """What a run's own process holds: it tells progress and hears of a stop."""
+
+    def __init__(
+        self,
+        run: Run,
+        *,
+        stop: threading.Event | None = None,
+        on_progress: Callable[[Run], None] = lambda run: None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """`stop` is set by a signal handler; a stop that the player asks for elsewhere comes from the row."""
+        self.run = run
+        self._stop = stop or threading.Event()
+        self._on_progress, self._clock = on_progress, clock
+        self._told_at: float | None = None
+
+    def tell(
+        self,
+        done: int | None = None,
+        *,
+        total: int | None = None,
+        message: str | None = None,
+        results: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Note how far it is. A message or new results are written at once, plain counts now and then.
+
+        Raises StopAsked; what was told is written before.
+        """
+        run = self.run
+        run.progress_done = run.progress_done if done is None else done
+        run.progress_total = run.progress_total if total is None else total
+        if results is not None:
+            run.results = {**results, "events": run.results.get("events", [])}
+        if message is not None and message != run.message:
+            run.message = message
+            _add_event(run)
+        if message is not None or results is not None or self._is_time():
+            self._write()
+        self._on_progress(run)
+        if self._stop.is_set():
+            raise StopAsked
+
+    def _is_time(self) -> bool:
+        return self._told_at is None or self._clock() - self._told_at >= TELL_SECONDS
+
+    def _write(self) -> None:
+        self._told_at = self._clock()
+        try:
+            if not _save(self.run, heartbeat_at=timezone.now()) or _asked_to_stop(self.run):
+                self._stop.set()
+        except OperationalError as error:  # a busy database costs a line of progress, not the work
+            log.warning("progress of run %s is not written: %s", self.run.pk, error)
+
+
+def _save(run: Run, **changes: Any) -> bool:
+    """Whether the run is still this process's own; one that was deleted or taken for dead is not."""
+    mine = Run.objects.filter(pk=run.pk, state=State.RUNNING, pid=os.getpid())
+    return bool(
+        mine.update(
+            progress_done=run.progress_done,
+            progress_total=run.progress_total,
+            message=run.message,
+            results=run.results,
+            **changes,
+        )
+    )
+
+
+def _asked_to_stop(run: Run) -> bool:
+    return Run.objects.filter(pk=run.pk, stop_asked=True).exists()
+
+
+def _add_event(run: Run) -> None:
+    events = run.results.get("events", [])
+    number = events[-1]["seq"] + 1 if events else 1
+    event = {
+        "seq": number,
+        "time": timezone.now().isoformat(timespec="seconds"),
+        "done": run.progress_done,
+        "total": run.progress_total,
+        "message": run.message,
+    }
+    run.results = run.results | {"events": [*events, event][-MOST_EVENTS:]}
+
+
+def create(*, kind: Run.Kind, title: str, parameters: Mapping[str, Any], by: str) -> Run:
+    return Run.objects.create(
+        kind=kind, title=title[:_TITLE_CHARACTERS], parameters=dict(parameters), created_by=by[:80], message="it waits"
+    )
+
+
+def get(run_id: int) -> Run:
+    """Raises GuildError."""
+    settle_dead()
+    run = Run.objects.filter(pk=run_id).first()
+    if run is None:
+        raise GuildError(f"There is no run {run_id}; `runs list` shows them")
+    return run
+
+
+def claim(run_id: int) -> Run:
+    """Take a waiting run for this process. Raises GuildError if it is not to be had."""
+    now = timezone.now()
+    changed = Run.objects.filter(pk=run_id, state=State.WAITING, stop_asked=False).update(
+        state=State.RUNNING, pid=os.getpid(), started_at=now, heartbeat_at=now, message="it begins"
+    )
+    run = get(run_id)
+    if not changed:
+        raise GuildError(f"Run {run_id} is {run.state}; only one that waits can be begun")
+    return run
+
+
+def finish(run: Run, results: Mapping[str, Any], *, message: str) -> None:
+    run.results = {**results, "events": run.results.get("events", [])}
+    _end(run, State.COMPLETED, message)
+
+
+def fail(run: Run, reason: str) -> None:
+    _end(run, State.FAILED, reason)
+
+
+def stopped(run: Run) -> None:
+    _end(run, State.STOPPED, f"stopped at {run.progress_done} of {run.progress_total}")
+
+
+def _end(run: Run, state: Run.State, message: str) -> None:
+    run.message = message
+    _add_event(run)
+    _save(run, state=state, pid=None, ended_at=timezone.now())
+    run.state, run.pid = state, None
+
+
+def stop(run_id: int) -> Run:
+    """Ask a run to stop; one that nobody has begun is stopped at once. Raises GuildError if it is over."""
+    run = get(run_id)
+    if run.is_over:
+        raise GuildError(f"Run {run_id} is {run.state} already")
+    waiting = Run.objects.filter(pk=run_id, state=State.WAITING)
+    if not waiting.update(state=State.STOPPED, message="stopped before it began", ended_at=timezone.now()):
+        Run.objects.filter(pk=run_id, state=State.RUNNING).update(stop_asked=True)
+    return get(run_id)
+
+
+def again(run_id: int) -> Run:
+    """Let a run that was stopped or failed wait for its start once more, from its beginning. Raises GuildError."""
+    run = get(run_id)
+    changed = Run.objects.filter(pk=run_id, state__in=(State.STOPPED, State.FAILED)).update(
+        state=State.WAITING, stop_asked=False, pid=None, results={}, progress_done=0, message="it waits",
+        started_at=None, heartbeat_at=None, ended_at=None,
+    )  # fmt: skip
+    if not changed:
+        raise GuildError(f"Run {run_id} is {run.state}; only one that was stopped or failed can be begun again")
+    return get(run_id)
+
+
+def delete(run_id: int) -> Run:
+    """Forget a run that is over; what it made stays. Raises GuildError."""
+    run = get(run_id)
+    if not run.is_over:
+        raise GuildError(f"Run {run_id} is {run.state}; stop it before it is deleted")
+    Run.objects.filter(pk=run_id).delete()
+    return run
+
+
+def history(kind: Run.Kind | None = None) -> QuerySet[Run]:
+    """The newest first."""
+    settle_dead()
+    return Run.objects.filter(kind=kind) if kind else Run.objects.all()
+
+
+def waiting() -> QuerySet[Run]:
+    """What nobody has begun, the oldest first."""
+    return Run.objects.filter(state=State.WAITING, stop_asked=False).order_by("id")
+
+
+def events(run: Run, *, after: int = 0) -> list[dict[str, Any]]:
+    """What the run told after the message of that number, the oldest first; of a long one only the end is kept."""
+    return [event for event in run.results.get("events", []) if event["seq"] > after]
+
+
+def results(run: Run) -> dict[str, Any]:
+    """What came of it, as its kind wrote it."""
+    return {key: value for key, value in run.results.items() if key != "events"}
+
+
+def settle_dead() -> int:
+    """Tell as failed what its process cannot tell any more; it may be begun again. Returns how many there were."""
+    dead = [run for run in Run.objects.filter(state=State.RUNNING) if not is_alive(run)]
+    return sum(
+        Run.objects.filter(pk=run.pk, state=State.RUNNING, pid=run.pid).update(
+            state=State.FAILED, message=DIED, pid=None, ended_at=run.heartbeat_at or timezone.now()
+        )
+        for run in dead
+    )
+
+
+def is_alive(run: Run) -> bool:
+    """Whether the process that claimed the run lives: the number alone may be another process's by now."""
+    if run.pid is None or run.started_at is None:
+        return False
+    try:
+        process = psutil.Process(run.pid)
+        born = datetime.fromtimestamp(process.create_time(), run.started_at.tzinfo)
+        return process.status() != psutil.STATUS_ZOMBIE and born <= run.started_at + _CLOCK_SLACK
+    except psutil.NoSuchProcess:
+        return False
+    except psutil.Error:  # somebody else's process; it lives
+        return True

@@ -1,0 +1,234 @@
+"""Sparring: the hero answers fresh problems of its level, and what it got wrong becomes a quest of high priority."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from guild import hosting, runs
+from guild.checkpoints import choose
+from guild.errors import GuildError
+from guild.models import Run
+from guild.problems import Problem, to_jsonl
+from guild.progression import current_level
+from guild.runs import Watch
+from guild.skills import get_skill, get_trainer
+from guild.sparring_rows import Binding, Example, examples_of, to_row
+from guild.trainers.contract import Trainer
+from guild.validation import held_out
+from realm import durable, strict
+from realm.oracle_client import LoadedModel
+from realm.world import World
+
+MOST_PROBLEMS = 20_000
+LANE = "high"
+SHOWN_MISTAKES = 10
+"""Of a run's mistakes so many are kept to be looked at; all of them are in its file."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SparringOrder:
+    hero: str
+    skill: str
+    count: int
+    checkpoint: str = "newest"
+    level: int | None = None
+    """None: the one that the hero works on when it begins."""
+    host: str | None = None
+    """None: the default one."""
+    seed: int
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.count <= MOST_PROBLEMS:
+            raise ValueError(f"count: {self.count} is not allowed; allowed are 1 to {MOST_PROBLEMS}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Mistake:
+    problem: str
+    answer: str
+    """The hero's."""
+    expected: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class SparringResult:
+    hero: str
+    skill: str
+    level: int
+    checkpoint: str
+    step: int
+    sha256: str | None
+    asked: int
+    wrong: int
+    examples: int
+    quest: str
+    """Name of the quest that came of it; empty where nothing was wrong."""
+    file: str
+    """Where it was put; the arena takes it from there."""
+    seconds: float
+    mistakes: tuple[Mistake, ...] = ()
+
+    @property
+    def accuracy(self) -> float:
+        return 1 - self.wrong / self.asked
+
+
+def order(
+    *,
+    hero: str,
+    skill: str,
+    count: int,
+    checkpoint: str | None = None,
+    level: int | None = None,
+    host: str | None = None,
+    seed: int | None = None,
+) -> SparringOrder:
+    """Raises GuildError."""
+    known = get_skill(skill)
+    if level is not None and not 1 <= level <= known.max_level:
+        raise GuildError(f"{skill} has no level {level}; it has 1 to {known.max_level}")
+    try:
+        return SparringOrder(
+            hero=hero,
+            skill=skill,
+            count=count,
+            checkpoint=checkpoint or "newest",
+            level=level,
+            host=host,
+            seed=secrets.randbits(48) if seed is None else seed,
+        )
+    except ValueError as error:
+        raise GuildError(str(error)) from error
+
+
+def create(order: SparringOrder, *, by: str) -> Run:
+    level = "its level" if order.level is None else f"level {order.level}"
+    title = f"{order.hero} spars with {order.count} problems of {order.skill}, {level}"
+    return runs.create(kind=Run.Kind.SPARRING, title=title, parameters=asdict(order), by=by)
+
+
+def perform(world: World, parameters: dict[str, Any], watch: Watch) -> SparringResult:
+    """Ask, judge, and put the examples into the inbox. Raises GuildError, HostTrouble, OSError, and StopAsked."""
+    asked = strict.read(SparringOrder, parameters, source="the sparring's order")
+    begun = time.monotonic()
+    skill, trainer = get_skill(asked.skill), get_trainer(asked.skill)
+    level = current_level(hero=asked.hero, skill=skill) if asked.level is None else asked.level
+    chosen = _one(world, asked)
+    watch.tell(0, total=asked.count, message=f"problems of {skill.name} level {level} are drawn")
+    drawn = asked.count * 2 + _SPARE
+    fresh = _fresh(world, trainer, level, drawn, asked)
+    questions, others = fresh[: asked.count], fresh[asked.count :]
+    with hosting.connect(world, asked.host) as client:
+        watch.tell(message=f"{chosen} is loaded")
+        with hosting.on_host(client, hero=asked.hero, chosen=chosen) as model:
+            watch.tell(message=f"{model.id} answers")
+            wrong = _mistakes(hosting.ask(client, model, questions), trainer, watch)
+    binding = _binding(asked, model, drawn=drawn)
+    # Named by its run: no two sparrings have the same one.
+    name = f"sparring-{skill.name}-level-{level}-{model.step}-{watch.run.pk:04d}"
+    examples = _examples(wrong, others)
+    path = _put(world, name, examples, binding, skill=skill.name, level=level) if examples else None
+    return SparringResult(
+        hero=asked.hero,
+        skill=skill.name,
+        level=level,
+        checkpoint=binding.checkpoint,
+        step=model.step,
+        sha256=model.sha256,
+        asked=len(questions),
+        wrong=len(wrong),
+        examples=len(examples),
+        quest=name if path else "",
+        file=path.relative_to(world.home).as_posix() if path else "",
+        seconds=round(time.monotonic() - begun, 3),
+        mistakes=tuple(
+            Mistake(problem=problem.prompt, answer=answer, expected=problem.answer)
+            for problem, answer in wrong[:SHOWN_MISTAKES]
+        ),
+    )
+
+
+_SPARE = 200
+"""Drawn besides, in place of those that are held out."""
+
+
+def in_words(result: SparringResult) -> str:
+    said = (
+        f"{result.asked - result.wrong} of {result.asked} right at {result.skill} level {result.level} "
+        f"by {result.checkpoint}"
+    )
+    if not result.wrong:
+        return f"{said}; nothing was wrong, so there is nothing to learn from it"
+    return f"{said}; {result.examples} examples of {result.wrong} mistakes go to the gatekeepers as {result.quest}"
+
+
+def _one(world: World, asked: SparringOrder) -> Any:
+    chosen = choose(world, asked.hero, [asked.checkpoint])
+    if len(chosen) != 1:
+        raise GuildError(f"One checkpoint spars at a time; {asked.checkpoint} are {len(chosen)}")
+    return chosen[0]
+
+
+def _fresh(world: World, trainer: Trainer, level: int, drawn: int, asked: SparringOrder) -> list[Problem]:
+    """At most two for each question, none of them held out and no two alike."""
+    forbidden = held_out(world)
+    sampled = sample(trainer, level=level, drawn=drawn, seed=asked.seed)
+    found = {problem.key: problem for problem in sampled if problem.key not in forbidden}
+    if len(found) < 2 * asked.count:
+        raise GuildError(
+            f"{asked.skill} level {level} gave only {len(found)} different problems that are not held out; "
+            f"{2 * asked.count} are needed for {asked.count} questions"
+        )
+    return list(found.values())[: 2 * asked.count]
+
+
+def sample(trainer: Trainer, *, level: int, drawn: int, seed: int) -> list[Problem]:
+    """The problems of a sparring, which its binding names. Raises GuildError."""
+    try:
+        return trainer.sample(level=level, count=drawn, seed=seed)
+    except ValueError as error:  # as guild.seeds.draw_distinct
+        raise GuildError(f"The trainer has no {drawn} problems of level {level}: {error}") from error
+
+
+def _mistakes(batches: Any, trainer: Trainer, watch: Watch) -> list[tuple[Problem, str]]:
+    wrong: list[tuple[Problem, str]] = []
+    done = 0
+    for batch in batches:
+        wrong += [(problem, answer) for problem, answer in batch if not trainer.judge(problem, answer)]
+        done += len(batch)
+        watch.tell(done)
+    return wrong
+
+
+def _binding(asked: SparringOrder, model: LoadedModel, *, drawn: int) -> Binding:
+    return Binding(
+        hero=asked.hero,
+        checkpoint=model.name,
+        step=model.step,
+        sha256=model.sha256,
+        seed=asked.seed,
+        drawn=drawn,
+    )
+
+
+def _examples(wrong: Sequence[tuple[Problem, str]], others: Sequence[Problem]) -> list[Example]:
+    return [
+        example
+        for group, ((problem, answer), other) in enumerate(zip(wrong, others, strict=False), 1)
+        for example in examples_of(problem, answer, other, group=group)
+    ]
+
+
+def _put(world: World, name: str, examples: Sequence[Example], binding: Binding, *, skill: str, level: int) -> Path:
+    """Whole or not at all, into the inbox's folder of high priority: the door of any quest."""
+    folder = world.inbox / LANE
+    folder.mkdir(exist_ok=True)
+    path = folder / f"{name}.jsonl"
+    data = to_jsonl(to_row(example, binding, skill=skill, level=level) for example in examples)
+    durable.create_bytes(path, data)
+    return path

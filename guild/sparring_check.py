@@ -1,0 +1,123 @@
+"""Whether a sparring's file is what it claims: groups whole, answers right, nothing held out, one checkpoint."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from guild.errors import GuildError
+from guild.problems import Problem
+from guild.skills import get_trainer
+from guild.sparring import sample
+from guild.sparring_rows import CORRECT, INCORRECT, KINDS, BadSparringRow, SparringRow, in_groups, read_row
+from guild.trainers.contract import Trainer
+from guild.validation import held_out
+from realm.world import World
+
+
+@dataclass(frozen=True, order=True)
+class Fault:
+    line: int
+    """Counted from 1."""
+    reason: str
+
+    def __str__(self) -> str:
+        return f"line {self.line}: {self.reason}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finding:
+    rows: int
+    groups: int
+    faults: tuple[Fault, ...]
+
+    @property
+    def sound(self) -> bool:
+        return not self.faults
+
+
+def check(world: World, path: Path) -> Finding:
+    """Raises GuildError for a file or a trainer that cannot be asked at all."""
+    rows, faults = _read(path)
+    groups = in_groups(iter(rows))
+    if rows:
+        faults += _binding_faults(rows)
+        faults += [fault for group in groups.values() for fault in _group_faults(group)]
+        faults += _answer_faults(world, rows)
+    elif not faults:
+        faults.append(Fault(1, "the file is empty"))
+    return Finding(rows=len(rows), groups=len(groups), faults=tuple(sorted(faults)))
+
+
+def _read(path: Path) -> tuple[list[tuple[int, SparringRow]], list[Fault]]:
+    rows: list[tuple[int, SparringRow]] = []
+    faults: list[Fault] = []
+    try:
+        lines = path.read_bytes().removesuffix(b"\n").split(b"\n")
+    except OSError as error:
+        raise GuildError(f"{path} cannot be read: {error.strerror}") from error
+    for number, line in enumerate(lines if lines != [b""] else [], 1):
+        try:
+            rows.append((number, read_row(line)))
+        except BadSparringRow as error:
+            faults.append(Fault(number, str(error)))
+    return rows, faults
+
+
+def _binding_faults(rows: list[tuple[int, SparringRow]]) -> list[Fault]:
+    """Of a file that was put together out of several."""
+    first = rows[0][1]
+    same = (first.binding, first.skill, first.level)
+    return [
+        Fault(number, f"it is bound to another checkpoint, draw, skill or level than line {rows[0][0]}")
+        for number, row in rows
+        if (row.binding, row.skill, row.level) != same
+    ]
+
+
+def _group_faults(group: list[tuple[int, SparringRow]]) -> Iterator[Fault]:
+    line, first = group[0]
+    kinds = [row.example.kind for _, row in group]
+    if sorted(kinds) != sorted(KINDS):
+        wanted = ", ".join(KINDS)
+        yield Fault(line, f"group {first.example.group} has {', '.join(kinds)}; one each of {wanted} is expected")
+        return
+    examples = {row.example.kind: (number, row.example) for number, row in group}
+    _, wrong = examples["identify-wrong"]
+    number, correction = examples["correct-it"]
+    if (correction.problem, correction.proposed) != (wrong.problem, wrong.proposed):
+        yield Fault(number, "it corrects another answer than the one that its group calls wrong")
+    number, right = examples["confirm-right"]
+    if right.problem == wrong.problem:
+        yield Fault(number, "it confirms the very problem that was answered wrong; a fresh one is expected")
+
+
+def _answer_faults(world: World, rows: list[tuple[int, SparringRow]]) -> Iterator[Fault]:
+    """Against problems drawn anew from the trainer: what the file says is right proves nothing."""
+    first = rows[0][1]
+    trainer = get_trainer(first.skill)
+    drawn = sample(trainer, level=first.level, drawn=first.binding.drawn, seed=first.binding.seed)
+    known = {problem.prompt: problem for problem in drawn}
+    forbidden = held_out(world)
+    for number, row in rows:
+        problem = known.get(row.example.problem)
+        if problem is None:
+            yield Fault(number, f"its problem is none of those that {first.skill} level {first.level} draws here")
+        elif problem.key in forbidden:
+            yield Fault(number, "its problem is held out of all training")
+        elif reason := _why_wrong(trainer, problem, row):
+            yield Fault(number, reason)
+
+
+def _why_wrong(trainer: Trainer, problem: Problem, row: SparringRow) -> str:
+    example = row.example
+    is_right = trainer.judge(problem, example.proposed)
+    if example.kind == "correct-it":
+        if not trainer.judge(problem, example.answer):
+            return "by the trainer's judgement its answer is wrong"
+        return "the answer that it corrects is right" if is_right else ""
+    if is_right != (example.kind == "confirm-right"):
+        return f"by the trainer's judgement the proposed answer is {'right' if is_right else 'wrong'}"
+    said = CORRECT if is_right else INCORRECT
+    return "" if example.answer == said else f"the answer must be {said!r}"

@@ -1,0 +1,166 @@
+"""The rows of a sparring: three examples for each mistake, bound to the checkpoint that made it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, fields
+from typing import Any, Literal, get_args
+
+from guild.errors import GuildError
+from guild.problems import Problem
+from realm import strict
+
+Kind = Literal["identify-wrong", "correct-it", "confirm-right"]
+KINDS: tuple[Kind, ...] = get_args(Kind)
+INCORRECT, CORRECT = "It is incorrect.", "It is correct."
+KEY = "sparring"
+"""The key of a row under which all this stands; the row travels with it wherever the file goes, by whatever name."""
+
+
+LONGEST_WRONG = 2000
+"""Characters of a wrong answer that are quoted; a hero may babble."""
+
+
+class BadSparringRow(GuildError):
+    """The text says what is wrong, without line and file."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Binding:
+    """Whose mistakes these are: no other model need unlearn them."""
+
+    hero: str
+    checkpoint: str
+    """Its name; `base` for the model before any training."""
+    step: int
+    sha256: str | None
+    """Digest of the weights that answered, as their host gave it; None where it knows none."""
+    seed: int
+    drawn: int
+    """So many problems were drawn from this seed: with it every answer can be checked again."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Example:
+    kind: Kind
+    group: int
+    """Counted from 1: the mistake it comes from."""
+    problem: str
+    proposed: str
+    """The answer that the row speaks of."""
+    answer: str
+    """What the hero is to say."""
+
+    @property
+    def prompt(self) -> str:
+        """What the hero is asked."""
+        proposal = f"{self.problem}\n\nProposed answer: {self.proposed or '(none)'}\n\n"
+        if self.kind != "correct-it":
+            return f"{proposal}Is this correct?"
+        asked = f"{proposal}This is incorrect. What is the correct answer?"
+        # Where the right answer stands within the wrong one there would be nothing to find out: only to copy.
+        return self.problem if _stands_in(self.answer, asked) else asked
+
+
+@dataclass(frozen=True, kw_only=True)
+class SparringRow:
+    example: Example
+    binding: Binding
+    skill: str
+    level: int
+
+
+def examples_of(problem: Problem, wrong: str, other: Problem, *, group: int) -> tuple[Example, Example, Example]:
+    """`wrong` is the hero's answer to `problem`; `other` is a fresh problem with its right answer."""
+    wrong = wrong.encode("utf-8", "replace").decode().strip()[:LONGEST_WRONG]
+    return (
+        Example(kind="identify-wrong", group=group, problem=problem.prompt, proposed=wrong, answer=INCORRECT),
+        Example(kind="correct-it", group=group, problem=problem.prompt, proposed=wrong, answer=problem.answer),
+        Example(kind="confirm-right", group=group, problem=other.prompt, proposed=other.answer, answer=CORRECT),
+    )
+
+
+def to_row(example: Example, binding: Binding, *, skill: str, level: int) -> dict[str, Any]:
+    own = {"kind": example.kind, "group": example.group, "problem": example.problem, "proposed": example.proposed}
+    return {
+        "messages": [
+            {"role": "user", "content": example.prompt},
+            {"role": "assistant", "content": example.answer},
+        ],
+        "skill": skill,
+        "level": level,
+        KEY: own | asdict(binding),
+    }
+
+
+def binding_of(line: bytes) -> Binding | None:
+    """Whose mistakes a row of a quest is about; None for any other row."""
+    try:
+        value = json.loads(line)[KEY]
+        return strict.read(Binding, {key: value[key] for key in _BINDING}, source=KEY)
+    except (ValueError, TypeError, KeyError, IndexError, RecursionError):
+        return None
+
+
+_BINDING = tuple(field.name for field in fields(Binding))
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Fields:
+    """What stands under KEY."""
+
+    kind: Kind
+    group: int
+    problem: str
+    proposed: str
+    hero: str
+    checkpoint: str
+    step: int
+    sha256: str | None
+    seed: int
+    drawn: int
+
+
+def read_row(line: bytes) -> SparringRow:
+    """Raises BadSparringRow for a row that `to_row` cannot have written."""
+    try:
+        value = json.loads(line)
+        own = strict.read(_Fields, value[KEY], source=KEY)
+        user, assistant = value["messages"]
+        asked, answer = _said(user, "user"), _said(assistant, "assistant")
+        skill, level = value["skill"], value["level"]
+    except strict.BadConfig as error:
+        raise BadSparringRow(str(error)) from error
+    except (ValueError, TypeError, KeyError, RecursionError) as error:
+        raise BadSparringRow(f"no row of a sparring: {KEY}, two messages, skill and level are expected") from error
+    if not isinstance(skill, str) or type(level) is not int:
+        raise BadSparringRow("skill must be a text and level a whole number")
+    example = Example(kind=own.kind, group=own.group, problem=own.problem, proposed=own.proposed, answer=answer)
+    if asked != example.prompt:
+        raise BadSparringRow(f"its prompt is not that of {example.kind} for this problem and this proposed answer")
+    binding = Binding(**{key: getattr(own, key) for key in _BINDING})
+    return SparringRow(example=example, binding=binding, skill=skill, level=level)
+
+
+def _said(message: dict[str, Any], role: str) -> str:
+    content = message["content"]
+    if message["role"] != role or not isinstance(content, str):
+        raise ValueError(role)
+    return content
+
+
+def _stands_in(answer: str, text: str) -> bool:
+    return _plain(answer) in _plain(text)
+
+
+def _plain(text: str) -> str:
+    return " ".join(text.split()).casefold()
+
+
+def in_groups(rows: Iterator[tuple[int, SparringRow]]) -> dict[int, list[tuple[int, SparringRow]]]:
+    """Rows with their line numbers, by the mistake they come from."""
+    groups: dict[int, list[tuple[int, SparringRow]]] = {}
+    for number, row in rows:
+        groups.setdefault(row.example.group, []).append((number, row))
+    return groups
