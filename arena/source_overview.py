@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Literal
 
 from django.db.models import Count, QuerySet, Sum
@@ -13,9 +14,11 @@ from arena.models import Quest
 from arena.queue import WAITING
 from arena.source_records import Found, Records, Verdict
 from arena.sources import BadSource, Files
+from guild.errors import TrainerUnavailable
 from guild.problems import Problem
 from guild.seeds import derive
-from guild.skills import Skill, broken_skills, get_trainer, list_skills
+from guild.skills import Skill, Stamp, broken_skills, file_of, get_skill, get_trainer, list_skills, stamp
+from guild.trainers.contract import Trainer
 from realm.world import World
 
 Kind = Literal["inbox", "queue", "completed", "skills", "folder"]
@@ -143,23 +146,49 @@ def _s(things: tuple[str, ...]) -> str:
 
 def skills() -> list[SkillSource]:
     """The generators, each with a few problems of each level, the same ones each time."""
-    return [SkillSource(skill=skill, levels=tuple(_levels(skill))) for skill in list_skills()]
-
-
-def _levels(skill: Skill) -> list[Level]:
-    trainer = get_trainer(skill.name)
-    size = getattr(trainer, "size", None)  # a trainer need not know it
     return [
+        SkillSource(skill=skill, levels=_without_samples(skill) if skill.is_remote else _with_samples(skill))
+        for skill in list_skills()
+    ]
+
+
+def _with_samples(skill: Skill) -> tuple[Level, ...]:
+    return _levels(skill.name, stamp(file_of(skill.name)))
+
+
+def _without_samples(skill: Skill) -> tuple[Level, ...]:
+    """A page does not wait for a trainer that may be slow or down."""
+    return tuple(
+        Level(number=number, parameters=_parameters(parameters), problems=None, samples=())
+        for number, parameters in enumerate(skill.levels, 1)
+    )
+
+
+@lru_cache(maxsize=64)
+def _levels(name: str, stamp: Stamp) -> tuple[Level, ...]:
+    """Drawn anew when the skill's file has changed; no page waits twice for a hundred levels."""
+    trainer = get_trainer(name)
+    size = getattr(trainer, "size", None)  # a trainer need not know it
+    return tuple(
         Level(
             number=number,
-            parameters=", ".join(f"{key} {_told(value)}" for key, value in parameters.items()),
+            parameters=_parameters(parameters),
             problems=size(number) if callable(size) else None,
-            samples=tuple(
-                trainer.sample(level=number, count=SAMPLE_PROBLEMS, seed=derive("sample", skill.name, number))
-            ),
+            samples=_samples(trainer, name, number),
         )
-        for number, parameters in enumerate(skill.levels, 1)
-    ]
+        for number, parameters in enumerate(get_skill(name).levels, 1)
+    )
+
+
+def _samples(trainer: Trainer, name: str, level: int) -> tuple[Problem, ...]:
+    try:
+        return tuple(trainer.sample(level=level, count=SAMPLE_PROBLEMS, seed=derive("sample", name, level)))
+    except TrainerUnavailable:  # the page shows the other levels
+        return ()
+
+
+def _parameters(parameters: dict[str, Any]) -> str:
+    return ", ".join(f"{key} {_told(value)}" for key, value in parameters.items())
 
 
 def _told(value: Any) -> str:

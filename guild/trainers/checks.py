@@ -14,6 +14,8 @@ FEWEST_DRAWN = 20
 LONGEST_PROMPT = 40_000
 LONGEST_ANSWER = 10_000
 LONGEST_TICKET = 200
+NONSENSE = "no answer at all: 8f2a61c0"
+"""Given as an answer to see whether a judge would take anything."""
 
 
 def check_level(skill: str, level: int, levels: int) -> None:

@@ -24,7 +24,6 @@ CONNECT_SECONDS = 3.0
 WHOLE_SECONDS = 30.0
 """From the first byte sent to the last one received, however busy the server looks in between."""
 PROOF_SEED, PROOF_PROBLEMS = 1, 4
-NONSENSE = "no answer at all: 8f2a61c0"
 _CANARY = 1
 """Golden answers in each request to judge."""
 
@@ -110,7 +109,7 @@ class HttpTrainer:
             self._refuse(f"it gives other problems of level {level} for the same seed")
         for problem in first:
             checks.check_texts(problem, who=self._who, level=level)
-        if any(self._judge(level, [(problem, NONSENSE) for problem in first])):
+        if any(self._judge(level, [(problem, checks.NONSENSE) for problem in first])):
             self._refuse(f"it calls nonsense a right answer to a problem of level {level}")
         self._is_proven = True
 

@@ -1,0 +1,86 @@
+"""Whether a skill's trainer does what it promises, tried at its levels."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from guild.errors import GuildError, TrainerUnavailable
+from guild.skills import get_skill, list_skills
+from guild.trainer_health import is_down, trainer_of
+from guild.trainers import checks
+from guild.trainers.contract import Trainer
+from realm.world import World
+
+PROBLEMS = 200
+FEW = 4
+SEED = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class LevelCheck:
+    level: int
+    problems: int
+    """Different ones, of one draw."""
+    sample_seconds: float
+    judge_seconds: float
+    example: tuple[str, str]
+    """A prompt and its answer."""
+
+
+def check(world: World, name: str, *, levels: Sequence[int] = (), problems: int = PROBLEMS) -> Iterator[LevelCheck]:
+    """Level by level, all of them by default; what is found is noted in the trainers' health.
+
+    Raises UnknownSkill, TrainerUnavailable, and GuildError for a level that the skill does not have.
+    """
+    skill = get_skill(name)
+    for level in levels:
+        if not 1 <= level <= skill.max_level:
+            raise GuildError(f"{name} has no level {level}; it has 1 to {skill.max_level}")
+    with trainer_of(world, name) as trainer:
+        for level in levels or range(1, skill.max_level + 1):
+            yield _check(trainer, name, level, problems)
+
+
+def check_remote(world: World) -> dict[str, str | None]:
+    """A few problems of the first level from every trainer that is remote and not paused.
+
+    By skill, the sentence that says what is wrong, or None.
+    """
+    wanted = [skill.name for skill in list_skills() if skill.is_remote and not is_down(world, skill.name)]
+    return {name: _trouble(world, name) for name in wanted}
+
+
+def _trouble(world: World, name: str) -> str | None:
+    try:
+        for _ in check(world, name, levels=(1,), problems=FEW):
+            pass
+    except GuildError as error:
+        return str(error)
+    return None
+
+
+def _check(trainer: Trainer, name: str, level: int, count: int) -> LevelCheck:
+    begun = time.monotonic()
+    problems = trainer.sample(level=level, count=count, seed=SEED)
+    sampled = time.monotonic()
+    if problems[:FEW] != trainer.sample(level=level, count=count, seed=SEED)[:FEW]:
+        raise TrainerUnavailable(
+            f"skill {name}: level {level} gives other problems for the same seed; mend the trainer"
+        )
+    told = time.monotonic()
+    golden = trainer.judge_all(problems, [problem.answer for problem in problems])
+    judged = time.monotonic()
+    if not all(golden):
+        wrong = problems[golden.index(False)]
+        raise TrainerUnavailable(
+            f"skill {name}: level {level}: its own answer {wrong.answer!r} to {wrong.prompt!r} is judged wrong; "
+            "mend the trainer"
+        )
+    if any(trainer.judge_all(problems[:FEW], [checks.NONSENSE] * len(problems[:FEW]))):
+        raise TrainerUnavailable(f"skill {name}: level {level}: nonsense is judged right; mend the trainer")
+    return LevelCheck(
+        level=level, problems=len(problems), sample_seconds=sampled - begun, judge_seconds=judged - told,
+        example=(problems[0].prompt, problems[0].answer),
+    )  # fmt: skip
