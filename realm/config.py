@@ -27,6 +27,10 @@ _HERO = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,39}")
 LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 
 
+def is_hero_name(name: str) -> bool:
+    return bool(_HERO.fullmatch(name))
+
+
 @dataclass(frozen=True, kw_only=True)
 class RealmConfig:
     bind: str = "127.0.0.1"
@@ -43,6 +47,8 @@ class RealmConfig:
     """GB (10^9 bytes) of a hero's checkpoints; beyond it older ones make room, save the two newest and the best."""
     keep_forged_quests: int = 50
     """Completed quests of the guild's own forge whose files stay; they can be forged again from their seed."""
+    oracle_memory_gb: float = 6.0
+    """GB (10^9 bytes) of weights that the inference host holds; beyond it idle models are unloaded."""
     database_url: str | None = None
     redis_url: str | None = None
     preset: str | None = "standard"
@@ -63,9 +69,10 @@ class RealmConfig:
         for name, least in (("keep_checkpoints", 2), ("keep_forged_quests", 0)):
             if getattr(self, name) < least:
                 raise ValueError(f"{name}: {getattr(self, name)} is too small; the least allowed is {least}")
-        if not 0 < self.checkpoint_budget_gb < math.inf:
-            raise ValueError(f"checkpoint_budget_gb: {self.checkpoint_budget_gb} is no budget; allowed is more than 0")
-        if not _HERO.fullmatch(self.hero):
+        for name in ("checkpoint_budget_gb", "oracle_memory_gb"):
+            if not 0 < getattr(self, name) < math.inf:
+                raise ValueError(f"{name}: {getattr(self, name)} is no budget; allowed is more than 0")
+        if not is_hero_name(self.hero):
             raise ValueError(
                 f"hero: {self.hero!r} is no hero's name; allowed are 1 to 40 letters (A-Z, a-z), digits, '-' and '_', "
                 "a letter first"

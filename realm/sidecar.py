@@ -10,7 +10,7 @@ import errno
 import hashlib
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -100,6 +100,23 @@ def checkpoint_folders(hero_folder: Path) -> list[Path]:
 def digest(path: Path) -> str:
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def is_weight_file(name: str) -> bool:
+    """Whether a checkpoint's file of that name holds weights that answer: the model's, or an adapter's."""
+    return name.endswith(".safetensors") and name.startswith(("model", "adapter_model"))
+
+
+def weights_digest(digests: Mapping[str, str], base: str | None = None) -> str:
+    """One digest over those of all weight files, by file name; with an adapter's goes that of the weights under it."""
+    told: dict[str, Any] = dict(digests) if base is None else {"adapter": dict(digests), "base": base}
+    return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
+
+
+def answering_digest(sidecar: Sidecar) -> str:
+    """What an inference host says of the weights that answer, where they are those that this sidecar proves."""
+    digests = {name: proof.sha256 for name, proof in sidecar.files.items() if is_weight_file(name)}
+    return weights_digest(digests, sidecar.base_sha256)
 
 
 def prove_files(folder: Path) -> dict[str, FileProof]:

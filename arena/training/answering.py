@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -35,11 +36,25 @@ def _unreadable(evaluation: EvaluationSet, why: str) -> UnreadableEvaluation:
     )
 
 
-@torch.no_grad()
 def answer(hero: Hero, prompts: list[str], *, max_new_tokens: int) -> list[str]:
     """One answer a prompt, special tokens left out. Uses no random numbers and leaves training state alone."""
-    prompt_ids = [hero.mask.prompt_ids([Message("user", prompt)]) for prompt in prompts]
-    inputs_BT, mask_BT = _left_padded(prompt_ids, hero.pad_id)
+    written_BT = write(hero, [prompt_ids(hero, prompt) for prompt in prompts], max_new_tokens=max_new_tokens)
+    answers: list[str] = hero.tokenizer.batch_decode(written_BT, skip_special_tokens=True)
+    return answers
+
+
+def prompt_ids(hero: Hero, prompt: str) -> list[int]:
+    """One turn of the user's, as every held-out problem is asked."""
+    return hero.mask.prompt_ids([Message("user", prompt)])
+
+
+@torch.no_grad()
+def write(hero: Hero, prompts: list[list[int]], *, max_new_tokens: int, **options: Any) -> torch.Tensor:
+    """Token ids written after each prompt, int64, shape (B, T); what ended before the longest is padded.
+
+    Greedy, in one left-padded batch; `options` are more of `generate`'s.
+    """
+    inputs_BT, mask_BT = _left_padded(prompts, hero.pad_id)
     with dropout_off(hero), hero.autocast():
         written_BT = hero.causal_lm.generate(  # type: ignore[operator]  # nn.Module hides it
             input_ids=inputs_BT.to(hero.device),
@@ -49,9 +64,10 @@ def answer(hero: Hero, prompts: list[str], *, max_new_tokens: int) -> list[str]:
             use_cache=True,
             pad_token_id=hero.pad_id,
             eos_token_id=hero.tokenizer.eos_token_id,
+            **options,
         )
-    answers: list[str] = hero.tokenizer.batch_decode(written_BT[:, inputs_BT.shape[1] :], skip_special_tokens=True)
-    return answers
+    behind_BT: torch.Tensor = written_BT[:, inputs_BT.shape[1] :]
+    return behind_BT
 
 
 def _left_padded(sequences: list[list[int]], pad_id: int) -> tuple[torch.Tensor, torch.Tensor]:

@@ -6,8 +6,6 @@ An adapter answers as its hero only on the very weights it was trained on, so th
 from __future__ import annotations
 
 import functools
-import hashlib
-import json
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -78,12 +76,12 @@ def carries_moments(was: str, mode: str) -> bool:
     return is_adapter(was) == is_adapter(mode)
 
 
-def prove(origin: Origin) -> str:
-    """The digest of the whole model's weights, which must be at hand.
+def prove(origin: Origin, *, afresh: bool = False) -> str:
+    """The digest of the whole model's weights, which must be at hand; `afresh` as in `weights_digest`.
 
     Raises IncompatibleCheckpoint if the adapter on it was trained on others.
     """
-    found = weights_digest(origin.source)
+    found = weights_digest(origin.source, afresh=afresh)
     if origin.adapter and origin.sha256 and origin.sha256 != found:
         raise IncompatibleCheckpoint(
             f"{origin.adapter.name} is an adapter on other weights than {origin.source} holds now (their SHA-256 was "
@@ -92,13 +90,17 @@ def prove(origin: Origin) -> str:
     return found
 
 
-def weights_digest(source: str) -> str:
-    """SHA-256 over names and digests of the weight files of a model folder, or of a hub id that was loaded before."""
-    folder = _folder(source)
-    digests = {path.name: _digest_once(path) for path in sorted(folder.glob(WEIGHT_FILES))}
+def weights_digest(source: str, *, afresh: bool = False) -> str:
+    """SHA-256 over names and digests of the weight files of a model folder, or of a hub id that was loaded before.
+
+    With `afresh` every byte is read, also where this process has read a file of that size and time before.
+    """
+    folder = folder_of(source)
+    digest_of = sidecar.digest if afresh else _digest_once
+    digests = {path.name: digest_of(path) for path in sorted(folder.glob(WEIGHT_FILES))}
     if not digests:
         raise UnloadableHero(f"{folder} holds no {WEIGHT_FILES}")
-    return hashlib.sha256(json.dumps(digests, sort_keys=True).encode()).hexdigest()
+    return sidecar.weights_digest(digests)
 
 
 def _checked_name(checkpoint: Path, name: str) -> str:
@@ -108,7 +110,7 @@ def _checked_name(checkpoint: Path, name: str) -> str:
     return name
 
 
-def _folder(source: str) -> Path:
+def folder_of(source: str) -> Path:
     if Path(source).is_dir():
         return Path(source)
     config = cached_file(source, "config.json", local_files_only=True)

@@ -8,6 +8,7 @@ from realm.config import RealmConfig
 
 TAVERN = "tavern"
 ARENA = "arena"
+ORACLE = "oracle"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,4 +32,5 @@ def services(config: RealmConfig) -> tuple[Service, ...]:
             stop_seconds=10,
         ),
         Service(name=ARENA, arguments=("manage.py", "arena"), stop_seconds=60),
+        Service(name=ORACLE, arguments=("-m", "arena.oracle", "--port", str(config.oracle_port)), stop_seconds=15),
     )  # fmt: skip

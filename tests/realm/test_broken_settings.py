@@ -51,7 +51,8 @@ WRONG: dict[Any, tuple[Any, ...]] = {
 OUT_OF_RANGE: dict[str, tuple[Any, ...]] = {
     "port": (0, -1, 65536), "vault_port": (0, 70_000), "oracle_port": (0, 70_000), "zone_port": (0, 70_000),
     "bind": ("0.0.0.0", "::", ""), "hero": ("", "../EVA", "D O", "7"), "keep_checkpoints": (1, -5),
-    "keep_forged_quests": (-1,), "checkpoint_budget_gb": (0, -1, float("inf")), "preset": ("standrad", "../x", ""),
+    "keep_forged_quests": (-1,), "checkpoint_budget_gb": (0, -1, float("inf")),
+    "oracle_memory_gb": (0, -1, float("inf")), "preset": ("standrad", "../x", ""),
     "most_bad_share": (-0.1, 1.1, 10), "largest_gb": (0, -1, 1e9), "largest_ratio": (1, 0, 10**6),
     "quarantine_mb": (-1, 10**6), "max_length": (0, -4), "rows_per_step": (0,), "rows_per_micro_batch": (0,),
     "epochs": (0, -1), "learning_rate": (-1.0,), "beta1": (1.0, -0.1), "beta2": (1.0,), "lora_dropout": (1.0, -1),

@@ -19,11 +19,15 @@ import psutil
 import pytest
 
 from arena import control
+from realm.config import RealmConfig
 from realm.weaver import orphans
+from realm.weaver.services import services
 from realm.world import CHECKOUT, World
 from tests.realm.servers import answers, environment, free_port, manage, migrate, wait_until
 
 pytestmark = pytest.mark.slow
+
+SERVICES = [service.name for service in services(RealmConfig())]
 
 
 class Village:
@@ -31,10 +35,14 @@ class Village:
 
     def __init__(self, world: World) -> None:
         self.world = world
-        self.port = free_port()
+        self.port, self.oracle_port = free_port(), free_port()
 
     def weave(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        return manage(self.world, "weave", *arguments, REALM_PORT=self.port, REALM_AUTOPLAY=0)
+        return manage(self.world, "weave", *arguments, **self.variables)
+
+    @property
+    def variables(self) -> dict[str, object]:
+        return {"REALM_PORT": self.port, "REALM_ORACLE_PORT": self.oracle_port, "REALM_AUTOPLAY": 0}
 
     def states(self) -> dict[str, tuple[str, str]]:
         """(pid, state) of each service, as the table says."""
@@ -69,7 +77,7 @@ def test_start_is_safe_to_repeat_and_stop_ends_everything(village: Village) -> N
     assert answers(village.port)
     wait_until(lambda: control.daemon_alive(village.world))
     before = village.states()
-    assert list(before) == ["tavern", "arena"]
+    assert list(before) == SERVICES
 
     again = village.weave("--daemon")
     assert again.returncode == 0, again.stderr
@@ -92,7 +100,7 @@ def test_starts_at_the_same_time_make_one_of_each(village: Village) -> None:
     with ThreadPoolExecutor(3) as pool:
         done = list(pool.map(lambda _: village.weave("--daemon"), range(3)))
     assert [(one.returncode, one.stderr) for one in done] == [(0, "")] * 3
-    assert len(village.processes()) == 2
+    assert len(village.processes()) == len(SERVICES)
 
 
 def test_a_killed_service_comes_back_by_itself(village: Village) -> None:
@@ -115,7 +123,7 @@ def test_services_outlive_their_supervisor_and_are_mended_without_doubles(villag
     mended = village.weave()
     assert mended.returncode == 0, mended.stderr
     assert answers(village.port)
-    assert len(village.processes()) == 2
+    assert len(village.processes()) == len(SERVICES)
 
 
 def test_stop_ends_services_that_lost_their_supervisor(village: Village) -> None:
@@ -123,7 +131,7 @@ def test_stop_ends_services_that_lost_their_supervisor(village: Village) -> None
     os.kill(village.supervisor, signal.SIGKILL)
     wait_until(lambda: not psutil.pid_exists(village.supervisor))
     stopped = village.weave("--stop")
-    assert (stopped.returncode, stopped.stdout) == (0, "Stopped: arena, tavern.\n")
+    assert (stopped.returncode, stopped.stdout) == (0, f"Stopped: {', '.join(reversed(SERVICES))}.\n")
     assert not answers(village.port)
 
 
@@ -160,6 +168,7 @@ def test_a_world_with_a_long_path_gets_a_short_socket(village: Village, tmp_path
 
 def test_nothing_listens_beyond_loopback(village: Village) -> None:
     village.weave("--daemon")
+    wait_until(lambda: answers(village.oracle_port))
     everyone = [psutil.Process(village.supervisor), *psutil.Process(village.supervisor).children(recursive=True)]
     listening = [
         connection.laddr
@@ -167,7 +176,8 @@ def test_nothing_listens_beyond_loopback(village: Village) -> None:
         for connection in process.net_connections("inet")
         if connection.status == psutil.CONN_LISTEN
     ]
-    assert [(address.ip, address.port) for address in listening] == [("127.0.0.1", village.port)]
+    ours = sorted([village.port, village.oracle_port])
+    assert sorted((address.ip, address.port) for address in listening) == [("127.0.0.1", port) for port in ours]
 
 
 def test_an_empty_world_is_migrated_first(village: Village) -> None:
@@ -197,7 +207,7 @@ def test_the_scripts_start_and_stop_from_any_folder(village: Village, tmp_path: 
 
     def script(name: str) -> subprocess.CompletedProcess[str]:
         relative = village.world.home.relative_to(tmp_path)
-        variables = environment(World(relative), REALM_PORT=village.port, REALM_AUTOPLAY=0)
+        variables = environment(World(relative), **village.variables)
         command = [str(checkout / "scripts" / name)]
         return subprocess.run(command, cwd=tmp_path, env=variables, text=True, capture_output=True, timeout=100)
 

@@ -1,0 +1,38 @@
+"""`python -m arena.oracle`: the inference host of the world in `REALM_HOME`; of it, it needs `models/` alone."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+
+from arena.oracle.server import CannotServe, serve
+from arena.protocol import Recipe
+from realm import config
+from realm.strict import BadConfig
+from realm.world import World
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m arena.oracle", description=__doc__)
+    parser.add_argument("--port", type=int, help="default: the world's setting oracle_port")
+    arguments = parser.parse_args()
+    # Read by OpenMP when torch loads: threads that spin while they wait take the cores from the trainer's.
+    os.environ.setdefault("GOMP_SPINCOUNT", "1000")
+    world = World.from_environment()
+    try:
+        settings = config.load(world, recipe=Recipe)
+        port = settings.oracle_port if arguments.port is None else arguments.port
+        if not 1 <= port <= 65535:
+            parser.error(f"--port: {port} is no port; allowed are 1 to 65535")
+        serve(world, settings, port=port)
+    except (BadConfig, CannotServe) as error:
+        print(error, file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        pass
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,150 @@
+"""What a host could load: the base models and the checkpoints of the heroes of its world, and nothing else.
+
+A name from outside never becomes a path: it is compared with those that lie there. No torch.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from arena import embedded
+from arena.oracle.trouble import BadRequest, UnknownModel
+from arena.protocol import resolved_path
+from realm import config, sidecar
+from realm.config import RealmConfig
+from realm.sidecar import DamagedCheckpoint
+from realm.world import World
+
+BASE = "base"
+BASE_STEP = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Entry:
+    hero: str
+    step: int
+    name: str
+    folder: Path | None
+    """Of the checkpoint; None for the base model."""
+    source: str
+    """Where the weights lie: the checkpoint's folder, or the base model's folder or hub id."""
+
+    @property
+    def id(self) -> str:
+        return f"{self.hero}/{self.name}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Selector:
+    """Which model is meant: by step, by name or by id, of the default hero unless another is named."""
+
+    step: int | None = None
+    name: str | None = None
+    model: str | None = None
+    hero: str | None = None
+
+    def __post_init__(self) -> None:
+        given = [key for key in ("step", "name", "model") if getattr(self, key) is not None]
+        if len(given) != 1:
+            told = " and ".join(given) if given else "none"
+            raise ValueError(f"exactly one of step, name and model says which checkpoint is meant; {told} was given")
+
+
+class Catalogue:
+    def __init__(self, world: World, settings: RealmConfig) -> None:
+        self._world = world
+        self._settings = settings
+
+    def heroes(self) -> list[str]:
+        """The settings' hero, then the others whose folders are there."""
+        folder = self._world.heroes
+        found = sorted(path.name for path in folder.iterdir() if path.is_dir()) if folder.is_dir() else []
+        others = [name for name in found if name != self._settings.hero and config.is_hero_name(name)]
+        return [self._settings.hero, *others]
+
+    def entries(self, hero: str) -> list[Entry]:
+        """Newest first, the base model last. What is no checkpoint's own folder, such as a link, is none."""
+        folder = self._world.heroes / hero
+        found = sidecar.checkpoint_folders(folder) if folder.is_dir() else []
+        checkpoints = [_entry(hero, path) for path in found if not path.is_symlink()]
+        return [*checkpoints, self._base(hero, checkpoints)]
+
+    def all(self) -> list[Entry]:
+        return [entry for hero in self.heroes() for entry in self.entries(hero)]
+
+    def find(self, wanted: Selector) -> Entry:
+        """Of several checkpoints of one step the newest. Raises UnknownModel with what there is, or BadRequest."""
+        hero, name = self._named(wanted)
+        if hero not in self.heroes():
+            raise UnknownModel(f"there is no hero {hero!r} here; there are {', '.join(self.heroes())}", available=())
+        entries = self.entries(hero)
+        for entry in entries:
+            if entry.name == name if name is not None else entry.step == wanted.step:
+                return entry
+        steps = [entry.step for entry in entries]
+        what = f"step {wanted.step}" if name is None else repr(name)
+        raise UnknownModel(f"{hero} has no checkpoint {what} here. Available: {steps}", available=steps)
+
+    def check_base(self, source: str) -> None:
+        """Raises UnknownModel for a folder that is neither in this world's models nor the one its settings name.
+
+        A sidecar says what its hero's base is, and a sidecar may have come from anywhere.
+        """
+        path = Path(source)
+        if not path.is_absolute():
+            return  # a hub id, which transformers looks up in its cache
+        folder = path.resolve()
+        if folder.is_relative_to(self._world.models.resolve()) or str(folder) == self._configured_base():
+            return
+        raise UnknownModel(
+            f"the base model {source} lies outside this world's models; copy it to {self._world.models / 'base'}, or "
+            "name it as base_model in this host's settings",
+            available=(),
+        )
+
+    def _named(self, wanted: Selector) -> tuple[str, str | None]:
+        """Hero and, unless the step is given, name."""
+        if wanted.model is None:
+            return wanted.hero or self._settings.hero, wanted.name
+        hero, slash, name = wanted.model.partition("/")
+        if not slash or (wanted.hero is not None and wanted.hero != hero):
+            raise BadRequest(f"model: {wanted.model!r} is no id such as {self._settings.hero}/{BASE} of that hero")
+        return hero, name
+
+    def _base(self, hero: str, checkpoints: list[Entry]) -> Entry:
+        source = self._base_source(checkpoints)
+        return Entry(hero=hero, step=BASE_STEP, name=BASE, folder=None, source=source)
+
+    def _base_source(self, checkpoints: list[Entry]) -> str:
+        """What the hero's newest readable checkpoint began from; the settings' base model where there is none."""
+        for entry in checkpoints:
+            assert entry.folder is not None
+            try:
+                return self.base_of(entry.folder, sidecar.read(entry.folder).base_model)
+            except (DamagedCheckpoint, OSError):
+                continue
+        return self._configured_base()
+
+    def base_of(self, checkpoint: Path, told: str) -> str:
+        """Where the base that a sidecar tells of lies on this host.
+
+        The embedded hero's is in every world's own models; a copied checkpoint may tell of another machine's folder.
+        """
+        source = resolved_path(told, checkpoint.parent)
+        own = embedded.folder(self._world.models)
+        if Path(source).is_absolute() and not Path(source).is_dir() and Path(source).name == own.name and own.is_dir():
+            return str(own)
+        return source
+
+    def _configured_base(self) -> str:
+        if not self._settings.base_model:
+            return str(embedded.folder(self._world.models).resolve())
+        folder = Path(self._settings.base_model).expanduser()
+        return str(folder.resolve()) if folder.is_dir() else self._settings.base_model
+
+
+def _entry(hero: str, folder: Path) -> Entry:
+    step = sidecar.step_of(folder.name)
+    assert step is not None  # checkpoint_folders lists no others
+    return Entry(hero=hero, step=step, name=folder.name, folder=folder, source=str(folder))

@@ -1,0 +1,153 @@
+"""One host: loads and unloads, answers, and tells what it holds. Lives in the event loop's thread.
+
+torch is imported when a first model is loaded, in a thread: until then an idle host takes little memory, and starting
+it costs a world that only trains nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import platform
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from arena.oracle.catalogue import Catalogue, Selector
+from arena.oracle.rows import Row
+from arena.oracle.scheduler import Ended, Scheduler
+from arena.oracle.shelf import Place, Shelf, described
+from arena.oracle.trouble import BadRequest, NotLoaded, TooLong
+from arena.protocol import Recipe
+from arena.rows import Message
+from realm import strict
+from realm.config import RealmConfig
+from realm.world import World
+
+if TYPE_CHECKING:
+    from arena.oracle.loading import LoadedModel, Loader
+
+_GB = 10**9
+
+
+class OracleHost:
+    def __init__(self, world: World, settings: RealmConfig) -> None:
+        self._world = world
+        self._settings = settings
+        self._dtype = strict.read(Recipe, settings.training, source="training").dtype
+        self._loader: Loader | None = None
+        self._loads = asyncio.Lock()
+        self._is_starting = False
+        self.catalogue = Catalogue(world, settings)
+        self.shelf = Shelf(int(settings.oracle_memory_gb * _GB))
+        self.scheduler = Scheduler(_write)
+
+    def health(self) -> dict[str, Any]:
+        return {
+            "status": "starting" if self._is_starting else "ok",
+            "service": "oracle",
+            "host": platform.node(),
+            "world": str(self._world.home),
+            "device": str(self._loader.device) if self._loader else None,
+            "loaded": len(self.shelf.places),
+            "memory_bytes": self.shelf.memory_bytes,
+            "budget_bytes": self.shelf.budget_bytes,
+            "busy": self.shelf.busy or self._loads.locked(),
+        }
+
+    async def info(self) -> dict[str, Any]:
+        entries = await asyncio.to_thread(self.catalogue.all)
+        available = [
+            {"id": each.id, "name": each.name, "hero": each.hero, "step": each.step, "model_path": each.source}
+            for each in entries
+        ]
+        models = [described(place) for place in self.shelf.places]
+        return {
+            "models": models,
+            "available": available,
+            "memory_bytes": self.shelf.memory_bytes,
+            "budget_bytes": self.shelf.budget_bytes,
+        }
+
+    async def load(self, wanted: Selector) -> Place:
+        """The model in the table: verified and loaded now, unless it is there. Raises OracleTrouble."""
+        async with self._loads:
+            entry = await asyncio.to_thread(self.catalogue.find, wanted)
+            found = self.shelf.find(entry.id)
+            if found:
+                return found
+            loader = await self._ready()
+            plan = await asyncio.to_thread(loader.plan, entry, self.shelf.base_keys())
+            self.shelf.make_room(plan)
+            if plan.relies_on_memory and self.shelf.base(plan.base_key) is None:  # unloaded since
+                plan = await asyncio.to_thread(loader.plan, entry, ())
+            model = await asyncio.to_thread(loader.load, plan, self.shelf.base(plan.base_key))
+            return self.shelf.put(model)
+
+    def unload(self, wanted: Selector) -> Place:
+        """Nobody gets the model any more; those who have it end with it. Raises NotLoaded."""
+        hero = wanted.hero or self._settings.hero
+        ids = [place.model.id for place in self.shelf.places if _is_meant(place.model, wanted, hero)]
+        if not ids:
+            steps = sorted((each.model.step for each in self.shelf.places if each.model.hero == hero), reverse=True)
+            told = wanted.model or wanted.name or f"step {wanted.step}"
+            raise NotLoaded(f"{told} is not loaded. Loaded: {steps}", available=steps)
+        return self.shelf.take(max(ids))
+
+    async def answer(self, model: LoadedModel, prompts: Sequence[str], *, max_new_tokens: int) -> list[Row]:
+        """Greedy, one turn of the user's each. Raises OracleTrouble."""
+        asked = [[Message("user", prompt)] for prompt in prompts]
+        rows = await asyncio.to_thread(_rows, model, asked, max_new_tokens)
+        await self.scheduler.write(model, rows)
+        return rows
+
+    async def chat(
+        self, model: LoadedModel, conversation: list[Message], *, max_new_tokens: int, **options: Any
+    ) -> Row:
+        """A row that waits to be written; `options` are fields of Row. Raises OracleTrouble."""
+        (row,) = await asyncio.to_thread(_rows, model, [conversation], max_new_tokens, **options)
+        return row
+
+    async def _ready(self) -> Loader:
+        if self._loader is None:
+            self._is_starting = True
+            try:
+                self._loader = await asyncio.to_thread(self._imported)
+            finally:
+                self._is_starting = False
+        return self._loader
+
+    def _imported(self) -> Loader:
+        from arena.oracle.loading import Loader
+
+        return Loader(self._world, self.catalogue, dtype=self._dtype)
+
+
+def _is_meant(model: LoadedModel, wanted: Selector, hero: str) -> bool:
+    if wanted.model is not None:
+        return model.id == wanted.model and wanted.hero in (None, model.hero)
+    if model.hero != hero:
+        return False
+    return model.step == wanted.step if wanted.name is None else model.name == wanted.name
+
+
+def _write(model: LoadedModel, rows: Sequence[Row], ended: Ended) -> None:
+    from arena.oracle.writing import write  # with torch, which is there once a model is
+
+    write(model.speaker, rows, ended)
+
+
+def _rows(model: LoadedModel, asked: list[list[Message]], max_new_tokens: int, **options: Any) -> list[Row]:
+    """An answer ends at the latest where the model's context does. Raises TooLong or BadRequest."""
+    from arena.masking import MaskingError
+
+    rows = []
+    for number, conversation in enumerate(asked, start=1):
+        try:
+            prompt_ids = model.speaker.mask.prompt_ids(conversation)
+        except MaskingError as error:
+            raise BadRequest(str(error)) from error
+        room = model.context - len(prompt_ids)
+        if room < 1:
+            which = f"prompt {number}" if len(asked) > 1 else "the conversation"
+            raise TooLong(f"{which} has {len(prompt_ids)} tokens; {model.id} reads at most {model.context - 1}")
+        rows.append(Row(prompt_ids=prompt_ids, max_new_tokens=min(max_new_tokens, room), **options))
+    return rows
