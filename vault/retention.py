@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import shutil
+from collections.abc import Collection
 from contextlib import suppress
 from pathlib import Path
 
@@ -22,22 +23,30 @@ FEWEST = 2
 """The newest and the one that the trainer falls back to."""
 
 
-def prune(world: World, hero: str, *, keep: int, budget_bytes: int | None = None) -> list[str]:
+def prune(
+    world: World,
+    hero: str,
+    *,
+    keep: int,
+    budget_bytes: int | None = None,
+    spared: Collection[str] = (),
+    dry_run: bool = False,
+) -> list[str]:
     """Delete all but the newest `keep` checkpoints of `hero`, then the oldest until the rest fits `budget_bytes`.
 
-    Returns the names of what was deleted. The two newest, the best by each loss and what an adapter sits on stay even
-    if they alone are over the budget. Only listed checkpoints with a sidecar are counted or deleted: the rest is left
-    for a person to look at.
+    Returns the names of what was deleted, or would be with `dry_run`. The two newest, the best by each loss, what is
+    `spared` by its name and what an adapter sits on stay even if they alone are over the budget. Only listed
+    checkpoints with a sidecar are counted or deleted: the rest is left for a person to look at.
     """
     if keep < FEWEST:
         raise ValueError(f"keep {keep} is too small: the newest and the one it falls back to are needed")
     rows = selectors.list_checkpoints(world, hero)
     best = {found.name for metric in selectors.METRICS if (found := selectors.best_checkpoint(world, hero, metric))}
-    safe = best | {row.name for row in rows[:FEWEST]} | _under_adapters(world.heroes / hero)
+    safe = best | {row.name for row in rows[:FEWEST]} | _under_adapters(world.heroes / hero) | set(spared)
     doomed = [row for row in rows[keep:] if row.name not in safe]
     if budget_bytes is not None:
         doomed += _beyond(budget_bytes, [row for row in rows if row not in doomed], safe)
-    for row in doomed:
+    for row in doomed if not dry_run else ():
         _delete(world.heroes / hero / row.name)
         row.delete()
     return [row.name for row in doomed]

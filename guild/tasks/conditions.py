@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+from guild import answer_records
 from guild.models import EvaluationTask
-from guild.skills import list_skills
+from guild.set_making import is_anything_missing
 from guild.tasks.rules import Rules
 from guild.tasks.surroundings import Arena, Load, gpu_of
 from realm import hosts, sidecar
@@ -19,35 +20,48 @@ from realm.world import PRIORITIES, World
 ASK_SECONDS = 30.0
 """A host's health is asked for at most this often."""
 PATIENCE_SECONDS = 2.0
+MOST_LOOKED_AT = 50
+"""Of the evaluation queue, in search of answers that wait for a judge."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a host said of its health."""
+
+    trouble: str = ""
+    """Why it does not answer; empty where it does."""
+    device: str = ""
+    """Such as `cpu` or `cuda:0`; empty where it does not say."""
 
 
 class Hosts:
     """The inference hosts and whether they answer, remembered for a while."""
 
-    def __init__(self, world: World, config: RealmConfig, *, ask: Callable[[Host], str] | None = None) -> None:
+    def __init__(self, world: World, config: RealmConfig, *, ask: Callable[[Host], Answer] | None = None) -> None:
         self._world, self._config, self._ask = world, config, ask or _ask
-        self._said: dict[str, tuple[float, str]] = {}
+        self._said: dict[str, tuple[float, Answer]] = {}
 
     def known(self) -> list[Host]:
         """The default one first. Raises strict.BadConfig."""
         return hosts.list_hosts(self._world, oracle_port=self._config.oracle_port)
 
-    def trouble(self, host: Host, now: float) -> str:
-        """Why it does not answer; empty where it does."""
-        at, said = self._said.get(host.url, (None, ""))
+    def health(self, host: Host, now: float) -> Answer:
+        at, said = self._said.get(host.url, (None, Answer()))
         if at is None or not 0 <= now - at < ASK_SECONDS:
             said = self._ask(host)
             self._said[host.url] = (now, said)
         return said
 
 
-def _ask(host: Host) -> str:
+def _ask(host: Host) -> Answer:
     try:
         with OracleClient(host, timeout_seconds=PATIENCE_SECONDS) as client:
-            client.health()
+            said = client.health()
     except HostTrouble as error:
-        return str(error)
-    return ""
+        return Answer(trouble=str(error))
+    if said.get("status") != "ok":
+        return Answer(trouble=f"the host {host.name} is {said.get('status')}")
+    return Answer(device=str(said.get("device") or ""))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,34 +117,38 @@ def _cpu_busy(view: View) -> str:
     return f"the processors are used to {percent:.0f}% by others, idle is below {limit}%" if percent >= limit else ""
 
 
-def _host_busy(view: View, host: Host) -> str:
-    """A host on another machine takes nothing from the hero."""
+def _host_trouble(view: View, host: Host) -> str:
+    """A host on another machine takes nothing from the hero. One that shares the trainer's is not asked in vain."""
     if not host.trainer_local:
-        return ""
-    at = gpu_of(host.device)
-    if at is not None and view.load.gpu_percents:
-        return _gpu_busy(view, at)
-    return _idle(view)
+        return view.hosts.health(host, view.now).trouble
+    if not view.load.gpu_percents and (why := _cpu_busy(view)):
+        return why
+    said = view.hosts.health(host, view.now)
+    if said.trouble or not view.load.gpu_percents:
+        return said.trouble
+    at = gpu_of(said.device)
+    return _gpu_busy(view, at) if at is not None else _idle(view)
 
 
 def _oracle(view: View) -> str:
-    host = view.hosts.known()[0]
-    return _host_busy(view, host) or view.hosts.trouble(host, view.now)
+    return _host_trouble(view, view.hosts.known()[0])
 
 
 def _oracle_answers(view: View) -> str:
-    return view.hosts.trouble(view.hosts.known()[0], view.now)
+    return view.hosts.health(view.hosts.known()[0], view.now).trouble
 
 
 def _evaluator(view: View) -> str:
-    return _any_evaluator(view, lambda host: _host_busy(view, host) or view.hosts.trouble(host, view.now))
+    return _any_evaluator(view, lambda host: _host_trouble(view, host))
 
 
 def _evaluator_answers(view: View) -> str:
-    return _any_evaluator(view, lambda host: view.hosts.trouble(host, view.now))
+    return _any_evaluator(view, lambda host: view.hosts.health(host, view.now).trouble)
 
 
 def _any_evaluator(view: View, why: Callable[[Host], str]) -> str:
+    if _answers_wait(view):  # for their judge, who is no host
+        return ""
     reasons = []
     for host in view.hosts.known():
         if host.evaluates:
@@ -138,6 +156,15 @@ def _any_evaluator(view: View, why: Callable[[Host], str]) -> str:
             if not reasons[-1]:
                 return ""
     return reasons[0] if reasons else "no host may evaluate (evaluates: true in hosts.yaml); the hero does it itself"
+
+
+def _answers_wait(view: View) -> bool:
+    waiting = EvaluationTask.objects.filter(state=EvaluationTask.State.WAITING).order_by("step", "id")
+    paths = (
+        answer_records.path_of(view.world, task.hero, task.checkpoint, task.skill, task.level)
+        for task in waiting[:MOST_LOOKED_AT]
+    )
+    return any(path.exists() for path in paths)
 
 
 def _evaluations_wait(view: View) -> str:
@@ -158,11 +185,8 @@ def _checkpoint(view: View) -> str:
 
 
 def _sets_missing(view: View) -> str:
-    """By names alone; the arena makes what it needs itself where this comes too late."""
-    there = {path.name for path in view.world.evaluation.glob("*.jsonl")}
-    wanted = (f"{skill.name}-level-{level}.jsonl" for skill in list_skills() for level in range(1, skill.max_level + 1))
-    whole = all(name in there for name in wanted) and any(view.world.validation.glob("*.jsonl"))
-    return "every evaluation and validation set is there" if whole else ""
+    missing = is_anything_missing(view.world, view.config.hero)
+    return "" if missing else "every evaluation and validation set is there"
 
 
 def _queue_filled(view: View) -> str:

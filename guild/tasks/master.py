@@ -20,8 +20,8 @@ import psutil
 from django.db import DatabaseError, connection
 from django.utils import timezone
 
+from guild import runs
 from guild.models import Run
-from guild.skills import list_skills
 from guild.tasks import children, conditions, registry, state
 from guild.tasks.children import Child, Ended, Orphan
 from guild.tasks.conditions import Hosts, View
@@ -29,6 +29,7 @@ from guild.tasks.registry import RESOURCES, RUN_PREFIX, Task
 from guild.tasks.rules import Rules, read_rules
 from guild.tasks.state import AllStates, LastRun, Outcome, RunningMark, TaskState
 from guild.tasks.surroundings import Arena, Load, LoadMeter, read_arena
+from guild.trainer_health import usable_skills
 from realm import durable
 from realm.child_log import ChildLog
 from realm.config import DEFAULTS_FILE, RealmConfig, config_file
@@ -153,6 +154,11 @@ class TaskMaster:
         self._told: dict[str, Any] = {}
         self._told_at = -HEARTBEAT_SECONDS
 
+    @property
+    def running(self) -> list[str]:
+        """Names of the tasks that run now."""
+        return list(self._running)
+
     def stop(self) -> None:
         """Ask the loop to end; safe in a signal handler."""
         self._stopping.set()
@@ -172,10 +178,10 @@ class TaskMaster:
         self.begin()
         try:
             self.tick()
-            begun = list(self._running)
+            begun = self.running
             self._stopping.wait(TICK_SECONDS)  # until then nobody knows how busy the machine is
             self.tick()
-            begun = list(dict.fromkeys([*begun, *self._running]))
+            begun = list(dict.fromkeys([*begun, *self.running]))
             while self._running and not self._stopping.wait(TICK_SECONDS / 10):
                 self._guarded(self._mind_running)
         finally:
@@ -285,6 +291,8 @@ class TaskMaster:
         level = logging.WARNING if run.outcome in state.BAD_OUTCOMES else logging.INFO
         log.log(level, "%s: %s after %.1f s: %s", running.task.name, run.outcome, run.seconds, run.said)
         self._save(running.task.name, lambda before: state.ended(before, run))
+        if running.task.run_id is not None:
+            runs.settle_dead()
 
     # What begins
 
@@ -360,7 +368,7 @@ class TaskMaster:
 
     def _skills(self) -> tuple[str, ...]:
         if abs(self._clock() - self._skills_read_at) >= SKILLS_SECONDS:
-            self._skill_names = tuple(skill.name for skill in list_skills())
+            self._skill_names = tuple(skill.name for skill in usable_skills(self.world))
             self._skills_read_at = self._clock()
         return self._skill_names
 
@@ -460,8 +468,7 @@ def realm_tasks(rules: Rules, states: AllStates, skills: Sequence[str]) -> tuple
 def waiting_runs() -> list[Run]:
     """Those of the player that nobody performs, the oldest first."""
     before = timezone.now() - timedelta(seconds=CLAIM_SECONDS)
-    waiting = Run.objects.filter(state=Run.State.WAITING, stop_asked=False, pid=None, created_at__lte=before)
-    return list(waiting.order_by("id"))
+    return list(runs.waiting().filter(created_at__lte=before))
 
 
 def _begun(mark: RunningMark) -> Callable[[TaskState], TaskState]:

@@ -68,7 +68,7 @@ FIXED: tuple[Task, ...] = (
         argv=_manage("evaluate", "--once"),
         resource="oracle",
         conditions=("evaluations_wait", "evaluator"),
-        cooldown_seconds=10.0,
+        cooldown_seconds=MINUTE,
         timeout_seconds=30 * MINUTE,
     ),
     Task(

@@ -7,7 +7,7 @@ import json
 import os
 import shlex
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,6 +30,7 @@ from guild.tasks.registry import Task
 from guild.tasks.rules import read_rules
 from guild.tasks.state import AllStates, LastRun, RunningMark
 from guild.tasks.surroundings import LoadMeter, read_arena
+from guild.trainer_health import usable_skills
 from realm.config import RealmConfig
 from realm.world import World
 
@@ -83,17 +84,17 @@ def overview(world: World, config: RealmConfig, *, now: float | None = None) -> 
     master = _master_status(world, said, now)
     states = state.read(world)
     waits = said.get("waits", {}) if master.alive else {}
-    rows = tuple(_row(task, states, waits, master, now) for task in all_tasks(config, states))
+    rows = tuple(_row(task, states, waits, master, now) for task in all_tasks(world, config, states))
     return Overview(master=master, tasks=rows, notes=_unused(config))
 
 
-def all_tasks(config: RealmConfig, states: AllStates) -> list[Task]:
-    skills = [skill.name for skill in list_skills()]
+def all_tasks(world: World, config: RealmConfig, states: AllStates) -> list[Task]:
+    skills = [skill.name for skill in usable_skills(world)]
     return [*registry.player_runs(waiting_runs()), *realm_tasks(read_rules(config), states, skills)]
 
 
 def find_task(world: World, config: RealmConfig, name: str) -> Task | None:
-    return next((task for task in all_tasks(config, state.read(world)) if task.name == name), None)
+    return next((task for task in all_tasks(world, config, state.read(world)) if task.name == name), None)
 
 
 def available(
@@ -114,7 +115,7 @@ def available(
         hosts=Hosts(world, config),
         now=now,
     )
-    return [(task, _why(task, states, view)) for task in all_tasks(config, states)]
+    return [(task, _why(task, states, view)) for task in all_tasks(world, config, states)]
 
 
 def _why(task: Task, states: AllStates, view: View) -> Wait | None:
@@ -196,7 +197,3 @@ def master_alive(world: World) -> bool:
     finally:
         os.close(handle)
     return False
-
-
-def names(tasks: Sequence[Task]) -> str:
-    return ", ".join(task.name for task in tasks)

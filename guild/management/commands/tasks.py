@@ -92,14 +92,13 @@ class Command(BaseCommand):
     def _run(self, name: str) -> None:
         task = selectors.find_task(settings.WORLD, settings.REALM, name)
         if task is None:
-            known = selectors.all_tasks(settings.REALM, AllStates())
-            raise GuildError(f"There is no task {name!r}; there are {selectors.names(known)}")
+            raise GuildError(f"There is no task {name!r}; there are {', '.join(_names())}")
         sys.exit(by_hand.run_now(settings.WORLD, task))
 
     def _set(self, name: str, pairs: list[str]) -> None:
-        known = {*(task.name for task in selectors.all_tasks(settings.REALM, AllStates())), "sparring"}
-        if name not in {*known, "all"}:
-            raise GuildError(f"There is no task {name!r}; there are {', '.join(sorted(known))} and all")
+        known = [*_names(), "sparring", "all"]
+        if name not in known:
+            raise GuildError(f"There is no task {name!r}; there are {', '.join(known)}")
         save_tasks(settings.WORLD, {"" if name == "all" else name: dict(map(_pair, pairs))})
         self.stdout.write(f"{name}: {', '.join(pairs)} stands in {settings.WORLD.home / 'config.yaml'}. {EFFECT}")
 
@@ -109,6 +108,10 @@ class Command(BaseCommand):
         with console.capture() as text:
             console.print(table)
         self.stdout.write(text.get())
+
+
+def _names() -> list[str]:
+    return [task.name for task in selectors.all_tasks(settings.WORLD, settings.REALM, AllStates())]
 
 
 def _now(row: TaskRow) -> str:
