@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 from django.db import transaction
 
-from arena import chronicle, control, embedded, queue
+from arena import chronicle, control, embedded, evaluations, queue
 from arena.gate import report as reports
 from arena.gate import row_index
 from arena.gate.inspection import SET_ASIDE_KINDS
@@ -35,12 +35,17 @@ from arena.protocol import (
     Recipe,
 )
 from arena.rows import Refusal
-from guild import evaluation
+from guild import evaluation, evaluation_queue
+from guild.answer_records import AnswerRecord
+from guild.curriculum import Curriculum, read_curriculum
 from guild.errors import GuildError
+from guild.skills import get_trainer
 from guild.validation import ensure_validation
 from realm import durable
 from realm.config import RealmConfig
+from realm.config import load as load_config
 from realm.sidecar import DamagedCheckpoint, step_of
+from realm.strict import BadConfig
 from realm.world import World
 from vault import selectors as vault_selectors
 from vault import services as vault
@@ -62,17 +67,24 @@ def order_path(world: World, battle: Battle) -> Path:
 
 
 def open_battle(
-    world: World, config: RealmConfig, recipe: Recipe, quest: Quest, *, specs: Mapping[str, dict[str, str]]
+    world: World,
+    config: RealmConfig,
+    recipe: Recipe,
+    quest: Quest,
+    *,
+    specs: Mapping[str, dict[str, str]],
+    host_answers: bool = False,
 ) -> Battle:
     """Write the order of a quest that lies in `processing/`, and the row of its battle; on an error, neither.
 
-    `specs` are the declared forms of rows, as `dataset_specs.load_declared` gave them.
+    `specs` are the declared forms of rows, as `dataset_specs.load_declared` gave them. Where `host_answers`, the
+    battle's checkpoints are evaluated through the queue and not by the trainer.
     """
     battle_id = _free_id(world, quest)
     folder = world.battles / battle_id
     folder.mkdir()
     try:
-        order = _order(world, config, recipe, quest, battle_id, specs)
+        order = _order(world, config, recipe, quest, battle_id, specs, host_answers)
         order.write()
         durable.sync_folder(world.battles)
         return Battle.objects.create(battle_id=battle_id, quest=quest, hero=config.hero, started_at=datetime.now(UTC))
@@ -102,6 +114,7 @@ def _order(
     quest: Quest,
     battle_id: str,
     specs: Mapping[str, dict[str, str]],
+    host_answers: bool,
 ) -> Order:
     return Order(
         battle=battle_id,
@@ -114,7 +127,8 @@ def _order(
         base_model=ensure_hero(world, config),
         skill=quest.skill or None,
         level=quest.level,
-        evaluation_sets=_evaluation_sets(world, config.hero),
+        evaluation_sets=() if host_answers else _evaluation_sets(world, config, quest),
+        evaluated_by="queue" if host_answers else "trainer",
         validation_file=str(ensure_validation(world)),
         flagged_folder=str(world.flagged_examples),
         recipe=recipe,
@@ -140,11 +154,11 @@ def _write_set_aside(world: World, quest: Quest, folder: Path) -> str | None:
     return str(folder / SET_ASIDE_FILE)
 
 
-def _evaluation_sets(world: World, hero: str) -> tuple[EvaluationSet, ...]:
+def _evaluation_sets(world: World, config: RealmConfig, quest: Quest) -> tuple[EvaluationSet, ...]:
     """A guild in trouble costs the battle its trial, not its training."""
     try:
-        found = evaluation.evaluation_files(world, hero)
-    except GuildError as error:
+        found = evaluation.evaluation_files(world, config.hero, read_curriculum(config), fought=quest.skill or None)
+    except (GuildError, BadConfig) as error:
         chronicle.say("guild_trouble", str(error))
         return ()
     return tuple(EvaluationSet(**(asdict(file) | {"path": str(file.path)})) for file in found)
@@ -283,6 +297,34 @@ def _checkpoint_saved(world: World, battle: Battle, event: Event) -> None:
     _follow_hero_level(battle, event, checkpoint)
     if best:
         _follow_champion(battle, event, checkpoint, best)
+    _enqueue_evaluation(world, battle, event, checkpoint)
+
+
+def _enqueue_evaluation(world: World, battle: Battle, event: Event, checkpoint: Checkpoint) -> None:
+    """In the transaction that takes in the event: a checkpoint that is listed is also queued."""
+    try:
+        order = Order.read(order_path(world, battle))
+    except (OSError, ValueError) as error:
+        log.error("%s: not queued for evaluation: %s", checkpoint.name, error)
+        return
+    if order.evaluated_by != "queue":
+        return
+    try:
+        evaluations.enqueue_checkpoint(
+            world,
+            battle.hero,
+            _curriculum(world),
+            checkpoint=checkpoint.name,
+            step=checkpoint.step,
+            fought=order.skill,
+        )
+    except (GuildError, BadConfig) as error:
+        chronicle.follow_up(battle.battle_id, event, "guild_trouble", str(error))
+
+
+def _curriculum(world: World) -> Curriculum:
+    """As the settings have it now. Raises strict.BadConfig."""
+    return read_curriculum(load_config(world))
 
 
 def _follow_hero_level(battle: Battle, event: Event, checkpoint: Checkpoint) -> None:
@@ -308,36 +350,39 @@ def _follow_champion(battle: Battle, event: Event, checkpoint: Checkpoint, best:
 
 
 def _answered(world: World, battle: Battle, event: Event) -> None:
+    """Judged here if that takes no time; a remote trainer judges through the queue, for nobody waits for it here."""
     path = world.battles / battle.battle_id / ANSWERS_FOLDER / Path(event.data["file"]).name
     skill, level = event.data["skill"], event.data["level"]
     try:
-        verdict = evaluation.judge_answers(
+        answers = json.loads(path.read_bytes())
+        record = AnswerRecord(
             hero=battle.hero,
             checkpoint=event.data["checkpoint"],
             step=event.step,
             skill=skill,
             level=level,
-            answers=json.loads(path.read_bytes()),
+            answers=tuple(answers),
+            answered_by="trainer",
+            seconds=event.data.get("seconds"),
+        )
+        if get_trainer(skill).is_remote:
+            evaluation_queue.take_answers(world, record)
+            return
+        verdict = evaluation.judge_answers(
+            hero=record.hero,
+            checkpoint=record.checkpoint,
+            step=record.step,
+            skill=skill,
+            level=level,
+            answers=answers,
             world=world,
+            seconds=record.seconds,
         )
     except (GuildError, OSError, ValueError) as error:
         chronicle.follow_up(battle.battle_id, event, "guild_trouble", str(error))
         return
-    chronicle.follow_up(
-        battle.battle_id,
-        event,
-        "evaluated",
-        f"{skill.upper()} level {level}: {verdict.correct} of {verdict.total} right",
-        skill=skill,
-        level=level,
-        correct=verdict.correct,
-        total=verdict.total,
-        accuracy=verdict.accuracy,
-    )
-    if verdict.level_up:
-        message = f"{skill.upper()} level {level} is won, level {verdict.new_level} begins"
-        data = {"skill": skill, "level": verdict.new_level}
-        chronicle.follow_up(battle.battle_id, event, "skill_level_up", message, **data)
+    for kind, message, data in evaluations.told_of(skill, level, verdict):
+        chronicle.follow_up(battle.battle_id, event, kind, message, **data)
 
 
 def _completed(world: World, battle: Battle, event: Event) -> None:

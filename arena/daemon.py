@@ -13,7 +13,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TextIO
 
 from django.db import OperationalError, transaction
@@ -38,14 +38,16 @@ from arena.doorway import Doorway, Gate, GateSettings
 from arena.gate import report as reports
 from arena.gate.rules import GateRules
 from arena.gate_process import ASIDE, LARGE, GateProcess
+from arena.host_watch import HostWatch
 from arena.lookout import Lookout
 from arena.models import Battle
+from arena.player import Player
 from arena.protocol import Command, Event, EventKind, ExitCode, Recipe
 from arena.quest_acts import Hands
 from arena.quest_orders import Act
 from arena.trainer_process import TrainerProcess
-from guild.errors import GuildError
-from guild.forge import forge_next, is_forged_name
+from guild.curriculum import read_curriculum
+from guild.forge import is_forged_name
 from realm import durable, strict
 from realm.ballast import Ballast
 from realm.config import RealmConfig
@@ -131,6 +133,7 @@ class ArenaDaemon:
         trainer: TrainerProcess | None = None,
         gate: Gate | None = None,
         looker: Gate | None = None,
+        player: Player | None = None,
         clock: Callable[[], float] = time.monotonic,
         reload_config: Callable[[], RealmConfig] | None = None,
     ) -> None:
@@ -145,6 +148,10 @@ class ArenaDaemon:
         self._doorway = Doorway(world, self.gate, self._gate_settings, large_gate=self.large_gate, clock=clock)
         self.looker = looker or GateProcess(world, self.bell.set, clock=clock, kind=ASIDE)
         self._lookout = Lookout(world, self.looker, self._gate_settings, quests_wait=self._quests_arrive)
+        self.player = player or Player(
+            world, config.hero, lambda: read_curriculum(self._reload_config()), self.bell.set, clock=clock
+        )
+        self._hosts = HostWatch(world)
         self._clock = clock
         self._hears_nothing = mounts.is_remote(world.inbox.stat().st_dev)
         self._rules, self._specs = read_rules(config), load_declared(world)
@@ -181,12 +188,15 @@ class ArenaDaemon:
 
     def run(self) -> None:
         """Serve until stopped; the trainer saves before this returns."""
+        self.player.prepare()
+        self._hosts.open()
         try:
             while not self._stopping.is_set():
                 if not self.tick():
                     self.bell.wait(self._patience())
                 self.bell.clear()
         finally:
+            self._hosts.close()
             self.trainer.shut_down()
             self.gate.shut_down()
             self.large_gate.shut_down()
@@ -217,7 +227,7 @@ class ArenaDaemon:
             self._tell_untold(),
             self._obey(),
             self._obey_of_quests(),
-            self._doorway.look(),
+            self.player.sets_ready and self._doorway.look(),
             self._lookout.look(),
             self._take_in_events(),
             self._mind_trainer(),
@@ -392,6 +402,8 @@ class ArenaDaemon:
             self._deaths = Deaths()
             self._set_aside_in_a_row = 0
             self._room_wanted = True
+        if event.kind == EventKind.ANSWERED:
+            self.player.doubt()
         if event.is_ending:
             self._over = True
         if event.kind in (EventKind.BATTLE_STARTED, EventKind.BATTLE_RESUMED):
@@ -540,14 +552,18 @@ class ArenaDaemon:
         if stale.expire(self.world, quest, hero=self.config.hero, most_steps=self._rules.sparring_stale_steps):
             return None
         queue.begin(self.world, quest)
-        return battles.open_battle(self.world, self.config, self.recipe, quest, specs=self._specs)
+        return battles.open_battle(
+            self.world, self.config, self.recipe, quest, specs=self._specs, host_answers=self._hosts.answers
+        )
 
     def _read_settings_again(self) -> None:
         """Changed settings are for the next battle and the next file; what cannot be leaves the old in force, told."""
         self._settings_read_at = self._clock()
         try:
             config = self._reload_config()
+            read_curriculum(config)
             self.recipe, self._rules, self._specs = read_recipe(config), read_rules(config), load_declared(self.world)
+            self.config = replace(self.config, curriculum=config.curriculum)
             trouble = ""
         except strict.BadConfig as error:
             trouble = f"The old settings stay in force: {error}"
@@ -565,20 +581,10 @@ class ArenaDaemon:
         return self._doorway.something_arrives or queue.arrived().exists()
 
     def _play(self) -> bool:
-        """With nothing else to do, the guild forges the next quest; it arrives like any other."""
-        busy = (
-            self._running or self._doorway.something_arrives or queue.arrived().exists() or queue.waiting().exists()
-            or battles.unfinished()
-        )  # fmt: skip
-        if not self.config.autoplay or self.resting or busy:
-            return False
-        try:
-            path = forge_next(self.world, self.config.hero)
-        except GuildError as error:
-            self._trouble = str(error)
-            return False
-        log.info("forged %s", path.name)
-        return True
+        """With nothing else to do, the guild forges the next quest; while the last one is trained on, ahead."""
+        waits = self._doorway.something_arrives or queue.arrived().exists() or queue.waiting().exists()
+        wanted = self.config.autoplay and not self.resting and not waits
+        return self.player.look(wanted=wanted, free=not (self._running or battles.unfinished()))
 
     def _tell_status(self, *, force: bool = False, state: str | None = None) -> None:
         """The disk that is in trouble may be the one this is written to; then the page sees that it grows old."""
@@ -607,7 +613,7 @@ class ArenaDaemon:
             self._last_status, self._last_heartbeat = status, now
 
     def _own_trouble(self) -> str:
-        return self._trouble or self._doorway.trouble or self._settings_trouble
+        return self._trouble or self.player.trouble or self._doorway.trouble or self._settings_trouble
 
     def _why_rest(self) -> str:
         return str(control.read_rest(self.world).get("reason", ""))

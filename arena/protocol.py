@@ -135,6 +135,9 @@ class Order:
     skill: str | None = None
     level: int | None = None
     evaluation_sets: tuple[EvaluationSet, ...] = ()
+    """What the trainer asks the hero after each checkpoint; none where `evaluated_by` is `queue`."""
+    evaluated_by: Literal["trainer", "queue"] = "trainer"
+    """`queue`: a host answers for each checkpoint; decided when the battle was opened."""
     validation_file: str | None = None
     flagged_folder: str | None = None
     """Where rows of a step that went wrong are written down; None: nowhere."""

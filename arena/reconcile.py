@@ -12,7 +12,7 @@ from typing import Any
 from django.db import transaction
 from django.db.models import Q
 
-from arena import battles, queue
+from arena import battles, evaluations, queue
 from arena.gate import report as reports
 from arena.gate.inspection import Look, inspect
 from arena.gate.report import Report
@@ -21,6 +21,7 @@ from arena.lines import is_quest_name
 from arena.models import Battle, Quest
 from arena.protocol import EVENTS_FILE, ORDER_FILE, Event, EventKind, Order, Recipe
 from arena.rows import UnreadableQuest
+from guild import evaluation_queue
 from realm import durable
 from realm.durable import TEMP_PREFIX
 from realm.strict import BadConfig
@@ -42,6 +43,7 @@ def bring_into_line(world: World) -> None:
         _end_without_quest(battle)
     _put_back_unopened(world)
     vault.scan(world)
+    evaluation_queue.recover(world, evaluations.tell)
 
 
 def finish_half_done(world: World) -> None:

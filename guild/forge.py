@@ -2,93 +2,78 @@
 
 from __future__ import annotations
 
-import json
 import random
-import re
-from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
-from guild.errors import GuildError
-from guild.problems import Problem, to_jsonl, to_lesson
-from guild.progression import current_level
+from guild import curriculum as curricula
+from guild.curriculum import AS_SHIPPED, Curriculum, Plan
+from guild.drawing import draw
+from guild.errors import GuildError, TrainerUnavailable
+from guild.forged import is_forged_name
+from guild.problems import to_jsonl, to_lesson
 from guild.seeds import derive, shuffled
-from guild.skills import Skill, get_trainer, list_skills
+from guild.trainer_health import trainer_of
+from guild.trainers.contract import Trainer
 from guild.validation import held_out
 from realm import durable
 from realm.world import World
 
-# At most seven digits: eight may be the digest behind a battle's name, as in bin-level-1-12345678.
-_FORGED = re.compile(r"([a-z][a-z0-9]*)-level-(\d+)-(\d{4,7})(?!\d)")
+__all__ = ["Forged", "deliver", "forge_next", "is_forged_name", "prepare"]
 
 
-def forge_next(world: World, hero: str) -> Path:
-    """Write the next quest of the most neglected skill into the inbox; raises GuildError if no skill wants one."""
-    numbers = _numbers_in_use(world)
-    skill = _most_neglected(numbers)
-    level = current_level(hero=hero, skill=skill)
-    number = max(numbers.get((skill.name, level), {0})) + 1
-    path = world.inbox / f"{skill.name}-level-{level}-{number:04d}.jsonl"
-    problems = _choose(skill, level, held_out(world), derive("forge", hero, skill.name, level, number))
-    durable.write_bytes(path, to_jsonl(to_lesson(problem) for problem in problems))
+@dataclass(frozen=True, kw_only=True)
+class Forged:
+    """A quest that was forged and lies nowhere yet."""
+
+    plan: Plan
+    data: bytes
+    """Its file, JSONL."""
+
+
+def forge_next(world: World, hero: str, curriculum: Curriculum = AS_SHIPPED) -> Path:
+    """Write the next quest into the inbox; raises GuildError if no skill wants one, or none can be forged."""
+    return deliver(world, prepare(world, hero, curriculum))
+
+
+def prepare(world: World, hero: str, curriculum: Curriculum = AS_SHIPPED) -> Forged:
+    """Forge the next quest; a skill whose trainer is down is passed over, and the next one in turn is taken.
+
+    It may take as long as a remote trainer takes. Raises GuildError if no skill wants a quest, or none can be forged.
+    """
+    wanted = curricula.plans(world, hero, curriculum)
+    if not wanted:
+        raise GuildError(_why_none(curricula.turns(world, hero, curriculum)))
+    troubles: list[TrainerUnavailable] = []
+    for plan in wanted:
+        try:
+            with trainer_of(world, plan.skill.name) as trainer:
+                return Forged(plan=plan, data=_rows(world, hero, plan, trainer))
+        except TrainerUnavailable as trouble:  # noted: it is left alone for a while
+            troubles.append(trouble)
+    raise troubles[0]
+
+
+def deliver(world: World, forged: Forged) -> Path:
+    path = world.inbox / f"{forged.plan.name}.jsonl"
+    durable.write_bytes(path, forged.data)
     return path
 
 
-def is_forged_name(name: str) -> bool:
-    """Whether a quest is named as the forge names its own."""
-    return _FORGED.fullmatch(name) is not None
+def _why_none(turns: tuple[curricula.Turn, ...]) -> str:
+    said = [f"{turn.skill.name}: {turn.waits}" for turn in turns if turn.skill.priority]
+    reason = "; ".join(said) or "no usable skill in configs/skills has a priority above 0"
+    return f"No quest can be forged: {reason}"
 
 
-def _most_neglected(numbers: dict[tuple[str, int], set[int]]) -> Skill:
-    wanted = [skill for skill in list_skills() if skill.priority > 0]
-    if not wanted:
-        raise GuildError("No quest can be forged: no usable skill in configs/skills has a priority above 0")
-    forged = {
-        skill.name: sum(len(found) for (name, _), found in numbers.items() if name == skill.name) for skill in wanted
-    }
-    return min(wanted, key=lambda skill: (forged[skill.name] / skill.priority, skill.name))
-
-
-def _choose(skill: Skill, level: int, forbidden: frozenset[str], seed: int) -> list[Problem]:
-    """Problems of the level and, for rehearsal, of the levels below it, mixed."""
-    rehearsed = round(skill.quest_rows * skill.rehearsal_share) if level > 1 else 0
-    share, rest = divmod(rehearsed, max(level - 1, 1))
-    counts = {lower: share + (lower <= rest) for lower in range(1, level)} | {level: skill.quest_rows - rehearsed}
-    chosen = [
+def _rows(world: World, hero: str, plan: Plan, trainer: Trainer) -> bytes:
+    forbidden = held_out(world, plan.skill)
+    seed = derive("forge", hero, plan.skill.name, plan.level, plan.number)
+    problems = [
         problem
-        for source_level, count in counts.items()
-        for problem in _fresh(skill, source_level, count, forbidden, derive(seed, source_level))
+        for part in plan.mix
+        for problem in draw(
+            trainer, level=part.level, count=part.rows, seed=derive(seed, part.level), forbidden=forbidden
+        )
     ]
-    return shuffled(chosen, random.Random(derive(seed, "order")))
-
-
-def _fresh(skill: Skill, level: int, count: int, forbidden: frozenset[str], seed: int) -> list[Problem]:
-    candidates = get_trainer(skill.name).sample(level=level, count=count + len(forbidden), seed=seed)
-    return [problem for problem in candidates if problem.key not in forbidden][:count]
-
-
-def _numbers_in_use(world: World) -> dict[tuple[str, int], set[int]]:
-    """Numbers of forged quests by skill and level, by all that lies in the world.
-
-    The folders and not the database are asked, so that a rebuilt database repeats nothing.
-    """
-    found: dict[tuple[str, int], set[int]] = {}
-    for name in _names(world):
-        for skill, level, number in _FORGED.findall(name):
-            found.setdefault((skill, int(level)), set()).add(int(number))
-    return found
-
-
-def _names(world: World) -> Iterator[str]:
-    for folder in (world.inbox, world.queue):
-        yield from (path.name for path in folder.rglob("*"))
-    for battle in world.battles.iterdir():
-        yield battle.name
-        yield _quest_of(battle)
-
-
-def _quest_of(battle: Path) -> str:
-    try:
-        order = json.loads((battle / "order.json").read_bytes())
-        return str(order["quest"])
-    except (OSError, ValueError, TypeError, KeyError):  # not begun, or not a battle: its name must do
-        return ""
+    return to_jsonl(to_lesson(problem) for problem in shuffled(problems, random.Random(derive(seed, "order"))))

@@ -2,29 +2,146 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from guild.models import Evaluation
-from guild.progression import current_level
-from guild.skills import Skill, list_skills
+from django.db.models import Count
+
+from guild import progression
+from guild.models import Evaluation, EvaluationTask
+from guild.progression import EVALUATIONS_IN_A_ROW, Standing, accuracies_by_level, current_level, good_in_a_row
+from guild.skills import Skill, get_skill, list_skills
 
 
 @dataclass(frozen=True, kw_only=True)
 class SkillLevel:
     skill: Skill
     level: int
+    """The one that the hero works on; all below it were won."""
     accuracy: float | None
     """Of the newest evaluation at this level; None if there was none yet."""
+    in_a_row: int = 0
+    """Good evaluations in a row at this level so far; at `needed` it is won."""
+    needed: int = EVALUATIONS_IN_A_ROW
+    lost: tuple[int, ...] = ()
+    """Levels won before that the hero no longer masters, the lowest first."""
+    finished: bool = False
+    """Whether the skill's last level is won."""
 
 
 def skill_levels(hero: str) -> tuple[SkillLevel, ...]:
     return tuple(_skill_level(hero, skill) for skill in list_skills())
 
 
+def skill_level(hero: str, skill: str) -> SkillLevel:
+    """Raises UnknownSkill."""
+    return _skill_level(hero, get_skill(skill))
+
+
 def _skill_level(hero: str, skill: Skill) -> SkillLevel:
     level = current_level(hero=hero, skill=skill)
-    newest = Evaluation.objects.filter(hero=hero, skill=skill.name, level=level).order_by("id").last()
-    return SkillLevel(skill=skill, level=level, accuracy=newest.accuracy if newest else None)
+    found = accuracies_by_level(hero=hero, skill=skill.name)
+    here = found.get(level, [])
+    return SkillLevel(
+        skill=skill,
+        level=level,
+        accuracy=here[-1] if here else None,
+        in_a_row=good_in_a_row(here),
+        lost=tuple(low for low in sorted(found) if low < level and progression.standing(found[low]) is Standing.LOST),
+        finished=level == skill.max_level and progression.standing(here) is not Standing.OPEN,
+    )
+
+
+def lost_levels(hero: str, skill: str) -> tuple[int, ...]:
+    """Levels won before that the hero no longer masters, the lowest first. Raises UnknownSkill."""
+    return progression.lost_levels(hero=hero, skill=get_skill(skill))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cell:
+    """What one checkpoint made of one level's problems."""
+
+    correct: int
+    total: int
+    answered_by: str
+    """A host, or `trainer`."""
+
+    @property
+    def accuracy(self) -> float:
+        return self.correct / self.total
+
+
+@dataclass(frozen=True, kw_only=True)
+class GridRow:
+    checkpoint: str
+    step: int
+    cells: tuple[Cell | None, ...]
+    """One for each column of the grid; None where the checkpoint was not asked."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class GridColumn:
+    level: int
+    standing: Standing
+    """By all evaluations of the level, also those older than the grid's rows."""
+    best: float
+    """Accuracy, 0 to 1."""
+    newest: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Grid:
+    """Checkpoints × levels of one skill; levels that were never asked have no column."""
+
+    hero: str
+    skill: str
+    columns: tuple[GridColumn, ...]
+    """The lowest level first."""
+    rows: tuple[GridRow, ...]
+    """The newest checkpoint first."""
+
+
+def grid(hero: str, skill: str, *, checkpoints: int = 50) -> Grid:
+    """The newest `checkpoints` that were evaluated, those that were deleted since included; two queries."""
+    found = accuracies_by_level(hero=hero, skill=skill)
+    columns = tuple(
+        GridColumn(
+            level=level, standing=progression.standing(found[level]), best=max(found[level]), newest=found[level][-1]
+        )
+        for level in sorted(found)
+    )
+    return Grid(hero=hero, skill=skill, columns=columns, rows=_grid_rows(hero, skill, sorted(found), checkpoints))
+
+
+def _grid_rows(hero: str, skill: str, levels: Sequence[int], checkpoints: int) -> tuple[GridRow, ...]:
+    mine = Evaluation.objects.filter(hero=hero, skill=skill)
+    newest = mine.order_by("-step", "-checkpoint").values_list("step", "checkpoint").distinct()[:checkpoints]
+    cells: dict[tuple[int, str], dict[int, Cell]] = {place: {} for place in newest}
+    least = min((step for step, _ in cells), default=0)
+    for row in mine.filter(step__gte=least):
+        if (row.step, row.checkpoint) in cells:
+            cell = Cell(correct=row.correct, total=row.total, answered_by=row.answered_by)
+            cells[row.step, row.checkpoint][row.level] = cell
+    return tuple(
+        GridRow(checkpoint=checkpoint, step=step, cells=tuple(found.get(level) for level in levels))
+        for (step, checkpoint), found in cells.items()
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class QueueState:
+    """The evaluation queue, of all heroes."""
+
+    waiting: int
+    answering: int
+    done: int
+    failed: int
+
+
+def evaluation_queue_state() -> QueueState:
+    rows = EvaluationTask.objects.order_by().values_list("state").annotate(count=Count("id"))
+    counts = {str(state): count for state, count in rows}
+    return QueueState(**{state: counts.get(state, 0) for state in EvaluationTask.State.values})
 
 
 def curriculum_accuracy(hero: str) -> tuple[float, str] | None:
@@ -32,9 +149,10 @@ def curriculum_accuracy(hero: str) -> tuple[float, str] | None:
 
     The newest evaluation at a level that the hero works on now; before the first one there, the newest of all.
     """
-    mine = Evaluation.objects.filter(hero=hero).order_by("id")
-    at_work = [mine.filter(skill=entry.skill.name, level=entry.level).last() for entry in skill_levels(hero)]
-    newest = max((row for row in at_work if row), key=lambda row: row.id, default=None) or mine.last()
+    mine = Evaluation.objects.filter(hero=hero).order_by("step", "id")
+    levels = ((skill.name, current_level(hero=hero, skill=skill)) for skill in list_skills())
+    at_work = [mine.filter(skill=name, level=level).last() for name, level in levels]
+    newest = max((row for row in at_work if row), key=lambda row: (row.step, row.id), default=None) or mine.last()
     return (newest.accuracy, f"{newest.skill} level {newest.level}") if newest else None
 
 

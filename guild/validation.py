@@ -1,30 +1,54 @@
-"""The fixed validation set: some problems of every level of every skill, in the form of a quest."""
+"""The fixed validation set: some problems of every skill, spread over its levels, in the form of a quest."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from functools import lru_cache
 from pathlib import Path
 
+from guild.drawing import draw
 from guild.errors import DamagedSet
-from guild.evaluation_sets import ensure_evaluation_set, read_evaluation_set
+from guild.evaluation_sets import ensure_evaluation_sets, evaluation_keys
 from guild.problems import Problem, to_jsonl, to_lesson
 from guild.seeds import derive
 from guild.skills import Skill, get_trainer, list_skills
 from realm import durable
 from realm.world import World
 
+MOST_ROWS = 200
+"""Scored with each checkpoint, so that it costs about as much as a training step or two."""
+
 
 def ensure_validation(world: World) -> Path:
     """The validation set's file, written if it is absent; from then on it stays as it is.
 
-    It shares no problem with an evaluation set.
+    Of MOST_ROWS every skill gets the same share, and of that every level, up to the skill's `validation_problems`;
+    where a skill has more levels than its share has rows, levels at equal distances get one row each. Skills whose
+    trainer is remote are left out: nobody can tell when it would answer. It shares no problem with an evaluation set.
     """
     path = world.validation / "validation.jsonl"
     if not path.exists():
-        problems = [problem for skill in list_skills() for problem in _problems(world, skill)]
+        skills = local_skills()
+        share = MOST_ROWS // max(len(skills), 1)
+        problems = [problem for skill in skills for problem in _problems(world, skill, share)]
         durable.write_bytes(path, to_jsonl(to_lesson(problem) for problem in problems))
     return path
+
+
+def local_skills() -> tuple[Skill, ...]:
+    """Those whose trainer answers at once, because it is a class of this process."""
+    return tuple(skill for skill in list_skills() if not get_trainer(skill.name).is_remote)
+
+
+def rows_by_level(skill: Skill, share: int) -> dict[int, int]:
+    """How many of `share` rows each level gets; levels without one are left out."""
+    levels = min(skill.max_level, share)
+    if not levels:
+        return {}
+    chosen = [1 + index * skill.max_level // levels for index in range(levels)]
+    each, rest = divmod(share, levels)
+    return {level: min(skill.validation_problems, each + (index < rest)) for index, level in enumerate(chosen)}
 
 
 def read_validation(path: Path) -> Iterator[Problem]:
@@ -40,30 +64,32 @@ def read_validation(path: Path) -> Iterator[Problem]:
             ) from error
 
 
-def held_out(world: World) -> frozenset[str]:
-    """Keys of all problems that no quest may contain."""
-    evaluated = {key for skill in list_skills() for key in _evaluated(world, skill)}
-    return frozenset(evaluated | {problem.key for problem in read_validation(ensure_validation(world))})
+def held_out(world: World, skill: Skill | None = None) -> frozenset[str]:
+    """Keys of all problems that no quest may contain.
+
+    The sets of `skill`, which is to be forged, are made if they are absent, as are those of all local trainers; of
+    other skills that are taught by remote ones those count that are there, for keys of two skills are never the same.
+    Raises errors.TrainerUnavailable, DamagedSet.
+    """
+    path = ensure_validation(world)
+    for made in {one.name: one for one in (*local_skills(), *([skill] if skill else []))}.values():
+        ensure_evaluation_sets(world, made)
+    facts = path.stat()
+    validated = _keys_of_version(path, (facts.st_mtime_ns, facts.st_size, facts.st_ino))
+    return validated.union(*(evaluation_keys(world, known) for known in list_skills()))
 
 
-def _evaluated(world: World, skill: Skill) -> set[str]:
-    """Keys of all problems that the hero is asked, at whatever level."""
-    return {
-        problem.key
-        for level in range(1, skill.max_level + 1)
-        for problem in read_evaluation_set(ensure_evaluation_set(world, skill, level), skill=skill.name, level=level)
-    }
+@lru_cache(maxsize=16)
+def _keys_of_version(path: Path, stamp: tuple[int, int, int]) -> frozenset[str]:
+    return frozenset(problem.key for problem in read_validation(path))
 
 
-def _problems(world: World, skill: Skill) -> Iterator[Problem]:
-    """Problems of every level, none of them evaluated or chosen at another level."""
-    taken = _evaluated(world, skill)
-    for level in range(1, skill.max_level + 1):
-        candidates = get_trainer(skill.name).sample(
-            level=level,
-            count=skill.validation_problems + len(taken),
-            seed=derive("validation", skill.name, level),
-        )
-        chosen = [problem for problem in candidates if problem.key not in taken][: skill.validation_problems]
+def _problems(world: World, skill: Skill, share: int) -> Iterator[Problem]:
+    """None of them evaluated or chosen at another level."""
+    ensure_evaluation_sets(world, skill)
+    taken = evaluation_keys(world, skill)
+    for level, count in rows_by_level(skill, share).items():
+        seed = derive("validation", skill.name, level)
+        chosen = draw(get_trainer(skill.name), level=level, count=count, seed=seed, forbidden=taken)
         taken |= {problem.key for problem in chosen}
         yield from chosen

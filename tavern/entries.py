@@ -39,6 +39,8 @@ LOOKS = {
     "quest_completed": Look("two-coins", "gold"),
     "evaluated": Look("bullseye", "moss"),
     "skill_level_up": Look("spell-book", "arcane"),
+    "skill_level_lost": Look("cursed-star", "ember"),
+    "skill_level_regained": Look("spell-book", "moss"),
     "hero_level_up": Look("upgrade", "arcane"),
     "new_champion": Look("laurel-crown", "gold"),
     "fault": Look("cursed-star", "blood"),

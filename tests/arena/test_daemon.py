@@ -14,8 +14,10 @@ from arena.battles import ensure_hero
 from arena.control import Wish
 from arena.daemon import MOST_DEATHS, AnotherDaemon, ArenaDaemon, only_daemon
 from arena.models import Battle, ChronicleEntry, Quest
+from arena.player import Player
 from arena.protocol import Command, EventKind
 from arena.trainer_process import TrainerProcess
+from guild.curriculum import read_curriculum
 from realm.config import RealmConfig
 from realm.strict import BadConfig
 from realm.world import World
@@ -52,7 +54,19 @@ def open_daemon(world: World, trainer: FakeTrainer, clock: Clock) -> Callable[..
     def build(config: RealmConfig = CONFIG) -> ArenaDaemon:
         reconcile.bring_into_line(world)
         return ArenaDaemon(
-            world=world, config=config, trainer=cast(TrainerProcess, trainer), gate=LocalGate(world), clock=clock
+            world=world,
+            config=config,
+            trainer=cast(TrainerProcess, trainer),
+            gate=LocalGate(world),
+            player=Player(
+                world,
+                config.hero,
+                lambda: read_curriculum(config),
+                lambda: None,
+                clock=clock,
+                do=lambda work: work(),
+            ),
+            clock=clock,
         )
 
     return build

@@ -11,14 +11,13 @@ from guild.skills import get_skill
 from realm.sidecar import digest
 from realm.world import World
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("skills_folder")]
 
-BIN = get_skill("bin")
 HERO = "DIO"
 
 
 def problems(world: World, level: int) -> list[Problem]:
-    return read_evaluation_set(ensure_evaluation_set(world, BIN, level), skill="bin", level=level)
+    return read_evaluation_set(ensure_evaluation_set(world, get_skill("bin"), level), skill="bin", level=level)
 
 
 def judge(world: World, number: int, *, right: int, level: int = 1, hero: str = HERO) -> Verdict:
@@ -37,14 +36,14 @@ def judge(world: World, number: int, *, right: int, level: int = 1, hero: str = 
 
 
 def test_a_set_is_written_once_and_then_fixed(world: World) -> None:
-    path = ensure_evaluation_set(world, BIN, 1)
+    path = ensure_evaluation_set(world, get_skill("bin"), 1)
     assert path == world.evaluation / "bin-level-1.jsonl"
     first = path.read_bytes()
     assert len(first.splitlines()) == 25
     path.write_bytes(first.splitlines(keepends=True)[0])
-    assert ensure_evaluation_set(world, BIN, 1).read_bytes() == first.splitlines(keepends=True)[0]
+    assert ensure_evaluation_set(world, get_skill("bin"), 1).read_bytes() == first.splitlines(keepends=True)[0]
     path.unlink()
-    assert ensure_evaluation_set(world, BIN, 1).read_bytes() == first
+    assert ensure_evaluation_set(world, get_skill("bin"), 1).read_bytes() == first
 
 
 @pytest.mark.parametrize(
@@ -57,14 +56,14 @@ def test_a_set_is_written_once_and_then_fixed(world: World) -> None:
 )
 def test_a_set_has_the_same_bytes_on_every_machine(world: World, level: int, sha256: str) -> None:
     """Levels of two players can be compared. Who changes a level or the draw means to break that, and says so here."""
-    assert digest(ensure_evaluation_set(world, BIN, level)) == sha256
+    assert digest(ensure_evaluation_set(world, get_skill("bin"), level)) == sha256
 
 
 def test_the_hero_is_asked_its_current_level(world: World) -> None:
     (file,) = evaluation_files(world, HERO)
     assert (file.skill, file.level, file.path) == ("bin", 1, world.evaluation / "bin-level-1.jsonl")
     SkillProgress.objects.create(hero=HERO, skill="bin", level=3)
-    (file,) = evaluation_files(world, HERO)
+    file = evaluation_files(world, HERO)[0]
     assert (file.level, file.path.name) == (3, "bin-level-3.jsonl")
     assert evaluation_files(world, "EVA")[0].level == 1
 
@@ -76,8 +75,8 @@ def test_there_is_room_for_the_longest_answer_in_bytes(world: World) -> None:
 
 def test_answers_are_counted(world: World) -> None:
     verdict = judge(world, 100, right=10)
-    assert verdict == Verdict(correct=10, total=25, accuracy=0.4, level_up=False, new_level=1)
     row = Evaluation.objects.get()
+    assert verdict == Verdict(correct=10, total=25, accuracy=0.4, level_up=False, new_level=1, evaluation_id=row.id)
     assert (row.hero, row.checkpoint, row.step, row.skill, row.level, row.correct, row.total) == (
         HERO,
         "checkpoint-100-20260101-0000",

@@ -1,24 +1,23 @@
 import json
-import shutil
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from arena.formats import Row, read_rows
-from guild import forge, skills
+from guild import forge
 from guild.errors import GuildError
 from guild.forge import forge_next
 from guild.models import SkillProgress
 from guild.problems import Problem
-from guild.skills import SKILLS_FOLDER, get_skill, get_trainer
+from guild.skills import get_skill, get_trainer
 from guild.trainers.binary import BinaryAlchemist, circled
 from guild.validation import ensure_validation, held_out, read_validation
 from realm.world import World
+from tests.small_skills import write_skill
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("skills_folder")]
 
 HERO = "DIO"
 
@@ -133,23 +132,6 @@ def test_levels_are_mixed_through_the_quest(world: World) -> None:
     assert all(0.1 < share < 0.3 for share in shares)
 
 
-def small_bin(folder: Path, **changes: Any) -> None:
-    """BIN with other settings, as the only skill."""
-    text = (SKILLS_FOLDER / "bin.yaml").read_text(encoding="utf-8")
-    for key, value in changes.items():
-        before = next(line for line in text.splitlines() if line.startswith(f"{key}:"))
-        text = text.replace(before, f"{key}: {value}")
-    (folder / "bin.yaml").write_text(text, encoding="utf-8")
-
-
-@pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    path = tmp_path / "skills"
-    path.mkdir()
-    monkeypatch.setattr(skills, "SKILLS_FOLDER", path)
-    return path
-
-
 def leaked(world: World, path: Path) -> list[Problem]:
     forbidden = held_out(world)
     return [problem for problem in problems_of(path) if problem.key in forbidden]
@@ -167,8 +149,10 @@ def plant(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(get_trainer("bin"), "sample", sample)
 
 
-def test_no_held_out_problem_is_ever_in_a_quest(world: World, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    small_bin(folder, quest_rows=100)
+def test_no_held_out_problem_is_ever_in_a_quest(
+    world: World, skills_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_skill(skills_folder, quest_rows=100)
     plant(world, monkeypatch)
     path = forge_next(world, HERO)
     assert leaked(world, path) == []
@@ -176,11 +160,11 @@ def test_no_held_out_problem_is_ever_in_a_quest(world: World, folder: Path, monk
 
 
 def test_twin_without_the_exclusion_held_out_problems_leak(
-    world: World, folder: Path, monkeypatch: pytest.MonkeyPatch
+    world: World, skills_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    small_bin(folder, quest_rows=100)
+    write_skill(skills_folder, quest_rows=100)
     plant(world, monkeypatch)
-    monkeypatch.setattr(forge, "held_out", lambda world: frozenset())
+    monkeypatch.setattr(forge, "held_out", lambda *_: frozenset())
     assert leaked(world, forge_next(world, HERO))
 
 
@@ -202,9 +186,9 @@ def prompts_of(path: Path) -> set[str]:
 
 
 def test_what_is_held_out_at_one_level_is_in_no_quest_of_another(
-    world: World, folder: Path, monkeypatch: pytest.MonkeyPatch
+    world: World, skills_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    small_bin(folder, quest_rows=100)
+    write_skill(skills_folder, quest_rows=100)
     planted = plant_across_levels(world, monkeypatch)
     prompts = prompts_of(forge_next(world, HERO))
     assert len(prompts) == 100
@@ -212,9 +196,9 @@ def test_what_is_held_out_at_one_level_is_in_no_quest_of_another(
 
 
 def test_twin_with_the_level_in_the_key_a_quest_of_another_level_leaks(
-    world: World, folder: Path, monkeypatch: pytest.MonkeyPatch
+    world: World, skills_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    small_bin(folder, quest_rows=100)
+    write_skill(skills_folder, quest_rows=100)
     planted = plant_across_levels(world, monkeypatch)
     with_the_level = property(lambda problem: f"{problem.skill} {problem.level} {problem.prompt}")
     monkeypatch.setattr(Problem, "key", with_the_level)
@@ -225,15 +209,15 @@ def test_held_out_are_all_evaluation_and_validation_problems(world: World) -> No
     assert len(held_out(world)) == 3 * 25 + 3 * 32
 
 
-def test_skills_are_forged_by_priority(world: World, folder: Path) -> None:
-    small_bin(folder, quest_rows=10, priority=2)
-    shutil.copy(SKILLS_FOLDER / "_template.yaml", folder / "weaving.yaml")
+def test_skills_are_forged_by_priority(world: World, skills_folder: Path) -> None:
+    write_skill(skills_folder, quest_rows=10, priority=2)
+    write_skill(skills_folder, "weaving", quest_rows=10)
     names = [forge_next(world, HERO).name.split("-")[0] for _ in range(9)]
     assert Counter(names) == {"bin": 6, "weaving": 3}
 
 
-def test_without_a_skill_that_wants_quests_it_says_so(world: World, folder: Path) -> None:
-    small_bin(folder, priority=0)
+def test_without_a_skill_that_wants_quests_it_says_so(world: World, skills_folder: Path) -> None:
+    write_skill(skills_folder, priority=0)
     with pytest.raises(GuildError, match="no usable skill in configs/skills has a priority above 0"):
         forge_next(world, HERO)
 

@@ -4,7 +4,7 @@ from django.utils import timezone
 from guild.models import Evaluation, SkillProgress
 from guild.selectors import accuracy_history, curriculum_accuracy, skill_levels
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("skills_folder")]
 
 HERO = "DIO"
 

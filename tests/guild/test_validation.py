@@ -12,6 +12,8 @@ from guild.skills import get_skill, get_trainer
 from guild.validation import ensure_validation, read_validation
 from realm.world import World
 
+pytestmark = pytest.mark.usefixtures("skills_folder")
+
 
 def test_it_holds_problems_of_every_level_and_is_read_like_a_quest(world: World) -> None:
     path = ensure_validation(world)

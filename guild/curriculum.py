@@ -1,0 +1,236 @@
+"""What the guild forges next, and why: skills by priority, levels by what the hero masters and has lost.
+
+Each skill's file says what is to be; under `curriculum` in the world's config.yaml the player says otherwise.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from enum import StrEnum
+from typing import Any
+
+from guild import trainer_health
+from guild.forged import ForgedQuest, forged_quests, next_number, quest_name
+from guild.progression import current_level, lost_levels
+from guild.skills import RANGES, Skill, check_range, get_skill, list_skills
+from realm import config_file, strict
+from realm.config import RealmConfig
+from realm.world import World
+
+LEAST_CURRENT_SHARE = 0.1
+"""Of a quest's rows, however much is rehearsed and previewed."""
+LONGEST_MEMORY = 64
+"""Quests forged before these say nothing about whose turn it is."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wishes:
+    """What the player wants of one skill; None: what the skill's file says."""
+
+    priority: int | None = None
+    quest_rows: int | None = None
+    rehearsal_share: float | None = None
+    lost_weight: int | None = None
+    preview_share: float | None = None
+
+    def __post_init__(self) -> None:
+        for key, value in self.given().items():
+            check_range(key, value, *RANGES[key])
+
+    def given(self) -> dict[str, Any]:
+        return {key: value for key, value in asdict(self).items() if value is not None}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Curriculum:
+    """The setting `curriculum`: wishes by the skill's name."""
+
+    wishes: Mapping[str, Wishes] = field(default_factory=dict)
+
+    def applied(self, skill: Skill) -> Skill:
+        """The skill as the player wants it."""
+        wishes = self.wishes.get(skill.name)
+        return replace(skill, **wishes.given()) if wishes else skill
+
+    def skills(self) -> tuple[Skill, ...]:
+        """Every usable skill as the player wants it."""
+        return tuple(map(self.applied, list_skills()))
+
+
+AS_SHIPPED = Curriculum()
+
+
+class Why(StrEnum):
+    CURRENT = "current"
+    MASTERED = "mastered"
+    LOST = "lost"
+    NEXT = "next"
+
+
+@dataclass(frozen=True, kw_only=True)
+class LevelRows:
+    level: int
+    rows: int
+    why: Why
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """The next quest."""
+
+    skill: Skill
+    """As the player wants it."""
+    level: int
+    number: int
+    mix: tuple[LevelRows, ...]
+    """Rows by level, the lowest level first."""
+    reason: str
+    """Why this skill, in one sentence."""
+
+    @property
+    def name(self) -> str:
+        return quest_name(self.skill.name, self.level, self.number)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Turn:
+    """One skill in the order in which skills are forged."""
+
+    skill: Skill
+    level: int
+    recent: int
+    """How many of the newest forged quests were of this skill."""
+    waits: str
+    """Why no quest of it is forged now; empty if one may be."""
+
+
+def read_curriculum(config: RealmConfig) -> Curriculum:
+    """Raises strict.BadConfig. A skill that is not there now, because its file is broken, may be spoken of."""
+    return _read(config.curriculum, source="settings: curriculum")
+
+
+def _read(mapping: Mapping[str, Any], *, source: str) -> Curriculum:
+    return Curriculum(
+        wishes={name: strict.read(Wishes, wishes, source=f"{source}: {name}") for name, wishes in mapping.items()}
+    )
+
+
+def save_curriculum(world: World, skill: str, changes: Mapping[str, Any]) -> None:
+    """Put keys of Wishes into the world's config.yaml; None gives a key back to the skill's file.
+
+    Raises UnknownSkill, or strict.BadConfig; then nothing is written.
+    """
+    get_skill(skill)
+    strict.read(Wishes, changes, source=f"curriculum: {skill}")
+    config_file.change(
+        world,
+        {("curriculum", skill, key): value for key, value in changes.items()},
+        check=lambda settings: _read(settings.get("curriculum") or {}, source="curriculum"),
+    )
+
+
+def turns(world: World, hero: str, curriculum: Curriculum = AS_SHIPPED) -> tuple[Turn, ...]:
+    """Every skill, the one whose turn it is first; those for which no quest is forged now stand last.
+
+    Whose turn it is: of the newest forged quests, twice as many as all priorities together, who has the fewest for
+    its priority. What was forged before is forgotten, so that a skill that joins late does not catch up for hours.
+    """
+    return _turns(world, forged_quests(world), hero, curriculum)
+
+
+def _turns(world: World, quests: Sequence[ForgedQuest], hero: str, curriculum: Curriculum) -> tuple[Turn, ...]:
+    usable = {skill.name for skill in trainer_health.usable_skills(world)}
+    skills = curriculum.skills()
+    levels = {skill.name: current_level(hero=hero, skill=skill) for skill in skills}
+    waits = {skill.name: _why_not(skill, levels, usable) for skill in skills}
+    wanted = {skill.name: skill.priority for skill in skills if not waits[skill.name]}
+    newest = [quest.skill for quest in quests if quest.skill in wanted][
+        -min(2 * sum(wanted.values()), LONGEST_MEMORY) :
+    ]
+    found = [
+        Turn(skill=skill, level=levels[skill.name], recent=newest.count(skill.name), waits=waits[skill.name])
+        for skill in skills
+    ]
+    return tuple(sorted(found, key=_neglect))
+
+
+def _neglect(turn: Turn) -> tuple[bool, float, str]:
+    return (bool(turn.waits), turn.recent / max(turn.skill.priority, 1), turn.skill.name)
+
+
+def _why_not(skill: Skill, levels: Mapping[str, int], usable: Collection[str]) -> str:
+    if skill.priority == 0:
+        return "its priority is 0"
+    # One that is not there, because its file is broken or gone, holds nobody back.
+    missing = [f"{name} level {least}" for name, least in skill.requires.items() if levels.get(name, least) < least]
+    if missing:
+        return f"it joins when the hero has reached {' and '.join(missing)}"
+    return "" if skill.name in usable else "its trainer is down"
+
+
+def plans(world: World, hero: str, curriculum: Curriculum = AS_SHIPPED) -> tuple[Plan, ...]:
+    """The next quest of each skill that wants one, the one whose turn it is first."""
+    quests = forged_quests(world)
+    found = _turns(world, quests, hero, curriculum)
+    return tuple(_plan(hero, turn, found, quests) for turn in found if not turn.waits)
+
+
+def plan(world: World, hero: str, curriculum: Curriculum = AS_SHIPPED) -> Plan | None:
+    """What would be forged next; None if no skill wants a quest."""
+    return next(iter(plans(world, hero, curriculum)), None)
+
+
+def _plan(hero: str, turn: Turn, all_turns: Sequence[Turn], quests: list[ForgedQuest]) -> Plan:
+    skill, level = turn.skill, turn.level
+    lost = lost_levels(hero=hero, skill=skill)
+    return Plan(
+        skill=skill,
+        level=level,
+        number=next_number(quests, skill=skill.name, level=level),
+        mix=mix(skill, level, lost),
+        reason=_reason(turn, all_turns, lost),
+    )
+
+
+def _reason(turn: Turn, all_turns: Sequence[Turn], lost: Sequence[int]) -> str:
+    of = sum(other.recent for other in all_turns)
+    if sum(not other.waits for other in all_turns) == 1:
+        whose = "it is the only skill that wants quests"
+    else:
+        whose = f"{turn.recent} of the last {of} forged quests were its own, at priority {turn.skill.priority}"
+    again = f"; level {_listed(lost)} lost again" if lost else ""
+    return f"{turn.skill.title}: {whose}{again}"
+
+
+def _listed(levels: Sequence[int]) -> str:
+    return f"{', '.join(map(str, levels))} {'was' if len(levels) == 1 else 'were'}"
+
+
+def mix(skill: Skill, level: int, lost: Collection[int]) -> tuple[LevelRows, ...]:
+    """How many rows of a quest are of which level.
+
+    `rehearsal_share` of them are of the levels below, each lost one counting `lost_weight` times a mastered one;
+    `preview_share` are of the next level; the rest is of `level` itself.
+    """
+    rehearsed = round(skill.quest_rows * skill.rehearsal_share) if level > 1 else 0
+    room = skill.quest_rows - rehearsed - round(skill.quest_rows * LEAST_CURRENT_SHARE)
+    previewed = min(round(skill.quest_rows * skill.preview_share), max(room, 0)) if level < skill.max_level else 0
+    below = _shared(rehearsed, {lower: skill.lost_weight if lower in lost else 1 for lower in range(1, level)})
+    rows = [
+        *(
+            LevelRows(level=low, rows=count, why=Why.LOST if low in lost else Why.MASTERED)
+            for low, count in below.items()
+        ),
+        LevelRows(level=level, rows=skill.quest_rows - rehearsed - previewed, why=Why.CURRENT),
+        LevelRows(level=level + 1, rows=previewed, why=Why.NEXT),
+    ]
+    return tuple(one for one in rows if one.rows)
+
+
+def _shared(rows: int, weights: Mapping[int, int]) -> dict[int, int]:
+    """`rows` by weight; what does not divide goes to the first ones."""
+    total = sum(weights.values())
+    shares = {level: rows * weight // total for level, weight in weights.items()}
+    rest = rows - sum(shares.values())
+    return {level: share + (index < rest) for index, (level, share) in enumerate(shares.items())}
