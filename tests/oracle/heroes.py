@@ -34,19 +34,28 @@ def make_world(home: Path) -> World:
     """With a tiny hero in the place of the embedded one."""
     world = World(home)
     world.create()
-    tiny_hero.make_base(embedded.folder(world.models))
+    folder = tiny_hero.make_base(embedded.folder(world.models))
+    _write_weights(folder, seed=7)
     return world
+
+
+def _write_weights(folder: Path, seed: int) -> None:
+    """Random ones would repeat the last token for ever: what layers add is louder here than the token itself."""
+    config = json.loads((folder / "config.json").read_bytes())
+    tensors = embedded.weights(config, seed=seed)
+    for name, tensor in tensors.items():
+        if name.endswith(("v_proj.weight", "o_proj.weight", "down_proj.weight")):
+            tensor *= 8
+    save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
 
 
 def add_full(world: World, step: int, *, seed: int | None = None, hero: str = "DIO", **changes: Any) -> Path:
     """A checkpoint whose weights are drawn from a seed: it answers like no other."""
     source = embedded.folder(world.models)
-    config = json.loads((source / "config.json").read_bytes())
     with _new_checkpoint(world, step, hero, mode="full", **changes) as folder:
         for path in source.iterdir():
             shutil.copyfile(path, folder / path.name)
-        tensors = embedded.weights(config, seed=1000 + step if seed is None else seed)
-        save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
+        _write_weights(folder, seed=1000 + step if seed is None else seed)
     return world.heroes / hero / folder_name(step, hero)
 
 
