@@ -52,7 +52,7 @@ def _meant(world: World, hero: str, wish: str) -> list[Chosen]:
     if wish in WORDS:
         if not folders:
             raise GuildError(f"{hero} has no checkpoint yet")
-        chosen = {"newest": folders[:1], "all": folders[::-1], "best": [_best(hero, folders)]}[wish]
+        chosen = [_best(hero, folders)] if wish == "best" else folders[:1] if wish == "newest" else folders[::-1]
         return [Chosen(name=folder.name, step=sidecar.step_of(folder.name)) for folder in chosen]
     if wish.isascii() and wish.isdigit() and len(wish) < 19:
         step = int(wish)

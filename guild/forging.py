@@ -108,7 +108,7 @@ def perform(world: World, parameters: dict[str, Any], watch: Watch) -> ForgeResu
     asked = strict.read(ForgeOrder, parameters, source="the forge's order")
     begun = time.monotonic()
     watch.tell(0, total=asked.count, message="held-out problems are looked up")
-    sources = _sources(asked, held_out(world))
+    sources = _sources(asked, held_out(world, get_skill(asked.skill)))
     target = _target(world, asked)
     watch.tell(message=f"{target.name} is written")
     try:

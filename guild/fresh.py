@@ -8,7 +8,9 @@ from guild.seeds import derive
 from guild.trainers.contract import Trainer
 
 DRAW = 5000
-"""Problems asked of a trainer at once."""
+"""The most problems that are asked of a trainer at once."""
+LEAST_DRAW = 100
+"""The fewest: in a handful all may happen to be held out."""
 _BARREN_SHARE, _MOST_BARREN = 0.005, 3
 """A level is exhausted when so many draws in a row bring less than this share of new problems."""
 
@@ -40,7 +42,7 @@ class Fresh:
         """Raises GuildError if the level has not that many, or its trainer is in trouble."""
         barren = 0
         while len(self._spare) < count:
-            wanted = min(DRAW, count - len(self._spare))
+            wanted = min(DRAW, max(LEAST_DRAW, count - len(self._spare)))
             fresh = self._draw(wanted)
             barren = 0 if len(fresh) > _BARREN_SHARE * wanted else barren + 1
             if barren == _MOST_BARREN:

@@ -17,7 +17,7 @@ from guild.problems import Problem, to_jsonl
 from guild.progression import current_level
 from guild.runs import Watch
 from guild.skills import get_skill, get_trainer
-from guild.sparring_rows import Binding, Example, examples_of, to_row
+from guild.sparring_rows import Binding, Example, examples_of, quoted, to_row
 from guild.trainers.contract import Trainer
 from guild.validation import held_out
 from realm import durable, strict
@@ -176,7 +176,7 @@ def _one(world: World, asked: SparringOrder) -> Any:
 
 def _fresh(world: World, trainer: Trainer, level: int, drawn: int, asked: SparringOrder) -> list[Problem]:
     """At most two for each question, none of them held out and no two alike."""
-    forbidden = held_out(world)
+    forbidden = held_out(world, get_skill(asked.skill))
     sampled = sample(trainer, level=level, drawn=drawn, seed=asked.seed)
     found = {problem.key: problem for problem in sampled if problem.key not in forbidden}
     if len(found) < 2 * asked.count:
@@ -199,7 +199,17 @@ def _mistakes(batches: Any, trainer: Trainer, watch: Watch) -> list[tuple[Proble
     wrong: list[tuple[Problem, str]] = []
     done = 0
     for batch in batches:
-        wrong += [(problem, answer) for problem, answer in batch if not trainer.judge(problem, answer)]
+        problems = [problem for problem, _ in batch]
+        quotes = [quoted(answer, right=problem.answer) for problem, answer in batch]
+        # Both must be wrong: what is cut off may be what was wrong.
+        verdicts = zip(
+            trainer.judge_all(problems, [answer for _, answer in batch]),
+            trainer.judge_all(problems, quotes),
+            strict=True,
+        )
+        for problem, (_, answer), quote, (whole, cut) in zip(problems, batch, quotes, verdicts, strict=True):
+            if not whole:
+                wrong.append((problem, answer.strip() if cut else quote))
         done += len(batch)
         watch.tell(done)
     return wrong

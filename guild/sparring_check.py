@@ -8,7 +8,7 @@ from pathlib import Path
 
 from guild.errors import GuildError
 from guild.problems import Problem
-from guild.skills import get_trainer
+from guild.skills import get_skill, get_trainer
 from guild.sparring import sample
 from guild.sparring_rows import CORRECT, INCORRECT, KINDS, BadSparringRow, SparringRow, in_groups, read_row
 from guild.trainers.contract import Trainer
@@ -99,7 +99,7 @@ def _answer_faults(world: World, rows: list[tuple[int, SparringRow]]) -> Iterato
     trainer = get_trainer(first.skill)
     drawn = sample(trainer, level=first.level, drawn=first.binding.drawn, seed=first.binding.seed)
     known = {problem.prompt: problem for problem in drawn}
-    forbidden = held_out(world)
+    forbidden = held_out(world, get_skill(first.skill))
     for number, row in rows:
         problem = known.get(row.example.problem)
         if problem is None:

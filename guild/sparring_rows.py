@@ -14,12 +14,9 @@ from realm import strict
 Kind = Literal["identify-wrong", "correct-it", "confirm-right"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 INCORRECT, CORRECT = "It is incorrect.", "It is correct."
+_SPARE_CHARACTERS = 20
 KEY = "sparring"
 """The key of a row under which all this stands; the row travels with it wherever the file goes, by whatever name."""
-
-
-LONGEST_WRONG = 2000
-"""Characters of a wrong answer that are quoted; a hero may babble."""
 
 
 class BadSparringRow(GuildError):
@@ -72,13 +69,18 @@ class SparringRow:
 
 
 def examples_of(problem: Problem, wrong: str, other: Problem, *, group: int) -> tuple[Example, Example, Example]:
-    """`wrong` is the hero's answer to `problem`; `other` is a fresh problem with its right answer."""
-    wrong = wrong.encode("utf-8", "replace").decode().strip()[:LONGEST_WRONG]
+    """`wrong` is the hero's answer to `problem`, as `quoted`; `other` is a fresh problem with its right answer."""
     return (
         Example(kind="identify-wrong", group=group, problem=problem.prompt, proposed=wrong, answer=INCORRECT),
         Example(kind="correct-it", group=group, problem=problem.prompt, proposed=wrong, answer=problem.answer),
         Example(kind="confirm-right", group=group, problem=other.prompt, proposed=other.answer, answer=CORRECT),
     )
+
+
+def quoted(answer: str, *, right: str) -> str:
+    """An answer as the rows quote it: what is more than twice as long as the right one would only be babble."""
+    plain = answer.encode("utf-8", "replace").decode().strip()
+    return plain[: 2 * len(right) + _SPARE_CHARACTERS].strip()
 
 
 def to_row(example: Example, binding: Binding, *, skill: str, level: int) -> dict[str, Any]:

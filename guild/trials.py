@@ -200,7 +200,7 @@ def _problems(world: World, asked: TrialOrder, skill: str, level: int) -> list[P
     if asked.problems is None:
         return read_evaluation_set(ensure_evaluation_set(world, known, level), skill=skill, level=level)
     seed = derive("trial", asked.seed)
-    source = Fresh(get_trainer(skill), skill=skill, level=level, seed=seed, forbidden=held_out(world))
+    source = Fresh(get_trainer(skill), skill=skill, level=level, seed=seed, forbidden=held_out(world, known))
     return source.take(asked.problems)
 
 
@@ -239,14 +239,15 @@ def _cell(client: OracleClient, model: Any, found: _Set) -> Cell:
 
 
 def _wrong(trainer: Trainer, answered: Sequence[tuple[Problem, str]]) -> list[WrongAnswer]:
+    verdicts = trainer.judge_all([problem for problem, _ in answered], [answer for _, answer in answered])
     return [
         WrongAnswer(
             problem=problem.prompt[:_MOST_CHARACTERS],
             answer=answer[:_MOST_CHARACTERS],
             expected=problem.answer[:_MOST_CHARACTERS],
         )
-        for problem, answer in answered
-        if not trainer.judge(problem, answer)
+        for (problem, answer), right in zip(answered, verdicts, strict=True)
+        if not right
     ]
 
 

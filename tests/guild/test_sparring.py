@@ -1,0 +1,326 @@
+"""Sparring: three examples for each mistake, bound to the checkpoint that made it, checked against the trainer."""
+
+from __future__ import annotations
+
+import json
+import threading
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.core.management import call_command
+from django.core.management.base import CommandError
+
+from arena.dataset_specs import BUILT_IN
+from arena.formats import Row, read_rows
+from arena.gate.inspection import Look, inspect
+from arena.gate.rules import GateRules
+from arena.gate.warden import EvaluatedProblems
+from arena.inbox import priority_of
+from arena.protocol import Recipe
+from guild import performing, runs, sparring, sparring_check
+from guild.errors import GuildError
+from guild.forge import forge_next
+from guild.models import Run, SkillProgress
+from guild.problems import Problem, to_jsonl, to_lesson
+from guild.skills import get_skill, get_trainer
+from guild.sparring_check import Finding
+from guild.sparring_rows import CORRECT, INCORRECT, KINDS, binding_of, examples_of, quoted, read_row
+from guild.validation import held_out
+from realm.oracle_client import LoadedModel
+from realm.world import World
+from tests.checkpoints import make_checkpoint
+from tests.guild import fake_host, few_skills
+from tests.guild.fake_host import FakeHost
+from tests.guild.test_forge import answer_to
+
+pytestmark = pytest.mark.django_db
+
+NEW = "checkpoint-200-20260101-1230"
+
+
+@pytest.fixture(autouse=True)
+def skills(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, world: World) -> None:
+    few_skills.put(tmp_path / "skills", monkeypatch)
+    make_checkpoint(world.heroes, 100)
+    make_checkpoint(world.heroes, 200)
+
+
+def mostly_right(model: LoadedModel, prompt: str) -> str:
+    """Wrong wherever the first bit is set."""
+    right = answer_to(prompt)
+    return right[1:] + right[0] + "①" if "①" in prompt.split(" ")[1][:1] else f" {right}\n"
+
+
+@pytest.fixture
+def host(monkeypatch: pytest.MonkeyPatch) -> FakeHost:
+    return fake_host.put(monkeypatch, FakeHost(mostly_right))
+
+
+def spar(world: World, **changes: Any) -> Run:
+    fields: dict[str, Any] = {"hero": "DIO", "skill": "bin", "count": 40, "seed": 3}
+    return performing.perform(world, sparring.create(sparring.order(**(fields | changes)), by="test").pk)
+
+
+def file_of(world: World, run: Run) -> Path:
+    assert run.state == "completed", run.message
+    return world.home / str(runs.results(run)["file"])
+
+
+def lines_of(path: Path) -> list[bytes]:
+    return path.read_bytes().splitlines()
+
+
+def test_each_mistake_gives_three_examples(world: World, host: FakeHost) -> None:
+    run = spar(world)
+    found = runs.results(run)
+    wrong = [prompt for prompt in host.asked if prompt.split(" ")[1][0] == "①"]
+    assert 0 < len(wrong) < 40
+    assert (found["asked"], found["wrong"], found["examples"]) == (40, len(wrong), 3 * len(wrong))
+    rows = [read_row(line) for line in lines_of(file_of(world, run))]
+    assert [row.example.kind for row in rows] == list(KINDS) * len(wrong)
+    for begin, prompt in zip(range(0, len(rows), 3), wrong, strict=True):
+        identify, correct, confirm = (row.example for row in rows[begin : begin + 3])
+        assert identify.problem == correct.problem == prompt != confirm.problem
+        assert prompt in identify.prompt
+        assert identify.proposed in identify.prompt
+        assert identify.prompt.endswith("Is this correct?")
+        assert (identify.answer, correct.answer, confirm.answer) == (INCORRECT, answer_to(prompt), CORRECT)
+        assert confirm.proposed == answer_to(confirm.problem)
+
+
+def test_it_is_bound_to_the_checkpoint_in_every_row(world: World, host: FakeHost) -> None:
+    path = file_of(world, spar(world))
+    assert path == world.inbox / "high" / path.name
+    assert priority_of(world.inbox, path) == "high"
+    assert path.name.startswith("sparring-bin-level-1-200-")
+    bindings = {binding_of(line) for line in lines_of(path)}
+    (binding,) = bindings
+    assert binding is not None
+    assert (binding.hero, binding.checkpoint, binding.step, binding.sha256) == ("DIO", NEW, 200, f"{200:064x}")
+
+
+def test_another_checkpoint_and_level_may_be_named(world: World, host: FakeHost) -> None:
+    found = runs.results(spar(world, checkpoint="100", level=3))
+    assert (found["step"], found["level"]) == (100, 3)
+    assert all(prompt.startswith("ADD") for prompt in host.asked)
+
+
+def test_by_default_it_is_the_level_that_the_hero_works_on(world: World, host: FakeHost) -> None:
+    SkillProgress.objects.create(hero="DIO", skill="bin", level=2)
+    assert runs.results(spar(world))["level"] == 2
+
+
+def test_the_gatekeepers_let_every_row_pass(world: World, host: FakeHost) -> None:
+    path = file_of(world, spar(world, count=100))
+    evaluated = EvaluatedProblems((world.evaluation, world.validation))
+    report = inspect(path, Look(rules=GateRules(depth="deep"), recipe=Recipe(), evaluated=evaluated))
+    assert report.taken == report.rows == runs.results(Run.objects.get())["examples"]
+    assert not report.warned_count
+    assert (report.skill, report.level) == ("bin", 1)
+    assert all(isinstance(row, Row) for row in read_rows(path, BUILT_IN))
+
+
+def test_where_the_right_answer_stands_in_the_wrong_one_the_problem_is_asked_plainly() -> None:
+    first, other = get_trainer("bin").sample(level=1, count=2, seed=1)
+    _, correction, _ = examples_of(first, f"{first.answer} or so", other, group=1)
+    assert correction.prompt == first.prompt
+    _, correction, _ = examples_of(first, "①", other, group=1)
+    assert "Proposed answer: ①" in correction.prompt
+
+
+def test_no_problem_is_held_out(world: World, host: FakeHost, monkeypatch: pytest.MonkeyPatch) -> None:
+    planted = plant(world, monkeypatch)
+    run = spar(world)
+    assert not planted & problems_of(file_of(world, run))
+    assert not planted & set(host.asked)
+
+
+def test_twin_without_the_exclusion_they_are_asked(
+    world: World, host: FakeHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    planted = plant(world, monkeypatch)
+    monkeypatch.setattr(sparring, "held_out", lambda *ignored: frozenset())
+    spar(world)
+    assert planted & set(host.asked)
+
+
+def plant(world: World, monkeypatch: pytest.MonkeyPatch) -> set[str]:
+    """Let the trainer draw held-out problems first; returns their prompts."""
+    forbidden = held_out(world, get_skill("bin"))
+    trainer = get_trainer("bin")
+    first = Problem(*_first_evaluated(world), "bin", 1)
+    assert first.key in forbidden
+    draw = trainer.sample
+
+    def sample(*, level: int, count: int, seed: int | None = None) -> list[Problem]:
+        return [first, *draw(level=level, count=count, seed=seed)][:count]
+
+    monkeypatch.setattr(trainer, "sample", sample)
+    return {first.prompt}
+
+
+def _first_evaluated(world: World) -> tuple[str, str]:
+    row = json.loads((world.evaluation / "bin-level-1.jsonl").read_bytes().splitlines()[0])
+    return row["prompt"], row["answer"]
+
+
+def problems_of(path: Path) -> set[str]:
+    return {read_row(line).example.problem for line in lines_of(path)}
+
+
+def test_nothing_wrong_makes_no_file(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    fake_host.put(monkeypatch, FakeHost(lambda model, prompt: answer_to(prompt)))
+    run = spar(world)
+    assert run.message.endswith("nothing was wrong, so there is nothing to learn from it")
+    assert (runs.results(run)["file"], runs.results(run)["quest"]) == ("", "")
+    assert not list(world.inbox.rglob("*.jsonl"))
+
+
+def test_a_host_that_is_down_is_one_sentence(world: World, host: FakeHost) -> None:
+    host.down = True
+    run = spar(world)
+    assert (run.state, run.message) == ("failed", "Nobody answers at http://127.0.0.1:1. Start it.")
+
+
+def test_a_stop_leaves_no_file_and_no_model(world: World, host: FakeHost) -> None:
+    run = sparring.create(sparring.order(hero="DIO", skill="bin", count=100), by="test")
+    stop = threading.Event()
+    ended = performing.perform(
+        world, run.pk, stop=stop, on_progress=lambda run: stop.set() if run.progress_done else None
+    )
+    assert ended.state == "stopped"
+    assert not list(world.inbox.rglob("*.jsonl"))
+    assert not host.held
+
+
+def test_babble_is_quoted_in_part_and_stays_wrong(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    fake_host.put(monkeypatch, FakeHost(lambda model, prompt: answer_to(prompt) + "①" * 500 + "\ud800"))
+    path = file_of(world, spar(world, count=5))
+    for line in lines_of(path):
+        assert len(read_row(line).example.proposed) <= 60
+    assert sparring_check.check(world, path).sound
+    assert quoted("", right="①") == ""
+
+
+def test_the_curriculums_numbers_go_on_beside_it(world: World, host: FakeHost) -> None:
+    make_checkpoint(world.heroes, 12345)
+    path = file_of(world, spar(world))
+    assert "-12345-" in path.name
+    assert forge_next(world, "DIO").name.endswith("-0001.jsonl")
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"level": 9}, "bin has no level 9"),
+        ({"count": 0}, "allowed are 1 to 20000"),
+        ({"skill": "nothing"}, "There is no skill 'nothing'"),
+    ],
+)
+def test_what_cannot_be_sparred_is_said_before_it_begins(changes: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(GuildError, match=sentence):
+        sparring.order(**({"hero": "DIO", "skill": "bin", "count": 5} | changes))
+
+
+def test_one_checkpoint_spars_at_a_time(world: World, host: FakeHost) -> None:
+    assert "One checkpoint spars at a time" in spar(world, checkpoint="all").message
+    assert "EVA has no checkpoint yet" in spar(world, hero="EVA").message
+
+
+# The validator.
+
+
+def test_its_own_file_is_sound(world: World, host: FakeHost) -> None:
+    path = file_of(world, spar(world))
+    found = sparring_check.check(world, path)
+    assert found == Finding(rows=found.rows, groups=found.rows // 3, faults=())
+    assert found.rows > 3
+
+
+def change(path: Path, line: int, **changes: Any) -> list[str]:
+    """The file's faults once row `line` has other values under `sparring`, its prompt made to fit them."""
+    rows = [json.loads(row) for row in lines_of(path)]
+    row = rows[line - 1]
+    row["sparring"] |= {key: value for key, value in changes.items() if key != "answer"}
+    if "answer" in changes:
+        row["messages"][1]["content"] = changes["answer"]
+    own = row["sparring"]
+    proposal = f"{own['problem']}\n\nProposed answer: {own['proposed'] or '(none)'}\n\n"
+    tail = "This is incorrect. What is the correct answer?" if own["kind"] == "correct-it" else "Is this correct?"
+    row["messages"][0]["content"] = proposal + tail
+    path.write_bytes(to_jsonl(rows))
+    world = World(path.parents[2])
+    return [str(fault) for fault in sparring_check.check(world, path).faults]
+
+
+def test_each_kind_of_fault_is_found_with_its_line(world: World, host: FakeHost) -> None:
+    path = file_of(world, spar(world))
+    sound = path.read_bytes()
+    first, _, third = (read_row(line).example for line in lines_of(path)[:3])
+
+    def faults(line: int, **changes: Any) -> str:
+        path.write_bytes(sound)
+        return " | ".join(change(path, line, **changes))
+
+    right = answer_to(first.problem)
+    assert "line 1: by the trainer's judgement the proposed answer is right" in faults(1, proposed=right)
+    assert "line 2: it corrects another answer" in faults(2, proposed="⓪")
+    assert "line 2: by the trainer's judgement its answer is wrong" in faults(2, answer="rubbish")
+    assert "line 3: by the trainer's judgement the proposed answer is wrong" in faults(3, proposed="⓪")
+    assert "line 3: it confirms the very problem" in faults(3, problem=first.problem, proposed=right)
+    assert "line 3: the answer must be 'It is correct.'" in faults(3, answer="Yes.")
+    assert "line 1: the answer must be 'It is incorrect.'" in faults(1, answer=CORRECT)
+    assert "line 5: it is bound to another checkpoint" in faults(5, step=201)
+    assert "line 1: group 1 has identify-wrong, correct-it" in faults(3, group=10**6)
+    assert "line 3: its problem is none of those" in faults(3, problem=third.problem[:-1])
+    assert "line 2: sparring: kind: 'x' is not allowed" in faults(2, kind="x")
+
+
+def test_a_held_out_problem_is_a_fault(world: World, host: FakeHost, monkeypatch: pytest.MonkeyPatch) -> None:
+    planted = plant(world, monkeypatch)
+    monkeypatch.setattr(sparring, "held_out", lambda *ignored: frozenset())
+    monkeypatch.setattr(host, "_answer", lambda model, prompt: "?")
+    faults = sparring_check.check(world, file_of(world, spar(world))).faults
+    assert {fault.line for fault in faults} == {1, 2}
+    assert all("held out" in fault.reason for fault in faults)
+    assert planted
+
+
+@pytest.mark.parametrize("content", [b"", b"no json\n", b"[1]\n", b'{"sparring": {}}\n'])
+def test_what_is_no_sparring_is_a_fault_of_its_line(world: World, tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "x.jsonl"
+    path.write_bytes(content)
+    found = sparring_check.check(world, path)
+    assert [fault.line for fault in found.faults] == [1]
+
+
+def test_a_plain_quest_is_no_sparring(world: World, tmp_path: Path) -> None:
+    path = tmp_path / "x.jsonl"
+    path.write_bytes(to_jsonl(map(to_lesson, get_trainer("bin").sample(level=1, count=2, seed=1))))
+    assert len(sparring_check.check(world, path).faults) == 2
+    assert binding_of(lines_of(path)[0]) is None
+
+
+def test_the_command_spars_validates_and_tells(world: World, host: FakeHost) -> None:
+    def say(*arguments: str) -> str:
+        out = StringIO()
+        call_command("spar", *arguments, stdout=out, skip_checks=True)
+        return out.getvalue()
+
+    said = say("--skill", "bin", "--count", "40", "--seed", "3")
+    assert "go to the gatekeepers as sparring-bin-level-1-200-" in said
+    path = file_of(world, Run.objects.get())
+    assert "all sound" in say("--validate", str(path))
+    assert "in the inbox" in say("--status")
+    view = json.loads((world.status / "sparring.json").read_bytes())
+    assert view["skills"]["bin"]["state"] == "in the inbox"
+    assert view["sparrings"][0]["result"]["accuracy"] == pytest.approx(
+        1 - view["sparrings"][0]["result"]["wrong"] / 40, abs=1e-4
+    )
+    path.write_bytes(path.read_bytes().replace(b"Is this correct", b"Is it so", 1))
+    with pytest.raises(CommandError, match="faults in"):
+        say("--validate", str(path))
+    with pytest.raises(CommandError, match="cannot be read"):
+        say("--validate", str(path.with_name("absent.jsonl")))
