@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
-from guild.errors import UnknownSkill
+from guild.errors import TrainerUnavailable, UnknownSkill
 from guild.trainers import gym, local
 from guild.trainers.contract import Generator, Trainer
 from realm import strict
@@ -145,12 +145,17 @@ def get_skill(name: str, folder: Path | None = None) -> Skill:
 
 
 def get_trainer(name: str, folder: Path | None = None) -> Trainer:
-    """Raises UnknownSkill, which says why if the skill's file is broken."""
+    """Raises UnknownSkill, which says why if the skill's file is broken.
+
+    TrainerUnavailable for a fault in the file that only the trainer could find, such as a parameter its task lacks.
+    """
     path = _file(name, folder)
+    now = stamp(path)
     with _loading:  # two threads that ask at once share one trainer
-        found = _load_if_changed(path, stamp(path))
+        found = _load_if_changed(path, now)
     if isinstance(found, str):
-        raise UnknownSkill(f"Skill {name!r} cannot be used: {found}")
+        was_readable = isinstance(_read_if_changed(path, now), Skill)
+        raise (TrainerUnavailable if was_readable else UnknownSkill)(f"Skill {name!r} cannot be used: {found}")
     return found
 
 

@@ -100,7 +100,7 @@ class HttpTrainer:
         for what, theirs, ours in (
             ("speaks protocol", told.protocol, protocol.PROTOCOL),
             ("is the trainer of", told.name, self.skill),
-            ("has as many levels as", told.max_level, len(self._parameters)),
+            ("states as its highest level", told.max_level, len(self._parameters)),
         ):
             if theirs != ours:
                 self._refuse(f"it {what} {strict.shown(theirs)}, and the skill's file expects {ours}")
@@ -152,12 +152,18 @@ class _TooLarge(Exception):
 
 
 async def _exchange(method: str, url: str, body: bytes | None) -> tuple[int, bytes]:
-    """Status and body of the reply; redirects are not followed, proxies of the environment not asked."""
+    """Status and body of the reply; redirects are not followed, proxies of the environment not asked.
+
+    A coroutine, since only so the whole exchange has a deadline, be it the headers that drip in.
+    """
     timeout = httpx2.Timeout(WHOLE_SECONDS, connect=CONNECT_SECONDS)
     headers = {"Accept": "application/json", "Accept-Encoding": "identity", "Content-Type": "application/json"}
     async with (
         asyncio.timeout(WHOLE_SECONDS),
-        httpx2.AsyncClient(timeout=timeout, follow_redirects=False, trust_env=False) as client,
+        # Reading the certificates of the world takes longer than most replies.
+        httpx2.AsyncClient(
+            timeout=timeout, follow_redirects=False, trust_env=False, verify=url.startswith("https:")
+        ) as client,
         client.stream(method, url, content=body, headers=headers) as response,
     ):
         if "content-encoding" in response.headers:
