@@ -1,0 +1,73 @@
+"""`manage.py curriculum show|set`: what is forged next and why, and the player's wishes for each skill."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser
+from collections.abc import Sequence
+from typing import Any
+
+import yaml
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandError
+from rich.table import Table
+
+from guild import curriculum as curricula
+from guild.curriculum import Curriculum
+from guild.errors import GuildError
+from guild.management.tables import as_text
+from guild.selectors import lost_levels
+from realm import config
+from realm.strict import BadConfig
+
+
+class Command(BaseCommand):
+    help = "The curriculum: which quests the guild forges by itself."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        actions = parser.add_subparsers(dest="action", required=True)
+        actions.add_parser("show", help="every skill, and the quest that would be forged next")
+        change = actions.add_parser("set", help="what you want otherwise than the skill's file says")
+        change.add_argument("skill")
+        keys = ", ".join(curricula.Wishes.__dataclass_fields__)
+        change.add_argument("keys", nargs="+", metavar="KEY=VALUE", help=f"{keys}; null: as the skill's file says")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        try:
+            if options["action"] == "set":
+                curricula.save_curriculum(settings.WORLD, options["skill"], _parsed(options["keys"]))
+                self.stdout.write("Saved. The next quest is forged by it.")
+            self._show(curricula.read_curriculum(config.load(settings.WORLD)))
+        except (GuildError, BadConfig) as error:
+            raise CommandError(str(error)) from error
+
+    def _show(self, curriculum: Curriculum) -> None:
+        world, hero = settings.WORLD, settings.REALM.hero
+        table = Table("skill", "level", "lost", "priority", "rows", "rehearsal", "lost ×", "preview", "now")
+        for turn in curricula.turns(world, hero, curriculum):
+            skill = turn.skill
+            lost = ", ".join(map(str, lost_levels(hero, skill.name)))
+            shares = f"{skill.rehearsal_share:.0%}", str(skill.lost_weight), f"{skill.preview_share:.0%}"
+            wanted = str(skill.priority), str(skill.quest_rows), *shares
+            table.add_row(skill.name, f"{turn.level}/{skill.max_level}", lost, *wanted, turn.waits or "in turn")
+        self.stdout.write(as_text(table))
+        plan = curricula.plan(world, hero, curriculum)
+        if plan is None:
+            self.stdout.write("No quest is forged: no skill wants one.")
+            return
+        self.stdout.write(f"Next: {plan.name}. {plan.reason}.")
+        for part in plan.mix:
+            self.stdout.write(f"  {part.rows} rows of level {part.level} ({part.why})")
+
+
+def _parsed(pairs: Sequence[str]) -> dict[str, Any]:
+    """Raises BadConfig."""
+    keys: dict[str, Any] = {}
+    for pair in pairs:
+        key, separator, text = pair.partition("=")
+        if not separator or not key or key in keys:
+            raise BadConfig(f"{pair!r} is not understood; each key is given once, as KEY=VALUE")
+        try:
+            keys[key] = config.parse_yaml(text)
+        except (yaml.YAMLError, ValueError, RecursionError):
+            raise BadConfig(f"{key}: {text!r} is no value") from None
+    return keys
