@@ -1,6 +1,7 @@
 // Panels that the server draws: at most once a second each, and without taking the player's focus, ticks or open menus.
 
 const EVERY_MS = 1000;
+const TICKS = "input[name=quest], input[name=run]";
 
 export class Panels {
   constructor(root) {
@@ -33,7 +34,7 @@ export class Panels {
   beforeSwap(event) {
     const { target, serverResponse } = event.detail;
     if (target?.id === "board") this.last.clear();
-    if (!target?.matches?.("[data-list], #summary, #quest")) return;
+    if (!target?.matches?.("[data-list], [data-panel], #summary, #quest")) return;
     const words = serverResponse.replace(/<time[^]*?<\/time>|name="csrfmiddlewaretoken" value="[^"]*"/g, "");
     if (this.last.get(target.id) === words && target.isConnected && !event.detail.requestConfig.triggeringEvent?.submitter) {
       event.detail.shouldSwap = false;
@@ -47,7 +48,7 @@ export class Panels {
     this.last.set(target.id, words);
     this.kept.set(target.id, {
       focus: target.contains(document.activeElement) ? document.activeElement.id || document.activeElement.value : null,
-      ticked: new Set([...target.querySelectorAll("input[name=quest]:checked")].map((box) => box.value)),
+      ticked: new Set([...target.querySelectorAll(TICKS)].filter((box) => box.checked).map((box) => box.value)),
       open: [...target.querySelectorAll("details[open]")].map((node) => node.id),
       scroll: target.querySelector(".cards")?.scrollTop ?? 0,
     });
@@ -59,7 +60,7 @@ export class Panels {
     if (!kept || !panel.isConnected) return;
     this.kept.delete(panel.id);
     for (const id of kept.open) this.root.getElementById(id)?.setAttribute("open", "");
-    for (const box of panel.querySelectorAll("input[name=quest]")) box.checked = kept.ticked.has(box.value);
+    for (const box of panel.querySelectorAll(TICKS)) box.checked = kept.ticked.has(box.value);
     const list = panel.querySelector(".cards");
     if (list) list.scrollTop = kept.scroll;
     if (kept.focus) this.focusOn(panel, kept.focus);

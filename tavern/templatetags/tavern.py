@@ -28,6 +28,18 @@ def age(moment: datetime) -> str:
 
 
 @register.filter
+def share(fraction: float) -> str:
+    """`96%`: of a few problems, where a decimal would say more than was measured."""
+    return f"{int(fraction * 100 + 1e-9)}%"
+
+
+@register.filter
+def points(difference: float) -> str:
+    """`+12.0`, `-3.1`: percentage points between two shares."""
+    return f"{difference * 100:+.1f}"
+
+
+@register.filter
 def state_of(quest: Quest) -> str:
     """The word for its state that the board has too."""
     return "On hold" if quest.state == Quest.State.INSPECTED else quest.get_state_display()
@@ -46,6 +58,19 @@ def icon(name: str) -> SafeString:
     """A decoration: the text beside it says the same."""
     return format_html(
         '<svg class="icon" viewBox="0 0 512 512" aria-hidden="true"><use href="{}#gi-{}"/></svg>', static(SPRITE), name
+    )
+
+
+@register.simple_tag
+def banner(icon_name: str, color: str) -> SafeString:
+    """A knight's banner with a skill's sign and colour; an attribute has the colour, for the CSP forbids styles."""
+    return format_html(
+        '<span class="standard" aria-hidden="true"><svg viewBox="0 0 64 78" color="{color}">'
+        '<path d="M2 0h60v6H2zM6 6h52v70L32 58 6 76z"/></svg><svg class="sign" viewBox="0 0 512 512">'
+        '<use href="{sprite}#gi-{icon}"/></svg></span>',
+        color=color,
+        sprite=static(SPRITE),
+        icon=icon_name,
     )
 
 
