@@ -200,7 +200,7 @@ def test_files_that_change_between_proof_and_loading_are_refused(tmp_path: Path)
     bench = Bench(world)
     plan = bench.loader.plan(bench.catalogue.find(Selector(step=5)), ())
     flip(folder / "model.safetensors")
-    with pytest.raises(UnfitCheckpoint, match="model.safetensors has changed while"):
+    with pytest.raises(UnfitCheckpoint, match=r"model\.safetensors has changed while"):
         bench.loader.load(plan, None)
 
 
