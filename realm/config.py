@@ -24,6 +24,8 @@ _PRESET = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,39}")
 """It is the name of a file."""
 _HERO = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,39}")
 """It is the name of a folder."""
+_SKILL = re.compile(r"[a-z][a-z0-9]{0,39}")
+"""It is the name of a service and of its folder of logs."""
 LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 
 
@@ -59,6 +61,8 @@ class RealmConfig:
     """What quests must be like; read by the arena as `arena.gate.rules.GateRules`."""
     curriculum: dict[str, Any] = field(default_factory=dict)
     """By skill what the player wants otherwise than the skill's file says; read as `guild.curriculum.Curriculum`."""
+    serve_trainers: tuple[str, ...] = ()
+    """Skills whose trainers the weaver serves at their `api_url`; the realm itself needs none of them to be served."""
     tasks: dict[str, Any] = field(default_factory=dict)
     """When the Task Master does what; read by the guild as `guild.tasks.rules.Rules`."""
 
@@ -72,6 +76,11 @@ class RealmConfig:
         for name in ("checkpoint_budget_gb", "oracle_memory_gb"):
             if not 0 < getattr(self, name) < math.inf:
                 raise ValueError(f"{name}: {getattr(self, name)} is no budget; allowed is more than 0")
+        for skill in self.serve_trainers:
+            if not _SKILL.fullmatch(skill) or self.serve_trainers.count(skill) > 1:
+                raise ValueError(
+                    f"serve_trainers: {skill!r} is not allowed; allowed are skills of configs/skills, each once"
+                )
         if not is_hero_name(self.hero):
             raise ValueError(
                 f"hero: {self.hero!r} is no hero's name; allowed are 1 to 40 letters (A-Z, a-z), digits, '-' and '_', "

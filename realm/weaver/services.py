@@ -33,4 +33,8 @@ def services(config: RealmConfig) -> tuple[Service, ...]:
         ),
         Service(name=ARENA, arguments=("manage.py", "arena"), stop_seconds=60),
         Service(name=ORACLE, arguments=("-m", "arena.oracle", "--port", str(config.oracle_port)), stop_seconds=15),
+        *(
+            Service(name=f"trainer-{skill}", arguments=("manage.py", "trainer", skill), stop_seconds=10)
+            for skill in config.serve_trainers
+        ),
     )  # fmt: skip

@@ -171,7 +171,6 @@ def test_remote_trainers_are_asked_and_a_liar_is_marked(
 
 MARKER = """
 import sys
-from contextlib import nullcontext
 from pathlib import Path
 from guild import skills, trainer_health
 from realm.world import World
