@@ -269,7 +269,8 @@ class AsyncOracle:
             raise not_loaded(model.step, [other.step for other in await self.loaded() if other.hero == model.hero])
         if status == 404 and isinstance(value, dict) and "available" in value:
             steps = _steps(value["available"])
-            raise NotLoaded(f"{said or f'{name} does not have it.'} Available: {steps}", steps)
+            told = f"{name}: {said}" if said else f"{name} does not have it."
+            raise NotLoaded(told if "Available:" in told else f"{told} Available: {steps}", steps)
         if status in (401, 403):
             raise HostTrouble(f"{name} does not let us in (status {status}): {said or 'is its token_file right?'}")
         kind = {409: Damaged, 507: NoRoom}.get(status, HostTrouble) if self.host.is_realm else HostTrouble
@@ -299,8 +300,9 @@ def _headers(host: Host) -> dict[str, str]:
 
 
 def _selector(hero: str, step: int | None, name: str | None) -> dict[str, Any]:
-    if (step is None) == (name is None):
-        raise ValueError("either a step or a name is needed")
+    """A host takes one of both; the name says more."""
+    if step is None and name is None:
+        raise ValueError("a step or a name is needed")
     return {"hero": hero, "step": step} if name is None else {"hero": hero, "name": name}
 
 

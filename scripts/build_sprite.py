@@ -18,7 +18,7 @@ IMAGES = STATIC / "img"
 
 AUTHORS = {
     "Lorc": (
-        "broadsword", "campfire", "checked-shield", "crossed-swords", "cursed-star", "daemon-skull",
+        "broadsword", "campfire", "checked-shield", "crossed-swords", "crystal-ball", "cursed-star", "daemon-skull",
         "hydra", "imp", "laurel-crown", "locked-chest", "minotaur", "poison-bottle", "quill-ink", "scroll-unfurled",
         "skull-crossed-bones", "spectre", "star-swirl", "sword-clash", "visored-helm", "wyvern",
     ),

@@ -1,6 +1,6 @@
 from django.urls import path
 
-from tavern import mirror_views, quest_page_views, quest_views, source_views, views
+from tavern import mirror_views, oracle_views, quest_page_views, quest_views, source_views, views
 
 app_name = "tavern"
 urlpatterns = [
@@ -8,6 +8,14 @@ urlpatterns = [
     path("favicon.ico", views.favicon, name="favicon"),
     path("panels/<slug:name>", views.panel, name="panel"),
     path("battle/<slug:wish>", views.battle_command, name="battle_command"),
+    path("oracle", oracle_views.oracle, name="oracle"),
+    path("oracle/status", oracle_views.status, name="oracle_status"),
+    path("oracle/load", oracle_views.load, name="oracle_load"),
+    path("oracle/unload", oracle_views.unload, name="oracle_unload"),
+    path("oracle/chat", oracle_views.chat, name="oracle_chat"),
+    path("oracle/<uuid:key>", oracle_views.oracle, name="oracle_conversation"),
+    path("oracle/<uuid:key>/rename", oracle_views.rename, name="oracle_rename"),
+    path("oracle/<uuid:key>/delete", oracle_views.delete, name="oracle_delete"),
     path("quests", quest_views.board, name="quests"),
     path("quests/lists/<slug:name>", quest_views.one_list, name="quest_list"),
     path("quests/summary", quest_views.summary, name="quest_summary"),

@@ -1,0 +1,185 @@
+// The oracle's page: who answers, one or two at once, and what they say as they say it.
+
+import { Ball } from "./ball.js";
+import { QuestLive } from "./live.js";
+import { lines } from "./ndjson.js";
+import { Picker, post } from "./picker.js";
+import { Thread } from "./thread.js";
+
+const STATUS_MS = 8000;
+const LOST = "The connection to the server broke off.";
+
+class Oracle {
+  constructor(root) {
+    this.root = root;
+    this.form = root.querySelector("#ask");
+    this.message = root.querySelector("#message");
+    this.stop = root.querySelector("#stop");
+    this.send = root.querySelector("#send");
+    this.beside = root.querySelector("#beside");
+    this.second = root.querySelector("#second");
+    this.key = this.form.elements.conversation?.value ?? crypto.randomUUID();
+    this.ball = new Ball(root);
+    this.thread = new Thread(root);
+    const known = JSON.parse(root.querySelector("#picker").textContent);
+    this.pickers = [...root.querySelectorAll(".picker")].map((fieldset) => new Picker(fieldset, known));
+    for (const picker of this.pickers) {
+      picker.onOrdered = () => this.askStatus();
+      picker.onChange = () => this.nameThem();
+    }
+    this.listen();
+    this.fold();
+  }
+
+  listen() {
+    this.beside.closest("label").hidden = false;
+    this.beside.addEventListener("change", () => this.showSecond());
+    this.form.addEventListener("submit", (event) => {
+      event.preventDefault();
+      if (!this.stopping) this.ask();
+    });
+    this.stop.addEventListener("click", () => this.stopping?.abort());
+    this.message.addEventListener("keydown", (event) => {
+      if (event.key !== "Enter" || event.shiftKey || event.isComposing) return;
+      event.preventDefault();
+      this.form.requestSubmit(this.send);
+    });
+    document.addEventListener("keydown", (event) => {
+      if (event.key !== "/" || event.ctrlKey || event.metaKey || event.altKey) return;
+      if (event.target.closest?.("input:not([type=checkbox]), textarea, select, dialog[open]")) return;
+      event.preventDefault();
+      this.message.focus();
+    });
+    this.askStatus();
+    setInterval(() => document.hidden || this.askStatus(), STATUS_MS);
+  }
+
+  showSecond() {
+    this.second.hidden = this.second.disabled = !this.beside.checked;
+    this.nameThem();
+  }
+
+  get answering() {
+    return this.pickers.filter(({ fieldset }) => !fieldset.disabled);
+  }
+
+  nameThem() {
+    this.root.querySelector("#who").textContent = this.answering.map(({ label, chosen }) => `${label} on ${chosen.host}`).join(" and ");
+  }
+
+  // On a phone the choice would push the talk off the screen.
+  fold() {
+    const narrow = matchMedia("(max-width: 899.9px)");
+    const follow = () => (this.root.querySelector("#choosing").open = !narrow.matches);
+    narrow.addEventListener("change", follow);
+    follow();
+    this.nameThem();
+  }
+
+  async askStatus() {
+    try {
+      const told = await (await fetch("/oracle/status")).json();
+      if (told.success) for (const picker of this.pickers) picker.heard(told.hosts, told.checkpoints);
+    } catch {
+      // The pill tells that the server is gone.
+    }
+  }
+
+  get sampling() {
+    const { temperature, top_p: topP, max_tokens: most, seed } = this.form.elements;
+    const chosen = { temperature: Number(temperature.value), top_p: Number(topP.value), max_tokens: Number(most.value) };
+    return seed.value === "" ? chosen : { ...chosen, seed: Number(seed.value) };
+  }
+
+  async ask() {
+    const text = this.message.value;
+    if (!text.trim()) return;
+    const { sampling } = this;
+    const shared = {
+      message: text, conversation: this.key, question: crypto.randomUUID(), stream: true,
+      remember: this.form.elements.remember.checked, ...sampling,
+    };
+    const exchange = this.thread.ask(text);
+    this.begin();
+    const outcomes = await Promise.all(this.answering.map((picker, side) => this.hear(exchange.add(side), picker, { ...shared, side }, sampling)));
+    this.end(outcomes);
+    if (outcomes.some((kept) => kept)) await this.showKept();
+    else if (!this.message.value) this.message.value = text;
+  }
+
+  begin() {
+    this.stopping = new AbortController();
+    this.stop.hidden = false;
+    this.send.disabled = true;
+    this.message.value = "";
+    this.ball.show("thinking", "The mist gathers…");
+  }
+
+  end(outcomes) {
+    this.stopping = null;
+    this.stop.hidden = true;
+    this.send.disabled = false;
+    if (outcomes.some((kept) => kept)) this.ball.show("silent", "The ball is silent.");
+    else this.ball.show("troubled", "The ball stays dark.");
+    this.message.focus({ preventScroll: true });
+  }
+
+  // Whether there is something to keep. Each answer is heard on its own: one may fail while the other goes on.
+  async hear(answer, picker, shared, sampling) {
+    answer.waitFor(picker.label[0].toUpperCase() + picker.label.slice(1));
+    let said = false;
+    try {
+      const response = await post("/oracle/chat", { ...shared, ...picker.chosen }, { raw: true, signal: this.stopping.signal });
+      for await (const line of lines(response)) {
+        if (line.success === false) return this.fail(answer, line.error, picker, response.status === 404);
+        if ("response" in line) {
+          answer.end(line, sampling);
+          return true;
+        }
+        if ("text" in line) {
+          answer.say(line.text);
+          said = true;
+          this.ball.show("speaking", "The oracle speaks.");
+          this.ball.flash();
+        } else answer.by(line);
+      }
+      return this.fail(answer, LOST);
+    } catch (error) {
+      if (error.name !== "AbortError") return this.fail(answer, LOST);
+      answer.stop();
+      return said;
+    }
+  }
+
+  fail(answer, told, picker, unloaded) {
+    answer.fail(told);
+    if (unloaded && !picker.part("load").hidden) {
+      const button = document.createElement("button");
+      Object.assign(button, { type: "button", className: "chip", textContent: `Load ${picker.label}` });
+      button.addEventListener("click", () => {
+        this.root.querySelector("#choosing").open = true;
+        picker.part("load").click();
+      });
+      answer.part("ended").append(button);
+    }
+    return false;
+  }
+
+  // The list of conversations and the address, as the server has them now. A stopped answer is kept a moment later.
+  async showKept() {
+    const address = `/oracle/${this.key}`;
+    const response = await fetch(address);
+    if (!response.ok) return;
+    const page = new DOMParser().parseFromString(await response.text(), "text/html");
+    this.root.querySelector("#talks").replaceWith(page.querySelector("#talks"));
+    this.root.querySelector("#talk-title").textContent = page.querySelector("#talk-title").textContent;
+    document.title = page.title;
+    if (location.pathname !== address) history.replaceState(null, "", address);
+  }
+}
+
+const oracle = new Oracle(document);
+new QuestLive(document, {
+  onEvent: ({ kind }) => kind.startsWith("checkpoint") && oracle.askStatus(),
+  onState: () => {},
+}).start();

@@ -1,0 +1,86 @@
+// What was asked and answered. All of it is text: nothing that a model says becomes markup.
+
+import { rate, whole } from "./format.js";
+
+export class Thread {
+  constructor(root) {
+    this.list = root.querySelector("#thread");
+    this.blank = root.querySelector("#blank-answer").content;
+  }
+
+  ask(text) {
+    const exchange = document.createElement("li");
+    exchange.className = "exchange";
+    const asked = document.createElement("p");
+    asked.className = "prompt";
+    asked.textContent = text;
+    const answers = document.createElement("div");
+    answers.className = "answers";
+    exchange.append(asked, answers);
+    this.list.append(exchange);
+    exchange.scrollIntoView({ block: "nearest" });
+    return { add: (side) => new Answer(answers, this.blank, side), remove: () => exchange.remove() };
+  }
+}
+
+class Answer {
+  constructor(place, blank, side) {
+    this.node = blank.cloneNode(true).firstElementChild;
+    this.node.dataset.side = side;
+    this.node.classList.add("speaking");
+    place.append(this.node);
+    this.text = document.createTextNode("");
+    this.part("said").append(this.text);
+  }
+
+  part(name) {
+    return this.node.querySelector(`[data-part="${name}"]`);
+  }
+
+  by({ step, model, model_path: path, sha256, host }) {
+    this.part("step").textContent = step === 0 ? "Base model" : `Step ${whole(step)}`;
+    this.part("model").textContent = model;
+    this.part("model").title = path;
+    this.part("sha256").textContent = sha256 ? sha256.slice(0, 12) : "no digest";
+    this.part("sha256").title = sha256 ? `SHA-256 of the weights: ${sha256}` : "A foreign host tells no digest";
+    this.part("host").textContent = host;
+  }
+
+  waitFor(who) {
+    this.part("step").textContent = who;
+  }
+
+  // Whoever reads along is carried along; whoever has scrolled away is left there.
+  say(text) {
+    const low = this.node.getBoundingClientRect().bottom < innerHeight;
+    this.text.appendData(text);
+    if (low) this.node.scrollIntoView({ block: "nearest" });
+  }
+
+  end(reply, sampling) {
+    this.node.classList.remove("speaking");
+    if (reply.tokens_per_second !== null) this.part("speed").textContent = `${rate(reply.tokens_per_second)} tok/s`;
+    this.part("sampling").textContent = manner(sampling);
+    if (reply.finish_reason === "length") this.part("ended").textContent = `Cut off after ${whole(sampling.max_tokens)} tokens.`;
+    else if (!reply.response) this.part("ended").textContent = "It said nothing.";
+  }
+
+  stop() {
+    this.node.classList.remove("speaking");
+    this.part("ended").textContent = "Stopped.";
+  }
+
+  // What was shown so far is taken back: it is not known whose words they were, or they are not whole.
+  fail(told) {
+    this.node.classList.remove("speaking");
+    this.node.classList.add("trouble");
+    this.text.data = "";
+    this.part("ended").textContent = told;
+    this.part("ended").setAttribute("role", "alert");
+  }
+}
+
+function manner({ temperature, top_p: topP, seed }) {
+  if (temperature === 0) return "greedy";
+  return [`t ${temperature}`, topP < 1 ? `p ${topP}` : "", seed === undefined ? "" : `seed ${seed}`].filter(Boolean).join(", ");
+}

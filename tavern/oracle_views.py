@@ -1,0 +1,274 @@
+"""The oracle: the page, and three addresses for it and for programs. A step that is not loaded is never answered for.
+
+`/oracle/load` and `/oracle/chat` take JSON without a CSRF token: no foreign page can send it, for it would need a
+preflight, and realm.guard refuses whatever names another origin. Forms need the token as everywhere.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from contextlib import aclosing
+from functools import wraps
+from typing import Any
+
+import orjson
+from asgiref.sync import sync_to_async
+from django.conf import settings
+from django.contrib import messages
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, JsonResponse, StreamingHttpResponse
+from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.utils.http import urlencode
+from django.views.decorators.csrf import csrf_exempt, csrf_protect
+from django.views.decorators.http import require_POST, require_safe
+
+from realm.hosts import Host, UnknownHost
+from realm.oracle_speech import AsyncOracle, Ending, LoadedModel, find_loaded
+from realm.oracle_trouble import Damaged, HostDown, HostTrouble, NoRoom, NotLoaded
+from realm.strict import BadConfig
+from tavern import oracle_history, oracle_hosts, oracle_page
+from tavern.models import Conversation
+from tavern.oracle_history import AnotherQuestion
+from tavern.oracle_orders import BadOrder, ChatOrder, LoadOrder, is_json, read_chat, read_load
+from tavern.quest_views import frame_context
+
+_STATUS: dict[type[Exception], int] = {
+    BadOrder: 400, AnotherQuestion: 409, UnknownHost: 404, BadConfig: 500, NotLoaded: 404, Damaged: 409, NoRoom: 507,
+    HostDown: 503, HostTrouble: 502,
+}  # fmt: skip
+_TROUBLES = tuple(_STATUS)
+
+View = Callable[..., Awaitable[HttpResponseBase]]
+
+
+@require_safe
+def oracle(request: HttpRequest, key: uuid.UUID | None = None) -> HttpResponse:
+    conversation = _find(key) if key else None
+    context = oracle_page.page_context(
+        conversation, page=request.GET.get("page"), chosen=request.GET.get("checkpoint")
+    )  # fmt: skip
+    return render(request, "tavern/oracle.html", frame_context(settings.WORLD) | context)
+
+
+@require_safe
+async def status(request: HttpRequest) -> HttpResponseBase:
+    """Every host with its health and what it has loaded, or the `host` that is named."""
+    name = request.GET.get("host")
+    try:
+        found = [await oracle_hosts.find_host(name)] if name else await oracle_hosts.known_hosts()
+    except (UnknownHost, BadConfig) as trouble:
+        return _refuse(trouble)
+    told = {
+        "success": True,
+        "hosts": await oracle_hosts.states(found),
+        "checkpoints": await sync_to_async(oracle_page.status_choices)(),
+    }
+    return JsonResponse(told, headers={"Cache-Control": "no-store"})
+
+
+def json_or_form(view: View) -> View:
+    with_token: View = csrf_protect(view)
+
+    @csrf_exempt
+    @wraps(view)
+    async def either(request: HttpRequest) -> HttpResponseBase:
+        return await (view if is_json(request) else with_token)(request)
+
+    return require_POST(either)
+
+
+@json_or_form
+async def load(request: HttpRequest) -> HttpResponseBase:
+    order: LoadOrder | None = None
+    try:
+        order = read_load(request)
+        host = await oracle_hosts.find_host(order.host)
+        async with AsyncOracle(host) as speaker:
+            model = await speaker.load(**_selector(order, host))
+    except _TROUBLES as trouble:
+        return _refuse(trouble) if is_json(request) else await _back(request, order, trouble)
+    if is_json(request):
+        return JsonResponse(_who(host, model))
+    return await _back(request, order, f"{model.id} is loaded on {host.name}.")
+
+
+@json_or_form
+async def unload(request: HttpRequest) -> HttpResponseBase:
+    order: LoadOrder | None = None
+    try:
+        order = read_load(request)
+        host = await oracle_hosts.find_host(order.host)
+        async with AsyncOracle(host) as speaker:
+            await speaker.unload(**_selector(order, host))
+    except _TROUBLES as trouble:
+        return _refuse(trouble) if is_json(request) else await _back(request, order, trouble)
+    if is_json(request):
+        return JsonResponse({"success": True, "step": order.step, "host": host.name})
+    return await _back(request, order, f"Step {order.step} is no longer loaded on {host.name}.")
+
+
+@json_or_form
+async def chat(request: HttpRequest) -> HttpResponseBase:
+    order: ChatOrder | None = None
+    try:
+        order = _with_conversation(request, read_chat(request))
+        host = await oracle_hosts.find_host(order.host)
+        answer = _answer(order, host)
+        model = await anext(answer)
+        assert isinstance(model, LoadedModel)
+        if order.stream:
+            first = await anext(answer)
+            return _streamed(order, host, model, first, answer)
+        reply = await _whole(order, host, model, answer)
+    except _TROUBLES as trouble:
+        return _refuse(trouble) if is_json(request) else await _back(request, order, trouble)
+    return JsonResponse(reply) if is_json(request) else await _back(request, order, None)
+
+
+@require_POST
+def rename(request: HttpRequest, key: uuid.UUID) -> HttpResponse:
+    conversation = _find(key)
+    if not oracle_history.rename(conversation, request.POST.get("title", "")):
+        messages.error(request, "A conversation needs a name.")
+    return redirect("tavern:oracle_conversation", key)
+
+
+@require_POST
+def delete(request: HttpRequest, key: uuid.UUID) -> HttpResponse:
+    conversation = _find(key)
+    oracle_history.delete(conversation)
+    messages.success(request, f"“{conversation.title}” is deleted.")
+    return redirect("tavern:oracle")
+
+
+async def _answer(order: ChatOrder, host: Host) -> AsyncGenerator[LoadedModel | str | Ending, None]:
+    """Who answers, the pieces, the ending. What is stopped on the way is kept as far as it came; trouble is not."""
+    said: list[str] = []
+    model, ending, trouble = None, None, False
+    try:
+        async with AsyncOracle(host) as speaker:
+            model = find_loaded(await speaker.loaded(), **_selector(order, host))
+            yield model
+            turns = await sync_to_async(oracle_history.turns)(order)
+            async with aclosing(speaker.chat(model, turns, order.sampling)) as pieces:  # type: ignore[type-var]
+                async for piece in pieces:
+                    if isinstance(piece, Ending):
+                        ending = piece
+                    else:
+                        said.append(piece)
+                        yield piece
+    except HostTrouble:
+        trouble = True
+        raise
+    finally:
+        if model and order.conversation and not trouble and (ending or said):
+            await sync_to_async(oracle_history.keep)(
+                order, host=host.name, model=model, text="".join(said), ending=ending
+            )  # fmt: skip
+    assert ending
+    yield ending
+
+
+async def _whole(
+    order: ChatOrder, host: Host, model: LoadedModel, answer: AsyncIterator[LoadedModel | str | Ending]
+) -> dict[str, Any]:
+    pieces = [piece async for piece in answer]
+    text = "".join(piece for piece in pieces if isinstance(piece, str))
+    (ending,) = (piece for piece in pieces if isinstance(piece, Ending))
+    return _reply(order, host, model, text, ending)
+
+
+def _streamed(
+    order: ChatOrder,
+    host: Host,
+    model: LoadedModel,
+    first: LoadedModel | str | Ending,
+    answer: AsyncGenerator[LoadedModel | str | Ending, None],
+) -> StreamingHttpResponse:
+    async def lines() -> AsyncIterator[bytes]:
+        said: list[str] = []
+        yield _line(_who(host, model))
+        piece = first
+        async with aclosing(answer):
+            try:
+                while not isinstance(piece, Ending):
+                    assert isinstance(piece, str)
+                    said.append(piece)
+                    yield _line({"text": piece})
+                    piece = await anext(answer)
+                yield _line(_reply(order, host, model, "".join(said), piece))
+            except _TROUBLES as trouble:
+                yield _line({"success": False, "error": str(trouble)})
+
+    headers = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
+    return StreamingHttpResponse(lines(), content_type="application/x-ndjson", headers=headers)
+
+
+def _line(value: dict[str, Any]) -> bytes:
+    return orjson.dumps(value) + b"\n"
+
+
+def _who(host: Host, model: LoadedModel) -> dict[str, Any]:
+    return {
+        "success": True,
+        "model": model.id,
+        "model_path": model.model_path,
+        "hero": model.hero,
+        "step": model.step,
+        "host": host.name,
+        "sha256": model.sha256,
+    }
+
+
+def _reply(order: ChatOrder, host: Host, model: LoadedModel, text: str, ending: Ending) -> dict[str, Any]:
+    seconds, tokens = ending.seconds, ending.answer_tokens
+    return _who(host, model) | {
+        "response": text,
+        "finish_reason": ending.finish_reason,
+        "prompt_tokens": ending.prompt_tokens,
+        "tokens": tokens,
+        "seconds": round(seconds, 3),
+        "tokens_per_second": round(tokens / seconds, 1) if tokens and seconds > 0 else None,
+        "conversation": order.conversation,
+    }
+
+
+def _selector(order: ChatOrder | LoadOrder, host: Host) -> dict[str, Any]:
+    """A foreign host knows steps only by its own models' names."""
+    hero = order.hero or settings.REALM.hero
+    return {"hero": hero, "step": order.step, "name": order.name if host.is_realm else None}
+
+
+def _with_conversation(request: HttpRequest, order: ChatOrder) -> ChatOrder:
+    """The form's answer is read on the page of a conversation, so it needs one."""
+    if is_json(request) or order.conversation:
+        return order
+    return ChatOrder(**{**order.__dict__, "conversation": str(uuid.uuid4())})
+
+
+def _refuse(trouble: Exception) -> JsonResponse:
+    status = next(status for kind, status in _STATUS.items() if isinstance(trouble, kind))
+    return JsonResponse({"success": False, "error": str(trouble)}, status=status, headers={"Cache-Control": "no-store"})
+
+
+async def _back(
+    request: HttpRequest, order: ChatOrder | LoadOrder | None, told: Exception | str | None
+) -> HttpResponseBase:
+    """To the page, with what there is to tell."""
+    if isinstance(told, Exception):
+        await sync_to_async(messages.error)(request, str(told))
+    elif told:
+        await sync_to_async(messages.success)(request, told)
+    key = uuid.UUID(order.conversation) if order and order.conversation else None
+    known = key is not None and await sync_to_async(oracle_history.find)(key) is not None
+    address = reverse("tavern:oracle_conversation", args=[key]) if known else reverse("tavern:oracle")
+    query = {"checkpoint": f"{order.step} {order.name}"} if order and order.name else {}
+    return redirect(f"{address}?{urlencode(query)}" if query else address)
+
+
+def _find(key: uuid.UUID) -> Conversation:
+    conversation = oracle_history.find(key)
+    if conversation is None:
+        raise Http404("that conversation is not known, or no longer")
+    return conversation

@@ -1,0 +1,361 @@
+"""The oracle's addresses: the asked step answers or nobody does, and every host's trouble is one sentence."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from django.http import HttpResponse
+from django.test import AsyncClient, Client
+
+from realm import hosts
+from realm.world import World
+from tavern.models import Answer, Conversation, Question
+from tests.realm.servers import free_port
+from tests.realm.stub_host import OTHER_SHA, SHA, Stub, chunk, events, realm_model, spoken, stub_host, witness
+from tests.tavern.quests import HOSTILE
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+M0, M1000 = realm_model(0), realm_model(1000)
+CHAT = "POST /v1/chat/completions"
+KEY = "6f0d9f5e-3c0b-4a52-9a55-0c9b7b1f2a10"
+
+
+@pytest.fixture
+def stub(world: World) -> Iterator[Stub]:
+    with stub_host() as running:
+        running.replies |= {
+            "GET /health": (200, {"status": "ok", "device": "cpu"}),
+            "GET /models/info": (200, {"models": [M0, M1000], "available": []}),
+            "GET /v1/models": (200, {"data": [{"id": "dio-1000"}]}),
+            CHAT: lambda body: spoken(M1000 if body["model"] == M1000["id"] else M0, "For", "ty", "-two"),
+        }
+        know(world, f"local: {{url: '{running.url}'}}\n")
+        yield running
+
+
+def know(world: World, text: str) -> None:
+    hosts.hosts_file(world).write_text(text, encoding="utf-8")
+
+
+def post(path: str, body: Any, **headers: str) -> Any:
+    """With CSRF checks on, as the real server has them."""
+    client = Client(enforce_csrf_checks=True)
+    return client.post(path, body if isinstance(body, str) else json.dumps(body), "application/json", headers=headers)
+
+
+def ask(**keys: Any) -> Any:
+    return post("/oracle/chat", {"message": "How many?", "host": "local", "step": 1000} | keys)
+
+
+async def stream(**keys: Any) -> tuple[int, list[Any]]:
+    body = {"message": "How many?", "step": 1000, "stream": True} | keys
+    response = await AsyncClient().post("/oracle/chat", json.dumps(body), "application/json")
+    if not response.streaming:
+        return response.status_code, [response.json()]
+    data = b"".join([piece async for piece in response.streaming_content])
+    return response.status_code, [json.loads(line) for line in data.splitlines()]
+
+
+def test_the_reply_names_model_path_step_host_and_digest(stub: Stub) -> None:
+    response = ask()
+    assert response.status_code == 200
+    said = response.json()
+    assert {key: said[key] for key in ("success", "response", "model", "model_path", "step", "host", "sha256")} == {
+        "success": True, "response": "Forty-two", "model": M1000["id"], "model_path": M1000["model_path"],
+        "step": 1000, "host": "local", "sha256": SHA,
+    }  # fmt: skip
+    assert (said["tokens"], said["finish_reason"]) == (3, "stop")
+    assert ask(step=0).json()["model"] == "DIO/base"
+    assert not Conversation.objects.exists(), "nothing is kept that was not asked to be"
+
+
+def test_a_step_that_is_not_loaded_is_never_answered_for(stub: Stub) -> None:
+    response = ask(step=148000)
+    assert response.status_code == 404
+    assert response.json() == {"success": False, "error": "Step 148000 not loaded. Available: [1000, 0]"}
+    assert not stub.bodies(CHAT), "nobody was asked"
+
+
+def test_another_heros_step_is_not_this_ones(stub: Stub) -> None:
+    response = ask(hero="EVA")
+    assert (response.status_code, response.json()["error"]) == (404, "Step 1000 not loaded. Available: []")
+
+
+@pytest.mark.parametrize(
+    ("keys", "told"),
+    [
+        ({"step": None}, "step is required"),
+        ({"step": "1000"}, "request: step: a whole number is expected, not '1000'."),
+        ({"step": True}, "request: step: a whole number is expected"),
+        ({"step": 1.5}, "request: step: a whole number is expected"),
+        ({"step": -1}, "request: step: -1 is no step"),
+        ({"step": 10**30}, "is no step"),
+        ({"message": " \n"}, "message: there is nothing in it"),
+        ({"message": "a\x00b"}, "U+0000"),
+        ({"message": "x" * 100_001}, "message: it is too long"),
+        ({"message": None}, "request: message: a text is expected"),
+        ({"temperature": 3}, "temperature: 3.0 is not allowed; allowed are 0 to 2"),
+        ({"model": "x"}, "unknown key 'model'"),
+        ({"conversation": "../x"}, "conversation: '../x' is no UUID"),
+        ({"question": KEY}, "question: it needs a conversation"),
+        ({"side": 2}, "side: 2 is not allowed"),
+    ],
+)
+def test_what_is_not_understood_is_told(stub: Stub, keys: dict[str, Any], told: str) -> None:
+    response = ask(**keys)
+    assert response.status_code == 400
+    assert response.json()["success"] is False
+    assert told in response.json()["error"]
+    assert not stub.seen
+
+
+@pytest.mark.parametrize("body", [" ", "nonsense", "[1]", "5", "[" * 100_000, '{"step": NaN}', '"x"'])
+@pytest.mark.parametrize("path", ["/oracle/chat", "/oracle/load", "/oracle/unload"])
+def test_what_is_no_json_object_is_told(stub: Stub, path: str, body: str) -> None:
+    response = post(path, body)
+    assert (response.status_code, response.json()["success"]) == (400, False)
+
+
+def test_step_is_required_to_load_as_well(stub: Stub) -> None:
+    response = post("/oracle/load", {"host": "local"})
+    assert (response.status_code, response.json()["error"]) == (
+        400, "step is required: a whole number, 0 for the base model.",
+    )  # fmt: skip
+
+
+def test_loading_asks_the_host_and_names_what_is_loaded(stub: Stub) -> None:
+    stub.replies["POST /models/load"] = (200, M1000)
+    said = post("/oracle/load", {"step": 1000, "host": "local"}).json()
+    assert said == {
+        "success": True, "model": M1000["id"], "model_path": M1000["model_path"], "hero": "DIO", "step": 1000,
+        "host": "local", "sha256": SHA,
+    }  # fmt: skip
+    assert stub.bodies("POST /models/load") == [{"hero": "DIO", "step": 1000}]
+    stub.replies["POST /models/unload"] = (200, {"unloaded": True})
+    assert post("/oracle/unload", {"step": 1000}).json() == {"success": True, "step": 1000, "host": "local"}
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "seen", "told"),
+    [
+        (404, {"error": {"message": "no step 5. Available: [0]"}, "available": [0]}, 404, "Available: [0]"),
+        (409, {"error": {"message": "model.safetensors has changed"}}, 409, "model.safetensors has changed"),
+        (507, {"error": {"message": "no room"}}, 507, "no room"),
+        (500, {}, 502, "refused with status 500"),
+    ],
+)
+def test_a_host_that_refuses_to_load_is_heard(stub: Stub, status: int, body: Any, seen: int, told: str) -> None:
+    stub.replies["POST /models/load"] = (status, body)
+    response = post("/oracle/load", {"step": 5})
+    assert (response.status_code, response.json()["success"]) == (seen, False)
+    assert told in response.json()["error"]
+
+
+def test_an_unknown_host_is_told_with_the_known_ones(stub: Stub) -> None:
+    for path in ("/oracle/chat", "/oracle/load"):
+        response = post(
+            path, {"message": "hi", "step": 0, "host": "moon"} if "chat" in path else {"step": 0, "host": "moon"}
+        )
+        assert (response.status_code, response.json()["error"]) == (404, "There is no host 'moon'. Known: local.")
+
+
+def test_a_dead_host_is_one_sentence_and_the_page_stays(world: World, client: Client) -> None:
+    know(world, f"local: {{url: 'http://127.0.0.1:{free_port()}'}}\n")
+    response = ask()
+    assert response.status_code == 503
+    assert response.json()["error"].startswith("Nobody answers for local at http://127.0.0.1:")
+    (host,) = client.get("/oracle/status").json()["hosts"]
+    assert not host["alive"]
+    assert "Nobody answers" in host["trouble"]
+    assert client.get("/oracle").status_code == 200
+
+
+def test_a_broken_registry_is_told_and_the_page_stays(world: World, client: Client) -> None:
+    know(world, "local: {kind: vllm}\n")
+    assert ask().status_code == 500
+    assert "kind: &#x27;vllm&#x27; is not allowed" in client.get("/oracle").content.decode()
+    assert "is not allowed" in client.get("/oracle/status").json()["error"]
+
+
+def test_weights_of_another_digest_are_refused(stub: Stub) -> None:
+    stub.replies[CHAT] = spoken(realm_model(1000, sha256=OTHER_SHA), "hi")
+    response = ask(conversation=KEY)
+    assert response.status_code == 502
+    assert "its answer was thrown away" in response.json()["error"]
+    assert not Conversation.objects.exists()
+
+
+def test_a_foreign_host_that_answers_with_another_model_is_refused(world: World, stub: Stub) -> None:
+    know(world, f"box: {{kind: openai, url: '{stub.url}', models: {{1000: dio-1000, 5: dio-5}}}}\n")
+    stub.replies[CHAT] = events(chunk("dio-1000", "hi"), chunk("dio-1000", finish="stop"))
+    said = ask(host="box", name="checkpoint-1000-20261121-1200").json()
+    assert (said["response"], said["model"], said["sha256"]) == ("hi", "dio-1000", None)
+    stub.replies[CHAT] = events(chunk("llama-3", "hi"), chunk("llama-3", finish="stop"))
+    response = ask(host="box")
+    assert response.status_code == 502
+    assert response.json()["error"] == "box answered as llama-3, not as dio-1000; its answer was thrown away."
+    assert ask(host="box", step=5).json()["error"] == "Step 5 not loaded. Available: [1000]"
+
+
+def test_the_status_lists_hosts_and_what_they_hold(stub: Stub, client: Client, world: World) -> None:
+    know(world, f"local: {{url: '{stub.url}'}}\ndead: {{kind: realm, url: 'http://127.0.0.1:{free_port()}'}}\n")
+    told = client.get("/oracle/status").json()
+    local, dead = told["hosts"]
+    assert local["alive"]
+    assert local["health"] == {"status": "ok", "device": "cpu"}
+    assert [(model["step"], model["id"], model["sha256"]) for model in local["loaded"]] == [
+        (1000, M1000["id"], SHA), (0, "DIO/base", SHA),
+    ]  # fmt: skip
+    assert (dead["alive"], dead["loaded"]) == (False, [])
+    assert told["checkpoints"][-1]["value"] == "0 base"
+    assert [host["name"] for host in client.get("/oracle/status?host=dead").json()["hosts"]] == ["dead"]
+    assert client.get("/oracle/status?host=moon").status_code == 404
+
+
+async def test_a_streamed_answer_says_who_speaks_then_speaks(stub: Stub) -> None:
+    status, lines = await stream()
+    assert status == 200
+    assert lines[0]["model"] == M1000["id"]
+    assert lines[0]["sha256"] == SHA
+    assert [line["text"] for line in lines[1:-1]] == ["For", "ty", "-two"]
+    assert lines[-1]["success"] is True
+    assert lines[-1]["response"] == "Forty-two"
+
+
+async def test_trouble_before_the_first_word_has_a_status_and_later_a_line(stub: Stub) -> None:
+    assert (await stream(step=7))[0] == 404
+    stub.replies[CHAT] = events(chunk("DIO/base", "hi", **witness(M0)))
+    assert (await stream())[0] == 502
+    told = witness(M1000)
+    stub.replies[CHAT] = events(chunk(M1000["id"], "hi", **told), chunk("DIO/base", "there"))
+    status, lines = await stream(conversation=KEY)
+    assert status == 200
+    assert lines[1] == {"text": "hi"}
+    assert lines[-1]["success"] is False
+    assert "its answer was thrown away" in lines[-1]["error"]
+    assert not await Conversation.objects.aexists()
+
+
+def test_a_conversation_is_kept_and_read_by_the_model(stub: Stub) -> None:
+    ask(message="First  one?\nof two", conversation=KEY, temperature=0.2, seed=7)
+    ask(message="Second?", conversation=KEY)
+    conversation = Conversation.objects.get()
+    assert (str(conversation.key), conversation.title) == (KEY, "First one? of two")
+    first = Answer.objects.first()
+    assert first is not None
+    assert (first.text, first.model, first.sha256, first.step, first.host) == (
+        "Forty-two",
+        M1000["id"],
+        SHA,
+        1000,
+        "local",
+    )
+    assert (first.temperature, first.seed, first.tokens, first.finish_reason) == (0.2, 7, 3, "stop")
+    assert [turn["content"] for turn in stub.bodies(CHAT)[-1]["messages"]] == [
+        "First  one?\nof two",
+        "Forty-two",
+        "Second?",
+    ]
+    ask(message="Third?", conversation=KEY, remember=False)
+    assert [turn["content"] for turn in stub.bodies(CHAT)[-1]["messages"]] == ["Third?"]
+
+
+def test_two_sides_answer_one_question_and_read_only_their_own_words(stub: Stub) -> None:
+    first, second = str(uuid.uuid4()), str(uuid.uuid4())
+    ask(message="a", conversation=KEY, question=first, side=0)
+    ask(message="a", conversation=KEY, question=first, side=1, step=0)
+    ask(message="b", conversation=KEY, question=second, side=1, step=0)
+    assert Question.objects.count() == 2
+    assert [answer.step for answer in Question.objects.get(key=first).answers.all()] == [1000, 0]
+    stub.replies[CHAT] = spoken(M1000, "other")
+    ask(message="c", conversation=KEY, side=0)
+    assert [turn["content"] for turn in stub.bodies(CHAT)[-1]["messages"]] == ["a", "Forty-two", "c"]
+
+
+def test_a_questions_key_belongs_to_one_question(stub: Stub) -> None:
+    key = str(uuid.uuid4())
+    ask(message="a", conversation=KEY, question=key)
+    response = ask(message="b", conversation=KEY, question=key, side=1)
+    assert (response.status_code, response.json()["success"]) == (409, False)
+    assert ask(message="a", conversation=str(uuid.uuid4()), question=key).status_code == 409
+    assert (Conversation.objects.count(), Answer.objects.count()) == (1, 1)
+
+
+def test_the_page_works_without_scripts(stub: Stub, client: Client) -> None:
+    stub.replies["POST /models/load"] = (200, M1000)
+    response = client.post("/oracle/load", {"checkpoint": f"1000 {M1000['name']}", "host": "local"}, follow=True)
+    assert f"{M1000['id']} is loaded on local." in response.content.decode()
+    form = {
+        "checkpoint": f"1000 {M1000['name']}",
+        "host": "local",
+        "message": "How many?",
+        "temperature": "0",
+        "seed": "",
+    }
+    response = client.post("/oracle/chat", form, follow=True)
+    page = response.content.decode()
+    assert response.status_code == 200
+    assert "How many?" in page
+    assert "Forty-two" in page
+    assert SHA[:12] in page
+    assert response.redirect_chain[-1][0].startswith(f"/oracle/{Conversation.objects.get().key}")
+    page = client.post("/oracle/chat", form | {"checkpoint": "7"}, follow=True).content.decode()
+    assert "Step 7 not loaded. Available: [1000, 0]" in page
+    page = client.post("/oracle/chat", form | {"checkpoint": ""}, follow=True).content.decode()
+    assert "step is required" in page
+
+
+def test_a_form_needs_the_token_and_json_needs_to_be_json(stub: Stub) -> None:
+    form = {"checkpoint": "1000", "host": "local", "message": "hi"}
+    for path in ("/oracle/chat", "/oracle/load", "/oracle/unload"):
+        client = Client(enforce_csrf_checks=True)
+        assert client.post(path, form).status_code == 403
+        # What a foreign page's form could send without a preflight.
+        for kind in ("text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x"):
+            assert client.post(path, json.dumps(form), kind).status_code == 403
+    assert not stub.seen
+    token = Client(enforce_csrf_checks=True)
+    token.get("/oracle")
+    answer = token.post("/oracle/chat", form | {"csrfmiddlewaretoken": token.cookies["realm-csrf-8888"].value})
+    assert answer.status_code == 302
+    assert stub.bodies(CHAT)
+
+
+def test_hostile_words_are_only_words(stub: Stub, client: Client) -> None:
+    model = realm_model(1000) | {"model_path": HOSTILE}
+    stub.replies["GET /models/info"] = (200, {"models": [model], "available": []})
+    stub.replies[CHAT] = spoken(model, HOSTILE)
+    assert ask(message=HOSTILE, conversation=KEY).status_code == 200
+    page = client.get(f"/oracle/{KEY}").content.decode()
+    assert "<script>alert" not in page
+    assert "<img src=x" not in page
+    assert page.count("&lt;script&gt;alert(1)&lt;/script&gt;") >= 4, "title, heading, question, answer"
+
+
+def test_a_conversation_is_renamed_and_deleted(stub: Stub, client: Client) -> None:
+    ask(conversation=KEY)
+    page = client.post(f"/oracle/{KEY}/rename", {"title": "  About\nnumbers "}, follow=True).content.decode()
+    assert "About numbers" in page
+    client.post(f"/oracle/{KEY}/rename", {"title": " "})
+    assert Conversation.objects.get().title == "About numbers"
+    assert client.get(f"/oracle/{KEY}/delete").status_code == 405
+    page = client.post(f"/oracle/{KEY}/delete", follow=True).content.decode()
+    assert "“About numbers” is deleted." in page
+    assert not Answer.objects.exists()
+    for path in (f"/oracle/{KEY}", f"/oracle/{uuid.uuid4()}"):
+        assert client.get(path).status_code == 404
+
+
+def check_refused(response: HttpResponse) -> None:
+    assert response.status_code == 405
+
+
+def test_only_posts_change_anything(stub: Stub, client: Client) -> None:
+    for path in ("/oracle/chat", "/oracle/load", "/oracle/unload"):
+        check_refused(client.get(path))  # type: ignore[arg-type]
+    check_refused(client.post("/oracle/status"))  # type: ignore[arg-type]
