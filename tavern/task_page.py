@@ -11,6 +11,7 @@ from typing import Any
 from django import forms
 from django.http import QueryDict
 
+from guild.tasks import wishes
 from guild.tasks.rules import LONGEST_SECONDS, save_tasks
 from guild.tasks.selectors import MasterStatus, TaskRow, overview
 from realm.strict import BadConfig
@@ -87,7 +88,8 @@ def read(world: World, *, refused: TaskForm | None = None) -> TaskPage:
         seen = overview(world, found, now=now)
     except BadConfig as error:
         return TaskPage(master=None, silence=None, idle="", cards=[], line=[], notes=(), trouble=str(error))
-    cards = [_card(row, now, refused) for row in seen.tasks]
+    wished = wishes.waiting(world)
+    cards = [_card(row, now, refused, asked=row.task.name in wished) for row in seen.tasks]
     ran = [card for card in cards if card.row.last]
     return TaskPage(
         master=seen.master,
@@ -100,11 +102,11 @@ def read(world: World, *, refused: TaskForm | None = None) -> TaskPage:
     )
 
 
-def _card(row: TaskRow, now: float, refused: TaskForm | None) -> TaskCard:
+def _card(row: TaskRow, now: float, refused: TaskForm | None, *, asked: bool) -> TaskCard:
     form = None
     if row.task.run_id is None:
         form = refused if refused and refused.prefix == row.task.name else form_of(row)
-    return TaskCard(row=row, form=form, now=now, asked=False)
+    return TaskCard(row=row, form=form, now=now, asked=asked)
 
 
 def form_of(row: TaskRow, typed: QueryDict | None = None) -> TaskForm:

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import psutil
@@ -22,10 +23,10 @@ from django.utils import timezone
 
 from guild import runs
 from guild.models import Run
-from guild.tasks import children, conditions, registry, state
+from guild.tasks import children, conditions, registry, state, wishes
 from guild.tasks.children import Child, Ended, Orphan
 from guild.tasks.conditions import Hosts, View
-from guild.tasks.registry import RESOURCES, RUN_PREFIX, Task
+from guild.tasks.registry import PLAYERS_PRIORITY, RESOURCES, RUN_PREFIX, Task
 from guild.tasks.rules import Rules, read_rules
 from guild.tasks.state import AllStates, LastRun, Outcome, RunningMark, TaskState
 from guild.tasks.surroundings import Arena, Load, LoadMeter, read_arena
@@ -148,6 +149,7 @@ class TaskMaster:
         self._skill_names: tuple[str, ...] = ()
         self._skills_read_at = -SKILLS_SECONDS
         self._waits: dict[str, Wait] = {}
+        self._wishes: dict[str, list[Path]] = {}
         self._load = Load(cpu_percent=None)
         self._arena = Arena(state="offline")
         self._trouble = self._last_trouble = self._settings_trouble = ""
@@ -301,6 +303,9 @@ class TaskMaster:
         self._read_states()
         tasks = self._all_tasks()
         self._forget_old_runs(tasks)
+        self._wishes = wishes.waiting(self.world)
+        for unknown in set(self._wishes) - {task.name for task in tasks}:
+            wishes.forget(self._wishes.pop(unknown))
         view = self.view()
         self._waits = {}
         for resource in RESOURCES:
@@ -320,14 +325,16 @@ class TaskMaster:
 
     def _urgency(self, task: Task) -> tuple[int, float, str]:
         last = self._states.of(task.name).last
-        return (-task.priority, last.ended_at if last else 0.0, task.name)
+        priority = PLAYERS_PRIORITY if task.name in self._wishes else task.priority
+        return (-priority, last.ended_at if last else 0.0, task.name)
 
     def _wait_of(self, task: Task, busy: Task | None, view: View) -> Wait | None:
         """Cheap questions first: a host is asked only for a task that nothing else keeps."""
-        wait = wait_of(task, self._states.of(task.name), view.now)
+        is_wished = task.name in self._wishes
+        wait = None if is_wished else wait_of(task, self._states.of(task.name), view.now)
         if wait is None and busy:
             wait = Wait(why=f"{busy.name} has the {task.resource}")
-        if wait is None and (why := conditions.why_not(task.conditions, view)):
+        if wait is None and not is_wished and (why := conditions.why_not(task.conditions, view)):
             wait = Wait(why=why)
         return wait
 
@@ -337,6 +344,7 @@ class TaskMaster:
             if lock is None:
                 return False
             now = self._clock()
+            wishes.forget(self._wishes.pop(task.name, []))
             try:
                 child = Child.start(self.world, task, lock)
             except OSError as error:
