@@ -1,7 +1,8 @@
 """Binary Alchemy: arithmetic in circled notation, ⓪ for 0 and ① for 1.
 
-The operation stands first and operands and answer have a fixed width, so that bit and answer are always equally far
-apart. A level is a box of numbered problems: number 0 is the first operation on all-zero operands.
+A level of single operations has the operation first and operands and answer of a fixed width, so that bit and answer
+are always equally far apart; number 0 is the first operation on all-zero operands. A level with the key `words` asks
+for expressions (`binary_words`).
 """
 
 from __future__ import annotations
@@ -13,9 +14,9 @@ from typing import Any, Literal
 
 from guild.problems import Problem
 from guild.seeds import LARGEST_RANGE, derive, draw_distinct
+from guild.trainers.binary_words import ExpressionLevel, circled
+from guild.trainers.boxes import FEWEST_PROBLEMS
 from realm import strict
-
-FEWEST_PROBLEMS = 10**6
 
 OperationName = Literal["NOT", "AND", "OR", "XOR", "ADD"]
 
@@ -62,6 +63,15 @@ class BinaryLevel:
         """How many different problems there are."""
         return len(self.operations) << (self.width * self.operands)
 
+    def problem(self, number: int) -> tuple[str, int, int]:
+        """Prompt, answer and the bits that the answer is written with."""
+        which, bits = divmod(number, 1 << (self.width * self.operands))
+        name = self.operations[which]
+        operation = OPERATIONS[name]
+        values = [bits >> (self.width * place) & (1 << self.width) - 1 for place in range(self.operands)]
+        prompt = " ".join([name, *(circled(value, self.width) for value in values)])
+        return prompt, operation.compute(*values), self.width + operation.extra_bits
+
 
 class BinaryAlchemist:
     """Generator and judge of BIN."""
@@ -69,9 +79,7 @@ class BinaryAlchemist:
     def __init__(self, skill: str, levels: Sequence[dict[str, Any]]) -> None:
         """`levels` as they stand in the skill's file; raises strict.BadConfig naming the key if one is bad."""
         self.skill = skill
-        self._levels = [
-            strict.read(BinaryLevel, level, source=f"levels[{index}]") for index, level in enumerate(levels)
-        ]
+        self._levels = [_read_level(level, f"levels[{index}]") for index, level in enumerate(levels)]
 
     def size(self, level: int) -> int:
         return self._level(level).size
@@ -83,25 +91,20 @@ class BinaryAlchemist:
 
     def problem(self, level: int, number: int) -> Problem:
         """The problem of that number, counted from 0; no two numbers make the same one."""
-        box = self._level(level)
-        which, bits = divmod(number, 1 << (box.width * box.operands))
-        name = box.operations[which]
-        operation = OPERATIONS[name]
-        values = [bits >> (box.width * place) & (1 << box.width) - 1 for place in range(box.operands)]
-        prompt = " ".join([name, *(circled(value, box.width) for value in values)])
-        answer = circled(operation.compute(*values), box.width + operation.extra_bits)
-        return Problem(prompt, answer, self.skill, level)
+        prompt, value, bits = self._level(level).problem(number)
+        return Problem(prompt, circled(value, bits), self.skill, level)
 
     def judge(self, problem: Problem, answer: str) -> bool:
         """Exact; only white space around the answer is forgiven."""
         return answer.strip() == problem.answer
 
-    def _level(self, level: int) -> BinaryLevel:
+    def _level(self, level: int) -> BinaryLevel | ExpressionLevel:
         if not 1 <= level <= len(self._levels):
             raise ValueError(f"{self.skill} has no level {level}; it has 1 to {len(self._levels)}")
         return self._levels[level - 1]
 
 
-def circled(value: int, width: int) -> str:
-    """The last `width` bits of `value`, the highest first."""
-    return "".join("①" if value >> place & 1 else "⓪" for place in reversed(range(width)))
+def _read_level(level: dict[str, Any], source: str) -> BinaryLevel | ExpressionLevel:
+    if "words" in level:
+        return strict.read(ExpressionLevel, level, source=source)
+    return strict.read(BinaryLevel, level, source=source)

@@ -6,9 +6,10 @@ lost, what is shifted in is ⓪. Brackets stand around everything but the outerm
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from typing import Literal
 
 from guild.trainers.boxes import FEWEST_PROBLEMS, digits, numbers_of, spread
@@ -67,7 +68,7 @@ class ExpressionLevel:
         if not 1 <= self.width <= MOST_BITS or self.total < FEWEST_PROBLEMS:
             raise ValueError(f"width: {self.width} bits do not make {FEWEST_PROBLEMS} different problems")
 
-    @property
+    @cached_property
     def _bases(self) -> list[int]:
         """Choices: how the brackets stand, each operation, each change, each word."""
         return [
@@ -77,13 +78,10 @@ class ExpressionLevel:
             *[1 << self.width] * self.words,
         ]
 
-    @property
+    @cached_property
     def total(self) -> int:
         """How many different expressions there are."""
-        total = 1
-        for base in self._bases:
-            total *= base
-        return total
+        return math.prod(self._bases)
 
     @property
     def size(self) -> int:

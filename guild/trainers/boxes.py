@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import cache
 
 from guild.seeds import LARGEST_RANGE
 
@@ -21,10 +22,15 @@ def spread(number: int, total: int) -> int:
     Neighbouring numbers lie a golden section of the box apart, and no two at the same place: the stride shares no
     divisor with `total`. Source: multiplicative (Fibonacci) hashing, Knuth, TAOCP 3, 6.4.
     """
+    return number * _stride(total) % total
+
+
+@cache
+def _stride(total: int) -> int:
     stride = total * 618_033_988 // 10**9 | 1
     while math.gcd(stride, total) != 1:
         stride += 2
-    return number * stride % total
+    return stride
 
 
 def digits(place: int, bases: Sequence[int]) -> list[int]:
