@@ -51,15 +51,19 @@ class Sparring:
     gain: Gain | None = None
 
 
-def sparrings(world: World, *, hero: str | None = None, limit: int = MOST_LISTED) -> list[Sparring]:
+def sparrings(
+    world: World, *, hero: str | None = None, skill: str | None = None, limit: int = MOST_LISTED
+) -> list[Sparring]:
     """The newest first."""
     found = runs.history(Run.Kind.SPARRING)
     if hero is not None:
         found = found.filter(parameters__hero=hero)
-    return [_sparring(world, run) for run in found[:limit]]
+    if skill is not None:
+        found = found.filter(parameters__skill=skill)
+    return [sparring_of(world, run) for run in found[:limit]]
 
 
-def _sparring(world: World, run: Run) -> Sparring:
+def sparring_of(world: World, run: Run) -> Sparring:
     result = _result(run)
     if run.state != Run.State.COMPLETED or result is None:
         return Sparring(run=run.pk, state=run.state, reason=run.message, result=result)

@@ -19,8 +19,8 @@ IMAGES = STATIC / "img"
 AUTHORS = {
     "Lorc": (
         "broadsword", "campfire", "checked-shield", "crossed-swords", "crystal-ball", "cursed-star", "daemon-skull",
-        "hydra", "imp", "laurel-crown", "locked-chest", "minotaur", "poison-bottle", "quill-ink", "scroll-unfurled",
-        "skull-crossed-bones", "spectre", "star-swirl", "sword-clash", "visored-helm", "wyvern",
+        "hourglass", "hydra", "imp", "laurel-crown", "locked-chest", "minotaur", "poison-bottle", "quill-ink",
+        "scroll-unfurled", "skull-crossed-bones", "spectre", "star-swirl", "sword-clash", "visored-helm", "wyvern",
     ),
     "Delapouite": (
         "bed", "camping-tent", "gargoyle", "goblin-head", "knight-banner", "night-sleep", "ogre", "rock-golem", "slime",

@@ -123,7 +123,7 @@ def _grid(request: HttpRequest) -> dict[str, Any]:
     skills = {skill.name: skill for skill in list_skills()}
     skill = skills.get(request.GET.get("grid", "")) or next(iter(skills.values()), None)
     grid = read_grid(settings.REALM.hero, skill, page=request.GET.get("page")) if skill else None
-    return {"grid": grid, "grid_skills": list(skills.values())}
+    return {"grid": grid, "grid_skills": [] if "alone" in request.GET else list(skills.values())}
 
 
 def _runs(request: HttpRequest) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_POST, require_safe
 
+from arena.sparring_overview import Sparring, sparring_of
 from guild import forging, runs
 from guild.errors import GuildError
 from guild.models import Run
@@ -25,10 +26,15 @@ BY = "Guild Hall"
 @require_safe
 def run(request: HtmxHttpRequest, run_id: int) -> HttpResponse:
     found = find(run_id)
-    context = {"card": card_of(found), "run": found, "shown": run_page.read(found)}
+    context = {"card": card_of(found), "run": found, "shown": run_page.read(found), "sparring": _sparring(found)}
     if request.htmx:
         return render(request, "tavern/guild_run.html#run", context)
     return render(request, "tavern/guild_run.html", frame_context(settings.WORLD) | context)
+
+
+def _sparring(found: Run) -> Sparring | None:
+    """What became of its quest, and whether the hero is the better for it."""
+    return sparring_of(settings.WORLD, found) if found.kind == Run.Kind.SPARRING and found.is_over else None
 
 
 def find(run_id: int) -> Run:

@@ -9,14 +9,15 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
+from arena.sparring_overview import sparrings
 from guild.models import Evaluation
-from guild.skills import list_skills
 from tavern import guild_skills, run_cards, skill_samples
 from tavern.guild_grid import read_grid
 from tavern.guild_views import find_skill, works
 from tavern.quest_views import frame_context
 
 MOST_POINTS = 2000
+MOST_SPARRINGS = 8
 
 
 @require_safe
@@ -30,9 +31,10 @@ def skill(request: HttpRequest, name: str) -> HttpResponse:
         "levels": range(1, found.max_level + 1),
         "samples": skill_samples.read(found, _level(request)) if "level" in request.GET else None,
         "grid": read_grid(hero, found, page=request.GET.get("page")),
-        "grid_skills": list(list_skills()),
+        "grid_skills": [],
         "curve": curve(hero, name),
         "works": works({}, skill=name),
+        "sparrings": sparrings(settings.WORLD, hero=hero, skill=name, limit=MOST_SPARRINGS),
     }
     context |= run_cards.runs_context(kind="", page=request.GET.get("runs"), skill=name)
     return render(request, "tavern/guild_skill.html", context)

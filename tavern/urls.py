@@ -1,6 +1,17 @@
 from django.urls import path
 
-from tavern import mirror_views, oracle_views, quest_page_views, quest_views, source_views, views
+from tavern import (
+    guild_views,
+    mirror_views,
+    oracle_views,
+    quest_page_views,
+    quest_views,
+    run_views,
+    scheduler_views,
+    skill_views,
+    source_views,
+    views,
+)
 
 app_name = "tavern"
 urlpatterns = [
@@ -38,4 +49,18 @@ urlpatterns = [
     path("quests/<int:quest_id>/quarantine", quest_page_views.quarantine, name="quest_quarantine"),
     path("quests/<int:quest_id>/flagged/<str:name>", quest_page_views.flagged, name="quest_flagged"),
     path("quests/<int:quest_id>/mend", quest_page_views.mend, name="quest_mend"),
+    path("guild", guild_views.hall, name="guild"),
+    path("guild/panels/<slug:name>", guild_views.panel, name="guild_panel"),
+    path("guild/ask/<slug:kind>", guild_views.ask, name="guild_ask"),
+    path("guild/runs/orders", run_views.order, name="guild_run_order"),
+    path("guild/runs/compare", run_views.compare, name="guild_compare"),
+    path("guild/runs/<int:run_id>", run_views.run, name="guild_run"),
+    path("guild/<slug:name>", skill_views.skill, name="guild_skill"),
+    path("guild/<slug:name>/samples", skill_views.samples, name="guild_samples"),
+    path("scheduler", scheduler_views.scheduler, name="scheduler"),
+    path("scheduler/panels/<slug:name>", scheduler_views.panel, name="scheduler_panel"),
+    path("scheduler/curriculum", scheduler_views.save_wishes, name="scheduler_wishes"),
+    path("scheduler/autoplay", scheduler_views.set_autoplay, name="scheduler_autoplay"),
+    path("scheduler/tasks/<slug:name>", scheduler_views.save_task, name="scheduler_task"),
+    path("scheduler/tasks/<slug:name>/run", scheduler_views.run_task, name="scheduler_run_task"),
 ]

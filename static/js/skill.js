@@ -3,6 +3,7 @@
 import { compact, percent } from "./format.js";
 
 const MOST_LINES = 6;
+const LEGEND_HEIGHT = 30;
 const node = document.querySelector("#skill-curve");
 const { step, level, accuracy } = JSON.parse(document.querySelector("#curve").textContent);
 
@@ -23,7 +24,7 @@ function draw() {
   const { shown, data } = columns(step, level, accuracy);
   const tone = (name) => getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
   const strength = (index) => Math.round(80 + (175 * (index + 1)) / shown.length).toString(16);
-  const size = () => ({ width: Math.max(60, node.clientWidth), height: Math.max(60, node.clientHeight) });
+  const size = () => ({ width: Math.max(60, node.clientWidth), height: Math.max(60, node.clientHeight - LEGEND_HEIGHT) });
   const axis = { stroke: tone("text-dim"), font: '11px "Inter Variable", sans-serif', ticks: { show: false } };
   const grid = { stroke: tone("line"), width: 1, dash: [2, 4] };
   node.removeAttribute("data-empty");
