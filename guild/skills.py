@@ -9,7 +9,6 @@ from __future__ import annotations
 import difflib
 import logging
 import re
-import threading
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -151,8 +150,7 @@ def get_trainer(name: str, folder: Path | None = None) -> Trainer:
     """
     path = _file(name, folder)
     now = stamp(path)
-    with _loading:  # two threads that ask at once share one trainer
-        found = _load_if_changed(path, now)
+    found = _load_if_changed(path, now)
     if isinstance(found, str):
         was_readable = isinstance(_read_if_changed(path, now), Skill)
         raise (TrainerUnavailable if was_readable else UnknownSkill)(f"Skill {name!r} cannot be used: {found}")
@@ -185,7 +183,6 @@ def _files(folder: Path | None) -> list[Path]:
     return sorted(path for path in (folder or SKILLS_FOLDER).glob("*.yaml") if path.name[0] not in "_.")
 
 
-_loading = threading.Lock()
 _refused: dict[tuple[Path, Stamp], str] = {}
 """What trainers found in files that could be read, once they were asked for."""
 

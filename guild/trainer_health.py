@@ -66,10 +66,14 @@ def usable_skills(world: World, *, clock: Clock = time.time) -> tuple[Skill, ...
 def trainer_of(world: World, skill: str, *, clock: Clock = time.time) -> Iterator[Trainer]:
     """The skill's trainer; what goes wrong with it within is noted and raised on, and what goes right is noted too.
 
+    One that was down has to give a problem before it is taken for well: nothing may have been asked of it within.
     Raises UnknownSkill and TrainerUnavailable.
     """
     try:
-        yield get_trainer(skill)
+        trainer = get_trainer(skill)
+        yield trainer
+        if skill in _read(world):
+            trainer.sample(level=1, count=1, seed=1)
     except (TrainerUnavailable, UnknownSkill) as error:
         mark_down(world, skill, str(error), clock=clock)
         raise

@@ -15,6 +15,7 @@ import pytest
 from guild import trainer_health
 from guild.errors import TrainerUnavailable, UnknownSkill
 from guild.skill_check import check_remote
+from guild.skills import get_trainer
 from guild.trainer_health import Down, down, is_down, mark_down, mark_up, trainer_of, usable_skills
 from realm.world import CHECKOUT, World
 from tests.guild import skill_files
@@ -139,6 +140,21 @@ def test_the_trainer_in_use_is_noted_as_it_turns_out(world: World, folder: Path)
     with trainer_of(world, "sy") as trainer:
         assert trainer.sample(level=1, count=1)
     assert down(world) == {}
+
+
+def test_a_trainer_that_was_not_asked_is_not_taken_for_well(
+    world: World, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def sleeping(**options: object) -> None:
+        raise TrainerUnavailable("it sleeps")
+
+    clock = Clock()
+    mark_down(world, "sy", "it sleeps", clock=clock)
+    clock.now += 60
+    monkeypatch.setattr(get_trainer("sy"), "sample", sleeping)
+    with pytest.raises(TrainerUnavailable), trainer_of(world, "sy", clock=clock):
+        pass
+    assert down(world)["sy"].failures == 2
 
 
 def test_an_error_of_the_callers_own_says_nothing_of_the_trainer(world: World, folder: Path) -> None:
