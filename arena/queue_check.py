@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
@@ -50,11 +51,11 @@ def _check(world: World, quest: Quest, hero: str, most_steps: int) -> Iterator[F
 
 
 def _troubles(world: World, path: Path, quest: Quest, hero: str, most_steps: int) -> Iterator[tuple[str, str]]:
-    try:
-        digest = content_digest(path, INSPECTED)
-    except FileNotFoundError:
+    if not os.path.lexists(path):
         yield "gone", "its file is gone from the queue"
         return
+    try:
+        digest = content_digest(path, INSPECTED)
     except (OSError, UnreadableQuest) as error:
         yield "unreadable", f"it cannot be read: {error}"
         return

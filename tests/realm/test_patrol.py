@@ -1,0 +1,76 @@
+"""One patrol through a realm: what is well, what is not, and never an error of its own."""
+
+from __future__ import annotations
+
+import io
+import json
+import time
+from collections import namedtuple
+from typing import Any
+
+import pytest
+from django.core.management import CommandError, call_command
+from django.db import DatabaseError, connection
+
+from arena import control
+from arena.daemon import only_daemon
+from guild import trainer_health
+from realm import patrol as patrol_module
+from realm.config import RealmConfig
+from realm.patrol import patrol
+from realm.world import World
+
+pytestmark = pytest.mark.django_db
+
+QUIET = RealmConfig(oracle_port=1)
+
+
+def verdicts(world: World) -> dict[str, str]:
+    return {finding.what: finding.verdict for finding in patrol(world, QUIET)}
+
+
+def test_a_realm_that_was_not_started_is_in_trouble_and_says_so(world: World) -> None:
+    found = verdicts(world)
+    assert (found["database"], found["services"], found["arena"]) == ("ok", "warning", "trouble")
+    assert found["host local"] == "warning"
+    told = json.loads((world.status / patrol_module.HEALTH_FILE).read_bytes())
+    assert told["verdict"] == "trouble"
+    with pytest.raises(CommandError, match="in trouble: arena"):
+        call_command("healthcheck", stdout=io.StringIO())
+
+
+def test_an_arena_that_lives_and_speaks_is_well_and_a_silent_one_is_not(world: World) -> None:
+    status: dict[str, Any] = {"state": "training", "message": "", "time": time.time()}
+    file = world.status / control.STATUS_FILE
+    with only_daemon(world):
+        file.write_text(json.dumps(status))
+        assert verdicts(world)["arena"] == "ok"
+        file.write_text(json.dumps(status | {"message": "the disk is full"}))
+        assert verdicts(world)["arena"] == "warning"
+        file.write_text(json.dumps(status | {"time": time.time() - 31}))
+        assert verdicts(world)["arena"] == "trouble"
+
+
+@pytest.mark.parametrize(("free", "verdict"), [(10**9 * 100, "ok"), (10**9, "warning"), (10**6, "trouble")])
+def test_a_disk_that_fills_up_is_seen(world: World, monkeypatch: pytest.MonkeyPatch, free: int, verdict: str) -> None:
+    usage = namedtuple("usage", ["free"])
+    monkeypatch.setattr("realm.patrol.shutil.disk_usage", lambda path: usage(free))
+    assert verdicts(world)["disk"] == verdict
+
+
+def test_a_database_that_does_not_answer_is_seen(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken() -> None:
+        raise DatabaseError("disk image is malformed")
+
+    monkeypatch.setattr(connection, "cursor", broken)
+    assert next(patrol_module._database(world, QUIET)).verdict == "trouble"
+
+
+def test_a_trainer_that_is_down_is_a_warning(world: World) -> None:
+    trainer_health.mark_down(world, "bin", "nobody answers")
+    assert verdicts(world)["trainer bin"] == "warning"
+
+
+def test_broken_hosts_are_in_trouble(world: World) -> None:
+    (world.home / "hosts.yaml").write_text("local: {kind: foreign}")
+    assert verdicts(world)["hosts"] == "trouble"
