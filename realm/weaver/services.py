@@ -9,6 +9,7 @@ from realm.config import RealmConfig
 TAVERN = "tavern"
 ARENA = "arena"
 ORACLE = "oracle"
+TASKMASTER = "taskmaster"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,4 +38,5 @@ def services(config: RealmConfig) -> tuple[Service, ...]:
             Service(name=f"trainer-{skill}", arguments=("manage.py", "trainer", skill), stop_seconds=10)
             for skill in config.serve_trainers
         ),
+        Service(name=TASKMASTER, arguments=("manage.py", "taskmaster", "--daemon"), stop_seconds=40),
     )  # fmt: skip
