@@ -5,6 +5,7 @@ Each skill's file says what is to be; under `curriculum` in the world's config.y
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from enum import StrEnum
@@ -20,7 +21,7 @@ from realm.world import World
 
 LEAST_CURRENT_SHARE = 0.1
 """Of a quest's rows, however much is rehearsed and previewed."""
-LONGEST_MEMORY = 64
+LONGEST_MEMORY = 256
 """Quests forged before these say nothing about whose turn it is."""
 
 
@@ -133,8 +134,9 @@ def save_curriculum(world: World, skill: str, changes: Mapping[str, Any]) -> Non
 def turns(world: World, hero: str, curriculum: Curriculum = AS_SHIPPED) -> tuple[Turn, ...]:
     """Every skill, the one whose turn it is first; those for which no quest is forged now stand last.
 
-    Whose turn it is: of the newest forged quests, twice as many as all priorities together, who has the fewest for
-    its priority. What was forged before is forgotten, so that a skill that joins late does not catch up for hours.
+    Whose turn it is: who is furthest behind its share, by priority, of the newest forged quests and the next one; of
+    equals, whose last one is longest ago. So many quests count as it takes to give each skill its share once; what was
+    forged before is forgotten, so that a skill that joins late does not catch up for hours.
     """
     return _turns(world, forged_quests(world), hero, curriculum)
 
@@ -145,18 +147,25 @@ def _turns(world: World, quests: Sequence[ForgedQuest], hero: str, curriculum: C
     levels = {skill.name: current_level(hero=hero, skill=skill) for skill in skills}
     waits = {skill.name: _why_not(skill, levels, usable) for skill in skills}
     wanted = {skill.name: skill.priority for skill in skills if not waits[skill.name]}
-    newest = [quest.skill for quest in quests if quest.skill in wanted][
-        -min(2 * sum(wanted.values()), LONGEST_MEMORY) :
-    ]
+    newest = [quest.skill for quest in quests if quest.skill in wanted][-_memory(wanted.values()) :]
+    last = {name: index for index, name in enumerate(newest)}
     found = [
         Turn(skill=skill, level=levels[skill.name], recent=newest.count(skill.name), waits=waits[skill.name])
         for skill in skills
     ]
-    return tuple(sorted(found, key=_neglect))
+
+    def neglect(turn: Turn) -> tuple[bool, float, int, str]:
+        name = turn.skill.name
+        due = (len(newest) + 1) * wanted.get(name, 0) / max(sum(wanted.values()), 1)
+        return (bool(turn.waits), turn.recent - due, last.get(name, -1), name)
+
+    return tuple(sorted(found, key=neglect))
 
 
-def _neglect(turn: Turn) -> tuple[bool, float, str]:
-    return (bool(turn.waits), turn.recent / max(turn.skill.priority, 1), turn.skill.name)
+def _memory(priorities: Collection[int]) -> int:
+    """How many quests say whose turn it is: with the next one, each skill has had exactly its share of them."""
+    smallest = math.gcd(*priorities) if priorities else 1
+    return max(1, min(sum(priorities) // smallest, LONGEST_MEMORY) - 1)
 
 
 def _why_not(skill: Skill, levels: Mapping[str, int], usable: Collection[str]) -> str:

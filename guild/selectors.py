@@ -102,7 +102,7 @@ class Grid:
 
 
 def grid(hero: str, skill: str, *, checkpoints: int = 50) -> Grid:
-    """The newest `checkpoints` that were evaluated, those that were deleted since included; two queries."""
+    """The newest `checkpoints` that were evaluated, those that were deleted since included; three queries."""
     found = accuracies_by_level(hero=hero, skill=skill)
     columns = tuple(
         GridColumn(

@@ -1,0 +1,148 @@
+"""How far a fresh embedded hero climbs by itself: an empty world, auto-play, nobody looks on.
+
+`.venv/bin/python -m scripts.climb --minutes 30 [--world FOLDER] [--json]` starts the arena alone and tells, at 10, 20
+and 30 minutes, the level of each skill; then when each level was won, what was lost again, and how long the trainer
+stood idle between two quests. Not a test: figures depend on the machine and on what else runs on it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import signal
+import sqlite3
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+CHECKOUT = Path(__file__).resolve().parent.parent
+MARK_MINUTES = 10
+LOOK_SECONDS = 5.0
+GRACE_SECONDS = 60.0
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m scripts.climb", description=__doc__)
+    parser.add_argument("--minutes", type=float, default=30.0)
+    parser.add_argument("--world", type=Path, help="an empty or new folder that stays; default a temporary one")
+    parser.add_argument("--json", action="store_true", help="one JSON object")
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="realm-climb-") as folder:
+        result = climb(arguments.world or Path(folder), minutes=arguments.minutes, tell=not arguments.json)
+    print(json.dumps(result, ensure_ascii=False, indent=None if arguments.json else 1))
+
+
+def climb(world: Path, *, minutes: float, tell: bool) -> dict[str, Any]:
+    """What came of it; with `tell` also a line at every mark."""
+    environment = os.environ | {"REALM_HOME": str(world), "REALM_AUTOPLAY": "1"}
+    manage = [sys.executable, str(CHECKOUT / "manage.py")]
+    subprocess.run([*manage, "migrate", "-v0"], check=True, env=environment, cwd=CHECKOUT)
+    marks: dict[str, dict[str, int]] = {}
+    with _arena([*manage, "arena"], environment, log=world / "climb.log") as arena:
+        started = time.time()
+        mark = float(MARK_MINUTES)
+        while (passed := (time.time() - started) / 60) < minutes:
+            if arena.poll() is not None:
+                raise SystemExit(f"the arena ended with {arena.returncode}; see {world / 'climb.log'}")
+            if passed >= mark:
+                marks[f"{mark:g} min"] = _levels(world)
+                mark += MARK_MINUTES
+            if tell:
+                _say(f"{passed:5.1f} min  {_in_words(world)}")
+            time.sleep(min(LOOK_SECONDS if passed < 1 else 6 * LOOK_SECONDS, max(0.1, (minutes - passed) * 60)))
+        marks[f"{minutes:g} min"] = _levels(world)
+    return {"levels": marks} | _summary(world, started)
+
+
+@contextmanager
+def _arena(command: list[str], environment: dict[str, str], *, log: Path) -> Iterator[subprocess.Popen[bytes]]:
+    with open(log, "wb") as output:
+        process = subprocess.Popen(command, env=environment, cwd=CHECKOUT, stdout=output, stderr=subprocess.STDOUT)
+        try:
+            yield process
+        finally:
+            process.send_signal(signal.SIGTERM)
+            try:
+                process.wait(GRACE_SECONDS)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+
+
+def _rows(world: Path, query: str) -> list[tuple[Any, ...]]:
+    with closing(sqlite3.connect(f"file:{world / 'realm.sqlite3'}?mode=ro", uri=True, timeout=20)) as database:
+        return database.execute(query).fetchall()
+
+
+def _levels(world: Path) -> dict[str, int]:
+    return dict(_rows(world, "select skill, level from guild_skillprogress order by skill"))
+
+
+def _in_words(world: Path) -> str:
+    newest = _rows(world, "select step, skill, level, correct, total from guild_evaluation order by id desc limit 1")
+    said = [f"{skill} level {level}" for skill, level in _levels(world).items()] or ["no level won yet"]
+    said += [f"step {step}: {skill} {level}: {right}/{total}" for step, skill, level, right, total in newest]
+    return ", ".join(said)
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
+
+
+def _summary(world: Path, started: float) -> dict[str, Any]:
+    told = _rows(world, "select kind, time, step, data from arena_chronicleentry order by id")
+    said = [(kind, _seconds(when) - started, step, json.loads(data)) for kind, when, step, data in told]
+    gaps = sorted(_gaps(said))
+    return {
+        "won_at_minutes": {
+            f"{data['skill']} {data['level']}": round(when / 60, 1)
+            for kind, when, _, data in said
+            if kind == "skill_level_up"
+        },
+        "hero_levels_at_minutes": {
+            data["level"]: round(when / 60, 1) for kind, when, _, data in said if kind == "hero_level_up"
+        },
+        "lost": sum(kind == "skill_level_lost" for kind, *_ in said),
+        "regained": sum(kind == "skill_level_regained" for kind, *_ in said),
+        "quests": sum(kind == "quest_completed" for kind, *_ in said),
+        "steps": max((step for _, _, step, _ in said), default=0),
+        "evaluations": _rows(world, "select count(*) from guild_evaluation")[0][0],
+        "idle_seconds_between_quests": {
+            "median": round(statistics.median(gaps), 2),
+            "longest": round(gaps[-1], 2),
+            "all": round(sum(gaps), 1),
+        }
+        if gaps
+        else None,
+        "answering_seconds": round(_rows(world, "select total(seconds) from guild_evaluation")[0][0], 1),
+        "first_step_seconds": next((round(when, 1) for kind, when, *_ in said if kind == "battle_started"), None),
+        "cores": os.cpu_count(),
+    }
+
+
+def _gaps(said: list[tuple[str, float, int, dict[str, Any]]]) -> Iterator[float]:
+    """From the end of one battle to the beginning of the next."""
+    ended: float | None = None
+    for kind, when, *_ in said:
+        if kind == "battle_completed":
+            ended = when
+        elif kind == "battle_started" and ended is not None:
+            yield when - ended
+            ended = None
+
+
+def _seconds(text: str) -> float:
+    """Django writes UTC without saying so."""
+    return datetime.fromisoformat(text).replace(tzinfo=UTC).timestamp()
+
+
+if __name__ == "__main__":
+    main()
