@@ -90,6 +90,12 @@ def test_another_right_answer_is_right_where_the_task_says_so() -> None:
     assert not countdown.judge(bare, other)
 
 
+def test_an_answer_that_the_task_cannot_read_is_wrong() -> None:
+    factors = trainer("prime_factorization")
+    problem = factors.sample(level=1, count=1, seed=1)[0]
+    assert factors.judge_all([problem, problem], [problem.answer, "many × few"]) == [True, False]
+
+
 def test_half_right_is_wrong() -> None:
     """The task gives a part of the score to an answer that holds the right one somewhere."""
     problem = trainer("caesar_cipher").sample(level=1, count=1, seed=1)[0]
@@ -124,6 +130,14 @@ def test_without_the_bar_it_gives_every_problem_that_it_has(monkeypatch: pytest.
 def test_a_task_without_answers_is_refused() -> None:
     with pytest.raises(TrainerUnavailable, match="a problem of level 1 has answer of type NoneType"):
         trainer("propositional_logic").sample(level=1, count=5, seed=1)
+
+
+def test_a_task_that_takes_nonsense_for_an_answer_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(TrainerUnavailable, match="the task calls nonsense a right answer; choose another task"):
+        trainer("game_of_life_halting").sample(level=1, count=5, seed=1)
+    # Sabotage: without the proof it passes.
+    monkeypatch.setattr(GymTrainer, "_prove", lambda self, level: None)
+    assert len(trainer("game_of_life_halting").sample(level=1, count=5, seed=1)) == 5
 
 
 @pytest.mark.parametrize(
