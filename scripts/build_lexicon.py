@@ -122,8 +122,10 @@ def clue_of(gloss: str) -> str:
 
 
 def gives_away(clue: str, word: str) -> bool:
-    """Whether a word of the clue shares the answer's stem."""
-    return any(_shared(part, word) >= min(SHORTEST_STEM, len(part)) for part in re.findall(r"[a-z]{3,}", clue))
+    """Whether the clue holds the answer, or a word that shares its stem."""
+    return word in clue or any(
+        _shared(part, word) >= min(SHORTEST_STEM, len(part)) for part in re.findall(r"[a-z]{3,}", clue)
+    )
 
 
 def _shared(first: str, second: str) -> int:

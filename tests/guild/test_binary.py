@@ -10,8 +10,9 @@ from guild.problems import Problem
 from guild.seeds import derive
 from guild.skills import get_skill
 from guild.trainers import boxes
-from guild.trainers.binary import FEWEST_PROBLEMS, BinaryAlchemist, circled
-from guild.trainers.binary_words import CHANGES, OPERATIONS, ExpressionLevel
+from guild.trainers.binary import BinaryAlchemist
+from guild.trainers.binary_words import CHANGES, OPERATIONS, ExpressionLevel, circled
+from guild.trainers.boxes import FEWEST_PROBLEMS
 from realm.strict import BadConfig, read
 
 SHIPPED = get_skill("bin")
