@@ -7,6 +7,8 @@ import { Picker, post } from "./picker.js";
 import { Thread } from "./thread.js";
 
 const STATUS_MS = 8000;
+const KEPT_MS = 300;
+const KEPT_TRIES = 10;
 const LOST = "The connection to the server broke off.";
 
 class Oracle {
@@ -103,7 +105,7 @@ class Oracle {
     this.begin();
     const outcomes = await Promise.all(this.answering.map((picker, side) => this.hear(exchange.add(side), picker, { ...shared, side }, sampling)));
     this.end(outcomes);
-    if (outcomes.some((kept) => kept)) await this.showKept();
+    if (outcomes.some((kept) => kept)) await this.showKept().catch(() => {}); // the pill tells that the server is gone
     else if (!this.message.value) this.message.value = text;
   }
 
@@ -165,17 +167,30 @@ class Oracle {
     return false;
   }
 
-  // The list of conversations and the address, as the server has them now. A stopped answer is kept a moment later.
+  // The list of conversations and the address, as the server has them now.
   async showKept() {
     const address = `/oracle/${this.key}`;
-    const response = await fetch(address);
-    if (!response.ok) return;
-    const page = new DOMParser().parseFromString(await response.text(), "text/html");
+    if (location.pathname !== address && !(await this.isKept(address))) return;
+    const page = await load(address);
     this.root.querySelector("#talks").replaceWith(page.querySelector("#talks"));
     this.root.querySelector("#talk-title").textContent = page.querySelector("#talk-title").textContent;
     document.title = page.title;
     if (location.pathname !== address) history.replaceState(null, "", address);
   }
+
+  // The server keeps a stopped answer only after it has seen that nobody listens any more.
+  async isKept(address) {
+    for (let tries = 0; tries < KEPT_TRIES; tries += 1) {
+      const page = await load("/oracle");
+      if (page.querySelector(`#talks a[href="${address}"]`)) return true;
+      await new Promise((resolve) => setTimeout(resolve, KEPT_MS));
+    }
+    return false;
+  }
+}
+
+async function load(address) {
+  return new DOMParser().parseFromString(await (await fetch(address)).text(), "text/html");
 }
 
 const oracle = new Oracle(document);
