@@ -90,7 +90,7 @@ def _asked(
     in_play = [turn for turn in turns(world, hero, curriculum) if not turn.waits or turn.skill.name == fought]
     seen: dict[tuple[str, int], int] = {
         (row["skill"], row["level"]): row["last"]
-        for row in Evaluation.objects.filter(hero=hero).values("skill", "level").annotate(last=Max("step"))
+        for row in Evaluation.objects.filter(hero=hero).values("skill", "level").annotate(last=Max("id"))
     }
 
     def age(skill: str, level: int) -> int:
