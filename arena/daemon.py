@@ -29,6 +29,7 @@ from arena import (
     quest_orders,
     queue,
     reconcile,
+    sparring_overview,
     stale,
     tokenizer,
 )
@@ -391,6 +392,8 @@ class ArenaDaemon:
         for event in battles.take_in_events(self.world, battle):
             took = True
             self._follow(battle, event)
+        if took and sparring_overview.is_sparring(battle.quest):
+            sparring_overview.write(self.world)
         # An ending alone may be the last word of a trainer that a killed daemon left behind, while ours begins.
         if self._over and self.trainer.ready:
             self._running, self._over = None, False

@@ -108,6 +108,11 @@ def _gain(quest: Quest, result: SparringResult) -> Gain | None:
     )
 
 
+def is_sparring(quest: Quest) -> bool:
+    """By its name, which is enough to keep a view fresh."""
+    return quest.name.startswith("sparring-")
+
+
 def write(world: World) -> None:
     """`status/sparring.json`: the newest sparrings, and of each skill the newest that came to an end."""
     found = sparrings(world)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from arena import chronicle, queue
+from arena import chronicle, queue, sparring_overview
 from arena.lines import INSPECTED, open_quest
 from arena.models import Quest
 from arena.rows import UnreadableQuest
@@ -20,6 +20,7 @@ def expire(world: World, quest: Quest, *, hero: str, most_steps: int) -> bool:
     if reason:
         queue.cancel(world, quest, reason)
         chronicle.say("quest_cancelled", f"{quest.name} is cancelled: {reason}", quest=quest.name, reason=reason)
+        sparring_overview.write(world)
     return bool(reason)
 
 

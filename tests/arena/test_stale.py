@@ -11,7 +11,7 @@ import pytest
 
 from arena import sparring_overview, stale
 from arena.daemon import ArenaDaemon
-from arena.models import Battle, ChronicleEntry, Quest
+from arena.models import ChronicleEntry, Quest
 from arena.stale import why_stale
 from guild import runs
 from guild.models import Evaluation, Run
@@ -104,6 +104,7 @@ def test_outgrown_it_is_cancelled_and_told_and_never_trained(
     reason = json.loads((world.failed / f"{name}.jsonl.reason.json").read_bytes())
     assert reason["state"] == "cancelled"
     assert (world.failed / f"{name}.jsonl").exists()
+    assert (world.status / "sparring.json").exists()
 
 
 def test_twin_without_the_check_it_is_trained(
@@ -168,8 +169,9 @@ def test_the_gain_is_what_the_level_was_worth_before_and_after_its_battle(
     drop(world)
     daemon = open_daemon()
     settle(daemon)
+    trainer.begin(first_step=150, total_steps=30)
+    settle(daemon)
     assert sparring_overview.sparrings(world)[0].state == "battling"
-    Battle.objects.update(first_step=150, total_steps=30)
     for step, correct in ((140, 10), (150, 100), (170, 120), (180, 140), (300, 0)):
         evaluate(step, correct)
     evaluate(175, 0, level=2)
@@ -179,7 +181,8 @@ def test_the_gain_is_what_the_level_was_worth_before_and_after_its_battle(
     assert (found.gain.before_correct, found.gain.after_correct) == (100, 140)
     assert found.gain.share == pytest.approx(0.2)
     assert found.gain.is_clear
-    sparring_overview.write(world)
+    trainer.save(180)
+    settle(daemon)
     view = json.loads((world.status / "sparring.json").read_bytes())
     assert view["skills"]["bin"]["gain"]["after_correct"] == 140
 

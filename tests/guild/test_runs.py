@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import threading
 from datetime import timedelta
 from io import StringIO
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -16,11 +18,12 @@ from django.core.management import call_command
 from django.core.management.base import CommandError
 from django.utils import timezone
 
-from guild import performing, runs
+from guild import forging, performing, runs
 from guild.errors import GuildError
 from guild.models import Run
 from guild.runs import MOST_EVENTS, StopAsked, Watch
 from realm.world import World
+from tests.guild import few_skills
 
 pytestmark = pytest.mark.django_db
 
@@ -216,3 +219,24 @@ def test_the_commands_show_stop_and_forget(world: World) -> None:
     assert "is forgotten" in say("runs", "delete", str(run.pk))
     with pytest.raises(CommandError, match="There is no run"):
         say("runs", "show", str(run.pk))
+
+
+def test_a_signal_asks_for_a_stop_and_the_next_one_is_as_before() -> None:
+    before = signal.getsignal(signal.SIGTERM)
+    with performing.stop_on_signal() as stop:
+        os.kill(os.getpid(), signal.SIGTERM)
+        assert stop.wait(10)
+        assert signal.getsignal(signal.SIGTERM) == before
+    assert signal.getsignal(signal.SIGTERM) == before
+    assert signal.getsignal(signal.SIGINT) == signal.default_int_handler
+
+
+def test_perform_carries_out_one_waiting_run(world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    few_skills.put(tmp_path / "skills", monkeypatch)
+    run = forging.create(forging.order(skill="bin", levels=[1], count=20, seed=1, name="mine"), by="test")
+    assert "20 rows in" in say("perform", str(run.pk))
+    assert (world.inbox / "mine.jsonl").exists()
+    with pytest.raises(CommandError, match="is completed; only one that waits"):
+        say("perform", str(run.pk))
+    with pytest.raises(CommandError, match="There is no run 999"):
+        say("perform", "999")
