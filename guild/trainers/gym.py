@@ -3,6 +3,9 @@
 A level's parameters are the fields of the task's configuration. The package is an optional extra. It takes more than a
 second to import, and some tasks take seconds for a quest, so it is imported when a problem is first asked for.
 
+A few tasks draw from Python sets, whose order is another one in each process (in release 0.1.25: isomorphic_strings,
+knight_swap, polynomial_multiplication, ransom_note, word_ladder): a seed gives the same problems within a process only.
+
 A problem's ticket is `seed:index` of the data set that it was drawn from: many tasks judge by more than prompt and
 answer, and draw the same entry again to do so.
 """
@@ -24,6 +27,7 @@ from guild.errors import TrainerUnavailable
 from guild.problems import Problem
 from guild.seeds import derive
 from guild.trainers import checks
+from guild.trainers.gym_answers import is_harmless
 from realm import strict
 
 PREFIX = "reasoning-gym:"
@@ -81,6 +85,8 @@ class GymTrainer:
         checks.check_level(self.skill, problem.level, self._levels)
         if answer.strip() == problem.answer.strip():
             return True
+        if not is_harmless(answer.strip()):
+            return False
         data, entry = self._entry_of(problem)
         return entry is not None and _is_right(data, entry, answer.strip())
 
