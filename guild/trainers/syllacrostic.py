@@ -65,6 +65,8 @@ class WeavingLevel:
             raise ValueError(f"pool: {self.pool} is not allowed; the lexicon has {len(self._candidates)} such words")
         if self.sets < FEWEST_PROBLEMS:
             raise ValueError(f"pool: {self.words} of {self.pool} words do not make {FEWEST_PROBLEMS} different puzzles")
+        if self.spare + self.words * self.syllables > len(self._strays):
+            raise ValueError(f"spare: {self.pool} words have too few syllables for {self.spare} spare ones")
 
     @property
     def sets(self) -> int:
@@ -95,7 +97,7 @@ class WeavingLevel:
 
     @cached_property
     def _strays(self) -> tuple[str, ...]:
-        """In any order of the lexicon the same; the longest few would make a puzzle too long."""
+        """Sorted, so that a seed draws the same everywhere; the few longest would make a puzzle too long."""
         return tuple(
             sorted({part for word in self.choice for part in word.syllables if len(part) <= LONGEST_STRAY})
         )  # fmt: skip

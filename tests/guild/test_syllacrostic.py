@@ -263,6 +263,7 @@ def test_a_level_that_is_not_there_is_named() -> None:
         ({"tolerant": ["spelling"]}, r"tolerant\[0\]: 'spelling' is not allowed; allowed are case, spaces"),
         ({"letter": 2}, "unknown key 'letter'; allowed are bank.*did you mean 'letters'"),
         ({"counts": 1}, "counts: true or false is expected"),
+        ({"words": 8, "pool": 25, "syllables": 5, "spare": 20}, "spare: 25 words have too few syllables for 20 spare"),
         ({"spare": -1}, "spare: -1 is not allowed; allowed are 0 to 20"),
     ],
 )
