@@ -52,12 +52,11 @@ class Example:
     @property
     def prompt(self) -> str:
         """What the hero is asked."""
-        proposal = f"{self.problem}\n\nProposed answer: {self.proposed or '(none)'}\n\n"
-        if self.kind != "correct-it":
-            return f"{proposal}Is this correct?"
-        asked = f"{proposal}This is incorrect. What is the correct answer?"
-        # Where the right answer stands within the wrong one there would be nothing to find out: only to copy.
-        return self.problem if _stands_in(self.answer, asked) else asked
+        if self.kind == "correct-it":
+            # Asked as ever, without the wrong answer: a small hero that only hears of proposals forgets the plain
+            # question, and a right answer that stands within the wrong one would be copied (scripts/spar_gain.py).
+            return self.problem
+        return f"{self.problem}\n\nProposed answer: {self.proposed or '(none)'}\n\nIs this correct?"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -150,14 +149,6 @@ def _said(message: dict[str, Any], role: str) -> str:
     if message["role"] != role or not isinstance(content, str):
         raise ValueError(role)
     return content
-
-
-def _stands_in(answer: str, text: str) -> bool:
-    return _plain(answer) in _plain(text)
-
-
-def _plain(text: str) -> str:
-    return " ".join(text.split()).casefold()
 
 
 def in_groups(rows: Iterator[tuple[int, SparringRow]]) -> dict[int, list[tuple[int, SparringRow]]]:

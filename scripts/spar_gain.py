@@ -14,6 +14,7 @@ import tempfile
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -21,11 +22,12 @@ from arena import embedded
 from arena.protocol import Recipe
 from arena.training import answering
 from arena.training import hero as heroes
+from arena.training.hero import Hero
 from guild.fresh import Fresh
 from guild.intervals import difference, wilson
 from guild.problems import Problem, to_jsonl, to_lesson
 from guild.skills import get_trainer
-from guild.sparring_rows import Binding, examples_of, quoted, to_row
+from guild.sparring_rows import KEY, Binding, examples_of, quoted, to_row
 from realm import sidecar
 from scripts.bench import runs
 
@@ -42,6 +44,7 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=3, help="draws of problems for each way")
     parser.add_argument("--rows", type=int, default=12_000, help="of the first training, at most")
     parser.add_argument("--about", type=float, default=0.6, help="share of right answers to begin from")
+    parser.add_argument("--start", type=Path, help="this checkpoint of the embedded hero, instead of training one")
     parser.add_argument("--every", type=int, default=20, help="steps between two looks at the first training")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="realm-spar-") as folder:
@@ -57,66 +60,62 @@ class Measurement:
         self._kept = frozenset(problem.key for problem in self._tests)
 
     def run(self) -> None:
-        start, correct, rows_a_step = self._train()
-        total = len(self._tests)
+        start = self._asked.start or self._train()
+        correct, total = self._score(start), len(self._tests)
         say(
-            way="before",
-            step=sidecar.step_of(start.name),
-            correct=correct,
-            total=total,
+            way="before", step=sidecar.step_of(start.name), correct=correct, total=total,
             interval=wilson(correct, total),
-        )
+        )  # fmt: skip
         for repeat in range(1, self._asked.repeats + 1):
-            self._compare(start, correct, repeat, rows_a_step)
+            self._compare(start, correct, repeat)
 
-    def _compare(self, start: Path, before: int, repeat: int, rows_a_step: float) -> None:
-        """The sparring sets the number of steps; the others get the nearest number of whole steps."""
+    def _compare(self, start: Path, before: int, repeat: int) -> None:
+        """The sparring sets the number of steps; the others get as many rows as fill that many, or one more."""
         fresh = self._fresh(repeat)
-        asked = fresh.take(self._asked.asked)
-        wrong = self._wrong(start, asked)
-        spare = fresh.take(len(wrong))
-        rows = self._sparring_rows(wrong, spare, sidecar.step_of(start.name) or 0)
-        steps = self._way("sparring", start, before, repeat, to_jsonl(rows), mistakes=len(wrong))
-        ordinary = [to_lesson(problem) for problem in fresh.take(max(1, int(steps * rows_a_step)))]
-        self._way("ordinary problems", start, before, repeat, to_jsonl(ordinary))
-        again = [to_lesson(problem) for problem, _ in wrong]
-        mixed = ordinary[: max(0, len(ordinary) - len(again))] + again
-        self._way("ordinary, with the mistakes' problems", start, before, repeat, to_jsonl(mixed))
+        wrong = self._wrong(start, fresh.take(self._asked.asked))
+        rows = self._sparring_rows(wrong, fresh.take(len(wrong)), sidecar.step_of(start.name) or 0)
+        steps = self._way("sparring", start, before, repeat, rows, mistakes=len(wrong))
+        ordinary = [to_lesson(problem) for problem in fresh.take(steps * self._rows_a_step(start))]
+        self._way("ordinary problems", start, before, repeat, ordinary)
+        self._way("correction quotes the wrong answer", start, before, repeat, list(map(_quoting, rows)))
 
-    def _way(self, way: str, start: Path, before: int, repeat: int, quest: bytes, **more: int) -> int:
+    def _rows_a_step(self, checkpoint: Path) -> int:
+        hero = self._hero(checkpoint)
+        problem = self._tests[0]
+        length = len(answering.prompt_ids(hero, problem.prompt)) + len(hero.tokenizer.encode(problem.answer)) + 1
+        return RECIPE.rows_per_step * (RECIPE.max_length // length)
+
+    def _way(self, way: str, start: Path, before: int, repeat: int, rows: list[dict[str, Any]], **more: int) -> int:
         """Returns the number of optimizer steps."""
         folder = self._folder / f"{way}-{repeat}"
         shutil.copytree(start, folder / "hero" / start.name)
         path = self._folder / f"{way}-{repeat}.jsonl"
-        path.write_bytes(quest)
+        path.write_bytes(to_jsonl(rows))
         battle = runs.fight(folder, self._base, path, RECIPE)
         end = sidecar.checkpoint_folders(folder / "hero")[0]
         correct, total = self._score(end), len(self._tests)
         say(
-            way=way, repeat=repeat, steps=len(battle.steps), rows=quest.count(b"\n"), **more, correct=correct,
+            way=way, repeat=repeat, steps=len(battle.steps), rows=len(rows), **more, correct=correct,
             total=total, gain=(correct - before) / total, interval=difference((before, total), (correct, total)),
         )  # fmt: skip
         return len(battle.steps)
 
-    def _train(self) -> tuple[Path, int, float]:
-        """A checkpoint with about the wanted share of right answers, how many those are, and rows a step."""
+    def _train(self) -> Path:
+        """A checkpoint with about the wanted share of right answers."""
         lessons = [to_lesson(problem) for problem in self._fresh(0).take(self._asked.rows)]
         path = self._folder / "first.jsonl"
         path.write_bytes(to_jsonl(lessons))
-        recipe = replace(RECIPE, save_every=self._asked.every)
-        battle = runs.fight(self._folder / "first", self._base, path, recipe)
+        runs.fight(self._folder / "first", self._base, path, replace(RECIPE, save_every=self._asked.every))
         wanted = self._asked.about * len(self._tests)
-        best: tuple[float, Path, int] | None = None
+        found: dict[Path, int] = {}
         for folder in reversed(sidecar.checkpoint_folders(self._folder / "first" / "hero")):
-            correct = self._score(folder)
-            say(way="first training", step=sidecar.step_of(folder.name), correct=correct, total=len(self._tests))
-            off = abs(correct - wanted)
-            best = (off, folder, correct) if best is None or off < best[0] else best
-            if correct > 1.4 * wanted:
+            found[folder] = self._score(folder)
+            say(
+                way="first training", step=sidecar.step_of(folder.name), correct=found[folder], total=len(self._tests)
+            )  # fmt: skip
+            if found[folder] > 1.4 * wanted:
                 break
-        if best is None:
-            raise RuntimeError("the first training left no checkpoint")
-        return best[1], best[2], len(lessons) / len(battle.steps)
+        return min(found, key=lambda folder: abs(found[folder] - wanted))
 
     def _fresh(self, seed: int) -> Fresh:
         return Fresh(self._trainer, skill=SKILL, level=self._asked.level, seed=seed, forbidden=self._kept)
@@ -128,7 +127,7 @@ class Measurement:
 
     def _sparring_rows(
         self, wrong: Sequence[tuple[Problem, str]], spare: Sequence[Problem], step: int
-    ) -> list[dict[str, object]]:
+    ) -> list[dict[str, Any]]:
         binding = Binding(hero="DIO", checkpoint="measured", step=step, sha256=None, seed=0, drawn=0)
         return [
             to_row(example, binding, skill=SKILL, level=self._asked.level)
@@ -140,11 +139,23 @@ class Measurement:
         return sum(self._trainer.judge_all(self._tests, self._answers(checkpoint, self._tests)))
 
     def _answers(self, checkpoint: Path, problems: Sequence[Problem]) -> list[str]:
-        hero = heroes.load(str(self._base), Recipe(), checkpoint=checkpoint, device=torch.device("cpu"))
+        hero = self._hero(checkpoint)
         longest = max(len(hero.tokenizer.encode(problem.answer)) for problem in problems) + 2
         prompts = [problem.prompt for problem in problems]
         batches = [prompts[begin : begin + BATCH] for begin in range(0, len(prompts), BATCH)]
         return [one for batch in batches for one in answering.answer(hero, batch, max_new_tokens=longest)]
+
+    def _hero(self, checkpoint: Path) -> Hero:
+        return heroes.load(str(self._base), Recipe(), checkpoint=checkpoint, device=torch.device("cpu"))
+
+
+def _quoting(row: dict[str, Any]) -> dict[str, Any]:
+    """The row as it would be if a correction were asked for with the wrong answer before it."""
+    own = row[KEY]
+    if own["kind"] != "correct-it":
+        return row
+    asked = f"{own['problem']}\n\nProposed answer: {own['proposed']}\n\nThis is incorrect. What is the correct answer?"
+    return row | {"messages": [{"role": "user", "content": asked}, row["messages"][1]]}
 
 
 def say(**fields: object) -> None:
