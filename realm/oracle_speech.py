@@ -19,7 +19,7 @@ from pydantic import BaseModel, ValidationError
 
 from realm import oracle_wire as wire
 from realm.hosts import Host
-from realm.oracle_trouble import Damaged, HostDown, HostTrouble, NoRoom, NotLoaded, WrongModel, not_loaded
+from realm.oracle_trouble import Damaged, HostDown, HostTrouble, NoRoom, NotLoaded, TooLong, WrongModel, not_loaded
 
 LARGEST_REPLY_BYTES = 16 * 1024**2
 LARGEST_EVENT_BYTES = 1024**2
@@ -273,6 +273,8 @@ class AsyncOracle:
             raise NotLoaded(told if "Available:" in told else f"{told} Available: {steps}", steps)
         if status in (401, 403):
             raise HostTrouble(f"{name} does not let us in (status {status}): {said or 'is its token_file right?'}")
+        if wire.code(value) == "context_length_exceeded":
+            raise TooLong(f"{name}: {said}")
         kind = {409: Damaged, 507: NoRoom}.get(status, HostTrouble) if self.host.is_realm else HostTrouble
         raise kind(f"{name}: {said}" if said else f"{name} refused with status {status}.")
 

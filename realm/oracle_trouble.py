@@ -29,6 +29,10 @@ class Damaged(HostTrouble):
     """The checkpoint's bytes are not those that were saved; the text names the file."""
 
 
+class TooLong(HostTrouble):
+    """What was said does not fit into the model's context."""
+
+
 class NoRoom(HostTrouble):
     """The checkpoint does not fit into the host's memory."""
 

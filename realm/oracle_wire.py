@@ -120,6 +120,13 @@ def refusal(value: Any) -> str:
     return ""
 
 
+def code(value: Any) -> str:
+    """OpenAI's short name of an error, empty where there is none."""
+    error = value.get("error") if isinstance(value, dict) else None
+    told = error.get("code") if isinstance(error, dict) else None
+    return told if isinstance(told, str) else ""
+
+
 def one_line(text: str, *, longest: int = 300) -> str:
     line = " ".join("".join(letter if letter.isprintable() else " " for letter in text[: 4 * longest]).split())
     return line if len(line) <= longest else f"{line[: longest - 1]}…"

@@ -9,6 +9,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import aclosing
+from dataclasses import dataclass, replace
 from functools import wraps
 from typing import Any
 
@@ -24,8 +25,8 @@ from django.views.decorators.csrf import csrf_exempt, csrf_protect
 from django.views.decorators.http import require_POST, require_safe
 
 from realm.hosts import Host, UnknownHost
-from realm.oracle_speech import AsyncOracle, Ending, LoadedModel, find_loaded
-from realm.oracle_trouble import Damaged, HostDown, HostTrouble, NoRoom, NotLoaded
+from realm.oracle_speech import AsyncOracle, Ending, LoadedModel, Turn, find_loaded
+from realm.oracle_trouble import Damaged, HostDown, HostTrouble, NoRoom, NotLoaded, TooLong
 from realm.strict import BadConfig
 from tavern import oracle_history, oracle_hosts, oracle_page
 from tavern.models import Conversation
@@ -35,7 +36,7 @@ from tavern.quest_views import frame_context
 
 _STATUS: dict[type[Exception], int] = {
     BadOrder: 400, AnotherQuestion: 409, UnknownHost: 404, BadConfig: 500, NotLoaded: 404, Damaged: 409, NoRoom: 507,
-    HostDown: 503, HostTrouble: 502,
+    HostDown: 503, TooLong: 400, HostTrouble: 502,
 }  # fmt: skip
 _TROUBLES = tuple(_STATUS)
 
@@ -142,19 +143,28 @@ def delete(request: HttpRequest, key: uuid.UUID) -> HttpResponse:
     return redirect("tavern:oracle")
 
 
-async def _answer(order: ChatOrder, host: Host) -> AsyncGenerator[LoadedModel | str | Ending, None]:
+@dataclass(frozen=True, kw_only=True)
+class Told:
+    """What a whole answer ends with."""
+
+    ending: Ending
+    forgotten: int
+    """Oldest exchanges of the conversation that did not fit into the model's context and were not read."""
+
+
+async def _answer(order: ChatOrder, host: Host) -> AsyncGenerator[LoadedModel | str | Told, None]:
     """Who answers, the pieces, the ending. What is stopped on the way is kept as far as it came; trouble is not."""
     said: list[str] = []
-    model, ending, trouble = None, None, False
+    model, told, trouble = None, None, False
     try:
         async with AsyncOracle(host) as speaker:
             model = find_loaded(await speaker.loaded(), **_selector(order, host))
             yield model
             turns = await sync_to_async(oracle_history.turns)(order)
-            async with aclosing(speaker.chat(model, turns, order.sampling)) as pieces:  # type: ignore[type-var]
+            async with aclosing(_fitting(speaker, model, turns, order)) as pieces:
                 async for piece in pieces:
-                    if isinstance(piece, Ending):
-                        ending = piece
+                    if isinstance(piece, Told):
+                        told = piece
                     else:
                         said.append(piece)
                         yield piece
@@ -162,29 +172,47 @@ async def _answer(order: ChatOrder, host: Host) -> AsyncGenerator[LoadedModel | 
         trouble = True
         raise
     finally:
-        if model and order.conversation and not trouble and (ending or said):
+        if model and order.conversation and not trouble and (told or said):
+            ending = told.ending if told else None
             await sync_to_async(oracle_history.keep)(
                 order, host=host.name, model=model, text="".join(said), ending=ending
             )  # fmt: skip
-    assert ending
-    yield ending
+    assert told
+    yield told
+
+
+async def _fitting(
+    speaker: AsyncOracle, model: LoadedModel, turns: list[Turn], order: ChatOrder
+) -> AsyncGenerator[str | Told, None]:
+    """The pieces and the ending; the older half of what was said is left out until the rest fits."""
+    exchanges = left = len(turns) // 2
+    while True:
+        try:
+            async with aclosing(speaker.chat(model, turns[-2 * left - 1 :], order.sampling)) as pieces:  # type: ignore[type-var]
+                async for piece in pieces:
+                    yield Told(ending=piece, forgotten=exchanges - left) if isinstance(piece, Ending) else piece
+            return
+        except TooLong:
+            if left == 0:
+                raise
+            left //= 2
 
 
 async def _whole(
-    order: ChatOrder, host: Host, model: LoadedModel, answer: AsyncIterator[LoadedModel | str | Ending]
+    order: ChatOrder, host: Host, model: LoadedModel, answer: AsyncIterator[LoadedModel | str | Told]
 ) -> dict[str, Any]:
     pieces = [piece async for piece in answer]
     text = "".join(piece for piece in pieces if isinstance(piece, str))
-    (ending,) = (piece for piece in pieces if isinstance(piece, Ending))
-    return _reply(order, host, model, text, ending)
+    (told,) = (piece for piece in pieces if isinstance(piece, Told))
+    return _reply(order, host, model, text, told)
 
 
 def _streamed(
     order: ChatOrder,
     host: Host,
     model: LoadedModel,
-    first: LoadedModel | str | Ending,
-    answer: AsyncGenerator[LoadedModel | str | Ending, None],
+    first: LoadedModel | str | Told,
+    answer: AsyncGenerator[LoadedModel | str | Told, None],
 ) -> StreamingHttpResponse:
     async def lines() -> AsyncIterator[bytes]:
         said: list[str] = []
@@ -192,7 +220,7 @@ def _streamed(
         piece = first
         async with aclosing(answer):
             try:
-                while not isinstance(piece, Ending):
+                while not isinstance(piece, Told):
                     assert isinstance(piece, str)
                     said.append(piece)
                     yield _line({"text": piece})
@@ -221,7 +249,8 @@ def _who(host: Host, model: LoadedModel) -> dict[str, Any]:
     }
 
 
-def _reply(order: ChatOrder, host: Host, model: LoadedModel, text: str, ending: Ending) -> dict[str, Any]:
+def _reply(order: ChatOrder, host: Host, model: LoadedModel, text: str, told: Told) -> dict[str, Any]:
+    ending = told.ending
     seconds, tokens = ending.seconds, ending.answer_tokens
     return _who(host, model) | {
         "response": text,
@@ -230,6 +259,7 @@ def _reply(order: ChatOrder, host: Host, model: LoadedModel, text: str, ending: 
         "tokens": tokens,
         "seconds": round(seconds, 3),
         "tokens_per_second": round(tokens / seconds, 1) if tokens and seconds > 0 else None,
+        "forgotten": told.forgotten,
         "conversation": order.conversation,
     }
 
@@ -244,7 +274,7 @@ def _with_conversation(request: HttpRequest, order: ChatOrder) -> ChatOrder:
     """The form's answer is read on the page of a conversation, so it needs one."""
     if is_json(request) or order.conversation:
         return order
-    return ChatOrder(**{**order.__dict__, "conversation": str(uuid.uuid4())})
+    return replace(order, conversation=str(uuid.uuid4()))
 
 
 def _refuse(trouble: Exception) -> JsonResponse:

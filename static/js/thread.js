@@ -61,8 +61,7 @@ class Answer {
     this.node.classList.remove("speaking");
     if (reply.tokens_per_second !== null) this.part("speed").textContent = `${rate(reply.tokens_per_second)} tok/s`;
     this.part("sampling").textContent = manner(sampling);
-    if (reply.finish_reason === "length") this.part("ended").textContent = `Cut off after ${whole(sampling.max_tokens)} tokens.`;
-    else if (!reply.response) this.part("ended").textContent = "It said nothing.";
+    this.part("ended").textContent = ending(reply, sampling);
   }
 
   stop() {
@@ -78,6 +77,14 @@ class Answer {
     this.part("ended").textContent = told;
     this.part("ended").setAttribute("role", "alert");
   }
+}
+
+function ending({ finish_reason: reason, tokens, response, forgotten }, { max_tokens: most }) {
+  const told = [];
+  if (reason === "length") told.push(`Cut off after ${whole(tokens ?? most)} tokens.`);
+  else if (!response) told.push("It said nothing.");
+  if (forgotten) told.push(`It did not read the oldest ${forgotten === 1 ? "exchange" : `${forgotten} exchanges`}: its context is full.`);
+  return told.join(" ");
 }
 
 function manner({ temperature, top_p: topP, seed }) {

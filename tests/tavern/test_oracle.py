@@ -265,6 +265,21 @@ def test_a_conversation_is_kept_and_read_by_the_model(stub: Stub) -> None:
     assert [turn["content"] for turn in stub.bodies(CHAT)[-1]["messages"]] == ["Third?"]
 
 
+def test_what_does_not_fit_into_the_context_is_left_out_from_the_oldest_on_and_told(stub: Stub) -> None:
+    def forgetful(body: Any) -> Any:
+        if len(body["messages"]) > 3:
+            return 400, {"error": {"message": "the conversation has 999 tokens", "code": "context_length_exceeded"}}
+        return spoken(M1000, "yes")
+
+    stub.replies[CHAT] = forgetful
+    said = [ask(message=f"q{number}", conversation=KEY).json()["forgotten"] for number in range(4)]
+    assert said == [0, 0, 1, 2]
+    assert [turn["content"] for turn in stub.bodies(CHAT)[-1]["messages"]] == ["q2", "yes", "q3"]
+    stub.replies[CHAT] = (400, {"error": {"message": "too long", "code": "context_length_exceeded"}})
+    response = ask(message="endless", conversation=KEY)
+    assert (response.status_code, response.json()["error"]) == (400, "local: too long")
+
+
 def test_two_sides_answer_one_question_and_read_only_their_own_words(stub: Stub) -> None:
     first, second = str(uuid.uuid4()), str(uuid.uuid4())
     ask(message="a", conversation=KEY, question=first, side=0)
