@@ -15,7 +15,7 @@ from guild.skills import RANGES, Skill, list_skills
 from realm import config, config_file, strict
 from realm.config import RealmConfig
 from realm.world import World
-from tavern.guild_forms import WorkForm
+from tavern.guild_forms import WorkForm, without_point
 from tavern.live_settings import read_settings, read_wishes
 
 PERCENTS = ("rehearsal_share", "preview_share")
@@ -60,8 +60,8 @@ class WishesForm(WorkForm):
         return {key: value / 100 if key in PERCENTS and value is not None else value for key, value in given.items()}
 
 
-def _shown(key: str, value: float) -> str:
-    return f"{value * 100:g}" if key in PERCENTS else str(value)
+def _shown(key: str, value: float) -> float:
+    return without_point(value * 100 if key in PERCENTS else value)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -63,6 +63,12 @@ def skill_choices() -> list[tuple[str, str]]:
     return [(skill.name, skill.title) for skill in list_skills()]
 
 
+def without_point(value: float) -> float:
+    """`120` and not `120.0`, `7` and not `7.000000000000001`; equal to what the field reads of it."""
+    rounded = round(value, 9)
+    return int(rounded) if rounded == int(rounded) else rounded
+
+
 class WorkForm(forms.Form):
     """Of the dress that the page gives its fields."""
 

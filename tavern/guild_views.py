@@ -11,7 +11,6 @@ from django.conf import settings
 from django.contrib import messages
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
-from django.urls import reverse
 from django.views.decorators.http import require_POST, require_safe
 
 from guild import forging, sparring, trials
@@ -146,7 +145,7 @@ def ask(request: HttpRequest, kind: str) -> HttpResponse:
             form.add_error(None, str(error))
         else:
             messages.success(request, f"Asked: {run.title}.{asleep()}")
-            return redirect(f"{reverse('tavern:guild')}#runs")
+            return redirect("tavern:guild")
     return _hall(request, refused={Run.Kind(kind): form})
 
 

@@ -17,7 +17,7 @@ from guild.tasks.selectors import MasterStatus, TaskRow, overview
 from realm.strict import BadConfig
 from realm.world import World
 from tavern import numbers
-from tavern.guild_forms import WorkForm
+from tavern.guild_forms import WorkForm, without_point
 from tavern.live_settings import read_settings
 
 MOST_ON_THE_LINE = 12
@@ -111,7 +111,11 @@ def _card(row: TaskRow, now: float, refused: TaskForm | None, *, asked: bool) ->
 
 def form_of(row: TaskRow, typed: QueryDict | None = None) -> TaskForm:
     task = row.task
-    initial = {"enabled": task.enabled, "priority": task.priority, "cooldown_seconds": f"{task.cooldown_seconds:g}"}
+    initial = {
+        "enabled": task.enabled,
+        "priority": task.priority,
+        "cooldown_seconds": without_point(task.cooldown_seconds),
+    }
     return TaskForm(typed, prefix=task.name, initial=initial)
 
 
