@@ -1,10 +1,11 @@
 #!/usr/bin/env python
 """How hard each level is for the embedded hero: trained from scratch on that level alone, then asked held-out problems.
 
-    python -m scripts.level_curve bin 1 2 3 6 10 --steps 400
+    python -m scripts.level_curve bin 1 2 3 6 10 --problems 3000
 
 Prints a line a level: the share of right answers, the share of right characters, and the mean loss of the last steps.
-Every level gets as many steps, so a level is harder where less of it was learned.
+Every level gets as many problems, several of which are packed into a row; a level is harder where less of it was
+learned.
 """
 
 from __future__ import annotations
@@ -37,12 +38,11 @@ class Learned:
     loss: float
 
 
-def learn(trainer: Trainer, level: int, steps: int, folder: Path) -> Learned:
-    rows = steps * RECIPE.rows_per_step
-    drawn = trainer.sample(level=level, count=rows + ASKED, seed=0)
-    asked, lessons = drawn[:ASKED], drawn[ASKED:]
+def learn(trainer: Trainer, level: int, lessons: int, folder: Path) -> Learned:
+    drawn = trainer.sample(level=level, count=lessons + ASKED, seed=0)
+    asked, taught = drawn[:ASKED], drawn[ASKED:]
     quest = folder / f"level-{level}.jsonl"
-    quest.write_bytes(to_jsonl(to_lesson(problem) for problem in lessons))
+    quest.write_bytes(to_jsonl(to_lesson(problem) for problem in taught))
     base = embedded.ensure(folder)
     battle = runs.fight(folder / f"level-{level}", base, quest, RECIPE)
     answers = answer(base, sidecar.checkpoint_folders(Path(battle.order.hero_folder))[0], asked)
@@ -78,13 +78,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("skill")
     parser.add_argument("levels", nargs="+", type=int)
-    parser.add_argument("--steps", type=int, default=400)
+    parser.add_argument("--problems", type=int, default=3000)
     options = parser.parse_args()
     trainer = get_trainer(options.skill)
     print("level  right  characters  loss")
     with tempfile.TemporaryDirectory() as folder:
         for level in options.levels:
-            found = learn(trainer, level, options.steps, Path(folder))
+            found = learn(trainer, level, options.problems, Path(folder))
             print(f"{level:5}  {found.right:5.0%}  {found.right_characters:10.1%}  {found.loss:.3f}", flush=True)
 
 
