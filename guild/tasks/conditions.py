@@ -13,7 +13,6 @@ from guild.tasks.surroundings import Arena, Load, gpu_of
 from realm import hosts, sidecar
 from realm.config import RealmConfig
 from realm.hosts import Host
-from realm.oracle_client import HostTrouble, OracleClient
 from realm.strict import BadConfig
 from realm.world import PRIORITIES, World
 
@@ -54,6 +53,9 @@ class Hosts:
 
 
 def _ask(host: Host) -> Answer:
+    # With it comes an HTTP library that a Task Master on a busy machine never needs.
+    from realm.oracle_client import HostTrouble, OracleClient
+
     try:
         with OracleClient(host, timeout_seconds=PATIENCE_SECONDS) as client:
             said = client.health()

@@ -12,6 +12,7 @@ from arena.lineage import text_path, write_lineages
 
 class Command(BaseCommand):
     help = "Write status/lineage.json and status/lineage.txt: each checkpoint's parent, quest, losses, evaluations."
+    requires_system_checks = []  # they load every page
 
     def handle(self, *args: Any, **options: Any) -> None:
         lineages = write_lineages(settings.WORLD)

@@ -19,6 +19,7 @@ from realm.strict import BadConfig
 
 class Command(BaseCommand):
     help = "The Task Master starts background tasks when the machine has nothing better to do."
+    requires_system_checks = []  # they load every page
 
     def add_arguments(self, parser: CommandParser) -> None:
         verbs = parser.add_mutually_exclusive_group(required=True)

@@ -27,6 +27,7 @@ EFFECT = "The Task Master hears of it by itself."
 
 class Command(BaseCommand):
     help = "Background tasks: which there are, what became of them, when they run."
+    requires_system_checks = []  # they load every page
 
     def add_arguments(self, parser: CommandParser) -> None:
         actions = parser.add_subparsers(dest="action", required=True)
