@@ -5,7 +5,6 @@ What it answers counts only when it names the model that was asked; a realm host
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
@@ -15,6 +14,7 @@ from typing import Any, Self, TypeVar
 
 import anyio
 import httpx2
+import orjson
 from pydantic import BaseModel, ValidationError
 
 from realm import oracle_wire as wire
@@ -360,16 +360,16 @@ async def _read(host: Host, response: httpx2.Response) -> bytes:
 
 def _parse(host: Host, data: bytes) -> Any:
     try:
-        return json.loads(data)
-    except (ValueError, RecursionError):
+        return orjson.loads(data)
+    except ValueError:
         start = wire.one_line(data[:80].decode("utf-8", "replace"), longest=60)
         raise HostTrouble(f"{host.name} answers with what is no JSON: {start!r}.") from None
 
 
 def _parse_leniently(data: bytes) -> Any:
     try:
-        return json.loads(data)
-    except (ValueError, RecursionError):
+        return orjson.loads(data)
+    except ValueError:
         return None
 
 

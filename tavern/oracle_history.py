@@ -44,10 +44,10 @@ def keep(order: ChatOrder, *, host: str, model: LoadedModel, text: str, ending: 
         question=question,
         side=order.side,
         defaults={
-            "text": text,
+            "text": text.replace("\x00", "\ufffd"),  # not every database takes it
             "finish_reason": ((ending.finish_reason if ending else None) or STOPPED)[:20],
             "host": host,
-            "hero": model.hero,
+            "hero": model.hero[:80],
             "step": model.step,
             "model": model.id,
             "model_path": model.model_path,

@@ -6,6 +6,7 @@ import { lines } from "./ndjson.js";
 import { Picker, post } from "./picker.js";
 import { Thread } from "./thread.js";
 
+const STORED_KEYS = "realm-keys"; // as in places.js
 const STATUS_MS = 8000;
 const KEPT_MS = 300;
 const KEPT_TRIES = 10;
@@ -47,6 +48,7 @@ class Oracle {
       this.form.requestSubmit(this.send);
     });
     document.addEventListener("keydown", (event) => {
+      if (localStorage.getItem(STORED_KEYS) === "off") return;
       if (event.key !== "/" || event.ctrlKey || event.metaKey || event.altKey) return;
       if (event.target.closest?.("input:not([type=checkbox]), textarea, select, dialog[open]")) return;
       event.preventDefault();
@@ -136,6 +138,7 @@ class Oracle {
         if (line.success === false) return this.fail(answer, line.error, picker, response.status === 404);
         if ("response" in line) {
           answer.end(line, sampling);
+          this.root.querySelector("#said-politely").textContent = `${picker.label}: ${line.response}`;
           return true;
         }
         if ("text" in line) {

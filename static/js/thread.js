@@ -51,13 +51,21 @@ class Answer {
   }
 
   // Whoever reads along is carried along; whoever has scrolled away is left there.
-  say(text) {
+  grow(change) {
     const low = this.node.getBoundingClientRect().bottom < innerHeight;
-    this.text.appendData(text);
+    change();
     if (low) this.node.scrollIntoView({ block: "nearest" });
   }
 
+  say(text) {
+    this.grow(() => this.text.appendData(text));
+  }
+
   end(reply, sampling) {
+    this.grow(() => this.label(reply, sampling));
+  }
+
+  label(reply, sampling) {
     this.node.classList.remove("speaking");
     if (reply.tokens_per_second !== null) this.part("speed").textContent = `${rate(reply.tokens_per_second)} tok/s`;
     this.part("sampling").textContent = manner(sampling);

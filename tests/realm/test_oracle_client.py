@@ -318,6 +318,7 @@ def test_a_redirect_is_not_followed(stub: Stub) -> None:
         (Raw(body=b"<html>hello"), "no JSON: '<html>hello'"),
         (Raw(body=b"[" * 100_000), "no JSON"),
         (Raw(body=b"\xff\xfe\x00"), "no JSON"),
+        (Raw(body=b'{"models": "\\ud800"}'), "no JSON"),
         (Raw(body=b'{"models": 5}'), "does not answer as an oracle does: models: "),
         (Raw(body=b'{"models": [{"id": "x"}]}'), r"models\.0\.hero: Field required"),
         (Raw(body=b"\x1f\x8b", headers=(("Content-Encoding", "gzip"),)), "answers compressed"),

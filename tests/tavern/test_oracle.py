@@ -13,6 +13,7 @@ from django.test import AsyncClient, Client
 
 from realm import hosts
 from realm.world import World
+from tavern import oracle_views
 from tavern.models import Answer, Conversation, Question
 from tests.realm.servers import free_port
 from tests.realm.stub_host import OTHER_SHA, SHA, Stub, chunk, events, realm_model, spoken, stub_host, witness
@@ -74,11 +75,22 @@ def test_the_reply_names_model_path_step_host_and_digest(stub: Stub) -> None:
     assert not Conversation.objects.exists(), "nothing is kept that was not asked to be"
 
 
-def test_a_step_that_is_not_loaded_is_never_answered_for(stub: Stub) -> None:
+def check_not_answered(stub: Stub) -> None:
     response = ask(step=148000)
     assert response.status_code == 404
     assert response.json() == {"success": False, "error": "Step 148000 not loaded. Available: [1000, 0]"}
     assert not stub.bodies(CHAT), "nobody was asked"
+
+
+def test_a_step_that_is_not_loaded_is_never_answered_for(stub: Stub) -> None:
+    check_not_answered(stub)
+
+
+def test_twin_with_a_fallback_another_model_would_answer(stub: Stub, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(oracle_views, "find_loaded", lambda models, **wanted: models[0])
+    with pytest.raises(AssertionError):
+        check_not_answered(stub)
+    assert stub.bodies(CHAT)
 
 
 def test_another_heros_step_is_not_this_ones(stub: Stub) -> None:
@@ -94,7 +106,10 @@ def test_another_heros_step_is_not_this_ones(stub: Stub) -> None:
         ({"step": True}, "request: step: a whole number is expected"),
         ({"step": 1.5}, "request: step: a whole number is expected"),
         ({"step": -1}, "request: step: -1 is no step"),
-        ({"step": 10**30}, "is no step"),
+        ({"step": 10**30}, "step: a whole number is expected, not 1e+30"),
+        ({"step": 2**63}, "is no step"),
+        ({"message": "\ud800"}, "no JSON"),
+        ({"hero": "\ud800"}, "no JSON"),
         ({"message": " \n"}, "message: there is nothing in it"),
         ({"message": "a\x00b"}, "U+0000"),
         ({"message": "x" * 100_001}, "message: it is too long"),
@@ -325,18 +340,30 @@ def test_the_page_works_without_scripts(stub: Stub, client: Client) -> None:
     assert "step is required" in page
 
 
-def test_a_form_needs_the_token_and_json_needs_to_be_json(stub: Stub) -> None:
-    form = {"checkpoint": "1000", "host": "local", "message": "hi"}
+FORM = {"checkpoint": "1000", "host": "local", "message": "hi"}
+
+
+def check_token_needed() -> None:
     for path in ("/oracle/chat", "/oracle/load", "/oracle/unload"):
         client = Client(enforce_csrf_checks=True)
-        assert client.post(path, form).status_code == 403
+        assert client.post(path, FORM).status_code == 403
         # What a foreign page's form could send without a preflight.
         for kind in ("text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x"):
-            assert client.post(path, json.dumps(form), kind).status_code == 403
+            assert client.post(path, json.dumps(FORM), kind).status_code == 403
+
+
+def test_twin_without_the_check_a_form_needs_no_token(stub: Stub, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(oracle_views, "is_json", lambda request: True)
+    with pytest.raises(AssertionError):
+        check_token_needed()
+
+
+def test_a_form_needs_the_token_and_json_needs_to_be_json(stub: Stub) -> None:
+    check_token_needed()
     assert not stub.seen
     token = Client(enforce_csrf_checks=True)
     token.get("/oracle")
-    answer = token.post("/oracle/chat", form | {"csrfmiddlewaretoken": token.cookies["realm-csrf-8888"].value})
+    answer = token.post("/oracle/chat", FORM | {"csrfmiddlewaretoken": token.cookies["realm-csrf-8888"].value})
     assert answer.status_code == 302
     assert stub.bodies(CHAT)
 
