@@ -566,7 +566,7 @@ class ArenaDaemon:
             config = self._reload_config()
             read_curriculum(config)
             self.recipe, self._rules, self._specs = read_recipe(config), read_rules(config), load_declared(self.world)
-            self.config = replace(self.config, curriculum=config.curriculum)
+            self.config = replace(self.config, curriculum=config.curriculum, autoplay=config.autoplay)
             trouble = ""
         except strict.BadConfig as error:
             trouble = f"The old settings stay in force: {error}"
@@ -574,9 +574,12 @@ class ArenaDaemon:
             self._tell("settings_refused", trouble)
         self._settings_trouble = trouble
 
-    def _gate_settings(self) -> GateSettings:
+    def _refresh_settings(self) -> None:
         if self._clock() - self._settings_read_at > FRESH_SECONDS:
             self._read_settings_again()
+
+    def _gate_settings(self) -> GateSettings:
+        self._refresh_settings()
         found = tokenizer.find(self.world, self.config)
         return GateSettings(rules=self._rules, recipe=self.recipe, tokenizer=found, specs=self._specs)
 
@@ -585,6 +588,7 @@ class ArenaDaemon:
 
     def _play(self) -> bool:
         """With nothing else to do, the guild forges the next quest; while the last one is trained on, ahead."""
+        self._refresh_settings()
         waits = self._doorway.something_arrives or queue.arrived().exists() or queue.waiting().exists()
         wanted = self.config.autoplay and not self.resting and not waits
         return self.player.look(wanted=wanted, free=not (self._running or battles.unfinished()))

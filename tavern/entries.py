@@ -34,6 +34,7 @@ LOOKS = {
     "quest_held": Look("camping-tent", "plain"),
     "quest_released": Look("knight-banner", "plain"),
     "quest_retried": Look("crossed-swords", "plain"),
+    "quest_cancelled": Look("skull-crossed-bones", "plain"),
     "quest_discarded": Look("skull-crossed-bones", "plain"),
     "order_refused": Look("cursed-star", "blood"),
     "quest_completed": Look("two-coins", "gold"),
