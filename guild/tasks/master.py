@@ -44,6 +44,8 @@ STATUS_FILE = "task_master.json"
 TICK_SECONDS = 2.0
 HEARTBEAT_SECONDS = 10.0
 STALE_SECONDS = 30.0
+QUIET_SECONDS = 30.0
+"""After the realm's start, when hero, pages and oracle need the machine themselves."""
 CLAIM_SECONDS = 3.0
 """A run younger than this may be one that somebody is about to perform himself."""
 MOST_FALSE_STARTS = 3
@@ -132,13 +134,16 @@ class TaskMaster:
         clock: Callable[[], float] = time.time,
         meter: LoadMeter | None = None,
         hosts: Hosts | None = None,
+        quiet_seconds: float = 0.0,
     ) -> None:
+        """For `quiet_seconds` nothing begins by itself, only what the player wants."""
         self.world = world
         self.config = config
         self.rules = read_rules(config)
         self._reload_config = reload_config
         self._tasks_of = tasks or (lambda rules, states: realm_tasks(rules, states, self._skills()))
         self._clock = clock
+        self._quiet_until = clock() + quiet_seconds
         self._meter = meter or LoadMeter()
         self._hosts = hosts
         self._stopping = threading.Event()
@@ -332,6 +337,9 @@ class TaskMaster:
         """Cheap questions first: a host is asked only for a task that nothing else keeps."""
         is_wished = task.name in self._wishes
         wait = None if is_wished else wait_of(task, self._states.of(task.name), view.now)
+        # A clock that was set back makes no quiet longer than it was meant to be.
+        if not (wait or is_wished or task.run_id) and 0 < self._quiet_until - view.now <= QUIET_SECONDS:
+            wait = Wait(why="the realm has just been started", due_at=self._quiet_until)
         if wait is None and busy:
             wait = Wait(why=f"{busy.name} has the {task.resource}")
         if wait is None and not is_wished and (why := conditions.why_not(task.conditions, view)):

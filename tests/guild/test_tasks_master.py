@@ -119,6 +119,18 @@ def test_a_clock_that_was_set_back_does_not_delay_for_ever(make: Maker, clock: C
     assert begin(master) == ["one"]
 
 
+def test_a_realm_that_was_just_started_is_left_in_peace(make: Maker, world: World, clock: Clock) -> None:
+    master = make(a_task("one"), quiet_seconds=30.0)
+    assert begin(master) == []
+    assert told(world)["waits"]["one"] == {"why": "the realm has just been started", "due_at": clock.now + 30}
+    clock.advance(-1000)
+    assert begin(master) == ["one"]
+    finish(master)
+    later = make(a_task("two"), quiet_seconds=30.0)
+    clock.advance(30)
+    assert begin(later) == ["two"]
+
+
 def test_what_is_switched_off_or_not_met_does_not_begin(make: Maker, world: World) -> None:
     master = make(a_task("off", enabled=False), a_task("unmet", conditions=("checkpoint",)))
     assert begin(master) == []

@@ -11,7 +11,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from guild.tasks import selectors
-from guild.tasks.master import AnotherMaster, TaskMaster, only_master
+from guild.tasks.master import QUIET_SECONDS, AnotherMaster, TaskMaster, only_master
 from guild.tasks.rules import Rules
 from realm.config import load
 from realm.strict import BadConfig
@@ -37,6 +37,7 @@ class Command(BaseCommand):
                     world=settings.WORLD,
                     config=settings.REALM,
                     reload_config=lambda: load(settings.WORLD, tasks=Rules),
+                    quiet_seconds=QUIET_SECONDS if options["daemon"] else 0.0,
                 )
                 for number in (signal.SIGTERM, signal.SIGINT):
                     signal.signal(number, lambda *_: master.stop())
