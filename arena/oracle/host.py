@@ -7,6 +7,7 @@ it costs a world that only trains nothing.
 from __future__ import annotations
 
 import asyncio
+import gc
 import platform
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -118,6 +119,9 @@ class OracleHost:
     def _imported(self) -> Loader:
         from arena.oracle.loading import Loader
 
+        # What torch and transformers made when they were imported stays for ever. Without it a collection, of which
+        # each unloading needs one, takes a few milliseconds and not some hundred, in which nobody is answered.
+        gc.freeze()
         return Loader(self._world, self.catalogue, dtype=self._dtype)
 
 

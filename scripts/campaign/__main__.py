@@ -16,6 +16,7 @@ CAMPAIGNS = {
     "drops": "two daemons, equal contents, slow writers and ten thousand files at once, through real daemons",
     "flip": "flipped bits, cut and swapped files in real checkpoints",
     "hostile": "hostile files of every kind in the inbox, with good quests in between",
+    "swap": "checkpoints loaded and unloaded under an inference host that answers",
 }
 SEED = 20_261_121
 

@@ -25,6 +25,7 @@ from scripts.campaign import (
     hostile,
     kill_points,
     slow_writers,
+    swap,
     twins,
     two_daemons,
 )
@@ -122,6 +123,25 @@ inbox._candidates = lambda folder: [path for path in candidates(folder) if str(p
 """
 
 
+def one_current_model(folder: Path) -> list[Figure]:
+    """The host writes by the model that was loaded last, whichever a request has taken."""
+    return swap.run(folder, seed=SEED, quick=False, count=60, PYTHONPATH=_at_start(folder, _CURRENT))
+
+
+_CURRENT = """
+from arena.oracle import host, shelf
+
+write, put, current = host._write, shelf.Shelf.put, []
+
+def note(table, model):
+    current[:] = [model]
+    return put(table, model)
+
+shelf.Shelf.put = note
+host._write = lambda model, rows, ended: write(current[0], rows, ended)
+"""
+
+
 def _base(folder: Path) -> Path:
     return tiny_hero.make_base(folder / "base")
 
@@ -146,7 +166,7 @@ def _with_django(folder: Path, code: str) -> str:
 
 _ALL = (
     no_digests, no_temp_folder, no_waiting_for_room, unsynced_is_saved, no_strict_json, no_lock, no_twins,
-    no_writer_check, only_what_is_told,
+    no_writer_check, only_what_is_told, one_current_model,
 )  # fmt: skip
 SABOTAGES = {each.__name__: each for each in _ALL}
 

@@ -38,6 +38,7 @@ def broken(figures: list[dict[str, Any]]) -> list[str]:
         pytest.param(("crash", "--quick"), marks=SLOW, id="crash"),
         pytest.param(("hostile", "--quick"), marks=SLOW, id="hostile"),
         pytest.param(("drops", "--quick"), marks=SLOW, id="drops"),
+        pytest.param(("swap", "--quick"), marks=SLOW, id="swap"),
     ],
 )
 def test_the_small_form_keeps_its_promises(arguments: tuple[str, ...]) -> None:
@@ -58,6 +59,7 @@ def test_the_small_form_keeps_its_promises(arguments: tuple[str, ...]) -> None:
         pytest.param("no_lock", "races of 4 processes at the lock that not exactly one won", marks=SLOW),
         pytest.param("no_twins", "duplicates not in failed/ with their twin's name", marks=SLOW),
         pytest.param("no_writer_check", "quests that are not the finished file", marks=SLOW),
+        pytest.param("one_current_model", "answers of another model, or named wrongly", marks=SLOW),
         pytest.param("only_what_is_told", "20 files whose file events the kernel dropped: a row for each", marks=SLOW),
     ],
 )
