@@ -407,7 +407,7 @@ def _told(host: Host, seconds: float) -> Iterator[None]:
             seconds = host.connect_seconds
         raise HostDown(f"{host.name} did not answer within {seconds:g} s ({host.url}).") from None
     except httpx2.ConnectError:
-        hint = " Is its `manage.py oracle` running?" if host.is_realm else " Is its server running?"
+        hint = " Start it there: manage.py oracle" if host.is_realm else " Is its server running?"
         raise HostDown(f"Nobody answers for {host.name} at {host.url}.{hint}") from None
     except (httpx2.NetworkError, httpx2.RemoteProtocolError) as error:
         if isinstance(error, httpx2.RemoteProtocolError) and "disconnected" not in str(error).lower():
