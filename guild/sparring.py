@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import random
 import secrets
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +18,9 @@ from guild.models import Run
 from guild.problems import Problem, to_jsonl
 from guild.progression import current_level
 from guild.runs import Watch
+from guild.seeds import shuffled
 from guild.skills import get_skill, get_trainer
-from guild.sparring_rows import Binding, Example, examples_of, quoted, to_row
+from guild.sparring_rows import Binding, Example, examples_of, quoted, rehearsal_of, to_row
 from guild.trainers.contract import Trainer
 from guild.validation import held_out
 from realm import durable, strict
@@ -41,6 +44,8 @@ class SparringOrder:
     host: str | None = None
     """None: the default one."""
     seed: int
+    rehearse: bool = True
+    """Whether what the hero gets right goes into the quest as well, asked and answered as ever."""
 
     def __post_init__(self) -> None:
         if not 1 <= self.count <= MOST_PROBLEMS:
@@ -66,6 +71,9 @@ class SparringResult:
     asked: int
     wrong: int
     examples: int
+    """Three for each wrong answer."""
+    rehearsed: int = 0
+    """Rows beside them, of what was right."""
     quest: str
     """Name of the quest that came of it; empty where nothing was wrong."""
     file: str
@@ -87,6 +95,7 @@ def order(
     level: int | None = None,
     host: str | None = None,
     seed: int | None = None,
+    rehearse: bool = True,
 ) -> SparringOrder:
     """Raises GuildError."""
     known = get_skill(skill)
@@ -101,6 +110,7 @@ def order(
             level=level,
             host=host,
             seed=secrets.randbits(48) if seed is None else seed,
+            rehearse=rehearse,
         )
     except ValueError as error:
         raise GuildError(str(error)) from error
@@ -132,7 +142,9 @@ def perform(world: World, parameters: dict[str, Any], watch: Watch) -> SparringR
     # Named by its run: no two sparrings have the same one.
     name = f"sparring-{skill.name}-level-{level}-{model.step}-{watch.run.pk:04d}"
     examples = _examples(wrong, others)
-    path = _put(world, name, examples, binding, skill=skill.name, level=level) if examples else None
+    right = _right(questions, wrong) if asked.rehearse and examples else []
+    rows = _mixed(examples, right, asked.seed)
+    path = _put(world, name, rows, binding, skill=skill.name, level=level) if examples else None
     return SparringResult(
         hero=asked.hero,
         skill=skill.name,
@@ -143,6 +155,7 @@ def perform(world: World, parameters: dict[str, Any], watch: Watch) -> SparringR
         asked=len(questions),
         wrong=len(wrong),
         examples=len(examples),
+        rehearsed=len(right),
         quest=name if path else "",
         file=path.relative_to(world.home).as_posix() if path else "",
         seconds=round(time.monotonic() - begun, 3),
@@ -164,7 +177,11 @@ def in_words(result: SparringResult) -> str:
     )
     if not result.wrong:
         return f"{said}; nothing was wrong, so there is nothing to learn from it"
-    return f"{said}; {result.examples} examples of {result.wrong} mistakes go to the gatekeepers as {result.quest}"
+    rehearsed = f" and {result.rehearsed} of what was right" if result.rehearsed else ""
+    return (
+        f"{said}; {result.examples} examples of {result.wrong} mistakes{rehearsed} "
+        f"go to the gatekeepers as {result.quest}"
+    )
 
 
 def _one(world: World, asked: SparringOrder) -> Any:
@@ -232,6 +249,18 @@ def _examples(wrong: Sequence[tuple[Problem, str]], others: Sequence[Problem]) -
         for group, ((problem, answer), other) in enumerate(zip(wrong, others, strict=False), 1)
         for example in examples_of(problem, answer, other, group=group)
     ]
+
+
+def _right(questions: Sequence[Problem], wrong: Sequence[tuple[Problem, str]]) -> list[Example]:
+    mistaken = {problem.key for problem, _ in wrong}
+    return [rehearsal_of(problem) for problem in questions if problem.key not in mistaken]
+
+
+def _mixed(examples: Sequence[Example], right: Sequence[Example], seed: int) -> list[Example]:
+    """Groups stay together and in their order; what is rehearsed lies anywhere between them."""
+    groups, alone = iter(examples), iter(right)
+    places = shuffled([True] * (len(examples) // 3) + [False] * len(right), random.Random(seed))
+    return [example for is_group in places for example in (islice(groups, 3) if is_group else islice(alone, 1))]
 
 
 def _put(world: World, name: str, examples: Sequence[Example], binding: Binding, *, skill: str, level: int) -> Path:

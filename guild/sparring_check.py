@@ -113,6 +113,8 @@ def _answer_faults(world: World, rows: list[tuple[int, SparringRow]]) -> Iterato
 def _why_wrong(trainer: Trainer, problem: Problem, row: SparringRow) -> str:
     example = row.example
     is_right = trainer.judge(problem, example.proposed)
+    if example.kind == "rehearse":
+        return "" if trainer.judge(problem, example.answer) else "by the trainer's judgement its answer is wrong"
     if example.kind == "correct-it":
         if not trainer.judge(problem, example.answer):
             return "by the trainer's judgement its answer is wrong"

@@ -1,18 +1,22 @@
-"""The rows of a sparring: three examples for each mistake, bound to the checkpoint that made it."""
+"""The rows of a sparring: three examples for each mistake, bound to the checkpoint that made it.
+
+Beside them what the hero got right may be rehearsed: of mistakes alone a small hero forgets what it knew.
+"""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, fields
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 from guild.errors import GuildError
 from guild.problems import Problem
 from realm import strict
 
-Kind = Literal["identify-wrong", "correct-it", "confirm-right"]
-KINDS: tuple[Kind, ...] = get_args(Kind)
+Kind = Literal["identify-wrong", "correct-it", "confirm-right", "rehearse"]
+KINDS: tuple[Kind, ...] = ("identify-wrong", "correct-it", "confirm-right")
+"""What each mistake gives one of."""
 INCORRECT, CORRECT = "It is incorrect.", "It is correct."
 _SPARE_CHARACTERS = 20
 KEY = "sparring"
@@ -42,7 +46,7 @@ class Binding:
 class Example:
     kind: Kind
     group: int
-    """Counted from 1: the mistake it comes from."""
+    """Counted from 1: the mistake it comes from; 0 where it rehearses."""
     problem: str
     proposed: str
     """The answer that the row speaks of."""
@@ -52,7 +56,7 @@ class Example:
     @property
     def prompt(self) -> str:
         """What the hero is asked."""
-        if self.kind == "correct-it":
+        if self.kind in ("correct-it", "rehearse"):
             # Asked as ever, without the wrong answer: a small hero that only hears of proposals forgets the plain
             # question, and a right answer that stands within the wrong one would be copied (scripts/spar_gain.py).
             return self.problem
@@ -74,6 +78,11 @@ def examples_of(problem: Problem, wrong: str, other: Problem, *, group: int) -> 
         Example(kind="correct-it", group=group, problem=problem.prompt, proposed=wrong, answer=problem.answer),
         Example(kind="confirm-right", group=group, problem=other.prompt, proposed=other.answer, answer=CORRECT),
     )
+
+
+def rehearsal_of(problem: Problem) -> Example:
+    """`problem` is one that the hero got right."""
+    return Example(kind="rehearse", group=0, problem=problem.prompt, proposed=problem.answer, answer=problem.answer)
 
 
 def quoted(answer: str, *, right: str) -> str:
@@ -152,8 +161,9 @@ def _said(message: dict[str, Any], role: str) -> str:
 
 
 def in_groups(rows: Iterator[tuple[int, SparringRow]]) -> dict[int, list[tuple[int, SparringRow]]]:
-    """Rows with their line numbers, by the mistake they come from."""
+    """Rows with their line numbers, by the mistake they come from; those that rehearse come from none."""
     groups: dict[int, list[tuple[int, SparringRow]]] = {}
     for number, row in rows:
-        groups.setdefault(row.example.group, []).append((number, row))
+        if row.example.kind != "rehearse":
+            groups.setdefault(row.example.group, []).append((number, row))
     return groups

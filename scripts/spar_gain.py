@@ -72,12 +72,16 @@ class Measurement:
     def _compare(self, start: Path, before: int, repeat: int) -> None:
         """The sparring sets the number of steps; the others get as many rows as fill that many, or one more."""
         fresh = self._fresh(repeat)
-        wrong = self._wrong(start, fresh.take(self._asked.asked))
+        asked = fresh.take(self._asked.asked)
+        wrong = self._wrong(start, asked)
         rows = self._sparring_rows(wrong, fresh.take(len(wrong)), sidecar.step_of(start.name) or 0)
-        steps = self._way("sparring", start, before, repeat, rows, mistakes=len(wrong))
+        mistaken = {problem.key for problem, _ in wrong}
+        right = [to_lesson(problem) for problem in asked if problem.key not in mistaken]
+        steps = self._way("sparring, with what was right", start, before, repeat, rows + right, mistakes=len(wrong))
         ordinary = [to_lesson(problem) for problem in fresh.take(steps * self._rows_a_step(start))]
         self._way("ordinary problems", start, before, repeat, ordinary)
-        self._way("correction quotes the wrong answer", start, before, repeat, list(map(_quoting, rows)))
+        self._way("sparring", start, before, repeat, rows)
+        self._way("sparring, corrections quote the mistake", start, before, repeat, list(map(_quoting, rows)))
 
     def _rows_a_step(self, checkpoint: Path) -> int:
         hero = self._hero(checkpoint)

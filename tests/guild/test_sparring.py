@@ -73,7 +73,7 @@ def lines_of(path: Path) -> list[bytes]:
 
 
 def test_each_mistake_gives_three_examples(world: World, host: FakeHost) -> None:
-    run = spar(world)
+    run = spar(world, rehearse=False)
     found = runs.results(run)
     wrong = [prompt for prompt in host.asked if prompt.split(" ")[1][0] == "①"]
     assert 0 < len(wrong) < 40
@@ -88,6 +88,22 @@ def test_each_mistake_gives_three_examples(world: World, host: FakeHost) -> None
         assert identify.prompt.endswith("Is this correct?")
         assert (identify.answer, correct.answer, confirm.answer) == (INCORRECT, answer_to(prompt), CORRECT)
         assert confirm.proposed == answer_to(confirm.problem)
+
+
+def test_what_was_right_is_rehearsed_between_them(world: World, host: FakeHost) -> None:
+    run = spar(world)
+    found = runs.results(run)
+    assert (found["rehearsed"], found["wrong"] + found["rehearsed"]) == (found["rehearsed"], 40)
+    rows = [read_row(line).example for line in lines_of(file_of(world, run))]
+    assert len(rows) == found["examples"] + found["rehearsed"]
+    rehearsed = [row for row in rows if row.kind == "rehearse"]
+    assert {row.problem for row in rehearsed} == {prompt for prompt in host.asked if prompt.split(" ")[1][0] == "⓪"}
+    assert all((row.prompt, row.answer, row.group) == (row.problem, answer_to(row.problem), 0) for row in rehearsed)
+    kinds = [row.kind for row in rows]
+    for place in (place for place, kind in enumerate(kinds) if kind == KINDS[0]):
+        assert kinds[place : place + 3] == list(KINDS)
+    assert kinds.index("rehearse") < len(rows) - len(rehearsed)
+    assert sparring_check.check(world, file_of(world, run)).sound
 
 
 def test_it_is_bound_to_the_checkpoint_in_every_row(world: World, host: FakeHost) -> None:
@@ -116,7 +132,8 @@ def test_the_gatekeepers_let_every_row_pass(world: World, host: FakeHost) -> Non
     path = file_of(world, spar(world, count=100))
     evaluated = EvaluatedProblems((world.evaluation, world.validation))
     report = inspect(path, Look(rules=GateRules(depth="deep"), recipe=Recipe(), evaluated=evaluated))
-    assert report.taken == report.rows == runs.results(Run.objects.get())["examples"]
+    found = runs.results(Run.objects.get())
+    assert report.taken == report.rows == found["examples"] + found["rehearsed"]
     assert not report.warned_count
     assert (report.skill, report.level) == ("bin", 1)
     assert all(isinstance(row, Row) for row in read_rows(path, BUILT_IN))
@@ -232,7 +249,7 @@ def test_one_checkpoint_spars_at_a_time(world: World, host: FakeHost) -> None:
 
 
 def test_its_own_file_is_sound(world: World, host: FakeHost) -> None:
-    path = file_of(world, spar(world))
+    path = file_of(world, spar(world, rehearse=False))
     found = sparring_check.check(world, path)
     assert found == Finding(rows=found.rows, groups=found.rows // 3, faults=())
     assert found.rows > 3
@@ -247,14 +264,15 @@ def change(path: Path, line: int, **changes: Any) -> list[str]:
         row["messages"][1]["content"] = changes["answer"]
     own = row["sparring"]
     proposal = f"{own['problem']}\n\nProposed answer: {own['proposed'] or '(none)'}\n\nIs this correct?"
-    row["messages"][0]["content"] = own["problem"] if own["kind"] == "correct-it" else proposal
+    plain = own["kind"] in ("correct-it", "rehearse")
+    row["messages"][0]["content"] = own["problem"] if plain else proposal
     path.write_bytes(to_jsonl(rows))
     world = World(path.parents[2])
     return [str(fault) for fault in sparring_check.check(world, path).faults]
 
 
 def test_each_kind_of_fault_is_found_with_its_line(world: World, host: FakeHost) -> None:
-    path = file_of(world, spar(world))
+    path = file_of(world, spar(world, rehearse=False))
     sound = path.read_bytes()
     first, _, third = (read_row(line).example for line in lines_of(path)[:3])
 
@@ -274,13 +292,14 @@ def test_each_kind_of_fault_is_found_with_its_line(world: World, host: FakeHost)
     assert "line 1: group 1 has identify-wrong, correct-it" in faults(3, group=10**6)
     assert "line 3: its problem is none of those" in faults(3, problem=third.problem[:-1])
     assert "line 2: sparring: kind: 'x' is not allowed" in faults(2, kind="x")
+    assert "line 2: by the trainer's judgement its answer is wrong" in faults(2, kind="rehearse", answer="⓪")
 
 
 def test_a_held_out_problem_is_a_fault(world: World, host: FakeHost, monkeypatch: pytest.MonkeyPatch) -> None:
     planted = plant(world, monkeypatch)
     monkeypatch.setattr(sparring, "held_out", lambda *ignored: frozenset())
     monkeypatch.setattr(host, "_answer", lambda model, prompt: "?")
-    faults = sparring_check.check(world, file_of(world, spar(world))).faults
+    faults = sparring_check.check(world, file_of(world, spar(world, rehearse=False))).faults
     assert {fault.line for fault in faults} == {1, 2}
     assert all("held out" in fault.reason for fault in faults)
     assert planted

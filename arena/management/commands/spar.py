@@ -33,6 +33,7 @@ class Command(BaseCommand):
         parser.add_argument("--checkpoint", help="a step, a name, newest, best or base (default: newest)")
         parser.add_argument("--level", type=int, help="default: the one that the hero works on")
         parser.add_argument("--seed", type=int, help="the same problems again (default: by chance)")
+        parser.add_argument("--no-rehearsal", action="store_true", help="only mistakes, nothing of what was right")
         parser.add_argument("--hero", help="default: the settings'")
         parser.add_argument("--host", help="who answers (default: the first of the hosts)")
         parser.add_argument("--background", action="store_true", help="in a process of its own")
@@ -57,6 +58,7 @@ class Command(BaseCommand):
             level=options["level"],
             host=options["host"],
             seed=options["seed"],
+            rehearse=not options["no_rehearsal"],
         )
         run = sparring.create(order, by="command line")
         try:
