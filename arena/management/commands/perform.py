@@ -8,7 +8,7 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
-from arena import sparring_overview
+from arena.sparring_overview import write
 from guild.errors import GuildError
 from guild.management import foreground
 
@@ -25,4 +25,4 @@ class Command(BaseCommand):
         except GuildError as error:
             raise CommandError(str(error)) from error
         finally:
-            sparring_overview.write(settings.WORLD)
+            write(settings.WORLD)
