@@ -11,6 +11,7 @@ from django.conf import settings
 from django.contrib import messages
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
+from django.urls import reverse
 from django.views.decorators.http import require_POST, require_safe
 
 from guild import forging, sparring, trials
@@ -145,7 +146,8 @@ def ask(request: HttpRequest, kind: str) -> HttpResponse:
             form.add_error(None, str(error))
         else:
             messages.success(request, f"Asked: {run.title}.{asleep()}")
-            return redirect("tavern:guild")
+            # Without a place of its own the address would keep the form's, below the notice.
+            return redirect(f"{reverse('tavern:guild')}#notices")
     return _hall(request, refused={Run.Kind(kind): form})
 
 
