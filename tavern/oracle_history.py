@@ -31,7 +31,7 @@ def keep(order: ChatOrder, *, host: str, model: LoadedModel, text: str, ending: 
     assert order.conversation
     now = timezone.now()
     conversation, new = Conversation.objects.get_or_create(
-        key=order.conversation, defaults={"title": title_of(order.message), "changed_at": now}
+        key=order.conversation, defaults={"title": title_of(order.message) or "…", "changed_at": now}
     )
     if not new:
         Conversation.objects.filter(pk=conversation.pk).update(changed_at=now)

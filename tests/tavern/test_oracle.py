@@ -295,6 +295,11 @@ def test_what_does_not_fit_into_the_context_is_left_out_from_the_oldest_on_and_t
     assert (response.status_code, response.json()["error"]) == (400, "local: too long")
 
 
+def test_a_conversation_that_begins_with_nothing_visible_can_still_be_opened(stub: Stub, client: Client) -> None:
+    ask(message="\u200b", conversation=KEY)
+    assert f'/oracle/{KEY}">…</a>' in client.get("/oracle").content.decode()
+
+
 def test_two_sides_answer_one_question_and_read_only_their_own_words(stub: Stub) -> None:
     first, second = str(uuid.uuid4()), str(uuid.uuid4())
     ask(message="a", conversation=KEY, question=first, side=0)
