@@ -1,4 +1,4 @@
-"""P9: 100 held-out problems answered by the CPU hero, beside plain `generate` one by one and in one batch."""
+"""P9: 100 held-out problems answered by the CPU hero, beside plain `generate` one by one; the same through a host."""
 
 from __future__ import annotations
 
@@ -14,7 +14,9 @@ from arena.protocol import Recipe
 from arena.training import answering
 from arena.training import hero as heroes
 from arena.training.hero import Hero
+from realm.world import World
 from scripts.bench import runs
+from tests.oracle import heroes as oracles
 
 PROBLEMS, TOKENS = 100, 16
 
@@ -23,8 +25,25 @@ def measure(folder: Path, *, repeats: int, quick: bool) -> dict[str, Any]:
     from guild.skills import get_trainer
 
     prompts = [problem.prompt for problem in get_trainer("bin").sample(level=3, count=PROBLEMS, seed=5)]
-    hero = heroes.load(str(embedded.ensure(folder)), Recipe(), checkpoint=None, device=torch.device("cpu"))
-    return beside_generate("P9", hero, prompts, TOKENS, repeats=repeats)
+    hero = heroes.load(str(embedded.ensure(folder / "models")), Recipe(), checkpoint=None, device=torch.device("cpu"))
+    row = beside_generate("P9", hero, prompts, TOKENS, repeats=repeats)
+    said = answering.answer(hero, prompts, max_new_tokens=TOKENS)
+    return row | {"through_the_oracle": through_a_host(folder, prompts, said, repeats=repeats)}
+
+
+def through_a_host(folder: Path, prompts: list[str], expected: list[str], *, repeats: int) -> dict[str, Any]:
+    """Seconds of `/v1/answers` for all prompts, of a host in a process of its own; its model is `folder`'s base."""
+    world = World(folder)
+    world.create()
+    took = []
+    with oracles.oracle(world) as host:
+        model = host.load(0)["id"]
+        for _ in range(repeats + 1):
+            started = time.perf_counter()
+            reply = host.answers(model, prompts, TOKENS)
+            took.append(time.perf_counter() - started)
+    same = sum(a == b for a, b in zip(reply["answers"], expected, strict=True))
+    return {"seconds": round(runs.median(took[1:]), 3), "first_seconds": round(took[0], 3), "same_answers": same}
 
 
 def beside_generate(name: str, hero: Hero, prompts: list[str], tokens: int, *, repeats: int) -> dict[str, Any]:
