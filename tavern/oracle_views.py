@@ -7,7 +7,7 @@ preflight, and realm.guard refuses whatever names another origin. Forms need the
 from __future__ import annotations
 
 import uuid
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 from functools import wraps
@@ -40,7 +40,7 @@ _STATUS: dict[type[Exception], int] = {
 }  # fmt: skip
 _TROUBLES = tuple(_STATUS)
 
-View = Callable[..., Awaitable[HttpResponseBase]]
+View = Callable[..., Coroutine[Any, Any, HttpResponseBase]]
 
 
 @require_safe
