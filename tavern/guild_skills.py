@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from guild import trainer_health
-from guild.curriculum import Curriculum
+from guild.curriculum import Curriculum, turns
 from guild.models import Evaluation
 from guild.progression import ENOUGH_ACCURACY
 from guild.selectors import SkillLevel, skill_level, skill_levels
@@ -63,6 +63,8 @@ class SkillCard:
     """Of the working level, the newest last."""
     steps: list[Step]
     trainer: TrainerState
+    waits: str
+    """Why no quest of it is forged now; empty if one may be."""
 
     @property
     def pips(self) -> str:
@@ -80,20 +82,24 @@ def groups(world: World, hero: str) -> list[Group]:
     """Those that quests are forged of, then those that rest."""
     wishes, _ = read_wishes(world)
     down = trainer_health.down(world)
-    cards = [_card(hero, known, wishes, down) for known in skill_levels(hero)]
+    waits = {turn.skill.name: turn.waits for turn in turns(world, hero, wishes)}
+    cards = [_card(hero, known, wishes, down, waits) for known in skill_levels(hero)]
     found = (
-        Group(title="In training", said="", cards=[card for card in cards if card.skill.priority]),
-        Group(title="At rest", said="priority 0", cards=[card for card in cards if not card.skill.priority]),
+        Group(title="In training", said="", cards=[card for card in cards if not card.waits]),
+        Group(title="At rest", said="nothing is forged of these now", cards=[card for card in cards if card.waits]),
     )
     return [group for group in found if group.cards]
 
 
 def read_card(world: World, hero: str, skill: Skill) -> SkillCard:
     wishes, _ = read_wishes(world)
-    return _card(hero, skill_level(hero, skill.name), wishes, trainer_health.down(world))
+    waits = {turn.skill.name: turn.waits for turn in turns(world, hero, wishes)}
+    return _card(hero, skill_level(hero, skill.name), wishes, trainer_health.down(world), waits)
 
 
-def _card(hero: str, known: SkillLevel, wishes: Curriculum, down: Mapping[str, Down]) -> SkillCard:
+def _card(
+    hero: str, known: SkillLevel, wishes: Curriculum, down: Mapping[str, Down], waits: Mapping[str, str]
+) -> SkillCard:
     return SkillCard(
         skill=wishes.applied(known.skill),
         known=known,
@@ -101,6 +107,7 @@ def _card(hero: str, known: SkillLevel, wishes: Curriculum, down: Mapping[str, D
         steps=[
             Step(level=level, state=_state(level, known, known.lost)) for level in range(1, known.skill.max_level + 1)
         ],
+        waits=waits.get(known.skill.name, ""),
         trainer=trainer_state(known.skill, down.get(known.skill.name)),
     )
 

@@ -7,6 +7,7 @@ import { Panels } from "./panels.js";
 
 const BUSY_MS = 1500;
 const CALM_MS = 5000;
+const SLOW_MS = 20000;
 const LEARNED = new Set(["evaluated", "skill_level_up", "skill_level_lost", "skill_level_regained"]);
 
 const panels = new Panels(document);
@@ -22,14 +23,17 @@ new Ages(document);
 live.start();
 
 // Runs are other processes' work, of which the chronicle tells nothing: while one is under way it is asked for often.
-let calmAt = 0;
+let [calmAt, slowAt] = [0, 0];
 setInterval(() => {
   if (document.hidden) return;
   if (document.querySelector("[data-busy]")) touch("runs", "run");
   if (performance.now() - calmAt < CALM_MS) return;
   calmAt = performance.now();
-  touch("master", "runs", "run", "evaluations", "skills", "plan");
+  touch("master", "runs", "run", "evaluations");
   if (!document.querySelector("#tasks details[open]")) touch("tasks"); // nobody's typing is taken away
+  if (performance.now() - slowAt < SLOW_MS) return;
+  slowAt = performance.now();
+  touch("skills", "plan");
 }, BUSY_MS);
 
 // On the page of a run an order loads the page again; what cannot be taken back is asked about first.

@@ -174,7 +174,11 @@ def test_a_trainer_that_is_down_is_told_with_its_reason(client: Client, world: W
 def test_skills_that_rest_stand_apart(client: Client, skill_folder: Path) -> None:
     write_skill(skill_folder, "resting", title="Resting one", more="priority: 0\n")
     html = page(client)
-    assert html.index("At rest") < html.index("Resting one")
+    write_skill(skill_folder, "later", title="Later one", more="requires: {bits: 2}\n")
+    html = page(client)
+    assert html.index("At rest") < html.index("Later one") < html.index("Resting one")
+    assert "it joins when the hero has reached bits level 2" in html
+    assert "its priority is 0" in html
     assert html.index("Bits") < html.index("At rest")
 
 
