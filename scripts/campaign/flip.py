@@ -1,6 +1,6 @@
 """B1 and B2: damaged files of real checkpoints are refused before use, by name, and the newest whole one is used.
 
-The trainer's loader is asked; there is no oracle yet that could be.
+Both are asked that load checkpoints: the trainer's loader and the inference host's.
 """
 
 from __future__ import annotations
@@ -14,12 +14,18 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import torch
 from safetensors.torch import load_file
 
+from arena.oracle.catalogue import Catalogue, Entry
+from arena.oracle.loading import Loader
+from arena.oracle.trouble import UnfitCheckpoint
 from arena.protocol import EVENTS_FILE, Event, EventKind, Order
 from arena.training import checkpoint
 from realm import sidecar
+from realm.config import RealmConfig
 from realm.sidecar import DamagedCheckpoint
+from realm.world import World
 from scripts.campaign.report import Figure, none_of
 from tests import tiny_hero
 
@@ -50,7 +56,7 @@ def run(folder: Path, *, seed: int, quick: bool, count: int | None) -> list[Figu
             what="checkpoints",
             figure=", ".join(f"{mode}: {_bytes_of(orders[mode])} bytes" for mode in MODES),
         ),
-        Figure(promise="B1", what="asked", figure="the trainer's loader; there is no oracle yet"),
+        Figure(promise="B1", what="asked", figure="the trainer's loader, and the inference host's"),
     ]
     for kind, number in wanted.items():
         figures += refusals(kind, [orders[mode] for mode in MODES], number, dice)
@@ -67,13 +73,15 @@ def refusals(kind: str, orders: list[Order], count: int, dice: random.Random) ->
     for number in range(count):
         folders = sidecar.checkpoint_folders(Path(orders[number % len(orders)].hero_folder))
         damage = DAMAGES[kind](dice, folders)
+        order = orders[number % len(orders)]
         with done(damage):
-            refusal = asked(folders[0])
-        if refusal is None:
-            accepted.append(f"{damage.file.parent.name}/{damage.file.name}")
-        elif not _names(refusal, damage.file):
-            unnamed.append(refusal)
-        if len(other) < 1 and asked(folders[0]) is not None:
+            refusals = {"trainer": asked(folders[0]), "host": asked_host(order, folders[0])}
+        for who, refusal in refusals.items():
+            if refusal is None:
+                accepted.append(f"{who}: {damage.file.parent.name}/{damage.file.name}")
+            elif not _names(refusal, damage.file):
+                unnamed.append(f"{who}: {refusal}")
+        if len(other) < 1 and (asked(folders[0]) or asked_host(order, folders[0])):
             other.append(f"{damage.file}")
     return [
         none_of("B1", f"{kind}: accepted", accepted, count),
@@ -100,6 +108,21 @@ def asked(folder: Path) -> str | None:
         found.rename(folder)
         alone.rmdir()
     return str(refused[0]) if refused else None
+
+
+def asked_host(order: Order, folder: Path) -> str | None:
+    """Why an inference host refuses it, if it does, before it has read a weight."""
+    settings = RealmConfig(base_model=order.base_model)
+    world = World(Path(order.hero_folder).parent)
+    catalogue = Catalogue(world, settings)
+    loader = Loader(world, catalogue, dtype="float32", device=torch.device("cpu"))
+    step = sidecar.step_of(folder.name) or 0
+    entry = Entry(hero=order.hero, step=step, name=folder.name, folder=folder, source=str(folder))
+    try:
+        loader.plan(entry, ())
+    except UnfitCheckpoint as refusal:
+        return str(refusal)
+    return None
 
 
 def flipped(dice: random.Random, folders: list[Path]) -> Damage:

@@ -70,6 +70,12 @@ def test_the_trainer_holds_no_django(world: World) -> None:
     assert not held & {"django", "channels", "guild", "vault", "watchtower", "tavern"}
 
 
+def test_an_inference_host_that_has_loaded_nothing_holds_neither_torch_nor_django(world: World) -> None:
+    held = packages_after(CHECKOUT, world, ["arena.oracle.__main__"])
+    assert {"starlette", "uvicorn"} <= held
+    assert not held & (HEAVY | {"django", "channels", "guild", "vault", "watchtower", "tavern"})
+
+
 SHARED = ["arena.tokenizer", "arena.masking", "arena.example", "arena.packed_order", "arena.preview"]
 
 
@@ -101,6 +107,7 @@ def test_twin_torch_planted_in_the_web_is_seen(copy: Path, world: World) -> None
         ("watchtower/steps.py", "import torch", "Torch stays behind its fence"),
         ("arena/training/loss.py", "import django", "The trainer knows no Django and no other app"),
         ("arena/training/loss.py", "import vault.models", "The trainer knows no Django and no other app"),
+        ("arena/oracle/shelf.py", "import django", "The inference host knows no Django and no other app"),
         ("arena/masking.py", "import transformers", "What the trainer shares with the others knows neither"),
         ("guild/models.py", "import watchtower.steps", "Arrows point one way"),
         ("realm/guard.py", "import arena.models", "realm stands on nothing but its own modules"),
