@@ -110,7 +110,7 @@ def test_what_cannot_be_is_said_beside_the_field(
     response = post(client, "curriculum", **{f"bits-{field}": value})
     html = response.content.decode()
     assert response.status_code == 400
-    (paragraph,) = re.findall(rf'<p class="asked-for wrong-field">.*?name="bits-{field}".*?</p>', html, re.DOTALL)
+    (paragraph,) = re.findall(rf'<div class="asked-for wrong-field">.*?name="bits-{field}".*?</div>', html, re.DOTALL)
     assert said in read(paragraph)
     assert f'value="{value}"' in paragraph
     assert not config.config_file(world).exists()
