@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from django.db.models import Count
+from django.db.models import Count, Exists, OuterRef
 
 from guild import progression
 from guild.models import Evaluation, EvaluationTask
@@ -167,6 +167,11 @@ class Trial:
 
 
 def accuracy_history(hero: str, *, limit: int = 2000) -> list[Trial]:
-    """The newest `limit` evaluations, whatever their level, the oldest first."""
-    newest = Evaluation.objects.filter(hero=hero).order_by("-step", "-id")[:limit]
+    """The newest `limit` evaluations, the oldest first: of each checkpoint and skill that of the highest level.
+
+    The levels below are asked to see what is still known; a line through them all would jump up and down.
+    """
+    same = Evaluation.objects.filter(hero=hero, checkpoint=OuterRef("checkpoint"), skill=OuterRef("skill"))
+    mine = Evaluation.objects.filter(~Exists(same.filter(level__gt=OuterRef("level"))), hero=hero)
+    newest = mine.order_by("-step", "-id")[:limit]
     return [Trial(step=row.step, accuracy=row.accuracy, skill=row.skill, level=row.level) for row in reversed(newest)]

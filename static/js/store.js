@@ -51,7 +51,7 @@ export class Store {
 
   takeEvent({ kind, run, step, data }) {
     if (kind === "validated" && this.battle && run === this.battle.id) addTo(this.validation, [step, data.val_loss]);
-    if (kind === "evaluated") addTo(this.accuracy, [step, data.accuracy, data.skill, data.level]);
+    if (kind === "evaluated") addAccuracy(this.accuracy, [step, data.accuracy, data.skill, data.level]);
   }
 
   // A page that is open for days asks for a snapshot, thinned by the server, instead of growing without end.
@@ -72,6 +72,16 @@ export class Store {
   get serverNow() {
     return this.serverTime + (performance.now() - this.lastHeard) / 1000;
   }
+}
+
+// Of a checkpoint and skill the highest level is drawn, as in the snapshot: those below are asked to see what is still known.
+function addAccuracy(series, point) {
+  const [step, , skill, level] = point;
+  const last = series.at(-1);
+  const same = last && last[0] === step && last[2] === skill;
+  if (same && last[3] > level) return;
+  if (same && last[3] < level && Number.isFinite(point[1])) series.pop();
+  addTo(series, point);
 }
 
 // Told twice, a point is drawn once: two are the same if all but their value is.

@@ -55,11 +55,19 @@ def test_history_is_in_order_and_keeps_the_newest() -> None:
 
 def test_history_tells_of_which_level_each_accuracy_is() -> None:
     evaluated(10, 25)
-    evaluated(10, 5, level=2)
+    evaluated(20, 5, level=2)
     assert [(trial.skill, trial.level, trial.accuracy) for trial in accuracy_history(HERO)] == [
         ("bin", 1, 1.0),
         ("bin", 2, 0.2),
     ]
+
+
+def test_history_has_no_level_that_was_only_looked_at_again() -> None:
+    evaluated(10, 5, level=2)
+    evaluated(10, 25)
+    evaluated(10, 25, hero="EVA", level=3)
+    assert [(trial.level, trial.accuracy) for trial in accuracy_history(HERO)] == [(2, 0.2)]
+    assert [trial.level for trial in accuracy_history(HERO, limit=1)] == [2]
 
 
 def test_skill_levels() -> None:
