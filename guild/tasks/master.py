@@ -42,8 +42,8 @@ log = logging.getLogger(__name__)
 LOCK_FILE = "task_master.lock"
 STATUS_FILE = "task_master.json"
 TICK_SECONDS = 2.0
-HEARTBEAT_SECONDS = 10.0
-STALE_SECONDS = 30.0
+HEARTBEAT_SECONDS = 4.0
+STALE_SECONDS = 10.0
 QUIET_SECONDS = 30.0
 """After the realm's start, when hero, pages and oracle need the machine themselves."""
 CLAIM_SECONDS = 3.0

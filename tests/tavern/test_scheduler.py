@@ -218,3 +218,15 @@ def test_a_status_file_of_nonsense_does_not_break_the_page(client: Client, world
 def test_panels_are_the_pages_own(client: Client) -> None:
     for name in scheduler_views.PANELS:
         assert f'<div id="{name}"' in page(client, f"/scheduler/panels/{name}")
+
+
+@pytest.mark.parametrize(("silence", "word"), [(9, "alive"), (11, "silent for 11s")])
+def test_a_task_master_that_says_nothing_for_ten_seconds_is_marked(
+    client: Client, world: World, silence: float, word: str
+) -> None:
+    durable.write_json(world.status / STATUS_FILE, {"time": time.time() - silence, "pid": 77})
+    with only_master(world):
+        text = read(page(client))
+        hall = read(page(client, "/guild/panels/master"))
+    assert f"The Task Master {word}" in text
+    assert ("has said nothing since" in hall) == (silence > 10)
