@@ -137,9 +137,9 @@ def save(world: World, name: str, form: TaskForm) -> bool:
     return bool(changes)
 
 
-def idle_in_words(idle: dict[str, Any]) -> str:
-    """`processors 12% by others, GPU 0 3%; idle is below 40%`."""
-    if not idle:
+def idle_in_words(idle: Any) -> str:
+    """Of what a file says: `processors 12% by others, GPU 0 3%; idle is below 40%`."""
+    if not isinstance(idle, dict) or not idle:
         return numbers.UNKNOWN
     said = [f"GPU {at} {_percent(value)}" for at, value in enumerate(idle.get("gpu_percents") or [])]
     said.insert(0, f"processors {_percent(idle.get('cpu_percent_of_others'))} by others")

@@ -23,6 +23,8 @@ if (box) {
 }
 
 // On a phone the menu of further places closes when one looks elsewhere.
-document.addEventListener("click", (event) => {
+const closeMenus = (event) => {
   for (const menu of document.querySelectorAll(".more-places[open]")) if (!menu.contains(event.target)) menu.open = false;
-});
+};
+document.addEventListener("click", closeMenus);
+document.addEventListener("keydown", (event) => event.key === "Escape" && closeMenus({ target: document.body }));

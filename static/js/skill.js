@@ -8,7 +8,7 @@ const node = document.querySelector("#skill-curve");
 const { step, level, accuracy } = JSON.parse(document.querySelector("#curve").textContent);
 
 // The table that uPlot wants: one column of steps, and for each level its values or gaps.
-export function columns(steps, levels, values, most = MOST_LINES) {
+function columns(steps, levels, values, most = MOST_LINES) {
   const shown = [...new Set(levels)].sort((a, b) => a - b).slice(-most);
   const all = [...new Set(steps)].sort((a, b) => a - b);
   const at = new Map(all.map((value, index) => [value, index]));
