@@ -16,7 +16,18 @@ def main() -> None:
     except ImproperlyConfigured as error:
         with_bad_settings(str(error))
     else:
+        execute()
+
+
+def execute() -> None:
+    """A reader that has seen enough, such as `head`, is no fault."""
+    try:
         execute_from_command_line(sys.argv)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # Else Python says it once more when it flushes what is left at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(141)  # 128 + SIGPIPE, as of a program that the signal ends
 
 
 def with_bad_settings(sentence: str) -> None:
