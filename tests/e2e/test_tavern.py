@@ -90,7 +90,7 @@ def test_numbers_follow_the_battle(battle: Tavern, visitor: Visitor) -> None:
     battle.do("event", kind="validated", message="Validation loss 2.5000", data={"val_loss": 2.5})
     expect(page.locator("#entries .entry").first).to_contain_text("Validation loss 2.5000")
     expect(live(page, "val")).to_have_text("2.500")
-    page.locator("summary").click()
+    page.get_by_text("Data table").click()
     expect(page.locator("#loss-rows tr")).to_have_count(20)
     expect(page.locator("#loss-rows tr").first).to_contain_text("123")
     assert visitor.complaints == []
@@ -155,7 +155,7 @@ def test_chart_has_every_step_after_the_server_was_away(battle: Tavern, visitor:
     battle.do("steps", count=50, nan_at=120)
     battle.open()
     expect(live(page, "quest-step")).to_have_text("150", timeout=20_000)
-    page.locator("summary").click()
+    page.get_by_text("Data table").click()
     expect(page.locator("#loss-rows tr").first).to_contain_text("150")
     steps = page.locator("#loss-rows td:first-child").all_inner_texts()
     assert steps == [str(step) for step in range(150, 130, -1)]
@@ -386,7 +386,7 @@ def test_earlier_battles_stay_drawn_faintly(battle: Tavern, visitor: Visitor) ->
     middle = (whole[0] + whole[-1]) / 2
     now = drawn(page, "loss", "ember", lambda columns: columns[0] == pytest.approx(middle, abs=20))
     assert now[-1] == pytest.approx(whole[-1], abs=20)
-    page.locator("summary").click()
+    page.get_by_text("Data table").click()
     expect(page.locator("#loss-rows tr").first).to_contain_text("200")
     assert visitor.complaints == []
 
