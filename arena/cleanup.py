@@ -14,6 +14,7 @@ from realm import durable
 from realm.config import RealmConfig
 from realm.hosts import list_hosts
 from realm.oracle_client import HostDown, OracleClient
+from realm.served import held
 from realm.world import World
 from vault import retention
 from vault.models import Checkpoint
@@ -42,7 +43,9 @@ def clean_up(world: World, config: RealmConfig, *, dry_run: bool = False) -> Cle
     served = _served(world, config)
     heroes = sorted(set(Checkpoint.objects.values_list("hero", flat=True)) - {left_to_daemon})
     deleted = [
-        f"{hero}/{name}" for hero in heroes for name in _prune(world, config, hero, served | _queued(hero), dry_run)
+        f"{hero}/{name}"
+        for hero in heroes
+        for name in _prune(world, config, hero, served | held(world, hero) | _queued(hero), dry_run)
     ]
     leftovers = [] if dry_run else [name for hero in heroes for name in _sweep(world, hero)]
     return Cleaned(deleted=tuple(deleted), leftovers=tuple(leftovers), left_to_daemon=left_to_daemon)

@@ -49,7 +49,7 @@ from arena.quest_orders import Act
 from arena.trainer_process import TrainerProcess
 from guild.curriculum import read_curriculum
 from guild.forge import is_forged_name
-from realm import durable, strict
+from realm import durable, served, strict
 from realm.ballast import Ballast
 from realm.config import RealmConfig
 from realm.world import World
@@ -425,6 +425,7 @@ class ArenaDaemon:
             self.config.hero,
             keep=self.config.keep_checkpoints,
             budget_bytes=int(self.config.checkpoint_budget_gb * 1e9),
+            spared=served.held(self.world, self.config.hero),
         )
         queue.prune_forged(self.world, keep=self.config.keep_forged_quests)
         self._room_wanted = False

@@ -12,7 +12,7 @@ import platform
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from arena.oracle.catalogue import Catalogue, Selector
+from arena.oracle.catalogue import Catalogue, Entry, Selector
 from arena.oracle.rows import Row
 from arena.oracle.scheduler import Ended, Scheduler
 from arena.oracle.shelf import Place, Shelf, described
@@ -21,6 +21,7 @@ from arena.protocol import Recipe
 from arena.rows import Message
 from realm import strict
 from realm.config import RealmConfig
+from realm.served import Served
 from realm.world import World
 
 if TYPE_CHECKING:
@@ -30,13 +31,15 @@ _GB = 10**9
 
 
 class OracleHost:
-    def __init__(self, world: World, settings: RealmConfig) -> None:
+    def __init__(self, world: World, settings: RealmConfig, served: Served) -> None:
         self._world = world
         self._settings = settings
         self._dtype = strict.read(Recipe, settings.training, source="training").dtype
         self._loader: Loader | None = None
         self._loads = asyncio.Lock()
         self._is_starting = False
+        self._served = served
+        self._coming: list[str] = []
         self.catalogue = Catalogue(world, settings)
         self.shelf = Shelf(int(settings.oracle_memory_gb * _GB))
         self.scheduler = Scheduler(_write)
@@ -75,13 +78,22 @@ class OracleHost:
             found = self.shelf.find(entry.id)
             if found:
                 return found
-            loader = await self._ready()
-            plan = await asyncio.to_thread(loader.plan, entry, self.shelf.base_keys())
-            self.shelf.make_room(plan)
-            if plan.relies_on_memory and self.shelf.base(plan.base_key) is None:  # unloaded since
-                plan = await asyncio.to_thread(loader.plan, entry, ())
-            model = await asyncio.to_thread(loader.load, plan, self.shelf.base(plan.base_key))
-            return self.shelf.put(model)
+            self._coming = [entry.id]
+            self._tell()  # before its files are read, so that nobody deletes them meanwhile
+            try:
+                return await self._load(entry)
+            finally:
+                self._coming = []
+                self._tell()
+
+    async def _load(self, entry: Entry) -> Place:
+        loader = await self._ready()
+        plan = await asyncio.to_thread(loader.plan, entry, self.shelf.base_keys())
+        self.shelf.make_room(plan)
+        if plan.relies_on_memory and self.shelf.base(plan.base_key) is None:  # unloaded since
+            plan = await asyncio.to_thread(loader.plan, entry, ())
+        model = await asyncio.to_thread(loader.load, plan, self.shelf.base(plan.base_key))
+        return self.shelf.put(model)
 
     def unload(self, wanted: Selector) -> Place:
         """Nobody gets the model any more; those who have it end with it. Raises NotLoaded."""
@@ -91,7 +103,9 @@ class OracleHost:
             steps = sorted((each.model.step for each in self.shelf.places if each.model.hero == hero), reverse=True)
             told = wanted.model or wanted.name or f"step {wanted.step}"
             raise NotLoaded(f"{told} is not loaded. Loaded: {steps}", available=steps)
-        return self.shelf.take(max(ids))
+        place = self.shelf.take(max(ids))
+        self._tell()
+        return place
 
     async def answer(self, model: LoadedModel, prompts: Sequence[str], *, max_new_tokens: int) -> list[Row]:
         """Greedy, one turn of the user's each. Raises OracleTrouble."""
@@ -106,6 +120,10 @@ class OracleHost:
         """A row that waits to be written; `options` are fields of Row. Raises OracleTrouble."""
         (row,) = await asyncio.to_thread(_rows, model, [conversation], max_new_tokens, **options)
         return row
+
+    def _tell(self) -> None:
+        """To those who delete checkpoints."""
+        self._served.tell([place.model.id for place in self.shelf.places] + self._coming)
 
     async def _ready(self) -> Loader:
         if self._loader is None:

@@ -14,6 +14,7 @@ from arena.oracle.app import application
 from arena.oracle.host import OracleHost
 from realm.config import RealmConfig
 from realm.guard import Guard
+from realm.served import Served
 from realm.world import World
 
 ENDS_WITHIN_SECONDS = 5
@@ -27,8 +28,8 @@ class CannotServe(Exception):
 
 def serve(world: World, settings: RealmConfig, *, port: int) -> None:
     """Until SIGTERM or SIGINT. Raises CannotServe."""
-    with _bound(settings.bind, port) as bound:
-        app = Guard(application(OracleHost(world, settings)), port=port)
+    with _bound(settings.bind, port) as bound, Served(world, port) as served:
+        app = Guard(application(OracleHost(world, settings, served)), port=port)
         config = uvicorn.Config(
             app,
             log_level="warning",

@@ -13,7 +13,8 @@ from arena import reconcile
 from arena.daemon import ArenaDaemon
 from arena.models import Battle, ChronicleEntry, Quest
 from arena.protocol import EventKind, Order
-from realm import durable
+from realm import durable, served
+from realm.served import Served
 from realm.world import World
 from tests.arena.fake_trainer import FakeTrainer
 from tests.arena.test_daemon import CONFIG, GOOD, clock, drop, open_daemon, settle, states, trainer
@@ -157,3 +158,24 @@ def test_a_long_battle_makes_room_too(world: World, trainer: FakeTrainer, open_d
         trainer.save(step)
         settle(daemon)
     assert len(list(world.heroes.glob("*/checkpoint-*"))) <= 4
+
+
+@pytest.mark.parametrize("asked", [True, False])
+def test_what_a_host_holds_is_not_pruned(
+    world: World, trainer: FakeTrainer, open_daemon: Opener, monkeypatch: pytest.MonkeyPatch, asked: bool
+) -> None:
+    """Where the daemon does not ask, it is."""
+    if not asked:
+        monkeypatch.setattr(served, "held", lambda world, hero: set())
+    daemon = open_daemon(replace(CONFIG, keep_checkpoints=2))
+    drop(world, "a.jsonl")
+    settle(daemon)
+    trainer.begin()
+    with Served(world, 1) as host:
+        for step in range(1, 9):
+            name = trainer.save(step)
+            if step == 4:
+                host.tell([f"DIO/{name}"])
+                answering = world.heroes / "DIO" / name
+            settle(daemon)
+        assert answering.exists() == asked
