@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 from django import forms
@@ -15,10 +15,20 @@ from guild.skills import RANGES, Skill, list_skills
 from realm import config, config_file, strict
 from realm.config import RealmConfig
 from realm.world import World
-from tavern.guild_forms import WorkForm, without_point
+from tavern.guild_forms import DRESS, WorkForm, without_point
 from tavern.live_settings import read_settings, read_wishes
 
-PERCENTS = ("rehearsal_share", "preview_share")
+PERCENT = "_share"
+"""How keys end whose fractions are shown and typed as percents."""
+LABELS = {
+    "quest_rows": "Rows a quest",
+    "rehearsal_share": "Rehearsal, %",
+    "first_rehearsal_share": "Rehearsal in a level's first quest, %",
+    "other_skills_share": "Other skills, %",
+    "preview_share": "Next level, %",
+    "lost_weight": "Lost levels, ×",
+    "priority": "Priority",
+}
 WHYS = {
     Why.CURRENT: "works on it",
     Why.MASTERED: "rehearsal",
@@ -28,40 +38,36 @@ WHYS = {
 TONES = {Why.CURRENT: "gold", Why.MASTERED: "moss", Why.LOST: "blood", Why.NEXT: "sky"}
 
 
-def _whole(key: str, label: str) -> forms.IntegerField:
-    lowest, highest = RANGES[key]
-    return forms.IntegerField(label=label, required=False, min_value=int(lowest), max_value=int(highest))
-
-
-def _percent(key: str, label: str) -> forms.FloatField:
-    lowest, highest = RANGES[key]
-    return forms.FloatField(label=label, required=False, min_value=lowest * 100, max_value=highest * 100)
-
-
 class WishesForm(WorkForm):
-    """What the player wants of one skill; an empty field is what the skill's file says."""
-
-    priority = _whole("priority", "Priority")
-    quest_rows = _whole("quest_rows", "Rows a quest")
-    rehearsal_share = _percent("rehearsal_share", "Rehearsal, %")
-    preview_share = _percent("preview_share", "Next level, %")
-    lost_weight = _whole("lost_weight", "Lost levels, ×")
+    """What the player wants of one skill: a field for each wish; an empty one is what the skill's file says."""
 
     def __init__(self, skill: Skill, wishes: Wishes, *arguments: Any, **options: Any) -> None:
         given = {key: _shown(key, value) for key, value in wishes.given().items()}
         super().__init__(*arguments, prefix=skill.name, initial=given, **options)
         self.skill = skill
-        for key, field in self.fields.items():
-            field.widget.attrs["placeholder"] = _shown(key, getattr(skill, key))
+        for wish in fields(Wishes):
+            field = _field(wish.name)
+            field.widget.attrs |= DRESS | {"placeholder": _shown(wish.name, getattr(skill, wish.name))}
+            self.fields[wish.name] = field
 
     def changes(self) -> dict[str, Any]:
         """Of a form that is valid: fractions where percents were typed, None where nothing was."""
         given = {key: self.cleaned_data[key] for key in self.changed_data}
-        return {key: value / 100 if key in PERCENTS and value is not None else value for key, value in given.items()}
+        return {
+            key: value / 100 if key.endswith(PERCENT) and value is not None else value for key, value in given.items()
+        }
+
+
+def _field(key: str) -> forms.Field:
+    lowest, highest = RANGES[key]
+    label = LABELS.get(key, key.replace("_", " "))
+    if key.endswith(PERCENT):
+        return forms.FloatField(label=label, required=False, min_value=lowest * 100, max_value=highest * 100)
+    return forms.IntegerField(label=label, required=False, min_value=int(lowest), max_value=int(highest))
 
 
 def _shown(key: str, value: float) -> float:
-    return without_point(value * 100 if key in PERCENTS else value)
+    return without_point(value * 100 if key.endswith(PERCENT) else value)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,21 +93,23 @@ def read(world: World, hero: str) -> CurriculumPage:
     found, trouble = read_settings(world)
     wishes, other_trouble = read_wishes(world)
     planned = curriculum.plan(world, hero, wishes)
+    turns = curriculum.turns(world, hero, wishes)
+    titles = {turn.skill.name: turn.skill.title for turn in turns}
     return CurriculumPage(
         autoplay=found.autoplay,
         next=planned,
-        mix=list(_mix(planned)) if planned else [],
-        turns=curriculum.turns(world, hero, wishes),
+        mix=list(_mix(planned, titles)) if planned else [],
+        turns=turns,
         trouble=trouble or other_trouble,
     )
 
 
-def _mix(planned: Plan) -> Iterable[MixPart]:
+def _mix(planned: Plan, titles: Mapping[str, str]) -> Iterable[MixPart]:
     rows = sum(part.rows for part in planned.mix)
     for part in planned.mix:
-        yield MixPart(
-            level=part.level, rows=part.rows, said=WHYS[part.why], tone=TONES[part.why], share=part.rows / rows
-        )
+        of = "" if part.skill == planned.skill.name else f"of {titles[part.skill]}, "
+        said = of + WHYS[part.why]
+        yield MixPart(level=part.level, rows=part.rows, said=said, tone=TONES[part.why], share=part.rows / rows)
 
 
 def forms_of(world: World, typed: QueryDict | None = None) -> list[WishesForm]:

@@ -63,6 +63,9 @@ def skill_choices() -> list[tuple[str, str]]:
     return [(skill.name, skill.title) for skill in list_skills()]
 
 
+DRESS = {"class": "field", "autocomplete": "off"}
+
+
 def without_point(value: float) -> float:
     """`120` and not `120.0`, `7` and not `7.000000000000001`; equal to what the field reads of it."""
     rounded = round(value, 9)
@@ -77,7 +80,7 @@ class WorkForm(forms.Form):
         self.label_suffix = ""
         for field in self.fields.values():
             if not isinstance(field.widget, forms.CheckboxSelectMultiple | forms.CheckboxInput):
-                field.widget.attrs |= {"class": "field", "autocomplete": "off"}
+                field.widget.attrs |= DRESS
 
 
 class ForgeForm(WorkForm):
