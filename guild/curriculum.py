@@ -32,8 +32,10 @@ class Wishes:
     priority: int | None = None
     quest_rows: int | None = None
     rehearsal_share: float | None = None
+    first_rehearsal_share: float | None = None
     lost_weight: int | None = None
     preview_share: float | None = None
+    other_skills_share: float | None = None
 
     def __post_init__(self) -> None:
         for key, value in self.given().items():
@@ -70,7 +72,19 @@ class Why(StrEnum):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Learnt:
+    """A level that the hero has won in another skill than the quest's."""
+
+    skill: str
+    level: int
+    lost: bool
+    weight: int
+    """How much of the rehearsal it gets, beside the others."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class LevelRows:
+    skill: str
     level: int
     rows: int
     why: Why
@@ -85,7 +99,7 @@ class Plan:
     level: int
     number: int
     mix: tuple[LevelRows, ...]
-    """Rows by level, the lowest level first."""
+    """Rows by level, the lowest level first; those of other skills behind its own."""
     reason: str
     """Why this skill, in one sentence."""
 
@@ -193,13 +207,26 @@ def plan(world: World, hero: str, curriculum: Curriculum = AS_SHIPPED) -> Plan |
 def _plan(hero: str, turn: Turn, all_turns: Sequence[Turn], quests: list[ForgedQuest]) -> Plan:
     skill, level = turn.skill, turn.level
     lost = lost_levels(hero=hero, skill=skill)
+    number = next_number(quests, skill=skill.name, level=level)
+    others = [other for other in all_turns if other.skill.name != skill.name and not other.waits]
     return Plan(
         skill=skill,
         level=level,
-        number=next_number(quests, skill=skill.name, level=level),
-        mix=mix(skill, level, lost),
+        number=number,
+        mix=mix(skill, level, lost, others=_learnt(hero, others), first=number == 1),
         reason=_reason(turn, all_turns, lost),
     )
+
+
+def _learnt(hero: str, others: Sequence[Turn]) -> list[Learnt]:
+    """What the hero has won in other skills, by skill and level."""
+    found: list[Learnt] = []
+    for skill, level in sorted(((turn.skill, turn.level) for turn in others), key=lambda pair: pair[0].name):
+        gone = lost_levels(hero=hero, skill=skill)
+        for won in range(1, level):
+            lost = won in gone
+            found.append(Learnt(skill=skill.name, level=won, lost=lost, weight=skill.lost_weight if lost else 1))
+    return found
 
 
 def _reason(turn: Turn, all_turns: Sequence[Turn], lost: Sequence[int]) -> str:
@@ -216,30 +243,46 @@ def _listed(levels: Sequence[int]) -> str:
     return f"{', '.join(map(str, levels))} {'was' if len(levels) == 1 else 'were'}"
 
 
-def mix(skill: Skill, level: int, lost: Collection[int]) -> tuple[LevelRows, ...]:
+def mix(
+    skill: Skill, level: int, lost: Collection[int], *, others: Sequence[Learnt] = (), first: bool = False
+) -> tuple[LevelRows, ...]:
     """How many rows of a quest are of which level.
 
-    `rehearsal_share` of them are of the levels below, each lost one counting `lost_weight` times a mastered one;
-    `preview_share` are of the next level; the rest is of `level` itself.
+    `rehearsal_share` of them, or `first_rehearsal_share` in the `first` quest of the level, are of the levels below,
+    each lost one counting `lost_weight` times a mastered one; `other_skills_share` are of the levels won in other
+    skills, by their weight; `preview_share` are of the next level; the rest is of `level` itself, LEAST_CURRENT_SHARE
+    of the quest at least. Where that is too much, there is first less of the next level, then of the other skills.
     """
-    rehearsed = round(skill.quest_rows * skill.rehearsal_share) if level > 1 else 0
-    room = skill.quest_rows - rehearsed - round(skill.quest_rows * LEAST_CURRENT_SHARE)
-    previewed = min(round(skill.quest_rows * skill.preview_share), max(room, 0)) if level < skill.max_level else 0
-    below = _shared(rehearsed, {lower: skill.lost_weight if lower in lost else 1 for lower in range(1, level)})
+    rehearsal_share = skill.first_rehearsal_share if first else skill.rehearsal_share
+    rehearsed = round(skill.quest_rows * rehearsal_share) if level > 1 else 0
+    room = max(skill.quest_rows - rehearsed - round(skill.quest_rows * LEAST_CURRENT_SHARE), 0)
+    elsewhere = min(round(skill.quest_rows * skill.other_skills_share), room) if others else 0
+    previewed = min(round(skill.quest_rows * skill.preview_share), room - elsewhere) if level < skill.max_level else 0
+    current = skill.quest_rows - rehearsed - elsewhere - previewed
+    below = _shared(rehearsed, [skill.lost_weight if lower in lost else 1 for lower in range(1, level)])
+    beside = _shared(elsewhere, [other.weight for other in others])
     rows = [
         *(
-            LevelRows(level=low, rows=count, why=Why.LOST if low in lost else Why.MASTERED)
-            for low, count in below.items()
+            LevelRows(skill=skill.name, level=lower, rows=count, why=_why(lower in lost))
+            for lower, count in enumerate(below, start=1)
         ),
-        LevelRows(level=level, rows=skill.quest_rows - rehearsed - previewed, why=Why.CURRENT),
-        LevelRows(level=level + 1, rows=previewed, why=Why.NEXT),
+        LevelRows(skill=skill.name, level=level, rows=current, why=Why.CURRENT),
+        LevelRows(skill=skill.name, level=level + 1, rows=previewed, why=Why.NEXT),
+        *(
+            LevelRows(skill=other.skill, level=other.level, rows=count, why=_why(other.lost))
+            for other, count in zip(others, beside, strict=True)
+        ),
     ]
     return tuple(one for one in rows if one.rows)
 
 
-def _shared(rows: int, weights: Mapping[int, int]) -> dict[int, int]:
+def _why(lost: bool) -> Why:
+    return Why.LOST if lost else Why.MASTERED
+
+
+def _shared(rows: int, weights: Sequence[int]) -> list[int]:
     """`rows` by weight; what does not divide goes to the first ones."""
-    total = sum(weights.values())
-    shares = {level: rows * weight // total for level, weight in weights.items()}
-    rest = rows - sum(shares.values())
-    return {level: share + (index < rest) for index, (level, share) in enumerate(shares.items())}
+    total = sum(weights)
+    shares = [rows * weight // total for weight in weights]
+    rest = rows - sum(shares)
+    return [share + (index < rest) for index, share in enumerate(shares)]

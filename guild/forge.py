@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,10 +12,10 @@ from guild.curriculum import AS_SHIPPED, Curriculum, Plan
 from guild.drawing import draw
 from guild.errors import GuildError, TrainerUnavailable
 from guild.forged import is_forged_name
-from guild.problems import to_jsonl, to_lesson
+from guild.problems import Problem, to_jsonl, to_lesson
 from guild.seeds import derive, shuffled
+from guild.skills import get_skill, list_skills
 from guild.trainer_health import trainer_of
-from guild.trainers.contract import Trainer
 from guild.validation import held_out
 from realm import durable
 from realm.world import World
@@ -39,19 +40,15 @@ def forge_next(world: World, hero: str, curriculum: Curriculum = AS_SHIPPED) -> 
 def prepare(world: World, hero: str, curriculum: Curriculum = AS_SHIPPED) -> Forged:
     """Forge the next quest; a skill whose trainer is down is passed over, and the next one in turn is taken.
 
-    It may take as long as a remote trainer takes. Raises GuildError if no skill wants a quest, or none can be forged.
+    It may take as long as remote trainers take. Raises GuildError if no skill wants a quest, or none can be forged.
     """
-    wanted = curricula.plans(world, hero, curriculum)
-    if not wanted:
-        raise GuildError(_why_none(curricula.turns(world, hero, curriculum)))
     troubles: list[TrainerUnavailable] = []
-    for plan in wanted:
+    while len(troubles) <= len(list_skills()) and (plan := curricula.plan(world, hero, curriculum)):
         try:
-            with trainer_of(world, plan.skill.name) as trainer:
-                return Forged(plan=plan, data=_rows(world, hero, plan, trainer))
-        except TrainerUnavailable as trouble:  # noted: it is left alone for a while
+            return Forged(plan=plan, data=_rows(world, hero, plan))
+        except TrainerUnavailable as trouble:  # noted: it is left alone for a while, by other skills' quests as well
             troubles.append(trouble)
-    raise troubles[0]
+    raise troubles[0] if troubles else GuildError(_why_none(curricula.turns(world, hero, curriculum)))
 
 
 def deliver(world: World, forged: Forged) -> Path:
@@ -66,14 +63,18 @@ def _why_none(turns: tuple[curricula.Turn, ...]) -> str:
     return f"No quest can be forged: {reason}"
 
 
-def _rows(world: World, hero: str, plan: Plan, trainer: Trainer) -> bytes:
-    forbidden = held_out(world, plan.skill)
+def _rows(world: World, hero: str, plan: Plan) -> bytes:
     seed = derive("forge", hero, plan.skill.name, plan.level, plan.number)
-    problems = [
-        problem
-        for part in plan.mix
-        for problem in draw(
-            trainer, level=part.level, count=part.rows, seed=derive(seed, part.level), forbidden=forbidden
-        )
-    ]
+    skills = dict.fromkeys(part.skill for part in plan.mix)
+    problems = [problem for skill in skills for problem in _problems(world, plan, skill, seed)]
     return to_jsonl(to_lesson(problem) for problem in shuffled(problems, random.Random(derive(seed, "order"))))
+
+
+def _problems(world: World, plan: Plan, skill: str, seed: int) -> Iterator[Problem]:
+    """Those of one skill, none of them held out."""
+    own = skill == plan.skill.name
+    with trainer_of(world, skill) as trainer:
+        forbidden = held_out(world, get_skill(skill))
+        for part in (part for part in plan.mix if part.skill == skill):
+            part_seed = derive(seed, part.level) if own else derive(seed, skill, part.level)
+            yield from draw(trainer, level=part.level, count=part.rows, seed=part_seed, forbidden=forbidden)

@@ -6,40 +6,26 @@ The folders and not the database are asked, so that a rebuilt database repeats n
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
+from realm.forged_names import ForgedQuest, names_in, quest_name, read_name
 from realm.world import World
 
-# At most seven digits: eight may be the digest behind a battle's name, as in bin-level-1-12345678.
-_FORGED = re.compile(r"(?<![a-z0-9])(?<!sparring-)([a-z][a-z0-9]*)-level-(\d+)-(\d{4,7})(?!\d)")
-
-
-@dataclass(frozen=True)
-class ForgedQuest:
-    skill: str
-    level: int
-    number: int
-
-
-def quest_name(skill: str, level: int, number: int) -> str:
-    return f"{skill}-level-{level}-{number:04d}"
+__all__ = ["ForgedQuest", "forged_quests", "is_forged_name", "next_number", "quest_name"]
 
 
 def is_forged_name(name: str) -> bool:
     """Whether a quest is named as the forge names its own."""
-    return _FORGED.fullmatch(name) is not None
+    return read_name(name) is not None
 
 
 def forged_quests(world: World) -> list[ForgedQuest]:
     """Each once, the oldest first, by the oldest of the files and folders that bear its name."""
     since: dict[ForgedQuest, int] = {}
     for name, time_ns in _names(world):
-        for skill, level, number in _FORGED.findall(name):
-            quest = ForgedQuest(skill, int(level), int(number))
+        for quest in names_in(name):
             since[quest] = min(time_ns, since.get(quest, time_ns))
     return sorted(since, key=lambda quest: (since[quest], quest.number, quest.skill, quest.level))
 

@@ -38,8 +38,9 @@ _NAME = re.compile(r"[a-z][a-z0-9]{0,39}")
 _ICON = re.compile(r"[a-z][a-z0-9-]*")
 _COLOR = re.compile(r"#[0-9a-f]{6}")
 RANGES: dict[str, tuple[float, float]] = {
-    "priority": (0, 1000), "quest_rows": (1, 100_000), "rehearsal_share": (0, 0.9), "lost_weight": (1, 100),
-    "preview_share": (0, 0.5), "evaluation_problems": (1, 10_000), "validation_problems": (1, 10_000),
+    "priority": (0, 1000), "quest_rows": (1, 100_000), "rehearsal_share": (0, 0.9), "first_rehearsal_share": (0, 0.9),
+    "lost_weight": (1, 100), "preview_share": (0, 0.5), "other_skills_share": (0, 0.9),
+    "evaluation_problems": (1, 10_000), "validation_problems": (1, 10_000),
 }  # fmt: skip
 """The least and the most of each number of a skill."""
 
@@ -64,10 +65,14 @@ class Skill:
     quest_rows: int = 3400
     rehearsal_share: float = 0.2
     """Of a quest's rows, how many are of lower levels."""
+    first_rehearsal_share: float = 0.5
+    """The same in the first quest of a level, whose strange problems make a hero forget most."""
     lost_weight: int = 3
     """A lost level is rehearsed with this many times the rows of a level that is still mastered."""
     preview_share: float = 0.0
     """Of a quest's rows, how many are of the next level."""
+    other_skills_share: float = 0.3
+    """Of a quest's rows, how many are of levels won in other skills."""
     requires: dict[str, int] = field(default_factory=dict)
     """Levels that the hero must have reached in other skills before quests of this one are forged."""
     evaluation_problems: int = 5

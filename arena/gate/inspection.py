@@ -31,6 +31,7 @@ from arena.masking import ChatMask, MaskingError, Tokenized
 from arena.packing import count_rows
 from arena.protocol import Recipe
 from arena.rows import Content, Kind, Refusal, Row, UnreadableQuest, shortened
+from realm.forged_names import read_name
 
 PIECE_ROWS = 512
 PIECE_BYTES = 1_000_000
@@ -272,7 +273,7 @@ class _Inspection:
 
     def _report(self, records: row_index.Records) -> Report:
         refused = self._refused_kinds.total()
-        skill, level = _hardest(self._trained)
+        skill, level = _work_of(stem_of(self._path.name), self._trained)
         report = Report(
             quest=self._path.name,
             sha256=self._sha256,
@@ -425,8 +426,15 @@ def _of_all(report: Report) -> str:
     return f" ({kinds}, of {report.rows} rows)" if report.rows > 1 else ""
 
 
-def _hardest(trained: Mapping[tuple[str | None, int | None], int]) -> tuple[str | None, int | None]:
-    """The skill and level a quest is for: its highest level, the lower ones being rehearsal."""
+def _work_of(name: str, trained: Mapping[tuple[str | None, int | None], int]) -> tuple[str | None, int | None]:
+    """The skill and level a quest is for.
+
+    What the forge made is for what its name says, if it has such rows: the others are rehearsal, be they of other
+    skills, or a first look at the next level. Of any other quest it is the highest level of its only skill.
+    """
+    forged = read_name(name)
+    if forged and (forged.skill, forged.level) in trained:
+        return forged.skill, forged.level
     known = [(skill, level) for skill, level in trained if skill is not None and level is not None]
     if not known or len(known) != len(trained) or len({skill for skill, _ in known}) != 1:
         return None, None

@@ -42,6 +42,7 @@ def row(prompt: str, completion: str) -> str:
 
 
 def write(path: Path, lines: Iterable[str]) -> Path:
+    path.parent.mkdir(exist_ok=True)
     path.write_text("".join(f"{line}\n" for line in lines))
     return path
 
@@ -102,9 +103,9 @@ def test_rows_are_counted_without_packing_them(row_length: int) -> None:
 
 
 def test_the_look_without_files_leaves_none(tmp_path: Path, mask: ChatMask) -> None:
-    path = write(tmp_path / "q.jsonl", good(5))
+    path = write(tmp_path / "quests" / "q.jsonl", good(5))
     assert inspect(path, look(mask)).taken == 5
-    assert list(tmp_path.iterdir()) == [path]
+    assert list(path.parent.iterdir()) == [path]
 
 
 @pytest.mark.parametrize(
@@ -272,12 +273,48 @@ def test_skill_and_level_are_those_of_the_hardest_row(tmp_path: Path) -> None:
     assert (report.skill, report.level) == (None, None)
 
 
+def mixed(*parts: tuple[int, str, int]) -> list[str]:
+    """Rows of skills and levels: how many, of which."""
+    works = [{"skill": skill, "level": level} for count, skill, level in parts for _ in range(count)]
+    return [json.dumps(json.loads(line) | work) for line, work in zip(good(len(works)), works, strict=True)]
+
+
+FORGED = "bin-level-2-0007.jsonl"
+FORGED_MIX = mixed((2, "bin", 1), (3, "bin", 2), (1, "bin", 3), (9, "sy", 5))
+
+
+@pytest.mark.parametrize(
+    ("name", "rows", "expected"),
+    [
+        (FORGED, FORGED_MIX, ("bin", 2)),
+        (FORGED, [*FORGED_MIX, row("of nobody", "x")], ("bin", 2)),
+        ("bin-level-4-0007.jsonl", FORGED_MIX, (None, None)),
+        ("bin-level-4-0007.jsonl", mixed((3, "bin", 1), (2, "bin", 3)), ("bin", 3)),
+        ("mine.jsonl", FORGED_MIX, (None, None)),
+        ("sparring-bin-level-2-0007.jsonl", mixed((3, "bin", 2), (1, "bin", 3)), ("bin", 3)),
+    ],
+)
+def test_a_forged_quest_is_for_what_its_name_says_if_it_has_such_rows(
+    tmp_path: Path, name: str, rows: list[str], expected: tuple[str | None, int | None]
+) -> None:
+    report = inspect(write(tmp_path / name, rows), look())
+    assert (report.skill, report.level) == expected
+
+
+def test_twin_without_the_name_a_mixed_quest_is_of_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("arena.gate.inspection.read_name", lambda name: None)
+    report = inspect(write(tmp_path / FORGED, FORGED_MIX), look())
+    assert (report.skill, report.level) == (None, None)
+    report = inspect(write(tmp_path / FORGED, mixed((3, "bin", 2), (1, "bin", 3))), look())
+    assert (report.skill, report.level) == ("bin", 3), "the level of the preview"
+
+
 def test_an_error_leaves_nothing_half_done(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = write(tmp_path / "q.jsonl", good(5))
+    path = write(tmp_path / "quests" / "q.jsonl", good(5))
     monkeypatch.setattr(reports, "write_report", lambda *_: (_ for _ in ()).throw(OSError(28, "full")))
     with pytest.raises(OSError, match="full"):
         in_place(path, look())
-    assert list(tmp_path.iterdir()) == [path]
+    assert list(path.parent.iterdir()) == [path]
 
 
 def test_a_damaged_index_is_no_index(tmp_path: Path) -> None:

@@ -11,7 +11,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from guild import curriculum, trainer_health
-from guild.curriculum import AS_SHIPPED, Curriculum, Why, Wishes, mix, plan, read_curriculum, save_curriculum, turns
+from guild.curriculum import (
+    AS_SHIPPED,
+    Curriculum,
+    Learnt,
+    Why,
+    Wishes,
+    mix,
+    plan,
+    read_curriculum,
+    save_curriculum,
+    turns,
+)
 from guild.errors import GuildError, TrainerUnavailable, UnknownSkill
 from guild.forge import forge_next
 from guild.models import Evaluation, SkillProgress
@@ -98,7 +109,7 @@ def test_a_priority_of_0_is_off(world: World, skills_folder: Path) -> None:
 
 def test_the_plan_is_what_is_forged(world: World) -> None:
     reach(3)
-    wishes = Curriculum(wishes={"bin": Wishes(quest_rows=100, rehearsal_share=0.3)})
+    wishes = Curriculum(wishes={"bin": Wishes(quest_rows=100, first_rehearsal_share=0.3)})
     expected = plan(world, HERO, wishes)
     assert expected is not None
     path = forge_next(world, HERO, wishes)
@@ -154,7 +165,7 @@ def test_levels_lost_by_evaluation_are_in_the_next_quest(world: World) -> None:
         judged(step, right)
     for step in range(6, 9):
         judged(step, 10, level=2)
-    wishes = Curriculum(wishes={"bin": Wishes(quest_rows=100)})
+    wishes = Curriculum(wishes={"bin": Wishes(quest_rows=100, first_rehearsal_share=0.2)})
     expected = plan(world, HERO, wishes)
     assert expected is not None
     assert {part.level: part.why for part in expected.mix} == {1: Why.LOST, 2: Why.MASTERED, 3: Why.CURRENT}
@@ -178,18 +189,114 @@ def test_the_next_level_is_previewed_where_there_is_one(world: World) -> None:
     preview=st.floats(0, 0.5),
     lost=st.sets(st.integers(1, 30)),
     weight=st.integers(1, 100),
+    elsewhere=st.floats(0, 0.9),
+    others=st.lists(st.integers(1, 100), max_size=5),
 )
 def test_whatever_is_wished_a_quest_has_its_rows(
-    rows: int, level: int, rehearsal: float, preview: float, lost: set[int], weight: int
+    rows: int,
+    level: int,
+    rehearsal: float,
+    preview: float,
+    lost: set[int],
+    weight: int,
+    elsewhere: float,
+    others: list[int],
 ) -> None:
-    shape = {"levels": ({},) * 30, "quest_rows": rows, "rehearsal_share": rehearsal, "preview_share": preview}
-    skill = replace(get_skill("bin"), **shape, lost_weight=weight)  # type: ignore[arg-type]
-    found = mix(skill, level, lost)
+    skill = replace(
+        get_skill("bin"),
+        levels=({},) * 30,
+        quest_rows=rows,
+        rehearsal_share=rehearsal,
+        preview_share=preview,
+        lost_weight=weight,
+        other_skills_share=elsewhere,
+    )
+    learnt = [Learnt(skill="sy", level=number, lost=False, weight=each) for number, each in enumerate(others, start=1)]
+    found = mix(skill, level, lost, others=learnt)
     assert sum(part.rows for part in found) == rows
     assert all(part.rows > 0 for part in found)
-    current = sum(part.rows for part in found if part.level == level)
+    current = sum(part.rows for part in found if part.why is Why.CURRENT)
     assert current >= int(rows * curriculum.LEAST_CURRENT_SHARE) - 1
-    assert max(part.level for part in found) <= min(level + 1, 30)
+    assert max((part.level for part in found if part.skill == "bin"), default=0) <= min(level + 1, 30)
+    assert sum(part.rows for part in found if part.skill == "sy") <= round(rows * elsewhere)
+
+
+def shares(path: Path) -> dict[str, int]:
+    """Rows by skill and level."""
+    rows = [json.loads(line) for line in path.read_bytes().splitlines()]
+    return dict(sorted(Counter(f"{row['skill']} {row['level']}" for row in rows).items()))
+
+
+def test_the_first_quest_of_a_level_rehearses_more(world: World) -> None:
+    reach(3)
+    wishes = Curriculum(wishes={"bin": Wishes(quest_rows=100)})
+    assert shares(forge_next(world, HERO, wishes)) == {"bin 1": 25, "bin 2": 25, "bin 3": 50}
+    assert shares(forge_next(world, HERO, wishes)) == {"bin 1": 10, "bin 2": 10, "bin 3": 80}
+
+
+BESIDE = Wishes(quest_rows=100, rehearsal_share=0.2, first_rehearsal_share=0.2, other_skills_share=0.3)
+
+
+@pytest.fixture
+def two_skills(skills_folder: Path) -> Curriculum:
+    write_skill(skills_folder, "weaving")
+    return Curriculum(wishes={"bin": BESIDE, "weaving": BESIDE})
+
+
+def test_a_quest_also_rehearses_what_was_won_in_other_skills(world: World, two_skills: Curriculum) -> None:
+    reach(3, "weaving")
+    reach(2)
+    expected = plan(world, HERO, two_skills)
+    assert expected is not None
+    path = forge_next(world, HERO, two_skills)
+    assert path.name == "bin-level-2-0001.jsonl"
+    assert shares(path) == {"bin 1": 20, "bin 2": 50, "weaving 1": 15, "weaving 2": 15}
+    assert shares(path) == {f"{part.skill} {part.level}": part.rows for part in expected.mix}
+    path = forge_next(world, HERO, two_skills)
+    assert path.name == "weaving-level-3-0001.jsonl"
+    assert shares(path) == {"bin 1": 30, "weaving 1": 10, "weaving 2": 10, "weaving 3": 50}
+
+
+def test_a_level_lost_in_another_skill_is_rehearsed_more_there(world: World, two_skills: Curriculum) -> None:
+    for step, right in enumerate([10, 10, 10, 5, 5], start=1):
+        judged(step, right)
+    for step in range(6, 9):
+        judged(step, 10, level=2)
+    forge_next(world, HERO, two_skills)
+    path = forge_next(world, HERO, two_skills)
+    assert shares(path) == {"bin 1": 23, "bin 2": 7, "weaving 1": 70}
+    expected = next(one for one in curriculum.plans(world, HERO, two_skills) if one.skill.name == "weaving")
+    assert [part.why for part in expected.mix] == [Why.CURRENT, Why.LOST, Why.MASTERED]
+
+
+def test_a_quest_is_unmixed_while_one_skill_alone_is_in_play(
+    world: World, skills_folder: Path, two_skills: Curriculum
+) -> None:
+    reach(3)
+    reach(2, "weaving")
+    off = Curriculum(wishes={"bin": BESIDE, "weaving": Wishes(priority=0)})
+    assert shares(forge_next(world, HERO, off)) == {"bin 1": 10, "bin 2": 10, "bin 3": 80}
+    write_skill(skills_folder, "weaving", requires={"bin": 4})
+    assert shares(forge_next(world, HERO, two_skills)) == {"bin 1": 10, "bin 2": 10, "bin 3": 80}
+    write_skill(skills_folder, "weaving")
+    SkillProgress.objects.filter(skill="weaving").delete()
+    mine = next(one for one in curriculum.plans(world, HERO, two_skills) if one.skill.name == "bin")
+    assert {part.skill for part in mine.mix} == {"bin"}, "nothing was won in the other one yet"
+
+
+def test_a_skill_that_cannot_be_rehearsed_is_left_out(
+    world: World, two_skills: Curriculum, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reach(3)
+    reach(2, "weaving")
+    assert "weaving 1" in shares(forge_next(world, HERO, two_skills))
+    forge_next(world, HERO, two_skills)
+    monkeypatch.setattr(get_trainer("weaving"), "sample", fail)
+    path = forge_next(world, HERO, two_skills)
+    assert path.name == "bin-level-3-0002.jsonl"
+    assert shares(path) == {"bin 1": 10, "bin 2": 10, "bin 3": 80}
+    assert trainer_health.is_down(world, "weaving")
+    assert not trainer_health.is_down(world, "bin")
 
 
 # The player's settings
@@ -208,6 +315,7 @@ def test_wishes_go_over_what_the_file_says(world: World) -> None:
         ({"bin": {"priorty": 1}}, "settings: curriculum: bin: unknown key 'priorty'; allowed are .*did you mean"),
         ({"bin": {"priority": -1}}, "curriculum: bin: priority: -1 is not allowed; allowed are 0 to 1000"),
         ({"bin": {"rehearsal_share": 0.95}}, "rehearsal_share: 0.95 is not allowed; allowed are 0 to 0.9"),
+        ({"bin": {"other_skills_share": 1}}, "other_skills_share: 1.0 is not allowed; allowed are 0 to 0.9"),
         ({"bin": {"priority": "high"}}, "bin: priority: a whole number is expected, not 'high'"),
         ({"bin": 3}, "bin: a mapping is expected"),
     ],

@@ -117,15 +117,18 @@ def test_numbers_go_on_past_four_digits(world: World) -> None:
 
 def test_a_fifth_is_rehearsal_of_the_levels_below(world: World) -> None:
     reach(2)
+    forge_next(world, HERO)
     assert levels_of(forge_next(world, HERO)) == {2: 4800, 1: 1200}
     reach(3)
+    forge_next(world, HERO)
     path = forge_next(world, HERO)
-    assert path.name == "bin-level-3-0001.jsonl"
+    assert path.name == "bin-level-3-0002.jsonl"
     assert levels_of(path) == {3: 4800, 2: 600, 1: 600}
 
 
 def test_levels_are_mixed_through_the_quest(world: World) -> None:
     reach(2)
+    forge_next(world, HERO)
     levels = [problem.level for problem in problems_of(forge_next(world, HERO))]
     quarter = len(levels) // 4
     shares = [levels[start : start + quarter].count(1) / quarter for start in range(0, len(levels), quarter)]
@@ -157,6 +160,37 @@ def test_no_held_out_problem_is_ever_in_a_quest(
     path = forge_next(world, HERO)
     assert leaked(world, path) == []
     assert len(problems_of(path)) == 100
+
+
+@pytest.fixture
+def held_out_elsewhere(world: World, skills_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two skills of which one, which is only rehearsed, would draw first what is held out of it."""
+    write_skill(skills_folder, quest_rows=100)
+    write_skill(skills_folder, "weaving", quest_rows=100)
+    SkillProgress.objects.create(hero=HERO, skill="weaving", level=3)
+    planted = [problem for problem in problems_of(ensure_validation(world)) if problem.skill == "weaving"]
+    draw = get_trainer("weaving").sample
+
+    def sample(*, level: int, count: int, seed: int | None = None) -> list[Problem]:
+        mine = [problem for problem in planted if problem.level == level]
+        return (mine + draw(level=level, count=count, seed=seed))[:count]
+
+    monkeypatch.setattr(get_trainer("weaving"), "sample", sample)
+
+
+@pytest.mark.usefixtures("held_out_elsewhere")
+def test_no_held_out_problem_of_another_skill_is_rehearsed(world: World) -> None:
+    path = forge_next(world, HERO)
+    assert Counter(problem.skill for problem in problems_of(path)) == {"bin": 70, "weaving": 30}
+    assert leaked(world, path) == []
+
+
+@pytest.mark.usefixtures("held_out_elsewhere")
+def test_twin_without_the_exclusion_held_out_problems_of_another_skill_leak(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(forge, "held_out", lambda *_: frozenset())
+    assert leaked(world, forge_next(world, HERO))
 
 
 def test_twin_without_the_exclusion_held_out_problems_leak(

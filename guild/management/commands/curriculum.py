@@ -42,12 +42,31 @@ class Command(BaseCommand):
 
     def _show(self, curriculum: Curriculum) -> None:
         world, hero = settings.WORLD, settings.REALM.hero
-        table = Table("skill", "level", "lost", "priority", "rows", "rehearsal", "lost ×", "preview", "now")
+        table = Table(
+            "skill",
+            "level",
+            "lost",
+            "priority",
+            "rows",
+            "rehearsal",
+            "first",
+            "lost ×",
+            "preview",
+            "other skills",
+            "now",
+        )
         for turn in curricula.turns(world, hero, curriculum):
             skill = turn.skill
             lost = ", ".join(map(str, lost_levels(hero, skill.name)))
-            shares = f"{skill.rehearsal_share:.0%}", str(skill.lost_weight), f"{skill.preview_share:.0%}"
-            wanted = str(skill.priority), str(skill.quest_rows), *shares
+            wanted = (
+                str(skill.priority),
+                str(skill.quest_rows),
+                f"{skill.rehearsal_share:.0%}",
+                f"{skill.first_rehearsal_share:.0%}",
+                str(skill.lost_weight),
+                f"{skill.preview_share:.0%}",
+                f"{skill.other_skills_share:.0%}",
+            )
             table.add_row(skill.name, f"{turn.level}/{skill.max_level}", lost, *wanted, turn.waits or "in turn")
         self.stdout.write(as_text(table))
         plan = curricula.plan(world, hero, curriculum)
@@ -56,7 +75,8 @@ class Command(BaseCommand):
             return
         self.stdout.write(f"Next: {plan.name}. {plan.reason}.")
         for part in plan.mix:
-            self.stdout.write(f"  {part.rows} rows of level {part.level} ({part.why})")
+            of = "" if part.skill == plan.skill.name else f"{part.skill} "
+            self.stdout.write(f"  {part.rows} rows of {of}level {part.level} ({part.why})")
 
 
 def _parsed(pairs: Sequence[str]) -> dict[str, Any]:
