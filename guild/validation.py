@@ -16,8 +16,8 @@ from guild.skills import Skill, get_trainer, list_skills
 from realm import durable
 from realm.world import World
 
-MOST_ROWS = 200
-"""Scored with each checkpoint, so that it costs about as much as a training step or two."""
+MOST_ROWS = 100
+"""Scored with each checkpoint, so that it costs about as much as a training step or two of the embedded hero."""
 
 
 def ensure_validation(world: World) -> Path:
