@@ -1,8 +1,10 @@
 """How far a fresh embedded hero climbs by itself: an empty world, auto-play, nobody looks on.
 
 `.venv/bin/python -m scripts.climb --minutes 30 [--world FOLDER] [--json]` starts the arena alone and tells, at 10, 20
-and 30 minutes, the level of each skill; then when each level was won, what was lost again, and how long the trainer
-stood idle between two quests. Not a test: figures depend on the machine and on what else runs on it.
+and 30 minutes, the level of each skill; then when each level was won, what was lost again, how many steps a second a
+battle did, all its checkpoints and evaluations within, and how long the trainer stood idle between two quests: until
+the next one had passed the gate, and from there until its first step. Not a test: figures depend on the machine and on
+what else runs on it.
 """
 
 from __future__ import annotations
@@ -23,6 +25,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+Told = tuple[str, float, int, dict[str, Any]]
+"""What happened, seconds since the start, step, data."""
 CHECKOUT = Path(__file__).resolve().parent.parent
 MARK_MINUTES = 10
 LOOK_SECONDS = 5.0
@@ -100,7 +104,8 @@ def _say(line: str) -> None:
 def _summary(world: Path, started: float) -> dict[str, Any]:
     told = _rows(world, "select kind, time, step, data from arena_chronicleentry order by id")
     said = [(kind, _seconds(when) - started, step, json.loads(data)) for kind, when, step, data in told]
-    gaps = sorted(_gaps(said))
+    gaps = list(_gaps(said))
+    fought = list(_fought(said))
     return {
         "won_at_minutes": {
             f"{data['skill']} {data['level']}": round(when / 60, 1)
@@ -115,10 +120,13 @@ def _summary(world: Path, started: float) -> dict[str, Any]:
         "quests": sum(kind == "quest_completed" for kind, *_ in said),
         "steps": max((step for _, _, step, _ in said), default=0),
         "evaluations": _rows(world, "select count(*) from guild_evaluation")[0][0],
+        "steps_per_second_in_battle": round(sum(steps for steps, _ in fought) / sum(took for _, took in fought), 2)
+        if fought
+        else None,
         "idle_seconds_between_quests": {
-            "median": round(statistics.median(gaps), 2),
-            "longest": round(gaps[-1], 2),
-            "all": round(sum(gaps), 1),
+            "all": _spread([gate + trainer for gate, trainer in gaps]),
+            "until_it_has_passed_the_gate": _spread([gate for gate, _ in gaps]),
+            "until_the_first_step": _spread([trainer for _, trainer in gaps]),
         }
         if gaps
         else None,
@@ -128,15 +136,39 @@ def _summary(world: Path, started: float) -> dict[str, Any]:
     }
 
 
-def _gaps(said: list[tuple[str, float, int, dict[str, Any]]]) -> Iterator[float]:
-    """From the end of one battle to the beginning of the next."""
-    ended: float | None = None
+def _gaps(said: list[Told]) -> Iterator[tuple[float, float]]:
+    """Seconds from the end of a battle until a quest has arrived, and from there to the beginning of the next battle.
+
+    A quest that had arrived before was not waited for.
+    """
+    ended = arrived = None
     for kind, when, *_ in said:
         if kind == "battle_completed":
-            ended = when
-        elif kind == "battle_started" and ended is not None:
-            yield when - ended
-            ended = None
+            ended = arrived = when
+        elif kind == "quest_arrived" and arrived == ended:
+            arrived = when
+        elif kind == "battle_started" and ended is not None and arrived is not None:
+            yield arrived - ended, when - arrived
+            ended = arrived = None
+
+
+def _fought(said: list[Told]) -> Iterator[tuple[int, float]]:
+    """Steps and seconds of each battle that was fought to its end."""
+    begun: tuple[int, float] | None = None
+    for kind, when, step, _ in said:
+        if kind == "battle_started":
+            begun = step, when
+        elif kind == "battle_completed" and begun:
+            yield step - begun[0], when - begun[1]
+            begun = None
+
+
+def _spread(seconds: list[float]) -> dict[str, float]:
+    return {
+        "median": round(statistics.median(seconds), 2),
+        "longest": round(max(seconds), 2),
+        "sum": round(sum(seconds), 1),
+    }
 
 
 def _seconds(text: str) -> float:
