@@ -85,6 +85,18 @@ def test_the_next_quest_and_why(client: Client, world: World, skill_folder: Path
     assert "not now: its priority is 0" in text
 
 
+def test_levels_of_other_skills_in_the_mix_are_named(client: Client, skill_folder: Path) -> None:
+    write_skill(skill_folder, "aside", title="Aside", more="priority: 9\n")
+    works_on(2, "aside")
+    for step in (1, 2, 3):
+        answered(step, 10, skill="aside")
+    text = read(page(client))
+    assert "Next, when nothing waits: aside-level-2-0001" in text
+    works_on(2)
+    answered(4, 10)
+    assert "level 1 of Bits, rehearsal," in read(page(client, "/scheduler/panels/plan"))
+
+
 def wanted(world: World, skill: str = "bits") -> dict[str, Any]:
     return read_curriculum(config.load(world)).wishes[skill].given()
 
