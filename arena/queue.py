@@ -25,6 +25,7 @@ from arena.lines import INSPECTED, SUFFIXES, content_digest, is_quest_name, stem
 from arena.models import Quest
 from arena.rows import UnreadableQuest
 from guild.forge import is_forged_name
+from guild.sparring import is_sparring_name
 from realm import durable
 from realm.durable import TEMP_PREFIX
 from realm.world import PRIORITIES, World
@@ -204,12 +205,12 @@ def complete(world: World, quest: Quest) -> None:
 
 
 def prune_forged(world: World, *, keep: int) -> int:
-    """Delete the files of old completed quests that the guild forged; their rows and battles stay.
+    """Delete the files of old completed quests that the guild forged or sparred for; their rows and battles stay.
 
     A quest of the player's is never deleted: only names and contents that the forge makes count.
     """
     forged = Quest.objects.filter(state=Quest.State.COMPLETED).exclude(skill="").exclude(file="").order_by("-id")
-    doomed = [quest for quest in forged[keep:] if is_forged_name(quest.name)]
+    doomed = [quest for quest in forged[keep:] if is_forged_name(quest.name) or is_sparring_name(quest.name)]
     for quest in doomed:
         delete_file(world, quest)
     return len(doomed)

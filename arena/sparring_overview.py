@@ -10,7 +10,7 @@ from arena.models import Battle, Quest
 from guild import runs
 from guild.intervals import difference
 from guild.models import Evaluation, Run
-from guild.sparring import SparringResult
+from guild.sparring import SparringResult, is_sparring_name
 from realm import durable, strict
 from realm.world import World
 
@@ -110,7 +110,7 @@ def _gain(quest: Quest, result: SparringResult) -> Gain | None:
 
 def is_sparring(quest: Quest) -> bool:
     """By its name, which is enough to keep a view fresh."""
-    return quest.name.startswith("sparring-")
+    return is_sparring_name(quest.name)
 
 
 def write(world: World) -> None:

@@ -20,7 +20,10 @@ from guild.models import Run
 from guild.problems import Problem, to_jsonl, to_lesson
 from guild.runs import Watch
 from guild.seeds import derive, shuffled
-from guild.skills import get_skill, get_trainer
+from guild.skills import get_skill
+from guild.sparring import is_sparring_name
+from guild.trainer_health import trainer_of
+from guild.trainers.contract import Trainer
 from guild.validation import held_out
 from realm import durable, strict
 from realm.world import World
@@ -53,8 +56,8 @@ class ForgeOrder:
             raise ValueError(f"count: {self.count} rows are not enough for {len(self.levels)} levels")
         if not _NAME.fullmatch(self.name):
             raise ValueError(f"name: {self.name!r} is not allowed; allowed is {_NAME.pattern}")
-        if is_forged_name(self.name):
-            raise ValueError(f"name: {self.name!r} is as the curriculum names its own quests; choose another")
+        if is_forged_name(self.name) or is_sparring_name(self.name):
+            raise ValueError(f"name: {self.name!r} is as the guild names quests of its own; choose another")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,11 +111,12 @@ def perform(world: World, parameters: dict[str, Any], watch: Watch) -> ForgeResu
     asked = strict.read(ForgeOrder, parameters, source="the forge's order")
     begun = time.monotonic()
     watch.tell(0, total=asked.count, message="held-out problems are looked up")
-    sources = _sources(asked, held_out(world, get_skill(asked.skill)))
+    forbidden = held_out(world, get_skill(asked.skill))
     target = _target(world, asked)
-    watch.tell(message=f"{target.name} is written")
     try:
-        with durable.new_file(target) as file:
+        with trainer_of(world, asked.skill) as trainer, durable.new_file(target) as file:
+            sources = _sources(asked, trainer, forbidden)
+            watch.tell(message=f"{target.name} is written")
             digest = _write(file, asked, sources, watch)
             size_bytes = file.tell()
     except FileExistsError as error:
@@ -164,9 +168,8 @@ def _shares(asked: ForgeOrder) -> dict[int, int]:
     return {level: share + (index < rest) for index, level in enumerate(asked.levels)}
 
 
-def _sources(asked: ForgeOrder, forbidden: frozenset[str]) -> dict[int, Fresh]:
+def _sources(asked: ForgeOrder, trainer: Trainer, forbidden: frozenset[str]) -> dict[int, Fresh]:
     """Raises GuildError at once where a trainer knows how many problems a level has, and these are not enough."""
-    trainer = get_trainer(asked.skill)
     size_of = getattr(trainer, "size", None)
     for level, rows in _shares(asked).items():
         if callable(size_of) and rows > size_of(level) - len(forbidden):

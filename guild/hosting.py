@@ -9,7 +9,7 @@ from guild.checkpoints import Chosen
 from guild.evaluation import SPARE_TOKENS
 from guild.problems import Problem
 from realm.hosts import get_host
-from realm.oracle_client import HostTrouble, LoadedModel, OracleClient
+from realm.oracle_client import HostTrouble, LoadedModel, NotLoaded, OracleClient
 from realm.world import World
 
 BATCH = 32
@@ -39,10 +39,20 @@ def on_host(client: OracleClient, *, hero: str, chosen: Chosen) -> Iterator[Load
 
 def ask(client: OracleClient, model: LoadedModel, problems: Sequence[Problem]) -> Iterator[list[tuple[Problem, str]]]:
     """Batches of problems with the answers to them. Raises HostTrouble."""
+    longest = answer_tokens(problems)
     for begin in range(0, len(problems), BATCH):
         batch = problems[begin : begin + BATCH]
-        answers = client.answer(model, [problem.prompt for problem in batch], max_new_tokens=answer_tokens(problems))
+        answers = _answers(client, model, [problem.prompt for problem in batch], longest)
         yield list(zip(batch, answers, strict=True))
+
+
+def _answers(client: OracleClient, model: LoadedModel, prompts: list[str], max_new_tokens: int) -> list[str]:
+    """Somebody else who asks the same host may have unloaded the model, or had it make room, since the last batch."""
+    try:
+        return client.answer(model, prompts, max_new_tokens=max_new_tokens)
+    except NotLoaded:
+        client.load(hero=model.hero, step=model.step, name=model.name if model.step else None)
+        return client.answer(model, prompts, max_new_tokens=max_new_tokens)
 
 
 def answer_tokens(problems: Sequence[Problem]) -> int:

@@ -26,6 +26,8 @@ log = logging.getLogger(__name__)
 
 TELL_SECONDS = 0.5
 """Progress is written no more often than this."""
+REST = 20
+"""Nor before this many times as long has passed as the last writing took."""
 MOST_EVENTS = 200
 """Of a run's messages so many are kept, the newest."""
 DIED = "its process died"
@@ -55,6 +57,7 @@ class Watch:
         self._stop = stop or threading.Event()
         self._on_progress, self._clock = on_progress, clock
         self._told_at: float | None = None
+        self._took = 0.0
 
     def tell(
         self,
@@ -62,36 +65,44 @@ class Watch:
         *,
         total: int | None = None,
         message: str | None = None,
-        results: Mapping[str, Any] | None = None,
+        results: Callable[[], Mapping[str, Any]] | None = None,
     ) -> None:
-        """Note how far it is. A message or new results are written at once, plain counts now and then.
+        """Note how far it is. A message is written at once, counts and results now and then.
 
-        Raises StopAsked; what was told is written before.
+        `results` is asked when they are written, and before a stop: making and storing all of a long run's results at
+        each word would take longer the longer it runs. Raises StopAsked; what was told is kept by `stopped`.
         """
         run = self.run
         run.progress_done = run.progress_done if done is None else done
         run.progress_total = run.progress_total if total is None else total
-        if results is not None:
-            run.results = {**results, "events": run.results.get("events", [])}
         if message is not None and message != run.message:
             run.message = message
             _add_event(run)
-        if message is not None or results is not None or self._is_time():
+        is_time = message is not None or self._is_time()
+        if is_time:
+            self._keep(results)
             self._write()
         self._on_progress(run)
         if self._stop.is_set():
+            self._keep(results)
             raise StopAsked
 
+    def _keep(self, results: Callable[[], Mapping[str, Any]] | None) -> None:
+        if results is not None:
+            self.run.results = {**results(), "events": self.run.results.get("events", [])}
+
     def _is_time(self) -> bool:
-        return self._told_at is None or self._clock() - self._told_at >= TELL_SECONDS
+        return self._told_at is None or self._clock() - self._told_at >= max(TELL_SECONDS, REST * self._took)
 
     def _write(self) -> None:
-        self._told_at = self._clock()
+        begun = self._clock()
         try:
             if not _save(self.run, heartbeat_at=timezone.now()) or _asked_to_stop(self.run):
                 self._stop.set()
         except OperationalError as error:  # a busy database costs a line of progress, not the work
             log.warning("progress of run %s is not written: %s", self.run.pk, error)
+        self._told_at = self._clock()
+        self._took = self._told_at - begun
 
 
 def _save(run: Run, **changes: Any) -> bool:

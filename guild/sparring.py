@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 import secrets
 import time
 from collections.abc import Sequence
@@ -19,8 +20,9 @@ from guild.problems import Problem, to_jsonl
 from guild.progression import current_level
 from guild.runs import Watch
 from guild.seeds import shuffled
-from guild.skills import get_skill, get_trainer
+from guild.skills import get_skill
 from guild.sparring_rows import Binding, Example, examples_of, quoted, rehearsal_of, to_row
+from guild.trainer_health import trainer_of
 from guild.trainers.contract import Trainer
 from guild.validation import held_out
 from realm import durable, strict
@@ -28,7 +30,11 @@ from realm.oracle_client import LoadedModel
 from realm.world import World
 
 MOST_PROBLEMS = 20_000
+_SPARE = 200
+"""Drawn besides, in place of those that are held out."""
+MOST_DRAWN = 2 * MOST_PROBLEMS + _SPARE
 LANE = "high"
+_NAME = re.compile(r"sparring-[a-z][a-z0-9]*-level-\d+-\d+-\d{4,}")
 SHOWN_MISTAKES = 10
 """Of a run's mistakes so many are kept to be looked at; all of them are in its file."""
 
@@ -45,7 +51,7 @@ class SparringOrder:
     """None: the default one."""
     seed: int
     rehearse: bool = True
-    """Whether what the hero gets right goes into the quest as well, asked and answered as ever."""
+    """Whether what the hero gets right, and problems of the levels below, go into the quest as well, asked as ever."""
 
     def __post_init__(self) -> None:
         if not 1 <= self.count <= MOST_PROBLEMS:
@@ -73,7 +79,7 @@ class SparringResult:
     examples: int
     """Three for each wrong answer."""
     rehearsed: int = 0
-    """Rows beside them, of what was right."""
+    """Rows beside them, of what was right and of the levels below."""
     quest: str
     """Name of the quest that came of it; empty where nothing was wrong."""
     file: str
@@ -122,27 +128,37 @@ def create(order: SparringOrder, *, by: str) -> Run:
     return runs.create(kind=Run.Kind.SPARRING, title=title, parameters=asdict(order), by=by)
 
 
+def quest_name(skill: str, level: int, *, step: int, run_id: int) -> str:
+    """By its run: no two sparrings of a world have the same one."""
+    return f"sparring-{skill}-level-{level}-{step}-{run_id:04d}"
+
+
+def is_sparring_name(name: str) -> bool:
+    """Whether a quest is named as a sparring names its own."""
+    return _NAME.fullmatch(name) is not None
+
+
 def perform(world: World, parameters: dict[str, Any], watch: Watch) -> SparringResult:
     """Ask, judge, and put the examples into the inbox. Raises GuildError, HostTrouble, OSError, and StopAsked."""
     asked = strict.read(SparringOrder, parameters, source="the sparring's order")
     begun = time.monotonic()
-    skill, trainer = get_skill(asked.skill), get_trainer(asked.skill)
+    skill = get_skill(asked.skill)
     level = current_level(hero=asked.hero, skill=skill) if asked.level is None else asked.level
     chosen = _one(world, asked)
     watch.tell(0, total=asked.count, message=f"problems of {skill.name} level {level} are drawn")
     drawn = asked.count * 2 + _SPARE
-    fresh = _fresh(world, trainer, level, drawn, asked)
-    questions, others = fresh[: asked.count], fresh[asked.count :]
-    with hosting.connect(world, asked.host) as client:
+    with trainer_of(world, skill.name) as trainer, hosting.connect(world, asked.host) as client:
+        fresh = _fresh(world, trainer, level, drawn, asked)
+        questions, others = fresh[: asked.count], fresh[asked.count :]
         watch.tell(message=f"{chosen} is loaded")
         with hosting.on_host(client, hero=asked.hero, chosen=chosen) as model:
             watch.tell(message=f"{model.id} answers")
             wrong = _mistakes(hosting.ask(client, model, questions), trainer, watch)
+        won = _won(world, trainer, level, drawn, asked) if asked.rehearse and wrong else []
     binding = _binding(asked, model, drawn=drawn)
-    # Named by its run: no two sparrings have the same one.
-    name = f"sparring-{skill.name}-level-{level}-{model.step}-{watch.run.pk:04d}"
+    name = quest_name(skill.name, level, step=model.step, run_id=watch.run.pk)
     examples = _examples(wrong, others)
-    right = _right(questions, wrong) if asked.rehearse and examples else []
+    right = [*_right(questions, wrong), *won] if asked.rehearse and examples else []
     rows = _mixed(examples, right, asked.seed)
     path = _put(world, name, rows, binding, skill=skill.name, level=level) if examples else None
     return SparringResult(
@@ -166,10 +182,6 @@ def perform(world: World, parameters: dict[str, Any], watch: Watch) -> SparringR
     )
 
 
-_SPARE = 200
-"""Drawn besides, in place of those that are held out."""
-
-
 def in_words(result: SparringResult) -> str:
     said = (
         f"{result.asked - result.wrong} of {result.asked} right at {result.skill} level {result.level} "
@@ -177,7 +189,7 @@ def in_words(result: SparringResult) -> str:
     )
     if not result.wrong:
         return f"{said}; nothing was wrong, so there is nothing to learn from it"
-    rehearsed = f" and {result.rehearsed} of what was right" if result.rehearsed else ""
+    rehearsed = f" and {result.rehearsed} of what it knows" if result.rehearsed else ""
     return (
         f"{said}; {result.examples} examples of {result.wrong} mistakes{rehearsed} "
         f"go to the gatekeepers as {result.quest}"
@@ -193,15 +205,33 @@ def _one(world: World, asked: SparringOrder) -> Any:
 
 def _fresh(world: World, trainer: Trainer, level: int, drawn: int, asked: SparringOrder) -> list[Problem]:
     """At most two for each question, none of them held out and no two alike."""
-    forbidden = held_out(world, get_skill(asked.skill))
-    sampled = sample(trainer, level=level, drawn=drawn, seed=asked.seed)
-    found = {problem.key: problem for problem in sampled if problem.key not in forbidden}
+    found = _usable(world, trainer, level, drawn, asked)
     if len(found) < 2 * asked.count:
         raise GuildError(
             f"{asked.skill} level {level} gave only {len(found)} different problems that are not held out; "
             f"{2 * asked.count} are needed for {asked.count} questions"
         )
-    return list(found.values())[: 2 * asked.count]
+    return found[: 2 * asked.count]
+
+
+def _usable(world: World, trainer: Trainer, level: int, drawn: int, asked: SparringOrder) -> list[Problem]:
+    forbidden = held_out(world, get_skill(asked.skill))
+    sampled = sample(trainer, level=level, drawn=drawn, seed=asked.seed)
+    return list({problem.key: problem for problem in sampled if problem.key not in forbidden}.values())
+
+
+def _won(world: World, trainer: Trainer, level: int, drawn: int, asked: SparringOrder) -> list[Example]:
+    """Of the levels below in equal shares, as many as were asked.
+
+    Seven steps of nothing but the mistakes of a new level made an embedded hero forget the level before it, from 40
+    right of 40 to none.
+    """
+    found: list[Example] = []
+    for lower in range(1, level):
+        share = asked.count * lower // (level - 1) - asked.count * (lower - 1) // (level - 1)
+        if share:
+            found += map(rehearsal_of, _usable(world, trainer, lower, drawn, asked)[:share])
+    return found
 
 
 def sample(trainer: Trainer, *, level: int, drawn: int, seed: int) -> list[Problem]:

@@ -9,11 +9,13 @@ from pathlib import Path
 from guild.errors import GuildError
 from guild.problems import Problem
 from guild.skills import get_skill, get_trainer
-from guild.sparring import sample
-from guild.sparring_rows import CORRECT, INCORRECT, KINDS, BadSparringRow, SparringRow, in_groups, read_row
+from guild.sparring import MOST_DRAWN, sample
+from guild.sparring_rows import CORRECT, INCORRECT, KINDS, BadSparringRow, Example, SparringRow, in_groups, read_row
 from guild.trainers.contract import Trainer
 from guild.validation import held_out
 from realm.world import World
+
+MOST_BYTES = 500 * 10**6
 
 
 @dataclass(frozen=True, order=True)
@@ -54,6 +56,8 @@ def _read(path: Path) -> tuple[list[tuple[int, SparringRow]], list[Fault]]:
     rows: list[tuple[int, SparringRow]] = []
     faults: list[Fault] = []
     try:
+        if (path.exists() and not path.is_file()) or path.stat().st_size > MOST_BYTES:
+            raise GuildError(f"{path} cannot be read: a file of at most {MOST_BYTES} bytes is expected")
         lines = path.read_bytes().removesuffix(b"\n").split(b"\n")
     except OSError as error:
         raise GuildError(f"{path} cannot be read: {error.strerror}") from error
@@ -65,15 +69,13 @@ def _read(path: Path) -> tuple[list[tuple[int, SparringRow]], list[Fault]]:
     return rows, faults
 
 
-def _binding_faults(rows: list[tuple[int, SparringRow]]) -> list[Fault]:
-    """Of a file that was put together out of several."""
-    first = rows[0][1]
-    same = (first.binding, first.skill, first.level)
-    return [
-        Fault(number, f"it is bound to another checkpoint, draw, skill or level than line {rows[0][0]}")
-        for number, row in rows
-        if (row.binding, row.skill, row.level) != same
-    ]
+def _binding_faults(rows: list[tuple[int, SparringRow]]) -> Iterator[Fault]:
+    """Of a file that was put together out of several. What rehearses may be of a level below."""
+    line, first = next((entry for entry in rows if entry[1].example.kind != "rehearse"), rows[0])
+    for number, row in rows:
+        below = row.example.kind == "rehearse" and row.level < first.level
+        if (row.binding, row.skill) != (first.binding, first.skill) or not (below or row.level == first.level):
+            yield Fault(number, f"it is bound to another checkpoint, draw, skill or level than line {line}")
 
 
 def _group_faults(group: list[tuple[int, SparringRow]]) -> Iterator[Fault]:
@@ -95,30 +97,43 @@ def _group_faults(group: list[tuple[int, SparringRow]]) -> Iterator[Fault]:
 
 def _answer_faults(world: World, rows: list[tuple[int, SparringRow]]) -> Iterator[Fault]:
     """Against problems drawn anew from the trainer: what the file says is right proves nothing."""
-    first = rows[0][1]
-    trainer = get_trainer(first.skill)
-    drawn = sample(trainer, level=first.level, drawn=first.binding.drawn, seed=first.binding.seed)
-    known = {problem.prompt: problem for problem in drawn}
-    forbidden = held_out(world, get_skill(first.skill))
+    skill = rows[0][1].skill
+    trainer = get_trainer(skill)
+    known = {level: _known(trainer, level, rows) for level in {row.level for _, row in rows}}
+    forbidden = held_out(world, get_skill(skill))
+    judged = []
     for number, row in rows:
-        problem = known.get(row.example.problem)
+        problem = known[row.level].get(row.example.problem)
         if problem is None:
-            yield Fault(number, f"its problem is none of those that {first.skill} level {first.level} draws here")
+            yield Fault(number, f"its problem is none of those that {skill} level {row.level} draws here")
         elif problem.key in forbidden:
             yield Fault(number, "its problem is held out of all training")
-        elif reason := _why_wrong(trainer, problem, row):
+        else:
+            judged.append((number, row.example, problem))
+    problems = [problem for _, _, problem in judged]
+    proposed = trainer.judge_all(problems, [example.proposed for _, example, _ in judged])
+    stated = trainer.judge_all(problems, [example.answer for _, example, _ in judged])
+    for (number, example, _), is_right, answers in zip(judged, proposed, stated, strict=True):
+        if reason := _why_wrong(example, is_right=is_right, answers=answers):
             yield Fault(number, reason)
 
 
-def _why_wrong(trainer: Trainer, problem: Problem, row: SparringRow) -> str:
-    example = row.example
-    is_right = trainer.judge(problem, example.proposed)
-    if example.kind == "rehearse":
-        return "" if trainer.judge(problem, example.answer) else "by the trainer's judgement its answer is wrong"
-    if example.kind == "correct-it":
-        if not trainer.judge(problem, example.answer):
+def _known(trainer: Trainer, level: int, rows: list[tuple[int, SparringRow]]) -> dict[str, Problem]:
+    """By prompt, of the level's problems those that the rows name. Raises GuildError."""
+    binding = rows[0][1].binding
+    if not 1 <= binding.drawn <= MOST_DRAWN:
+        raise GuildError(f"drawn: {binding.drawn} is not allowed; allowed are 1 to {MOST_DRAWN}")
+    wanted = {row.example.problem for _, row in rows if row.level == level}
+    drawn = sample(trainer, level=level, drawn=binding.drawn, seed=binding.seed)
+    return {problem.prompt: problem for problem in drawn if problem.prompt in wanted}
+
+
+def _why_wrong(example: Example, *, is_right: bool, answers: bool) -> str:
+    """`is_right`: what the row proposes; `answers`: what it teaches is the problem's answer."""
+    if example.kind in ("rehearse", "correct-it"):
+        if not answers:
             return "by the trainer's judgement its answer is wrong"
-        return "the answer that it corrects is right" if is_right else ""
+        return "the answer that it corrects is right" if is_right and example.kind == "correct-it" else ""
     if is_right != (example.kind == "confirm-right"):
         return f"by the trainer's judgement the proposed answer is {'right' if is_right else 'wrong'}"
     said = CORRECT if is_right else INCORRECT

@@ -1,6 +1,7 @@
 """The rows of a sparring: three examples for each mistake, bound to the checkpoint that made it.
 
-Beside them what the hero got right may be rehearsed: of mistakes alone a small hero forgets what it knew.
+Beside them what the hero got right, and levels that it has won, may be rehearsed: of mistakes alone a small hero
+forgets what it knew.
 """
 
 from __future__ import annotations
@@ -18,7 +19,8 @@ Kind = Literal["identify-wrong", "correct-it", "confirm-right", "rehearse"]
 KINDS: tuple[Kind, ...] = ("identify-wrong", "correct-it", "confirm-right")
 """What each mistake gives one of."""
 INCORRECT, CORRECT = "It is incorrect.", "It is correct."
-_SPARE_CHARACTERS = 20
+_SPARE_CHARACTERS = 8
+"""A longer answer is babble. With more of it, rows of the highest levels would not fit into a recipe's 256 tokens."""
 KEY = "sparring"
 """The key of a row under which all this stands; the row travels with it wherever the file goes, by whatever name."""
 
@@ -52,6 +54,8 @@ class Example:
     """The answer that the row speaks of."""
     answer: str
     """What the hero is to say."""
+    level: int | None = None
+    """Of one that rehearses a level below the sparring's own."""
 
     @property
     def prompt(self) -> str:
@@ -81,14 +85,17 @@ def examples_of(problem: Problem, wrong: str, other: Problem, *, group: int) -> 
 
 
 def rehearsal_of(problem: Problem) -> Example:
-    """`problem` is one that the hero got right."""
-    return Example(kind="rehearse", group=0, problem=problem.prompt, proposed=problem.answer, answer=problem.answer)
+    """`problem` is one that the hero got right, or of a level that it has won."""
+    return Example(
+        kind="rehearse", group=0, problem=problem.prompt, proposed=problem.answer, answer=problem.answer,
+        level=problem.level,
+    )  # fmt: skip
 
 
 def quoted(answer: str, *, right: str) -> str:
-    """An answer as the rows quote it: what is more than twice as long as the right one would only be babble."""
+    """An answer as the rows quote it: hardly longer than the right one."""
     plain = answer.encode("utf-8", "replace").decode().strip()
-    return plain[: 2 * len(right) + _SPARE_CHARACTERS].strip()
+    return plain[: len(right) + _SPARE_CHARACTERS].strip()
 
 
 def to_row(example: Example, binding: Binding, *, skill: str, level: int) -> dict[str, Any]:
@@ -99,7 +106,7 @@ def to_row(example: Example, binding: Binding, *, skill: str, level: int) -> dic
             {"role": "assistant", "content": example.answer},
         ],
         "skill": skill,
-        "level": level,
+        "level": level if example.level is None else example.level,
         KEY: own | asdict(binding),
     }
 

@@ -7,11 +7,12 @@ import time
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from typing import Any
 
-from guild import hosting, runs
+from guild import hosting, runs, trainer_health
 from guild.checkpoints import Chosen, choose
-from guild.errors import GuildError
+from guild.errors import GuildError, TrainerUnavailable
 from guild.evaluation_sets import ensure_evaluation_set, read_evaluation_set
 from guild.fresh import Fresh
 from guild.intervals import difference, wilson
@@ -19,18 +20,22 @@ from guild.models import Run
 from guild.problems import Problem
 from guild.runs import Watch
 from guild.seeds import derive
-from guild.skills import get_skill, get_trainer
+from guild.skills import get_skill
 from guild.trainers.contract import Trainer
 from guild.validation import held_out
 from realm import strict
 from realm.oracle_client import HostTrouble, OracleClient
 from realm.world import World
 
-MOST_CELLS = 20_000
+MOST_CELLS = 5_000
 MOST_PROBLEMS = 10_000
 SHOWN_MISTAKES = 3
 """Of a cell's wrong answers so many are kept to be looked at."""
 _MOST_CHARACTERS = 500
+CAVEAT = (
+    "These problems were drawn for this trial and are not held out: a checkpoint may have been trained on a few of "
+    "them, by the share of the level's problems that its quests held."
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,8 +46,8 @@ class TrialOrder:
     levels: dict[str, tuple[int, ...]]
     """By skill."""
     problems: int | None = None
-    """None: the evaluation sets, never trained on. A number: so many others of each level, drawn from the seed; they
-    are not held out, so a few of them may have been trained on, by the share of its level that a hero has seen."""
+    """None: the evaluation sets, never trained on. A number: so many others of each level, drawn from the seed; see
+    CAVEAT."""
     seed: int = 0
     host: str | None = None
     """None: the default one."""
@@ -158,8 +163,8 @@ class _Set:
 def perform(world: World, parameters: dict[str, Any], watch: Watch) -> TrialResult:
     """Column by column. What cannot be loaded or judged is told in its place and the rest goes on.
 
-    Raises GuildError, HostTrouble if the host is down from the beginning, and StopAsked between two cells; what is
-    there by then is in the run's results.
+    Raises GuildError, HostTrouble if the host is down from the beginning, and StopAsked between two batches; what
+    cells are there by then is in the run's results.
     """
     asked = strict.read(TrialOrder, parameters, source="the trial's order")
     begun = time.monotonic()
@@ -173,12 +178,11 @@ def perform(world: World, parameters: dict[str, Any], watch: Watch) -> TrialResu
         for number, wish in enumerate(asked.checkpoints):
             watch.tell(each * number, message=f"{wish} is loaded")
             (chosen,) = choose(world, asked.hero, [wish])
-            with closing(_column(client, asked.hero, chosen, sets)) as growing:  # it unloads before the client goes
-                for column in growing:
-                    partial = replace(result, columns=(*result.columns, column), seconds=_since(begun))
-                    done = each * number + sum(cell.total for cell in column.cells)
-                    watch.tell(done, results=asdict(partial))
-            result = partial
+            with closing(_column(world, client, asked.hero, chosen, sets)) as growing:  # it unloads before the client
+                for column, answered in growing:
+                    grown = replace(result, columns=(*result.columns, column), seconds=_since(begun))
+                    watch.tell(each * number + answered, results=partial(asdict, grown))
+            result = grown
     return replace(result, seconds=_since(begun))
 
 
@@ -200,34 +204,47 @@ def _problems(world: World, asked: TrialOrder, skill: str, level: int) -> list[P
     if asked.problems is None:
         return read_evaluation_set(ensure_evaluation_set(world, known, level), skill=skill, level=level)
     seed = derive("trial", asked.seed)
-    source = Fresh(get_trainer(skill), skill=skill, level=level, seed=seed, forbidden=held_out(world, known))
-    return source.take(asked.problems)
+    if why := _why_down(world, skill):
+        raise TrainerUnavailable(why)
+    with trainer_health.trainer_of(world, skill) as trainer:
+        source = Fresh(trainer, skill=skill, level=level, seed=seed, forbidden=held_out(world, known))
+        return source.take(asked.problems)
 
 
-def _column(client: OracleClient, hero: str, chosen: Chosen, sets: Sequence[_Set]) -> Generator[Column, None, None]:
-    """The column as it grows, cell by cell; at least once."""
-    column = Column(checkpoint=str(chosen), step=chosen.step)
+def _column(
+    world: World, client: OracleClient, hero: str, chosen: Chosen, sets: Sequence[_Set]
+) -> Generator[tuple[Column, int], None, None]:
+    """The column as it grows, with how many problems were answered, batch by batch; at least once."""
+    column, answered = Column(checkpoint=str(chosen), step=chosen.step), 0
     try:
         with hosting.on_host(client, hero=hero, chosen=chosen) as model:
             column = replace(column, checkpoint=model.name, step=model.step, sha256=model.sha256)
             for found in sets:
-                cell = _cell(client, model, found)
+                cell = Cell(
+                    skill=found.skill, level=found.level, trouble=found.trouble or _why_down(world, found.skill)
+                )
+                if not cell.trouble:
+                    begun, pairs = time.monotonic(), []
+                    for batch in hosting.ask(client, model, found.problems):
+                        pairs += batch
+                        answered += len(batch)
+                        yield column, answered
+                    cell = _judged(world, cell, pairs, seconds=_since(begun))
                 column = replace(column, cells=(*column.cells, cell))
-                yield column
+                yield column, answered
     except HostTrouble as error:
-        yield replace(column, trouble=str(error))
+        yield replace(column, trouble=str(error)), answered
 
 
-def _cell(client: OracleClient, model: Any, found: _Set) -> Cell:
-    """Raises HostTrouble."""
-    cell = Cell(skill=found.skill, level=found.level, trouble=found.trouble)
-    if found.trouble:
-        return cell
-    begun = time.monotonic()
-    answered = [pair for batch in hosting.ask(client, model, found.problems) for pair in batch]
-    seconds = _since(begun)
+def _why_down(world: World, skill: str) -> str:
+    """Of a trainer that is paused; not every cell waits for it anew."""
+    return trainer_health.down(world)[skill].reason if trainer_health.is_down(world, skill) else ""
+
+
+def _judged(world: World, cell: Cell, answered: Sequence[tuple[Problem, str]], *, seconds: float) -> Cell:
     try:
-        wrong = _wrong(get_trainer(found.skill), answered)
+        with trainer_health.trainer_of(world, cell.skill) as trainer:
+            wrong = _wrong(trainer, answered)
     except GuildError as error:
         return replace(cell, trouble=str(error))
     correct = len(answered) - len(wrong)

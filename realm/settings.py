@@ -134,4 +134,6 @@ LOGGING = {
     "formatters": {"plain": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"}},
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "plain"}},
     "root": {"handlers": ["console"], "level": "INFO"},
+    # It tells every request, over the bars of commands and in place of what a task said.
+    "loggers": {"httpx2": {"level": "WARNING"}},
 }

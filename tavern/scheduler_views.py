@@ -14,7 +14,7 @@ from django.views.decorators.http import require_POST, require_safe
 
 from guild.errors import GuildError
 from guild.tasks import wishes
-from guild.tasks.selectors import master_alive
+from guild.tasks.alone import master_alive
 from realm.strict import BadConfig
 from tavern import curriculum_page, task_page
 from tavern.curriculum_page import WishesForm

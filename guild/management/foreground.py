@@ -7,17 +7,19 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from guild.launching import launch
 from guild.models import Run
 from guild.performing import perform, stop_on_signal
+from guild.tasks.alone import master_alive
 from realm.world import World
+
+NOBODY = "no Task Master is there to begin it: start one with `weave`, or perform it here with `perform {run}`"
 
 
 def begin(stdout: OutputWrapper, world: World, run: Run, *, background: bool) -> Run | None:
-    """Perform it here, or leave it to a process of its own and return None. Raises CommandError where it fails."""
+    """Perform it here, or leave it to the Task Master and return None. Raises CommandError where it fails."""
     if background:
-        launch(world, run)
-        stdout.write(f"Run {run.pk} begins in the background; `runs show {run.pk}` tells how far it is.")
+        who = "the Task Master begins it when its turn comes" if master_alive(world) else NOBODY.format(run=run.pk)
+        stdout.write(f"Run {run.pk} waits; {who}. `runs show {run.pk}` tells how far it is.")
         return None
     return see_through(stdout, world, run.pk)
 

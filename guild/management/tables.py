@@ -7,7 +7,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from guild.models import Run
-from guild.trials import Cell, Comparison, TrialResult
+from guild.trials import CAVEAT, Cell, Comparison, TrialResult
 
 WIDE = 200
 
@@ -20,8 +20,8 @@ def as_text(shown: RenderableType) -> str:
     return "\n".join(line.rstrip() for line in text.get().splitlines()) + "\n"
 
 
-def trial_table(result: TrialResult) -> str:
-    """Levels down, checkpoints across; below it what went wrong."""
+def trial_table(result: TrialResult, *, held_out: bool) -> str:
+    """Levels down, checkpoints across; below it what went wrong, and what such problems prove."""
     columns = result.columns
     table = Table("skill", "level", *(escape(column.checkpoint) for column in columns))
     levels = dict.fromkeys((cell.skill, cell.level) for column in columns for cell in column.cells)
@@ -33,7 +33,8 @@ def trial_table(result: TrialResult) -> str:
         table.add_row(skill, str(level), *(_shown(cell) for cell in cells))
     troubles = [f"{column.checkpoint}: {column.trouble}" for column in columns if column.trouble]
     troubles += dict.fromkeys(cell.trouble for column in columns for cell in column.cells if cell.trouble)
-    return as_text(table) + "".join(f"{trouble}\n" for trouble in troubles)
+    notes = [*troubles, *([] if held_out else [CAVEAT])]
+    return as_text(table) + "".join(f"{note}\n" for note in notes)
 
 
 def _shown(cell: Cell | None) -> str:

@@ -5,13 +5,11 @@ A tick looks at everything once; then it waits. What became of a task is on disk
 
 from __future__ import annotations
 
-import fcntl
 import logging
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
@@ -30,6 +28,7 @@ from guild.tasks.registry import PLAYERS_PRIORITY, RESOURCES, RUN_PREFIX, Task
 from guild.tasks.rules import Rules, read_rules
 from guild.tasks.state import AllStates, LastRun, Outcome, RunningMark, TaskState
 from guild.tasks.surroundings import Arena, Load, LoadMeter, read_arena
+from guild.tasks.waits import Wait, wait_of
 from guild.trainer_health import usable_skills
 from realm import durable
 from realm.child_log import ChildLog
@@ -39,7 +38,6 @@ from realm.world import World
 
 log = logging.getLogger(__name__)
 
-LOCK_FILE = "task_master.lock"
 STATUS_FILE = "task_master.json"
 TICK_SECONDS = 2.0
 HEARTBEAT_SECONDS = 4.0
@@ -48,38 +46,7 @@ QUIET_SECONDS = 30.0
 """After the realm's start, when hero, pages and oracle need the machine themselves."""
 CLAIM_SECONDS = 3.0
 """A run younger than this may be one that somebody is about to perform himself."""
-MOST_FALSE_STARTS = 3
-"""A run that still waits after so many attempts is not started again."""
 SKILLS_SECONDS = 60.0
-FIRST_BACKOFF_SECONDS, LONGEST_BACKOFF_SECONDS = 30.0, 3600.0
-
-
-class AnotherMaster(Exception):
-    """Another Task Master serves this world; the text names it."""
-
-
-@contextmanager
-def only_master(world: World) -> Iterator[None]:
-    """Hold the world's Task Master lock; the kernel frees it however this process ends."""
-    handle = os.open(world.control / LOCK_FILE, os.O_RDWR | os.O_CREAT, 0o644)
-    with open(handle, "r+") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise AnotherMaster(f"the tasks of {world.home} are served by process {file.read().strip()}") from None
-        file.write(str(os.getpid()))
-        file.truncate()
-        file.flush()
-        yield
-
-
-@dataclass(frozen=True, kw_only=True)
-class Wait:
-    """Why a task does not begin."""
-
-    why: str
-    due_at: float | None = None
-    """When it may, seconds since 1970; None where that is not a matter of time."""
 
 
 @dataclass
@@ -91,36 +58,6 @@ class Running:
     """Why it was told to end."""
     kill_at: float = 0.0
     killed: bool = False
-
-
-def wait_of(task: Task, known: TaskState, now: float) -> Wait | None:
-    """What the task's own past and settings have against it; None where nothing has."""
-    if not task.enabled:
-        return Wait(why="switched off")
-    if task.run_id is not None and known.failures >= MOST_FALSE_STARTS:
-        return Wait(
-            why=f"it was started {known.failures} times and still waits: {known.last.said if known.last else ''}"
-        )
-    due_at = due(task, known, now)
-    if due_at is not None and due_at > now:
-        rests = "after failures " if known.failures and due_at > _cooled_down(task, known) else ""
-        return Wait(why=f"it rests {rests}until it is due", due_at=due_at)
-    return None
-
-
-def due(task: Task, known: TaskState, now: float) -> float | None:
-    """None for one that never ran, or ran in the future: then a clock was set back."""
-    if known.last is None or known.last.ended_at > now:
-        return None
-    return max(_cooled_down(task, known), known.last.ended_at + _backoff_seconds(known.failures))
-
-
-def _cooled_down(task: Task, known: TaskState) -> float:
-    return known.last.ended_at + task.cooldown_seconds if known.last else 0.0
-
-
-def _backoff_seconds(failures: int) -> float:
-    return float(min(LONGEST_BACKOFF_SECONDS, FIRST_BACKOFF_SECONDS * 2 ** (failures - 1))) if failures else 0.0
 
 
 class TaskMaster:

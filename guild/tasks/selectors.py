@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
-import os
 import shlex
 import time
 from collections.abc import Callable
@@ -15,21 +13,14 @@ import psutil
 
 from guild.skills import list_skills
 from guild.tasks import children, conditions, registry, state
+from guild.tasks.alone import master_alive
 from guild.tasks.conditions import Hosts, View
-from guild.tasks.master import (
-    LOCK_FILE,
-    STALE_SECONDS,
-    STATUS_FILE,
-    Wait,
-    due,
-    realm_tasks,
-    wait_of,
-    waiting_runs,
-)
+from guild.tasks.master import STALE_SECONDS, STATUS_FILE, realm_tasks, waiting_runs
 from guild.tasks.registry import Task
 from guild.tasks.rules import read_rules
 from guild.tasks.state import AllStates, LastRun, RunningMark
 from guild.tasks.surroundings import LoadMeter, read_arena
+from guild.tasks.waits import Wait, due, wait_of
 from guild.trainer_health import usable_skills
 from realm.config import RealmConfig
 from realm.world import World
@@ -182,18 +173,3 @@ def _read_status(world: World) -> dict[str, Any]:
     except (OSError, ValueError):
         return {}
     return value if isinstance(value, dict) else {}
-
-
-def master_alive(world: World) -> bool:
-    """Whether some process holds the Task Master's lock; the kernel drops it however that process ends."""
-    try:
-        handle = os.open(world.control / LOCK_FILE, os.O_RDONLY)
-    except FileNotFoundError:
-        return False
-    try:
-        fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    finally:
-        os.close(handle)
-    return False

@@ -29,7 +29,7 @@ def waiting(world: World) -> dict[str, list[Path]]:
     for path in sorted(world.control.glob(f"*{_SUFFIX}")):
         try:
             found.setdefault(str(json.loads(path.read_bytes())["task"]), []).append(path)
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, RecursionError):
             path.unlink(missing_ok=True)
         except OSError:  # gone again
             continue

@@ -44,12 +44,14 @@ class _Watched:
             raise _failed(who, f"{count} problems of level {level}", error) from error
         return checks.distinct(problems, count, who=who, level=level)
 
-    def judge_all(self, problems: Sequence[Problem], answers: Sequence[str]) -> list[bool]:
-        judge = self.judge  # type: ignore[attr-defined]
+    def judge(self, problem: Problem, answer: str) -> bool:
         try:
-            return [bool(judge(*pair)) for pair in zip(problems, answers, strict=True)]
+            return bool(super().judge(problem, answer))  # type: ignore[misc]
         except Exception as error:
             raise _failed(f"skill {self.watched_skill}", "a verdict", error) from error
+
+    def judge_all(self, problems: Sequence[Problem], answers: Sequence[str]) -> list[bool]:
+        return [self.judge(*pair) for pair in zip(problems, answers, strict=True)]
 
 
 def _failed(who: str, asked: str, error: Exception) -> TrainerUnavailable:

@@ -334,7 +334,8 @@ def test_forged_quests_make_room_and_the_players_stay(
 ) -> None:
     lesson = '{{"prompt": "{0}", "completion": "{0}", "skill": "bin", "level": 1}}\n'
     daemon = open_daemon(replace(CONFIG, keep_forged_quests=1))
-    names = ["bin-level-1-0001", "bin-level-1-0002", "mine", "bin-level-1-0003"]
+    sparred = "sparring-bin-level-1-100-0001"
+    names = ["bin-level-1-0001", sparred, "sparring-mine", "bin-level-1-0002", "mine", "bin-level-1-0003"]
     for step, name in enumerate(names, start=1):
         drop(world, f"{name}.jsonl").write_text(lesson.format(name))
         os.utime(world.inbox / f"{name}.jsonl", (1, 1))
@@ -343,7 +344,7 @@ def test_forged_quests_make_room_and_the_players_stay(
         trainer.complete(step)
         settle(daemon)
     kept = sorted(path.stem for path in world.recently_completed.glob("*.jsonl"))
-    assert kept == ["bin-level-1-0003", "mine"]
+    assert kept == ["bin-level-1-0003", "mine", "sparring-mine"]
     drop(world, "again.jsonl").write_text(lesson.format(names[0]))
     os.utime(world.inbox / "again.jsonl", (1, 1))
     settle(daemon)

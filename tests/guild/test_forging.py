@@ -170,7 +170,7 @@ def test_in_the_inbox_a_taken_name_gets_a_number(world: World) -> None:
 
 
 def test_its_names_are_not_the_curriculums(world: World) -> None:
-    with pytest.raises(GuildError, match="as the curriculum names its own"):
+    with pytest.raises(GuildError, match="as the guild names quests of its own"):
         forging.order(skill="bin", levels=[1], count=5, name="bin-level-1-0001")
     for levels in ([1], [1, 2, 3], [1, 3]):
         assert not is_forged_name(forging.order(skill="bin", levels=levels, count=5000, seed=1234567).name)

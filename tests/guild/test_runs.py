@@ -22,6 +22,7 @@ from guild import forging, performing, runs
 from guild.errors import GuildError
 from guild.models import Run
 from guild.runs import MOST_EVENTS, StopAsked, Watch
+from guild.tasks.alone import only_master
 from realm.world import World
 from tests.guild import few_skills
 
@@ -95,10 +96,30 @@ def test_partial_results_leave_the_events_alone() -> None:
     run = runs.claim(a_run().pk)
     watch = Watch(run)
     watch.tell(1, message="one")
-    watch.tell(2, results={"cells": [1]})
+    watch.tell(2, message="two", results=lambda: {"cells": [1]})
     row = Run.objects.get(pk=run.pk)
     assert runs.results(row) == {"cells": [1]}
-    assert len(runs.events(row)) == 1
+    assert len(runs.events(row)) == 2
+
+
+def test_results_are_made_only_when_they_are_written_and_kept_by_a_stop() -> None:
+    now, made = [100.0], []
+    stop = threading.Event()
+    run = runs.claim(a_run().pk)
+    watch = Watch(run, stop=stop, clock=lambda: now[0])
+
+    def results() -> dict[str, int]:
+        made.append(len(made) + 1)
+        return {"number": made[-1]}
+
+    for number in range(100):
+        watch.tell(number, results=results)
+    assert made == [1]
+    stop.set()
+    with pytest.raises(StopAsked):
+        watch.tell(100, results=results)
+    runs.stopped(run)
+    assert runs.results(Run.objects.get(pk=run.pk)) == {"number": 2}
 
 
 def test_a_stop_is_heard_at_the_next_word() -> None:
@@ -219,6 +240,17 @@ def test_the_commands_show_stop_and_forget(world: World) -> None:
     assert "is forgotten" in say("runs", "delete", str(run.pk))
     with pytest.raises(CommandError, match="There is no run"):
         say("runs", "show", str(run.pk))
+
+
+def test_what_is_left_to_the_task_master_waits_for_it(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    few_skills.put(tmp_path / "skills", monkeypatch)
+    forge = ("forge", "--skill", "bin", "--level", "1", "--count", "20", "--background")
+    assert "no Task Master is there to begin it" in say(*forge)
+    with only_master(world):
+        assert "the Task Master begins it" in say(*forge)
+    assert [run.state for run in Run.objects.all()] == ["waiting", "waiting"]
 
 
 def test_a_signal_asks_for_a_stop_and_the_next_one_is_as_before() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import threading
 from io import StringIO
 from pathlib import Path
@@ -104,6 +105,28 @@ def test_what_was_right_is_rehearsed_between_them(world: World, host: FakeHost) 
         assert kinds[place : place + 3] == list(KINDS)
     assert kinds.index("rehearse") < len(rows) - len(rehearsed)
     assert sparring_check.check(world, file_of(world, run)).sound
+
+
+def levels_of(path: Path) -> list[int]:
+    return [row.level for row in map(read_row, lines_of(path)) if row.example.kind == "rehearse"]
+
+
+def test_levels_below_are_rehearsed_though_nothing_was_right(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    fake_host.put(monkeypatch, FakeHost(lambda model, prompt: "?"))
+    path = file_of(world, spar(world, level=3, count=10))
+    assert sorted(levels_of(path)) == [1] * 5 + [2] * 5
+    assert sparring_check.check(world, path).sound
+    bare = file_of(world, spar(world, level=3, count=10, rehearse=False))
+    assert levels_of(bare) == []
+
+
+def test_a_mistake_of_another_level_is_a_fault(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    fake_host.put(monkeypatch, FakeHost(lambda model, prompt: "?"))
+    low, high = (lines_of(file_of(world, spar(world, level=level, count=5, rehearse=False))) for level in (1, 2))
+    path = world.home / "mixed.jsonl"
+    path.write_bytes(b"\n".join([*high, *low]) + b"\n")
+    found = sparring_check.check(world, path).faults
+    assert [fault.line for fault in found if "another checkpoint" in fault.reason] == list(range(16, 31))
 
 
 def test_it_is_bound_to_the_checkpoint_in_every_row(world: World, host: FakeHost) -> None:
@@ -215,7 +238,8 @@ def test_babble_is_quoted_in_part_and_stays_wrong(world: World, monkeypatch: pyt
     fake_host.put(monkeypatch, FakeHost(lambda model, prompt: answer_to(prompt) + "①" * 500 + "\ud800"))
     path = file_of(world, spar(world, count=5))
     for line in lines_of(path):
-        assert len(read_row(line).example.proposed) <= 60
+        example = read_row(line).example
+        assert len(example.proposed) <= len(answer_to(example.problem)) + 8
     assert sparring_check.check(world, path).sound
     assert quoted("", right="①") == ""
 
@@ -318,6 +342,23 @@ def test_a_plain_quest_is_no_sparring(world: World, tmp_path: Path) -> None:
     path.write_bytes(to_jsonl(map(to_lesson, get_trainer("bin").sample(level=1, count=2, seed=1))))
     assert len(sparring_check.check(world, path).faults) == 2
     assert binding_of(lines_of(path)[0]) is None
+
+
+@pytest.mark.parametrize("drawn", [0, -1, 10**12])
+def test_a_draw_without_measure_is_refused(world: World, host: FakeHost, drawn: int) -> None:
+    path = file_of(world, spar(world))
+    own = json.loads(lines_of(path)[0])["sparring"]["drawn"]
+    path.write_bytes(path.read_bytes().replace(f'"drawn": {own}'.encode(), f'"drawn": {drawn}'.encode()))
+    path.write_bytes(path.read_bytes().replace(f'"drawn":{own}'.encode(), f'"drawn":{drawn}'.encode()))
+    with pytest.raises(GuildError, match=f"drawn: {drawn} is not allowed"):
+        sparring_check.check(world, path)
+
+
+def test_what_is_no_file_is_not_waited_for(world: World) -> None:
+    pipe = world.home / "pipe.jsonl"
+    os.mkfifo(pipe)
+    with pytest.raises(GuildError, match="cannot be read"):
+        sparring_check.check(world, pipe)
 
 
 def test_the_command_spars_validates_and_tells(world: World, host: FakeHost) -> None:

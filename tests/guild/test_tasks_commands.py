@@ -14,7 +14,8 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from guild.tasks import children, selectors, state
-from guild.tasks.master import STATUS_FILE, only_master
+from guild.tasks.alone import only_master
+from guild.tasks.master import STATUS_FILE
 from guild.tasks.state import LastRun, TaskState
 from realm.config import RealmConfig
 from realm.world import CHECKOUT, World

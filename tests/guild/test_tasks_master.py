@@ -20,10 +20,12 @@ from django.utils import timezone
 
 from guild.errors import GuildError
 from guild.models import Run
-from guild.tasks import by_hand, children, state
+from guild.tasks import by_hand, children, state, waits
 from guild.tasks import master as master_module
+from guild.tasks.alone import AnotherMaster, only_master
 from guild.tasks.master import TaskMaster
 from guild.tasks.registry import Task
+from guild.tasks.waits import MOST_FALSE_STARTS
 from realm import durable
 from realm.config import RealmConfig
 from realm.strict import BadConfig
@@ -101,7 +103,7 @@ def test_a_task_rests_after_a_run(make: Maker, world: World, clock: Clock) -> No
 
 def test_without_a_cooldown_it_would_begin_at_once(make: Maker, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """Sabotage twin of the above."""
-    monkeypatch.setattr(master_module, "_cooled_down", lambda task, known: 0.0)
+    monkeypatch.setattr(waits, "_cooled_down", lambda task, known: 0.0)
     master = make(a_task("one"))
 
     def began_twice() -> bool:
@@ -383,7 +385,7 @@ def test_a_run_that_cannot_be_begun_is_not_tried_for_ever(
     )
     name = f"run-{a_run().pk}"
     master = make()
-    for _ in range(master_module.MOST_FALSE_STARTS):
+    for _ in range(MOST_FALSE_STARTS):
         assert begin(master) == [name]
         finish(master)
         clock.advance(4000)
@@ -399,7 +401,7 @@ import sys, time
 import django
 django.setup()
 from django.conf import settings
-from guild.tasks.master import only_master
+from guild.tasks.alone import only_master
 from tests.guild.task_master import a_master, a_task
 with only_master(settings.WORLD):
     master = a_master(settings.WORLD, [a_task("long", sys.argv[1])], clock=time.time)
@@ -499,11 +501,11 @@ def test_a_second_master_gives_way(world: World, lonely: Callable[[str], subproc
     first = lonely("pass")
     assert first.stdout is not None
     first.stdout.readline()
-    with pytest.raises(master_module.AnotherMaster, match=f"process {first.pid}"), master_module.only_master(world):
+    with pytest.raises(AnotherMaster, match=f"process {first.pid}"), only_master(world):
         pass
     first.kill()
     first.wait()
-    with master_module.only_master(world):
+    with only_master(world):
         pass
 
 

@@ -12,7 +12,7 @@ import pytest
 from django.core.management import call_command
 from django.core.management.base import CommandError
 
-from guild import hosting, performing, runs, trials
+from guild import hosting, performing, runs, trainer_health, trials
 from guild.errors import GuildError, TrainerUnavailable
 from guild.evaluation_sets import ensure_evaluation_set, read_evaluation_set
 from guild.intervals import difference, wilson
@@ -20,7 +20,7 @@ from guild.models import Run
 from guild.skills import get_skill, get_trainer
 from guild.trials import Cell, Column, TrialResult
 from guild.validation import held_out
-from realm.oracle_client import LoadedModel
+from realm.oracle_client import LoadedModel, NotLoaded
 from realm.world import World
 from tests.checkpoints import make_checkpoint
 from tests.guild import fake_host, few_skills
@@ -133,6 +133,38 @@ def test_a_trainer_that_cannot_judge_fails_its_cell(
     ]
 
 
+def test_a_trainer_that_is_down_is_waited_for_once(
+    world: World, host: FakeHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+
+    def judge_all(problems: Any, answers: Any) -> list[bool]:
+        asked.append(problems[0].level)
+        raise TrainerUnavailable("bin is down")
+
+    monkeypatch.setattr(get_trainer("bin"), "judge_all", judge_all)
+    (column,) = result(perform(world, checkpoints=["newest"], levels=[1, 2, 3])).columns
+    assert asked == [1]
+    assert [cell.trouble for cell in column.cells] == ["bin is down"] * 3
+    assert trainer_health.is_down(world, "bin")
+
+
+def test_what_somebody_else_unloads_is_loaded_again(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    host = fake_host.put(monkeypatch, FakeHost(by_step))
+    asked: list[str] = []
+
+    def answer(model: LoadedModel, prompts: list[str], *, max_new_tokens: int) -> list[str]:
+        if model.name not in host.held:
+            raise NotLoaded(f"Step {model.step} not loaded. Available: []", [])
+        asked.extend(prompts)
+        host.held.clear()
+        return [by_step(model, prompt) for prompt in prompts]
+
+    monkeypatch.setattr(host, "answer", answer)
+    (column,) = result(perform(world, checkpoints=["newest"], levels=[1], problems=70)).columns
+    assert (column.trouble, column.cells[0].correct, len(asked)) == ("", 70, 70)
+
+
 def test_a_host_that_is_down_is_one_sentence(world: World, host: FakeHost) -> None:
     host.down = True
     run = perform(world)
@@ -145,18 +177,19 @@ def test_what_was_loaded_before_stays_and_nothing_else(world: World, monkeypatch
     assert list(host.held) == [OLD]
 
 
-def test_a_stop_between_cells_keeps_what_is_there(world: World, host: FakeHost) -> None:
+def test_a_stop_within_a_cell_keeps_the_whole_ones(world: World, host: FakeHost) -> None:
     stop = threading.Event()
-    run = trials.create(order(world), by="test")
+    run = trials.create(order(world, problems=70), by="test")
 
     def after_the_first(run: Run) -> None:
-        if runs.results(run):
+        if run.progress_done == 70 + hosting.BATCH:
             stop.set()
 
     ended = performing.perform(world, run.pk, stop=stop, on_progress=after_the_first)
     assert ended.state == "stopped"
     kept = result(Run.objects.get(pk=run.pk))
     assert [len(column.cells) for column in kept.columns] == [1]
+    assert ended.progress_done == 70 + hosting.BATCH
     assert not host.held
 
 
@@ -231,11 +264,15 @@ def say(*arguments: str) -> str:
 def test_the_commands_show_a_table_and_compare(world: World, host: FakeHost) -> None:
     first = say("trial", "--checkpoints", "100", "--skills", "bin", "--levels", "1")
     assert "0/25 0% (0% to 13%)" in first
+    assert trials.CAVEAT not in first
     second = say("trial", "--checkpoints", "newest", "--skills", "bin", "--levels", "1-3")
     assert NEW in second
     one, other = Run.objects.order_by("id").values_list("pk", flat=True)
     assert "better" in say("runs", "compare", str(one), str(other))
     assert "25/25 100%" in say("runs", "show", str(other))
+    drawn = say("trial", "--checkpoints", "100", "--skills", "bin", "--levels", "1", "--problems", "5")
+    assert trials.CAVEAT in drawn
+    assert trials.CAVEAT in say("runs", "show", str(Run.objects.latest("id").pk))
     with pytest.raises(CommandError, match="levels 'x' are not allowed"):
         say("trial", "--checkpoints", "newest", "--levels", "x")
 

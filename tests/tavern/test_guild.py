@@ -17,7 +17,7 @@ from guild import trainer_health
 from guild.models import Evaluation, EvaluationTask, Run
 from guild.problems import Problem
 from guild.skills import get_skill
-from guild.tasks.master import only_master
+from guild.tasks.alone import only_master
 from realm.world import World
 from tavern import guild_views, skill_samples
 from tavern.guild_grid import PER_PAGE

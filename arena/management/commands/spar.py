@@ -33,10 +33,10 @@ class Command(BaseCommand):
         parser.add_argument("--checkpoint", help="a step, a name, newest, best or base (default: newest)")
         parser.add_argument("--level", type=int, help="default: the one that the hero works on")
         parser.add_argument("--seed", type=int, help="the same problems again (default: by chance)")
-        parser.add_argument("--no-rehearsal", action="store_true", help="only mistakes, nothing of what was right")
+        parser.add_argument("--no-rehearsal", action="store_true", help="only mistakes, nothing of what the hero knows")
         parser.add_argument("--hero", help="default: the settings'")
         parser.add_argument("--host", help="who answers (default: the first of the hosts)")
-        parser.add_argument("--background", action="store_true", help="in a process of its own")
+        parser.add_argument("--background", action="store_true", help="leave it to the Task Master")
 
     def handle(self, *args: Any, **options: Any) -> None:
         try:

@@ -37,7 +37,7 @@ class Command(BaseCommand):
         parser.add_argument("--seed", type=int, help="the same rows again (default: by chance, and told)")
         parser.add_argument("--name", help="of the quest")
         parser.add_argument("--to", type=_to, metavar="inbox|FILE", help="default: the inbox")
-        parser.add_argument("--background", action="store_true", help="in a process of its own")
+        parser.add_argument("--background", action="store_true", help="leave it to the Task Master")
 
     def handle(self, *args: Any, **options: Any) -> None:
         try:

@@ -52,7 +52,8 @@ class Command(BaseCommand):
             self.stdout.write(f"{event['time']}  {event['done']}/{event['total']}  {event['message']}")
         found = runs.results(run)
         if found and run.kind == Run.Kind.TRIAL:
-            self.stdout.write(trial_table(trials.read_result(found)), ending="")
+            held_out = run.parameters.get("problems") is None
+            self.stdout.write(trial_table(trials.read_result(found), held_out=held_out), ending="")
         elif found:
             self.stdout.write(f"came of it: {_json(found)}")
 

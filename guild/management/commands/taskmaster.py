@@ -11,7 +11,8 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from guild.tasks import selectors
-from guild.tasks.master import QUIET_SECONDS, AnotherMaster, TaskMaster, only_master
+from guild.tasks.alone import AnotherMaster, only_master
+from guild.tasks.master import QUIET_SECONDS, TaskMaster
 from guild.tasks.rules import Rules
 from realm.config import load
 from realm.strict import BadConfig

@@ -26,7 +26,7 @@ class Command(BaseCommand):
         parser.add_argument("--seed", type=int, help="of those others (default: by chance, and told)")
         parser.add_argument("--hero", help="default: the settings'")
         parser.add_argument("--host", help="who answers (default: the first of the hosts)")
-        parser.add_argument("--background", action="store_true", help="in a process of its own")
+        parser.add_argument("--background", action="store_true", help="leave it to the Task Master")
 
     def handle(self, *args: Any, **options: Any) -> None:
         try:
@@ -47,4 +47,6 @@ class Command(BaseCommand):
         except (GuildError, ValueError) as error:
             raise CommandError(str(error)) from error
         if run:
-            self.stdout.write(trial_table(trials.read_result(runs.results(run))), ending="")
+            self.stdout.write(
+                trial_table(trials.read_result(runs.results(run)), held_out=order.problems is None), ending=""
+            )
