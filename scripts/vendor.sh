@@ -24,6 +24,7 @@ unpack @iconify-json/game-icons@1.2.4 game-icons
 unpack @fontsource/cinzel@5.3.0 cinzel
 unpack @fontsource-variable/inter@5.3.0 inter
 unpack @fontsource/jetbrains-mono@5.3.0 jetbrains-mono
+unpack @fontsource/noto-sans-symbols@5.3.0 noto-sans-symbols
 
 take 19c8d4c6ad88929a79f4ae49d6f7161566dfd0ba3d15cc495e974f787eb78f1f uplot/dist/uPlot.iife.min.js uplot/uPlot.iife.min.js
 take df630c6a8d6f8eeaff264b50f73ce5b114f646ffd9a0bb74f049b0a00135fa04 uplot/dist/uPlot.min.css uplot/uPlot.min.css
@@ -34,6 +35,8 @@ take 3100e775e8616cd2611beecfa23a4263d7037586789b43f035236a2e6fbd4c62 inter/file
 take 3b0a5fca3d17942cde889069889dedbbbd075e9b599968c82a95f4d944e9b345 inter/LICENSE fonts/inter-LICENSE
 take 14425ba9c695763c1547f48a206b7aa60350a33ae23de09f0407877f3fcd89eb jetbrains-mono/files/jetbrains-mono-latin-400-normal.woff2 fonts/jetbrains-mono-latin-400.woff2
 take 403581b69dac5cff4079205e01c6b467e56af449ecbd7247693ddb1baafa005b jetbrains-mono/LICENSE fonts/jetbrains-mono-LICENSE
+take 2386dfba50e3a0df9efebd63f5774e4a455bc4c86f47b03eed82fea92ad86e3b noto-sans-symbols/files/noto-sans-symbols-symbols-400-normal.woff2 fonts/noto-sans-symbols-400.woff2
+take 83c38c8ecdf62ac46a0e2f940df20d8ac5984fdb55a88451bff94f78c3767e23 noto-sans-symbols/LICENSE fonts/noto-sans-symbols-LICENSE
 
 icons=game-icons/icons.json
 echo "b948029964d549d0ae3b17afead9c9d6f019ddcbdc34f52cb915dc460575c4cd  $temp/$icons" | sha256sum --check --quiet
