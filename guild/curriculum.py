@@ -69,15 +69,17 @@ class Why(StrEnum):
     MASTERED = "mastered"
     LOST = "lost"
     NEXT = "next"
+    BESIDE = "beside"
+    """Worked on in another skill."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Learnt:
-    """A level that the hero has won in another skill than the quest's."""
+class Elsewhere:
+    """A level of another skill than the quest's."""
 
     skill: str
     level: int
-    lost: bool
+    why: Why
     weight: int
     """How much of the rehearsal it gets, beside the others."""
 
@@ -213,19 +215,20 @@ def _plan(hero: str, turn: Turn, all_turns: Sequence[Turn], quests: list[ForgedQ
         skill=skill,
         level=level,
         number=number,
-        mix=mix(skill, level, lost, others=_learnt(hero, others), first=number == 1),
+        mix=mix(skill, level, lost, others=_elsewhere(hero, others), first=number == 1),
         reason=_reason(turn, all_turns, lost),
     )
 
 
-def _learnt(hero: str, others: Sequence[Turn]) -> list[Learnt]:
-    """What the hero has won in other skills, by skill and level."""
-    found: list[Learnt] = []
-    for skill, level in sorted(((turn.skill, turn.level) for turn in others), key=lambda pair: pair[0].name):
-        gone = lost_levels(hero=hero, skill=skill)
-        for won in range(1, level):
-            lost = won in gone
-            found.append(Learnt(skill=skill.name, level=won, lost=lost, weight=skill.lost_weight if lost else 1))
+def _elsewhere(hero: str, others: Sequence[Turn]) -> list[Elsewhere]:
+    """By skill and level. The level that is worked on is among them: half learnt, it is forgotten first."""
+    found: list[Elsewhere] = []
+    for skill, current in sorted(((turn.skill, turn.level) for turn in others), key=lambda pair: pair[0].name):
+        lost = lost_levels(hero=hero, skill=skill)
+        for level in range(1, current + 1):
+            why = Why.BESIDE if level == current else _why(level in lost)
+            weight = 1 if why is Why.MASTERED else skill.lost_weight
+            found.append(Elsewhere(skill=skill.name, level=level, why=why, weight=weight))
     return found
 
 
@@ -244,13 +247,13 @@ def _listed(levels: Sequence[int]) -> str:
 
 
 def mix(
-    skill: Skill, level: int, lost: Collection[int], *, others: Sequence[Learnt] = (), first: bool = False
+    skill: Skill, level: int, lost: Collection[int], *, others: Sequence[Elsewhere] = (), first: bool = False
 ) -> tuple[LevelRows, ...]:
     """How many rows of a quest are of which level.
 
     `rehearsal_share` of them, or `first_rehearsal_share` in the `first` quest of the level, are of the levels below,
-    each lost one counting `lost_weight` times a mastered one; `other_skills_share` are of the levels won in other
-    skills, by their weight; `preview_share` are of the next level; the rest is of `level` itself, LEAST_CURRENT_SHARE
+    each lost one counting `lost_weight` times a mastered one; `other_skills_share` are of what the hero has learnt in
+    other skills, by weight; `preview_share` are of the next level; the rest is of `level` itself, LEAST_CURRENT_SHARE
     of the quest at least. Where that is too much, there is first less of the next level, then of the other skills.
     """
     rehearsal_share = skill.first_rehearsal_share if first else skill.rehearsal_share
@@ -269,7 +272,7 @@ def mix(
         LevelRows(skill=skill.name, level=level, rows=current, why=Why.CURRENT),
         LevelRows(skill=skill.name, level=level + 1, rows=previewed, why=Why.NEXT),
         *(
-            LevelRows(skill=other.skill, level=other.level, rows=count, why=_why(other.lost))
+            LevelRows(skill=other.skill, level=other.level, rows=count, why=other.why)
             for other, count in zip(others, beside, strict=True)
         ),
     ]

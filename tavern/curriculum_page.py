@@ -34,8 +34,9 @@ WHYS = {
     Why.MASTERED: "rehearsal",
     Why.LOST: "lost again",
     Why.NEXT: "preview",
+    Why.BESIDE: "rehearsal of what it works on",
 }
-TONES = {Why.CURRENT: "gold", Why.MASTERED: "moss", Why.LOST: "blood", Why.NEXT: "sky"}
+TONES = {Why.CURRENT: "gold", Why.MASTERED: "moss", Why.LOST: "blood", Why.NEXT: "sky", Why.BESIDE: "moss"}
 
 
 class WishesForm(WorkForm):

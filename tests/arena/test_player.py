@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import json
+import os
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from arena import control
+from arena import control, queue
 from arena import player as playing
 from arena.daemon import ArenaDaemon
+from arena.models import Quest
 from arena.player import PATIENCE_SECONDS, Player
 from arena.protocol import EventKind
 from guild import forge
@@ -23,6 +28,7 @@ from realm.strict import BadConfig
 from realm.world import World
 from tests.arena.fake_trainer import FakeTrainer
 from tests.arena.test_daemon import CONFIG, Clock, clock, drop, open_daemon, settle, trainer
+from tests.small_skills import write_skill
 
 __all__ = ["clock", "open_daemon", "trainer"]  # fixtures
 
@@ -187,6 +193,49 @@ def test_the_daemon_forges_ahead_while_it_fights(world: World, trainer: FakeTrai
     daemon.tick()
     daemon.tick()
     assert forged(world) == ["bin-level-1-0001.jsonl"]
+
+
+def fight_mixed(world: World, skills_folder: Path, trainer: FakeTrainer, open_daemon: Opener) -> Quest:
+    """A forged quest of BIN level 1 of which more rows are of a second skill, as far as its battle's order."""
+    write_skill(skills_folder, "weaving")
+    SkillProgress.objects.create(hero=HERO, skill="weaving", level=3)
+    wishes = {"bin": {"quest_rows": 20, "other_skills_share": 0.8}, "weaving": {"quest_rows": 20}}
+    daemon = open_daemon(replace(AUTOPLAY, curriculum=wishes))
+    settle_forged(world, daemon)
+    quest = Quest.objects.get()
+    assert quest.name == "bin-level-1-0001"
+    path = queue.path_of(world, quest)
+    rows = [json.loads(line) for line in path.read_bytes().splitlines()]
+    assert Counter(row["skill"] for row in rows) == {"weaving": 16, "bin": 4}
+    return quest
+
+
+def settle_forged(world: World, daemon: ArenaDaemon) -> None:
+    for _ in range(20):
+        daemon.tick()
+        for path in world.inbox.glob("*.jsonl"):
+            os.utime(path, (1, 1))
+    settle(daemon)
+
+
+def test_a_mixed_quest_is_fought_and_evaluated_as_what_it_was_forged_for(
+    world: World, skills_folder: Path, trainer: FakeTrainer, open_daemon: Opener
+) -> None:
+    quest = fight_mixed(world, skills_folder, trainer, open_daemon)
+    assert (quest.skill, quest.level) == ("bin", 1)
+    order = trainer.orders[0]
+    assert (order.skill, order.level) == ("bin", 1)
+    assert (order.evaluation_sets[0].skill, order.evaluation_sets[0].level) == ("bin", 1)
+    assert ("weaving", 3) in {(asked.skill, asked.level) for asked in order.evaluation_sets}
+
+
+def test_twin_by_its_rows_alone_a_mixed_quest_is_for_nothing(
+    world: World, skills_folder: Path, trainer: FakeTrainer, open_daemon: Opener, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("arena.gate.inspection.read_name", lambda name: None)
+    quest = fight_mixed(world, skills_folder, trainer, open_daemon)
+    assert (quest.skill, quest.level) == ("", None)
+    assert trainer.orders[0].skill is None
 
 
 def test_at_rest_nothing_is_forged_or_handed_in(world: World, trainer: FakeTrainer, open_daemon: Opener) -> None:

@@ -14,7 +14,7 @@ from guild import curriculum, trainer_health
 from guild.curriculum import (
     AS_SHIPPED,
     Curriculum,
-    Learnt,
+    Elsewhere,
     Why,
     Wishes,
     mix,
@@ -211,7 +211,10 @@ def test_whatever_is_wished_a_quest_has_its_rows(
         lost_weight=weight,
         other_skills_share=elsewhere,
     )
-    learnt = [Learnt(skill="sy", level=number, lost=False, weight=each) for number, each in enumerate(others, start=1)]
+    learnt = [
+        Elsewhere(skill="sy", level=number, why=Why.MASTERED, weight=each)
+        for number, each in enumerate(others, start=1)
+    ]
     found = mix(skill, level, lost, others=learnt)
     assert sum(part.rows for part in found) == rows
     assert all(part.rows > 0 for part in found)
@@ -243,18 +246,27 @@ def two_skills(skills_folder: Path) -> Curriculum:
     return Curriculum(wishes={"bin": BESIDE, "weaving": BESIDE})
 
 
-def test_a_quest_also_rehearses_what_was_won_in_other_skills(world: World, two_skills: Curriculum) -> None:
+def test_a_quest_also_rehearses_what_was_learnt_in_other_skills(world: World, two_skills: Curriculum) -> None:
     reach(3, "weaving")
     reach(2)
     expected = plan(world, HERO, two_skills)
     assert expected is not None
     path = forge_next(world, HERO, two_skills)
     assert path.name == "bin-level-2-0001.jsonl"
-    assert shares(path) == {"bin 1": 20, "bin 2": 50, "weaving 1": 15, "weaving 2": 15}
+    assert shares(path) == {"bin 1": 20, "bin 2": 50, "weaving 1": 6, "weaving 2": 6, "weaving 3": 18}
     assert shares(path) == {f"{part.skill} {part.level}": part.rows for part in expected.mix}
     path = forge_next(world, HERO, two_skills)
     assert path.name == "weaving-level-3-0001.jsonl"
-    assert shares(path) == {"bin 1": 30, "weaving 1": 10, "weaving 2": 10, "weaving 3": 50}
+    assert shares(path) == {"bin 1": 8, "bin 2": 22, "weaving 1": 10, "weaving 2": 10, "weaving 3": 50}
+
+
+def test_twin_without_the_other_skills_levels_a_quest_is_of_one_skill(
+    world: World, two_skills: Curriculum, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(curriculum, "_elsewhere", lambda hero, others: [])
+    reach(3, "weaving")
+    reach(2)
+    assert shares(forge_next(world, HERO, two_skills)) == {"bin 1": 20, "bin 2": 80}
 
 
 def test_a_level_lost_in_another_skill_is_rehearsed_more_there(world: World, two_skills: Curriculum) -> None:
@@ -264,9 +276,9 @@ def test_a_level_lost_in_another_skill_is_rehearsed_more_there(world: World, two
         judged(step, 10, level=2)
     forge_next(world, HERO, two_skills)
     path = forge_next(world, HERO, two_skills)
-    assert shares(path) == {"bin 1": 23, "bin 2": 7, "weaving 1": 70}
+    assert shares(path) == {"bin 1": 13, "bin 2": 5, "bin 3": 12, "weaving 1": 70}
     expected = next(one for one in curriculum.plans(world, HERO, two_skills) if one.skill.name == "weaving")
-    assert [part.why for part in expected.mix] == [Why.CURRENT, Why.LOST, Why.MASTERED]
+    assert [part.why for part in expected.mix] == [Why.CURRENT, Why.LOST, Why.MASTERED, Why.BESIDE]
 
 
 def test_a_quest_is_unmixed_while_one_skill_alone_is_in_play(
@@ -278,10 +290,6 @@ def test_a_quest_is_unmixed_while_one_skill_alone_is_in_play(
     assert shares(forge_next(world, HERO, off)) == {"bin 1": 10, "bin 2": 10, "bin 3": 80}
     write_skill(skills_folder, "weaving", requires={"bin": 4})
     assert shares(forge_next(world, HERO, two_skills)) == {"bin 1": 10, "bin 2": 10, "bin 3": 80}
-    write_skill(skills_folder, "weaving")
-    SkillProgress.objects.filter(skill="weaving").delete()
-    mine = next(one for one in curriculum.plans(world, HERO, two_skills) if one.skill.name == "bin")
-    assert {part.skill for part in mine.mix} == {"bin"}, "nothing was won in the other one yet"
 
 
 def test_a_skill_that_cannot_be_rehearsed_is_left_out(
