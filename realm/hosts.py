@@ -10,6 +10,7 @@ from typing import Any, Literal
 from urllib.parse import urlsplit
 
 from realm import config, strict
+from realm.addresses import is_forbidden
 from realm.world import CHECKOUT, World
 
 DEFAULTS_FILE = CHECKOUT / "configs" / "hosts.yaml"
@@ -85,6 +86,8 @@ def _check_url(url: str) -> None:
         raise ValueError(f"url: {strict.shown(url)}: {error}; {allowed}") from None
     if parts.scheme not in ("http", "https") or not parts.hostname or port == 0 or not url.isascii() or " " in url:
         raise ValueError(f"url: {strict.shown(url)} is no server's address; {allowed}")
+    if is_forbidden(parts.hostname):
+        raise ValueError(f"url: {strict.shown(url)} is where no inference host can be; {allowed}")
     if parts.username is not None or parts.password is not None:
         raise ValueError("url: names and passwords do not belong there; put a token into token_file")
     if parts.query or parts.fragment:

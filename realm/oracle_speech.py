@@ -18,6 +18,7 @@ import orjson
 from pydantic import BaseModel, ValidationError
 
 from realm import oracle_wire as wire
+from realm.addresses import is_forbidden
 from realm.hosts import Host
 from realm.oracle_trouble import Damaged, HostDown, HostTrouble, NoRoom, NotLoaded, TooLong, WrongModel, not_loaded
 
@@ -247,7 +248,7 @@ class AsyncOracle:
         model: LoadedModel | None = None,
     ) -> AsyncIterator[httpx2.Response]:
         """An answer with status 200, its body unread; `model` is who a 404 speaks of."""
-        request = self._client.build_request(method, path, json=body)
+        request = self._client.build_request(method, path, json=body, extensions={"trace": self._check_address})
         with _told(self.host, seconds), anyio.fail_after(seconds):
             response = await self._client.send(request, stream=True)
         try:
@@ -259,6 +260,16 @@ class AsyncOracle:
         finally:
             await response.aclose()
 
+    async def _check_address(self, event: str, info: Mapping[str, Any]) -> None:
+        """Connected, and before anything is said: a name may resolve to what its address must not be."""
+        if event != "connection.connect_tcp.complete":
+            return
+        stream = info["return_value"]
+        address = stream.get_extra_info("server_addr")[0]
+        if is_forbidden(address):
+            await stream.aclose()  # the pool does not know of it yet
+            raise HostTrouble(f"{self.host.name} is at {address} now, where no inference host can be.")
+
     async def _refuse(self, response: httpx2.Response, model: LoadedModel | None) -> None:
         status, name = response.status_code, self.host.name
         if 300 <= status < 400:
@@ -269,8 +280,8 @@ class AsyncOracle:
             raise not_loaded(model.step, [other.step for other in await self.loaded() if other.hero == model.hero])
         if status == 404 and isinstance(value, dict) and "available" in value:
             steps = _steps(value["available"])
-            told = f"{name}: {said}" if said else f"{name} does not have it."
-            raise NotLoaded(told if "Available:" in told else f"{told} Available: {steps}", steps)
+            told = f"{name}: {said or 'it does not have that'}"
+            raise NotLoaded(told if "Available:" in told or not steps else f"{told}. Available: {steps}", steps)
         if status in (401, 403):
             raise HostTrouble(f"{name} does not let us in (status {status}): {said or 'is its token_file right?'}")
         if wire.code(value) == "context_length_exceeded":

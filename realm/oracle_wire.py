@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictInt, Strict
 
 Text = Annotated[StrictStr, Field(max_length=1_000_000)]
 Name = Annotated[StrictStr, Field(min_length=1, max_length=400)]
+Place = Annotated[StrictStr, Field(min_length=1, max_length=4096)]
 Step = Annotated[StrictInt, Field(ge=0, lt=10**18)]
 Digest = Annotated[StrictStr, Field(pattern=r"^[0-9a-f]{64}$")]
 
@@ -35,7 +36,7 @@ class RealmModel(_Said):
     hero: Name
     step: Step
     name: Name
-    model_path: Name
+    model_path: Place
     sha256: Digest
 
 
@@ -55,7 +56,7 @@ class Witness(_Said):
 
     hero: Name
     step: Step
-    model_path: Name
+    model_path: Place
     sha256: Digest
 
 

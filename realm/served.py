@@ -29,10 +29,16 @@ class Served:
 
     def __init__(self, world: World, port: int) -> None:
         self._path = world.status / f"oracle-{port}.json"
+        self._handle: int | None = None
         self._told: list[str] = []
 
     def __enter__(self) -> Self:
-        self._handle = os.open(_lock_of(self._path), os.O_RDWR | os.O_CREAT, 0o644)
+        try:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            self._handle = os.open(_lock_of(self._path), os.O_RDWR | os.O_CREAT, 0o644)
+        except OSError as error:  # nobody deletes where nobody can write
+            log.warning("what this host holds is told to nobody: %s", error)
+            return self
         self._path.unlink(missing_ok=True)
         _hold(self._handle)
         return self
@@ -40,13 +46,14 @@ class Served:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._path.unlink(missing_ok=True)
-        os.close(self._handle)
+        if self._handle is not None:
+            self._path.unlink(missing_ok=True)
+            os.close(self._handle)
 
     def tell(self, models: Iterable[str]) -> None:
         """Ids as `hero/name`. A disk that is full is logged only: an answer is worth more than a folder."""
         listed = sorted(set(models))
-        if listed == self._told:
+        if self._handle is None or listed == self._told:
             return
         try:
             durable.write_json(self._path, listed, sync=False)  # worth nothing after the machine has died

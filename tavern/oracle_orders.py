@@ -133,8 +133,8 @@ def _json_body(request: HttpRequest) -> Any:
 
 
 def _load_form(form: Mapping[str, str]) -> dict[str, Any]:
-    """`checkpoint` is a step and, after a blank, the checkpoint's name."""
-    step, _, name = form.get("checkpoint", "").partition(" ")
+    """`checkpoint` is a step and, after a blank, the checkpoint's name; a plain `step` does as well."""
+    step, _, name = (form.get("checkpoint") or form.get("step", "")).partition(" ")
     words = {key: form[key] for key in ("host", "hero", "conversation") if form.get(key)}
     return {"step": _whole("checkpoint", step), **({"name": name} if name else {}), **words}
 

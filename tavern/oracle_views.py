@@ -265,8 +265,8 @@ def _reply(order: ChatOrder, host: Host, model: LoadedModel, text: str, told: To
 
 
 def _selector(order: ChatOrder | LoadOrder, host: Host) -> dict[str, Any]:
-    """A foreign host knows steps only by its own models' names."""
-    hero = order.hero or settings.REALM.hero
+    """A foreign host knows steps only by its own models' names, of the hero that its entry names."""
+    hero = order.hero or host.hero or settings.REALM.hero
     return {"hero": hero, "step": order.step, "name": order.name if host.is_realm else None}
 
 

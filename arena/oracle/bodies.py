@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
+import orjson
 from starlette.requests import Request
 
 from arena.oracle.rows import Sampling
@@ -34,8 +34,8 @@ async def read_json(request: Request) -> dict[str, Any]:
         if len(data) > LARGEST_BODY_BYTES:
             raise TooLarge(f"a request holds at most {LARGEST_BODY_BYTES} bytes")
     try:
-        value = json.loads(data)
-    except (ValueError, RecursionError) as error:
+        value = orjson.loads(data)  # which takes no lone surrogates: no tokenizer could
+    except ValueError as error:
         raise BadRequest(f"the body is no JSON: {error}") from error
     if not isinstance(value, dict):
         raise BadRequest("the body must be a JSON object")

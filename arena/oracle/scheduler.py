@@ -112,7 +112,11 @@ class Scheduler:
         except Exception as error:  # whatever it is, those who wait must hear of it
             told = f"{model.id} could not answer: {type(error).__name__}: {error}"
             self._fail([row for row in rows if not row.is_done], OracleTrouble(told))
+        else:
+            told = f"{model.id} stopped writing before its answer was complete"
+            self._fail([row for row in rows if not row.is_done], OracleTrouble(told))
         finally:
+            self._note(rows)  # of whom it was not told, because what told it broke
             self._running[model] -= 1
             self._running += Counter()  # drops what is zero, and with it the model
             self._call()

@@ -102,7 +102,7 @@ def test_a_bad_request_is_told_in_a_sentence(
     assert told in refused(running.http.post(path, json=body), 400)["message"]
 
 
-@pytest.mark.parametrize("data", [b"", b"{", b"[]", b"\xff", b"[" * 100_000])
+@pytest.mark.parametrize("data", [b"", b"{", b"[]", b"\xff", b"[" * 100_000, b'{"name": "\\ud800"}'])
 def test_what_is_no_json_object_is_told(running: RunningOracle, data: bytes) -> None:
     refused(running.http.post("/models/load", content=data), 400)
 

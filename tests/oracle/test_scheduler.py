@@ -147,6 +147,22 @@ async def test_an_error_is_told_to_all_who_wait_and_the_next_are_written(schedul
     await scheduler.write(one, [row()])
 
 
+async def test_nobody_waits_for_ever_where_writing_ends_early(
+    scheduler: Scheduler, desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def half(model: Any, rows: Sequence[Row], ended: Ended) -> None:
+        rows[0].finish_reason = "stop"  # and nobody is told
+
+    monkeypatch.setattr(scheduler, "_write", half)
+    one = model("one")
+    whole, cut = await asyncio.gather(
+        scheduler.write(one, [row()]), scheduler.write(one, [row()]), return_exceptions=True
+    )
+    assert whole is None
+    assert isinstance(cut, OracleTrouble)
+    assert "before its answer was complete" in str(cut)
+
+
 async def test_a_host_that_stops_says_so(desk: Desk) -> None:
     scheduler = Scheduler(desk.write)
     desk.gates["one"] = threading.Event()

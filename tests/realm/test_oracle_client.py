@@ -429,6 +429,27 @@ def test_a_proxy_of_the_environment_is_not_asked(stub: Stub, monkeypatch: pytest
         assert len(oracle.loaded()) == 2
 
 
+def check_name_that_moved(stub: Stub, monkeypatch: pytest.MonkeyPatch) -> None:
+    """127.0.0.1 stands for where a name must not lead."""
+    monkeypatch.setattr(oracle_speech, "is_forbidden", lambda address: address == "127.0.0.1")
+    with OracleClient(stub.host()) as oracle, pytest.raises(HostTrouble, match=r"is at 127\.0\.0\.1 now"):
+        oracle.loaded()
+
+
+def test_a_name_that_resolves_to_a_forbidden_address_is_told_nothing(
+    stub: Stub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    check_name_that_moved(stub, monkeypatch)
+    assert stub.seen == []
+
+
+def test_twin_without_a_look_at_the_connection_it_is_asked(stub: Stub, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(oracle_speech.AsyncOracle, "_check_address", None)
+    with pytest.raises(pytest.fail.Exception):
+        check_name_that_moved(stub, monkeypatch)
+    assert stub.seen
+
+
 @pytest.mark.parametrize(
     "bad", [{"temperature": 2.1}, {"temperature": -0.1}, {"top_p": 0.0}, {"max_tokens": 0}, {"seed": -1}]
 )

@@ -217,6 +217,13 @@ def test_a_foreign_host_that_answers_with_another_model_is_refused(world: World,
     assert ask(host="box", step=5).json()["error"] == "Step 5 not loaded. Available: [1000]"
 
 
+def test_a_foreign_host_answers_for_the_hero_that_its_entry_names(world: World, stub: Stub) -> None:
+    know(world, f"box: {{kind: openai, url: '{stub.url}', hero: LUNA, models: {{1000: dio-1000}}}}\n")
+    stub.replies[CHAT] = events(chunk("dio-1000", "hi"), chunk("dio-1000", finish="stop"))
+    assert ask(host="box").json()["hero"] == "LUNA"
+    assert ask(host="box", hero="DIO").json()["error"] == "Step 1000 not loaded. Available: []"
+
+
 def test_the_status_lists_hosts_and_what_they_hold(stub: Stub, client: Client, world: World) -> None:
     know(world, f"local: {{url: '{stub.url}'}}\ndead: {{kind: realm, url: 'http://127.0.0.1:{free_port()}'}}\n")
     told = client.get("/oracle/status").json()
@@ -341,6 +348,8 @@ def test_the_page_works_without_scripts(stub: Stub, client: Client) -> None:
     assert response.redirect_chain[-1][0].startswith(f"/oracle/{Conversation.objects.get().key}")
     page = client.post("/oracle/chat", form | {"checkpoint": "7"}, follow=True).content.decode()
     assert "Step 7 not loaded. Available: [1000, 0]" in page
+    page = client.post("/oracle/chat", form | {"checkpoint": "", "step": "8"}, follow=True).content.decode()
+    assert "Step 8 not loaded. Available: [1000, 0]" in page
     page = client.post("/oracle/chat", form | {"checkpoint": ""}, follow=True).content.decode()
     assert "step is required" in page
 
