@@ -5,10 +5,11 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from threading import Thread
 
 from guild.errors import GuildError, TrainerUnavailable
 from guild.skills import get_skill, list_skills
-from guild.trainer_health import is_down, trainer_of
+from guild.trainer_health import is_down, mark_down, trainer_of
 from guild.trainers import checks
 from guild.trainers.contract import Trainer
 from realm.world import World
@@ -16,6 +17,7 @@ from realm.world import World
 PROBLEMS = 200
 FEW = 4
 SEED = 1
+PATIENCE_SECONDS = 60.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,22 +45,34 @@ def check(world: World, name: str, *, levels: Sequence[int] = (), problems: int 
             yield _check(trainer, name, level, problems)
 
 
-def check_remote(world: World) -> dict[str, str | None]:
-    """A few problems of the first level from every trainer that is remote and not paused.
+def check_remote(world: World, *, seconds: float = PATIENCE_SECONDS) -> dict[str, str | None]:
+    """A few problems of the first level from every trainer that is remote and not paused, all at the same time.
 
-    By skill, the sentence that says what is wrong, or None.
+    By skill, the sentence that says what is wrong, or None. One that says nothing for so long is marked down, as a task
+    of reasoning-gym that never ends; its thread is left behind and does not keep the process alive.
     """
     wanted = [skill.name for skill in list_skills() if skill.is_remote and not is_down(world, skill.name)]
-    return {name: _trouble(world, name) for name in wanted}
+    told: dict[str, str | None] = {}
+    threads = {name: Thread(target=_tell_trouble, args=(told, world, name), daemon=True) for name in wanted}
+    for thread in threads.values():
+        thread.start()
+    deadline = time.monotonic() + seconds
+    for name, thread in threads.items():
+        thread.join(max(0.0, deadline - time.monotonic()))
+        if thread.is_alive():
+            silent = f"skill {name}: its trainer gave nothing for {seconds:.0f} s; look whether it is stuck"
+            mark_down(world, name, silent)
+            told[name] = silent
+    return dict(told)
 
 
-def _trouble(world: World, name: str) -> str | None:
+def _tell_trouble(told: dict[str, str | None], world: World, name: str) -> None:
     try:
         for _ in check(world, name, levels=(1,), problems=FEW):
             pass
+        told[name] = None
     except GuildError as error:
-        return str(error)
-    return None
+        told[name] = str(error)
 
 
 def _check(trainer: Trainer, name: str, level: int, count: int) -> LevelCheck:

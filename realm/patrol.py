@@ -11,7 +11,7 @@ from typing import Literal
 from django.db import DatabaseError, connection
 
 from arena import control
-from guild import trainer_health
+from guild import skill_check, trainer_health
 from guild.skills import broken_skills
 from realm import durable, hosts
 from realm.config import RealmConfig
@@ -114,8 +114,11 @@ def _host(host: hosts.Host) -> Finding:
 
 
 def _trainers(world: World, config: RealmConfig) -> Iterator[Finding]:
-    """By what is known of them; none is asked."""
+    """Remote ones are asked for a problem, unless they failed a short while ago."""
     for sentence in broken_skills():
         yield Finding(what="skills", verdict="warning", said=sentence)
+    for skill, trouble in sorted(skill_check.check_remote(world).items()):
+        if trouble is None:
+            yield Finding(what=f"trainer {skill}", verdict="ok", said="it gives problems and judges them")
     for skill, entry in sorted(trainer_health.down(world).items()):
         yield Finding(what=f"trainer {skill}", verdict="warning", said=entry.reason)

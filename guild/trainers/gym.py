@@ -3,8 +3,9 @@
 A level's parameters are the fields of the task's configuration. The package is an optional extra. It takes more than a
 second to import, and some tasks take seconds for a quest, so it is imported when a problem is first asked for.
 
-A few tasks draw from Python sets, whose order is another one in each process (in release 0.1.25: isomorphic_strings,
-knight_swap, polynomial_multiplication, ransom_note, word_ladder): a seed gives the same problems within a process only.
+A few tasks draw from Python sets, whose order is another one in each process: a seed gives the same problems within one
+process only. They are refused, by name: to find out would take another interpreter each time. A task that hangs has no
+deadline here; `manage.py trainer SKILL` behind a skill of kind `http` gives it one, and a health check marks it down.
 
 A problem's ticket is `seed:index` of the data set that it was drawn from: many tasks judge by more than prompt and
 answer, and draw the same entry again to do so.
@@ -40,6 +41,8 @@ SET_SIZE = 1000
 SEEDS = 2**31
 """Some tasks hand their seed to numpy, with the index added: it takes 32 bits."""
 DATA_SETS_KEPT = 8
+UNSTEADY = frozenset({"isomorphic_strings", "knight_swap", "polynomial_multiplication", "ransom_note", "word_ladder"})
+"""Tasks of release 0.1.25 that give other problems in each process for the same seed."""
 PROOF_SEED, PROOF_PROBLEMS = 1, 3
 RIGHT = 1.0
 """The score of a whole answer; what is partly right is wrong."""
@@ -52,6 +55,10 @@ def check_name(name: str, *, source: str) -> str:
     task = name.removeprefix(PREFIX)
     if not _TASK.fullmatch(task):
         raise strict.BadConfig(f"{source}: trainer: {task!r} is no task's name; {PREFIX}chain_sum is one that is")
+    if task in UNSTEADY:
+        raise strict.BadConfig(
+            f"{source}: trainer: {task} gives other problems in each process for the same seed; choose another task"
+        )
     if importlib.util.find_spec(PACKAGE) is None:
         raise strict.BadConfig(
             f"{source}: trainer: {name} needs a package that is not installed; "

@@ -211,11 +211,13 @@ def test_the_command_lists_and_processes(
     fight(world, daemon, trainer)
     name = trainer.save(1)
     settle(daemon)
+    (world.status / "sparring.json").unlink(missing_ok=True)
     call_command("evaluate", "--list")
     assert name in capsys.readouterr().out
     (world.home / "hosts.yaml").write_text(json.dumps({"local": {"kind": "realm", "evaluates": True}}))
     call_command("evaluate", "--once")
     assert capsys.readouterr().out == "1 evaluated, 0 failed, 0 waiting\n"
+    assert (world.status / "sparring.json").exists(), "a sparring's gain is told by evaluations"
     call_command("evaluate", "--list")
     assert capsys.readouterr().out == "No checkpoint waits to be evaluated.\n"
     assert not config_file(world).exists()

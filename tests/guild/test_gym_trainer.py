@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import os
 import subprocess
 import sys
 from dataclasses import replace
@@ -202,3 +203,29 @@ def test_listing_skills_does_not_import_the_package(tmp_path: Path, monkeypatch:
         [sys.executable, "-c", code, str(tmp_path)], cwd=CHECKOUT, text=True, capture_output=True, timeout=100
     )
     assert done.stdout.split() == ["2", "False", "True", "False"], done.stderr
+
+
+DRAWN = """
+import sys
+from guild.trainers.gym import GymTrainer
+for task in sys.argv[1:]:
+    problems = GymTrainer("far", task, ({},)).sample(level=1, count=5, seed=1)
+    print(task, [(problem.prompt, problem.answer) for problem in problems])
+"""
+
+
+def _drawn(tasks: list[str], hash_seed: str) -> dict[str, str]:
+    """What each task draws from one seed, in an interpreter of its own."""
+    command = [sys.executable, "-c", DRAWN, *tasks]
+    environment = os.environ | {"PYTHONHASHSEED": hash_seed}
+    said = subprocess.run(command, cwd=CHECKOUT, env=environment, check=True, capture_output=True, text=True).stdout
+    return {line.split(" ", 1)[0]: line for line in said.splitlines()}
+
+
+def test_tasks_that_draw_otherwise_in_each_process_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And they really do, unlike one that is not refused."""
+    tasks = [*sorted(gym.UNSTEADY), "chain_sum"]
+    first, second = _drawn(tasks, "1"), _drawn(tasks, "2")
+    assert {task for task in tasks if first[task] != second[task]} == gym.UNSTEADY
+    skill_files.put(tmp_path / "skills", monkeypatch, "words", trainer="reasoning-gym:word_ladder", levels="[{}]")
+    assert "gives other problems in each process for the same seed" in broken_skills()[0]

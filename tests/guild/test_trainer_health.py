@@ -7,6 +7,7 @@ import logging
 import os
 import subprocess
 import sys
+import threading
 from contextlib import nullcontext
 from pathlib import Path
 
@@ -14,6 +15,7 @@ import pytest
 
 from guild import trainer_health
 from guild.errors import TrainerUnavailable, UnknownSkill
+from guild.problems import Problem
 from guild.skill_check import check_remote
 from guild.skills import get_trainer
 from guild.trainer_health import Down, down, is_down, mark_down, mark_up, trainer_of, usable_skills
@@ -183,6 +185,29 @@ def test_remote_trainers_are_asked_and_a_liar_is_marked(
         asked = len(liar.requests)
         assert list(check_remote(world)) == ["stub"]  # what pauses is left in peace
         assert len(liar.requests) == asked
+
+
+def test_a_remote_trainer_that_never_ends_is_marked_and_keeps_nobody_waiting(
+    world: World, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    released = threading.Event()
+
+    class Stuck:
+        def sample(self, **ignored: object) -> list[Problem]:
+            released.wait(60)
+            raise TrainerUnavailable("it was stuck")
+
+    more = "api_url: http://127.0.0.1:1\n"
+    skill_files.put(folder, monkeypatch, "stuck", trainer="http", levels="3", more=more)
+    monkeypatch.setattr("guild.trainer_health.get_trainer", lambda name: Stuck())
+    before = set(threading.enumerate())
+    try:
+        assert "gave nothing for 0 s" in str(check_remote(world, seconds=0.2)["stuck"])
+        assert "look whether it is stuck" in down(world)["stuck"].reason
+    finally:
+        released.set()
+        for thread in set(threading.enumerate()) - before:
+            thread.join(60)
 
 
 MARKER = """

@@ -71,6 +71,13 @@ def test_a_trainer_that_is_down_is_a_warning(world: World) -> None:
     assert verdicts(world)["trainer bin"] == "warning"
 
 
+def test_a_remote_trainer_is_asked(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("guild.skill_check.check_remote", lambda world: {"far": None, "near": "it is down"})
+    found = verdicts(world)
+    assert found["trainer far"] == "ok"
+    assert "trainer near" not in found, "it is told by what is known of it"
+
+
 def test_broken_hosts_are_in_trouble(world: World) -> None:
     (world.home / "hosts.yaml").write_text("local: {kind: foreign}")
     assert verdicts(world)["hosts"] == "trouble"
