@@ -227,7 +227,7 @@ def _elsewhere(hero: str, others: Sequence[Turn]) -> list[Elsewhere]:
         lost = lost_levels(hero=hero, skill=skill)
         for level in range(1, current + 1):
             why = Why.BESIDE if level == current else _why(level in lost)
-            weight = 1 if why is Why.MASTERED else skill.lost_weight
+            weight = skill.lost_weight if why is Why.LOST else 1
             found.append(Elsewhere(skill=skill.name, level=level, why=why, weight=weight))
     return found
 

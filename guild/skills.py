@@ -68,8 +68,7 @@ class Skill:
     first_rehearsal_share: float = 0.5
     """The same in the first quest of a level, whose strange problems make a hero forget most."""
     lost_weight: int = 3
-    """A lost level is rehearsed with this many times the rows of a level that is still mastered; in quests of other
-    skills so is the level that the hero works on."""
+    """A lost level is rehearsed with this many times the rows of a level that is still mastered."""
     preview_share: float = 0.0
     """Of a quest's rows, how many are of the next level."""
     other_skills_share: float = 0.3

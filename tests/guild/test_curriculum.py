@@ -253,11 +253,11 @@ def test_a_quest_also_rehearses_what_was_learnt_in_other_skills(world: World, tw
     assert expected is not None
     path = forge_next(world, HERO, two_skills)
     assert path.name == "bin-level-2-0001.jsonl"
-    assert shares(path) == {"bin 1": 20, "bin 2": 50, "weaving 1": 6, "weaving 2": 6, "weaving 3": 18}
+    assert shares(path) == {"bin 1": 20, "bin 2": 50, "weaving 1": 10, "weaving 2": 10, "weaving 3": 10}
     assert shares(path) == {f"{part.skill} {part.level}": part.rows for part in expected.mix}
     path = forge_next(world, HERO, two_skills)
     assert path.name == "weaving-level-3-0001.jsonl"
-    assert shares(path) == {"bin 1": 8, "bin 2": 22, "weaving 1": 10, "weaving 2": 10, "weaving 3": 50}
+    assert shares(path) == {"bin 1": 15, "bin 2": 15, "weaving 1": 10, "weaving 2": 10, "weaving 3": 50}
 
 
 def test_twin_without_the_other_skills_levels_a_quest_is_of_one_skill(
@@ -276,7 +276,7 @@ def test_a_level_lost_in_another_skill_is_rehearsed_more_there(world: World, two
         judged(step, 10, level=2)
     forge_next(world, HERO, two_skills)
     path = forge_next(world, HERO, two_skills)
-    assert shares(path) == {"bin 1": 13, "bin 2": 5, "bin 3": 12, "weaving 1": 70}
+    assert shares(path) == {"bin 1": 18, "bin 2": 6, "bin 3": 6, "weaving 1": 70}
     expected = next(one for one in curriculum.plans(world, HERO, two_skills) if one.skill.name == "weaving")
     assert [part.why for part in expected.mix] == [Why.CURRENT, Why.LOST, Why.MASTERED, Why.BESIDE]
 
