@@ -30,6 +30,9 @@ PROMPTS_AT_ONCE = 256
 FOREIGN_AT_ONCE = 8
 """Requests in flight at a host without `/v1/answers`; it batches them itself."""
 
+_BROKEN_OFF = ("server disconnected", "peer closed connection")
+"""How the library says that a connection ended before its time; it has no class of error for it."""
+
 M = TypeVar("M", bound=BaseModel)
 
 
@@ -421,7 +424,8 @@ def _told(host: Host, seconds: float) -> Iterator[None]:
         hint = " Start it there: manage.py oracle" if host.is_realm else " Is its server running?"
         raise HostDown(f"Nobody answers for {host.name} at {host.url}.{hint}") from None
     except (httpx2.NetworkError, httpx2.RemoteProtocolError) as error:
-        if isinstance(error, httpx2.RemoteProtocolError) and "disconnected" not in str(error).lower():
+        is_broken_off = any(words in str(error).lower() for words in _BROKEN_OFF)
+        if isinstance(error, httpx2.RemoteProtocolError) and not is_broken_off:
             told = wire.one_line(str(error), longest=120)
             raise HostTrouble(f"{host.name} does not speak HTTP as a server should: {told}.") from None
         raise HostDown(f"{host.name} broke off the connection ({host.url}).") from None

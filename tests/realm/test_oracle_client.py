@@ -399,6 +399,11 @@ def hang_up(connection: socket.socket) -> None:
     connection.recv(4096)
 
 
+def die_while_speaking(connection: socket.socket) -> None:
+    connection.recv(4096)
+    connection.sendall(b'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n{"mod\r\n')
+
+
 def drip_headers(connection: socket.socket) -> None:
     connection.sendall(b"HTTP/1.1 200 OK\r\n")
     connection.settimeout(0.02)
@@ -413,7 +418,12 @@ def drip_headers(connection: socket.socket) -> None:
 
 @pytest.mark.parametrize(
     ("serve", "told"),
-    [(babble, "does not speak HTTP"), (hang_up, "broke off the connection"), (drip_headers, "did not answer within")],
+    [
+        (babble, "does not speak HTTP"),
+        (hang_up, "broke off the connection"),
+        (die_while_speaking, "broke off the connection"),
+        (drip_headers, "did not answer within"),
+    ],
 )
 def test_what_is_no_http_server_is_one_sentence(serve: Any, told: str) -> None:
     with raw_host(serve) as host, pytest.raises(HostTrouble, match=told):
