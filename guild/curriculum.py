@@ -215,17 +215,22 @@ def _plan(hero: str, turn: Turn, all_turns: Sequence[Turn], quests: list[ForgedQ
         skill=skill,
         level=level,
         number=number,
-        mix=mix(skill, level, lost, others=_elsewhere(hero, others), first=number == 1),
+        mix=mix(skill, level, lost, others=_elsewhere(hero, others, quests), first=number == 1),
         reason=_reason(turn, all_turns, lost),
     )
 
 
-def _elsewhere(hero: str, others: Sequence[Turn]) -> list[Elsewhere]:
-    """By skill and level. The level that is worked on is among them: half learnt, it is forgotten first."""
+def _elsewhere(hero: str, others: Sequence[Turn], quests: Collection[ForgedQuest]) -> list[Elsewhere]:
+    """What the hero has learnt in other skills, by skill and level.
+
+    The level it works on counts from its first quest on: half learnt, it is forgotten first. A level that is new comes
+    in a quest of its own; as a small part of another one it only confuses the levels below.
+    """
+    begun = {(quest.skill, quest.level) for quest in quests}
     found: list[Elsewhere] = []
     for skill, current in sorted(((turn.skill, turn.level) for turn in others), key=lambda pair: pair[0].name):
         lost = lost_levels(hero=hero, skill=skill)
-        for level in range(1, current + 1):
+        for level in range(1, current + 1 if (skill.name, current) in begun else current):
             why = Why.BESIDE if level == current else _why(level in lost)
             weight = skill.lost_weight if why is Why.LOST else 1
             found.append(Elsewhere(skill=skill.name, level=level, why=why, weight=weight))

@@ -253,17 +253,19 @@ def test_a_quest_also_rehearses_what_was_learnt_in_other_skills(world: World, tw
     assert expected is not None
     path = forge_next(world, HERO, two_skills)
     assert path.name == "bin-level-2-0001.jsonl"
-    assert shares(path) == {"bin 1": 20, "bin 2": 50, "weaving 1": 10, "weaving 2": 10, "weaving 3": 10}
+    assert shares(path) == {"bin 1": 20, "bin 2": 50, "weaving 1": 15, "weaving 2": 15}, "level 3 is not begun"
     assert shares(path) == {f"{part.skill} {part.level}": part.rows for part in expected.mix}
     path = forge_next(world, HERO, two_skills)
     assert path.name == "weaving-level-3-0001.jsonl"
     assert shares(path) == {"bin 1": 15, "bin 2": 15, "weaving 1": 10, "weaving 2": 10, "weaving 3": 50}
+    path = forge_next(world, HERO, two_skills)
+    assert shares(path) == {"bin 1": 20, "bin 2": 50, "weaving 1": 10, "weaving 2": 10, "weaving 3": 10}
 
 
 def test_twin_without_the_other_skills_levels_a_quest_is_of_one_skill(
     world: World, two_skills: Curriculum, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(curriculum, "_elsewhere", lambda hero, others: [])
+    monkeypatch.setattr(curriculum, "_elsewhere", lambda *_: [])
     reach(3, "weaving")
     reach(2)
     assert shares(forge_next(world, HERO, two_skills)) == {"bin 1": 20, "bin 2": 80}
@@ -286,6 +288,7 @@ def test_a_quest_is_unmixed_while_one_skill_alone_is_in_play(
 ) -> None:
     reach(3)
     reach(2, "weaving")
+    assert "weaving 1" in shares(forge_next(world, HERO, two_skills))
     off = Curriculum(wishes={"bin": BESIDE, "weaving": Wishes(priority=0)})
     assert shares(forge_next(world, HERO, off)) == {"bin 1": 10, "bin 2": 10, "bin 3": 80}
     write_skill(skills_folder, "weaving", requires={"bin": 4})
