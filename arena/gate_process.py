@@ -12,8 +12,8 @@ from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 
-from realm.child_log import ChildLog
 from arena.gate.messages import BEAT, Answer, Job
+from realm.child_log import ChildLog
 from realm.world import CHECKOUT, World
 
 COMMAND = (sys.executable, "-m", "arena.gate")

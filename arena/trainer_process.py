@@ -13,9 +13,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO
 
-from realm.child_log import ChildLog
 from arena.protocol import READY_LINE, Command
 from arena.pulse import Patience, Pulse
+from realm.child_log import ChildLog
 from realm.world import CHECKOUT, World
 
 COMMAND = (sys.executable, "-m", "arena.training", "--serve")
