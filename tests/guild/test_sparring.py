@@ -114,7 +114,7 @@ def levels_of(path: Path) -> list[int]:
 def test_levels_below_are_rehearsed_though_nothing_was_right(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     fake_host.put(monkeypatch, FakeHost(lambda model, prompt: "?"))
     path = file_of(world, spar(world, level=3, count=10))
-    assert sorted(levels_of(path)) == [1] * 5 + [2] * 5
+    assert sorted(levels_of(path)) == [1] * 15 + [2] * 15
     assert sparring_check.check(world, path).sound
     bare = file_of(world, spar(world, level=3, count=10, rehearse=False))
     assert levels_of(bare) == []
