@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+# As the trainer and the oracle set it; read when torch loads. Threads that spin on a busy machine take minutes.
+os.environ.setdefault("GOMP_SPINCOUNT", "1000")
 
 import torch
 
