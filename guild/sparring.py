@@ -52,10 +52,15 @@ class SparringOrder:
     seed: int
     rehearse: bool = True
     """Whether what the hero gets right, and problems of the levels below, go into the quest as well, asked as ever."""
+    least_right: float = 0.0
+    """Share of right answers below which no quest is made: mistakes at a level that the hero knows little of cost it
+    the levels below (see `_won`)."""
 
     def __post_init__(self) -> None:
         if not 1 <= self.count <= MOST_PROBLEMS:
             raise ValueError(f"count: {self.count} is not allowed; allowed are 1 to {MOST_PROBLEMS}")
+        if not 0 <= self.least_right <= 1:
+            raise ValueError(f"least_right: {self.least_right} is not allowed; allowed are 0 to 1")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,11 +82,11 @@ class SparringResult:
     asked: int
     wrong: int
     examples: int
-    """Three for each wrong answer."""
+    """Three for each wrong answer; none where too little was right."""
     rehearsed: int = 0
     """Rows beside them, of what was right and of the levels below."""
     quest: str
-    """Name of the quest that came of it; empty where nothing was wrong."""
+    """Name of the quest that came of it; empty where there is none."""
     file: str
     """Where it was put; the arena takes it from there."""
     seconds: float
@@ -102,6 +107,7 @@ def order(
     host: str | None = None,
     seed: int | None = None,
     rehearse: bool = True,
+    least_right: float = 0.0,
 ) -> SparringOrder:
     """Raises GuildError."""
     known = get_skill(skill)
@@ -117,6 +123,7 @@ def order(
             host=host,
             seed=secrets.randbits(48) if seed is None else seed,
             rehearse=rehearse,
+            least_right=least_right,
         )
     except ValueError as error:
         raise GuildError(str(error)) from error
@@ -157,7 +164,7 @@ def perform(world: World, parameters: dict[str, Any], watch: Watch) -> SparringR
         won = _won(world, trainer, level, drawn, asked, rows=3 * len(wrong)) if asked.rehearse else []
     binding = _binding(asked, model, drawn=drawn)
     name = quest_name(skill.name, level, step=model.step, run_id=watch.run.pk)
-    examples = _examples(wrong, others)
+    examples = _examples(wrong, others) if _knows_enough(asked, wrong) else []
     right = [*_right(questions, wrong), *won] if asked.rehearse and examples else []
     rows = _mixed(examples, right, asked.seed)
     path = _put(world, name, rows, binding, skill=skill.name, level=level) if examples else None
@@ -189,11 +196,17 @@ def in_words(result: SparringResult) -> str:
     )
     if not result.wrong:
         return f"{said}; nothing was wrong, so there is nothing to learn from it"
+    if not result.examples:
+        return f"{said}; that is too little to learn from mistakes, so no quest is made of them"
     rehearsed = f" and {result.rehearsed} of what it knows" if result.rehearsed else ""
     return (
         f"{said}; {result.examples} examples of {result.wrong} mistakes{rehearsed} "
         f"go to the gatekeepers as {result.quest}"
     )
+
+
+def _knows_enough(asked: SparringOrder, wrong: Sequence[tuple[Problem, str]]) -> bool:
+    return asked.count - len(wrong) >= asked.least_right * asked.count
 
 
 def _one(world: World, asked: SparringOrder) -> Any:

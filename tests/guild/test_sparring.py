@@ -217,6 +217,15 @@ def test_nothing_wrong_makes_no_file(world: World, monkeypatch: pytest.MonkeyPat
     assert not list(world.inbox.rglob("*.jsonl"))
 
 
+def test_too_little_that_is_right_makes_no_quest(world: World, host: FakeHost) -> None:
+    """Of this host's 40 answers some are wrong; the same sparring with a lower bar makes a quest."""
+    picky, lenient = spar(world, least_right=1.0), spar(world, least_right=0.1)
+    assert picky.results["wrong"]
+    assert [picky.results[key] for key in ("examples", "rehearsed", "quest")] == [0, 0, ""]
+    assert "too little to learn from mistakes" in picky.message
+    assert lenient.results["examples"] == 3 * lenient.results["wrong"]
+
+
 def test_a_host_that_is_down_is_one_sentence(world: World, host: FakeHost) -> None:
     host.down = True
     run = spar(world)

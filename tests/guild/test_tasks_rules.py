@@ -39,14 +39,14 @@ def test_what_is_said_for_one_skill_wins_over_what_is_said_for_all() -> None:
     found = tasks(
         "bin", "sy", sparring={"count": 30, "cooldown_seconds": 60, "skills": {"sy": {"count": 5, "enabled": False}}}
     )
-    assert found["sparring-bin"].argv[len(MANAGE) :] == ("spar", "--skill", "bin", "--count", "30")
-    assert found["sparring-sy"].argv[-1] == "5"
+    assert found["sparring-bin"].argv[len(MANAGE) :][:5] == ("spar", "--skill", "bin", "--count", "30")
+    assert found["sparring-sy"].argv[len(MANAGE) :][:5] == ("spar", "--skill", "sy", "--count", "5")
     assert (found["sparring-sy"].enabled, found["sparring-sy"].cooldown_seconds) == (False, 60)
 
 
 def test_large_sparring_takes_the_skills_in_turn() -> None:
     turns = [list_tasks(Rules(), ["sy", "bin"], large_turn=turn) for turn in range(3)]
-    skills = [next(task.argv[-3] for task in found if task.name == "large_sparring") for found in turns]
+    skills = [next(task.argv[len(MANAGE) + 2] for task in found if task.name == "large_sparring") for found in turns]
     assert skills == ["bin", "sy", "bin"]
 
 

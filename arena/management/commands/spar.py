@@ -34,6 +34,10 @@ class Command(BaseCommand):
         parser.add_argument("--level", type=int, help="default: the one that the hero works on")
         parser.add_argument("--seed", type=int, help="the same problems again (default: by chance)")
         parser.add_argument("--no-rehearsal", action="store_true", help="only mistakes, nothing of what the hero knows")
+        parser.add_argument(
+            "--least-right", type=float, default=0.0, metavar="SHARE",
+            help="make no quest where fewer were right, such as 0.5 (default 0)",
+        )  # fmt: skip
         parser.add_argument("--hero", help="default: the settings'")
         parser.add_argument("--host", help="who answers (default: the first of the hosts)")
         parser.add_argument("--background", action="store_true", help="leave it to the Task Master")
@@ -59,6 +63,7 @@ class Command(BaseCommand):
             host=options["host"],
             seed=options["seed"],
             rehearse=not options["no_rehearsal"],
+            least_right=options["least_right"],
         )
         run = sparring.create(order, by="command line")
         try:
