@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import time
@@ -12,6 +11,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from realm import durable
+from realm.one_instance import is_held
 from realm.world import World
 
 LOCK_FILE = "arena.lock"
@@ -107,18 +107,8 @@ class ArenaStatus:
 
 
 def daemon_alive(world: World) -> bool:
-    """Whether some process holds the daemon's lock; the kernel drops it however that process ends."""
-    try:
-        handle = os.open(world.control / LOCK_FILE, os.O_RDONLY)
-    except FileNotFoundError:
-        return False
-    try:
-        fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    finally:
-        os.close(handle)
-    return False
+    """Whether some process holds the daemon's lock."""
+    return is_held(world.control / LOCK_FILE)
 
 
 def read_status(world: World) -> ArenaStatus:

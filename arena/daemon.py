@@ -5,7 +5,6 @@ A tick looks at everything once and says whether it did work; then the daemon wa
 
 from __future__ import annotations
 
-import fcntl
 import logging
 import os
 import threading
@@ -14,7 +13,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import Any, TextIO
+from typing import Any
 
 from django.db import OperationalError, transaction
 
@@ -52,6 +51,7 @@ from guild.forge import is_forged_name
 from realm import durable, served, strict
 from realm.ballast import Ballast
 from realm.config import RealmConfig
+from realm.one_instance import Taken, only_one
 from realm.world import World
 from vault import retention
 
@@ -83,27 +83,12 @@ class AnotherDaemon(Exception):
 
 @contextmanager
 def only_daemon(world: World) -> Iterator[None]:
-    """Hold the world's daemon lock; the kernel frees it however this process ends."""
-    handle = os.open(world.control / LOCK_FILE, os.O_RDWR | os.O_CREAT, 0o644)
-    with open(handle, "r+") as file:
-        if not _lock(file):
-            raise AnotherDaemon(f"the arena of {world.home} is served by process {file.read().strip()}")
-        # Over what stands there, then cut to length: a full disk has room for that.
-        file.write(str(os.getpid()))
-        file.truncate()
-        file.flush()
-        yield
-
-
-def _lock(file: TextIO) -> bool:
-    """Tries for a quarter of a second: a page that asks whether a daemon lives holds the lock for an instant."""
-    for _ in range(5):
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            return True
-        except BlockingIOError:
-            time.sleep(0.05)
-    return False
+    """Hold the world's daemon lock. Raises AnotherDaemon."""
+    try:
+        with only_one(world.control / LOCK_FILE):
+            yield
+    except Taken as pid:
+        raise AnotherDaemon(f"the arena of {world.home} is served by process {pid}") from None
 
 
 def read_recipe(config: RealmConfig) -> Recipe:

@@ -104,13 +104,7 @@ def _dump(value: Any) -> str:
 
 def parse_keys(pairs: Sequence[str]) -> dict[str, Any]:
     """`KEY=VALUE` as in a settings file. Raises PresetError."""
-    keys: dict[str, Any] = {}
-    for pair in pairs:
-        key, separator, text = pair.partition("=")
-        if not separator or not key or key in keys:
-            raise PresetError(f"{pair!r} is not understood; each key is given once, as KEY=VALUE")
-        try:
-            keys[key] = config.parse_yaml(text)
-        except (yaml.YAMLError, ValueError, RecursionError):
-            raise PresetError(f"{key}: {text!r} is no value") from None
-    return keys
+    try:
+        return config.parse_pairs(pairs)
+    except strict.BadConfig as error:
+        raise PresetError(str(error)) from None

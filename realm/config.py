@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -247,6 +247,20 @@ def _in_a_sentence(error: Exception) -> str:
     problem = " ".join(" ".join(filter(None, (error.context, error.problem))).split())
     tab = "; lines are indented with spaces, not tabs" if r"'\t'" in problem else ""
     return f"{where}{problem}{tab}"
+
+
+def parse_pairs(pairs: Sequence[str]) -> dict[str, Any]:
+    """`KEY=VALUE` of a command line, each value as in a settings file. Raises strict.BadConfig."""
+    keys: dict[str, Any] = {}
+    for pair in pairs:
+        key, separator, text = pair.partition("=")
+        if not separator or not key or key in keys:
+            raise strict.BadConfig(f"{pair!r} is not understood; each key is given once, as KEY=VALUE")
+        try:
+            keys[key] = parse_yaml(text)
+        except (yaml.YAMLError, ValueError, RecursionError):
+            raise strict.BadConfig(f"{key}: {text!r} is no value") from None
+    return keys
 
 
 def _from_environment(environment: Mapping[str, str]) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from types import TracebackType
 from typing import Self
 
 from realm import durable
+from realm.one_instance import is_held
 from realm.world import World
 
 log = logging.getLogger(__name__)
@@ -66,7 +67,7 @@ class Served:
 def held(world: World, hero: str) -> set[str]:
     """Names of the hero's checkpoints that a host of this world holds or is about to load."""
     files = world.status.glob("oracle-*.json") if world.status.is_dir() else ()
-    ids = (model.partition("/") for path in files if _is_held(_lock_of(path)) for model in _read(path))
+    ids = (model.partition("/") for path in files if is_held(_lock_of(path)) for model in _read(path))
     return {name for owner, _, name in ids if owner == hero}
 
 
@@ -83,20 +84,6 @@ def _hold(handle: int) -> None:
         except BlockingIOError:
             time.sleep(_WAIT_SECONDS)
     log.warning("another process holds the lock of this host's status file")
-
-
-def _is_held(lock: Path) -> bool:
-    try:
-        handle = os.open(lock, os.O_RDONLY)
-    except FileNotFoundError:
-        return False
-    try:
-        fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    finally:
-        os.close(handle)
-    return False
 
 
 def _read(path: Path) -> list[str]:

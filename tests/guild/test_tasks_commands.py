@@ -83,7 +83,7 @@ def test_set_writes_into_the_world_s_settings(world: World) -> None:
     ("words", "sentence"),
     [
         (("generat", "enabled=true"), "There is no task 'generat'; there are "),
-        (("generate", "enabled"), "'enabled' is not understood; KEY=VALUE is expected"),
+        (("generate", "enabled"), "'enabled' is not understood; each key is given once, as KEY=VALUE"),
         (("generate", "enabled={"), "enabled: '{' is no value"),
         (("generate", "count=3"), "unknown key 'count'"),
     ],

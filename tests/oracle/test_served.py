@@ -76,5 +76,5 @@ def test_a_lock_that_nobody_asks_for_would_let_the_dead_speak(tmp_path: Path, mo
     world.create()
     (world.status / "oracle-1.json").write_text(json.dumps(["DIO/a"]))
     assert held(world, "DIO") == set()
-    monkeypatch.setattr(served, "_is_held", lambda lock: True)
+    monkeypatch.setattr(served, "is_held", lambda lock: True)
     assert held(world, "DIO") == {"a"}

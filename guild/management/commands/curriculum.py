@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from argparse import ArgumentParser
-from collections.abc import Sequence
 from typing import Any
 
-import yaml
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 from rich.table import Table
@@ -34,7 +32,7 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         try:
             if options["action"] == "set":
-                curricula.save_curriculum(settings.WORLD, options["skill"], _parsed(options["keys"]))
+                curricula.save_curriculum(settings.WORLD, options["skill"], config.parse_pairs(options["keys"]))
                 self.stdout.write("Saved. The next quest is forged by it.")
             self._show(curricula.read_curriculum(config.load(settings.WORLD)))
         except (GuildError, BadConfig) as error:
@@ -77,17 +75,3 @@ class Command(BaseCommand):
         for part in plan.mix:
             of = "" if part.skill == plan.skill.name else f"{part.skill} "
             self.stdout.write(f"  {part.rows} rows of {of}level {part.level} ({part.why})")
-
-
-def _parsed(pairs: Sequence[str]) -> dict[str, Any]:
-    """Raises BadConfig."""
-    keys: dict[str, Any] = {}
-    for pair in pairs:
-        key, separator, text = pair.partition("=")
-        if not separator or not key or key in keys:
-            raise BadConfig(f"{pair!r} is not understood; each key is given once, as KEY=VALUE")
-        try:
-            keys[key] = config.parse_yaml(text)
-        except (yaml.YAMLError, ValueError, RecursionError):
-            raise BadConfig(f"{key}: {text!r} is no value") from None
-    return keys

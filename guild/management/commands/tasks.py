@@ -6,7 +6,6 @@ import sys
 from datetime import datetime
 from typing import Any
 
-import yaml
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from rich.console import Console
@@ -18,7 +17,7 @@ from guild.tasks import by_hand, selectors
 from guild.tasks.rules import save_tasks
 from guild.tasks.selectors import TaskRow
 from guild.tasks.state import AllStates
-from realm.config import parse_yaml
+from realm.config import parse_pairs
 from realm.strict import BadConfig
 
 WIDE = 200
@@ -100,7 +99,7 @@ class Command(BaseCommand):
         known = [*_names(), "sparring", "all"]
         if name not in known:
             raise GuildError(f"There is no task {name!r}; there are {', '.join(known)}")
-        save_tasks(settings.WORLD, {"" if name == "all" else name: dict(map(_pair, pairs))})
+        save_tasks(settings.WORLD, {"" if name == "all" else name: parse_pairs(pairs)})
         self.stdout.write(f"{name}: {', '.join(pairs)} stands in {settings.WORLD.home / 'config.yaml'}. {EFFECT}")
 
     def _print(self, table: Table) -> None:
@@ -125,13 +124,3 @@ def _clock(moment: float | None) -> str:
         return "--"
     then = datetime.fromtimestamp(moment)
     return then.strftime("%H:%M:%S" if then.date() == datetime.now().date() else "%Y-%m-%d %H:%M")
-
-
-def _pair(text: str) -> tuple[str, Any]:
-    key, separator, value = text.partition("=")
-    if not separator or not key:
-        raise GuildError(f"{text!r} is not understood; KEY=VALUE is expected, such as enabled=false")
-    try:
-        return key, parse_yaml(value)
-    except (yaml.YAMLError, ValueError, RecursionError):
-        raise GuildError(f"{key}: {value!r} is no value") from None
