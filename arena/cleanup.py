@@ -12,9 +12,10 @@ from arena import control
 from guild.models import EvaluationTask
 from realm import durable
 from realm.config import RealmConfig
-from realm.hosts import list_hosts
+from realm.hosts import read_hosts
 from realm.oracle_client import HostDown, OracleClient
 from realm.served import held
+from realm.strict import BadConfig
 from realm.world import World
 from vault import retention
 from vault.models import Checkpoint
@@ -72,7 +73,10 @@ def _sweep(world: World, hero: str) -> list[str]:
 def _served(world: World, config: RealmConfig) -> set[str]:
     """Names of the checkpoints that the project's own hosts have loaded; one that is down has none."""
     served: set[str] = set()
-    for host in list_hosts(world, oracle_port=config.oracle_port):
+    registry = read_hosts(world, oracle_port=config.oracle_port)
+    if registry.broken:  # a host that cannot be asked may have loaded what would be taken away
+        raise BadConfig(registry.trouble)
+    for host in registry.hosts:
         if host.is_realm:
             try:
                 with OracleClient(host) as oracle:

@@ -113,26 +113,65 @@ def _check_kind(entry: _Entry) -> None:
         raise ValueError("models: each step needs a model name of its own")
 
 
-def list_hosts(world: World | None = None, *, oracle_port: int | None = None) -> list[Host]:
-    """In the order of the files, the default one first. Raises strict.BadConfig.
+@dataclass(frozen=True, kw_only=True)
+class Registry:
+    """All that the two files say: hosts in their order, the default one first, and what cannot be used of it."""
+
+    hosts: tuple[Host, ...]
+    broken: dict[str, str]
+    """Why there is no such host, by name; "" is for a file of which nothing could be read."""
+    default: str | None
+    """Name of the first host, be it a broken one."""
+
+    @property
+    def trouble(self) -> str:
+        """Empty where every entry can be used."""
+        return " ".join(f"{sentence.rstrip('.')}." for sentence in self.broken.values())
+
+    def find(self, name: str | None) -> Host:
+        """No other host stands in for a broken one. Raises UnknownHost, or strict.BadConfig."""
+        name = self.default if name is None else name
+        for host in self.hosts:
+            if host.name == name:
+                return host
+        told = self.broken.get(name or "") or self.broken.get("")
+        if told:
+            raise strict.BadConfig(told)
+        known = ", ".join(host.name for host in self.hosts) or "none"
+        raise UnknownHost(f"There is no host {strict.shown(name)}. Known: {known}.")
+
+
+def read_hosts(world: World | None = None, *, oracle_port: int | None = None) -> Registry:
+    """A broken entry takes away its own host alone. Raises strict.BadConfig for settings that cannot be read.
 
     Without arguments: the world of the environment and the port of its settings.
     """
     world = world or World.from_environment()
     settings = config.load(world)
     port = settings.oracle_port if oracle_port is None else oracle_port
-    entries = _read_entries(world)
-    return [_host(name, entry, world, port=port, hero=settings.hero) for name, entry in entries.items()]
+    layers, broken = _read_layers(world)
+    found = []
+    for name, layer in layers.items():
+        try:
+            found.append(_host(name, _entry(layer), world, port=port, hero=settings.hero))
+        except strict.BadConfig as error:
+            broken[name] = str(error)
+    if not layers:
+        broken[""] = f"{hosts_file(world)}: no host is left; at least one is needed"
+    return Registry(hosts=tuple(found), broken=broken, default=next(iter(layers), None))
+
+
+def list_hosts(world: World | None = None, *, oracle_port: int | None = None) -> list[Host]:
+    """Those whose entries can be used, in the order of the files. Raises strict.BadConfig where none is left."""
+    registry = read_hosts(world, oracle_port=oracle_port)
+    if not registry.hosts:
+        raise strict.BadConfig(registry.trouble)
+    return list(registry.hosts)
 
 
 def get_host(name: str | None = None, world: World | None = None, *, oracle_port: int | None = None) -> Host:
     """The default host for None. Raises UnknownHost, or strict.BadConfig."""
-    hosts = list_hosts(world, oracle_port=oracle_port)
-    found = next((host for host in hosts if name is None or host.name == name), None)
-    if found is None:
-        known = ", ".join(host.name for host in hosts) or "none"
-        raise UnknownHost(f"There is no host {strict.shown(name)}. Known: {known}.")
-    return found
+    return read_hosts(world, oracle_port=oracle_port).find(name)
 
 
 def get_service_url(name: str | None = None, service: str = "oracle", world: World | None = None) -> str:
@@ -150,37 +189,56 @@ def hosts_file(world: World) -> Path:
     return world.home / "hosts.yaml"
 
 
-def _read_entries(world: World) -> dict[str, _Entry]:
-    layers: dict[str, dict[str, Any]] = {}
-    for path in (DEFAULTS_FILE, hosts_file(world)):
-        for name, keys in config.read_yaml(path).items():
-            _lay_over(layers, name, keys, source=str(path))
-    entries = {name: strict.read(_Entry, keys, source=keys.pop("")) for name, keys in layers.items()}
-    if not entries:
-        raise strict.BadConfig(f"{hosts_file(world)}: no host is left; at least one is needed")
-    return entries
+@dataclass(frozen=True, kw_only=True)
+class _Layer:
+    """What the files say of one host."""
+
+    where: str
+    """It was spoken of last."""
+    keys: Any
 
 
-def _lay_over(layers: dict[str, dict[str, Any]], name: Any, keys: Any, *, source: str) -> None:
-    """The key "" keeps where a host was spoken of last."""
+def _read_layers(world: World) -> tuple[dict[str, _Layer], dict[str, str]]:
+    """By host, and what cannot be used of the world's file; where nothing can, the shipped hosts stay in force."""
+    layers: dict[str, _Layer] = {}
+    broken: dict[str, str] = {}
+    for name, keys in config.read_yaml(DEFAULTS_FILE).items():
+        _lay_over(layers, name, keys, source=str(DEFAULTS_FILE))
+    try:
+        said = config.read_yaml(hosts_file(world))
+    except strict.BadConfig as error:
+        return layers, {"": str(error)}
+    for name, keys in said.items():
+        try:
+            _lay_over(layers, name, keys, source=str(hosts_file(world)))
+        except strict.BadConfig as error:
+            broken[str(name)] = str(error)
+    return layers, broken
+
+
+def _lay_over(layers: dict[str, _Layer], name: Any, keys: Any, *, source: str) -> None:
     if not isinstance(name, str) or not _NAME.fullmatch(name):
         raise strict.BadConfig(
             f"{source}: {strict.shown(name)} is no host's name; allowed are 1 to 40 letters, digits, '-' and '_', "
             "a letter or digit first"
         )
-    where = f"{source}: {name}"
     if keys is None:
         layers.pop(name, None)
-        return
+    elif isinstance(keys, dict) and name in layers:
+        layers[name] = _Layer(where=f"{source}: {name}", keys=layers[name].keys | keys)
+    else:
+        layers[name] = _Layer(where=f"{source}: {name}", keys=keys)
+
+
+def _entry(layer: _Layer) -> _Entry:
+    """Raises strict.BadConfig."""
+    keys = layer.keys
     if not isinstance(keys, dict):
         raise strict.BadConfig(
-            f"{where}: a mapping is expected, or null to take the host away, not {strict.shown(keys)}"
+            f"{layer.where}: a mapping is expected, or null to take the host away, not {strict.shown(keys)}"
         )
-    known = {key for key in keys if key in _Entry.__dataclass_fields__}
-    for key in keys.keys() - known:
-        raise strict.BadConfig(f"{where}: {strict.unknown_key(key, _Entry.__dataclass_fields__)}")
     models = {"models": _with_text_keys(keys["models"])} if isinstance(keys.get("models"), Mapping) else {}
-    layers[name] = layers.get(name, {}) | keys | models | {"": where}
+    return strict.read(_Entry, keys | models, source=layer.where)
 
 
 def _with_text_keys(models: Mapping[Any, Any]) -> dict[str, Any]:

@@ -96,11 +96,13 @@ def _arena(world: World, config: RealmConfig) -> Iterator[Finding]:
 
 def _hosts(world: World, config: RealmConfig) -> Iterator[Finding]:
     try:
-        known = hosts.list_hosts(world, oracle_port=config.oracle_port)
+        known = hosts.read_hosts(world, oracle_port=config.oracle_port)
     except BadConfig as error:
         yield Finding(what="hosts", verdict="trouble", said=str(error))
         return
-    for host in known:
+    for sentence in known.broken.values():
+        yield Finding(what="hosts", verdict="trouble", said=sentence)
+    for host in known.hosts:
         yield _host(host)
 
 

@@ -44,6 +44,10 @@ class Hosts:
         """The default one first. Raises strict.BadConfig."""
         return hosts.list_hosts(self._world, oracle_port=self._config.oracle_port)
 
+    def default(self) -> Host:
+        """The one that a task asks. Raises strict.BadConfig."""
+        return hosts.get_host(None, self._world, oracle_port=self._config.oracle_port)
+
     def health(self, host: Host, now: float) -> Answer:
         at, said = self._said.get(host.url, (None, Answer()))
         if at is None or not 0 <= now - at < ASK_SECONDS:
@@ -133,11 +137,11 @@ def _host_trouble(view: View, host: Host) -> str:
 
 
 def _oracle(view: View) -> str:
-    return _host_trouble(view, view.hosts.known()[0])
+    return _host_trouble(view, view.hosts.default())
 
 
 def _oracle_answers(view: View) -> str:
-    return view.hosts.health(view.hosts.known()[0], view.now).trouble
+    return view.hosts.health(view.hosts.default(), view.now).trouble
 
 
 def _evaluator(view: View) -> str:

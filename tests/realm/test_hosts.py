@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from realm import hosts
-from realm.hosts import UnknownHost, get_host, get_service_url, is_trainer_local, list_hosts
+from realm.hosts import UnknownHost, get_host, get_service_url, is_trainer_local, list_hosts, read_hosts
 from realm.strict import BadConfig
 from realm.world import World
 
@@ -119,6 +121,60 @@ def test_an_unknown_host_or_service_is_told_with_the_known_ones(home: World) -> 
 )
 def test_a_mistake_is_told_with_file_key_and_what_is_allowed(home: World, text: str, told: str) -> None:
     say(home, text)
-    with pytest.raises(BadConfig, match=told) as caught:
+    (sentence,) = read_hosts(home).broken.values()
+    assert re.search(told, sentence)
+    assert str(hosts.hosts_file(home)) in sentence
+
+
+def check_only_the_broken_one_is_gone(home: World) -> None:
+    say(home, "fast: {kind: vllm}\n" + VLLM)
+    registry = read_hosts(home)
+    assert [host.name for host in registry.hosts] == ["local", "box"]
+    assert list(registry.broken) == ["fast"]
+    assert registry.trouble.endswith("'vllm' is not allowed; allowed are realm, openai.")
+    assert list_hosts(home) == list(registry.hosts)
+    assert get_host(None, home).name == "local"
+    with pytest.raises(BadConfig, match="fast: kind: 'vllm' is not allowed"):
+        get_host("fast", home)
+    with pytest.raises(UnknownHost, match=r"There is no host 'moon'. Known: local, box\."):
+        get_host("moon", home)
+
+
+def test_a_broken_entry_takes_away_its_own_host_alone(home: World) -> None:
+    check_only_the_broken_one_is_gone(home)
+
+
+def test_twin_where_an_entry_is_not_read_on_its_own_it_takes_all(home: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = hosts._entry
+
+    def all_or_nothing(layer: Any) -> Any:
+        try:
+            return whole(layer)
+        except BadConfig as error:
+            raise RuntimeError(error) from error
+
+    monkeypatch.setattr(hosts, "_entry", all_or_nothing)
+    with pytest.raises(RuntimeError):
+        check_only_the_broken_one_is_gone(home)
+
+
+def test_no_other_host_stands_in_for_a_broken_default(home: World) -> None:
+    say(home, "local: {kind: vllm}\n" + VLLM)
+    assert [host.name for host in list_hosts(home)] == ["box"]
+    for name in (None, "local"):
+        with pytest.raises(BadConfig, match="local: kind: 'vllm' is not allowed"):
+            get_host(name, home)
+    say(home, "local: {kind: vllm}\n")
+    with pytest.raises(BadConfig, match="local: kind: 'vllm' is not allowed"):
         list_hosts(home)
-    assert str(hosts.hosts_file(home)) in str(caught.value)
+
+
+@pytest.mark.parametrize("text", ["local: [", "- local", "local: {}\nlocal: {}", "box: {kind: openai\n\tx"])
+def test_a_file_that_cannot_be_read_leaves_the_shipped_hosts(home: World, text: str) -> None:
+    say(home, text)
+    registry = read_hosts(home)
+    assert [host.name for host in registry.hosts] == ["local"]
+    assert list(registry.broken) == [""]
+    assert get_host(None, home).url == "http://127.0.0.1:8765"
+    with pytest.raises(BadConfig, match=r"hosts\.yaml"):
+        get_host("box", home)

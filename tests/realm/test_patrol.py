@@ -79,5 +79,7 @@ def test_a_remote_trainer_is_asked(world: World, monkeypatch: pytest.MonkeyPatch
 
 
 def test_broken_hosts_are_in_trouble(world: World) -> None:
-    (world.home / "hosts.yaml").write_text("local: {kind: foreign}")
-    assert verdicts(world)["hosts"] == "trouble"
+    (world.home / "hosts.yaml").write_text("far: {kind: foreign}")
+    said = verdicts(world)
+    assert said["hosts"] == "trouble"
+    assert "host local" in said
