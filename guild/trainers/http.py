@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NoReturn, TypeVar
 
 import httpx2
@@ -19,6 +19,7 @@ from guild.problems import Problem
 from guild.seeds import derive
 from guild.trainers import checks, protocol
 from realm import durable, strict
+from realm.addresses import is_forbidden
 
 CONNECT_SECONDS = 3.0
 WHOLE_SECONDS = 30.0
@@ -135,6 +136,8 @@ class HttpTrainer:
             self._refuse(f"no connection for {path}: {told}", "start it, or mend api_url")
         except _TooLarge as error:
             self._refuse(f"{path} {error}")
+        except _Forbidden as error:
+            self._refuse(str(error), "mend api_url")
         if status != httpx2.codes.OK:
             self._refuse(f"{path} was answered with status {status}{_sentence(answer)}")
         try:
@@ -151,6 +154,21 @@ class _TooLarge(Exception):
     """The text says what was too large."""
 
 
+class _Forbidden(Exception):
+    """The text says where it is."""
+
+
+async def _check_address(event: str, info: Mapping[str, Any]) -> None:
+    """Connected, and before anything is said: a name may resolve to what its address must not be."""
+    if event != "connection.connect_tcp.complete":
+        return
+    stream = info["return_value"]
+    address = stream.get_extra_info("server_addr")[0]
+    if is_forbidden(address):
+        await stream.aclose()  # the pool does not know of it yet
+        raise _Forbidden(f"it is at {address}, where no trainer can be")
+
+
 async def _exchange(method: str, url: str, body: bytes | None) -> tuple[int, bytes]:
     """Status and body of the reply; redirects are not followed, proxies of the environment not asked.
 
@@ -164,7 +182,7 @@ async def _exchange(method: str, url: str, body: bytes | None) -> tuple[int, byt
         httpx2.AsyncClient(
             timeout=timeout, follow_redirects=False, trust_env=False, verify=url.startswith("https:")
         ) as client,
-        client.stream(method, url, content=body, headers=headers) as response,
+        client.stream(method, url, content=body, headers=headers, extensions={"trace": _check_address}) as response,
     ):
         if "content-encoding" in response.headers:
             raise _TooLarge("came compressed, which was not asked for: nobody knows how large it would become")
