@@ -325,3 +325,25 @@ def test_a_broken_file_is_told(
     path = skill_files.put(tmp_path, monkeypatch, "stub", trainer="http", levels=levels, more=more)
     (told,) = broken_skills()
     assert told == f"{path}: {sentence}"
+
+
+def check_never_asked_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    """127.0.0.1 stands for where a name must not lead."""
+    monkeypatch.setattr(http, "is_forbidden", lambda address: address == "127.0.0.1")
+    with stub(HonestStub()) as server:
+        with pytest.raises(TrainerUnavailable, match=r"it is at 127\.0\.0\.1, where no trainer can be; mend api_url"):
+            trainer_at(server.url).sample(level=1, count=1, seed=1)
+        assert server.requests == []
+
+
+def test_a_trainer_at_a_forbidden_address_is_told_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    check_never_asked_there(monkeypatch)
+
+
+def test_twin_without_a_look_at_the_connection_it_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def blind(event: str, info: Any) -> None:
+        """Looks at nothing."""
+
+    monkeypatch.setattr(http, "_check_address", blind)
+    with pytest.raises(pytest.fail.Exception):
+        check_never_asked_there(monkeypatch)
