@@ -20,12 +20,12 @@ def world(tmp_path: Path, settings: Settings) -> World:
 
 
 @pytest.fixture
-def skills_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def skills_folder(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The skills of this process: BIN with three levels, and what a test adds; see tests/small_skills.py."""
     from guild import skills  # here, because tests of training alone do without the guild
     from tests.small_skills import write_skill
 
-    folder = tmp_path / "skills"
+    folder = tmp_path_factory.mktemp("skills")
     write_skill(folder)
     monkeypatch.setattr(skills, "SKILLS_FOLDER", folder)
     return folder
