@@ -23,6 +23,7 @@ from guild.errors import GuildError
 from guild.models import Run
 from guild.runs import MOST_EVENTS, StopAsked, Watch
 from guild.tasks.alone import only_master
+from guild.tasks.children import MARK
 from realm.world import World
 from tests.guild import few_skills
 
@@ -233,13 +234,50 @@ def say(*arguments: str) -> str:
 def test_the_commands_show_stop_and_forget(world: World) -> None:
     run = a_run(count=5)
     assert "a run" in say("runs", "list")
-    assert '"count": 5' in say("runs", "show", str(run.pk))
+    assert "  count: 5\n" in say("runs", "show", str(run.pk))
     assert "stopped before it began" in say("runs", "stop", str(run.pk))
-    assert "waits" in say("runs", "again", str(run.pk))
+    assert f"`manage.py perform {run.pk}` begins it now" in say("runs", "again", str(run.pk))
     say("runs", "stop", str(run.pk))
     assert "is forgotten" in say("runs", "delete", str(run.pk))
     with pytest.raises(CommandError, match="There is no run"):
         say("runs", "show", str(run.pk))
+
+
+@pytest.mark.parametrize("limit", ["-4", "0"])
+def test_a_list_of_fewer_than_one_is_refused(world: World, limit: str) -> None:
+    with pytest.raises(CommandError, match=f"limit: {limit} is not allowed; allowed are 1 and more"):
+        say("runs", "list", "--limit", limit)
+
+
+def test_what_came_of_a_run_is_read_without_json(world: World) -> None:
+    run = runs.claim(runs.create(kind=Run.Kind.SPARRING, title="x", parameters={"levels": {"bin": [1, 2]}}, by="t").pk)
+    mistakes = [{"problem": "NOT [b]1[/b]", "answer": "", "expected": "0"}]
+    runs.finish(run, {"asked": 5, "quest": "", "sha256": None, "mistakes": mistakes}, message="done")
+    shown = say("runs", "show", str(run.pk))
+    assert "  levels: bin: 1, 2\n" in shown
+    assert "came of it:\n  asked: 5\n  quest: --\n  mistakes:\n" in shown
+    assert "expected" in shown.split("mistakes:")[1]
+    assert "NOT [b]1[/b]" in shown
+    assert "{" not in shown
+
+
+def test_two_kinds_are_not_compared(world: World) -> None:
+    sparred = runs.create(kind=Run.Kind.SPARRING, title="x", parameters={}, by="t")
+    tried = runs.create(kind=Run.Kind.TRIAL, title="x", parameters={}, by="t")
+    with pytest.raises(CommandError, match=r"is a sparring and run \d+ a trial; compare two of a kind"):
+        say("runs", "compare", str(sparred.pk), str(tried.pk))
+
+
+def test_a_run_says_whether_the_task_master_asked_for_it(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    few_skills.put(tmp_path / "skills", monkeypatch)
+    forge = ("forge", "--skill", "bin", "--level", "1", "--count", "20", "--background")
+    monkeypatch.delenv(MARK, raising=False)
+    say(*forge)
+    monkeypatch.setenv(MARK, "forge_bin")
+    say(*forge)
+    assert list(Run.objects.order_by("id").values_list("created_by", flat=True)) == ["command line", "task master"]
 
 
 def test_what_is_left_to_the_task_master_waits_for_it(
@@ -254,13 +292,13 @@ def test_what_is_left_to_the_task_master_waits_for_it(
 
 
 def test_a_signal_asks_for_a_stop_and_the_next_one_is_as_before() -> None:
-    before = signal.getsignal(signal.SIGTERM)
+    term, interrupt = signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)
     with performing.stop_on_signal() as stop:
         os.kill(os.getpid(), signal.SIGTERM)
         assert stop.wait(10)
-        assert signal.getsignal(signal.SIGTERM) == before
-    assert signal.getsignal(signal.SIGTERM) == before
-    assert signal.getsignal(signal.SIGINT) == signal.default_int_handler
+        assert signal.getsignal(signal.SIGTERM) == term
+    assert signal.getsignal(signal.SIGTERM) == term
+    assert signal.getsignal(signal.SIGINT) == interrupt
 
 
 def test_perform_carries_out_one_waiting_run(world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
