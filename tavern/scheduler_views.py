@@ -89,7 +89,7 @@ def save_task(request: HttpRequest, name: str) -> HttpResponse:
         row = task_page.find_row(settings.WORLD, name)
         if row is None or row.task.run_id is not None:
             raise Http404(f"there is no task {name!r} that can be set")
-        form = task_page.form_of(row, request.POST)
+        form = task_page.find_form(settings.WORLD, row, request.POST)
         if not form.is_valid():
             return _page(request, task=form, status=400)
         changed = task_page.save(settings.WORLD, name, form)

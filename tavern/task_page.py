@@ -12,7 +12,15 @@ from django import forms
 from django.http import QueryDict
 
 from guild.tasks import wishes
-from guild.tasks.rules import LONGEST_SECONDS, save_tasks
+from guild.tasks.rules import (
+    LONGEST_SECONDS,
+    MOST_PROBLEMS,
+    Rules,
+    SparringRules,
+    TaskRules,
+    read_rules,
+    save_tasks,
+)
 from guild.tasks.selectors import MasterStatus, TaskRow, overview
 from realm.strict import BadConfig
 from realm.world import World
@@ -26,11 +34,22 @@ WORDS = {"ok": "done", "timeout": "took too long", "lost": "ended unwatched"}
 
 
 class TaskForm(WorkForm):
-    """What the player sets of one task; an empty field is what the realm ships."""
+    """What the player sets of one task; what may be empty is then as the realm ships it."""
 
     enabled = forms.BooleanField(required=False, label="switched on")
     priority = forms.IntegerField(min_value=0, max_value=10)
     cooldown_seconds = forms.FloatField(label="Rests between runs, s", min_value=1, max_value=LONGEST_SECONDS)
+    timeout_seconds = forms.FloatField(label="Longest run, s", min_value=1, max_value=LONGEST_SECONDS)
+    count = forms.IntegerField(
+        required=False, label="Problems", min_value=1, max_value=MOST_PROBLEMS, help_text="empty: as shipped"
+    )
+    beside_battle = forms.TypedChoiceField(
+        required=False,
+        label="Beside a battle",
+        choices=[("", "as shipped"), ("yes", "yes, it slows it down"), ("no", "no")],
+        coerce=lambda said: said == "yes",
+        empty_value=None,
+    )
 
     def changes(self) -> dict[str, Any]:
         """Of a form that is valid."""
@@ -89,7 +108,8 @@ def read(world: World, *, refused: TaskForm | None = None) -> TaskPage:
     except BadConfig as error:
         return TaskPage(master=None, silence=None, idle="", cards=[], line=[], notes=(), trouble=str(error))
     wished = wishes.waiting(world)
-    cards = [_card(row, now, refused, asked=row.task.name in wished) for row in seen.tasks]
+    rules = read_rules(found)
+    cards = [_card(row, rules, now, refused, asked=row.task.name in wished) for row in seen.tasks]
     ran = [card for card in cards if card.row.last]
     return TaskPage(
         master=seen.master,
@@ -102,21 +122,42 @@ def read(world: World, *, refused: TaskForm | None = None) -> TaskPage:
     )
 
 
-def _card(row: TaskRow, now: float, refused: TaskForm | None, *, asked: bool) -> TaskCard:
+def _card(row: TaskRow, rules: Rules, now: float, refused: TaskForm | None, *, asked: bool) -> TaskCard:
     form = None
     if row.task.run_id is None:
-        form = refused if refused and refused.prefix == row.task.name else form_of(row)
+        form = refused if refused and refused.prefix == row.task.name else form_of(row, rules)
     return TaskCard(row=row, form=form, now=now, asked=asked)
 
 
-def form_of(row: TaskRow, typed: QueryDict | None = None) -> TaskForm:
-    task = row.task
+def form_of(row: TaskRow, rules: Rules, typed: QueryDict | None = None) -> TaskForm:
+    task, own = row.task, _rules_of(rules, row.task.name)
     initial = {
         "enabled": task.enabled,
         "priority": task.priority,
         "cooldown_seconds": without_point(task.cooldown_seconds),
+        "timeout_seconds": without_point(task.timeout_seconds),
+        "beside_battle": "" if own.beside_battle is None else "yes" if own.beside_battle else "no",
     }
-    return TaskForm(typed, prefix=task.name, initial=initial)
+    form = TaskForm(typed, prefix=task.name, initial=initial)
+    if isinstance(own, SparringRules):
+        form.initial["count"] = own.count
+    else:
+        del form.fields["count"]
+    return form
+
+
+def _rules_of(rules: Rules, name: str) -> TaskRules:
+    kind, _, skill = name.partition("-")
+    if skill:
+        return rules.sparring.skills.get(skill, SparringRules())
+    found: TaskRules = getattr(rules, kind)
+    return found
+
+
+def find_form(world: World, row: TaskRow, typed: QueryDict) -> TaskForm:
+    """Raises strict.BadConfig."""
+    config, _ = read_settings(world)
+    return form_of(row, read_rules(config), typed)
 
 
 def find_row(world: World, name: str) -> TaskRow | None:
@@ -138,13 +179,13 @@ def save(world: World, name: str, form: TaskForm) -> bool:
 
 
 def idle_in_words(idle: Any) -> str:
-    """Of what a file says: `processors 12% by others, GPU 0 3%; idle is below 40%`."""
+    """Of what a file says: `processors 12%, GPU 0 3%, without the tasks' own; idle is below 40%`."""
     if not isinstance(idle, dict) or not idle:
         return numbers.UNKNOWN
     said = [f"GPU {at} {_percent(value)}" for at, value in enumerate(idle.get("gpu_percents") or [])]
-    said.insert(0, f"processors {_percent(idle.get('cpu_percent_of_others'))} by others")
+    said.insert(0, f"processors {_percent(idle.get('cpu_percent_of_others'))}")
     battle = "; a battle is fought" if idle.get("battle_trains") else ""
-    return f"{', '.join(said)}; idle is below {_percent(idle.get('limit_percent'))}{battle}"
+    return f"{', '.join(said)}, without the tasks' own; idle is below {_percent(idle.get('limit_percent'))}{battle}"
 
 
 def _percent(value: Any) -> str:

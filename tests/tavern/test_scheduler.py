@@ -19,7 +19,7 @@ from guild.tasks.rules import read_rules
 from guild.tasks.state import LastRun, TaskState
 from realm import config, durable
 from realm.world import World
-from tavern import numbers, scheduler_views
+from tavern import numbers, scheduler_views, task_page
 from tests.tavern.guild import HERO, answered, skill_folder, works_on, write_skill
 from tests.tavern.quests import HOSTILE
 
@@ -164,7 +164,7 @@ def test_a_dead_task_master_is_marked(client: Client, world: World) -> None:
         durable.write_json(world.status / STATUS_FILE, told)
         text = read(page(client))
         assert "The Task Master alive" in text
-        assert "processors 12% by others; idle is below 40%" in text
+        assert "processors 12%, without the tasks&#x27; own; idle is below 40%" in text
     assert "The Task Master dead" in read(page(client))
 
 
@@ -184,10 +184,17 @@ def test_a_task_shows_when_it_ran_how_it_ended_and_what_it_said(client: Client, 
 
 
 def test_a_task_is_set(client: Client, world: World) -> None:
-    fields = {"health_check-priority": "9", "health_check-cooldown_seconds": "120"}
+    fields = {
+        "health_check-priority": "9",
+        "health_check-cooldown_seconds": "120",
+        "health_check-timeout_seconds": "60",
+        "health_check-beside_battle": "yes",
+    }
     assert "saved" in post(client, "tasks/health_check", **fields).content.decode()
     rules = read_rules(config.load(world)).health_check
     assert (rules.enabled, rules.priority, rules.cooldown_seconds) == (False, 9, 120.0)
+    assert (rules.timeout_seconds, rules.beside_battle) == (60.0, True)
+    assert 'name="health_check-count"' not in page(client), "it has no problems"
     text = task(page(client), "health_check")
     assert "off" in text
     assert "priority 9" in text
@@ -195,8 +202,29 @@ def test_a_task_is_set(client: Client, world: World) -> None:
     assert "nothing was changed" in post(client, "tasks/health_check", **fields).content.decode()
 
 
+def test_a_sparring_is_set_for_its_own_skill(client: Client, world: World) -> None:
+    (row,) = [row for row in task_page.read(world).cards if row.row.task.name == "sparring-bits"]
+    assert row.form
+    fields = {f"sparring-bits-{key}": value for key, value in row.form.initial.items() if value is not None}
+    assert "nothing was changed" in post(client, "tasks/sparring-bits", **fields).content.decode()
+    fields |= {"sparring-bits-count": "50", "sparring-bits-beside_battle": "no"}
+    post(client, "tasks/sparring-bits", **fields)
+    rules = read_rules(config.load(world)).sparring
+    assert (rules.skills["bits"].count, rules.skills["bits"].beside_battle, rules.count) == (50, False, None)
+    html = page(client)
+    assert 'name="sparring-bits-count" value="50"' in html
+    assert '<option value="no" selected>' in html
+    post(client, "tasks/sparring-bits", **(fields | {"sparring-bits-count": "", "sparring-bits-beside_battle": ""}))
+    own = read_rules(config.load(world)).sparring.skills.get("bits")
+    assert own is None or (own.count, own.beside_battle) == (None, None)
+
+
 def test_a_task_is_not_set_to_what_cannot_be(client: Client, world: World) -> None:
-    fields = {"health_check-priority": "11", "health_check-cooldown_seconds": "120"}
+    fields = {
+        "health_check-priority": "11",
+        "health_check-cooldown_seconds": "120",
+        "health_check-timeout_seconds": "60",
+    }
     response = post(client, "tasks/health_check", **fields)
     html = response.content.decode()
     assert response.status_code == 400
