@@ -12,7 +12,7 @@ from realm.oracle_speech import Sampling
 from realm.strict import BadConfig
 from tavern import numbers, oracle_history
 from tavern.models import Answer, Conversation
-from tavern.oracle_hosts import describe, list_hosts
+from tavern.oracle_hosts import describe, read_hosts
 from vault import selectors
 from vault.models import Checkpoint
 
@@ -58,7 +58,8 @@ def page_context(conversation: Conversation | None, *, page: str | None, chosen:
     """`chosen` is a picker's value that the address asks for."""
     offered = choices()
     try:
-        known, trouble = [describe(host) for host in list_hosts()], ""
+        registry = read_hosts()
+        known, trouble = [describe(host) for host in registry.hosts], registry.trouble
     except BadConfig as error:
         known, trouble = [], str(error)
     questions = list(oracle_history.questions_of(conversation)) if conversation else []
@@ -70,6 +71,7 @@ def page_context(conversation: Conversation | None, *, page: str | None, chosen:
         "choices": offered,
         "chosen": chosen if chosen in {choice.value for choice in offered} else _value_of(last, offered),
         "chosen_host": last.host if last else "",
+        "remember": True,
         "sampling": last or Sampling(),
         "conversation": conversation,
         "questions": questions,
@@ -91,8 +93,9 @@ def _value_of(answer: Answer | None, offered: list[Choice]) -> str:
     """Who answered last is asked again; at first the newest."""
     if answer is None:
         return offered[0].value
-    name = answer.model.rpartition("/")[2]
-    return next((choice.value for choice in offered if choice.step == answer.step and choice.name == name), "0 base")
+    name = answer.model.rpartition("/")[2]  # empty where nobody answered
+    fitting = (choice for choice in offered if choice.step == answer.step and name in ("", choice.name))
+    return next((choice.value for choice in fitting), "0 base")
 
 
 def status_choices() -> list[dict[str, Any]]:
