@@ -36,6 +36,8 @@ class Question(models.Model):
 
 
 class Answer(models.Model):
+    """What was said, or why nothing was: where nothing proves who answered, it names no model and has no text."""
+
     class Side(models.IntegerChoices):
         LEFT = 0
         RIGHT = 1
@@ -56,6 +58,8 @@ class Answer(models.Model):
     seed = models.PositiveBigIntegerField(null=True, blank=True)
     tokens = models.PositiveIntegerField(null=True, blank=True)
     seconds = models.FloatField(null=True, blank=True)
+    trouble = models.TextField(blank=True, default="", help_text="Why there is no answer, or no more of it.")
+    earlier_turns = models.PositiveIntegerField(null=True, blank=True, help_text="That were read before the question.")
     answered_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:

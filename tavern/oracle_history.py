@@ -15,7 +15,7 @@ from tavern.oracle_orders import ChatOrder
 LONGEST_TITLE = 80
 MOST_REMEMBERED = 50
 """Newest exchanges that are sent along; a model's context ends long before."""
-STOPPED = "stopped"
+STOPPED, BROKEN = "stopped", "broken off"
 
 
 class AnotherQuestion(ValueError):
@@ -23,10 +23,19 @@ class AnotherQuestion(ValueError):
 
 
 @transaction.atomic
-def keep(order: ChatOrder, *, host: str, model: LoadedModel, text: str, ending: Ending | None) -> None:
-    """One answer, with its question and conversation where they are new; without an `ending` it was stopped.
+def keep(
+    order: ChatOrder,
+    *,
+    host: str,
+    model: LoadedModel | None,
+    text: str = "",
+    ending: Ending | None = None,
+    earlier_turns: int | None = None,
+    trouble: str = "",
+) -> None:
+    """One answer, with its question and conversation where they are new, in place of an earlier try at it.
 
-    Raises AnotherQuestion.
+    Without an `ending` it was stopped, or broke off for `trouble`. Raises AnotherQuestion.
     """
     assert order.conversation
     now = timezone.now()
@@ -40,24 +49,28 @@ def keep(order: ChatOrder, *, host: str, model: LoadedModel, text: str, ending: 
     )
     if question.conversation_id != conversation.pk or question.text != order.message:
         raise AnotherQuestion("question: that key belongs to another question")
+    speaker = model if text or ending else None  # who was asked has not answered yet
+    cut = BROKEN if trouble else STOPPED
     Answer.objects.update_or_create(
         question=question,
         side=order.side,
         defaults={
             "text": text.replace("\x00", "\ufffd"),  # not every database takes it
-            "finish_reason": ((ending.finish_reason if ending else None) or STOPPED)[:20],
-            "host": host,
-            "hero": model.hero[:80],
-            "step": model.step,
-            "model": model.id,
-            "model_path": model.model_path,
-            "sha256": model.sha256 or "",
+            "finish_reason": ((ending.finish_reason if ending else None) or cut)[:20],
+            "host": host[:40],
+            "hero": (speaker.hero if speaker else order.hero or "")[:80],
+            "step": order.step,
+            "model": speaker.id if speaker else "",
+            "model_path": speaker.model_path if speaker else "",
+            "sha256": (speaker.sha256 if speaker else None) or "",
             "temperature": order.temperature,
             "top_p": order.top_p,
             "max_tokens": order.max_tokens,
             "seed": order.seed,
             "tokens": ending.answer_tokens if ending else None,
             "seconds": ending.seconds if ending else None,
+            "trouble": trouble,
+            "earlier_turns": earlier_turns if speaker else None,
         },
     )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterable
 from dataclasses import asdict
 from typing import Any
 
@@ -10,26 +11,26 @@ from asgiref.sync import sync_to_async
 from django.conf import settings
 
 from realm import hosts
-from realm.hosts import Host
+from realm.hosts import Host, Registry
 from realm.oracle_speech import AsyncOracle
 from realm.oracle_trouble import HostTrouble
 
 
-async def known_hosts() -> list[Host]:
+async def known_hosts() -> Registry:
     """Raises strict.BadConfig."""
-    return await sync_to_async(list_hosts)()
+    return await sync_to_async(read_hosts)()
 
 
 async def find_host(name: str | None) -> Host:
     """Raises hosts.UnknownHost, or strict.BadConfig."""
-    return await sync_to_async(hosts.get_host)(name, settings.WORLD, oracle_port=settings.REALM.oracle_port)
+    return (await known_hosts()).find(name)
 
 
-def list_hosts() -> list[Host]:
-    return hosts.list_hosts(settings.WORLD, oracle_port=settings.REALM.oracle_port)
+def read_hosts() -> Registry:
+    return hosts.read_hosts(settings.WORLD, oracle_port=settings.REALM.oracle_port)
 
 
-async def states(found: list[Host]) -> list[dict[str, Any]]:
+async def states(found: Iterable[Host]) -> list[dict[str, Any]]:
     return list(await asyncio.gather(*map(state, found)))
 
 

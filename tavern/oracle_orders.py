@@ -62,6 +62,8 @@ class ChatOrder:
     side: int = Answer.Side.LEFT
     remember: bool = True
     """Whether the model reads what was said before in this conversation."""
+    load: bool = False
+    """Have it loaded first where it is not."""
 
     def __post_init__(self) -> None:
         _check_step(self.step)
@@ -142,8 +144,8 @@ def _load_form(form: Mapping[str, str]) -> dict[str, Any]:
 def _chat_form(form: Mapping[str, str]) -> dict[str, Any]:
     numbers: dict[str, Any] = {key: _number(key, form[key]) for key in ("temperature", "top_p") if form.get(key)}
     numbers |= {key: _whole(key, form[key]) for key in ("max_tokens", "seed") if form.get(key)}
-    remember = {"remember": "remember" in form}
-    return {"message": form.get("message", ""), **_load_form(form), **numbers, **remember}
+    wishes = {key: key in form for key in ("remember", "load")}
+    return {"message": form.get("message", ""), **_load_form(form), **numbers, **wishes}
 
 
 def _whole(key: str, text: str) -> int | None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from dataclasses import dataclass, replace
 from functools import wraps
 from typing import Any
@@ -26,7 +26,7 @@ from django.views.decorators.http import require_POST, require_safe
 
 from realm.hosts import Host, UnknownHost
 from realm.oracle_speech import AsyncOracle, Ending, LoadedModel, Turn, find_loaded
-from realm.oracle_trouble import Damaged, HostDown, HostTrouble, NoRoom, NotLoaded, TooLong
+from realm.oracle_trouble import Damaged, HostDown, HostTrouble, NoRoom, NotLoaded, TooLong, WrongModel
 from realm.strict import BadConfig
 from tavern import oracle_history, oracle_hosts, oracle_page
 from tavern.models import Conversation
@@ -54,14 +54,16 @@ def oracle(request: HttpRequest, key: uuid.UUID | None = None) -> HttpResponse:
 
 @require_safe
 async def status(request: HttpRequest) -> HttpResponseBase:
-    """Every host with its health and what it has loaded, or the `host` that is named."""
+    """Every host with its health and what it has loaded, or the `host` that is named; `trouble`: what is broken."""
     name = request.GET.get("host")
     try:
-        found = [await oracle_hosts.find_host(name)] if name else await oracle_hosts.known_hosts()
+        registry = await oracle_hosts.known_hosts()
+        found = [registry.find(name)] if name else registry.hosts
     except (UnknownHost, BadConfig) as trouble:
         return _refuse(trouble)
     told = {
         "success": True,
+        "trouble": registry.trouble or None,
         "hosts": await oracle_hosts.states(found),
         "checkpoints": await sync_to_async(oracle_page.status_choices)(),
     }
@@ -114,13 +116,13 @@ async def chat(request: HttpRequest) -> HttpResponseBase:
     order: ChatOrder | None = None
     try:
         order = _with_conversation(request, read_chat(request))
-        host = await oracle_hosts.find_host(order.host)
+        host = await _host_of(order)
         answer = _answer(order, host)
-        model = await anext(answer)
+        model, read = await anext(answer), await anext(answer)
         assert isinstance(model, LoadedModel)
+        assert isinstance(read, Read)
         if order.stream:
-            first = await anext(answer)
-            return _streamed(order, host, model, first, answer)
+            return _streamed(order, host, model, read, answer)
         reply = await _whole(order, host, model, answer)
     except _TROUBLES as trouble:
         return _refuse(trouble) if is_json(request) else await _back(request, order, trouble)
@@ -144,53 +146,93 @@ def delete(request: HttpRequest, key: uuid.UUID) -> HttpResponse:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Told:
-    """What a whole answer ends with."""
+class Read:
+    """What the model reads before the question."""
 
-    ending: Ending
+    turns: int
     forgotten: int
     """Oldest exchanges of the conversation that did not fit into the model's context and were not read."""
 
 
-async def _answer(order: ChatOrder, host: Host) -> AsyncGenerator[LoadedModel | str | Told, None]:
-    """Who answers, the pieces, the ending. What is stopped on the way is kept as far as it came; trouble is not."""
+@dataclass(frozen=True, kw_only=True)
+class Told:
+    """What a whole answer ends with."""
+
+    ending: Ending
+    read: Read
+
+
+async def _host_of(order: ChatOrder) -> Host:
+    """A question to a host that cannot be had is kept as well."""
+    try:
+        return await oracle_hosts.find_host(order.host)
+    except (UnknownHost, BadConfig) as trouble:
+        if order.conversation:
+            await sync_to_async(oracle_history.keep)(order, host=order.host or "", model=None, trouble=str(trouble))
+        raise
+
+
+async def _answer(order: ChatOrder, host: Host) -> AsyncGenerator[LoadedModel | Read | str | Told, None]:
+    """Who answers, what it reads, the pieces, the ending. All is kept as far as it came, and why it came no further.
+
+    Each piece has proven whose it is; words of whoever was not asked are thrown away.
+    """
     said: list[str] = []
-    model, told, trouble = None, None, False
+    model, read, ending, trouble = None, None, None, ""
     try:
         async with AsyncOracle(host) as speaker:
-            model = find_loaded(await speaker.loaded(), **_selector(order, host))
+            model = await _found(speaker, order, host)
             yield model
             turns = await sync_to_async(oracle_history.turns)(order)
             async with aclosing(_fitting(speaker, model, turns, order)) as pieces:
                 async for piece in pieces:
-                    if isinstance(piece, Told):
-                        told = piece
+                    if isinstance(piece, Read):
+                        read = piece
+                        yield piece
+                    elif isinstance(piece, Ending):
+                        ending = piece
                     else:
                         said.append(piece)
                         yield piece
-    except HostTrouble:
-        trouble = True
+    except HostTrouble as error:
+        trouble = str(error)
+        if isinstance(error, WrongModel):
+            said.clear()
         raise
     finally:
-        if model and order.conversation and not trouble and (told or said):
-            ending = told.ending if told else None
+        if order.conversation:
             await sync_to_async(oracle_history.keep)(
-                order, host=host.name, model=model, text="".join(said), ending=ending
+                order, host=host.name, model=model, text="".join(said), ending=ending, trouble=trouble,
+                earlier_turns=read.turns if read else None,
             )  # fmt: skip
-    assert told
-    yield told
+    assert read
+    assert ending
+    yield Told(ending=ending, read=read)
+
+
+async def _found(speaker: AsyncOracle, order: ChatOrder, host: Host) -> LoadedModel:
+    wanted = _selector(order, host)
+    try:
+        return find_loaded(await speaker.loaded(), **wanted)
+    except NotLoaded:
+        if not order.load:
+            raise
+        return await speaker.load(**wanted)
 
 
 async def _fitting(
     speaker: AsyncOracle, model: LoadedModel, turns: list[Turn], order: ChatOrder
-) -> AsyncGenerator[str | Told, None]:
-    """The pieces and the ending; the older half of what was said is left out until the rest fits."""
+) -> AsyncGenerator[Read | str | Ending, None]:
+    """What is read, the pieces, the ending; the older half of what was said is left out until the rest fits."""
     exchanges = left = len(turns) // 2
     while True:
         try:
             async with aclosing(speaker.chat(model, turns[-2 * left - 1 :], order.sampling)) as pieces:  # type: ignore[type-var]
+                first = await anext(pieces)
+                yield Read(turns=2 * left, forgotten=exchanges - left)
+                yield first
                 async for piece in pieces:
-                    yield Told(ending=piece, forgotten=exchanges - left) if isinstance(piece, Ending) else piece
+                    yield piece
             return
         except TooLong:
             if left == 0:
@@ -199,7 +241,7 @@ async def _fitting(
 
 
 async def _whole(
-    order: ChatOrder, host: Host, model: LoadedModel, answer: AsyncIterator[LoadedModel | str | Told]
+    order: ChatOrder, host: Host, model: LoadedModel, answer: AsyncIterator[LoadedModel | Read | str | Told]
 ) -> dict[str, Any]:
     pieces = [piece async for piece in answer]
     text = "".join(piece for piece in pieces if isinstance(piece, str))
@@ -211,23 +253,22 @@ def _streamed(
     order: ChatOrder,
     host: Host,
     model: LoadedModel,
-    first: LoadedModel | str | Told,
-    answer: AsyncGenerator[LoadedModel | str | Told, None],
+    read: Read,
+    answer: AsyncGenerator[LoadedModel | Read | str | Told, None],
 ) -> StreamingHttpResponse:
     async def lines() -> AsyncIterator[bytes]:
         said: list[str] = []
-        yield _line(_who(host, model))
-        piece = first
         async with aclosing(answer):
+            yield _line(_who(host, model) | {"earlier_turns": read.turns})
             try:
-                while not isinstance(piece, Told):
-                    assert isinstance(piece, str)
-                    said.append(piece)
-                    yield _line({"text": piece})
-                    piece = await anext(answer)
-                yield _line(_reply(order, host, model, "".join(said), piece))
+                async for piece in answer:
+                    if isinstance(piece, str):
+                        said.append(piece)
+                        yield _line({"text": piece})
+                    elif isinstance(piece, Told):
+                        yield _line(_reply(order, host, model, "".join(said), piece))
             except _TROUBLES as trouble:
-                yield _line({"success": False, "error": str(trouble)})
+                yield _line(_failure(trouble) | {"thrown_away": isinstance(trouble, WrongModel)})
 
     headers = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
     return StreamingHttpResponse(lines(), content_type="application/x-ndjson", headers=headers)
@@ -259,7 +300,8 @@ def _reply(order: ChatOrder, host: Host, model: LoadedModel, text: str, told: To
         "tokens": tokens,
         "seconds": round(seconds, 3),
         "tokens_per_second": round(tokens / seconds, 1) if tokens and seconds > 0 else None,
-        "forgotten": told.forgotten,
+        "earlier_turns": told.read.turns,
+        "forgotten": told.read.forgotten,
         "conversation": order.conversation,
     }
 
@@ -277,24 +319,51 @@ def _with_conversation(request: HttpRequest, order: ChatOrder) -> ChatOrder:
     return replace(order, conversation=str(uuid.uuid4()))
 
 
+def _failure(trouble: Exception) -> dict[str, Any]:
+    return {"success": False, "error": str(trouble)}
+
+
 def _refuse(trouble: Exception) -> JsonResponse:
-    status = next(status for kind, status in _STATUS.items() if isinstance(trouble, kind))
-    return JsonResponse({"success": False, "error": str(trouble)}, status=status, headers={"Cache-Control": "no-store"})
+    return JsonResponse(_failure(trouble), status=_status_of(trouble), headers={"Cache-Control": "no-store"})
+
+
+def _status_of(trouble: Exception) -> int:
+    return next(status for kind, status in _STATUS.items() if isinstance(trouble, kind))
 
 
 async def _back(
     request: HttpRequest, order: ChatOrder | LoadOrder | None, told: Exception | str | None
 ) -> HttpResponseBase:
-    """To the page, with what there is to tell."""
+    """To the page, with what there is to tell; what was typed and not answered stays in its field."""
     if isinstance(told, Exception):
         await sync_to_async(messages.error)(request, str(told))
     elif told:
         await sync_to_async(messages.success)(request, told)
+    if told and request.POST.get("message", "").strip():
+        return await sync_to_async(_again)(request, order, told)
     key = uuid.UUID(order.conversation) if order and order.conversation else None
     known = key is not None and await sync_to_async(oracle_history.find)(key) is not None
     address = reverse("tavern:oracle_conversation", args=[key]) if known else reverse("tavern:oracle")
     query = {"checkpoint": f"{order.step} {order.name}"} if order and order.name else {}
     return redirect(f"{address}?{urlencode(query)}" if query else address)
+
+
+def _again(request: HttpRequest, order: ChatOrder | LoadOrder | None, told: Exception | str) -> HttpResponse:
+    """The page as it was filled in."""
+    key = order.conversation if order else request.POST.get("conversation")
+    conversation = None
+    with suppress(ValueError):
+        conversation = oracle_history.find(uuid.UUID(key)) if key else None
+    context = oracle_page.page_context(conversation, page=None, chosen=request.POST.get("checkpoint"))
+    context |= {
+        "draft": request.POST["message"],
+        "chosen_host": request.POST.get("host", ""),
+        "can_load": isinstance(told, NotLoaded) and isinstance(order, ChatOrder) and not order.load,
+    }
+    if isinstance(order, ChatOrder):
+        context |= {"sampling": order, "remember": order.remember}
+    status = _status_of(told) if isinstance(told, Exception) else 200
+    return render(request, "tavern/oracle.html", frame_context(settings.WORLD) | context, status=status)
 
 
 def _find(key: uuid.UUID) -> Conversation:

@@ -104,18 +104,32 @@ class Oracle {
       remember: this.form.elements.remember.checked, ...sampling,
     };
     const exchange = this.thread.ask(text);
-    this.begin();
-    const outcomes = await Promise.all(this.answering.map((picker, side) => this.hear(exchange.add(side), picker, { ...shared, side }, sampling)));
-    this.end(outcomes);
-    if (outcomes.some((kept) => kept)) await this.showKept().catch(() => {}); // the pill tells that the server is gone
-    else if (!this.message.value) this.message.value = text;
+    await this.hearAll(text, this.answering.map((picker, side) => ({
+      picker, sampling, exchange, who: picker.label, order: { ...shared, ...picker.chosen, side },
+    })));
   }
 
-  begin() {
+  // The server keeps what was asked and whatever came of it.
+  async hearAll(text, asked) {
+    this.begin(text);
+    const outcomes = await Promise.all(asked.map((one) => this.hear(one)));
+    this.end(outcomes);
+    if (!outcomes.some(Boolean) && !this.message.value) this.message.value = text;
+    await this.showKept().catch(() => {}); // the pill tells that the server is gone
+  }
+
+  async loadAndAsk(answer, asked) {
+    if (this.stopping) return;
+    answer.remove();
+    await this.hearAll(asked.order.message, [{ ...asked, order: { ...asked.order, load: true } }]);
+    this.askStatus();
+  }
+
+  begin(text) {
     this.stopping = new AbortController();
     this.stop.hidden = false;
     this.send.disabled = true;
-    this.message.value = "";
+    if (this.message.value === text) this.message.value = "";
     this.ball.show("thinking", "The mist gathers…");
   }
 
@@ -128,17 +142,23 @@ class Oracle {
     this.message.focus({ preventScroll: true });
   }
 
-  // Whether there is something to keep. Each answer is heard on its own: one may fail while the other goes on.
-  async hear(answer, picker, shared, sampling) {
-    answer.waitFor(picker.label[0].toUpperCase() + picker.label.slice(1));
+  // Whether something was said. Each answer is heard on its own: one may fail while the other goes on.
+  async hear(asked) {
+    const { exchange, who, order, sampling } = asked;
+    const answer = exchange.add(order.side);
+    answer.waitFor(order.load ? `Loading ${who}…` : who[0].toUpperCase() + who.slice(1));
     let said = false;
     try {
-      const response = await post("/oracle/chat", { ...shared, ...picker.chosen }, { raw: true, signal: this.stopping.signal });
+      const response = await post("/oracle/chat", order, { raw: true, signal: this.stopping.signal });
       for await (const line of lines(response)) {
-        if (line.success === false) return this.fail(answer, line.error, picker, response.status === 404);
+        if (line.success === false) {
+          answer.fail(line.error, { thrownAway: line.thrown_away });
+          if (response.status === 404) this.offerLoad(answer, asked);
+          return false;
+        }
         if ("response" in line) {
           answer.end(line, sampling);
-          this.root.querySelector("#said-politely").textContent = `${picker.label}: ${line.response}`;
+          this.root.querySelector("#said-politely").textContent = `${who}: ${line.response}`;
           return true;
         }
         if ("text" in line) {
@@ -148,26 +168,21 @@ class Oracle {
           this.ball.flash();
         } else answer.by(line);
       }
-      return this.fail(answer, LOST);
+      answer.fail(LOST);
     } catch (error) {
-      if (error.name !== "AbortError") return this.fail(answer, LOST);
-      answer.stop();
-      return said;
-    }
-  }
-
-  fail(answer, told, picker, unloaded) {
-    answer.fail(told);
-    if (unloaded && !picker.part("load").hidden) {
-      const button = document.createElement("button");
-      Object.assign(button, { type: "button", className: "chip", textContent: `Load ${picker.label}` });
-      button.addEventListener("click", () => {
-        this.root.querySelector("#choosing").open = true;
-        picker.part("load").click();
-      });
-      answer.part("ended").append(button);
+      if (error.name === "AbortError") answer.stop();
+      else answer.fail(LOST);
+      return said && error.name === "AbortError";
     }
     return false;
+  }
+
+  offerLoad(answer, asked) {
+    if (asked.order.load || asked.picker.state?.kind !== "realm") return;
+    const button = document.createElement("button");
+    Object.assign(button, { type: "button", className: "chip", textContent: "Load and ask", title: `Load ${asked.who}, then ask again` });
+    button.addEventListener("click", () => this.loadAndAsk(answer, asked));
+    answer.part("ended").append(button);
   }
 
   // The list of conversations and the address, as the server has them now.
@@ -181,7 +196,7 @@ class Oracle {
     if (location.pathname !== address) history.replaceState(null, "", address);
   }
 
-  // The server keeps a stopped answer only after it has seen that nobody listens any more.
+  // The server keeps what was stopped only after it has seen that nobody listens any more.
   async isKept(address) {
     for (let tries = 0; tries < KEPT_TRIES; tries += 1) {
       const page = await load("/oracle");

@@ -28,7 +28,7 @@ class Answer {
     this.node = blank.cloneNode(true).firstElementChild;
     this.node.dataset.side = side;
     this.node.classList.add("speaking");
-    place.append(this.node);
+    place.insertBefore(this.node, [...place.children].find((other) => Number(other.dataset.side) > side) ?? null);
     this.text = document.createTextNode("");
     this.part("said").append(this.text);
   }
@@ -37,13 +37,14 @@ class Answer {
     return this.node.querySelector(`[data-part="${name}"]`);
   }
 
-  by({ step, model, model_path: path, sha256, host }) {
+  by({ step, model, model_path: path, sha256, host, earlier_turns: earlier }) {
     this.part("step").textContent = step === 0 ? "Base model" : `Step ${whole(step)}`;
     this.part("model").textContent = model;
     this.part("model").title = path;
     this.part("sha256").textContent = sha256 ? sha256.slice(0, 12) : "no digest";
     this.part("sha256").title = sha256 ? `SHA-256 of the weights: ${sha256}` : "A foreign host tells no digest";
     this.part("host").textContent = host;
+    this.part("earlier").textContent = `read ${earlier} earlier turn${earlier === 1 ? "" : "s"}`;
   }
 
   waitFor(who) {
@@ -77,11 +78,15 @@ class Answer {
     this.part("ended").textContent = "Stopped.";
   }
 
-  // What was shown so far is taken back: it is not known whose words they were, or they are not whole.
-  fail(told) {
+  remove() {
+    this.node.remove();
+  }
+
+  // Words that prove to be another's are taken back; what was only broken off stays.
+  fail(told, { thrownAway = false } = {}) {
     this.node.classList.remove("speaking");
     this.node.classList.add("trouble");
-    this.text.data = "";
+    if (thrownAway) this.text.data = "";
     this.part("ended").textContent = told;
     this.part("ended").setAttribute("role", "alert");
   }

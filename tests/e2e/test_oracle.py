@@ -69,14 +69,17 @@ def test_a_checkpoint_is_loaded_asked_and_compared(oracle: Tavern, visitor: Visi
     refused = page.locator(".answer.trouble")
     expect(refused).to_contain_text("Step 0 not loaded. Available: []")
     expect(page.locator("#message")).to_have_value("How many?")
-    refused.get_by_role("button", name="Load the base model").click()
+    page.fill("[name=max_tokens]", "12")
+    refused.get_by_role("button", name="Load and ask").click()
+    expect(page.locator(".answer [data-part=model]")).to_have_text("DIO/base", timeout=PATIENCE_MS)
+    expect(page.locator(".answer.trouble")).to_have_count(0)
+    expect(page.locator("#stop")).to_be_hidden(timeout=PATIENCE_MS)
     expect(page.locator("[data-side='0'] [data-state-of]")).to_have_text("Loaded: DIO/base", timeout=PATIENCE_MS)
 
     page.check("#beside")
     second = page.locator("#second")
     second.locator("[data-host]").select_option("stub")
     second.locator("[data-checkpoint]").select_option(f"1000 {M1000['name']}")
-    page.fill("[name=max_tokens]", "12")
     page.fill("[name=seed]", "7")
     page.locator("#main").focus()
     page.locator("#message").fill("")
@@ -91,10 +94,12 @@ def test_a_checkpoint_is_loaded_asked_and_compared(oracle: Tavern, visitor: Visi
     expect(page.locator("#ball")).to_have_attribute("data-state", "silent")
 
     said = left.locator("[data-part=said]").inner_text()
-    expect(page.locator("#talks li.here")).to_contain_text("How many now?")
+    expect(left.locator("[data-part=earlier]")).to_have_text("read 2 earlier turns")
+    expect(right.locator("[data-part=earlier]")).to_have_text("read 0 earlier turns")
+    expect(page.locator("#talks li.here")).to_contain_text("How many?")
     page.reload()
-    expect(page.locator(".exchange")).to_have_count(1)
-    assert page.locator(".answer[data-side='0'] [data-part=said]").inner_text() == said
+    expect(page.locator(".exchange")).to_have_count(2)
+    assert page.locator(".answer[data-side='0'] [data-part=said]").last.inner_text() == said
     expect(page.locator(".answer[data-side='1'] [data-part=said]")).to_have_text("Forty-two")
     assert [told for told in visitor.complaints if "404" not in told] == []
 
@@ -127,18 +132,37 @@ def test_stop_really_stops_and_words_are_only_words(oracle: Tavern, stub: Stub, 
     assert visitor.complaints == []
 
 
+def test_what_a_host_said_before_it_broke_off_stays(oracle: Tavern, stub: Stub, visitor: Visitor) -> None:
+    page = visitor.page
+    page.set_default_timeout(PATIENCE_MS)
+    stub.replies[CHAT] = events(chunk(M1000["id"], "So far", **witness(M1000)), done=False)
+    page.goto(f"{oracle.address}/oracle")
+    page.select_option("[data-side='0'] [data-host]", "stub")
+    page.select_option("[data-side='0'] [data-checkpoint]", f"1000 {M1000['name']}")
+    ask(page, "How many?")
+    for _ in range(2):
+        expect(page.locator("[data-part=ended]")).to_have_text("stub broke off before its answer was complete.")
+        expect(page.locator("[data-part=said]")).to_have_text("So far")
+        expect(page.locator("#talks li.here")).to_have_count(1)
+        page.reload()
+
+
 def test_it_works_without_scripts(oracle: Tavern, chromium: Browser) -> None:
     context = chromium.new_context(java_script_enabled=False)
     try:
         page = context.new_page()
         page.set_default_timeout(PATIENCE_MS)
         page.goto(f"{oracle.address}/oracle")
-        page.get_by_role("button", name="Load", exact=True).click()
-        expect(page.locator(".notice")).to_have_text("DIO/base is loaded on local.")
         page.fill("[name=max_tokens]", "8")
         page.fill("#message", "How many?")
         page.click("#send")
-        expect(page.locator(".prompt")).to_have_text("How many?")
-        expect(page.locator("[data-part=model]")).to_have_text("DIO/base")
+        expect(page.locator(".notice")).to_have_text("Step 0 not loaded. Available: []")
+        expect(page.locator("#message")).to_have_value("How many?")
+        page.get_by_role("button", name="Load it").click()
+        expect(page.locator(".notice")).to_have_text("DIO/base is loaded on local.")
+        expect(page.locator("#message")).to_have_value("How many?")
+        page.click("#send")
+        expect(page.locator(".prompt").last).to_have_text("How many?")
+        expect(page.locator("[data-part=model]").last).to_have_text("DIO/base")
     finally:
         context.close()

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from asgiref.sync import sync_to_async
 from django.http import HttpResponse
 from django.test import AsyncClient, Client
 
@@ -194,7 +195,32 @@ def test_a_broken_registry_is_told_and_the_page_stays(world: World, client: Clie
     know(world, "local: {kind: vllm}\n")
     assert ask().status_code == 500
     assert "kind: &#x27;vllm&#x27; is not allowed" in client.get("/oracle").content.decode()
-    assert "is not allowed" in client.get("/oracle/status").json()["error"]
+    told = client.get("/oracle/status").json()
+    assert (told["success"], told["hosts"]) == (True, [])
+    assert "is not allowed" in told["trouble"]
+
+
+def test_a_broken_host_is_told_and_the_others_answer(stub: Stub, world: World, client: Client) -> None:
+    know(world, f"local: {{url: '{stub.url}'}}\nfast: {{kind: vllm}}\n")
+    assert ask().json()["response"] == "Forty-two"
+    assert ask(host=None).json()["host"] == "local"
+    refused = ask(host="fast")
+    assert refused.status_code == 500
+    assert "fast: kind: 'vllm' is not allowed" in refused.json()["error"]
+    told = client.get("/oracle/status").json()
+    assert [host["name"] for host in told["hosts"]] == ["local"]
+    assert "fast: kind: 'vllm' is not allowed" in told["trouble"]
+    page = client.get("/oracle").content.decode()
+    assert "fast: kind: &#x27;vllm&#x27; is not allowed" in page
+    assert '<option value="local">' in page
+
+
+def test_a_file_of_hosts_that_cannot_be_read_leaves_the_shipped_ones(world: World, client: Client) -> None:
+    know(world, "local: [\n")
+    told = client.get("/oracle/status").json()
+    assert [host["name"] for host in told["hosts"]] == ["local"]
+    assert "not readable as YAML" in told["trouble"]
+    assert "not readable as YAML" in client.get("/oracle").content.decode()
 
 
 def test_weights_of_another_digest_are_refused(stub: Stub) -> None:
@@ -202,7 +228,7 @@ def test_weights_of_another_digest_are_refused(stub: Stub) -> None:
     response = ask(conversation=KEY)
     assert response.status_code == 502
     assert "its answer was thrown away" in response.json()["error"]
-    assert not Conversation.objects.exists()
+    check_nothing_claimed(response.json()["error"])
 
 
 def test_a_foreign_host_that_answers_with_another_model_is_refused(world: World, stub: Stub) -> None:
@@ -260,7 +286,85 @@ async def test_trouble_before_the_first_word_has_a_status_and_later_a_line(stub:
     assert lines[1] == {"text": "hi"}
     assert lines[-1]["success"] is False
     assert "its answer was thrown away" in lines[-1]["error"]
-    assert not await Conversation.objects.aexists()
+    assert lines[-1]["thrown_away"]
+    await sync_to_async(check_nothing_claimed)(lines[-1]["error"])
+
+
+def check_nothing_claimed(trouble: str) -> None:
+    """The question is kept with what went wrong, and with nobody's words."""
+    answer = Answer.objects.get()
+    assert (answer.text, answer.model, answer.sha256) == ("", "", "")
+    assert (answer.trouble, answer.finish_reason) == (trouble, "broken off")
+    assert answer.question.text == "How many?"
+
+
+async def broken_off(stub: Stub) -> Any:
+    """The host goes away in the middle of a sentence."""
+    stub.replies[CHAT] = events(chunk(M1000["id"], "So far", **witness(M1000)), done=False)
+    _, lines = await stream(conversation=KEY)
+    return lines
+
+
+async def test_what_was_broken_off_is_kept_with_its_source_and_the_reason(stub: Stub) -> None:
+    lines = await broken_off(stub)
+    assert lines[1] == {"text": "So far"}
+    assert lines[-1] == {
+        "success": False, "error": "local broke off before its answer was complete.", "thrown_away": False,
+    }  # fmt: skip
+    page = (await AsyncClient().get(f"/oracle/{KEY}")).content.decode()
+    assert "So far" in page
+    assert "local broke off before its answer was complete." in page
+    answer = await Answer.objects.aget()
+    assert (answer.model, answer.sha256, answer.earlier_turns) == (M1000["id"], SHA, 0)
+
+
+async def test_twin_words_of_who_was_not_asked_would_be_kept_if_they_were_not_thrown_away(
+    stub: Stub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Overlooked(Exception):
+        """What no trouble ever is."""
+
+    monkeypatch.setattr(oracle_views, "WrongModel", Overlooked)
+    stub.replies[CHAT] = events(chunk(M1000["id"], "hi", **witness(M1000)), chunk("DIO/base", "there"))
+    _, lines = await stream(conversation=KEY)
+    with pytest.raises(AssertionError):
+        await sync_to_async(check_nothing_claimed)(lines[-1]["error"])
+
+
+def test_a_question_that_nobody_answered_is_kept_with_the_reason(stub: Stub, client: Client) -> None:
+    key = str(uuid.uuid4())
+    assert ask(step=7, conversation=KEY, question=key).status_code == 404
+    assert ask(host="moon", conversation=KEY, message="Who is there?").status_code == 404
+    page = client.get(f"/oracle/{KEY}").content.decode()
+    assert "Step 7 not loaded. Available: [1000, 0]" in page
+    assert "There is no host &#x27;moon&#x27;. Known: local." in page
+    assert [question.text for question in Question.objects.all()] == ["How many?", "Who is there?"]
+    assert ask(conversation=KEY, question=key).status_code == 200
+    answer = Answer.objects.get(question__key=key)
+    assert (answer.text, answer.trouble, answer.finish_reason) == ("Forty-two", "", "stop")
+    assert [turn["content"] for turn in stub.bodies(CHAT)[-1]["messages"]] == ["How many?"], "troubles are not read"
+
+
+def test_a_wish_to_load_first_loads_what_is_not_loaded(stub: Stub) -> None:
+    stub.replies["GET /models/info"] = (200, {"models": [M0], "available": []})
+    assert ask().status_code == 404
+    stub.replies["POST /models/load"] = (200, M1000)
+    said = ask(load=True).json()
+    assert (said["response"], said["model"]) == ("Forty-two", M1000["id"])
+    assert stub.bodies("POST /models/load") == [{"hero": "DIO", "step": 1000}]
+    assert ask(load=True, step=0).json()["model"] == "DIO/base"
+    assert len(stub.bodies("POST /models/load")) == 1, "it was loaded"
+
+
+def test_each_answer_tells_how_many_earlier_turns_it_read(stub: Stub, client: Client) -> None:
+    assert ask(conversation=KEY).json()["earlier_turns"] == 0
+    key = str(uuid.uuid4())
+    left, right = (ask(conversation=KEY, question=key, side=side).json() for side in (0, 1))
+    assert (left["earlier_turns"], right["earlier_turns"]) == (2, 0)
+    assert ask(conversation=KEY, remember=False).json()["earlier_turns"] == 0
+    page = client.get(f"/oracle/{KEY}").content.decode()
+    assert page.count("read 0 earlier turns") == 3
+    assert page.count("read 2 earlier turns") == 1
 
 
 def test_a_conversation_is_kept_and_read_by_the_model(stub: Stub) -> None:
@@ -346,8 +450,21 @@ def test_the_page_works_without_scripts(stub: Stub, client: Client) -> None:
     assert "Forty-two" in page
     assert SHA[:12] in page
     assert response.redirect_chain[-1][0].startswith(f"/oracle/{Conversation.objects.get().key}")
-    page = client.post("/oracle/chat", form | {"checkpoint": "7"}, follow=True).content.decode()
+    response = client.post("/oracle/chat", form | {"checkpoint": "7", "temperature": "0.25"}, follow=True)
+    page = response.content.decode()
+    assert response.status_code == 404
     assert "Step 7 not loaded. Available: [1000, 0]" in page
+    assert "How many?</textarea>" in page
+    assert 'name="temperature" min="0" max="2" step="any" value="0.25"' in page
+    assert "Load and ask</button>" in page
+    assert 'data-pill="unknown"' in page
+    response = client.post("/oracle/load", form, follow=True)
+    assert "is loaded on local." in response.content.decode()
+    assert "How many?</textarea>" in response.content.decode()
+    stub.replies["POST /models/load"] = (200, realm_model(8))
+    response = client.post("/oracle/chat", form | {"checkpoint": "8", "load": "yes"}, follow=True)
+    assert stub.bodies("POST /models/load")[-1] == {"hero": "DIO", "step": 8}
+    assert "Load and ask</button>" not in response.content.decode()
     page = client.post("/oracle/chat", form | {"checkpoint": "", "step": "8"}, follow=True).content.decode()
     assert "Step 8 not loaded. Available: [1000, 0]" in page
     page = client.post("/oracle/chat", form | {"checkpoint": ""}, follow=True).content.decode()

@@ -119,7 +119,11 @@ def test_stopping_before_the_first_word_stops_the_host(server: WebServer, stub: 
     with ask(server, stream=stream, conversation=key):
         wait_until(lambda: stub.bodies(CHAT))
     wait_until(stub.gone.is_set)
-    assert key not in page(server, "/oracle")
+    wait_until(lambda: key in page(server, "/oracle"))
+    kept = page(server, f"/oracle/{key}")
+    assert "How many?" in kept
+    assert "Stopped." in kept
+    assert M1000["sha256"][:12] not in kept, "nobody has answered yet"
 
 
 def test_nobody_waits_for_a_slow_host(server: WebServer, stub: Stub) -> None:
