@@ -35,7 +35,7 @@ from arena.protocol import (
     Recipe,
 )
 from arena.rows import Refusal
-from guild import evaluation, evaluation_queue
+from guild import evaluation, evaluation_queue, sparring
 from guild.answer_records import AnswerRecord
 from guild.curriculum import Curriculum, read_curriculum
 from guild.errors import GuildError
@@ -157,7 +157,13 @@ def _write_set_aside(world: World, quest: Quest, folder: Path) -> str | None:
 def _evaluation_sets(world: World, config: RealmConfig, quest: Quest) -> tuple[EvaluationSet, ...]:
     """A guild in trouble costs the battle its trial, not its training."""
     try:
-        found = evaluation.evaluation_files(world, config.hero, read_curriculum(config), fought=quest.skill or None)
+        found = evaluation.evaluation_files(
+            world,
+            config.hero,
+            read_curriculum(config),
+            fought=quest.skill or None,
+            sparred=sparring.level_of(quest.name),
+        )
     except (GuildError, BadConfig) as error:
         chronicle.say("guild_trouble", str(error))
         return ()
@@ -317,6 +323,7 @@ def _enqueue_evaluation(world: World, battle: Battle, event: Event, checkpoint: 
             checkpoint=checkpoint.name,
             step=checkpoint.step,
             fought=order.skill,
+            sparred=sparring.level_of(battle.quest.name),
         )
     except (GuildError, BadConfig) as error:
         chronicle.follow_up(battle.battle_id, event, "guild_trouble", str(error))
@@ -341,8 +348,8 @@ def _follow_champion(battle: Battle, event: Event, checkpoint: Checkpoint, best:
         battle.battle_id,
         event,
         "new_champion",
-        f"New champion! Checkpoint {checkpoint.step} beats {best.step}: "
-        f"val {checkpoint.val_loss:.4f} < {best.val_loss:.4f}",
+        f"New champion by validation loss! Checkpoint {checkpoint.step} beats {best.step}: "
+        f"{checkpoint.val_loss:.4g} < {best.val_loss:.4g}",
         name=checkpoint.name,
         val_loss=checkpoint.val_loss,
         previous=best.val_loss,

@@ -61,10 +61,17 @@ def tell(judged: Judged, verdict: Verdict) -> None:
 
 
 def enqueue_checkpoint(
-    world: World, hero: str, curriculum: Curriculum, *, checkpoint: str, step: int, fought: str | None
+    world: World,
+    hero: str,
+    curriculum: Curriculum,
+    *,
+    checkpoint: str,
+    step: int,
+    fought: str | None,
+    sparred: int | None,
 ) -> int:
     """Tasks for what this checkpoint is to be asked; how many are new. Raises GuildError."""
     return sum(
         evaluation_queue.enqueue(hero=hero, checkpoint=checkpoint, step=step, skill=file.skill, level=file.level)
-        for file in evaluation_files(world, hero, curriculum, fought=fought)
+        for file in evaluation_files(world, hero, curriculum, fought=fought, sparred=sparred)
     )

@@ -20,8 +20,9 @@ MOST_LISTED = 50
 
 @dataclass(frozen=True, kw_only=True)
 class Gain:
-    """The level's evaluations around the sparring's battle: the last one before it, the last one of it."""
+    """A level's evaluations around the sparring's battle: the last one before it, the last one of it."""
 
+    level: int
     before_step: int
     before_correct: int
     before_total: int
@@ -49,6 +50,14 @@ class Sparring:
     reason: str = ""
     result: SparringResult | None = None
     gain: Gain | None = None
+    """Of the level that was sparred at."""
+    below: tuple[Gain, ...] = ()
+    """Of the levels below it that were evaluated before and after, the lowest first: what its battle cost them."""
+
+    @property
+    def unknown_below(self) -> int:
+        """Levels below of which nobody knows what became of them."""
+        return self.result.level - 1 - len(self.below) if self.result else 0
 
 
 def sparrings(
@@ -73,9 +82,15 @@ def sparring_of(world: World, run: Run) -> Sparring:
     if quest is None:
         state = "in the inbox" if (world.home / result.file).exists() else "gone"
         return Sparring(run=run.pk, state=state, result=result)
+    gains = _gains(quest, result)
     return Sparring(
-        run=run.pk, state=quest.state, reason=quest.reason, result=result, gain=_gain(quest, result)
-    )  # fmt: skip
+        run=run.pk,
+        state=quest.state,
+        reason=quest.reason,
+        result=result,
+        gain=gains.pop(result.level, None),
+        below=tuple(gains.values()),
+    )
 
 
 def _result(run: Run) -> SparringResult | None:
@@ -85,18 +100,23 @@ def _result(run: Run) -> SparringResult | None:
         return None
 
 
-def _gain(quest: Quest, result: SparringResult) -> Gain | None:
-    """None until the level was evaluated before and after."""
+def _gains(quest: Quest, result: SparringResult) -> dict[int, Gain]:
+    """By level, the lowest first: the sparred one and those below it that were evaluated before and after."""
     battle = Battle.objects.filter(quest=quest, first_step__isnull=False, total_steps__isnull=False).last()
     if battle is None or battle.first_step is None or battle.total_steps is None:
-        return None
-    level = Evaluation.objects.filter(hero=result.hero, skill=result.skill, level=result.level).order_by("step", "id")
-    before = level.filter(step__lte=battle.first_step).last()
-    after = level.filter(step__gt=battle.first_step, step__lte=battle.first_step + battle.total_steps).last()
-    if before is None or after is None:
-        return None
+        return {}
+    first, last = battle.first_step, battle.first_step + battle.total_steps
+    found = Evaluation.objects.filter(hero=result.hero, skill=result.skill, level__lte=result.level)
+    found = found.order_by("step", "id")
+    newest = {after.level: after for after in found.filter(step__gt=first, step__lte=last)}
+    around = ((found.filter(level=level, step__lte=first).last(), newest[level]) for level in sorted(newest))
+    return {after.level: _gain(before, after) for before, after in around if before}
+
+
+def _gain(before: Evaluation, after: Evaluation) -> Gain:
     low, high = difference((before.correct, before.total), (after.correct, after.total))
     return Gain(
+        level=after.level,
         before_step=before.step,
         before_correct=before.correct,
         before_total=before.total,
@@ -130,6 +150,10 @@ def to_json(sparring: Sparring) -> dict[str, Any]:
     if sparring.result:
         view["result"] = asdict(sparring.result) | {"accuracy": round(sparring.result.accuracy, 4)}
         view["result"].pop("mistakes")
-    if sparring.gain:
-        view["gain"] |= {"share": round(sparring.gain.share, 4), "is_clear": sparring.gain.is_clear}
+    view["gain"] = _gain_to_json(sparring.gain) if sparring.gain else None
+    view["below"] = [_gain_to_json(gain) for gain in sparring.below]
     return view
+
+
+def _gain_to_json(gain: Gain) -> dict[str, Any]:
+    return asdict(gain) | {"share": round(gain.share, 4), "is_clear": gain.is_clear}

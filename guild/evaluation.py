@@ -72,20 +72,26 @@ class Verdict:
 
 
 def evaluation_files(
-    world: World, hero: str, curriculum: Curriculum = AS_SHIPPED, *, fought: str | None = None
+    world: World,
+    hero: str,
+    curriculum: Curriculum = AS_SHIPPED,
+    *,
+    fought: str | None = None,
+    sparred: int | None = None,
 ) -> tuple[EvaluationFile, ...]:
     """What the hero's next checkpoint is asked.
 
     The current level of the skill that is fought for; then those of the other skills in play; then up to MOST_REVIEWED
     levels won before, lost ones first; among equals what was not asked for longest. The first is asked whatever it
     costs, the others while MOST_PROBLEMS and MOST_CHARACTERS allow. A set that a remote trainer has yet to make is
-    passed over. Raises DamagedSet.
+    passed over. Where a sparring is fought, `sparred` is the level of its mistakes: it and the one below, which may
+    have paid for it, come second, and of what was won before that skill's levels come first. Raises DamagedSet.
     """
-    return tuple(_affordable(_asked(world, hero, curriculum, fought)))
+    return tuple(_affordable(_asked(world, hero, curriculum, fought, sparred)))
 
 
 def _asked(
-    world: World, hero: str, curriculum: Curriculum, fought: str | None
+    world: World, hero: str, curriculum: Curriculum, fought: str | None, sparred: int | None
 ) -> Iterator[tuple[EvaluationFile, list[Problem]]]:
     in_play = [turn for turn in turns(world, hero, curriculum) if not turn.waits or turn.skill.name == fought]
     seen: dict[tuple[str, int], int] = {
@@ -97,11 +103,25 @@ def _asked(
         return seen.get((skill, level), -1)
 
     current = sorted(in_play, key=lambda turn: (turn.skill.name != fought, age(turn.skill.name, turn.level)))
-    yield from _files(world, ((turn.skill, turn.level) for turn in current))
-    yield from _files(world, _reviewed(hero, in_play, age))
+    near = _near(current, fought, sparred)
+    wanted = [(turn.skill, turn.level) for turn in current]
+    wanted[1:1] = near
+    yield from _files(world, wanted)
+    reviewed = _reviewed(hero, in_play, age, first=fought if sparred else None)
+    yield from _files(world, [one for one in reviewed if one not in near][: MOST_REVIEWED - len(near)])
 
 
-def _reviewed(hero: str, in_play: Sequence[Turn], age: Callable[[str, int], int]) -> list[tuple[Skill, int]]:
+def _near(current: Sequence[Turn], fought: str | None, sparred: int | None) -> list[tuple[Skill, int]]:
+    """The sparred level and the one below it; the skill's current one is asked anyhow."""
+    if sparred is None or not current or current[0].skill.name != fought:
+        return []
+    skill, level = current[0].skill, current[0].level
+    return [(skill, one) for one in (sparred, sparred - 1) if 1 <= one <= skill.max_level and one != level]
+
+
+def _reviewed(
+    hero: str, in_play: Sequence[Turn], age: Callable[[str, int], int], *, first: str | None
+) -> list[tuple[Skill, int]]:
     """One place is kept for levels still mastered: else one that stays lost would hide that others get lost too."""
     lost: list[tuple[Skill, int]] = []
     mastered: list[tuple[Skill, int]] = []
@@ -110,7 +130,7 @@ def _reviewed(hero: str, in_play: Sequence[Turn], age: Callable[[str, int], int]
         for level in range(1, turn.level):
             (lost if level in gone else mastered).append((turn.skill, level))
     for levels in (lost, mastered):
-        levels.sort(key=lambda one: (age(one[0].name, one[1]), one[0].name, one[1]))
+        levels.sort(key=lambda one: (one[0].name != first, age(one[0].name, one[1]), one[0].name, one[1]))
     return [*lost[: MOST_REVIEWED - bool(mastered)], *mastered][:MOST_REVIEWED]
 
 

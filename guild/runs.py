@@ -147,7 +147,7 @@ def get(run_id: int) -> Run:
     settle_dead()
     run = Run.objects.filter(pk=run_id).first()
     if run is None:
-        raise GuildError(f"There is no run {run_id}; `runs list` shows them")
+        raise GuildError(f"There is no run {run_id}; `manage.py runs list` shows them")
     return run
 
 
@@ -213,6 +213,12 @@ def delete(run_id: int) -> Run:
         raise GuildError(f"Run {run_id} is {run.state}; stop it before it is deleted")
     Run.objects.filter(pk=run_id).delete()
     return run
+
+
+def check_comparable(one: Run, other: Run) -> None:
+    """Raises GuildError for two runs of different kinds."""
+    if one.kind != other.kind:
+        raise GuildError(f"Run {one.pk} is a {one.kind} and run {other.pk} a {other.kind}; compare two of a kind")
 
 
 def history(kind: Run.Kind | None = None) -> QuerySet[Run]:

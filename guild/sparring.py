@@ -34,7 +34,7 @@ _SPARE = 200
 """Drawn besides, in place of those that are held out."""
 MOST_DRAWN = 2 * MOST_PROBLEMS + _SPARE
 LANE = "high"
-_NAME = re.compile(r"sparring-[a-z][a-z0-9]*-level-\d+-\d+-\d{4,}")
+_NAME = re.compile(r"sparring-[a-z][a-z0-9]*-level-(\d+)-\d+-\d{4,}")
 SHOWN_MISTAKES = 10
 """Of a run's mistakes so many are kept to be looked at; all of them are in its file."""
 
@@ -99,6 +99,7 @@ class SparringResult:
 
 def order(
     *,
+    world: World,
     hero: str,
     skill: str,
     count: int,
@@ -114,7 +115,7 @@ def order(
     if level is not None and not 1 <= level <= known.max_level:
         raise GuildError(f"{skill} has no level {level}; it has 1 to {known.max_level}")
     try:
-        return SparringOrder(
+        asked = SparringOrder(
             hero=hero,
             skill=skill,
             count=count,
@@ -127,6 +128,8 @@ def order(
         )
     except ValueError as error:
         raise GuildError(str(error)) from error
+    _one(world, asked)
+    return asked
 
 
 def create(order: SparringOrder, *, by: str) -> Run:
@@ -142,7 +145,13 @@ def quest_name(skill: str, level: int, *, step: int, run_id: int) -> str:
 
 def is_sparring_name(name: str) -> bool:
     """Whether a quest is named as a sparring names its own."""
-    return _NAME.fullmatch(name) is not None
+    return level_of(name) is not None
+
+
+def level_of(name: str) -> int | None:
+    """The level that a sparring's quest is made of, by its name; None for any other quest."""
+    found = _NAME.fullmatch(name)
+    return int(found[1]) if found else None
 
 
 def perform(world: World, parameters: dict[str, Any], watch: Watch) -> SparringResult:

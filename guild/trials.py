@@ -51,6 +51,8 @@ class TrialOrder:
     seed: int = 0
     host: str | None = None
     """None: the default one."""
+    best_by_validation_loss: str | None = None
+    """Which of the checkpoints was meant by `best`; None where that was not asked for."""
 
     def __post_init__(self) -> None:
         cells = len(self.checkpoints) * sum(len(levels) for levels in self.levels.values())
@@ -114,6 +116,7 @@ def order(
 ) -> TrialOrder:
     """`levels` beyond a skill's last are left out for it; None are all. Raises GuildError."""
     chosen = choose(world, hero, checkpoints)
+    best = "best" in map(str.strip, checkpoints)
     try:
         return TrialOrder(
             hero=hero,
@@ -122,6 +125,7 @@ def order(
             problems=problems,
             seed=secrets.randbits(48) if seed is None else seed,
             host=host,
+            best_by_validation_loss=str(choose(world, hero, ["best"])[0]) if best else None,
         )
     except ValueError as error:
         raise GuildError(str(error)) from error

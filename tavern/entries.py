@@ -6,11 +6,18 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from guild.progression import ENOUGH_ACCURACY
+
 
 @dataclass(frozen=True)
 class Look:
     icon: str
     tone: str
+    enough: float | None = None
+    """Accuracy below which an entry is no success and reads as any other; `static/js/looks.js` has the same rule."""
+
+    def tone_at(self, accuracy: float | None) -> str:
+        return self.tone if self.enough is None or (accuracy or 0) >= self.enough else OTHER.tone
 
 
 OTHER = Look("star-swirl", "plain")
@@ -38,7 +45,7 @@ LOOKS = {
     "quest_discarded": Look("skull-crossed-bones", "plain"),
     "order_refused": Look("cursed-star", "blood"),
     "quest_completed": Look("two-coins", "gold"),
-    "evaluated": Look("bullseye", "moss"),
+    "evaluated": Look("bullseye", "moss", enough=ENOUGH_ACCURACY),
     "skill_level_up": Look("spell-book", "arcane"),
     "skill_level_lost": Look("cursed-star", "ember"),
     "skill_level_regained": Look("spell-book", "moss"),
@@ -58,6 +65,11 @@ LOOKS = {
 }
 
 
+def looks_table() -> dict[str, list[Any]]:
+    """For the browser: icon, tone and what is enough, by kind; under "" that of every other kind."""
+    return {kind: [look.icon, look.tone, look.enough] for kind, look in {**LOOKS, "": OTHER}.items()}
+
+
 @dataclass(frozen=True, kw_only=True)
 class Entry:
     seq: int | str
@@ -75,6 +87,5 @@ BLANK = Entry(seq="", step=None, message="", when="", icon=OTHER.icon, tone=OTHE
 def entry_of(event: dict[str, Any]) -> Entry:
     look = LOOKS.get(event["kind"], OTHER)
     when = datetime.fromtimestamp(event["time"], UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
-    return Entry(
-        seq=event["seq"], step=event["step"], message=event["message"], when=when, icon=look.icon, tone=look.tone
-    )
+    tone = look.tone_at(event.get("data", {}).get("accuracy"))
+    return Entry(seq=event["seq"], step=event["step"], message=event["message"], when=when, icon=look.icon, tone=tone)

@@ -98,12 +98,16 @@ class SparringForm(WorkForm):
     skill = forms.ChoiceField(choices=skill_choices)
     level = forms.IntegerField(required=False, min_value=1, help_text="empty: the one it works on")
     count = forms.IntegerField(label="Problems", min_value=1, max_value=sparring.MOST_PROBLEMS, initial=100)
-    checkpoint = forms.CharField(max_length=200, initial="newest", help_text="newest, best, a step or a name")
+    checkpoint = forms.CharField(
+        max_length=200, initial="newest",
+        help_text="newest, best (by validation loss), a step or a name",
+    )  # fmt: skip
 
-    def order(self, hero: str) -> SparringOrder:
+    def order(self, world: World, hero: str) -> SparringOrder:
         """Raises GuildError."""
         given = self.cleaned_data
         return sparring.order(
+            world=world,
             hero=hero,
             skill=given["skill"],
             count=given["count"],
@@ -113,7 +117,9 @@ class SparringForm(WorkForm):
 
 
 class TrialForm(WorkForm):
-    checkpoints = WishesField(initial="newest, best", help_text="newest, best, all, base, steps or names")
+    checkpoints = WishesField(
+        initial="newest, best", help_text="newest, best (by validation loss), all, base, steps or names"
+    )
     skills = forms.MultipleChoiceField(choices=skill_choices, widget=forms.CheckboxSelectMultiple)
     levels = LevelsField(required=False, help_text="3, 1-4 or 1, 3, 7-9; empty: all")
     problems = forms.IntegerField(

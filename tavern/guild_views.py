@@ -156,7 +156,7 @@ def _create(form: WorkForm) -> Run:
     if isinstance(form, ForgeForm):
         return forging.create(form.order(), by=BY)
     if isinstance(form, SparringForm):
-        return sparring.create(form.order(settings.REALM.hero), by=BY)
+        return sparring.create(form.order(settings.WORLD, settings.REALM.hero), by=BY)
     assert isinstance(form, TrialForm)
     return trials.create(form.order(settings.WORLD, settings.REALM.hero), by=BY)
 

@@ -9,7 +9,7 @@ from django.templatetags.static import static
 from arena.control import Wish
 from realm.world import World
 from tavern import numbers
-from tavern.entries import BLANK, LOOKS, OTHER, entry_of
+from tavern.entries import BLANK, entry_of, looks_table
 from tavern.foes import foe_of
 from tavern.orders import orders
 from tavern.selectors import waiting_quests
@@ -81,7 +81,7 @@ def tavern_context(snapshot: dict[str, Any], asked: Wish | None = None) -> dict[
         "queue": waiting_quests(),
         "events": [entry_of(event) for event in reversed(snapshot["events"])],
         "blank_entry": BLANK,
-        "entry_looks": {kind: [look.icon, look.tone] for kind, look in LOOKS.items()} | {"": [OTHER.icon, OTHER.tone]},
+        "entry_looks": looks_table(),
         "last_steps": last_steps(snapshot["curve"]),
         "last_accuracy": snapshot["accuracy"][-1][1] if snapshot["accuracy"] else None,
         "pill": {"offline": "offline", "stale": "waiting"}.get(stance, "live"),

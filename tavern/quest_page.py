@@ -253,8 +253,8 @@ def _events(quest: Quest) -> Iterator[dict[str, Any]]:
     ).exclude(kind__in=(EventKind.ANSWERED, EventKind.CHECKPOINT_SAVED, EventKind.VALIDATED))
     for entry in entries.order_by("-id")[:MOST_ENTRIES]:
         yield {"seq": entry.pk, "kind": entry.kind, "time": entry.time.timestamp(), "step": entry.step} | {
-            "message": entry.message
-        }
+            "message": entry.message, "data": entry.data,
+        }  # fmt: skip
 
 
 def certificate_said(certificate: dict[str, Any]) -> list[tuple[str, str, str]]:

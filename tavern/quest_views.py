@@ -17,7 +17,7 @@ from arena.models import Quest
 from arena.quest_orders import Act
 from realm.world import World
 from tavern import quest_acts, quest_names, uploads
-from tavern.entries import LOOKS, OTHER
+from tavern.entries import looks_table
 from tavern.quest_acts import BadOrder
 from tavern.quest_cards import HELP, LABELS, Button
 from tavern.quest_forms import AddForm, PasteForm, SliceForm
@@ -68,7 +68,7 @@ def frame_context(world: World) -> dict[str, Any]:
     return {
         "seq": watchtower_selectors.newest_seq(),
         "arena": control.read_status(world),
-        "entry_looks": {kind: [look.icon, look.tone] for kind, look in LOOKS.items()} | {"": [OTHER.icon, OTHER.tone]},
+        "entry_looks": looks_table(),
         "priorities": Quest.Priority.values,
     }
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from guild import runs, trials
+from guild import run_words, runs, trials
 from guild.forging import ForgeResult
 from guild.models import Run
 from guild.sparring import SparringResult
@@ -60,15 +60,7 @@ def read(run: Run) -> RunPage:
 
 
 def parameters(run: Run) -> list[tuple[str, str]]:
-    return [(key.replace("_", " "), _in_words(value)) for key, value in run.parameters.items() if value is not None]
-
-
-def _in_words(value: Any) -> str:
-    if isinstance(value, dict):
-        return "; ".join(f"{key}: {_in_words(item)}" for key, item in value.items())
-    if isinstance(value, list):
-        return ", ".join(map(_in_words, value))
-    return str(value)
+    return run_words.pairs(run.parameters)
 
 
 def matrix(result: TrialResult) -> list[MatrixLine]:

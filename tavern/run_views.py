@@ -54,6 +54,11 @@ def compare(request: HttpRequest) -> HttpResponse:
         messages.error(request, "Tick two runs to compare them.")
         return redirect(f"{reverse('tavern:guild')}#runs")
     before, after = (find(number) for number in (sorted(numbers) if request.GET.getlist("run") else numbers))
+    try:
+        runs.check_comparable(before, after)
+    except GuildError as error:
+        messages.error(request, f"{error}.")
+        return redirect(f"{reverse('tavern:guild')}#runs")
     context = {"before": card_of(before), "after": card_of(after), "comparison": run_page.compare(before, after)}
     return render(request, "tavern/guild_compare.html", frame_context(settings.WORLD) | context)
 

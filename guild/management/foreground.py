@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 from django.core.management.base import CommandError, OutputWrapper
 from rich.console import Console
 from rich.markup import escape
@@ -10,16 +12,24 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from guild.models import Run
 from guild.performing import perform, stop_on_signal
 from guild.tasks.alone import master_alive
+from guild.tasks.children import MARK
 from realm.world import World
 
-NOBODY = "no Task Master is there to begin it: start one with `weave`, or perform it here with `perform {run}`"
+NOBODY = (
+    "no Task Master is there to begin it: start one with `weave`, or perform it here with `manage.py perform {run}`"
+)
+
+
+def asker() -> str:
+    """Who asks for the run: the Task Master starts these commands, too."""
+    return "task master" if os.environ.get(MARK) else "command line"
 
 
 def begin(stdout: OutputWrapper, world: World, run: Run, *, background: bool) -> Run | None:
     """Perform it here, or leave it to the Task Master and return None. Raises CommandError where it fails."""
     if background:
         who = "the Task Master begins it when its turn comes" if master_alive(world) else NOBODY.format(run=run.pk)
-        stdout.write(f"Run {run.pk} waits; {who}. `runs show {run.pk}` tells how far it is.")
+        stdout.write(f"Run {run.pk} waits; {who}. `manage.py runs show {run.pk}` tells how far it is.")
         return None
     return see_through(stdout, world, run.pk)
 

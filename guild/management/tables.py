@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from rich.console import Console, RenderableType
 from rich.markup import escape
 from rich.table import Table
 
+from guild import run_words, runs, trials
 from guild.models import Run
-from guild.trials import CAVEAT, Cell, Comparison, TrialResult
+from guild.trials import CAVEAT, Cell, Comparison
 
 WIDE = 200
+BEST = ", best by validation loss"
 
 
 def as_text(shown: RenderableType) -> str:
@@ -20,10 +25,15 @@ def as_text(shown: RenderableType) -> str:
     return "\n".join(line.rstrip() for line in text.get().splitlines()) + "\n"
 
 
-def trial_table(result: TrialResult, *, held_out: bool) -> str:
-    """Levels down, checkpoints across; below it what went wrong, and what such problems prove."""
-    columns = result.columns
-    table = Table("skill", "level", *(escape(column.checkpoint) for column in columns))
+def trial_table(run: Run) -> str:
+    """Levels down, checkpoints across; below it what went wrong, and what such problems prove.
+
+    Raises strict.BadConfig.
+    """
+    columns = trials.read_result(runs.results(run)).columns
+    best = run.parameters.get("best_by_validation_loss")
+    names = (f"{column.checkpoint}{BEST if column.checkpoint == best else ''}" for column in columns)
+    table = Table("skill", "level", *map(escape, names))
     levels = dict.fromkeys((cell.skill, cell.level) for column in columns for cell in column.cells)
     for skill, level in levels:
         cells = [
@@ -33,7 +43,7 @@ def trial_table(result: TrialResult, *, held_out: bool) -> str:
         table.add_row(skill, str(level), *(_shown(cell) for cell in cells))
     troubles = [f"{column.checkpoint}: {column.trouble}" for column in columns if column.trouble]
     troubles += dict.fromkeys(cell.trouble for column in columns for cell in column.cells if cell.trouble)
-    notes = [*troubles, *([] if held_out else [CAVEAT])]
+    notes = [*troubles, *([] if run.parameters.get("problems") is None else [CAVEAT])]
     return as_text(table) + "".join(f"{note}\n" for note in notes)
 
 
@@ -45,16 +55,36 @@ def _shown(cell: Cell | None) -> str:
 
 
 def comparison_table(compared: list[Comparison]) -> str:
-    table = Table("skill", "level", "before", "after", "difference, 95% sure", "that is")
+    table = Table("skill", "level", "before", "after", "difference in points, 95% sure", "that is")
     for item in compared:
         table.add_row(
             item.skill,
             str(item.level),
             escape(f"{item.before_correct}/{item.before_total} {item.before}"),
             escape(f"{item.after_correct}/{item.after_total} {item.after}"),
-            f"{item.low:+.0%} to {item.high:+.0%}",
+            f"{item.low * 100:+.1f} to {item.high * 100:+.1f}",
             item.verdict,
         )
+    return as_text(table)
+
+
+def listing(values: Mapping[str, Any]) -> str:
+    """`key: value` lines; what is a list of records becomes a table below its key."""
+    rows = {key: value for key, value in values.items() if _is_records(value)}
+    plain = {key: value for key, value in values.items() if key not in rows}
+    lines = [f"  {key}: {value or '--'}\n" for key, value in run_words.pairs(plain)]
+    return "".join([*lines, *(f"  {key.replace('_', ' ')}:\n{_records(found)}" for key, found in rows.items())])
+
+
+def _is_records(value: Any) -> bool:
+    return isinstance(value, list) and bool(value) and all(isinstance(item, dict) for item in value)
+
+
+def _records(found: list[dict[str, Any]]) -> str:
+    columns = list(dict.fromkeys(key for record in found for key in record))
+    table = Table(*(escape(key) for key in columns))
+    for record in found:
+        table.add_row(*(escape(run_words.in_words(record.get(key, ""))) for key in columns))
     return as_text(table)
 
 

@@ -12,13 +12,13 @@ export class BattleLog {
     this.looks = new Looks(root, this.blank);
   }
 
-  lookOf(kind) {
-    return this.looks.of(kind);
+  lookOf(kind, accuracy) {
+    return this.looks.of(kind, accuracy);
   }
 
-  add({ seq, kind, step, message, time }) {
+  add({ seq, kind, step, message, time, data }) {
     const row = this.blank.cloneNode(true);
-    const { icon, tone } = this.lookOf(kind);
+    const { icon, tone } = this.lookOf(kind, data?.accuracy);
     row.dataset.seq = seq;
     row.className = `entry tone-${tone}`;
     row.title = `${new Date(time * 1000).toISOString().slice(0, 19).replace("T", " ")} UTC`;

@@ -6,8 +6,9 @@ export class Looks {
     this.sprite = blank.querySelector("use").getAttribute("href").split("#")[0];
   }
 
-  of(kind) {
-    const [icon, tone] = this.table[kind] ?? this.table[""];
-    return { icon: `${this.sprite}#gi-${icon}`, tone };
+  of(kind, accuracy = 0) {
+    const other = this.table[""];
+    const [icon, tone, enough] = this.table[kind] ?? other;
+    return { icon: `${this.sprite}#gi-${icon}`, tone: enough == null || accuracy >= enough ? tone : other[1] };
   }
 }

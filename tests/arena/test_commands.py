@@ -57,9 +57,9 @@ def test_status_shows_the_last_step(world: World) -> None:
     )
     folder = world.battles / battle.battle_id
     folder.mkdir()
-    record = StepRecord(1007, 0.0, 1.25, 0.002, 1.0, 0.5, 1000, 500, 2048, 7, 0)
+    record = StepRecord(1007, 0.0, 3.4e-5, 0.002, 1.0, 0.5, 1000, 500, 2048, 7, 0)
     (folder / STEPS_FILE).write_bytes(record.pack() + b"half")
     said = say("battle", "status")
     assert "7 of 40 (hero step 1007)" in said
-    assert "1.2500" in said
+    assert "loss     3.4e-05\n" in said
     assert "2000 tokens/s" in said

@@ -127,6 +127,7 @@ def test_a_better_checkpoint_is_the_new_champion(
     settle(daemon)
     champions = ChronicleEntry.objects.filter(kind="new_champion")
     assert [(entry.step, entry.data["previous"]) for entry in champions] == [(2, 2.0)]
+    assert champions[0].message == "New champion by validation loss! Checkpoint 2 beats 1: 1.5 < 2"
 
 
 def test_events_are_taken_in_once_however_often_they_are_read(

@@ -5,15 +5,17 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable
+from io import StringIO
 from pathlib import Path
 
 import pytest
+from django.core.management import call_command
 
-from arena import sparring_overview, stale
+from arena import battles, sparring_overview, stale
 from arena.daemon import ArenaDaemon
 from arena.models import ChronicleEntry, Quest
 from arena.stale import why_stale
-from guild import runs
+from guild import runs, sparring
 from guild.models import Evaluation, Run
 from guild.problems import Problem, to_jsonl
 from guild.sparring import SparringResult
@@ -185,6 +187,56 @@ def test_the_gain_is_what_the_level_was_worth_before_and_after_its_battle(
     settle(daemon)
     view = json.loads((world.status / "sparring.json").read_bytes())
     assert view["skills"]["bin"]["gain"]["after_correct"] == 140
+    assert status().count("100/200 to 140/200, +20.0 points") == 1
+
+
+def status() -> str:
+    out = StringIO()
+    call_command("spar", "--status", stdout=out, skip_checks=True)
+    return out.getvalue()
+
+
+def test_what_it_cost_the_levels_below_is_told(
+    world: World, trainer: FakeTrainer, open_daemon: Callable[..., ArenaDaemon]
+) -> None:
+    make_checkpoint(world.heroes, 150)
+    a_run(level=4)
+    drop(world)
+    daemon = open_daemon()
+    settle(daemon)
+    trainer.begin(first_step=150, total_steps=30)
+    settle(daemon)
+    evaluate(150, 160, level=4)
+    evaluate(180, 96, level=4)
+    (found,) = sparring_overview.sparrings(world)
+    assert (found.below, found.unknown_below) == ((), 3)
+    assert "-32.0 points │ --" in status()
+    evaluate(140, 184, level=1)
+    evaluate(175, 40, level=1)
+    evaluate(180, 0, level=1)
+    evaluate(300, 200, level=1)
+    evaluate(150, 100, level=2)  # nobody asked after it
+    evaluate(180, 100, level=3)  # nor before it
+    evaluate(150, 0, level=5)
+    evaluate(180, 200, level=5)
+    (found,) = sparring_overview.sparrings(world)
+    assert found.gain is not None
+    assert (found.gain.level, round(found.gain.share, 3)) == (4, -0.32)
+    assert [(gain.level, gain.before_correct, gain.after_correct) for gain in found.below] == [(1, 184, 0)]
+    assert "level 1: 184/200 to 0/200, others --" in status()
+    view = json.loads((world.status / "sparring.json").read_bytes())
+    assert [(gain["level"], gain["share"]) for gain in view["skills"]["bin"]["below"]] == [(1, -0.92)]
+
+
+@pytest.mark.parametrize("name", [NAME, "bin-level-2-0001"])
+def test_the_battle_is_asked_the_level_below_only_where_it_is_a_sparrings(
+    world: World, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    told: list[object] = []
+    monkeypatch.setattr(battles.evaluation, "evaluation_files", lambda *_, **named: told.append(named["sparred"]) or ())
+    battles._evaluation_sets(world, RealmConfig(), Quest(name=name, skill="bin"))
+    assert told == [sparring.level_of(name)]
+    assert (told == [None]) == (name != NAME)
 
 
 def test_states_of_sparrings_without_a_quest(world: World) -> None:

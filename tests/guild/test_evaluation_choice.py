@@ -55,6 +55,26 @@ def test_lost_levels_are_asked_first_and_hide_no_other(world: World, skills_fold
     assert found == [("bin", 8), ("bin", 2), ("bin", 3), ("bin", 1)]
 
 
+def test_of_a_sparring_the_level_below_is_asked_before_other_skills(world: World, skills_folder: Path) -> None:
+    for name in ("bin", "forging", "weaving", "zeta"):
+        many_levels(skills_folder, name, evaluation_problems=20)
+        reach(6, name)
+    assert asked(world, fought="bin", sparred=6)[:2] == [("bin", 6), ("bin", 5)]
+    assert asked(world, fought="bin", sparred=3)[:3] == [("bin", 6), ("bin", 3), ("bin", 2)]
+    assert asked(world, fought="bin", sparred=1)[:2] == [("bin", 6), ("bin", 1)]
+    assert {level for _, level in asked(world, fought="bin")} == {6}, "the twin: else no level below is asked"
+
+
+def test_of_a_sparring_its_own_skills_levels_are_asked_again_first(world: World, skills_folder: Path) -> None:
+    for name in ("bin", "weaving"):
+        many_levels(skills_folder, name, evaluation_problems=5)
+        reach(6, name)
+    found = asked(world, fought="weaving", sparred=6)
+    assert found == [("weaving", 6), ("weaving", 5), ("bin", 6), ("weaving", 1), ("weaving", 2)]
+    assert len(found) <= 2 + MOST_REVIEWED
+    assert asked(world, fought="weaving", sparred=40)[:1] == [("weaving", 6)]
+
+
 @pytest.mark.parametrize("problems", [5, 25, 60, 100, 1000])
 def test_a_checkpoint_is_asked_no_more_than_it_can_answer_in_time(
     world: World, skills_folder: Path, problems: int

@@ -61,7 +61,7 @@ def host(monkeypatch: pytest.MonkeyPatch) -> FakeHost:
 
 def spar(world: World, **changes: Any) -> Run:
     fields: dict[str, Any] = {"hero": "DIO", "skill": "bin", "count": 40, "seed": 3}
-    return performing.perform(world, sparring.create(sparring.order(**(fields | changes)), by="test").pk)
+    return performing.perform(world, sparring.create(sparring.order(world=world, **(fields | changes)), by="test").pk)
 
 
 def file_of(world: World, run: Run) -> Path:
@@ -233,7 +233,7 @@ def test_a_host_that_is_down_is_one_sentence(world: World, host: FakeHost) -> No
 
 
 def test_a_stop_leaves_no_file_and_no_model(world: World, host: FakeHost) -> None:
-    run = sparring.create(sparring.order(hero="DIO", skill="bin", count=100), by="test")
+    run = sparring.create(sparring.order(world=world, hero="DIO", skill="bin", count=100), by="test")
     stop = threading.Event()
     ended = performing.perform(
         world, run.pk, stop=stop, on_progress=lambda run: stop.set() if run.progress_done else None
@@ -266,16 +266,26 @@ def test_the_curriculums_numbers_go_on_beside_it(world: World, host: FakeHost) -
         ({"level": 9}, "bin has no level 9"),
         ({"count": 0}, "allowed are 1 to 20000"),
         ({"skill": "nothing"}, "There is no skill 'nothing'"),
+        ({"checkpoint": "nosuch"}, "'nosuch' is no checkpoint"),
+        ({"checkpoint": "all"}, "One checkpoint spars at a time"),
+        ({"hero": "EVA"}, "EVA has no checkpoint yet"),
     ],
 )
-def test_what_cannot_be_sparred_is_said_before_it_begins(changes: dict[str, Any], sentence: str) -> None:
+def test_what_cannot_be_sparred_is_said_before_it_begins(world: World, changes: dict[str, Any], sentence: str) -> None:
     with pytest.raises(GuildError, match=sentence):
-        sparring.order(**({"hero": "DIO", "skill": "bin", "count": 5} | changes))
+        sparring.order(**({"world": world, "hero": "DIO", "skill": "bin", "count": 5} | changes))
 
 
-def test_one_checkpoint_spars_at_a_time(world: World, host: FakeHost) -> None:
-    assert "One checkpoint spars at a time" in spar(world, checkpoint="all").message
-    assert "EVA has no checkpoint yet" in spar(world, hero="EVA").message
+def test_a_refused_sparring_leaves_no_run(world: World, host: FakeHost) -> None:
+    with pytest.raises(CommandError, match="'nosuch' is no checkpoint"):
+        call_command("spar", "--skill", "bin", "--checkpoint", "nosuch", stdout=StringIO(), skip_checks=True)
+    assert not Run.objects.exists()
+
+
+def test_its_quest_says_its_level() -> None:
+    name = sparring.quest_name("bin", 3, step=200, run_id=7)
+    assert (sparring.level_of(name), sparring.is_sparring_name(name)) == (3, True)
+    assert (sparring.level_of("bin-level-3-0001"), sparring.is_sparring_name("bin-level-3-0001")) == (None, False)
 
 
 # The validator.

@@ -29,7 +29,7 @@ def test_from_the_question_to_the_quest(world: World, tmp_path: Path, monkeypatc
         (world.home / "hosts.yaml").write_text(f"local: {{kind: realm, url: '{host.url}'}}\n", encoding="utf-8")
         run = performing.perform(
             world,
-            sparring.create(sparring.order(hero="DIO", skill="bin", count=8, host="local"), by="test").pk,
+            sparring.create(sparring.order(world=world, hero="DIO", skill="bin", count=8, host="local"), by="test").pk,
         )
         assert run.state == "completed", run.message
         found = runs.results(run)

@@ -13,6 +13,7 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
+from arena.models import Battle, Quest
 from guild import trainer_health
 from guild.models import Evaluation, EvaluationTask, Run
 from guild.problems import Problem
@@ -21,6 +22,7 @@ from guild.tasks.alone import only_master
 from realm.world import World
 from tavern import guild_views, skill_samples
 from tavern.guild_grid import PER_PAGE
+from tests.checkpoints import make_checkpoint
 from tests.tavern.guild import HERO, a_run, answered, skill_folder, works_on, write_skill
 from tests.tavern.quests import HOSTILE
 
@@ -223,7 +225,11 @@ def test_a_forge_is_asked_for_as_a_run(client: Client) -> None:
     assert "No Task Master lives" in html
 
 
-def test_sparring_and_trial_are_asked_for_as_runs(client: Client) -> None:
+def test_sparring_and_trial_are_asked_for_as_runs(client: Client, world: World) -> None:
+    given = ask(client, "sparring", skill="bits", count="20", checkpoint="newest", level="")
+    assert "DIO has no checkpoint yet" in given.content.decode()
+    assert not Run.objects.exists()
+    make_checkpoint(world.heroes, 7)
     assert ask(client, "sparring", skill="bits", count="20", checkpoint="newest", level="").status_code == 302
     given = ask(client, "trial", checkpoints="base, 5", skills=["bits"], levels="2", problems="")
     assert given.status_code == 302, given.content.decode()
@@ -335,6 +341,43 @@ def test_two_trials_are_compared_with_what_noise_allows(client: Client) -> None:
 def test_a_comparison_needs_two(client: Client, query: str) -> None:
     response = client.get(f"/guild/runs/compare?{query}", follow=True)
     assert "Tick two runs" in response.content.decode()
+
+
+def sparred_at(level: int) -> Run:
+    """Its battle went from step 100 to 120."""
+    name = f"sparring-bits-level-{level}-100-0001"
+    result = {
+        "hero": HERO, "skill": "bits", "level": level, "checkpoint": "checkpoint-100", "step": 100, "sha256": None,
+        "asked": 50, "wrong": 20, "examples": 60, "quest": name, "file": f"inbox/high/{name}.jsonl", "seconds": 1.0,
+    }  # fmt: skip
+    run = a_run(kind="sparring", parameters={"hero": HERO, "skill": "bits"}, results=result)
+    quest = Quest.objects.create(name=name, sha256="ab", size_bytes=1, arrived_at=datetime.now(UTC))
+    Battle.objects.create(
+        battle_id="q-0", quest=quest, hero=HERO, started_at=datetime.now(UTC), first_step=100, total_steps=20
+    )
+    return run
+
+
+def test_a_sparring_says_what_its_battle_cost_the_levels_below(client: Client) -> None:
+    run = sparred_at(3)
+    addresses = (f"/guild/runs/{run.pk}", "/guild/bits")
+    assert "levels below: --" in read(page(client, addresses[0]))
+    for step, level, correct in ((100, 3, 5), (120, 3, 6), (100, 1, 10), (120, 1, 0)):
+        answered(step, correct, level=level)
+    for address in addresses:
+        assert "level 1: -100.0 points 10/10 at step 100, 0/10 at step 120 ; others --" in read(page(client, address))
+    for step in (100, 120):
+        answered(step, 10, level=2)
+    for address in addresses:
+        text = read(page(client, address))
+        assert "0/10 at step 120 ; level 2: +0.0 points (no clear difference)" in text
+        assert "others --" not in text
+
+
+def test_a_sparring_and_a_trial_are_not_compared(client: Client) -> None:
+    one, other = a_trial(1), a_run(kind="sparring")
+    response = client.get(f"/guild/runs/compare?a={one.pk}&b={other.pk}", follow=True)
+    assert "compare two of a kind" in response.content.decode()
 
 
 def test_results_of_another_version_do_not_break_the_page(client: Client) -> None:

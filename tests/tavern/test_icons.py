@@ -4,7 +4,7 @@ import pytest
 
 from arena.protocol import EventKind
 from realm.world import CHECKOUT
-from tavern.entries import LOOKS, OTHER
+from tavern.entries import LOOKS, OTHER, entry_of, looks_table
 from tavern.foes import FOES, foe_of
 
 GAME_ICONS = CHECKOUT / "static" / "vendor" / "game-icons"
@@ -36,6 +36,28 @@ def test_whatever_the_trainer_may_tell_has_a_look_of_its_own() -> None:
     assert [kind for kind in EventKind if kind not in LOOKS] == []
 
 
+@pytest.mark.parametrize(
+    ("kind", "data", "tone"),
+    [
+        ("evaluated", {"accuracy": 1.0}, "moss"),
+        ("evaluated", {"accuracy": 0.8}, "moss"),
+        ("evaluated", {"accuracy": 0.79}, "plain"),
+        ("evaluated", {"accuracy": 0.0}, "plain"),
+        ("evaluated", {}, "plain"),
+        ("battle_completed", {}, "moss"),
+    ],
+)
+def test_only_a_good_evaluation_looks_like_a_success(kind: str, data: dict[str, float], tone: str) -> None:
+    event = {"seq": 1, "kind": kind, "time": 0, "step": 1, "message": "0 of 25 right", "data": data}
+    assert entry_of(event).tone == tone
+
+
+def test_the_browser_gets_the_same_rule() -> None:
+    assert looks_table()["evaluated"] == ["bullseye", "moss", 0.8]
+    assert looks_table()["battle_completed"] == ["trophy-cup", "moss", None]
+    assert looks_table()[""] == [OTHER.icon, OTHER.tone, None]
+
+
 def test_whatever_the_daemon_tells_has_a_look_of_its_own() -> None:
     said = re.compile(r'(?:chronicle\.)?\bsay\(\s*"([a-z_]+)"')
     sources = [path.read_text(encoding="utf-8") for path in (CHECKOUT / "arena").glob("*.py")]
@@ -47,7 +69,7 @@ def test_whatever_the_daemon_tells_has_a_look_of_its_own() -> None:
 def test_vendored_files_keep_their_licences() -> None:
     vendor = CHECKOUT / "static" / "vendor"
     for font in (vendor / "fonts").glob("*.woff2"):
-        family = re.split(r"-latin", font.name)[0]
+        family = re.split(r"-latin|-\d+", font.stem)[0]
         assert "SIL OPEN FONT LICENSE" in (vendor / "fonts" / f"{family}-LICENSE").read_text(encoding="utf-8")
     assert "MIT" in (vendor / "uplot" / "LICENSE").read_text(encoding="utf-8")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from datetime import timedelta
 from pathlib import Path
 
@@ -190,6 +191,15 @@ def test_history_is_this_quests_alone(world: World, client: Client) -> None:
     assert "quest_arrived 1" in html
     assert "quest_arrived 2" not in html
     assert "quest_arrived 3" not in html, "another quest of that name, long ago"
+
+
+def test_an_evaluation_with_little_right_is_no_success(world: World, client: Client) -> None:
+    quest = make_quest(world, "mine")
+    factories.tell("arena", 1, kind="evaluated", quest="mine", accuracy=0.0)
+    factories.tell("arena", 2, kind="evaluated", quest="mine", accuracy=0.9)
+    html = client.get(f"/quests/{quest.pk}").content.decode()
+    assert re.search(r'tone-plain"(?:(?!tone-).)*evaluated 1', html, re.DOTALL)
+    assert re.search(r'tone-moss"(?:(?!tone-).)*evaluated 2', html, re.DOTALL)
 
 
 def test_downloads_are_attachments_that_no_browser_renders(world: World, client: Client) -> None:

@@ -40,5 +40,5 @@ class Command(BaseCommand):
         self.stdout.write(f"quest    {battle.quest.name}")
         if last:
             self.stdout.write(f"step     {last.quest_step} of {battle.total_steps or '--'} (hero step {last.step})")
-            self.stdout.write(f"loss     {last.loss:.4f}")
+            self.stdout.write(f"loss     {last.loss:.4g}")
             self.stdout.write(f"speed    {last.tokens / last.step_seconds:.0f} tokens/s")

@@ -30,7 +30,9 @@ class Command(BaseCommand):
         action.add_argument("--validate", type=Path, metavar="FILE", help="check a sparring's file, row by row")
         action.add_argument("--status", action="store_true", help="the last sparrings and what came of them")
         parser.add_argument("--count", type=int, default=100, help="problems asked (default 100)")
-        parser.add_argument("--checkpoint", help="a step, a name, newest, best or base (default: newest)")
+        parser.add_argument(
+            "--checkpoint", help="a step, a name, newest, best (by validation loss) or base (default: newest)"
+        )
         parser.add_argument("--level", type=int, help="default: the one that the hero works on")
         parser.add_argument("--seed", type=int, help="the same problems again (default: by chance)")
         parser.add_argument("--no-rehearsal", action="store_true", help="only mistakes, nothing of what the hero knows")
@@ -55,6 +57,7 @@ class Command(BaseCommand):
 
     def _spar(self, options: dict[str, Any]) -> None:
         order = sparring.order(
+            world=settings.WORLD,
             hero=options["hero"] or settings.REALM.hero,
             skill=options["skill"],
             count=options["count"],
@@ -65,7 +68,7 @@ class Command(BaseCommand):
             rehearse=not options["no_rehearsal"],
             least_right=options["least_right"],
         )
-        run = sparring.create(order, by="command line")
+        run = sparring.create(order, by=foreground.asker())
         try:
             foreground.begin(self.stdout, settings.WORLD, run, background=options["background"])
         finally:
@@ -83,7 +86,9 @@ class Command(BaseCommand):
 
     def _status(self) -> None:
         sparring_overview.write(settings.WORLD)
-        table = Table("run", "skill", "level", "checkpoint", "right", "examples", "state", "gain", "reason")
+        table = Table(
+            "run", "skill", "level", "checkpoint", "right", "examples", "state", "gain", "levels below", "reason"
+        )
         for entry in sparring_overview.sparrings(settings.WORLD):
             table.add_row(*map(escape, _cells(entry)))
         self.stdout.write(as_text(table), ending="")
@@ -92,14 +97,25 @@ class Command(BaseCommand):
 def _cells(entry: Sparring) -> list[str]:
     result = entry.result
     if result is None:
-        return [str(entry.run), *["--"] * 5, entry.state, "--", entry.reason]
+        return [str(entry.run), *["--"] * 5, entry.state, "--", "--", entry.reason]
     right = f"{result.asked - result.wrong}/{result.asked}"
     what = [result.skill, str(result.level), result.checkpoint, right, str(result.examples)]
-    return [str(entry.run), *what, entry.state, _gain(entry.gain), entry.reason]
+    return [str(entry.run), *what, entry.state, _gain(entry.gain), _below(entry), entry.reason]
 
 
 def _gain(gain: Gain | None) -> str:
     if gain is None:
         return "--"
-    counts = f"{gain.before_correct}/{gain.before_total} to {gain.after_correct}/{gain.after_total}"
-    return f"{counts}, {gain.share:+.0%}" + ("" if gain.is_clear else " (may be noise)")
+    return f"{_counts(gain)}, {gain.share * 100:+.1f} points" + ("" if gain.is_clear else " (may be noise)")
+
+
+def _below(entry: Sparring) -> str:
+    """What became of the levels below the sparred one; of those that nobody asked it is unknown."""
+    known = [f"level {gain.level}: {_counts(gain)}" for gain in entry.below]
+    if not entry.unknown_below:
+        return ", ".join(known) or "none"
+    return ", ".join([*known, "others --"] if known else ["--"])
+
+
+def _counts(gain: Gain) -> str:
+    return f"{gain.before_correct}/{gain.before_total} to {gain.after_correct}/{gain.after_total}"

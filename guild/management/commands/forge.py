@@ -49,7 +49,7 @@ class Command(BaseCommand):
                 name=options["name"],
                 to=options["to"],
             )
-            run = forging.create(order, by="command line")
+            run = forging.create(order, by=foreground.asker())
             foreground.begin(self.stdout, settings.WORLD, run, background=options["background"])
         except GuildError as error:
             raise CommandError(str(error)) from error

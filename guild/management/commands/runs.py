@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from argparse import ArgumentParser
 from typing import Any
 
@@ -10,7 +9,7 @@ from django.core.management.base import BaseCommand, CommandError
 
 from guild import runs, trials
 from guild.errors import GuildError
-from guild.management.tables import comparison_table, run_table, trial_table
+from guild.management.tables import comparison_table, listing, run_table, trial_table
 from guild.models import Run
 from realm import strict
 
@@ -42,20 +41,21 @@ class Command(BaseCommand):
 
     def _list(self, options: dict[str, Any]) -> None:
         kind = Run.Kind(options["kind"]) if options["kind"] else None
-        self.stdout.write(run_table(list(runs.history(kind)[: max(options["limit"], 0)])), ending="")
+        if options["limit"] < 1:
+            raise GuildError(f"limit: {options['limit']} is not allowed; allowed are 1 and more")
+        self.stdout.write(run_table(list(runs.history(kind)[: options["limit"]])), ending="")
 
     def _show(self, options: dict[str, Any]) -> None:
         run = runs.get(options["run"])
         self.stdout.write(run_table([run]), ending="")
-        self.stdout.write(f"asked for: {_json(run.parameters)}")
+        self.stdout.write(f"asked for:\n{listing(run.parameters)}", ending="")
         for event in runs.events(run):
             self.stdout.write(f"{event['time']}  {event['done']}/{event['total']}  {event['message']}")
         found = runs.results(run)
         if found and run.kind == Run.Kind.TRIAL:
-            held_out = run.parameters.get("problems") is None
-            self.stdout.write(trial_table(trials.read_result(found), held_out=held_out), ending="")
+            self.stdout.write(trial_table(run), ending="")
         elif found:
-            self.stdout.write(f"came of it: {_json(found)}")
+            self.stdout.write(f"came of it:\n{listing(found)}", ending="")
 
     def _stop(self, options: dict[str, Any]) -> None:
         run = runs.stop(options["run"])
@@ -63,7 +63,7 @@ class Command(BaseCommand):
 
     def _again(self, options: dict[str, Any]) -> None:
         run = runs.again(options["run"])
-        self.stdout.write(f"Run {run.pk} waits; `perform {run.pk}` begins it now.")
+        self.stdout.write(f"Run {run.pk} waits; `manage.py perform {run.pk}` begins it now.")
 
     def _delete(self, options: dict[str, Any]) -> None:
         run = runs.delete(options["run"])
@@ -71,18 +71,13 @@ class Command(BaseCommand):
 
     def _compare(self, options: dict[str, Any]) -> None:
         one, other = runs.get(options["run"]), runs.get(options["other"])
-        if one.kind != other.kind:
-            raise GuildError(f"Run {one.pk} is a {one.kind} and run {other.pk} a {other.kind}; compare two of a kind")
+        runs.check_comparable(one, other)
         if one.kind != Run.Kind.TRIAL:
             self.stdout.write(run_table([one, other]), ending="")
             for run in (one, other):
-                self.stdout.write(f"{run.pk}: {_json(runs.results(run))}")
+                self.stdout.write(f"{run.pk}:\n{listing(runs.results(run))}", ending="")
             return
         found = trials.compare(trials.read_result(runs.results(one)), trials.read_result(runs.results(other)))
         if not found:
             raise GuildError(f"Runs {one.pk} and {other.pk} have no level in common")
         self.stdout.write(comparison_table(found), ending="")
-
-
-def _json(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False)

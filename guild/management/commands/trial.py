@@ -8,7 +8,7 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
-from guild import runs, trials
+from guild import trials
 from guild.errors import GuildError
 from guild.management import foreground
 from guild.management.tables import trial_table
@@ -19,7 +19,10 @@ class Command(BaseCommand):
     help = "Ask any checkpoints the problems of any skills and levels, side by side; Ctrl+C keeps what is answered."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("--checkpoints", required=True, help="steps, names, newest, best, all, base; with commas")
+        parser.add_argument(
+            "--checkpoints", required=True,
+            help="steps, names, newest, best (by validation loss), all, base; with commas",
+        )  # fmt: skip
         parser.add_argument("--skills", help="with commas (default: all)")
         parser.add_argument("--levels", help="such as 3, 1-5 or 1,2,7 (default: all)")
         parser.add_argument("--problems", type=int, help="so many others a level (default: the evaluation sets)")
@@ -42,11 +45,12 @@ class Command(BaseCommand):
                 host=options["host"],
             )
             run = foreground.begin(
-                self.stdout, settings.WORLD, trials.create(order, by="command line"), background=options["background"]
+                self.stdout,
+                settings.WORLD,
+                trials.create(order, by=foreground.asker()),
+                background=options["background"],
             )
         except (GuildError, ValueError) as error:
             raise CommandError(str(error)) from error
         if run:
-            self.stdout.write(
-                trial_table(trials.read_result(runs.results(run)), held_out=order.problems is None), ending=""
-            )
+            self.stdout.write(trial_table(run), ending="")
