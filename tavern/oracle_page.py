@@ -38,20 +38,20 @@ class Choice:
 def choices() -> list[Choice]:
     """All of the hero's checkpoints, newest first; the base model last."""
     hero = settings.REALM.hero
-    best = selectors.best_checkpoint(settings.WORLD, hero, "val_loss") or selectors.best_checkpoint(
-        settings.WORLD, hero
-    )  # fmt: skip
+    best, why = selectors.best_checkpoint(settings.WORLD, hero, "val_loss"), "best by validation loss"
+    if best is None:
+        best, why = selectors.best_checkpoint(settings.WORLD, hero), "best by training loss"
     rows = selectors.list_checkpoints(settings.WORLD, hero, limit=MOST_CHECKPOINTS)
-    found = [_choice(row, champion=best is not None and row.pk == best.pk) for row in rows]
+    found = [_choice(row, best=why if best is not None and row.pk == best.pk else "") for row in rows]
     return [*found, Choice(step=0, name=BASE_NAME, label="Base model · step 0, untrained here")]
 
 
-def _choice(row: Checkpoint, *, champion: bool) -> Choice:
+def _choice(row: Checkpoint, *, best: str) -> Choice:
     losses = [("loss", row.train_loss), ("val", row.val_loss)]
     told = [f"{word} {numbers.loss(value)}" for word, value in losses if value is not None]
     moment = f"{row.created_at:%d %b %H:%M}".lstrip("0")
-    parts = [f"Step {numbers.whole(row.step)}", moment, *told, *(["best"] if champion else [])]
-    return Choice(step=row.step, name=row.name, label=" · ".join(parts), champion=champion)
+    parts = [f"Step {numbers.whole(row.step)}", moment, *told, *([best] if best else [])]
+    return Choice(step=row.step, name=row.name, label=" · ".join(parts), champion=bool(best))
 
 
 def page_context(conversation: Conversation | None, *, page: str | None, chosen: str | None) -> dict[str, Any]:
