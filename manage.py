@@ -2,11 +2,21 @@
 """Django's command line for the realm."""
 
 import importlib
+import logging
 import os
 import sys
 
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management import execute_from_command_line
+
+TELL_OF_SKILLS = ("arena", "taskmaster")
+"""Daemons, whose log is read later. A command says itself what its player must know of a skill, and no more."""
+
+
+def hush(command: str) -> None:
+    if command not in TELL_OF_SKILLS:
+        for name in ("guild.skills", "guild.trainer_health"):
+            logging.getLogger(name).setLevel(logging.ERROR)
 
 
 def main() -> None:
@@ -16,6 +26,7 @@ def main() -> None:
     except ImproperlyConfigured as error:
         with_bad_settings(str(error))
     else:
+        hush(sys.argv[1] if len(sys.argv) > 1 else "")
         execute()
 
 

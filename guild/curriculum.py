@@ -14,13 +14,15 @@ from typing import Any
 from guild import trainer_health
 from guild.forged import ForgedQuest, forged_quests, next_number, quest_name
 from guild.progression import current_level, lost_levels
-from guild.skills import RANGES, Skill, check_range, get_skill, list_skills
+from guild.skills import RANGES, Skill, check_range, get_skill, impossible_requirements, list_skills
 from realm import config_file, strict
 from realm.config import RealmConfig
 from realm.world import World
 
 LEAST_CURRENT_SHARE = 0.1
 """Of a quest's rows, however much is rehearsed and previewed."""
+DOWN = "its trainer is down"
+DOUBT = "its trainer was down when last tried"
 LONGEST_MEMORY = 256
 """Quests forged before these say nothing about whose turn it is."""
 
@@ -120,6 +122,8 @@ class Turn:
     """How many of the newest forged quests were of this skill."""
     waits: str
     """Why no quest of it is forged now; empty if one may be."""
+    doubt: str = ""
+    """Why it may be passed over when its turn comes; empty if nothing is known against it."""
 
 
 def read_curriculum(config: RealmConfig) -> Curriculum:
@@ -158,15 +162,22 @@ def turns(world: World, hero: str, curriculum: Curriculum = AS_SHIPPED) -> tuple
 
 
 def _turns(world: World, quests: Sequence[ForgedQuest], hero: str, curriculum: Curriculum) -> tuple[Turn, ...]:
-    usable = {skill.name for skill in trainer_health.usable_skills(world)}
+    down, usable = trainer_health.down(world), {skill.name for skill in trainer_health.usable_skills(world)}
+    broken = {name for name, entry in down.items() if entry.lasting}
     skills = curriculum.skills()
     levels = {skill.name: current_level(hero=hero, skill=skill) for skill in skills}
-    waits = {skill.name: _why_not(skill, levels, usable) for skill in skills}
+    waits = {skill.name: _why_not(skill, levels, usable, broken) for skill in skills}
     wanted = {skill.name: skill.priority for skill in skills if not waits[skill.name]}
     newest = [quest.skill for quest in quests if quest.skill in wanted][-_memory(wanted.values()) :]
     last = {name: index for index, name in enumerate(newest)}
     found = [
-        Turn(skill=skill, level=levels[skill.name], recent=newest.count(skill.name), waits=waits[skill.name])
+        Turn(
+            skill=skill,
+            level=levels[skill.name],
+            recent=newest.count(skill.name),
+            waits=waits[skill.name],
+            doubt=DOUBT if skill.name in down and not waits[skill.name] else "",
+        )
         for skill in skills
     ]
 
@@ -184,14 +195,23 @@ def _memory(priorities: Collection[int]) -> int:
     return max(1, min(sum(priorities) // smallest, LONGEST_MEMORY) - 1)
 
 
-def _why_not(skill: Skill, levels: Mapping[str, int], usable: Collection[str]) -> str:
+def _why_not(skill: Skill, levels: Mapping[str, int], usable: Collection[str], broken: Collection[str]) -> str:
+    """`broken`: skills whose trainer cannot do what their file says, be the hero's level there what it may."""
     if skill.priority == 0:
         return "its priority is 0"
-    # One that is not there, because its file is broken or gone, holds nobody back.
-    missing = [f"{name} level {least}" for name, least in skill.requires.items() if levels.get(name, least) < least]
+    unusable = [name for name in skill.requires if name in broken and name in levels]
+    never = [
+        *impossible_requirements(skill),
+        *(f"it requires {name}, whose file cannot be used" for name in unusable),
+    ]
+    if never:
+        return " and ".join(never)
+    missing = [f"{name} level {least}" for name, least in skill.requires.items() if levels.get(name, 0) < least]
     if missing:
         return f"it joins when the hero has reached {' and '.join(missing)}"
-    return "" if skill.name in usable else "its trainer is down"
+    if skill.name in broken:
+        return "its trainer cannot do what its file says"
+    return "" if skill.name in usable else DOWN
 
 
 def plans(world: World, hero: str, curriculum: Curriculum = AS_SHIPPED) -> tuple[Plan, ...]:
@@ -244,7 +264,8 @@ def _reason(turn: Turn, all_turns: Sequence[Turn], lost: Sequence[int]) -> str:
     else:
         whose = f"{turn.recent} of the last {of} forged quests were its own, at priority {turn.skill.priority}"
     again = f"; level {_listed(lost)} lost again" if lost else ""
-    return f"{turn.skill.title}: {whose}{again}"
+    doubt = f"; {turn.doubt}, so another may be taken" if turn.doubt else ""
+    return f"{turn.skill.title}: {whose}{again}{doubt}"
 
 
 def _listed(levels: Sequence[int]) -> str:

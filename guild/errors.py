@@ -10,5 +10,9 @@ class TrainerUnavailable(GuildError):
     """A trainer is down, slow, lies or repeats itself; the text names skill, address, what is wrong, what to do."""
 
 
+class BrokenFile(TrainerUnavailable):
+    """What a skill's file asks of its trainer cannot be: trying again helps only when the file has changed."""
+
+
 class DamagedSet(GuildError):
     """A file of held-out problems is not what the guild wrote; the text names file and line."""

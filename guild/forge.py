@@ -10,7 +10,7 @@ from pathlib import Path
 from guild import curriculum as curricula
 from guild.curriculum import AS_SHIPPED, Curriculum, Plan
 from guild.drawing import draw
-from guild.errors import GuildError, TrainerUnavailable
+from guild.errors import GuildError, TrainerUnavailable, UnknownSkill
 from guild.forged import is_forged_name
 from guild.problems import Problem, to_jsonl, to_lesson
 from guild.seeds import derive, shuffled
@@ -42,11 +42,13 @@ def prepare(world: World, hero: str, curriculum: Curriculum = AS_SHIPPED) -> For
 
     It may take as long as remote trainers take. Raises GuildError if no skill wants a quest, or none can be forged.
     """
-    troubles: list[TrainerUnavailable] = []
-    while len(troubles) <= len(list_skills()) and (plan := curricula.plan(world, hero, curriculum)):
+    troubles: list[GuildError] = []
+    most = len(list_skills())  # counted before: those that turn out broken are listed no more
+    while len(troubles) <= most and (plan := curricula.plan(world, hero, curriculum)):
         try:
             return Forged(plan=plan, data=_rows(world, hero, plan))
-        except TrainerUnavailable as trouble:  # noted: it is left alone for a while, by other skills' quests as well
+        except (TrainerUnavailable, UnknownSkill) as trouble:
+            # It is noted: the skill is left alone for a while, by other skills' quests as well.
             troubles.append(trouble)
     raise troubles[0] if troubles else GuildError(_why_none(curricula.turns(world, hero, curriculum)))
 

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from threading import Thread
 
+from guild.curriculum import Curriculum, Why, mix
 from guild.errors import GuildError, TrainerUnavailable
-from guild.skills import get_skill, list_skills
-from guild.trainer_health import is_down, mark_down, trainer_of
+from guild.skills import Skill, get_skill, list_skills
+from guild.trainer_health import is_down, mark_down, note_broken_files, trainer_of
 from guild.trainers import checks
 from guild.trainers.contract import Trainer
+from guild.validation import MOST_ROWS
 from realm.world import World
 
 PROBLEMS = 200
@@ -29,20 +31,46 @@ class LevelCheck:
     judge_seconds: float
     example: tuple[str, str]
     """A prompt and its answer."""
+    rows: int = 0
+    """Different problems drawn besides, as many as forging a quest may take; 0 where none were."""
 
 
-def check(world: World, name: str, *, levels: Sequence[int] = (), problems: int = PROBLEMS) -> Iterator[LevelCheck]:
+def check(
+    world: World,
+    name: str,
+    *,
+    levels: Sequence[int] = (),
+    problems: int = PROBLEMS,
+    curriculum: Curriculum | None = None,
+) -> Iterator[LevelCheck]:
     """Level by level, all of them by default; what is found is noted in the trainers' health.
 
-    Raises UnknownSkill, TrainerUnavailable, and GuildError for a level that the skill does not have.
+    With a curriculum as many are drawn besides as forging a quest may take: a level may have enough for a few and no
+    more. Raises UnknownSkill, TrainerUnavailable, and GuildError for a level that the skill does not have.
     """
     skill = get_skill(name)
     for level in levels:
         if not 1 <= level <= skill.max_level:
             raise GuildError(f"{name} has no level {level}; it has 1 to {skill.max_level}")
+    spare = _held_out_at_most() if curriculum else 0
     with trainer_of(world, name) as trainer:
         for level in levels or range(1, skill.max_level + 1):
-            yield _check(trainer, name, level, problems)
+            found = _check(trainer, name, level, problems)
+            if curriculum:
+                rows = _rows_of_a_quest(curriculum.applied(skill), level)
+                trainer.sample(level=level, count=rows + spare, seed=SEED)
+                found = replace(found, rows=rows)
+            yield found
+
+
+def _rows_of_a_quest(skill: Skill, level: int) -> int:
+    """The most rows of this level that a quest of it has."""
+    return sum(part.rows for part in mix(skill, level, ()) if part.why is Why.CURRENT)
+
+
+def _held_out_at_most() -> int:
+    """So many more guild.drawing asks for where one of the first is held out."""
+    return MOST_ROWS + sum(skill.max_level * skill.evaluation_problems for skill in list_skills())
 
 
 def check_remote(world: World, *, seconds: float = PATIENCE_SECONDS) -> dict[str, str | None]:
@@ -51,6 +79,7 @@ def check_remote(world: World, *, seconds: float = PATIENCE_SECONDS) -> dict[str
     By skill, the sentence that says what is wrong, or None. One that says nothing for so long is marked down, as a task
     of reasoning-gym that never ends; its thread is left behind and does not keep the process alive.
     """
+    note_broken_files(world)
     wanted = [skill.name for skill in list_skills() if skill.is_remote and not is_down(world, skill.name)]
     told: dict[str, str | None] = {}
     threads = {name: Thread(target=_tell_trouble, args=(told, world, name), daemon=True) for name in wanted}

@@ -1,7 +1,8 @@
 """The skills of `configs/skills/*.yaml`, the one place where they are defined. A file's name is its skill's name.
 
 A file is read anew when it has changed. What stands in it is checked when skills are listed; the parameters of a
-reasoning-gym task, whose package takes long to import, when its trainer is first asked for.
+reasoning-gym task, whose package takes long to import, when its trainer is first asked for. What one process finds so
+is noted for the others by guild.trainer_health.
 """
 
 from __future__ import annotations
@@ -10,14 +11,14 @@ import difflib
 import logging
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from functools import lru_cache
 from importlib import import_module
 from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
-from guild.errors import TrainerUnavailable, UnknownSkill
+from guild.errors import BrokenFile, UnknownSkill
 from guild.trainers import gym, local
 from guild.trainers.contract import Generator, Trainer
 from realm import strict
@@ -28,6 +29,7 @@ SKILLS_FOLDER = CHECKOUT / "configs" / "skills"
 SPRITE = CHECKOUT / "static" / "vendor" / "game-icons" / "sprite.svg"
 HTTP = "http"
 MOST_LEVELS = 1000
+LONGEST_NAME = 100
 
 Kind = Literal["class", "http", "reasoning-gym"]
 Stamp = tuple[int, int]
@@ -60,6 +62,8 @@ class Skill:
     """Parameters of level 1, 2, …; what they may be is the trainer's business."""
     api_url: str | None = None
     """Where its trainer is a server; for a class or a task, where `manage.py trainer` serves it."""
+    trainer_skill: str | None = None
+    """What its server calls the skill; None: as its file is named. Only for the kind `http`."""
     priority: int = 1
     """A skill of priority 2 gets twice as many forged quests as one of priority 1; 0 gets none."""
     quest_rows: int = 3400
@@ -91,6 +95,12 @@ class Skill:
         for key, (lowest, highest) in RANGES.items():
             check_range(key, getattr(self, key), lowest, highest)
         _check_address(self.api_url, is_needed=self.kind == "http")
+        if self.name in self.requires:
+            raise ValueError(f"requires: {self.name} cannot require itself")
+        if self.trainer_skill is not None and self.kind != "http":
+            raise ValueError("trainer_skill: only a trainer of kind http has a name of its own for a skill")
+        if self.trainer_skill is not None and not 1 <= len(self.trainer_skill.strip()) <= LONGEST_NAME:
+            raise ValueError(f"trainer_skill: a text of 1 to {LONGEST_NAME} characters is expected")
 
     @property
     def max_level(self) -> int:
@@ -106,6 +116,10 @@ class Skill:
     def is_remote(self) -> bool:
         """As of its trainer, told without asking for the trainer."""
         return self.kind != "class"
+
+
+KEYS = tuple(one.name for one in fields(Skill) if one.name != "name")
+"""What may stand in a skill's file."""
 
 
 def check_range(key: str, value: float, lowest: float, highest: float) -> None:
@@ -151,15 +165,32 @@ def get_skill(name: str, folder: Path | None = None) -> Skill:
 def get_trainer(name: str, folder: Path | None = None) -> Trainer:
     """Raises UnknownSkill, which says why if the skill's file is broken.
 
-    TrainerUnavailable for a fault in the file that only the trainer could find, such as a parameter its task lacks.
+    BrokenFile for a fault in the file that only the trainer could find, such as a parameter its task lacks.
     """
     path = _file(name, folder)
     now = stamp(path)
     found = _load_if_changed(path, now)
     if isinstance(found, str):
         was_readable = isinstance(_read_if_changed(path, now), Skill)
-        raise (TrainerUnavailable if was_readable else UnknownSkill)(f"Skill {name!r} cannot be used: {found}")
+        raise (BrokenFile if was_readable else UnknownSkill)(f"Skill {name!r} cannot be used: {found}")
     return found
+
+
+def impossible_requirements(skill: Skill, folder: Path | None = None) -> tuple[str, ...]:
+    """Why no hero can ever meet what `skill` requires, a part of a sentence for each; empty if one can."""
+    files = {path.stem: path for path in _files(folder)} if skill.requires else {}
+    return tuple(why for name, least in skill.requires.items() if (why := _why_never(name, least, files)))
+
+
+def _why_never(name: str, least: int, files: dict[str, Path]) -> str:
+    if name not in files:
+        return f"it requires {name}, and there is no skill of that name{_meant(name, files)}"
+    found = _look(files[name])
+    if isinstance(found, str):
+        return f"it requires {name}, whose file cannot be used"
+    if least > found.max_level:
+        return f"it requires {name} level {least}, and {name} has only {found.max_level} levels"
+    return ""
 
 
 def stamp(path: Path) -> Stamp:
@@ -228,6 +259,8 @@ def _read(path: Path) -> Skill:
     mapping = read_yaml(path)
     if "name" in mapping:
         raise strict.BadConfig(f"{path}: name: take this key out; the file's name is the skill's name")
+    if unknown := next((key for key in mapping if key not in KEYS), None):
+        raise strict.BadConfig(f"{path}: {strict.unknown_key(unknown, KEYS)}")
     if mapping.get("trainer") == HTTP and type(mapping.get("levels")) is int:
         # A server knows the parameters of its levels itself.
         mapping["levels"] = [{}] * _bounded(mapping["levels"], source=str(path))
@@ -267,7 +300,7 @@ def _load(skill: Skill, *, source: str) -> Trainer:
     if skill.kind == "http":
         from guild.trainers.http import HttpTrainer  # its client takes long to import, and most worlds need none
 
-        return HttpTrainer(skill.name, str(skill.api_url), skill.levels)
+        return HttpTrainer(skill.name, str(skill.api_url), skill.levels, called=skill.trainer_skill)
     cls = None if skill.kind == "reasoning-gym" else _find_class(skill.trainer, source=source)
     try:
         if cls is None:

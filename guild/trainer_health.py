@@ -1,7 +1,9 @@
 """Which trainers are down, told once and known to every process: `status/trainers.json`.
 
 A trainer that fails is skipped for a minute, and for twice as long after each failure that follows, up to half an hour.
-Then whoever wants it next tries it again. A skill whose file has changed meanwhile is tried at once.
+Then whoever wants it next tries it again. What a file asks for and its trainer cannot do lasts: such a skill is left
+alone until its file changes, or a health check finds that its package has. A skill whose file has changed meanwhile is
+tried at once.
 """
 
 from __future__ import annotations
@@ -17,7 +19,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from guild import skills
-from guild.errors import TrainerUnavailable, UnknownSkill
+from guild.errors import BrokenFile, TrainerUnavailable, UnknownSkill
 from guild.skills import Skill, get_trainer, list_skills
 from guild.trainers.contract import Trainer
 from realm import durable, strict
@@ -43,6 +45,8 @@ class Down:
     retry_at: float
     stamp: tuple[int, ...]
     """Of the skill's file when it failed."""
+    lasting: bool = False
+    """It is the file that is at fault: the skill is left alone until it changes."""
 
 
 def down(world: World) -> dict[str, Down]:
@@ -75,12 +79,30 @@ def trainer_of(world: World, skill: str, *, clock: Clock = time.time) -> Iterato
         if skill in _read(world):
             trainer.sample(level=1, count=1, seed=1)
     except (TrainerUnavailable, UnknownSkill) as error:
-        mark_down(world, skill, str(error), clock=clock)
+        mark_down(world, skill, str(error), lasting=isinstance(error, BrokenFile), clock=clock)
         raise
     mark_up(world, skill)
 
 
-def mark_down(world: World, skill: str, reason: str, *, clock: Clock = time.time) -> None:
+def note_broken_files(world: World) -> None:
+    """Ask each task of reasoning-gym whether it takes what stands in its skill's file, and note what it says.
+
+    It may import the package, which takes more than a second: for commands and checks, never for a page.
+    """
+    known = _read(world)
+    for skill in list_skills():
+        if skill.kind != "reasoning-gym":
+            continue
+        try:
+            get_trainer(skill.name)
+        except (TrainerUnavailable, UnknownSkill) as error:
+            mark_down(world, skill.name, str(error), lasting=isinstance(error, BrokenFile))
+        else:
+            if skill.name in known and known[skill.name].lasting:
+                mark_up(world, skill.name)
+
+
+def mark_down(world: World, skill: str, reason: str, *, lasting: bool = False, clock: Clock = time.time) -> None:
     """Several processes that meet the same failure count as one. A name that is no skill's is not noted."""
     path = skills.file_of(skill)
     if not path.exists():
@@ -90,13 +112,13 @@ def mark_down(world: World, skill: str, reason: str, *, clock: Clock = time.time
         before = entries.get(skill)
         if before is not None and not _is_of_this_file(skill, before):
             before = None
-        if before is not None and _pauses(before, now):
+        if before is not None and _pauses(before, now) and (before.lasting or not lasting):
             return
         failures = before.failures + 1 if before else 1
         pause = min(FIRST_PAUSE_SECONDS * 2 ** (min(failures, 30) - 1), LONGEST_PAUSE_SECONDS)
         entries[skill] = Down(
             reason=reason, failures=failures, since=before.since if before else now, retry_at=now + pause,
-            stamp=skills.stamp(path),
+            stamp=skills.stamp(path), lasting=lasting,
         )  # fmt: skip
         _write(world, entries)
     if before is None or before.reason != reason:
@@ -116,7 +138,7 @@ def mark_up(world: World, skill: str) -> None:
 
 def _pauses(entry: Down, now: float) -> bool:
     """A clock that was set back makes no pause longer than the longest."""
-    return now < entry.retry_at <= now + LONGEST_PAUSE_SECONDS
+    return entry.lasting or now < entry.retry_at <= now + LONGEST_PAUSE_SECONDS
 
 
 def _is_of_this_file(skill: str, entry: Down) -> bool:

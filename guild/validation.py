@@ -7,8 +7,9 @@ from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
 
+from guild import trainer_health
 from guild.drawing import draw
-from guild.errors import DamagedSet
+from guild.errors import DamagedSet, TrainerUnavailable
 from guild.evaluation_sets import ensure_evaluation_sets, evaluation_keys
 from guild.problems import Problem, to_jsonl, to_lesson
 from guild.seeds import derive
@@ -25,20 +26,21 @@ def ensure_validation(world: World) -> Path:
 
     Of MOST_ROWS every skill gets the same share, and of that every level, up to the skill's `validation_problems`;
     where a skill has more levels than its share has rows, levels at equal distances get one row each. Skills whose
-    trainer is remote are left out: nobody can tell when it would answer. It shares no problem with an evaluation set.
+    trainer is remote are left out: nobody can tell when it would answer; so is one whose class fails, which is marked
+    down. It shares no problem with an evaluation set.
     """
     path = world.validation / "validation.jsonl"
     if not path.exists():
         skills = local_skills()
         share = MOST_ROWS // max(len(skills), 1)
-        problems = [problem for skill in skills for problem in _problems(world, skill, share)]
+        problems = [problem for skill in skills for problem in _problems_if_any(world, skill, share)]
         durable.write_bytes(path, to_jsonl(to_lesson(problem) for problem in problems))
     return path
 
 
 def local_skills() -> tuple[Skill, ...]:
     """Those whose trainer answers at once, because it is a class of this process."""
-    return tuple(skill for skill in list_skills() if not get_trainer(skill.name).is_remote)
+    return tuple(skill for skill in list_skills() if not skill.is_remote)
 
 
 def rows_by_level(skill: Skill, share: int) -> dict[int, int]:
@@ -68,12 +70,15 @@ def held_out(world: World, skill: Skill | None = None) -> frozenset[str]:
     """Keys of all problems that no quest may contain.
 
     The sets of `skill`, which is to be forged, are made if they are absent, as are those of all local trainers; of
-    other skills that are taught by remote ones those count that are there, for keys of two skills are never the same.
-    Raises errors.TrainerUnavailable, DamagedSet.
+    other skills that are taught by remote ones, or that fail, those count that are there, for keys of two skills are
+    never the same. Raises DamagedSet, and errors.TrainerUnavailable for a fault of `skill` alone.
     """
     path = ensure_validation(world)
-    for made in {one.name: one for one in (*local_skills(), *([skill] if skill else []))}.values():
-        ensure_evaluation_sets(world, made)
+    if skill:
+        ensure_evaluation_sets(world, skill)
+    for other in local_skills():
+        if not skill or other.name != skill.name:
+            _ensure_if_it_can(world, other)
     facts = path.stat()
     validated = _keys_of_version(path, (facts.st_mtime_ns, facts.st_size, facts.st_ino))
     return validated.union(*(evaluation_keys(world, known) for known in list_skills()))
@@ -82,6 +87,22 @@ def held_out(world: World, skill: Skill | None = None) -> frozenset[str]:
 @lru_cache(maxsize=16)
 def _keys_of_version(path: Path, stamp: tuple[int, int, int]) -> frozenset[str]:
     return frozenset(problem.key for problem in read_validation(path))
+
+
+def _ensure_if_it_can(world: World, skill: Skill) -> None:
+    """A skill's fault is its own, and stops nothing of another's."""
+    try:
+        ensure_evaluation_sets(world, skill)
+    except TrainerUnavailable as trouble:
+        trainer_health.mark_down(world, skill.name, str(trouble))
+
+
+def _problems_if_any(world: World, skill: Skill, share: int) -> list[Problem]:
+    try:
+        return list(_problems(world, skill, share))
+    except TrainerUnavailable as trouble:
+        trainer_health.mark_down(world, skill.name, str(trouble))
+        return []
 
 
 def _problems(world: World, skill: Skill, share: int) -> Iterator[Problem]:

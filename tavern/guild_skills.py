@@ -82,7 +82,7 @@ def groups(world: World, hero: str) -> list[Group]:
     """Those that quests are forged of, then those that rest."""
     wishes, _ = read_wishes(world)
     down = trainer_health.down(world)
-    waits = {turn.skill.name: turn.waits for turn in turns(world, hero, wishes)}
+    waits = {turn.skill.name: turn.waits or turn.doubt for turn in turns(world, hero, wishes)}
     cards = [_card(hero, known, wishes, down, waits) for known in skill_levels(hero)]
     found = (
         Group(title="In training", said="", cards=[card for card in cards if not card.waits]),
@@ -93,7 +93,7 @@ def groups(world: World, hero: str) -> list[Group]:
 
 def read_card(world: World, hero: str, skill: Skill) -> SkillCard:
     wishes, _ = read_wishes(world)
-    waits = {turn.skill.name: turn.waits for turn in turns(world, hero, wishes)}
+    waits = {turn.skill.name: turn.waits or turn.doubt for turn in turns(world, hero, wishes)}
     return _card(hero, skill_level(hero, skill.name), wishes, trainer_health.down(world), waits)
 
 
@@ -121,6 +121,8 @@ def trainer_state(skill: Skill, down: Down | None, *, now: float | None = None) 
         said = f"trainer: {skill.trainer.rpartition('.')[2]}, built in"
     if down is None:
         return TrainerState(said=said, trouble="")
+    if down.lasting:
+        return TrainerState(said=said, trouble=f"{down.reason}; it is left alone until its file changes")
     left = down.retry_at - (time.time() if now is None else now)
     again = f"tried again in {numbers.duration(left)}" if left > 0 else "tried again by whoever wants it next"
     times = "" if down.failures == 1 else f", {down.failures} times in a row"

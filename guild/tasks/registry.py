@@ -18,6 +18,7 @@ PLAYERS_PRIORITY = 11
 """What the player asked for goes before all that the realm wants by itself."""
 RUN_SECONDS = 24 * 3600.0
 RUN_PREFIX = "run-"
+SPARRING_PREFIX = "sparring-"
 MINUTE, HOUR = 60.0, 3600.0
 
 
@@ -160,7 +161,7 @@ def list_tasks(rules: Rules, skills: Iterable[str], *, large_turn: int = 0) -> t
 
 def _sparring(rules: Rules, skill: str) -> Task:
     count = rules.sparring.count or SPARRING_COUNT
-    task = replace(_SPARRING, name=f"sparring-{skill}", title=f"Sparring in {skill.upper()}")
+    task = replace(_SPARRING, name=f"{SPARRING_PREFIX}{skill}", title=f"Sparring in {skill.upper()}")
     task = _ruled(task, rules.sparring)
     if skill in rules.sparring.skills:
         count = rules.sparring.skills[skill].count or count

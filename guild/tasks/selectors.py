@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import shlex
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import psutil
 
+from guild import trainer_health
 from guild.skills import list_skills
 from guild.tasks import children, conditions, registry, state
 from guild.tasks.alone import master_alive
@@ -21,7 +22,7 @@ from guild.tasks.rules import read_rules
 from guild.tasks.state import AllStates, LastRun, RunningMark
 from guild.tasks.surroundings import LoadMeter, read_arena
 from guild.tasks.waits import Wait, due, wait_of
-from guild.trainer_health import usable_skills
+from guild.trainer_health import Down, usable_skills
 from realm.config import RealmConfig
 from realm.world import World
 
@@ -75,8 +76,10 @@ def overview(world: World, config: RealmConfig, *, now: float | None = None) -> 
     master = _master_status(world, said, now)
     states = state.read(world)
     waits = said.get("waits", {}) if master.alive else {}
-    rows = tuple(_row(task, states, waits, master, now) for task in all_tasks(world, config, states))
-    return Overview(master=master, tasks=rows, notes=_unused(config))
+    down = trainer_health.down(world)
+    rows = tuple(_row(task, states, waits, master, now, down) for task in all_tasks(world, config, states))
+    listed = {row.task.name for row in rows}
+    return Overview(master=master, tasks=rows, notes=(*_unused(config), *_resting(down, listed)))
 
 
 def all_tasks(world: World, config: RealmConfig, states: AllStates) -> list[Task]:
@@ -124,12 +127,19 @@ def _process(mark: RunningMark | None) -> psutil.Process | None:
     return children.find_process(mark.pid, mark.create_time) if mark else None
 
 
-def _row(task: Task, states: AllStates, waits: dict[str, Any], master: MasterStatus, now: float) -> TaskRow:
+def _row(
+    task: Task,
+    states: AllStates,
+    waits: dict[str, Any],
+    master: MasterStatus,
+    now: float,
+    down: Mapping[str, Down],
+) -> TaskRow:
     known = states.of(task.name)
     due_at = due(task, known, now)
     running = known.running if _process(known.running) else None
     wait = wait_of(task, known, now)
-    why = wait.why if wait else waits.get(task.name, {}).get("why", "") if master.alive else OFFLINE
+    why = wait.why if wait else waits.get(task.name, {}).get("why", "") or _doubt(task, down)
     return TaskRow(
         task=task,
         command=" ".join(["manage.py", shlex.join(task.argv[len(registry.MANAGE) :])]),
@@ -138,7 +148,24 @@ def _row(task: Task, states: AllStates, waits: dict[str, Any], master: MasterSta
         runs=known.runs,
         failures=known.failures,
         due_at=due_at if due_at is not None and due_at > now else None,
-        why_not="" if running else why,
+        why_not="" if running else why if wait or master.alive else OFFLINE,
+    )
+
+
+def _doubt(task: Task, down: Mapping[str, Down]) -> str:
+    """Why a sparring whose turn it is may come to nothing."""
+    skill = task.name.removeprefix(registry.SPARRING_PREFIX)
+    if skill == task.name or skill not in down:
+        return ""
+    return f"the trainer of {skill} was down when last tried: {down[skill].reason}"
+
+
+def _resting(down: Mapping[str, Down], listed: Collection[str]) -> tuple[str, ...]:
+    names = {skill: f"{registry.SPARRING_PREFIX}{skill}" for skill in down}
+    return tuple(
+        f"{name} is left out while the trainer of {skill} is down: {down[skill].reason}"
+        for skill, name in names.items()
+        if name not in listed
     )
 
 

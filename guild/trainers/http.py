@@ -34,8 +34,12 @@ T = TypeVar("T")
 class HttpTrainer:
     is_remote = True
 
-    def __init__(self, skill: str, api_url: str, levels: Sequence[dict[str, Any]]) -> None:
+    def __init__(
+        self, skill: str, api_url: str, levels: Sequence[dict[str, Any]], *, called: str | None = None
+    ) -> None:
+        """`called`: what the server calls the skill, where it is another name."""
         self.skill, self.api_url = skill, api_url.rstrip("/")
+        self._called = called or skill
         self._parameters = tuple(levels)
         self._is_proven = False
 
@@ -72,8 +76,8 @@ class HttpTrainer:
     def _request(self, level: int, count: int, seed: int) -> list[Problem]:
         asked = {"level": level, "count": count, "seed": seed, "parameters": self._parameters[level - 1]}
         reply = self._post("/sample", asked, protocol.SampleReply)
-        if reply.skill != self.skill:
-            self._refuse(f"it was asked for {self.skill} and gave problems of {strict.shown(reply.skill)}")
+        if reply.skill != self._called:
+            self._refuse(f"it was asked for {self._called} and gave problems of {strict.shown(reply.skill)}")
         if reply.level != level:
             self._refuse(f"it was asked for level {level} and gave problems of level {reply.level}")
         if len(reply.problems) != count:
@@ -98,13 +102,20 @@ class HttpTrainer:
         if self._is_proven:
             return
         told = self._get("/skill", protocol.SkillReply)
-        for what, theirs, ours in (
-            ("speaks protocol", told.protocol, protocol.PROTOCOL),
-            ("is the trainer of", told.name, self.skill),
-            ("states as its highest level", told.max_level, len(self._parameters)),
-        ):
+        theirs_is = strict.shown(told.name)
+        for what, theirs, ours, remedy in (
+            ("speaks protocol", told.protocol, protocol.PROTOCOL, "mend the trainer"),
+            (
+                "is the trainer of", told.name, self._called,
+                f"write `trainer_skill: {theirs_is}` into {self.skill}.yaml, or let the server serve {self._called}",
+            ),
+            (
+                "states as its highest level", told.max_level, len(self._parameters),
+                "let the levels in the file be as many, or mend the trainer",
+            ),
+        ):  # fmt: skip
             if theirs != ours:
-                self._refuse(f"it {what} {strict.shown(theirs)}, and the skill's file expects {ours}")
+                self._refuse(f"it {what} {strict.shown(theirs)}, and the skill's file expects {ours}", remedy)
         first, again = (self._request(level, PROOF_PROBLEMS, PROOF_SEED) for _ in range(2))
         if first != again:
             self._refuse(f"it gives other problems of level {level} for the same seed")

@@ -10,6 +10,9 @@ All bodies are JSON objects in UTF-8 with exactly these keys; a refusal has a st
     POST /judge    {"level": 5, "problems": [{"prompt": "…", "answer": "…", "ticket": "", "given": "…"}, …]}
                  → {"verdicts": [true, …]}
 
+`name` and `skill` are the name of the skill's file without `.yaml`, or what stands there under `trainer_skill`, and
+`max_level` is the number of levels there; a server that says otherwise is refused.
+
 `/sample` gives `count` different problems of the level, the same ones for the same seed, a whole number from 0
 to 2^53 - 1. `parameters` are those of the level in the skill's file. `ticket`, which may be left out, is whatever the
 trainer needs back, besides prompt and answer, to judge. `/judge` gives one verdict for each `given`, in their order;

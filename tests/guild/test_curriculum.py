@@ -90,10 +90,60 @@ def test_a_skill_waits_until_others_are_far_enough(world: World, skills_folder: 
     assert forged(world, 1) == ["weaving"]
 
 
-def test_what_requires_a_skill_that_is_gone_is_not_held_back(world: World, skills_folder: Path) -> None:
-    (skills_folder / "bin.yaml").unlink()
-    write_skill(skills_folder, "weaving", quest_rows=10, requires={"bin": 2})
-    assert forged(world, 1) == ["weaving"]
+@pytest.mark.parametrize(
+    ("requires", "sentence"),
+    [
+        ({"alchemy": 4}, "it requires alchemy, and there is no skill of that name"),
+        ({"binn": 1}, "it requires binn, and there is no skill of that name; did you mean 'bin'?"),
+        ({"broken": 1}, "it requires broken, whose file cannot be used"),
+        ({"bin": 4}, "it requires bin level 4, and bin has only 3 levels"),
+    ],
+)
+def test_what_can_never_be_met_keeps_a_skill_waiting_and_is_named(
+    world: World, skills_folder: Path, requires: dict[str, int], sentence: str
+) -> None:
+    (skills_folder / "broken.yaml").write_text("nonsense", encoding="utf-8")
+    write_skill(skills_folder, quest_rows=10)
+    write_skill(skills_folder, "weaving", quest_rows=10, requires=requires)
+    reach(3)
+    assert set(forged(world, 2)) == {"bin"}
+    assert turns(world, HERO)[-1].waits == sentence
+    out = StringIO()
+    call_command("skill", "list", stdout=out)
+    assert f"  waits: {sentence}\n" in out.getvalue()
+
+
+def test_twin_unlooked_at_a_skill_that_is_not_there_holds_nobody_back_for_good(
+    world: World, skills_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is only compared with the hero's level says nothing of why."""
+    monkeypatch.setattr(curriculum, "impossible_requirements", lambda skill: ())
+    write_skill(skills_folder, "weaving", quest_rows=10, requires={"alchemy": 4})
+    assert turns(world, HERO)[-1].waits == "it joins when the hero has reached alchemy level 4"
+
+
+def test_what_requires_a_skill_known_as_broken_waits(world: World, skills_folder: Path) -> None:
+    write_skill(skills_folder, "weaving", requires={"bin": 1})
+    trainer_health.mark_down(world, "bin", "its task lacks a parameter", lasting=True)
+    waits = {turn.skill.name: turn.waits for turn in turns(world, HERO)}
+    assert waits == {
+        "bin": "its trainer cannot do what its file says",
+        "weaving": "it requires bin, whose file cannot be used",
+    }
+
+
+def test_one_whose_pause_is_over_is_not_shown_as_well(world: World) -> None:
+    trainer_health.mark_down(world, "bin", "it sleeps", clock=lambda: 1_000_000.0)
+    (turn,) = turns(world, HERO)
+    assert (turn.waits, turn.doubt) == ("", "its trainer was down when last tried")
+    found = plan(world, HERO)
+    assert found is not None
+    assert found.reason.endswith("; its trainer was down when last tried, so another may be taken")
+    out = StringIO()
+    call_command("curriculum", "show", stdout=out)
+    assert "in turn" not in out.getvalue()
+    trainer_health.mark_up(world, "bin")
+    assert turns(world, HERO)[0].doubt == ""
 
 
 def test_a_priority_of_0_is_off(world: World, skills_folder: Path) -> None:

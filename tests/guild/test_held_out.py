@@ -6,13 +6,13 @@ from typing import Any
 
 import pytest
 
-from guild import evaluation_sets, validation
+from guild import evaluation_sets, trainer_health, validation
 from guild.curriculum import Curriculum, Wishes
 from guild.errors import TrainerUnavailable
 from guild.evaluation_sets import ensure_evaluation_set, read_evaluation_set, set_path
 from guild.forge import forge_next
 from guild.problems import Problem
-from guild.skills import get_skill, get_trainer
+from guild.skills import Skill, get_skill, get_trainer, list_skills
 from guild.validation import MOST_ROWS, ensure_validation, held_out, read_validation, rows_by_level
 from realm.world import World
 from tests.small_skills import write_skill
@@ -86,14 +86,16 @@ def test_twin_without_the_stamp_a_changed_set_goes_unseen(world: World, monkeypa
 
 
 def make_remote(monkeypatch: pytest.MonkeyPatch, name: str, *, down: bool) -> None:
-    trainer = get_trainer(name)
-    monkeypatch.setattr(trainer, "is_remote", True, raising=False)
+    monkeypatch.setattr(Skill, "is_remote", property(lambda skill: skill.name == name))
     if down:
+        fall_silent(monkeypatch, name)
 
-        def fail(**named: Any) -> Any:
-            raise TrainerUnavailable(f"skill {name}: nobody answers")
 
-        monkeypatch.setattr(trainer, "sample", fail)
+def fall_silent(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    def fail(**named: Any) -> Any:
+        raise TrainerUnavailable(f"skill {name}: nobody answers")
+
+    monkeypatch.setattr(get_trainer(name), "sample", fail)
 
 
 def test_a_remote_trainer_that_is_down_holds_up_no_other_skill(
@@ -146,3 +148,71 @@ def test_twin_without_its_sets_the_first_quest_teaches_what_will_be_asked(
     asked = read_evaluation_set(ensure_evaluation_set(world, get_skill("weaving"), 1), skill="weaving", level=1)
     prompts = {json.loads(line)["messages"][0]["content"] for line in path.read_bytes().splitlines()}
     assert prompts & {problem.prompt for problem in asked}
+
+
+def add_gym_skills(folder: Path, *names: str) -> None:
+    """Files that can be read, with what their task refuses."""
+    for name, levels in zip(names, ([{"min_terms": 9, "max_terms": 2}], [{"colour": 3}], [{}]), strict=False):
+        task = "no_such_task" if levels == [{}] else "chain_sum"
+        write_skill(folder, name, trainer=f"reasoning-gym:{task}", levels=levels)
+
+
+def test_a_file_that_its_task_refuses_stops_no_other_skill(world: World, skills_folder: Path) -> None:
+    write_skill(skills_folder, quest_rows=10)
+    add_gym_skills(skills_folder, "badk", "badp", "badt")
+    with trainer_health.trainer_of(world, "bin"):
+        assert held_out(world, get_skill("bin"))
+    assert trainer_health.down(world) == {}
+    # They come first, by name, and are passed over one after another.
+    assert forge_next(world, HERO).name == "bin-level-1-0001.jsonl"
+    found = trainer_health.down(world)
+    assert all(name in entry.reason and entry.lasting for name, entry in found.items())
+    assert "bin" not in found
+
+
+def test_twin_asked_for_every_trainer_the_set_is_stopped_by_a_strangers_file(
+    world: World, skills_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add_gym_skills(skills_folder, "badk")
+    monkeypatch.setattr(
+        validation,
+        "local_skills",
+        lambda: tuple(skill for skill in list_skills() if not get_trainer(skill.name).is_remote),
+    )
+    with pytest.raises(TrainerUnavailable, match="'badk'"), trainer_health.trainer_of(world, "bin"):
+        held_out(world, get_skill("bin"))
+    assert "'badk'" in trainer_health.down(world)["bin"].reason
+
+
+def test_every_broken_file_is_passed_over_however_many_there_are(world: World, skills_folder: Path) -> None:
+    """Each that turns out broken shortens the list of skills while it is gone through."""
+    write_skill(skills_folder, "zeal", quest_rows=10)
+    (skills_folder / "bin.yaml").unlink()
+    add_gym_skills(skills_folder, "badk", "badp", "badt")
+    assert forge_next(world, HERO).name == "zeal-level-1-0001.jsonl"
+    assert sorted(trainer_health.down(world)) == ["badk", "badp", "badt"]
+
+
+def test_a_class_that_fails_is_left_out_and_marked_and_stops_no_other(
+    world: World, skills_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_skill(skills_folder, "weaving")
+    fall_silent(monkeypatch, "weaving")
+    with trainer_health.trainer_of(world, "bin"):
+        assert held_out(world, get_skill("bin"))
+    assert {row.skill for row in read_validation(ensure_validation(world))} == {"bin"}
+    assert list(trainer_health.down(world)) == ["weaving"]
+
+
+def test_twin_without_the_net_a_class_that_fails_is_taken_for_another_skills_fault(
+    world: World, skills_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_skill(skills_folder, "weaving")
+    ensure_validation(world)
+    for path in world.evaluation.glob("weaving-*"):
+        path.unlink()
+    fall_silent(monkeypatch, "weaving")
+    monkeypatch.setattr(validation, "_ensure_if_it_can", evaluation_sets.ensure_evaluation_sets)
+    with pytest.raises(TrainerUnavailable, match="weaving"), trainer_health.trainer_of(world, "bin"):
+        held_out(world, get_skill("bin"))
+    assert list(trainer_health.down(world)) == ["bin"]

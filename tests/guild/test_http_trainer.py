@@ -347,3 +347,18 @@ def test_twin_without_a_look_at_the_connection_it_is_asked(monkeypatch: pytest.M
     monkeypatch.setattr(http, "_check_address", blind)
     with pytest.raises(pytest.fail.Exception):
         check_never_asked_there(monkeypatch)
+
+
+def test_a_server_that_calls_the_skill_otherwise_is_understood_by_that_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with stub(HonestStub()) as server:
+        more = f"api_url: {server.url}\n"
+        skill_files.put(tmp_path, monkeypatch, "remote", trainer="http", levels="3", more=more)
+        with pytest.raises(TrainerUnavailable, match=r"write `trainer_skill: 'stub'` into remote\.yaml, or let"):
+            get_trainer("remote").sample(level=1, count=5, seed=1)
+        more += "trainer_skill: 'stub'\n"
+        skill_files.put(tmp_path, monkeypatch, "remote", trainer="http", levels="3", more=more)
+        problems = get_trainer("remote").sample(level=1, count=5, seed=1)
+        assert {problem.skill for problem in problems} == {"remote"}
+        assert get_trainer("remote").judge_all(problems, [problem.answer for problem in problems]) == [True] * 5

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from django.core.management import CommandError, call_command
 
+from guild import trainer_health
 from guild.tasks import children, selectors, state
 from guild.tasks.alone import only_master
 from guild.tasks.master import STATUS_FILE
@@ -94,8 +95,30 @@ def test_set_refuses_with_one_sentence(world: World, words: tuple[str, ...], sen
 
 
 def test_run_names_the_tasks_where_there_is_none_of_that_name(world: World) -> None:
-    with pytest.raises(CommandError, match="There is no task 'nap'; there are process_eval_queue, "):
-        say("tasks", "run", "nap")
+    with pytest.raises(CommandError) as refusal:
+        say("tasks", "run", "generat")
+    told = str(refusal.value)
+    assert told.startswith("There is no task 'generat'; there are checkpoint_cleanup, generate, ")
+    assert told.endswith(
+        "sparring-SKILL, validate_queue, vault_scan, and those of `manage.py tasks list`; did you mean 'generate'?"
+    )
+    assert "sparring-bin" not in told
+
+
+def test_a_sparring_whose_trainer_is_down_says_so(world: World) -> None:
+    def rows() -> dict[str, str]:
+        return {row.task.name: row.why_not for row in selectors.overview(world, RealmConfig()).tasks}
+
+    with only_master(world):
+        assert rows()["sparring-bin"] == ""
+        trainer_health.mark_down(world, "bin", "it sleeps", clock=lambda: 1_000_000.0)
+        assert rows()["sparring-bin"] == "the trainer of bin was down when last tried: it sleeps"
+    trainer_health.mark_up(world, "bin")
+    trainer_health.mark_down(world, "bin", "it sleeps")
+    seen = selectors.overview(world, RealmConfig())
+    assert "sparring-bin" not in {row.task.name for row in seen.tasks}
+    assert seen.notes == ("sparring-bin is left out while the trainer of bin is down: it sleeps",)
+    say("tasks", "set", "sparring-bin", "count=50")
 
 
 def test_run_shows_the_output_and_ends_with_its_exit_code(world: World) -> None:

@@ -13,12 +13,13 @@ from pathlib import Path
 
 import pytest
 
-from guild import trainer_health
-from guild.errors import TrainerUnavailable, UnknownSkill
+from guild import skills, trainer_health
+from guild.curriculum import AS_SHIPPED
+from guild.errors import BrokenFile, TrainerUnavailable, UnknownSkill
 from guild.problems import Problem
-from guild.skill_check import check_remote
+from guild.skill_check import check, check_remote
 from guild.skills import get_trainer
-from guild.trainer_health import Down, down, is_down, mark_down, mark_up, trainer_of, usable_skills
+from guild.trainer_health import Down, down, is_down, mark_down, mark_up, note_broken_files, trainer_of, usable_skills
 from realm.world import CHECKOUT, World
 from tests.guild import skill_files
 from tests.guild.served_trainer import HonestStub, stub
@@ -86,6 +87,56 @@ def test_what_works_again_is_forgotten(world: World, folder: Path) -> None:
     assert down(world) == {}
     mark_down(world, "sy", "it sleeps", clock=clock)
     assert down(world)["sy"].failures == 1
+
+
+BAD_GYM = "[{ min_terms: 9, max_terms: 2 }]"
+
+
+def elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in another process, which has asked no trainer yet."""
+    monkeypatch.setattr(skills, "_refused", {})
+
+
+def test_a_file_that_its_task_refuses_is_left_alone_until_it_changes(
+    world: World, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = Clock()
+    path = skill_files.put(folder, monkeypatch, "sums", trainer="reasoning-gym:chain_sum", levels=BAD_GYM)
+    with pytest.raises(BrokenFile), trainer_of(world, "sums", clock=clock):
+        pass
+    elsewhere(monkeypatch)
+    clock.now += 30 * 86_400
+    assert names(world, clock) == ["bin", "sy"]
+    path.write_text(path.read_text(encoding="utf-8").replace("max_terms: 2", "max_terms: 10"), encoding="utf-8")
+    assert names(world, clock) == ["bin", "sums", "sy"]
+
+
+def test_twin_as_any_other_failure_it_is_in_turn_again_after_its_pause(
+    world: World, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = Clock()
+    monkeypatch.setattr(skills, "BrokenFile", TrainerUnavailable)
+    skill_files.put(folder, monkeypatch, "sums", trainer="reasoning-gym:chain_sum", levels=BAD_GYM)
+    with pytest.raises(TrainerUnavailable), trainer_of(world, "sums", clock=clock):
+        pass
+    elsewhere(monkeypatch)
+    assert names(world, clock) == ["bin", "sy"]
+    clock.now += 60
+    assert names(world, clock) == ["bin", "sums", "sy"]
+
+
+def test_broken_files_are_noted_and_forgotten_when_their_package_takes_them(
+    world: World, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, levels in (("good", "[{}]"), ("sums", BAD_GYM)):
+        skill_files.put(folder, monkeypatch, name, trainer="reasoning-gym:chain_sum", levels=levels)
+    mark_down(world, "good", "a former release had no such task", lasting=True)
+    mark_down(world, "sy", "it sleeps")
+    note_broken_files(world)
+    found = down(world)
+    assert sorted(found) == ["sums", "sy"]
+    assert "refuses these parameters" in found["sums"].reason
+    assert (found["sums"].lasting, found["sy"].lasting) == (True, False)
 
 
 def test_it_is_told_once(world: World, folder: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -162,6 +213,31 @@ def test_a_trainer_that_was_not_asked_is_not_taken_for_well(
 def test_an_error_of_the_callers_own_says_nothing_of_the_trainer(world: World, folder: Path) -> None:
     with pytest.raises(ZeroDivisionError), trainer_of(world, "sy"):
         raise ZeroDivisionError
+    assert down(world) == {}
+
+
+def few_sums(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of one digit each there are some 200 different ones."""
+    few = "[{ min_terms: 2, max_terms: 2, min_digits: 1, max_digits: 1 }]"
+    path = skill_files.put(folder, monkeypatch, "sums", trainer="reasoning-gym:chain_sum", levels=few)
+    path.write_text(path.read_text(encoding="utf-8").replace("quest_rows: 60", "quest_rows: 400"), encoding="utf-8")
+
+
+def test_a_check_draws_as_much_as_forging_does(world: World, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    few_sums(folder, monkeypatch)
+    with pytest.raises(TrainerUnavailable, match="the problems of level 1 repeat"):
+        list(check(world, "sums", problems=40, curriculum=AS_SHIPPED))
+    assert is_down(world, "sums")
+    (found,) = check(world, "bin", problems=40, curriculum=AS_SHIPPED)
+    assert (found.problems, found.rows) == (40, 60)
+
+
+def test_twin_with_a_small_draw_alone_a_level_of_too_few_problems_keeps_its_promises(
+    world: World, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    few_sums(folder, monkeypatch)
+    (found,) = check(world, "sums", problems=40)
+    assert (found.problems, found.rows) == (40, 0)
     assert down(world) == {}
 
 

@@ -10,6 +10,7 @@ from django.core.management.base import BaseCommand, CommandError
 from rich.table import Table
 
 from guild import curriculum as curricula
+from guild import trainer_health
 from guild.curriculum import Curriculum
 from guild.errors import GuildError
 from guild.management.tables import as_text
@@ -53,6 +54,7 @@ class Command(BaseCommand):
             "other skills",
             "now",
         )
+        trainer_health.note_broken_files(world)
         for turn in curricula.turns(world, hero, curriculum):
             skill = turn.skill
             lost = ", ".join(map(str, lost_levels(hero, skill.name)))
@@ -65,7 +67,9 @@ class Command(BaseCommand):
                 f"{skill.preview_share:.0%}",
                 f"{skill.other_skills_share:.0%}",
             )
-            table.add_row(skill.name, f"{turn.level}/{skill.max_level}", lost, *wanted, turn.waits or "in turn")
+            table.add_row(
+                skill.name, f"{turn.level}/{skill.max_level}", lost, *wanted, turn.waits or turn.doubt or "in turn"
+            )
         self.stdout.write(as_text(table))
         plan = curricula.plan(world, hero, curriculum)
         if plan is None:

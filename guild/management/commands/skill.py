@@ -10,8 +10,11 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
 from guild import skill_check, trainer_health
+from guild.curriculum import read_curriculum
 from guild.errors import GuildError
-from guild.skills import broken_skills, file_of, get_skill, list_skills
+from guild.skills import broken_skills, file_of, get_skill, impossible_requirements, list_skills
+from realm import config
+from realm.strict import BadConfig
 
 LONGEST_EXAMPLE = 100
 MOST_PROBLEMS = 100_000
@@ -32,10 +35,11 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         try:
             getattr(self, f"_{options['action']}")(options)
-        except GuildError as error:
+        except (GuildError, BadConfig) as error:
             raise CommandError(str(error)) from error
 
     def _list(self, options: dict[str, Any]) -> None:
+        trainer_health.note_broken_files(settings.WORLD)
         down = trainer_health.down(settings.WORLD)
         for skill in list_skills():
             where = f" at {skill.api_url}" if skill.kind == "http" else ""
@@ -43,6 +47,8 @@ class Command(BaseCommand):
             if skill.name in down:
                 seconds = max(0.0, down[skill.name].retry_at - time.time())
                 self.stdout.write(f"  down, tried again in {seconds:.0f} s: {down[skill.name].reason}")
+            for why in impossible_requirements(skill):
+                self.stdout.write(f"  waits: {why}")
         for sentence in broken_skills():
             self.stdout.write(f"left out: {sentence}")
 
@@ -54,11 +60,14 @@ class Command(BaseCommand):
         count = options["count"]
         if not 1 <= count <= MOST_PROBLEMS:
             raise CommandError(f"--count {count} is not allowed; allowed are 1 to {MOST_PROBLEMS}.")
-        for found in skill_check.check(settings.WORLD, options["name"], levels=options["level"], problems=count):
+        curriculum = read_curriculum(config.load(settings.WORLD))
+        for found in skill_check.check(
+            settings.WORLD, options["name"], levels=options["level"], problems=count, curriculum=curriculum
+        ):
             example = _short(" → ".join(found.example))
             self.stdout.write(
                 f"level {found.level}: {found.problems} different problems in {found.sample_seconds:.2f} s, "
-                f"judged in {found.judge_seconds:.2f} s; {example}"
+                f"judged in {found.judge_seconds:.2f} s; enough for a quest of {found.rows} rows; {example}"
             )
         self.stdout.write(f"{options['name']} keeps its promises.")
 

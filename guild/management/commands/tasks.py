@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import sys
 from datetime import datetime
 from typing import Any
@@ -13,7 +14,8 @@ from rich.markup import escape
 from rich.table import Table
 
 from guild.errors import GuildError
-from guild.tasks import by_hand, selectors
+from guild.skills import list_skills
+from guild.tasks import by_hand, registry, selectors
 from guild.tasks.rules import save_tasks
 from guild.tasks.selectors import TaskRow
 from guild.tasks.state import AllStates
@@ -92,13 +94,16 @@ class Command(BaseCommand):
     def _run(self, name: str) -> None:
         task = selectors.find_task(settings.WORLD, settings.REALM, name)
         if task is None:
-            raise GuildError(f"There is no task {name!r}; there are {', '.join(_names())}")
+            raise _unknown(name, _names())
         sys.exit(by_hand.run_now(settings.WORLD, task))
 
     def _set(self, name: str, pairs: list[str]) -> None:
-        known = [*_names(), "sparring", "all"]
+        sparrings = [
+            f"{registry.SPARRING_PREFIX}{skill.name}" for skill in list_skills()
+        ]  # also of those that are down
+        known = [*_names(), *sparrings, "sparring", "all"]
         if name not in known:
-            raise GuildError(f"There is no task {name!r}; there are {', '.join(known)}")
+            raise _unknown(name, known)
         save_tasks(settings.WORLD, {"" if name == "all" else name: parse_pairs(pairs)})
         self.stdout.write(f"{name}: {', '.join(pairs)} stands in {settings.WORLD.home / 'config.yaml'}. {EFFECT}")
 
@@ -112,6 +117,15 @@ class Command(BaseCommand):
 
 def _names() -> list[str]:
     return [task.name for task in selectors.all_tasks(settings.WORLD, settings.REALM, AllStates())]
+
+
+def _unknown(name: str, known: list[str]) -> GuildError:
+    """With those that one may type from memory; of skills and runs there may be hundreds."""
+    close = difflib.get_close_matches(name.lower(), known, n=1)
+    meant = f"; did you mean {close[0]!r}?" if close else ""
+    own = [one for one in known if not one.startswith((registry.RUN_PREFIX, registry.SPARRING_PREFIX))]
+    every = ", ".join(sorted({*own, f"{registry.SPARRING_PREFIX}SKILL"}))
+    return GuildError(f"There is no task {name!r}; there are {every}, and those of `manage.py tasks list`{meant}")
 
 
 def _now(row: TaskRow) -> str:
