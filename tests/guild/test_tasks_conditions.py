@@ -119,6 +119,10 @@ def test_a_host_that_nobody_serves_is_told(world: World) -> None:
 def test_broken_hosts_are_a_sentence(world: World) -> None:
     (world.home / "hosts.yaml").write_text("local: {kind: foreign}")
     assert "hosts.yaml" in why("oracle", a_view(world))
+    (world.home / "hosts.yaml").write_text("local: {kind: foreign}\nfar: {kind: realm, evaluates: true}")
+    assert "hosts.yaml: local" in why("oracle", a_view(world)), "no other host stands in for the default one"
+    (world.home / "hosts.yaml").write_text("far: {kind: foreign}")
+    assert why("oracle", a_view(world)) == ""
 
 
 def test_evaluations_want_a_host_that_evaluates_or_answers_that_wait(world: World) -> None:
