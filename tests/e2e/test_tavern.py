@@ -456,6 +456,19 @@ def test_guild_trouble_is_a_row_and_no_alarm(battle: Tavern, visitor: Visitor) -
     expect(row.locator("use")).to_have_attribute("href", re.compile("#gi-cursed-star$"))
 
 
+@pytest.mark.parametrize(("right", "tone"), [(0, "plain"), (20, "moss")])
+def test_only_a_good_evaluation_is_a_success(battle: Tavern, visitor: Visitor, right: int, tone: str) -> None:
+    page = go_live(visitor, battle)
+    said, data = f"BIN level 2: {right} of 25 right", {"accuracy": right / 25}
+    battle.do("event", kind="evaluated", message=said, data=data)
+    row = page.locator("#entries .entry").first
+    expect(row).to_contain_text(said)
+    expect(row).to_have_class(f"entry tone-{tone}")
+    page.reload()
+    expect(row).to_contain_text(said)
+    expect(row).to_have_class(f"entry tone-{tone}")
+
+
 def test_two_texts_on_each_other_are_found(battle: Tavern, visitor: Visitor) -> None:
     """Sabotage twin of the checks above."""
     page = go_live(visitor, battle)
