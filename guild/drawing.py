@@ -11,13 +11,14 @@ from guild.trainers.contract import Trainer
 def draw(trainer: Trainer, *, level: int, count: int, seed: int, forbidden: Collection[str]) -> list[Problem]:
     """`count` problems whose keys are not in `forbidden`, or as many as the trainer has.
 
-    Asked for more only where some of the first were forbidden, which among a million is rare: a level of a skill with
-    many levels is held out of hundreds of problems.
+    Asked for more only where some of the first were forbidden, which among a million is rare, and for about as many more:
+    most of what is forbidden is of other levels and skills, and a small level need not have as many problems besides.
     """
-    chosen = _allowed(trainer.sample(level=level, count=count, seed=seed), forbidden)
-    if len(chosen) < count and forbidden:
-        more = trainer.sample(level=level, count=count + len(forbidden), seed=seed)
-        chosen = _allowed(more, forbidden)[:count]
+    wanted, most = count, count + len(forbidden)
+    chosen = _allowed(trainer.sample(level=level, count=wanted, seed=seed), forbidden)
+    while len(chosen) < count and wanted < most:
+        wanted = min(wanted + count - len(chosen), most)
+        chosen = _allowed(trainer.sample(level=level, count=wanted, seed=seed), forbidden)[:count]
     return chosen
 
 

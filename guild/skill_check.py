@@ -13,7 +13,6 @@ from guild.skills import Skill, get_skill, list_skills
 from guild.trainer_health import is_down, mark_down, note_broken_files, trainer_of
 from guild.trainers import checks
 from guild.trainers.contract import Trainer
-from guild.validation import MOST_ROWS
 from realm.world import World
 
 PROBLEMS = 200
@@ -52,7 +51,7 @@ def check(
     for level in levels:
         if not 1 <= level <= skill.max_level:
             raise GuildError(f"{name} has no level {level}; it has 1 to {skill.max_level}")
-    spare = _held_out_at_most() if curriculum else 0
+    spare = skill.evaluation_problems + skill.validation_problems  # drawn again where they come first: guild.drawing
     with trainer_of(world, name) as trainer:
         for level in levels or range(1, skill.max_level + 1):
             found = _check(trainer, name, level, problems)
@@ -66,11 +65,6 @@ def check(
 def _rows_of_a_quest(skill: Skill, level: int) -> int:
     """The most rows of this level that a quest of it has."""
     return sum(part.rows for part in mix(skill, level, ()) if part.why is Why.CURRENT)
-
-
-def _held_out_at_most() -> int:
-    """So many more guild.drawing asks for where one of the first is held out."""
-    return MOST_ROWS + sum(skill.max_level * skill.evaluation_problems for skill in list_skills())
 
 
 def check_remote(world: World, *, seconds: float = PATIENCE_SECONDS) -> dict[str, str | None]:

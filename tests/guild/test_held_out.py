@@ -8,6 +8,7 @@ import pytest
 
 from guild import evaluation_sets, trainer_health, validation
 from guild.curriculum import Curriculum, Wishes
+from guild.drawing import draw
 from guild.errors import TrainerUnavailable
 from guild.evaluation_sets import ensure_evaluation_set, read_evaluation_set, set_path
 from guild.forge import forge_next
@@ -216,3 +217,22 @@ def test_twin_without_the_net_a_class_that_fails_is_taken_for_another_skills_fau
     with pytest.raises(TrainerUnavailable, match="weaving"), trainer_health.trainer_of(world, "bin"):
         held_out(world, get_skill("bin"))
     assert list(trainer_health.down(world)) == ["bin"]
+
+
+def test_what_other_skills_hold_out_asks_no_larger_level_of_this_one(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trainer, asked = get_trainer("bin"), list[int]()
+    sample = trainer.sample
+    own = [problem.key for problem in sample(level=1, count=100, seed=7)[:3]]
+
+    def counting(*, level: int, count: int, seed: int | None = None) -> list[Problem]:
+        asked.append(count)
+        return sample(level=level, count=count, seed=seed)
+
+    monkeypatch.setattr(trainer, "sample", counting)
+    forbidden = {*own, *(f"of another skill: {number}" for number in range(5000))}
+    drawn = draw(trainer, level=1, count=100, seed=7, forbidden=forbidden)
+    assert len({problem.key for problem in drawn} - forbidden) == 100
+    assert (asked[0], asked[1]) == (100, 103)
+    assert max(asked) < 200
