@@ -11,7 +11,7 @@ from guild.trainers.contract import Trainer
 def draw(trainer: Trainer, *, level: int, count: int, seed: int, forbidden: Collection[str]) -> list[Problem]:
     """`count` problems whose keys are not in `forbidden`, or as many as the trainer has.
 
-    Asked for more only where some of the first were forbidden, which among a million is rare, and for about as many more:
+    Asked for more only where some of the first were forbidden, which among a million is rare, and for as many as were:
     most of what is forbidden is of other levels and skills, and a small level need not have as many problems besides.
     """
     wanted, most = count, count + len(forbidden)
