@@ -152,7 +152,7 @@ def test_a_host_that_lives_and_does_not_say_what_it_serves_keeps_everything(
 def test_a_host_that_cannot_be_asked_for_its_broken_entry_keeps_everything(world: World) -> None:
     fill(world, "DIO")
     (world.home / "hosts.yaml").write_text("far: {kind: foreign}")
-    with pytest.raises(CommandError, match="nothing is deleted: .*far: kind: 'foreign' is not allowed"):
+    with pytest.raises(CommandError, match=r"nothing is deleted: .*far: kind: 'foreign' is not allowed"):
         say("checkpoint_cleanup")
     assert left(world, "DIO") == [1, 2, 3, 4, 5]
 

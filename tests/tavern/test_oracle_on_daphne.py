@@ -26,7 +26,10 @@ STREAM = (("Content-Type", "text/event-stream"),)
 @pytest.fixture(scope="module")
 def stub() -> Iterator[Stub]:
     with stub_host() as running:
-        running.replies["GET /models/info"] = (200, {"models": [M1000], "available": []})
+        running.replies |= {
+            "GET /health": (200, {"status": "ok"}),
+            "GET /models/info": (200, {"models": [M1000], "available": []}),
+        }
         yield running
 
 
