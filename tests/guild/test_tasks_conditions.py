@@ -190,10 +190,10 @@ def test_the_meter_counts_what_others_do_over_its_window(monkeypatch: pytest.Mon
 
 def test_its_own_seconds_are_those_of_this_process_and_all_below() -> None:
     before = seconds_of([psutil.Process()])
-    end = time.process_time() + 0.05
+    end = time.process_time() + 0.2
     while time.process_time() < end:
         pass
-    assert seconds_of([psutil.Process()]) - before >= 0.04
+    assert seconds_of([psutil.Process()]) - before >= 0.1
     assert seconds_of([]) == 0.0
 
 
