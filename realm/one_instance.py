@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TextIO
 
-_TRIES, _PAUSE_SECONDS = 5, 0.05
+_TRIES, _PAUSE_SECONDS = 4, 0.03
 
 
 class Taken(Exception):
@@ -47,7 +47,7 @@ def is_held(path: Path) -> bool:
 
 
 def _lock(file: TextIO) -> bool:
-    """Tries for a quarter of a second: whoever asks `is_held` holds the lock for an instant."""
+    """Tries for a tenth of a second: whoever asks `is_held` holds the lock for an instant."""
     for _ in range(_TRIES):
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
