@@ -15,7 +15,7 @@ TELL_OF_SKILLS = ("arena", "taskmaster")
 
 def hush(command: str) -> None:
     if command not in TELL_OF_SKILLS:
-        for name in ("guild.skills", "guild.trainer_health"):
+        for name in ("guild.skills.registry", "guild.skills.health"):
             logging.getLogger(name).setLevel(logging.ERROR)
 
 
@@ -45,10 +45,10 @@ def with_bad_settings(sentence: str) -> None:
     """Nothing starts, but what runs can still be stopped: that needs the world and no setting."""
     if sys.argv[1:] == ["weave", "--stop"]:
         from realm.config import RealmConfig
-        from realm.weaver import weave
+        from realm.weaver import verbs
         from realm.world import World
 
-        stopped = weave.stop(World.from_environment(), RealmConfig())
+        stopped = verbs.stop(World.from_environment(), RealmConfig())
         print(f"Stopped: {', '.join(stopped)}." if stopped else "Nothing was running.")
         print(f"Before the next start: {sentence}")
         return

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from safetensors.numpy import save_file
 
-from realm import durable
+from realm.disk import durable
 from realm.world import CHECKOUT
 
 SOURCE = CHECKOUT / "configs" / "heroes" / "embedded"

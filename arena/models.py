@@ -1,4 +1,4 @@
-"""Index of quests and battles. The truth is in the world's folders; `arena.reconcile` brings these rows into line."""
+"""Index of quests and battles. The truth is in the world's folders; `arena.daemon.recovery` aligns these rows."""
 
 from __future__ import annotations
 

@@ -13,8 +13,9 @@ from typing import Any
 import yaml
 
 from arena.protocol import Recipe
-from realm import config, config_file, durable, strict
+from realm import config, config_edit, strict
 from realm.config import SHIPPED_PRESETS
+from realm.disk import durable
 from realm.world import World
 
 
@@ -95,7 +96,7 @@ def use(world: World, name: str) -> None:
     recipe_of(world, name)
     keys = config.read_preset(world, name, recipe=Recipe, source="") | config.own_training(world)
     source = f"{config.config_file(world)}: training, with preset {name}"
-    config_file.change(world, {("preset",): name}, check=lambda _: strict.read(Recipe, keys, source=source))
+    config_edit.change(world, {("preset",): name}, check=lambda _: strict.read(Recipe, keys, source=source))
 
 
 def _dump(value: Any) -> str:

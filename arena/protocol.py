@@ -14,7 +14,8 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Self
 
-from realm import durable, strict
+from realm import strict
+from realm.disk import durable
 
 ORDER_FILE = "order.json"
 STEPS_FILE = "steps.bin"
@@ -142,7 +143,7 @@ class Order:
     flagged_folder: str | None = None
     """Where rows of a step that went wrong are written down; None: nowhere."""
     dataset_specs: dict[str, dict[str, str]] = field(default_factory=dict)
-    """Forms of rows beside the built-in ones, as arena.dataset_specs.load_declared gives them."""
+    """Forms of rows beside the built-in ones, as arena.rows.formats.load_declared gives them."""
     set_aside_file: str | None = None
     """SET_ASIDE_FILE of this battle; None: every row that can be trained on is."""
     recipe: Recipe = field(default_factory=Recipe)

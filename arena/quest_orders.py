@@ -11,7 +11,8 @@ from enum import StrEnum
 from pathlib import Path
 
 from arena.models import Quest
-from realm import durable, strict
+from realm import strict
+from realm.disk import durable
 from realm.strict import BadConfig
 from realm.world import PRIORITIES, World
 

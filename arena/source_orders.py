@@ -9,7 +9,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from realm import durable, strict
+from realm import strict
+from realm.disk import durable
 from realm.world import World
 
 _SUFFIX = ".look.json"

@@ -1,7 +1,7 @@
 from django.contrib import admin
 
 from guild.models import Evaluation, EvaluationTask, Run, SkillProgress
-from realm.read_only_admin import ReadOnlyAdmin
+from realm.web.read_only_admin import ReadOnlyAdmin
 
 
 @admin.register(Evaluation)

@@ -7,10 +7,16 @@ from dataclasses import dataclass
 
 from django.db.models import Count, Exists, OuterRef
 
-from guild import progression
+from guild.evaluation import progression
+from guild.evaluation.progression import (
+    EVALUATIONS_IN_A_ROW,
+    Standing,
+    accuracies_by_level,
+    current_level,
+    good_in_a_row,
+)
 from guild.models import Evaluation, EvaluationTask
-from guild.progression import EVALUATIONS_IN_A_ROW, Standing, accuracies_by_level, current_level, good_in_a_row
-from guild.skills import Skill, get_skill, list_skills
+from guild.skills.registry import Skill, get_skill, list_skills
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,11 +11,11 @@ django_application = get_asgi_application()
 # Consumers import models, which exist only now.
 from django.conf import settings  # noqa: E402
 
-from realm import bodies  # noqa: E402
-from realm.guard import Guard  # noqa: E402
+from realm.web import body_limit  # noqa: E402
+from realm.web.guard import Guard  # noqa: E402
 from watchtower.routing import websocket_router  # noqa: E402
 
-bodies.limit()
+body_limit.limit()
 application = Guard(
     ProtocolTypeRouter({"http": django_application, "websocket": websocket_router}),
     port=settings.REALM.port,

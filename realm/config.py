@@ -60,7 +60,7 @@ class RealmConfig:
     gatekeeper: dict[str, Any] = field(default_factory=dict)
     """What quests must be like; read by the arena as `arena.gate.rules.GateRules`."""
     curriculum: dict[str, Any] = field(default_factory=dict)
-    """By skill what the player wants otherwise than the skill's file says; read as `guild.curriculum.Curriculum`."""
+    """By skill what the player wants otherwise than its file says; read as `guild.curriculum.plan.Curriculum`."""
     serve_trainers: tuple[str, ...] = ()
     """Skills whose trainers the weaver serves at their `api_url`; the realm itself needs none of them to be served."""
     tasks: dict[str, Any] = field(default_factory=dict)

@@ -5,13 +5,13 @@ from __future__ import annotations
 import environ
 from django.core.exceptions import ImproperlyConfigured
 
-from arena.dataset_specs import load_declared
 from arena.gate.rules import GateRules
 from arena.protocol import Recipe
+from arena.rows.formats import load_declared
 from guild.tasks.rules import Rules as TaskRules
 from realm import config as realm_config
-from realm import secret_key
 from realm.strict import BadConfig
+from realm.web import secret_key
 from realm.world import CHECKOUT, World
 
 WORLD = World.from_environment()
@@ -24,7 +24,7 @@ except BadConfig as error:
 
 DEBUG = False
 SECRET_KEY = secret_key.load_or_create(WORLD)
-# realm.guard checks Host, Origin and Sec-Fetch-Site of every request, websockets included, before Django sees it.
+# realm.web.guard checks Host, Origin and Sec-Fetch-Site of every request, websockets included, before Django sees it.
 ALLOWED_HOSTS = ["127.0.0.1", "localhost", "[::1]"]
 
 INSTALLED_APPS = [
@@ -43,6 +43,7 @@ INSTALLED_APPS = [
     "guild.apps.GuildConfig",
     "arena.apps.ArenaConfig",
     "watchtower.apps.WatchtowerConfig",
+    "sentinels.apps.SentinelsConfig",
     "tavern.apps.TavernConfig",
 ]
 

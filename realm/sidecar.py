@@ -1,5 +1,5 @@
-"""A checkpoint folder on disk: its canonical name and its sidecar `.ledger.json`, which proves every byte,
-its own too: its key `seal_sha256` is the digest of all its other keys.
+"""The sidecar `.ledger.json` of a checkpoint folder proves every byte of it, its own too: its key `seal_sha256` is the
+digest of all its other keys.
 
 The sidecars are the truth about checkpoints; the database is an index of them. Standard library only.
 """
@@ -9,19 +9,17 @@ from __future__ import annotations
 import errno
 import hashlib
 import json
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from realm import durable, strict
+from realm import strict
+from realm.disk import durable
 
 SIDECAR = ".ledger.json"
 SEAL = "seal_sha256"
 FORMAT_VERSION = 1
-_NAME = re.compile(r"checkpoint-(\d+)-(\d{8})-(\d{4})")
 
 
 # Troubles of the machine, which may pass; they prove nothing of the checkpoint.
@@ -78,23 +76,6 @@ class Sidecar:
     """How often each kind of fault was met in this battle so far."""
     versions: dict[str, str]
     files: dict[str, FileProof] = field(default_factory=dict)
-
-
-def canonical_name(step: int, moment: datetime) -> str:
-    return f"checkpoint-{step}-{moment:%Y%m%d-%H%M}"
-
-
-def step_of(name: str) -> int | None:
-    """The step in a canonical name; None for any other name."""
-    match = _NAME.fullmatch(name)
-    return int(match[1]) if match else None
-
-
-def checkpoint_folders(hero_folder: Path) -> list[Path]:
-    """Canonically named folders, newest (highest step, then name) first."""
-    named = [(step_of(path.name), path) for path in hero_folder.iterdir() if path.is_dir()]
-    found = [(step, path.name, path) for step, path in named if step is not None]
-    return [path for _, _, path in sorted(found, reverse=True)]
 
 
 def digest(path: Path) -> str:

@@ -3,7 +3,7 @@
 from django.contrib import admin
 from django.urls import include, path
 
-from realm.health import health
+from sentinels.views import health
 
 urlpatterns = [
     path("admin/", admin.site.urls),

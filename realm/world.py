@@ -66,6 +66,11 @@ class World:
         return self.home / "status"
 
     @property
+    def arena_status(self) -> Path:
+        """What the arena daemon said of itself last."""
+        return self.status / "arena.json"
+
+    @property
     def control(self) -> Path:
         """Command files for the daemon, its locks, and what the player wished last."""
         return self.home / "control"

@@ -18,9 +18,9 @@ from typing import TYPE_CHECKING
 
 from arena import embedded
 from arena.protocol import Recipe
-from guild.problems import Problem, to_jsonl, to_lesson
-from guild.skills import get_trainer
-from realm import sidecar
+from guild.skills.registry import get_trainer
+from guild.trainers.problems import Problem, to_jsonl, to_lesson
+from realm.checkpoint_names import checkpoint_folders
 from scripts.bench import runs
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ def learn(trainer: Trainer, level: int, lessons: int, folder: Path) -> Learned:
     quest.write_bytes(to_jsonl(to_lesson(problem) for problem in taught))
     base = embedded.ensure(folder)
     battle = runs.fight(folder / f"level-{level}", base, quest, RECIPE)
-    answers = answer(base, sidecar.checkpoint_folders(Path(battle.order.hero_folder))[0], asked)
+    answers = answer(base, checkpoint_folders(Path(battle.order.hero_folder))[0], asked)
     return Learned(
         level=level,
         right=mean([float(trainer.judge(*pair)) for pair in zip(asked, answers, strict=True)]),
@@ -57,8 +57,8 @@ def learn(trainer: Trainer, level: int, lessons: int, folder: Path) -> Learned:
 def answer(base: Path, checkpoint: Path, problems: list[Problem]) -> list[str]:
     import torch
 
-    from arena.training import answering
-    from arena.training import hero as heroes
+    from arena.hero import answering
+    from arena.hero import model as heroes
 
     hero = heroes.load(str(base), RECIPE, checkpoint=checkpoint, device=torch.device("cpu"))
     longest = max(len(hero.tokenizer.encode(problem.answer)) for problem in problems)

@@ -19,16 +19,16 @@ from typing import Any
 import torch
 
 from arena import embedded
+from arena.hero import answering
+from arena.hero import model as heroes
+from arena.hero.model import Hero
 from arena.protocol import Recipe
-from arena.training import answering
-from arena.training import hero as heroes
-from arena.training.hero import Hero
-from guild.fresh import Fresh
-from guild.intervals import difference, wilson
-from guild.problems import Problem, to_jsonl, to_lesson
-from guild.skills import get_trainer
-from guild.sparring_rows import KEY, Binding, examples_of, quoted, to_row
-from realm import sidecar
+from guild.skills.registry import get_trainer
+from guild.trainers.fresh import Fresh
+from guild.trainers.problems import Problem, to_jsonl, to_lesson
+from guild.work.intervals import difference, wilson
+from guild.work.sparring_rows import KEY, Binding, examples_of, quoted, to_row
+from realm.checkpoint_names import checkpoint_folders, step_of
 from scripts.bench import runs
 
 SKILL = "bin"
@@ -63,7 +63,7 @@ class Measurement:
         start = self._asked.start or self._train()
         correct, total = self._score(start), len(self._tests)
         say(
-            way="before", step=sidecar.step_of(start.name), correct=correct, total=total,
+            way="before", step=step_of(start.name), correct=correct, total=total,
             interval=wilson(correct, total),
         )  # fmt: skip
         for repeat in range(1, self._asked.repeats + 1):
@@ -74,7 +74,7 @@ class Measurement:
         fresh = self._fresh(repeat)
         asked = fresh.take(self._asked.asked)
         wrong = self._wrong(start, asked)
-        rows = self._sparring_rows(wrong, fresh.take(len(wrong)), sidecar.step_of(start.name) or 0)
+        rows = self._sparring_rows(wrong, fresh.take(len(wrong)), step_of(start.name) or 0)
         mistaken = {problem.key for problem, _ in wrong}
         right = [to_lesson(problem) for problem in asked if problem.key not in mistaken]
         steps = self._way("sparring, with what was right", start, before, repeat, rows + right, mistakes=len(wrong))
@@ -96,7 +96,7 @@ class Measurement:
         path = self._folder / f"{way}-{repeat}.jsonl"
         path.write_bytes(to_jsonl(rows))
         battle = runs.fight(folder, self._base, path, RECIPE)
-        end = sidecar.checkpoint_folders(folder / "hero")[0]
+        end = checkpoint_folders(folder / "hero")[0]
         correct, total = self._score(end), len(self._tests)
         say(
             way=way, repeat=repeat, steps=len(battle.steps), rows=len(rows), **more, correct=correct,
@@ -112,10 +112,10 @@ class Measurement:
         runs.fight(self._folder / "first", self._base, path, replace(RECIPE, save_every=self._asked.every))
         wanted = self._asked.about * len(self._tests)
         found: dict[Path, int] = {}
-        for folder in reversed(sidecar.checkpoint_folders(self._folder / "first" / "hero")):
+        for folder in reversed(checkpoint_folders(self._folder / "first" / "hero")):
             found[folder] = self._score(folder)
             say(
-                way="first training", step=sidecar.step_of(folder.name), correct=found[folder], total=len(self._tests)
+                way="first training", step=step_of(folder.name), correct=found[folder], total=len(self._tests)
             )  # fmt: skip
             if found[folder] > 1.4 * wanted:
                 break

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.conf import settings
 
-from guild.curriculum import AS_SHIPPED, Curriculum, read_curriculum
+from guild.curriculum.plan import AS_SHIPPED, Curriculum, read_curriculum
 from realm import config
 from realm.config import RealmConfig
 from realm.strict import BadConfig

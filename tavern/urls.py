@@ -1,17 +1,13 @@
 from django.urls import path
 
-from tavern import (
-    guild_views,
-    mirror_views,
-    oracle_views,
-    quest_page_views,
-    quest_views,
-    run_views,
-    scheduler_views,
-    skill_views,
-    source_views,
-    views,
-)
+from tavern.guild import run_views, skill_views
+from tavern.guild import views as guild_views
+from tavern.home import views
+from tavern.oracle import views as oracle_views
+from tavern.quests import mirror_views, source_views
+from tavern.quests import quest_views as quest_page_views
+from tavern.quests import views as quest_views
+from tavern.scheduler import views as scheduler_views
 
 app_name = "tavern"
 urlpatterns = [

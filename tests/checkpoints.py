@@ -8,7 +8,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from realm import durable, sidecar
+from realm import sidecar
+from realm.checkpoint_names import canonical_name
+from realm.disk import durable
 from realm.sidecar import Cursor, Sidecar
 
 WEIGHTS = "model.safetensors"
@@ -16,7 +18,7 @@ WEIGHTS = "model.safetensors"
 
 def a_sidecar(step: int, *, hero: str = "DIO") -> Sidecar:
     return Sidecar(
-        name=sidecar.canonical_name(step, datetime(2026, 1, 1, 12, 30, tzinfo=UTC)),
+        name=canonical_name(step, datetime(2026, 1, 1, 12, 30, tzinfo=UTC)),
         hero=hero,
         step=step,
         created_at="2026-01-01T12:30:15.250000+00:00",

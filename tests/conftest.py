@@ -22,10 +22,10 @@ def world(tmp_path: Path, settings: Settings) -> World:
 @pytest.fixture
 def skills_folder(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The skills of this process: BIN with three levels, and what a test adds; see tests/small_skills.py."""
-    from guild import skills  # here, because tests of training alone do without the guild
+    from guild.skills import registry  # here, because tests of training alone do without the guild
     from tests.small_skills import write_skill
 
     folder = tmp_path_factory.mktemp("skills")
     write_skill(folder)
-    monkeypatch.setattr(skills, "SKILLS_FOLDER", folder)
+    monkeypatch.setattr(registry, "SKILLS_FOLDER", folder)
     return folder

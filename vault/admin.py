@@ -1,6 +1,6 @@
 from django.contrib import admin
 
-from realm.read_only_admin import ReadOnlyAdmin
+from realm.web.read_only_admin import ReadOnlyAdmin
 from vault.models import Checkpoint
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from django.conf import settings
 
-from realm import sidecar
+from realm.checkpoint_names import step_of
 from realm.world import World
 from vault.models import Checkpoint
 from vault.selectors import Metric, best_checkpoint, checkpoint_at, list_checkpoints, newest_checkpoint
@@ -88,4 +88,4 @@ def _active_hero(world: World) -> str:
 
 def extract_step(name: str) -> int | None:
     """The step in a checkpoint's canonical name or path; None for anything else."""
-    return sidecar.step_of(Path(name).name)
+    return step_of(Path(name).name)

@@ -9,8 +9,10 @@ from collections.abc import Collection
 from contextlib import suppress
 from pathlib import Path
 
-from realm import durable, sidecar
-from realm.durable import TEMP_PREFIX
+from realm import sidecar
+from realm.checkpoint_names import checkpoint_folders
+from realm.disk import durable
+from realm.disk.durable import TEMP_PREFIX
 from realm.sidecar import DamagedCheckpoint
 from realm.world import World
 from vault import selectors
@@ -57,7 +59,7 @@ def _under_adapters(hero_folder: Path) -> set[str]:
     if not hero_folder.is_dir():
         return set()
     found: list[str | None] = []
-    for folder in sidecar.checkpoint_folders(hero_folder):
+    for folder in checkpoint_folders(hero_folder):
         with suppress(DamagedCheckpoint):
             found.append(sidecar.read(folder).adapter_base)
     return {name for name in found if name}

@@ -6,11 +6,9 @@ from dataclasses import dataclass, replace
 
 from guild.selectors import curriculum_accuracy
 from realm.world import World
+from realm.xp_and_gold import GOLD_PER_QUEST, XP_PER_LEVEL, level_at
 from vault.selectors import newest_checkpoint
 from watchtower import selectors, steps
-
-STEPS_OF_A_LEVEL = 1000
-GOLD_OF_A_QUEST = 100
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,8 +33,8 @@ class HeroCard:
         """The same hero after `step` training steps, if that is more."""
         if step is None or step <= self.xp:
             return self
-        level = step // STEPS_OF_A_LEVEL
-        return replace(self, xp=step, level=level, next_level_xp=(level + 1) * STEPS_OF_A_LEVEL)
+        level = level_at(step)
+        return replace(self, xp=step, level=level, next_level_xp=(level + 1) * XP_PER_LEVEL)
 
 
 def hero_card(world: World, hero: str) -> HeroCard:
@@ -60,12 +58,12 @@ def saved_card(world: World, hero: str) -> HeroCard:
         name=hero,
         level=0,
         xp=0,
-        next_level_xp=STEPS_OF_A_LEVEL,
+        next_level_xp=XP_PER_LEVEL,
         attack=_inverse(newest.train_loss) if newest else None,
         defense=_inverse(newest.val_loss) if newest else None,
         accuracy=judged[0] if judged else None,
         accuracy_of=judged[1] if judged else None,
-        gold=quests * GOLD_OF_A_QUEST,
+        gold=quests * GOLD_PER_QUEST,
         quests_completed=quests,
     )
     return start.at_step(newest.step if newest else None)

@@ -11,16 +11,16 @@ from typing import Any
 
 import numpy as np
 
-from arena import control
-from arena.control import ArenaStatus
+from arena import status as arena_status
+from arena.status import ArenaStatus
 from guild.selectors import accuracy_history
+from realm.staleness import STALE_SECONDS
 from realm.world import World
 from watchtower import selectors, steps
 from watchtower.hero import HeroCard, saved_card
 from watchtower.selectors import BattleFacts
 from watchtower.steps import Records
 
-STALE_SECONDS = 10.0
 TAIL_RECORDS = 4096
 MOST_EVENTS = 500
 
@@ -68,7 +68,7 @@ def first_look(world: World, hero: str) -> View:
     count, tail = _tail(world, facts)
     return View(
         looked_at=time.time(),
-        arena=control.read_status(world),
+        arena=arena_status.read_status(world),
         facts=facts,
         scene=0,
         count=count,
@@ -84,7 +84,7 @@ def first_look(world: World, hero: str) -> View:
 
 
 def look_again(world: World, hero: str, before: View, *, ask_database: bool) -> View:
-    arena = control.read_status(world)
+    arena = arena_status.read_status(world)
     after = replace(before, looked_at=time.time(), arena=arena, events=())
     if ask_database or replace(arena, time=None) != replace(before.arena, time=None):
         after = _ask_database(world, hero, after)

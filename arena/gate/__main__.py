@@ -15,16 +15,16 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO
 
-from arena import lines
-from arena.dataset_specs import registry
+from arena.gate.duplicates import EarlierRows
 from arena.gate.inspection import Look, inspect, inspect_in_place
 from arena.gate.messages import BEAT, Answer, Job, state_of
-from arena.gate.twins import EarlierRows
 from arena.gate.warden import EvaluatedProblems
-from arena.masking import ChatMask
-from arena.rows import UnreadableQuest
-from arena.tokenizer import TOKENIZER_FILE, HeroTokenizer, UnusableTokenizer
-from realm import durable
+from arena.rows import lines
+from arena.rows.formats import registry
+from arena.rows.masking import ChatMask
+from arena.rows.model import UnreadableQuest
+from arena.rows.tokenizer import TOKENIZER_FILE, HeroTokenizer, UnusableTokenizer
+from realm.disk import durable
 from realm.world import PRIORITIES, World
 
 log = logging.getLogger(__name__)

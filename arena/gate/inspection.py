@@ -16,22 +16,22 @@ from typing import Any
 
 import numpy as np
 
-from arena import formats, lines
-from arena.dataset_specs import BUILT_IN, Specs
-from arena.example import Unfit, fitted
 from arena.gate import report as reports
 from arena.gate import row_index
+from arena.gate.duplicates import EarlierRows, digest_of, find_twins, near_digest_of
 from arena.gate.report import Lengths, Report
 from arena.gate.row_index import ArrayWriter
 from arena.gate.rules import GateRules
-from arena.gate.twins import EarlierRows, digest_of, find_twins, near_digest_of
 from arena.gate.warden import ContentWarden, EvaluatedProblems
-from arena.lines import Limits, Line, stem_of
-from arena.masking import ChatMask, MaskingError, Tokenized
-from arena.packing import count_rows
 from arena.protocol import Recipe
-from arena.rows import Content, Kind, Refusal, Row, UnreadableQuest, shortened
-from realm.forged_names import read_name
+from arena.rows import lines, parse
+from arena.rows.example import Unfit, fitted
+from arena.rows.formats import BUILT_IN, Specs
+from arena.rows.lines import Limits, Line, stem_of
+from arena.rows.masking import ChatMask, MaskingError, Tokenized
+from arena.rows.model import Content, Kind, Refusal, Row, UnreadableQuest, shortened
+from arena.rows.packing import count_rows
+from realm.quest_names import read_name
 
 PIECE_ROWS = 512
 PIECE_BYTES = 1_000_000
@@ -165,7 +165,7 @@ class _Inspection:
     def _pieces(self, reader: Iterable[Line]) -> Iterator[Piece]:
         piece, size = Piece([], []), 0
         for line in reader:
-            row = formats.parse_line(line, self._look.specs)
+            row = parse.parse_line(line, self._look.specs)
             if row is None:
                 continue
             piece.lines.append(line)

@@ -12,8 +12,9 @@ import numpy as np
 
 from arena.gate import row_index
 from arena.gate.rules import Depth
-from arena.rows import Refusal
-from realm import durable, strict
+from arena.rows.model import Refusal
+from realm import strict
+from realm.disk import durable
 
 REPORT, REASON, QUARANTINE = "report.json", "reason.json", "quarantine"
 ROWS, HASHES, WISHES = "rows.npy", "hashes.npy", "wishes.json"

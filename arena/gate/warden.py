@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from arena.gate.rules import GateRules, Treatment
-from arena.rows import Content, Message, Refusal, Row
+from arena.rows.model import Content, Message, Refusal, Row
 
 LEAST_LEAK_CHARACTERS = 20
 """A shorter answer may well stand in its prompt: one of the choices, a name, a number."""

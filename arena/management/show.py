@@ -9,14 +9,16 @@ from typing import Any
 from django.core.management.base import CommandError
 from rich.console import RenderableType
 
-from arena import lines, preview, quest_show, queue, tokenizer
-from arena.dataset_specs import Specs, load_declared, registry
 from arena.gate import report as reports
-from arena.masking import ChatMask, MaskingError
 from arena.models import Quest
+from arena.preview import rows, terminal
 from arena.protocol import Recipe
-from arena.rows import UnreadableQuest
-from arena.tokenizer import HeroTokenizer, UnusableTokenizer
+from arena.queue import files as queue
+from arena.rows import lines, tokenizer
+from arena.rows.formats import Specs, load_declared, registry
+from arena.rows.masking import ChatMask, MaskingError
+from arena.rows.model import UnreadableQuest
+from arena.rows.tokenizer import HeroTokenizer, UnusableTokenizer
 from realm import strict
 from realm.config import RealmConfig
 from realm.strict import BadConfig
@@ -66,21 +68,21 @@ class _Showing:
             parts = self._list(path, *options["rows"])
         else:
             parts = [*self._summary(path), *self._list(path, 1, FIRST_ROWS)]
-        return quest_show.printed(parts, colours=colours)
+        return terminal.printed(parts, colours=colours)
 
     def _row(self, path: Path, line: int) -> list[RenderableType]:
         recipe = self._recipe
-        row = preview.preview_line(
+        row = rows.preview_line(
             path, line, mask=self._mask, max_length=recipe.max_length, over_long=recipe.over_long, specs=self._specs
         )
-        return [*quest_show.of_row(row, recipe.max_length), *self._without_tokenizer()]
+        return [*terminal.of_row(row, recipe.max_length), *self._without_tokenizer()]
 
     def _packed(self, path: Path, number: int) -> list[RenderableType]:
         if self._mask is None:
             raise LookupError(
                 "packed rows are known once the hero's tokenizer is on this machine: fight a battle first"
             )
-        row = preview.preview_packed(
+        row = rows.preview_packed(
             path,
             number,
             mask=self._mask,
@@ -88,18 +90,18 @@ class _Showing:
             quest_sha256=lines.content_digest(path),
             specs=self._specs,
         )
-        return list(quest_show.of_packed(row))
+        return list(terminal.of_packed(row))
 
     def _list(self, path: Path, first: int, count: int) -> list[RenderableType]:
-        return list(quest_show.of_list(preview.list_rows(path, first, count, specs=self._specs)))
+        return list(terminal.of_list(rows.list_rows(path, first, count, specs=self._specs)))
 
     def _summary(self, path: Path) -> list[RenderableType]:
         report = reports.read_report(path)
         if report is not None:
-            return list(quest_show.of_report(report))
+            return list(terminal.of_report(report))
         if self._mask is None:
             return self._without_tokenizer()
-        return list(quest_show.of_measured(quest_show.measure(path, self._mask, self._recipe, self._specs)))
+        return list(terminal.of_measured(terminal.measure(path, self._mask, self._recipe, self._specs)))
 
     def _without_tokenizer(self) -> list[RenderableType]:
         return [] if self._mask else ["Tokens are shown once the hero's tokenizer is on this machine."]

@@ -11,7 +11,7 @@ from starlette.requests import Request
 
 from arena.oracle.rows import Sampling
 from arena.oracle.trouble import BadRequest, TooLarge
-from arena.rows import Message
+from arena.rows.model import Message
 from realm import strict
 
 LARGEST_BODY_BYTES = 8 * 1024**2

@@ -12,6 +12,7 @@ from arena import embedded
 from arena.oracle.trouble import BadRequest, UnknownModel
 from arena.protocol import resolved_path
 from realm import config, sidecar
+from realm.checkpoint_names import checkpoint_folders, step_of
 from realm.config import RealmConfig
 from realm.sidecar import DamagedCheckpoint
 from realm.world import World
@@ -66,7 +67,7 @@ class Catalogue:
     def entries(self, hero: str) -> list[Entry]:
         """Newest first, the base model last. What is no checkpoint's own folder, such as a link, is none."""
         folder = self._world.heroes / hero
-        found = sidecar.checkpoint_folders(folder) if folder.is_dir() else []
+        found = checkpoint_folders(folder) if folder.is_dir() else []
         checkpoints = [_entry(hero, path) for path in found if not path.is_symlink()]
         return [*checkpoints, self._base(hero, checkpoints)]
 
@@ -145,6 +146,6 @@ class Catalogue:
 
 
 def _entry(hero: str, folder: Path) -> Entry:
-    step = sidecar.step_of(folder.name)
+    step = step_of(folder.name)
     assert step is not None  # checkpoint_folders lists no others
     return Entry(hero=hero, step=step, name=folder.name, folder=folder, source=str(folder))

@@ -18,10 +18,10 @@ from arena.oracle.scheduler import Ended, Scheduler
 from arena.oracle.shelf import Place, Shelf, described
 from arena.oracle.trouble import BadRequest, NotLoaded, TooLong
 from arena.protocol import Recipe
-from arena.rows import Message
+from arena.rows.model import Message
 from realm import strict
 from realm.config import RealmConfig
-from realm.served import Served
+from realm.oracle.served import Served
 from realm.world import World
 
 if TYPE_CHECKING:
@@ -159,7 +159,7 @@ def _write(model: LoadedModel, rows: Sequence[Row], ended: Ended) -> None:
 
 def _rows(model: LoadedModel, asked: list[list[Message]], max_new_tokens: int, **options: Any) -> list[Row]:
     """An answer ends at the latest where the model's context does. Raises TooLong or BadRequest."""
-    from arena.masking import MaskingError
+    from arena.rows.masking import MaskingError
 
     rows = []
     for number, conversation in enumerate(asked, start=1):

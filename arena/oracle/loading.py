@@ -25,12 +25,13 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from arena import embedded
-from arena.masking import ChatMask, MaskingError
+from arena.hero import adapter
+from arena.hero import origin as base
+from arena.hero.model import Hero, best_device, hero_tokenizer, load_tokenizer, whole_model
+from arena.hero.origin import IncompatibleCheckpoint, Origin, UnloadableHero
 from arena.oracle.catalogue import Catalogue, Entry
 from arena.oracle.trouble import NoRoom, UnfitCheckpoint
-from arena.training import adapter, base
-from arena.training.base import IncompatibleCheckpoint, Origin, UnloadableHero
-from arena.training.hero import Hero, best_device, hero_tokenizer, load_tokenizer, whole_model
+from arena.rows.masking import ChatMask, MaskingError
 from realm import sidecar
 from realm.sidecar import DamagedCheckpoint
 from realm.world import World

@@ -13,8 +13,8 @@ import uvicorn
 from arena.oracle.app import application
 from arena.oracle.host import OracleHost
 from realm.config import RealmConfig
-from realm.guard import Guard
-from realm.served import Served
+from realm.oracle.served import Served
+from realm.web.guard import Guard
 from realm.world import World
 
 ENDS_WITHIN_SECONDS = 5

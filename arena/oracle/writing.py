@@ -20,9 +20,9 @@ from transformers import (
     TopPLogitsWarper,
 )
 
+from arena.hero import answering
+from arena.hero.model import Hero
 from arena.oracle.rows import Row, Sampling, Scribe
-from arena.training import answering
-from arena.training.hero import Hero
 
 _NO_IDS: Any = torch.empty(0, dtype=torch.int64)
 """None of the warpers used here looks at what was written."""

@@ -70,8 +70,8 @@ def main() -> int:
 
 
 def merge(checkpoint: Path, out: Path) -> int:
-    from arena.training.base import IncompatibleCheckpoint, UnloadableHero
-    from arena.training.merge import export
+    from arena.hero.merge import export
+    from arena.hero.origin import IncompatibleCheckpoint, UnloadableHero
     from realm.sidecar import DamagedCheckpoint
 
     try:

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from arena.example import IGNORE, Example
+from arena.rows.example import IGNORE, Example
 
 
 @dataclass(frozen=True, slots=True)

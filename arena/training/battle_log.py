@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from arena.protocol import EVENTS_FILE, STEP_DTYPE, STEPS_FILE, Event, EventKind, StepRecord
 from arena.training.room import Room
-from realm import durable
+from realm.disk import durable
 
 log = logging.getLogger(__name__)
 

@@ -22,10 +22,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from arena.example import Example
+from arena.hero.model import Hero, UnloadableHero
+from arena.rows.example import Example
 from arena.training.batch import Batch, join
 from arena.training.data import PackedQuest
-from arena.training.hero import Hero, UnloadableHero
 from arena.training.loss import dropout_off, own_losses, plain_losses
 
 SAMPLE_ROWS = 2

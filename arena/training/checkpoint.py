@@ -27,9 +27,11 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 from torch.distributed.tensor import DTensor
 
-from arena.training.base import IncompatibleCheckpoint as IncompatibleCheckpoint
-from arena.training.hero import Hero
-from realm import durable, sidecar
+from arena.hero.model import Hero
+from arena.hero.origin import IncompatibleCheckpoint as IncompatibleCheckpoint
+from realm import sidecar
+from realm.checkpoint_names import canonical_name, checkpoint_folders, step_of
+from realm.disk import durable
 from realm.sidecar import Cursor, DamagedCheckpoint, Sidecar
 
 OPTIMIZER_FILE = "optimizer.safetensors"
@@ -136,7 +138,7 @@ def write(
     `facts` are the sidecar's fields that only the battle knows. Reads nothing that training changes.
     """
     moment = datetime.now().astimezone()
-    name = sidecar.canonical_name(step, moment)
+    name = canonical_name(step, moment)
     captured.wait()
     with durable.new_folder(hero_folder / name) as folder, _system_errors():
         hero.write_model(folder, captured.weights)
@@ -174,7 +176,7 @@ def _system_errors() -> Iterator[None]:
 def newest_whole(hero_folder: Path) -> tuple[Sidecar | None, list[DamagedCheckpoint]]:
     """The newest checkpoint whose every byte is proven, and why newer ones were refused and set aside."""
     refused: list[DamagedCheckpoint] = []
-    for folder in sidecar.checkpoint_folders(hero_folder):
+    for folder in checkpoint_folders(hero_folder):
         try:
             return sidecar.verify(folder), refused
         except DamagedCheckpoint as damage:
@@ -188,8 +190,8 @@ def drop_after(hero_folder: Path, step: int) -> None:
 
     Where older ones had to make room, the oldest whole one stays: to begin again from the base would lose the hero.
     """
-    folders = sidecar.checkpoint_folders(hero_folder)
-    later = [folder for folder in folders if (sidecar.step_of(folder.name) or 0) > step]
+    folders = checkpoint_folders(hero_folder)
+    later = [folder for folder in folders if (step_of(folder.name) or 0) > step]
     kept = _oldest_left(later) if len(later) == len(folders) else None
     for folder in later:
         if folder != kept:

@@ -14,15 +14,15 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from arena.dataset_specs import BUILT_IN, Specs
-from arena.example import Unfit, fitted, shift
-from arena.formats import Refusal, Row, read_rows, shortened
-from arena.lines import INSPECTED
-from arena.masking import ChatMask, MaskingError, Tokenized
-from arena.packed_order import PackedOrder
-from arena.packing import pack_best_fit_decreasing
 from arena.protocol import Recipe
-from arena.row_pieces import in_pieces
+from arena.rows.example import Unfit, fitted, shift
+from arena.rows.formats import BUILT_IN, Specs
+from arena.rows.lines import INSPECTED
+from arena.rows.masking import ChatMask, MaskingError, Tokenized
+from arena.rows.packed_order import PackedOrder
+from arena.rows.packing import pack_best_fit_decreasing
+from arena.rows.parse import Refusal, Row, read_rows, shortened
+from arena.rows.pieces import in_pieces
 from arena.training.batch import Batch, join
 from arena.training.examples import Examples, ExampleWriter
 

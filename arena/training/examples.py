@@ -16,7 +16,7 @@ from typing import Self, overload
 import numpy as np
 import numpy.typing as npt
 
-from arena.example import IGNORE, Example
+from arena.rows.example import IGNORE, Example
 
 IN_MEMORY_BYTES = 32 * 1024**2
 """Tokens of a quest that stay in memory; with more, all of them go to a file."""

@@ -16,7 +16,7 @@ from typing import Any
 import torch
 
 from arena.protocol import Event, EventKind, Order, StepRecord
-from realm import durable
+from realm.disk import durable
 
 RATE_WINDOW = 1000
 MOST_FAULTY_SHARE = 0.01

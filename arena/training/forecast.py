@@ -16,10 +16,10 @@ import torch
 
 from arena import estimate
 from arena.estimate import Load, Measured, Shape, UnknownShape
+from arena.hero.model import Hero
 from arena.protocol import STEP_DTYPE, STEPS_FILE, EventKind, Order
 from arena.training.battle_log import BattleLog
 from arena.training.data import PackedQuest
-from arena.training.hero import Hero
 from arena.training.metrics import memory_in_use
 from arena.training.start import Trainee
 from realm.sidecar import Cursor

@@ -11,9 +11,9 @@ from torch import Tensor
 from torch.nn import functional as F
 from torch.utils.checkpoint import checkpoint
 
-from arena.training.attention import lay_out
+from arena.hero.attention import lay_out
+from arena.hero.model import Hero
 from arena.training.batch import Batch
-from arena.training.hero import Hero
 
 LOGITS_AT_ONCE = 2**27
 """More logits than these (half a GiB in float32) are computed part by part, and again in the backward pass."""

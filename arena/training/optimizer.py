@@ -7,8 +7,8 @@ import math
 import torch
 from torch import Tensor
 
+from arena.hero.model import Hero
 from arena.protocol import Recipe
-from arena.training.hero import Hero
 
 LEAST_SHARE = 0.1
 """Linear and cosine schedules end at this share of the learning rate."""

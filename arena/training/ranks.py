@@ -18,8 +18,8 @@ from torch.distributed.fsdp import FSDPModule, fully_shard
 from torch.distributed.tensor import DTensor, distribute_tensor
 from torch.nn.parallel import DistributedDataParallel
 
+from arena.hero.model import Hero
 from arena.training.batch import Batch
-from arena.training.hero import Hero
 from arena.training.loss import own_losses
 
 

@@ -16,9 +16,9 @@ from typing import Any
 
 import torch
 
+from arena.hero.model import Hero
 from arena.training import checkpoint
 from arena.training.checkpoint import Captured, Copies
-from arena.training.hero import Hero
 from arena.training.room import Left, Room
 from realm.sidecar import Cursor, Sidecar
 

@@ -14,8 +14,8 @@ from pathlib import Path
 from queue import SimpleQueue
 from typing import TextIO
 
-from arena.formats import UnreadableQuest
-from arena.masking import MaskingError
+from arena.hero.answering import UnreadableEvaluation
+from arena.hero.model import UnloadableHero
 from arena.protocol import (
     BEAT_LINE,
     BEAT_SECONDS,
@@ -28,20 +28,20 @@ from arena.protocol import (
     ExitCode,
     Order,
 )
-from arena.training.answering import UnreadableEvaluation
+from arena.rows.masking import MaskingError
+from arena.rows.parse import UnreadableQuest
 from arena.training.battle_log import BattleLog
 from arena.training.certificate import PackingFault
 from arena.training.checkpoint import IncompatibleCheckpoint
 from arena.training.control import Asked, Control
 from arena.training.data import UntrainableQuest
 from arena.training.faults import OutOfMemory, is_out_of_memory
-from arena.training.hero import UnloadableHero
 from arena.training.ranks import ALONE, Ranks
 from arena.training.room import Left, Room
 from arena.training.saver import SaveFailed
 from arena.training.start import Trainee, UnreadableValidation
 from arena.training.train import train
-from realm import durable
+from realm.disk import durable
 
 LOCK_FILE = ".trainer.lock"
 LOCK_WAIT_SECONDS = 60.0

@@ -11,20 +11,21 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from arena import dataset_specs
 from arena.convergence import Convergence
-from arena.formats import UnreadableQuest
-from arena.lines import INSPECTED, content_digest
+from arena.hero import model as heroes
+from arena.hero.model import Hero
+from arena.hero.origin import IncompatibleCheckpoint, carries_moments
 from arena.protocol import EventKind, Order, Recipe, portable_path
+from arena.rows import formats
+from arena.rows.lines import INSPECTED, content_digest
+from arena.rows.parse import UnreadableQuest
 from arena.training import checkpoint, optimizer
-from arena.training import hero as heroes
-from arena.training.base import IncompatibleCheckpoint, carries_moments
 from arena.training.batch import Batch
 from arena.training.battle_log import BattleLog
 from arena.training.data import LoadedQuest, PackedQuest, UntrainableQuest, batches_of, load_quest
-from arena.training.hero import Hero
 from arena.training.ranks import Ranks
 from realm import sidecar
+from realm.checkpoint_names import checkpoint_folders
 from realm.sidecar import Cursor, Sidecar
 
 OWN_THREADS = torch.get_num_threads()
@@ -98,7 +99,7 @@ def newest_checkpoint(order: Order, log: BattleLog, ranks: Ranks) -> Sidecar | N
 
 def newest_by_name(hero_folder: Path) -> Sidecar | None:
     """For ranks that may trust what rank 0 has just proven or written."""
-    folders = sidecar.checkpoint_folders(hero_folder)
+    folders = checkpoint_folders(hero_folder)
     return sidecar.read(folders[0]) if folders else None
 
 
@@ -154,7 +155,7 @@ def ready_quest(order: Order, hero: Hero, on_progress: Callable[[], None]) -> tu
         path,
         hero.mask,
         order.recipe,
-        specs=dataset_specs.registry(order.dataset_specs),
+        specs=formats.registry(order.dataset_specs),
         set_aside=_set_aside(order),
         folder=Path(order.battle_folder),
         on_progress=on_progress,

@@ -21,6 +21,9 @@ import torch
 from torch import Tensor
 
 from arena.convergence import Convergence, Trend
+from arena.hero import answering
+from arena.hero import model as heroes
+from arena.hero.origin import is_adapter
 from arena.protocol import (
     ANSWERS_FOLDER,
     REFUSED_FILE,
@@ -31,9 +34,7 @@ from arena.protocol import (
     StepRecord,
     portable_path,
 )
-from arena.training import answering, certificate, checkpoint, optimizer
-from arena.training import hero as heroes
-from arena.training.base import is_adapter
+from arena.training import certificate, checkpoint, optimizer
 from arena.training.batch import Batch
 from arena.training.battle_log import BattleLog
 from arena.training.control import Asked, Control
@@ -64,7 +65,7 @@ from arena.training.start import (
     seed_other_ranks,
     validation_batches,
 )
-from realm import durable
+from realm.disk import durable
 from realm.sidecar import Cursor, Sidecar
 
 WAIT_SECONDS = 0.1

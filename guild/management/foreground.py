@@ -10,9 +10,9 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from guild.models import Run
-from guild.performing import perform, stop_on_signal
 from guild.tasks.alone import master_alive
 from guild.tasks.children import MARK
+from guild.work.perform import perform, stop_on_signal
 from realm.world import World
 
 NOBODY = (

@@ -9,9 +9,9 @@ from rich.console import Console, RenderableType
 from rich.markup import escape
 from rich.table import Table
 
-from guild import run_words, runs, trials
 from guild.models import Run
-from guild.trials import CAVEAT, Cell, Comparison
+from guild.work import run_words, runs, trials
+from guild.work.trials import CAVEAT, Cell, Comparison
 
 WIDE = 200
 BEST = ", best by validation loss"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from realm.one_instance import Taken, is_held, only_one
+from realm.disk.locks import Taken, is_held, only_one
 from realm.world import World
 
 LOCK_FILE = "task_master.lock"

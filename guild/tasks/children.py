@@ -17,7 +17,7 @@ from pathlib import Path
 import psutil
 
 from guild.tasks.registry import RUN_PREFIX, Task
-from realm.child_log import ChildLog
+from realm.processes.log import ChildLog
 from realm.world import CHECKOUT, World
 
 MARK = "REALM_TASK"

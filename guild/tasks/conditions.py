@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from guild import answer_records
+from guild.evaluation import answers
+from guild.evaluation.set_making import is_anything_missing
 from guild.models import EvaluationTask
-from guild.set_making import is_anything_missing
+from guild.tasks.load import Arena, Load, gpu_of
 from guild.tasks.rules import Rules
-from guild.tasks.surroundings import Arena, Load, gpu_of
-from realm import hosts, sidecar
+from realm import hosts
+from realm.checkpoint_names import step_of
 from realm.config import RealmConfig
 from realm.hosts import Host
 from realm.strict import BadConfig
@@ -58,7 +59,7 @@ class Hosts:
 
 def _ask(host: Host) -> Answer:
     # With it comes an HTTP library that a Task Master on a busy machine never needs.
-    from realm.oracle_client import HostTrouble, OracleClient
+    from realm.oracle.sync_client import HostTrouble, OracleClient
 
     try:
         with OracleClient(host, timeout_seconds=PATIENCE_SECONDS) as client:
@@ -167,7 +168,7 @@ def _any_evaluator(view: View, why: Callable[[Host], str]) -> str:
 def _answers_wait(view: View) -> bool:
     waiting = EvaluationTask.objects.filter(state=EvaluationTask.State.WAITING).order_by("step", "id")
     paths = (
-        answer_records.path_of(view.world, task.hero, task.checkpoint, task.skill, task.level)
+        answers.path_of(view.world, task.hero, task.checkpoint, task.skill, task.level)
         for task in waiting[:MOST_LOOKED_AT]
     )
     return any(path.exists() for path in paths)
@@ -186,7 +187,7 @@ def _playing(view: View) -> str:
 
 def _checkpoint(view: View) -> str:
     folder = view.world.heroes / view.config.hero
-    found = folder.is_dir() and any(sidecar.step_of(path.name) is not None for path in folder.iterdir())
+    found = folder.is_dir() and any(step_of(path.name) is not None for path in folder.iterdir())
     return "" if found else f"{view.config.hero} has no checkpoint yet"
 
 

@@ -19,20 +19,20 @@ import psutil
 from django.db import DatabaseError, connection
 from django.utils import timezone
 
-from guild import runs
 from guild.models import Run
+from guild.skills.health import usable_skills
 from guild.tasks import children, conditions, registry, state, wishes
 from guild.tasks.children import Child, Ended, Orphan
 from guild.tasks.conditions import Hosts, View
+from guild.tasks.load import Arena, Load, LoadMeter, read_arena
 from guild.tasks.registry import PLAYERS_PRIORITY, RESOURCES, RUN_PREFIX, Task
 from guild.tasks.rules import Rules, read_rules
 from guild.tasks.state import AllStates, LastRun, Outcome, RunningMark, TaskState
-from guild.tasks.surroundings import Arena, Load, LoadMeter, read_arena
 from guild.tasks.waits import Wait, wait_of
-from guild.trainer_health import usable_skills
-from realm import durable
-from realm.child_log import ChildLog
+from guild.work import runs
 from realm.config import DEFAULTS_FILE, RealmConfig, config_file
+from realm.disk import durable
+from realm.processes.log import ChildLog
 from realm.strict import BadConfig
 from realm.world import World
 
@@ -41,7 +41,6 @@ log = logging.getLogger(__name__)
 STATUS_FILE = "task_master.json"
 TICK_SECONDS = 2.0
 HEARTBEAT_SECONDS = 4.0
-STALE_SECONDS = 10.0
 QUIET_SECONDS = 30.0
 """After the realm's start, when hero, pages and oracle need the machine themselves."""
 CLAIM_SECONDS = 3.0

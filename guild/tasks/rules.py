@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
 
-from realm import config_file, strict
+from realm import config_edit, strict
 from realm.config import RealmConfig
 from realm.strict import BadConfig
 from realm.world import World
@@ -87,7 +87,7 @@ def save_tasks(world: World, changes: Mapping[str, Mapping[str, Any]]) -> None:
     `{"sparring-bin": {"count": 50}, "": {"idle_percent": 30}}`. Raises strict.BadConfig, and then nothing is changed.
     """
     values = {(*path_of(name), key): value for name, keys in changes.items() for key, value in keys.items()}
-    config_file.change(world, values, check=lambda settings: _check_settings(world, settings))
+    config_edit.change(world, values, check=lambda settings: _check_settings(world, settings))
 
 
 def path_of(name: str) -> tuple[str, ...]:

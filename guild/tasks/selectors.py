@@ -11,19 +11,20 @@ from typing import Any
 
 import psutil
 
-from guild import trainer_health
-from guild.skills import list_skills
+from guild.skills import health
+from guild.skills.health import Down, usable_skills
+from guild.skills.registry import list_skills
 from guild.tasks import children, conditions, registry, state
 from guild.tasks.alone import master_alive
 from guild.tasks.conditions import Hosts, View
-from guild.tasks.master import STALE_SECONDS, STATUS_FILE, realm_tasks, waiting_runs
+from guild.tasks.load import LoadMeter, read_arena
+from guild.tasks.master import STATUS_FILE, realm_tasks, waiting_runs
 from guild.tasks.registry import Task
 from guild.tasks.rules import read_rules
 from guild.tasks.state import AllStates, LastRun, RunningMark
-from guild.tasks.surroundings import LoadMeter, read_arena
 from guild.tasks.waits import Wait, due, wait_of
-from guild.trainer_health import Down, usable_skills
 from realm.config import RealmConfig
+from realm.staleness import STALE_SECONDS
 from realm.world import World
 
 OFFLINE = "the Task Master is not running"
@@ -76,7 +77,7 @@ def overview(world: World, config: RealmConfig, *, now: float | None = None) -> 
     master = _master_status(world, said, now)
     states = state.read(world)
     waits = said.get("waits", {}) if master.alive else {}
-    down = trainer_health.down(world)
+    down = health.down(world)
     rows = tuple(_row(task, states, waits, master, now, down) for task in all_tasks(world, config, states))
     listed = {row.task.name for row in rows}
     return Overview(master=master, tasks=rows, notes=(*_unused(config), *_resting(down, listed)))

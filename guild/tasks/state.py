@@ -13,7 +13,8 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
-from realm import durable, strict
+from realm import strict
+from realm.disk import durable
 from realm.world import World
 
 log = logging.getLogger(__name__)

@@ -11,7 +11,7 @@ import os
 import time
 from pathlib import Path
 
-from realm import durable
+from realm.disk import durable
 from realm.world import World
 
 _SUFFIX = ".task.json"

@@ -12,10 +12,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from guild.problems import Problem
-from guild.seeds import LARGEST_RANGE, derive, draw_distinct
 from guild.trainers.binary_words import ExpressionLevel, circled
 from guild.trainers.boxes import FEWEST_PROBLEMS
+from guild.trainers.problems import Problem
+from guild.trainers.seeds import LARGEST_RANGE, derive, draw_distinct
 from realm import strict
 
 OperationName = Literal["NOT", "AND", "OR", "XOR", "ADD"]

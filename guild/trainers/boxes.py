@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from functools import cache
 
-from guild.seeds import LARGEST_RANGE
+from guild.trainers.seeds import LARGEST_RANGE
 
 FEWEST_PROBLEMS = 10**6
 

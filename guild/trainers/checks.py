@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from guild.errors import TrainerUnavailable
-from guild.problems import Problem
+from guild.trainers.problems import Problem
 
 FEWEST_DISTINCT = 0.5
 """Share of the problems drawn that must be different ones; a trainer that repeats itself more often is refused."""

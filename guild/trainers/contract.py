@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
-from guild.problems import Problem
+from guild.trainers.problems import Problem
 
 
 class Generator(Protocol):
@@ -19,7 +19,7 @@ class Generator(Protocol):
 
 
 class Trainer(Generator, Protocol):
-    """What `guild.skills.get_trainer` gives, whatever kind of trainer stands behind it.
+    """What `guild.skills.registry.get_trainer` gives, whatever kind of trainer stands behind it.
 
     Each method raises ValueError for a level that the skill does not have, and errors.TrainerUnavailable if the
     trainer is down, slow, lies or repeats itself.

@@ -25,10 +25,10 @@ from functools import lru_cache
 from typing import Any, get_type_hints
 
 from guild.errors import TrainerUnavailable
-from guild.problems import Problem
-from guild.seeds import derive
 from guild.trainers import checks
 from guild.trainers.gym_answers import is_harmless
+from guild.trainers.problems import Problem
+from guild.trainers.seeds import derive
 from realm import strict
 
 PREFIX = "reasoning-gym:"

@@ -15,11 +15,12 @@ from typing import Any, NoReturn, TypeVar
 import httpx2
 
 from guild.errors import TrainerUnavailable
-from guild.problems import Problem
-from guild.seeds import derive
 from guild.trainers import checks, protocol
-from realm import durable, strict
-from realm.addresses import is_forbidden
+from guild.trainers.problems import Problem
+from guild.trainers.seeds import derive
+from realm import strict
+from realm.disk import durable
+from realm.oracle.addresses import is_forbidden
 
 CONNECT_SECONDS = 3.0
 WHOLE_SECONDS = 30.0

@@ -7,9 +7,9 @@ from collections.abc import Callable, Sequence
 from typing import Any, cast
 
 from guild.errors import TrainerUnavailable
-from guild.problems import Problem
 from guild.trainers import checks
 from guild.trainers.contract import Generator, Trainer
+from guild.trainers.problems import Problem
 
 Levels = tuple[dict[str, Any], ...]
 

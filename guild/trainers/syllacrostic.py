@@ -14,10 +14,10 @@ from dataclasses import dataclass
 from functools import cache, cached_property
 from typing import Any, Literal
 
-from guild.lexicon import Word, read_lexicon
-from guild.problems import Problem
-from guild.seeds import derive, draw_distinct, shuffled
 from guild.trainers.boxes import FEWEST_PROBLEMS, arrangement, numbers_of, spread
+from guild.trainers.lexicon import Word, read_lexicon
+from guild.trainers.problems import Problem
+from guild.trainers.seeds import derive, draw_distinct, shuffled
 from realm import strict
 
 # What a shortened clue goes without first: such words say little.

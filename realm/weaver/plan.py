@@ -12,8 +12,8 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from realm import durable
 from realm.config import RealmConfig
+from realm.disk import durable
 from realm.weaver.services import Service, services
 from realm.world import CHECKOUT, World
 

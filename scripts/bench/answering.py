@@ -14,10 +14,10 @@ os.environ.setdefault("GOMP_SPINCOUNT", "1000")
 import torch
 
 from arena import embedded
+from arena.hero import answering
+from arena.hero import model as heroes
+from arena.hero.model import Hero
 from arena.protocol import Recipe
-from arena.training import answering
-from arena.training import hero as heroes
-from arena.training.hero import Hero
 from realm.world import World
 from scripts.bench import runs
 from tests.oracle import heroes as oracles
@@ -28,7 +28,7 @@ ONE_BY_ONE_REPEATS = 2
 
 
 def measure(folder: Path, *, repeats: int, quick: bool) -> dict[str, Any]:
-    from guild.skills import get_trainer
+    from guild.skills.registry import get_trainer
 
     prompts = [problem.prompt for problem in get_trainer("bin").sample(level=3, count=PROBLEMS, seed=5)]
     hero = heroes.load(str(embedded.ensure(folder / "models")), Recipe(), checkpoint=None, device=torch.device("cpu"))

@@ -19,12 +19,13 @@ import torch
 from safetensors.numpy import save_file
 
 from arena import embedded
-from arena.masking import ChatMask
+from arena.hero import model as heroes
+from arena.hero.model import hero_tokenizer, load_tokenizer
 from arena.protocol import EventKind, Recipe
-from arena.training import hero as heroes
+from arena.rows.masking import ChatMask
 from arena.training.data import load_quest
-from arena.training.hero import hero_tokenizer, load_tokenizer
 from realm import sidecar
+from realm.checkpoint_names import checkpoint_folders
 from scripts.bench import runs
 from scripts.bench.answering import beside_generate
 from scripts.bench.estimates import errors_of
@@ -273,7 +274,7 @@ def best_attention(device: str) -> str:
 
 
 def _digests(battle: Battle) -> dict[str, str]:
-    files = sidecar.verify(sidecar.checkpoint_folders(Path(battle.order.hero_folder))[0]).files
+    files = sidecar.verify(checkpoint_folders(Path(battle.order.hero_folder))[0]).files
     return {name: proof.sha256 for name, proof in files.items() if name.endswith(".safetensors")}
 
 

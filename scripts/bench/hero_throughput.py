@@ -11,8 +11,8 @@ from typing import Any
 
 from arena import embedded
 from arena.protocol import Recipe
-from guild.problems import to_jsonl, to_lesson
-from guild.skills import get_trainer
+from guild.skills.registry import get_trainer
+from guild.trainers.problems import to_jsonl, to_lesson
 from scripts.bench import runs
 from scripts.bench.runs import WARMUP_STEPS, Battle
 

@@ -67,10 +67,10 @@ def main() -> None:
     from arena.gate import row_index
     from arena.gate.inspection import Look, inspect_in_place
     from arena.gate.rules import GateRules
-    from arena.masking import ChatMask
-    from arena.packed_order import PackedOrder
     from arena.protocol import Recipe
-    from arena.tokenizer import HeroTokenizer
+    from arena.rows.masking import ChatMask
+    from arena.rows.packed_order import PackedOrder
+    from arena.rows.tokenizer import HeroTokenizer
 
     path, recipe = Path(sys.argv[1]), Recipe(max_length=1024)
     how = Look(rules=GateRules(), recipe=recipe, mask=ChatMask(HeroTokenizer.load(embedded.SOURCE)))

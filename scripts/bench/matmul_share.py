@@ -12,9 +12,9 @@ from typing import Any
 import torch
 
 from arena import embedded
-from arena.masking import ChatMask
+from arena.hero.model import hero_tokenizer, load_tokenizer
+from arena.rows.masking import ChatMask
 from arena.training.data import load_quest
-from arena.training.hero import hero_tokenizer, load_tokenizer
 from scripts.bench import runs
 from scripts.bench.flops import Cost, context, shaped_rate, square_rate
 from scripts.bench.hero_throughput import RECIPE, lessons

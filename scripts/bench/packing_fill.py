@@ -15,7 +15,7 @@ import numpy.typing as npt
 from datasets import Dataset, disable_progress_bars
 from trl import pack_dataset
 
-from arena.packing import pack_best_fit_decreasing
+from arena.rows.packing import pack_best_fit_decreasing
 from scripts.bench import runs
 
 EXAMPLES, QUICK_EXAMPLES = 20_000, 4_000

@@ -13,8 +13,8 @@ from typing import Any
 
 from arena import embedded
 from arena.protocol import EvaluationSet
-from guild.problems import to_question
-from guild.skills import get_trainer
+from guild.skills.registry import get_trainer
+from guild.trainers.problems import to_question
 from scripts.bench import runs
 from scripts.bench.hero_throughput import RECIPE, lessons
 from scripts.bench.runs import stalls_of, stalls_told

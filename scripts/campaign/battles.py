@@ -17,6 +17,7 @@ from arena.training import checkpoint
 from arena.training.control import Control
 from arena.training.service import run_order
 from realm import sidecar
+from realm.checkpoint_names import checkpoint_folders
 from realm.sidecar import DamagedCheckpoint
 from scripts.campaign.faults import Fault, Strike, calls_in
 from tests import tiny_hero
@@ -136,7 +137,7 @@ def undisturbed(folder: Path) -> dict[str, str]:
 
 def digests(order: Order) -> dict[str, str]:
     """Of everything that training produced, in the newest checkpoint; names of checkpoints differ by the minute."""
-    folders = sidecar.checkpoint_folders(Path(order.hero_folder))
+    folders = checkpoint_folders(Path(order.hero_folder))
     files = sidecar.verify(folders[0]).files if folders else {}
     return {name: proof.sha256 for name, proof in files.items() if name.endswith(".safetensors")}
 
@@ -144,7 +145,7 @@ def digests(order: Order) -> dict[str, str]:
 def unreadable(hero_folder: Path) -> list[str]:
     """Checkpoints under a final name that are not whole, in words."""
     found = []
-    for folder in sidecar.checkpoint_folders(hero_folder) if hero_folder.is_dir() else []:
+    for folder in checkpoint_folders(hero_folder) if hero_folder.is_dir() else []:
         try:
             sidecar.verify(folder)
         except DamagedCheckpoint as damage:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from arena.protocol import EventKind, Order, StepRecord
 from arena.training import room
-from realm import sidecar
+from realm.checkpoint_names import checkpoint_folders
 from scripts.campaign import battles, faults
 from scripts.campaign.battles import Tale
 from scripts.campaign.faults import Fault
@@ -226,7 +226,7 @@ def _figures(how: str, outcomes: Outcomes, battles_fought: int) -> list[Figure]:
 
 
 def _bytes_of_a_save(folder: Path) -> int:
-    newest = sidecar.checkpoint_folders(folder / "hero")[0]
+    newest = checkpoint_folders(folder / "hero")[0]
     return sum(path.stat().st_size for path in newest.rglob("*") if path.is_file())
 
 

@@ -23,6 +23,7 @@ from arena.oracle.trouble import UnfitCheckpoint
 from arena.protocol import EVENTS_FILE, Event, EventKind, Order
 from arena.training import checkpoint
 from realm import sidecar
+from realm.checkpoint_names import checkpoint_folders, step_of
 from realm.config import RealmConfig
 from realm.sidecar import DamagedCheckpoint
 from realm.world import World
@@ -71,7 +72,7 @@ def refusals(kind: str, orders: list[Order], count: int, dice: random.Random) ->
     """Each damage is done, the loader asked, and the damage undone."""
     accepted, unnamed, other = list[str](), list[str](), list[str]()
     for number in range(count):
-        folders = sidecar.checkpoint_folders(Path(orders[number % len(orders)].hero_folder))
+        folders = checkpoint_folders(Path(orders[number % len(orders)].hero_folder))
         damage = DAMAGES[kind](dice, folders)
         order = orders[number % len(orders)]
         with done(damage):
@@ -116,7 +117,7 @@ def asked_host(order: Order, folder: Path) -> str | None:
     world = World(Path(order.hero_folder).parent)
     catalogue = Catalogue(world, settings)
     loader = Loader(world, catalogue, dtype="float32", device=torch.device("cpu"))
-    step = sidecar.step_of(folder.name) or 0
+    step = step_of(folder.name) or 0
     entry = Entry(hero=order.hero, step=step, name=folder.name, folder=folder, source=str(folder))
     try:
         loader.plan(entry, ())
@@ -181,7 +182,7 @@ def done(damage: Damage) -> Iterator[None]:
 
 def unguarded(order: Order, mode: str, count: int, dice: random.Random) -> int:
     """How many flips of the weights safetensors itself does not notice, though a value has changed or none has."""
-    file = sidecar.checkpoint_folders(Path(order.hero_folder))[0] / WEIGHTS[mode]
+    file = checkpoint_folders(Path(order.hero_folder))[0] / WEIGHTS[mode]
     whole, silent = file.read_bytes(), 0
     copy = file.parent.parent / "flipped.safetensors"
     for _ in range(count):
@@ -200,7 +201,7 @@ def unguarded(order: Order, mode: str, count: int, dice: random.Random) -> int:
 def newest_whole(order: Order, scratch: Path, *, quick: bool) -> list[Figure]:
     """The newest 1…k checkpoints are damaged; the trainer goes on from the next one, and says so."""
     source = Path(order.hero_folder)
-    names = [folder.name for folder in sidecar.checkpoint_folders(source)]
+    names = [folder.name for folder in checkpoint_folders(source)]
     depths = [1, len(names)] if quick else list(range(1, len(names) + 1))
     wrong, unsaid = list[str](), list[str]()
     for damaged in depths:
@@ -227,7 +228,7 @@ def _trained(folder: Path, mode: str) -> Order:
     recipe = replace(tiny_hero.RECIPE, mode=mode, lora_rank=4)
     order = tiny_hero.make_order(folder, rows=ROWS, recipe=recipe)
     _fight(order)
-    folders = sidecar.checkpoint_folders(Path(order.hero_folder))
+    folders = checkpoint_folders(Path(order.hero_folder))
     if len(folders) < 2:
         raise DamagedCheckpoint(f"{folder}: two whole checkpoints are needed, there are {len(folders)}")
     return order
@@ -277,5 +278,5 @@ def _files(folder: Path) -> list[Path]:
 
 
 def _bytes_of(order: Order) -> int:
-    newest = sidecar.checkpoint_folders(Path(order.hero_folder))[0]
+    newest = checkpoint_folders(Path(order.hero_folder))[0]
     return sum(path.stat().st_size for path in _files(newest))

@@ -16,10 +16,10 @@ from typing import Any
 import psutil
 import yaml
 
-from arena import gate_process
+from arena.gate import process as gate_process
 from arena.gate import report as reports
-from arena.lines import is_quest_name
 from arena.protocol import Recipe
+from arena.rows.lines import is_quest_name
 from scripts.campaign.report import Figure, none_of
 from scripts.campaign.storm import final_weights
 from tests import tiny_hero

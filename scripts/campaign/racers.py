@@ -33,7 +33,7 @@ def race(forks: int) -> dict[str, list[str]]:
 
 
 def _reach(line: Barrier, said: SimpleQueue[tuple[str, str]], over: Event) -> None:
-    from arena.daemon import AnotherDaemon, only_daemon
+    from arena.daemon.loop import AnotherDaemon, only_daemon
 
     line.wait(PATIENCE_SECONDS)
     try:
@@ -46,7 +46,7 @@ def _reach(line: Barrier, said: SimpleQueue[tuple[str, str]], over: Event) -> No
 
 if __name__ == "__main__":
     django.setup()
-    import arena.daemon  # noqa: F401  # before the forks, so that they start even
+    import arena.daemon.loop  # noqa: F401  # before the forks, so that they start even
 
     for _ in range(int(sys.argv[1])):
         print(json.dumps(race(int(sys.argv[2]))))

@@ -9,8 +9,8 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
-from arena import control
-from arena.control import Wish
+from arena import status as arena_status
+from arena.orders import Wish
 from tests.arena.live_arena import LiveArena
 
 
@@ -26,7 +26,7 @@ class Row:
 
 def resting_arena(folder: Path, base: Path, **variables: str) -> LiveArena:
     arena = LiveArena(folder, base, **variables)
-    control.rest(arena.world, asked=Wish.PAUSE)
+    arena_status.rest(arena.world, asked=Wish.PAUSE)
     return arena
 
 

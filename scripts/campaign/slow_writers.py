@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from arena.inbox import SETTLE_SECONDS
+from arena.queue.inbox import SETTLE_SECONDS
 from scripts.campaign import twins
 from scripts.campaign.report import Figure, none_of
 from scripts.campaign.resting import resting_arena, rows, seconds_until

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from arena.protocol import EVENTS_FILE, STEPS_FILE, EventKind, StepRecord
 from realm import sidecar
+from realm.checkpoint_names import checkpoint_folders, step_of
 from scripts.campaign.battles import steps_of, unreadable
 from scripts.campaign.report import Figure, none_of
 from tests import tiny_hero
@@ -97,8 +98,8 @@ def loss_of(arena: LiveArena) -> Loss:
     records = sorted(
         (record for battle in _battles(arena) for record in steps_of(battle)), key=lambda record: record.step
     )
-    folders = sidecar.checkpoint_folders(_hero(arena)) if _hero(arena).is_dir() else []
-    saved = (sidecar.step_of(folders[0].name) or 0) if folders else 0
+    folders = checkpoint_folders(_hero(arena)) if _hero(arena).is_dir() else []
+    saved = (step_of(folders[0].name) or 0) if folders else 0
     lost = [record for record in records if record.step > saved]
     return Loss(len(lost), sum(record.step_seconds for record in lost))
 
@@ -109,7 +110,7 @@ def run_through(arena: LiveArena, quests: int) -> None:
 
 
 def final_weights(arena: LiveArena) -> dict[str, str]:
-    files = sidecar.verify(sidecar.checkpoint_folders(_hero(arena))[0]).files
+    files = sidecar.verify(checkpoint_folders(_hero(arena))[0]).files
     return {name: proof.sha256 for name, proof in files.items() if name.endswith(".safetensors")}
 
 
@@ -141,8 +142,8 @@ def twice_or_never(hero_folder: Path) -> list[str]:
 
     Which rows a step trains on is decided by the quest's digest and the step alone.
     """
-    entries = {entry.name: entry for entry in map(sidecar.read, sidecar.checkpoint_folders(hero_folder))}
-    newest = sidecar.checkpoint_folders(hero_folder)[0].name
+    entries = {entry.name: entry for entry in map(sidecar.read, checkpoint_folders(hero_folder))}
+    newest = checkpoint_folders(hero_folder)[0].name
     trained, entry = Counter[tuple[str, int]](), entries.get(newest)
     ends: dict[str, int] = {}
     while entry is not None:
@@ -188,9 +189,7 @@ def _figures(
         none_of(
             "A1", "steps of a quest twice or never in the line of checkpoints", twice_or_never(_hero(stormy)), steps
         ),
-        none_of(
-            "A1", "unreadable checkpoints", unreadable(_hero(stormy)), len(sidecar.checkpoint_folders(_hero(stormy)))
-        ),
+        none_of("A1", "unreadable checkpoints", unreadable(_hero(stormy)), len(checkpoint_folders(_hero(stormy)))),
         Figure(
             promise="A1",
             what="final weights and an uninterrupted run's, SHA-256",

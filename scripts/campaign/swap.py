@@ -19,9 +19,9 @@ from typing import Any
 import httpx2
 import torch
 
+from arena.hero import answering
 from arena.oracle.catalogue import Catalogue, Selector
 from arena.oracle.loading import LoadedModel, Loader
-from arena.training import answering
 from realm.config import RealmConfig
 from realm.world import World
 from scripts.campaign.report import Figure, none_of

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from arena.gate import report as reports
-from arena.lines import content_digest, is_quest_name, stem_of
+from arena.rows.lines import content_digest, is_quest_name, stem_of
 from realm.world import PRIORITIES
 from scripts.campaign.report import Figure, none_of
 from scripts.campaign.resting import looked_at, resting_arena, rows, seconds_until

@@ -8,7 +8,7 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
-from arena.control import LOCK_FILE
+from arena.status import LOCK_FILE
 from scripts.campaign.report import Figure, none_of
 from scripts.campaign.resting import resting_arena
 from tests.arena.live_arena import LiveArena
@@ -47,7 +47,7 @@ def _in_the_way(arena: LiveArena, repeats: int) -> list[Figure]:
             second = Started(arena)
             said = second.wait()
             stopped.append(time.monotonic() - second.reached_at)
-            if second.process.returncode == 0 or f"is served by process {arena.daemon.pid}" not in said:
+            if second.process.returncode == 0 or f"is served by process {arena.daemon.loop.pid}" not in said:
                 unnamed.append(said.strip())
     finally:
         arena.stop()

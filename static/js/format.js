@@ -1,4 +1,4 @@
-// How numbers read in the game. tavern/numbers.py says the same on the server; one table of cases tests both.
+// How numbers read in the game. tavern/formatting.py says the same on the server; one table of cases tests both.
 
 export const UNKNOWN = "--";
 

@@ -11,12 +11,12 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from arena.models import Quest
-from tavern import numbers
+from tavern import formatting
 
 register = template.Library()
 for _format in (
-    numbers.whole, numbers.compact, numbers.brief, numbers.loss, numbers.scientific, numbers.rate,
-    numbers.percent, numbers.hundredfold, numbers.duration, numbers.size,
+    formatting.whole, formatting.compact, formatting.brief, formatting.loss, formatting.scientific, formatting.rate,
+    formatting.percent, formatting.hundredfold, formatting.duration, formatting.size,
 ):  # fmt: skip
     register.filter(_format.__name__, _format)
 
@@ -24,7 +24,7 @@ for _format in (
 @register.filter
 def age(moment: datetime) -> str:
     """`4m 12s`: how long ago. The page's script keeps it true."""
-    return numbers.duration((timezone.now() - moment).total_seconds())
+    return formatting.duration((timezone.now() - moment).total_seconds())
 
 
 @register.filter

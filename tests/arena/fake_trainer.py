@@ -10,7 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from arena.protocol import EVENTS_FILE, REFUSED_FILE, Command, Event, EventKind, Order
-from realm import durable, sidecar
+from realm import sidecar
+from realm.checkpoint_names import canonical_name
+from realm.disk import durable
 from realm.sidecar import Cursor
 from tests.checkpoints import a_sidecar
 
@@ -83,7 +85,7 @@ class FakeTrainer:
     def save(self, step: int, *, val_loss: float | None = None, parent: str | None = None) -> str:
         """A whole checkpoint of the running battle, and the event that announces it."""
         order = self.orders[-1]
-        name = sidecar.canonical_name(step, datetime(2026, 1, 1, tzinfo=UTC))
+        name = canonical_name(step, datetime(2026, 1, 1, tzinfo=UTC))
         cursor = Cursor(quest_sha256=order.quest_sha256, epoch=1, position=0, quest_step=step, finished=True)
         said = replace(a_sidecar(step), name=name, battle=order.battle, cursor=cursor, val_loss=val_loss, parent=parent)
         with durable.new_folder(Path(order.hero_folder) / name) as folder:

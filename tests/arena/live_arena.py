@@ -14,7 +14,7 @@ from typing import Any
 
 import yaml
 
-from arena import control
+from arena import status as arena_status
 from realm.world import CHECKOUT, World
 from tests import tiny_hero
 
@@ -65,7 +65,7 @@ class LiveArena:
     def start(self, *prefix: str) -> None:
         """`prefix` is a command that runs the daemon in its own process, such as a tracer's."""
         self.daemon = self.open_daemon(*prefix)
-        self.wait_for(lambda: control.daemon_alive(self.world), "the daemon holds its lock")
+        self.wait_for(lambda: arena_status.daemon_alive(self.world), "the daemon holds its lock")
 
     def open_daemon(self, *prefix: str) -> subprocess.Popen[bytes]:
         """It writes into the log and may find another one in its way."""
@@ -104,7 +104,7 @@ class LiveArena:
     @property
     def status(self) -> dict[str, Any]:
         try:
-            said: dict[str, Any] = json.loads((self.world.status / control.STATUS_FILE).read_bytes())
+            said: dict[str, Any] = json.loads(self.world.arena_status.read_bytes())
         except FileNotFoundError:
             return {}
         return said

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from arena.doorway import Doorway, GateSettings
 from arena.gate.__main__ import Gate
 from arena.gate.messages import Answer, Job
+from arena.gate.process import GateSettings
 from arena.gate.rules import GateRules
 from arena.models import Quest
 from arena.protocol import Recipe
+from arena.queue.intake import Doorway
 from realm.world import World
 
 

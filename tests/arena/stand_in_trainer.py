@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 
 from arena.protocol import BEAT_LINE, EVENTS_FILE, READY_LINE, Event, EventKind, Order
-from realm import durable
+from realm.disk import durable
 
 
 def main() -> None:

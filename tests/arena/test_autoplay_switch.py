@@ -7,8 +7,8 @@ from dataclasses import replace
 
 import pytest
 
-from arena import daemon as daemon_module
-from arena.daemon import ArenaDaemon
+from arena.daemon import loop as daemon_module
+from arena.daemon.loop import ArenaDaemon
 from realm.config import RealmConfig
 from realm.world import World
 from tests.arena.test_daemon import CONFIG, Clock, clock, open_daemon, settle, trainer

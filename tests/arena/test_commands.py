@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from django.core.management import CommandError, call_command
 
-from arena import control
-from arena.daemon import only_daemon
+from arena import orders
+from arena.daemon.loop import only_daemon
 from arena.models import Battle, Quest
 from arena.protocol import STEPS_FILE, StepRecord
 from realm.world import World
@@ -43,7 +43,7 @@ def test_a_command_reaches_the_daemon(world: World, wish: str) -> None:
     assert "will obey when it starts" in say("battle", wish)
     with only_daemon(world):
         assert "told the arena" in say("battle", wish)
-    assert [request.wish for request in control.waiting(world)] == [wish, wish]
+    assert [request.wish for request in orders.waiting(world)] == [wish, wish]
 
 
 def test_status_before_the_first_battle(world: World) -> None:

@@ -9,15 +9,17 @@ from typing import cast
 
 import pytest
 
-from arena import control, reconcile
-from arena.battles import ensure_hero
-from arena.control import Wish
-from arena.daemon import MOST_DEATHS, AnotherDaemon, ArenaDaemon, only_daemon
+from arena import orders
+from arena import status as arena_status
+from arena.daemon import recovery
+from arena.daemon.autoplay import Player
+from arena.daemon.battles import ensure_hero
+from arena.daemon.loop import MOST_DEATHS, AnotherDaemon, ArenaDaemon, only_daemon
+from arena.daemon.trainer_process import TrainerProcess
 from arena.models import Battle, ChronicleEntry, Quest
-from arena.player import Player
+from arena.orders import Wish
 from arena.protocol import Command, EventKind
-from arena.trainer_process import TrainerProcess
-from guild.curriculum import read_curriculum
+from guild.curriculum.plan import read_curriculum
 from realm.config import RealmConfig
 from realm.strict import BadConfig
 from realm.world import World
@@ -52,7 +54,7 @@ def open_daemon(world: World, trainer: FakeTrainer, clock: Clock) -> Callable[..
     ensure_hero(world, CONFIG)
 
     def build(config: RealmConfig = CONFIG) -> ArenaDaemon:
-        reconcile.bring_into_line(world)
+        recovery.bring_into_line(world)
         return ArenaDaemon(
             world=world,
             config=config,
@@ -102,7 +104,7 @@ def test_from_inbox_to_completed(world: World, trainer: FakeTrainer, open_daemon
     assert [order.quest for order in trainer.orders] == ["a"]
     trainer.begin()
     settle(daemon)
-    assert control.STATUS_FILE in {path.name for path in world.status.iterdir()}
+    assert world.arena_status.name in {path.name for path in world.status.iterdir()}
     assert json.loads((world.status / "arena.json").read_text())["state"] == "training"
     trainer.save(1200, val_loss=2.0)
     trainer.complete(1200)
@@ -167,7 +169,7 @@ def test_pause_and_resume(world: World, trainer: FakeTrainer, open_daemon: Calla
     drop(world, "a.jsonl")
     daemon = open_daemon()
     settle(daemon)
-    control.send(world, wish=Wish.PAUSE, by="test")
+    orders.send(world, wish=Wish.PAUSE, by="test")
     settle(daemon)
     assert trainer.commands == [Command.PAUSE]
     trainer.say(EventKind.BATTLE_PAUSED, asked="pause")
@@ -178,7 +180,7 @@ def test_pause_and_resume(world: World, trainer: FakeTrainer, open_daemon: Calla
     resumed = open_daemon()  # rest outlives the daemon
     settle(resumed)
     assert len(trainer.orders) == 1
-    control.send(world, wish=Wish.RESUME, by="test")
+    orders.send(world, wish=Wish.RESUME, by="test")
     settle(resumed)
     assert [order.battle for order in trainer.orders] == [trainer.orders[0].battle] * 2
     assert list(world.control.glob("*.command.json")) == []
@@ -190,7 +192,7 @@ def test_stop_ends_the_battle_and_rests(
     drop(world, "a.jsonl")
     daemon = open_daemon()
     settle(daemon)
-    control.send(world, wish=Wish.STOP, by="test")
+    orders.send(world, wish=Wish.STOP, by="test")
     settle(daemon)
     trainer.say(EventKind.BATTLE_STOPPED, step=7)
     settle(daemon)
@@ -205,10 +207,10 @@ def test_stop_while_paused_ends_the_resting_battle(
     drop(world, "a.jsonl")
     daemon = open_daemon()
     settle(daemon)
-    control.send(world, wish=Wish.PAUSE, by="test")
+    orders.send(world, wish=Wish.PAUSE, by="test")
     settle(daemon)
     trainer.say(EventKind.BATTLE_PAUSED, asked="pause")
-    control.send(world, wish=Wish.STOP, by="test")
+    orders.send(world, wish=Wish.STOP, by="test")
     settle(daemon)
     assert states() == {"a": "cancelled"}
     assert Battle.objects.get().state == Battle.State.STOPPED
@@ -269,7 +271,7 @@ def test_a_quest_moved_just_before_a_kill_waits_again(
     world: World, trainer: FakeTrainer, open_daemon: Callable[..., ArenaDaemon]
 ) -> None:
     drop(world, "a.jsonl")
-    control.send(world, wish=Wish.PAUSE, by="test")
+    orders.send(world, wish=Wish.PAUSE, by="test")
     settle(open_daemon())
     os.rename(world.lane("normal") / "a.jsonl", world.processing / "a.jsonl")
     open_daemon()
@@ -354,10 +356,10 @@ def test_forged_quests_make_room_and_the_players_stay(
 
 def test_one_daemon_a_world(world: World) -> None:
     with only_daemon(world):
-        assert control.daemon_alive(world)
+        assert arena_status.daemon_alive(world)
         with pytest.raises(AnotherDaemon, match=f"process {os.getpid()}"), only_daemon(world):
             pass
-    assert not control.daemon_alive(world)
+    assert not arena_status.daemon_alive(world)
 
 
 def test_a_recipe_that_cannot_be_stops_the_start(world: World) -> None:

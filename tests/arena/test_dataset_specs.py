@@ -6,17 +6,17 @@ from typing import Any
 
 import pytest
 
-from arena import dataset_specs
-from arena.dataset_specs import BUILT_IN, load_declared, registry
-from arena.formats import Message, Refusal, Row, parse_line
-from arena.lines import Line
+from arena.rows import formats
+from arena.rows.formats import BUILT_IN, load_declared, registry
+from arena.rows.lines import Line
+from arena.rows.parse import Message, Refusal, Row, parse_line
 from realm.strict import BadConfig
 from realm.world import World
 
-S, U, A = (lambda text, role=role: Message(role, text) for role in dataset_specs.ROLES)
+S, U, A = (lambda text, role=role: Message(role, text) for role in formats.ROLES)
 
 
-def parse(value: Any, specs: dataset_specs.Specs = BUILT_IN) -> Row | Refusal | None:
+def parse(value: Any, specs: formats.Specs = BUILT_IN) -> Row | Refusal | None:
     return parse_line(Line(1, 0, json.dumps(value).encode()), specs)
 
 

@@ -12,14 +12,15 @@ from pathlib import Path
 
 import pytest
 
-from arena import control
-from arena.battles import ensure_hero
-from arena.control import Wish
-from arena.daemon import MOST_FALSE_STARTS, MOST_SET_ASIDE, ArenaDaemon
+from arena import orders
+from arena import status as arena_status
+from arena.daemon.battles import ensure_hero
+from arena.daemon.heartbeat import Patience
+from arena.daemon.loop import MOST_FALSE_STARTS, MOST_SET_ASIDE, ArenaDaemon
+from arena.daemon.trainer_process import TrainerProcess
 from arena.models import ChronicleEntry
+from arena.orders import Wish
 from arena.protocol import ExitCode
-from arena.pulse import Patience
-from arena.trainer_process import TrainerProcess
 from realm.world import World
 from tests import tiny_hero
 from tests.arena.fake_trainer import FakeTrainer
@@ -94,7 +95,7 @@ def test_quests_that_all_kill_the_trainer_are_not_all_spent(world: World, build:
     arena.tick_until(lambda: arena.daemon.resting, moving=1)
     settle(arena.daemon)
     assert sorted(states().values()) == ["failed"] * MOST_SET_ASIDE + ["queued"] * 2
-    assert "3 quests in a row killed the trainer" in control.read_rest(world)["reason"]
+    assert "3 quests in a row killed the trainer" in arena_status.read_rest(world)["reason"]
 
 
 def test_a_trainer_that_does_not_start_is_given_up_and_its_last_lines_are_shown(
@@ -112,14 +113,14 @@ def test_a_trainer_that_does_not_start_is_given_up_and_its_last_lines_are_shown(
     assert status["state"] == "resting"
     assert status["message"] == "the trainer died 5 times before any battle began: no memory is left"
     assert status["trainer_pid"] is None
-    control.send(world, wish=Wish.RESUME, by="test")
+    orders.send(world, wish=Wish.RESUME, by="test")
     arena.tick_until(lambda: len(told()) > MOST_FALSE_STARTS, moving=0.5)
 
 
 def test_without_the_count_it_is_started_for_ever(
     world: World, build: Callable[..., Arena], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("arena.daemon.MOST_FALSE_STARTS", 10**6)
+    monkeypatch.setattr("arena.daemon.loop.MOST_FALSE_STARTS", 10**6)
     arena = build("stillborn")
     arena.tick_until(lambda: len(told()) > MOST_FALSE_STARTS + 1, moving=5)
 

@@ -11,9 +11,10 @@ import pytest
 from django.core.management import CommandError, call_command
 from pytest_django import Settings
 
-from arena import estimate, outlook
+from arena import estimate
 from arena.estimate import Load, Measured, Shape, UnknownShape
-from arena.outlook import Machine
+from arena.preview import outlook
+from arena.preview.outlook import Machine
 from arena.protocol import EVENTS_FILE, Event, EventKind, Recipe
 from realm.config import load
 from realm.world import World

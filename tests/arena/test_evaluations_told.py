@@ -11,17 +11,18 @@ from typing import Any
 import pytest
 from django.core.management import call_command
 
-from arena import battles, evaluations, reconcile
-from arena.daemon import ArenaDaemon
+from arena.daemon import battles, evaluations, recovery
+from arena.daemon.loop import ArenaDaemon
 from arena.models import ChronicleEntry
 from arena.protocol import EventKind, Order
-from guild import evaluation_host, evaluation_queue
 from guild.errors import TrainerUnavailable
-from guild.evaluation_sets import ensure_evaluation_set, read_evaluation_set
+from guild.evaluation import host as evaluation_host
+from guild.evaluation import queue as evaluation_queue
+from guild.evaluation.sets import ensure_evaluation_set, read_evaluation_set
 from guild.models import Evaluation, EvaluationTask, SkillProgress
-from guild.skills import get_skill, get_trainer
-from realm import durable
+from guild.skills.registry import get_skill, get_trainer
 from realm.config import config_file
+from realm.disk import durable
 from realm.hosts import Host
 from realm.world import World
 from tests.arena.fake_trainer import FakeTrainer
@@ -116,7 +117,7 @@ def test_what_is_queued_and_what_is_evaluated_is_there_again_after_a_lost_databa
     lose_database()
     for model in (Evaluation, EvaluationTask, SkillProgress):
         model.objects.all().delete()
-    reconcile.bring_into_line(world)
+    recovery.bring_into_line(world)
     assert list(Evaluation.objects.values_list("step", "correct", "answered_by")) == [(1, 0, "lab")]
     states = dict(EvaluationTask.objects.values_list("step", "state"))
     assert states == {1: "done", 2: "waiting"}
@@ -155,7 +156,7 @@ def test_a_remote_trainer_judges_through_the_queue_and_never_in_a_tick(
         settle(daemon)
         lose_database()
         EvaluationTask.objects.all().delete()
-        reconcile.bring_into_line(world)
+        recovery.bring_into_line(world)
     assert list(EvaluationTask.objects.values_list("step", "state")) == [(1, "waiting")]
 
     def down(*args: Any, **named: Any) -> Any:

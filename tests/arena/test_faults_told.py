@@ -6,10 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from arena import battles, control
-from arena.control import Wish
-from arena.daemon import ArenaDaemon
+from arena import orders
+from arena import status as arena_status
+from arena.daemon import battles
+from arena.daemon.loop import ArenaDaemon
 from arena.models import Battle, ChronicleEntry
+from arena.orders import Wish
 from arena.protocol import EventKind
 from realm.world import World
 from tests.arena.fake_trainer import FakeTrainer
@@ -42,11 +44,11 @@ def test_a_battle_that_pauses_by_faults_rests_and_says_why(
     restarted = open_daemon()
     settle(restarted)
     for _ in (daemon, restarted):
-        status = json.loads((world.status / control.STATUS_FILE).read_text())
+        status = json.loads(world.arena_status.read_text())
         assert (status["state"], status["message"]) == ("paused", REASON)
     assert len(trainer.orders) == 1
     assert states() == {"a": "battling", "b": "queued"}
-    control.send(world, wish=Wish.RESUME, by="test")
+    orders.send(world, wish=Wish.RESUME, by="test")
     settle(restarted)
     assert [order.quest for order in trainer.orders] == ["a", "a"]
 
@@ -76,12 +78,12 @@ def test_a_battle_that_is_skipped_takes_its_trouble_with_it(
     daemon = open_daemon()
     pause_by_faults(world, trainer, daemon)
     settle(daemon)
-    assert control.read_rest(world)["reason"] == REASON
-    control.send(world, wish=Wish.SKIP, by="test")
+    assert arena_status.read_rest(world)["reason"] == REASON
+    orders.send(world, wish=Wish.SKIP, by="test")
     settle(daemon)
     assert daemon.resting
-    assert "reason" not in control.read_rest(world)
-    control.send(world, wish=Wish.RESUME, by="test")
+    assert "reason" not in arena_status.read_rest(world)
+    orders.send(world, wish=Wish.RESUME, by="test")
     settle(daemon)
     assert len(trainer.orders) == 2
 
@@ -92,7 +94,7 @@ def test_an_old_pause_read_again_asks_for_no_rest(
     daemon = open_daemon()
     pause_by_faults(world, trainer, daemon)
     settle(daemon)
-    control.send(world, wish=Wish.RESUME, by="test")
+    orders.send(world, wish=Wish.RESUME, by="test")
     settle(daemon)
     trainer.say(EventKind.BATTLE_RESUMED, step=41, first_step=0, total_steps=10)
     settle(daemon)

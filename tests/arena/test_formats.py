@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from arena.formats import Message, Refusal, Row, UnreadableQuest, read_rows
-from arena.lines import Limits
+from arena.rows.lines import Limits
+from arena.rows.parse import Message, Refusal, Row, UnreadableQuest, read_rows
 
 GOOD = b'{"prompt": "a", "completion": "b"}\n'
 

@@ -14,14 +14,17 @@ from typing import Any, cast
 import pytest
 from django.db import OperationalError, connection
 
-from arena import control, disk, inbox, reconcile
-from arena.battles import ensure_hero
-from arena.control import Wish
-from arena.daemon import BALLAST_FILE, ArenaDaemon
+from arena import disk_errors, orders
+from arena import status as arena_status
+from arena.daemon import recovery
+from arena.daemon.battles import ensure_hero
+from arena.daemon.loop import BALLAST_FILE, ArenaDaemon
+from arena.daemon.trainer_process import TrainerProcess
 from arena.models import Battle, ChronicleEntry, Quest
+from arena.orders import Wish
 from arena.protocol import Command, EventKind
-from arena.trainer_process import TrainerProcess
-from realm import durable
+from arena.queue import inbox
+from realm.disk import durable
 from realm.world import World
 from tests import tiny_hero
 from tests.arena.fake_trainer import FakeTrainer
@@ -129,7 +132,7 @@ class Life:
         os.utime(self.world.inbox / "refused.jsonl", (1, 1))
         self.look()
         self.trainer.begin(first_step=1)
-        control.send(self.world, wish=Wish.SKIP, by="test")
+        orders.send(self.world, wish=Wish.SKIP, by="test")
         self.look()
         assert self.trainer.commands[:1] == [Command.STOP]
         self.trainer.say(EventKind.BATTLE_STOPPED, step=2)
@@ -147,7 +150,7 @@ class Life:
             "control": sorted(path.name for path in self.world.control.iterdir()),
             "battles": sorted(path.name for path in self.world.battles.iterdir()),
             "orders": [order.quest for order in self.trainer.orders],
-            "state": json.loads((self.world.status / control.STATUS_FILE).read_text())["state"],
+            "state": json.loads(self.world.arena_status.read_text())["state"],
         }
 
 
@@ -193,7 +196,7 @@ def test_whatever_write_fails_the_outcome_is_the_same(
 def test_without_the_mending_a_quest_would_be_lost(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, calm: dict[str, Any]
 ) -> None:
-    monkeypatch.setattr(reconcile, "finish_half_done", lambda _: None)
+    monkeypatch.setattr(recovery, "finish_half_done", lambda _: None)
     lives = storms(tmp_path, monkeypatch, each=1, code=errno.ENOSPC, after=False)
     assert not _all_end_as(calm, lives)
 
@@ -207,13 +210,13 @@ def _all_end_as(calm: dict[str, Any], lives: Iterator[Life]) -> bool:
 
 
 def test_without_the_guard_the_daemon_would_die(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(disk, "passes", lambda _: False)
-    with pytest.raises(disk.TROUBLES):
+    monkeypatch.setattr(disk_errors, "passes", lambda _: False)
+    with pytest.raises(disk_errors.TROUBLES):
         next(storms(tmp_path, monkeypatch, each=1, code=errno.ENOSPC, after=False))
 
 
 def status(world: World) -> dict[str, Any]:
-    said: dict[str, Any] = json.loads((world.status / control.STATUS_FILE).read_bytes())
+    said: dict[str, Any] = json.loads(world.arena_status.read_bytes())
     return said
 
 
@@ -287,7 +290,7 @@ def test_a_trainer_that_waits_for_room_is_shown_as_paused(
     trainer.trouble = "no room on /data: 900 bytes are needed, 7 are free"
     settle(daemon)
     assert (status(world)["state"], status(world)["message"]) == ("paused", trainer.trouble)
-    assert control.read_status(world).waits is False, "nobody holds the daemon's lock in this test"
+    assert arena_status.read_status(world).waits is False, "nobody holds the daemon's lock in this test"
     assert not (world.status / BALLAST_FILE).exists(), "the room is needed"
     clock.now += 3600
     settle(daemon)

@@ -12,18 +12,18 @@ import numpy as np
 import pytest
 
 from arena import embedded
+from arena.gate import duplicates, row_index, warden
 from arena.gate import report as reports
-from arena.gate import row_index, twins, warden
+from arena.gate.duplicates import EarlierRows
 from arena.gate.inspection import Look, inspect, inspect_in_place
 from arena.gate.report import Report, companion
 from arena.gate.rules import GateRules
-from arena.gate.twins import EarlierRows
 from arena.gate.warden import EvaluatedProblems
-from arena.masking import ChatMask
-from arena.packed_order import PackedOrder
-from arena.packing import count_rows, pack_best_fit_decreasing
 from arena.protocol import Recipe
-from arena.tokenizer import HeroTokenizer
+from arena.rows.masking import ChatMask
+from arena.rows.packed_order import PackedOrder
+from arena.rows.packing import count_rows, pack_best_fit_decreasing
+from arena.rows.tokenizer import HeroTokenizer
 
 RECIPE = Recipe(max_length=64, rows_per_step=4)
 
@@ -181,13 +181,13 @@ def test_twin_without_looking_for_the_file_the_rows_would_be_lost(
 
 
 def test_copies_are_found_across_buckets(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(twins, "BUCKET_ROWS", 64)
+    monkeypatch.setattr(duplicates, "BUCKET_ROWS", 64)
     dice = np.random.default_rng(0)
     digests = dice.integers(0, 2**64, 700, dtype=np.uint64)
     digests[500:600] = digests[100:200]
     candidate = np.ones(700, dtype=bool)
     candidate[550] = False
-    found = list(twins.find_twins(digests, candidate))
+    found = list(duplicates.find_twins(digests, candidate))
     pairs = {(int(a), int(b)) for part in found for a, b in zip(part.later, part.first, strict=True)}
     assert pairs == {(500 + i, 100 + i) for i in range(100) if i != 50}
     kept = np.concatenate([part.digests for part in found])

@@ -11,10 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from arena import embedded, gate_process
+from arena import embedded
+from arena.gate import process
 from arena.gate.messages import Answer, Job
+from arena.gate.process import GateProcess
 from arena.gate.rules import GateRules
-from arena.gate_process import GateProcess
 from arena.protocol import Recipe
 from realm.world import World
 
@@ -125,7 +126,7 @@ def test_a_file_at_which_it_hangs_is_refused_and_the_next_is_looked_at(
     found: list[Answer] = []
     for _ in range(2):
         assert stand_in.take_answers() == []
-        clock.now += gate_process.HANG_SECONDS + 1
+        clock.now += process.HANG_SECONDS + 1
         found += stand_in.take_answers()
     assert "hung for 60 s" in found[0].unreadable
     assert [answer.unreadable for answer in answers(stand_in, bell, 1)] == ["x"]
@@ -136,7 +137,7 @@ def test_an_idle_child_is_ended_and_started_when_it_is_wanted(
 ) -> None:
     stand_in.give(job(stand_in, world.home / "a.jsonl"))
     answers(stand_in, bell, 1)
-    clock.now += gate_process.IDLE_SECONDS + 1
+    clock.now += process.IDLE_SECONDS + 1
     stand_in.take_answers()
     assert stand_in._child is None
     stand_in.give(job(stand_in, world.home / "b.jsonl"))

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from arena import inbox, mounts
+from arena.queue import inbox, network_mounts
 
 
 def put(path: Path, text: str = "x\n", *, age_seconds: float = 10) -> Path:
@@ -72,7 +72,7 @@ def test_on_a_file_server_a_file_must_lie_still(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, server_is_ahead: int
 ) -> None:
     """Neither leases nor the server's clock tell whether another machine still writes it."""
-    monkeypatch.setattr(mounts, "is_remote", lambda device: True)
+    monkeypatch.setattr(network_mounts, "is_remote", lambda device: True)
     clock = Clock()
     stillness = inbox.Stillness(clock)
     path = tmp_path / "a.jsonl"
@@ -88,14 +88,14 @@ def test_the_kernels_list_of_mounts_tells_which_lie_on_another_machine(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     device = os.stat(tmp_path).st_dev
-    assert not mounts.is_remote(device)
+    assert not network_mounts.is_remote(device)
     listed = tmp_path / "mountinfo"
     numbers = f"{os.major(device)}:{os.minor(device)}"
     listed.write_text(f"36 35 {numbers} / /mnt/nas rw,noatime shared:1 - nfs4 nas:/quests rw\n")
-    monkeypatch.setattr(mounts, "_MOUNTS", listed)
-    assert mounts.is_remote(device)
-    monkeypatch.setattr(mounts, "_MOUNTS", tmp_path / "nowhere")
-    assert not mounts.is_remote(device)
+    monkeypatch.setattr(network_mounts, "_MOUNTS", listed)
+    assert network_mounts.is_remote(device)
+    monkeypatch.setattr(network_mounts, "_MOUNTS", tmp_path / "nowhere")
+    assert not network_mounts.is_remote(device)
 
 
 def test_a_folder_in_the_inbox_may_say_the_priority(tmp_path: Path) -> None:

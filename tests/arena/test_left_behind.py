@@ -7,11 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from arena import control, inbox
-from arena.control import Wish
-from arena.daemon import ArenaDaemon
+from arena import orders
+from arena.daemon.loop import ArenaDaemon
 from arena.models import Battle
+from arena.orders import Wish
 from arena.protocol import Command, EventKind
+from arena.queue import inbox
 from realm.world import World
 from tests import tiny_hero
 from tests.arena.fake_trainer import FakeTrainer
@@ -37,7 +38,7 @@ def test_the_last_word_of_a_trainer_left_behind_does_not_end_the_new_run(
     trainer.say(EventKind.BATTLE_RESUMED, step=3, first_step=0, total_steps=10)
     settle(daemon)
     assert Battle.objects.get().state == Battle.State.TRAINING
-    control.send(world, wish=Wish.PAUSE, by="test")
+    orders.send(world, wish=Wish.PAUSE, by="test")
     settle(daemon)
     assert trainer.commands == [Command.PAUSE]
     trainer.say(EventKind.BATTLE_PAUSED, step=4, asked="pause")
@@ -54,7 +55,7 @@ def test_a_stop_holds_whatever_dies_before_it_is_done(
     daemon = open_daemon()
     settle(daemon)
     trainer.begin()
-    control.send(world, wish=Wish.STOP, by="test")
+    orders.send(world, wish=Wish.STOP, by="test")
     settle(daemon)
     if killed == "trainer":
         trainer.die()
@@ -63,7 +64,7 @@ def test_a_stop_holds_whatever_dies_before_it_is_done(
         daemon = open_daemon()
     settle(daemon)
     clock.now += 60
-    control.send(world, wish=Wish.RESUME, by="test")
+    orders.send(world, wish=Wish.RESUME, by="test")
     settle(daemon)
     assert states() == {"a": "cancelled"}
     assert Battle.objects.get().state == Battle.State.STOPPED

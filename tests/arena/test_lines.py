@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 from backports import zstd
 
-from arena import inflate
-from arena.lines import Limits, content_digest, is_quest_name, open_quest, stem_of, suffix_of
-from arena.rows import UnreadableQuest
+from arena.rows import decompress
+from arena.rows.lines import Limits, content_digest, is_quest_name, open_quest, stem_of, suffix_of
+from arena.rows.model import UnreadableQuest
 
 ROW = b'{"prompt": "a", "completion": "b"}\n'
 
@@ -163,7 +163,7 @@ def test_what_is_no_quest_is_named(tmp_path: Path, name: str, data: bytes, kind:
 
 @pytest.mark.parametrize("suffix", ["jsonl.gz", "jsonl.zst"])
 def test_a_bomb_is_given_up_at_the_limit(tmp_path: Path, suffix: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(inflate, "RATIO_COUNTS_FROM", 1_000_000)
+    monkeypatch.setattr(decompress, "RATIO_COUNTS_FROM", 1_000_000)
     path = write(tmp_path, f"q.{suffix}", PACKERS[suffix](b"{}\n" * 3_000_000))
     with (
         pytest.raises(UnreadableQuest, match="inflates to more than 200 times its size") as refused,

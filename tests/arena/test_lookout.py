@@ -11,18 +11,19 @@ from typing import Any
 
 import pytest
 
-from arena import gate_process, lookout, source_orders, source_records, source_taking, sources
-from arena.daemon import ArenaDaemon
-from arena.doorway import GateSettings
+from arena import source_orders
+from arena.daemon.loop import ArenaDaemon
+from arena.gate import process
 from arena.gate.messages import Answer, Job
+from arena.gate.process import GateProcess, GateSettings
 from arena.gate.rules import GateRules
-from arena.gate_process import GateProcess
-from arena.lookout import Lookout
 from arena.models import ChronicleEntry, Quest
 from arena.protocol import Recipe
-from arena.source_records import Verdict
-from arena.sources import BadSource
-from realm import durable
+from arena.sources import folders, inspecting, records, taking
+from arena.sources.folders import BadSource
+from arena.sources.inspecting import Lookout
+from arena.sources.records import Verdict
+from realm.disk import durable
 from realm.world import World
 from tests.arena.local_gate import LocalGate, admit
 from tests.arena.test_daemon import clock, open_daemon, settle, trainer
@@ -41,7 +42,7 @@ def folder(world: World, tmp_path: Path) -> Path:
     (path / "talks" / "flawed.jsonl").write_text(GOOD + "no row\n")
     (path / "bad.jsonl").write_text("no row\n")
     (path / "binary.jsonl").write_bytes(b"PAR1" + bytes(600))
-    sources.register(world, "mine", str(path))
+    folders.register(world, "mine", str(path))
     return path
 
 
@@ -74,8 +75,8 @@ def order(world: World, *names: str, source: str = "mine") -> Path:
     return source_orders.send(world, source=source, files=names, by="test")
 
 
-def verdict(world: World, folder: Path, name: str) -> source_records.Found:
-    return source_records.found_in(world, sources.find(folder, name))
+def verdict(world: World, folder: Path, name: str) -> records.Found:
+    return records.found_in(world, folders.find(folder, name))
 
 
 def told(kind: str = "source_inspected") -> list[str]:
@@ -93,7 +94,7 @@ def snapshot(folder: Path) -> dict[str, tuple[int, int, bytes]]:
 
 
 def test_each_file_gets_its_verdict(world: World, folder: Path, watchman: Watchman) -> None:
-    assert verdict(world, folder, "good.jsonl") == source_records.UNSEEN
+    assert verdict(world, folder, "good.jsonl") == records.UNSEEN
     given = order(world, "good.jsonl", "talks/flawed.jsonl", "bad.jsonl", "binary.jsonl")
     watchman.settle()
     found = {name: verdict(world, folder, name) for name in ("good.jsonl", "talks/flawed.jsonl", "bad.jsonl")}
@@ -105,7 +106,7 @@ def test_each_file_gets_its_verdict(world: World, folder: Path, watchman: Watchm
     assert "a Parquet file" in binary.reason
     assert not given.exists()
     assert told() == ["The gatekeepers looked at 4 files of mine: 1 fine, 1 with refused or doubtful rows, 2 refused"]
-    record = source_records.read(world, folder / "talks" / "flawed.jsonl")
+    record = records.read(world, folder / "talks" / "flawed.jsonl")
     assert record is not None
     assert record.report is not None
     assert [refusal.line for refusal in record.report.refused] == [21]
@@ -133,7 +134,7 @@ def test_twin_a_look_in_place_leaves_files_there(
     world: World, folder: Path, watchman: Watchman, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = snapshot(folder)
-    monkeypatch.setattr(lookout, "Job", lambda **given: Job(**given | {"in_place": True}))
+    monkeypatch.setattr(inspecting, "Job", lambda **given: Job(**given | {"in_place": True}))
     _look_and_take(world, folder, watchman)
     assert set(snapshot(folder)) - set(before) >= {"good.jsonl.report.json", "good.jsonl.rows.npy"}
 
@@ -148,10 +149,10 @@ def test_twin_a_take_that_moves_is_seen(
 
 
 def _look_and_take(world: World, folder: Path, watchman: Watchman) -> None:
-    names = [file.name for file in sources.files_in(folder).found]
+    names = [file.name for file in folders.files_in(folder).found]
     order(world, *names)
     watchman.settle()
-    source_taking.take(world, folder, names, priority="low", hold=True)
+    taking.take(world, folder, names, priority="low", hold=True)
     admit(world)
 
 
@@ -246,7 +247,7 @@ def test_a_withdrawn_order_goes_no_further(world: World, folder: Path) -> None:
     gate.let_go()
     watchman.settle()
     assert [Path(job.path).name for job in gate.jobs] == ["good.jsonl"]
-    assert (told(), verdict(world, folder, "good.jsonl")) == ([], source_records.UNSEEN)
+    assert (told(), verdict(world, folder, "good.jsonl")) == ([], records.UNSEEN)
     assert not kept.exists()  # its turn came, and there is no such source
     order(world, "binary.jsonl")
     watchman.settle()
@@ -280,14 +281,14 @@ def test_records_go_with_their_folder_unless_another_source_has_the_files(
 ) -> None:
     order(world, "good.jsonl", "talks/flawed.jsonl")
     watchman.settle()
-    source_records.forget_folder(world, folder, still_known=[folder / "talks"])
-    assert verdict(world, folder, "good.jsonl") == source_records.UNSEEN
+    records.forget_folder(world, folder, still_known=[folder / "talks"])
+    assert verdict(world, folder, "good.jsonl") == records.UNSEEN
     assert verdict(world, folder, "talks/flawed.jsonl").verdict is Verdict.FLAWED
 
 
 def test_taking_copies_into_the_lane_once(world: World, folder: Path) -> None:
     names = ["good.jsonl", "talks/flawed.jsonl", "../x.jsonl", "good.jsonl"]
-    taken = source_taking.take(world, folder, names, priority="high", hold=True)
+    taken = taking.take(world, folder, names, priority="high", hold=True)
     assert [path.relative_to(world.queue).as_posix() for path in taken.paths] == [
         "high/good.jsonl",
         "high/flawed.jsonl",
@@ -296,22 +297,22 @@ def test_taking_copies_into_the_lane_once(world: World, folder: Path) -> None:
     admit(world)
     assert dict(Quest.objects.values_list("name", "state")) == {"good": "inspected", "flawed": "failed"}
     assert set(Quest.objects.values_list("priority", flat=True)) == {"high"}
-    source_taking.take(world, folder, ["good.jsonl"], priority="high", hold=False)
+    taking.take(world, folder, ["good.jsonl"], priority="high", hold=False)
     (again,) = admit(world)
     assert (again.state, again.refusal) == ("failed", "duplicate")
 
 
 def test_a_file_that_is_being_written_is_not_taken(world: World, folder: Path) -> None:
     with open(folder / "good.jsonl", "a"):
-        taken = source_taking.take(world, folder, ["good.jsonl"], priority="normal", hold=False)
+        taken = taking.take(world, folder, ["good.jsonl"], priority="normal", hold=False)
     assert (taken.paths, len(taken.troubles)) == ([], 1)
     assert "still being written" in taken.troubles[0]
 
 
 def test_nothing_is_taken_where_there_is_no_room(world: World, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(source_taking, "SPARE_BYTES", 2**62)
+    monkeypatch.setattr(taking, "SPARE_BYTES", 2**62)
     with pytest.raises(BadSource, match="no room"):
-        source_taking.take(world, folder, ["good.jsonl"], priority="normal", hold=False)
+        taking.take(world, folder, ["good.jsonl"], priority="normal", hold=False)
     assert list(world.lane("normal").iterdir()) == []
 
 
@@ -323,7 +324,7 @@ def real_gate(world: World) -> Iterator[Callable[..., GateProcess]]:
     opened: list[GateProcess] = []
 
     def build(*command: str) -> GateProcess:
-        gate = GateProcess(world, lambda: None, command or gate_process.COMMAND, kind="aside")
+        gate = GateProcess(world, lambda: None, command or process.COMMAND, kind="aside")
         opened.append(gate)
         return gate
 

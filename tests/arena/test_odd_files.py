@@ -6,8 +6,11 @@ from pathlib import Path
 import pytest
 from django.utils import timezone
 
-from arena import formats, inbox, queue, reconcile
+from arena.daemon import recovery
 from arena.models import Quest
+from arena.queue import files as queue
+from arena.queue import inbox
+from arena.rows import parse
 from realm.world import World
 from tests.arena.local_gate import admit, admit_one
 
@@ -94,8 +97,8 @@ def test_skill_and_level_that_no_index_holds_are_not_the_guilds(world: World, ke
 def test_a_key_that_stands_twice_among_very_many_is_found_at_once(tmp_path: Path) -> None:
     keys = ",".join(f'"k{number}":1' for number in range(500_000))
     path = put(tmp_path, b"a.jsonl", f'{{{keys},"k499999":1}}\n')
-    (refusal,) = formats.read_rows(path)
-    assert isinstance(refusal, formats.Refusal)
+    (refusal,) = parse.read_rows(path)
+    assert isinstance(refusal, parse.Refusal)
     assert refusal.reason == "the key 'k499999' stands twice in one object; keep one"
 
 
@@ -109,7 +112,7 @@ def test_a_name_that_got_a_number_just_before_a_kill_is_no_second_quest(world: W
         if text == "one":
             queue.complete(world, quest)
     (world.processing / "a.jsonl").rename(world.recently_completed / "a-2.jsonl")
-    reconcile.bring_into_line(world)
+    recovery.bring_into_line(world)
     assert names() == ["a", "a"]
     completed = Quest.objects.filter(state=Quest.State.COMPLETED)
     assert sorted(completed.values_list("file", flat=True)) == [
@@ -123,5 +126,5 @@ def test_a_refused_file_does_not_take_the_row_of_an_older_one(world: World) -> N
         name="a", sha256="0" * 64, state="completed", file="recently_completed/a.jsonl", arrived_at=timezone.now()
     )
     put(world.failed, b"a.jsonl", "{broken\n")
-    reconcile.bring_into_line(world)
+    recovery.bring_into_line(world)
     assert sorted(Quest.objects.values_list("state", flat=True)) == ["completed", "failed"]

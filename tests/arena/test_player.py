@@ -14,14 +14,15 @@ from typing import Any
 
 import pytest
 
-from arena import control, queue
-from arena import player as playing
-from arena.daemon import ArenaDaemon
+from arena import status as arena_status
+from arena.daemon import autoplay as playing
+from arena.daemon.autoplay import PATIENCE_SECONDS, Player
+from arena.daemon.loop import ArenaDaemon
 from arena.models import Quest
-from arena.player import PATIENCE_SECONDS, Player
 from arena.protocol import EventKind
-from guild import forge
-from guild.curriculum import AS_SHIPPED, Curriculum, Wishes
+from arena.queue import files as queue
+from guild.curriculum import forge
+from guild.curriculum.plan import AS_SHIPPED, Curriculum, Wishes
 from guild.errors import GuildError
 from guild.models import SkillProgress
 from realm.strict import BadConfig
@@ -240,7 +241,7 @@ def test_twin_by_its_rows_alone_a_mixed_quest_is_for_nothing(
 
 def test_at_rest_nothing_is_forged_or_handed_in(world: World, trainer: FakeTrainer, open_daemon: Opener) -> None:
     daemon = open_daemon(AUTOPLAY)
-    control.rest(world, asked="pause")
+    arena_status.rest(world, asked="pause")
     settle(daemon)
     assert daemon.player._forged is None
     assert forged(world) == []

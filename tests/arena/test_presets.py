@@ -17,14 +17,15 @@ from hypothesis import strategies as st
 from pytest_django import Settings
 
 from arena import presets
-from arena.battles import ensure_hero
-from arena.daemon import ArenaDaemon
+from arena.daemon.battles import ensure_hero
+from arena.daemon.loop import ArenaDaemon
+from arena.daemon.trainer_process import TrainerProcess
 from arena.models import ChronicleEntry
 from arena.presets import PresetError
 from arena.protocol import Order, Recipe
-from arena.trainer_process import TrainerProcess
-from realm import config, durable, strict
+from realm import config, strict
 from realm.config import SHIPPED_PRESETS, load
+from realm.disk import durable
 from realm.strict import BadConfig
 from realm.world import World
 from tests.arena.fake_trainer import FakeTrainer

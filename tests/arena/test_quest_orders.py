@@ -11,12 +11,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from arena import quest_orders, queue, reconcile
-from arena.daemon import ArenaDaemon
+from arena import quest_orders
+from arena.daemon import recovery
+from arena.daemon.loop import ArenaDaemon
 from arena.gate import report as reports
 from arena.models import ChronicleEntry, Quest
 from arena.protocol import Command, EventKind
 from arena.quest_orders import Act, acts_for
+from arena.queue import files as queue
 from realm.config import RealmConfig
 from realm.world import World
 from tests.arena.fake_trainer import FakeTrainer
@@ -169,7 +171,7 @@ def test_a_cancelled_quest_is_cancelled_after_a_lost_database_too(daemon: ArenaD
     drop_all(daemon, "a")
     order(daemon, Act.CANCEL, "a")
     Quest.objects.filter(name="a").delete()
-    reconcile.bring_into_line(daemon.world)
+    recovery.bring_into_line(daemon.world)
     assert states()["a"] == "cancelled"
 
 

@@ -9,13 +9,14 @@ import numpy as np
 import pytest
 from django.core.management import CommandError, call_command
 
-from arena import preview, quest_show
 from arena.gate import report as reports
 from arena.gate import row_index
 from arena.gate.report import Lengths, Report
 from arena.models import Quest
-from arena.quest_show import histogram_of, visible
-from arena.rows import Refusal
+from arena.preview import rows as preview
+from arena.preview import terminal
+from arena.preview.terminal import histogram_of, visible
+from arena.rows.model import Refusal
 from realm.config import RealmConfig
 from realm.world import World
 
@@ -73,11 +74,11 @@ def test_a_refused_row_says_why(world: World, quest: Path) -> None:
 
 
 def test_a_row_that_was_set_aside_is_not_shown_as_trained(world: World, quest: Path) -> None:
-    assert "⟦" in said(quest, "--row", 2).replace(quest_show.LEGEND, "")
+    assert "⟦" in said(quest, "--row", 2).replace(terminal.LEGEND, "")
     offsets = np.cumsum([0, *map(len, quest.read_bytes().splitlines(keepends=True))])
     records = [(n, offsets[n - 1], 9, 4, row_index.SET_ASIDE if n == 2 else row_index.TAKEN) for n in (1, 2, 3, 4)]
     np.save(f"{quest}.rows.npy", np.array(records, row_index.DTYPE))
-    shown = said(quest, "--row", 2).replace(quest_show.LEGEND, "")
+    shown = said(quest, "--row", 2).replace(terminal.LEGEND, "")
     assert "refused: set aside by the gatekeepers" in shown
     assert "⟦" not in shown
     assert "set aside by the gatekeepers" in said(quest, "--rows", "1:3")
@@ -107,8 +108,8 @@ def test_without_a_number_the_quest_is_measured_and_its_first_rows_are_listed(wo
 def test_a_large_quest_is_measured_in_part_and_says_so(
     world: World, quest: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(quest_show, "MOST_MEASURED", 2)
-    monkeypatch.setattr("arena.row_pieces.PIECE_ROWS", 1)
+    monkeypatch.setattr(terminal, "MOST_MEASURED", 2)
+    monkeypatch.setattr("arena.rows.pieces.PIECE_ROWS", 1)
     assert said(quest).startswith("2 of the first 2 rows taken, 0 refused\n")
 
 
@@ -183,7 +184,7 @@ def check_steers_nothing(shown: str) -> None:
 def test_twin_without_signs_the_terminal_would_be_steered(
     world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(quest_show, "visible", str)
+    monkeypatch.setattr(terminal, "visible", str)
     with pytest.raises(AssertionError):
         test_what_would_steer_the_terminal_is_shown_as_a_sign(world, tmp_path)
 
@@ -200,6 +201,6 @@ def test_a_histogram_counts_each_length_once() -> None:
 
 def test_colours_add_nothing_to_the_text(world: World, quest: Path) -> None:
     rows = preview.list_rows(quest, 1, 6)
-    plain, coloured = (quest_show.printed(quest_show.of_list(rows), colours=colours) for colours in (False, True))
+    plain, coloured = (terminal.printed(terminal.of_list(rows), colours=colours) for colours in (False, True))
     assert "\x1b[" in coloured
     assert re.sub("\x1b\\[[0-9;]*m", "", coloured) == plain

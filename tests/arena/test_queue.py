@@ -3,9 +3,9 @@ from pathlib import Path
 
 import pytest
 
-from arena import queue
 from arena.gate import report as reports
 from arena.models import ChronicleEntry, Quest
+from arena.queue import files as queue
 from realm.world import World
 from tests.arena.local_gate import admit_one
 

@@ -9,12 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from arena import reconcile
-from arena.daemon import ArenaDaemon
+from arena.daemon import recovery
+from arena.daemon.loop import ArenaDaemon
 from arena.models import Battle, ChronicleEntry, Quest
 from arena.protocol import EventKind, Order
-from realm import durable, served
-from realm.served import Served
+from realm.disk import durable
+from realm.oracle import served
+from realm.oracle.served import Served
 from realm.world import World
 from tests.arena.fake_trainer import FakeTrainer
 from tests.arena.test_daemon import CONFIG, GOOD, clock, drop, open_daemon, settle, states, trainer
@@ -116,7 +117,7 @@ def test_a_moved_world_names_nothing_of_its_old_place(
         assert Path(path).is_relative_to(moved.home)
         assert Path(path).exists()
     lose_database()
-    reconcile.bring_into_line(moved)
+    recovery.bring_into_line(moved)
     assert states() == {"a": "battling"}
 
 

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from arena import source_overview
+from arena.reports import training_sources
 from guild.errors import TrainerUnavailable
-from guild.skills import get_trainer
+from guild.skills.registry import get_trainer
 from guild.trainers.gym import GymTrainer
 from guild.trainers.http import HttpTrainer
 from tests.guild import skill_files
@@ -24,7 +24,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def samples() -> dict[str, list[int]]:
-    return {found.skill.name: [len(level.samples) for level in found.levels] for found in source_overview.skills()}
+    return {found.skill.name: [len(level.samples) for level in found.levels] for found in training_sources.skills()}
 
 
 def test_remote_trainers_are_listed_and_not_asked(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -52,7 +52,7 @@ def test_problems_are_drawn_once_until_the_file_changes(folder: Path, monkeypatc
     assert samples() == {"box": [3, 3]}
     assert draws == []
     skill_files.put(folder, monkeypatch, "box", trainer=CLASS, levels=LEVELS.replace("20", "21"))
-    (found,) = source_overview.skills()
+    (found,) = training_sources.skills()
     assert found.levels[0].problems == 2**21
 
 

@@ -5,10 +5,11 @@ from collections.abc import Callable
 
 import pytest
 
-from arena import control
-from arena.control import Wish
-from arena.daemon import ArenaDaemon
+from arena import orders
+from arena import status as arena_status
+from arena.daemon.loop import ArenaDaemon
 from arena.models import Battle
+from arena.orders import Wish
 from arena.protocol import Command, EventKind
 from realm.world import World
 from tests.arena.fake_trainer import FakeTrainer
@@ -35,7 +36,7 @@ def fighting(world: World, trainer: FakeTrainer, open_daemon: Callable[..., Aren
 
 def ask(world: World, *wishes: Wish) -> None:
     for wish in wishes:
-        control.send(world, wish=wish, by="test")
+        orders.send(world, wish=wish, by="test")
 
 
 def reason(world: World, quest: str) -> str:
@@ -54,7 +55,7 @@ def test_the_next_quest_follows_at_once(world: World, trainer: FakeTrainer, figh
     assert "quest_skipped" in told()
     assert trainer.orders[-1].quest == "b"
     assert not fighting.resting
-    assert control.skipped_battle(world) is None
+    assert arena_status.skipped_battle(world) is None
 
 
 def test_a_stop_is_no_skip(world: World, trainer: FakeTrainer, fighting: ArenaDaemon) -> None:
@@ -119,7 +120,7 @@ def test_a_skip_holds_whatever_dies_before_it_is_done(
     clock.now += 60
     settle(fighting)
     assert states() == {"a": "cancelled", "b": "battling"}
-    assert control.skipped_battle(world) is None
+    assert arena_status.skipped_battle(world) is None
 
 
 def test_a_battle_that_ends_before_the_skip_is_not_undone(
@@ -131,7 +132,7 @@ def test_a_battle_that_ends_before_the_skip_is_not_undone(
     trainer.busy = False
     settle(fighting)
     assert states() == {"a": "completed", "b": "battling"}
-    assert control.skipped_battle(world) is None
+    assert arena_status.skipped_battle(world) is None
 
 
 def test_skip_then_pause_skips_and_rests(world: World, trainer: FakeTrainer, fighting: ArenaDaemon) -> None:

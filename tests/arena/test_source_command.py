@@ -9,13 +9,15 @@ from pathlib import Path
 import pytest
 from django.core.management import CommandError, call_command
 
-from arena import source_orders, source_overview, source_records
-from arena.daemon import only_daemon
+from arena import source_orders
+from arena.daemon.loop import only_daemon
 from arena.gate.messages import Answer
 from arena.management.commands import source as command
 from arena.models import Quest
-from arena.source_records import Record
-from guild.skills import list_skills
+from arena.reports import training_sources
+from arena.sources import records
+from arena.sources.records import Record
+from guild.skills.registry import list_skills
 from realm.world import World
 from tests.arena.local_gate import admit
 
@@ -54,7 +56,7 @@ def test_the_realms_own_sources_are_listed_with_counts(world: World) -> None:
     (world.inbox / "drop.jsonl").write_text(ROW)
     os.utime(world.inbox / "drop.jsonl", (1, 1))
     admit(world)
-    sources = {source.name: source for source in source_overview.all_sources(world)}
+    sources = {source.name: source for source in training_sources.all_sources(world)}
     assert {name: source.files for name, source in sources.items()} == {
         "inbox": 0, "queue": 1, "completed": 0, "skills": len(list_skills()),
     }  # fmt: skip
@@ -64,11 +66,11 @@ def test_the_realms_own_sources_are_listed_with_counts(world: World) -> None:
 
 
 def test_samples_of_a_skill_are_real_problems(world: World) -> None:
-    (binary,) = [source for source in source_overview.skills() if source.skill.name == "bin"]
+    (binary,) = [source for source in training_sources.skills() if source.skill.name == "bin"]
     assert [level.number for level in binary.levels] == list(range(1, binary.skill.max_level + 1))
     assert binary.levels[0].problems == 2**20
     assert all(sample.level == level.number for level in binary.levels for sample in level.samples)
-    assert source_overview.skills()[0].levels == source_overview.skills()[0].levels
+    assert training_sources.skills()[0].levels == training_sources.skills()[0].levels
 
 
 @pytest.mark.parametrize(
@@ -101,7 +103,7 @@ def test_show_says_why_a_file_would_be_refused(world: World, folder: Path) -> No
     facts = (folder / "a.jsonl").stat()
     seen = (facts.st_ino, facts.st_size, facts.st_mtime_ns)
     answer = Answer(number=1, path=str(folder / "a.jsonl"), seen=seen, unreadable="it is a mess")
-    source_records.write(world, Record.of(answer, order="o", now=1.0))
+    records.write(world, Record.of(answer, order="o", now=1.0))
     assert "it would be refused: it is a mess" in say("source", "show", "mine")
     assert "1 refused, 1 unseen" in say("source", "list")
     (folder / "a.jsonl").write_text(ROW * 3)

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from arena import sources
-from arena.sources import BadSource
-from realm import durable
+from arena.sources import folders
+from arena.sources.folders import BadSource
+from realm.disk import durable
 from realm.world import World
 
 ROW = '{"prompt": "what is two", "completion": "it is 2"}\n'
@@ -29,16 +29,16 @@ def folder(tmp_path: Path) -> Path:
 
 
 def names(path: Path, **options: Path) -> list[str]:
-    return [file.name for file in sources.files_in(path, **options).found]
+    return [file.name for file in folders.files_in(path, **options).found]
 
 
 def test_registered_folders_are_kept_by_name(world: World, folder: Path) -> None:
-    assert sources.folders(world) == {}
-    assert sources.register(world, "my-data", str(folder)) == folder
-    assert sources.folders(world) == {"my-data": folder}
+    assert folders.folders(world) == {}
+    assert folders.register(world, "my-data", str(folder)) == folder
+    assert folders.folders(world) == {"my-data": folder}
     assert json.loads((world.home / "sources.json").read_text()) == {"folders": {"my-data": str(folder)}}
-    assert sources.remove(world, "my-data") == folder
-    assert sources.folders(world) == {}
+    assert folders.remove(world, "my-data") == folder
+    assert folders.folders(world) == {}
     assert names(folder) == ["a.jsonl", "talks/b.jsonl.gz", "talks/deep/c.JSONL.zst"]
 
 
@@ -47,8 +47,8 @@ def test_registered_folders_are_kept_by_name(world: World, folder: Path) -> None
 )
 def test_a_name_that_cannot_be_is_refused(world: World, folder: Path, name: str) -> None:
     with pytest.raises(BadSource, match="name"):
-        sources.register(world, name, str(folder))
-    assert sources.folders(world) == {}
+        folders.register(world, name, str(folder))
+    assert folders.folders(world) == {}
 
 
 @pytest.mark.parametrize(
@@ -67,7 +67,7 @@ def test_a_name_that_cannot_be_is_refused(world: World, folder: Path, name: str)
 )
 def test_what_is_no_folder_gets_a_sentence(world: World, folder: Path, given: str, says: str) -> None:
     with pytest.raises(BadSource, match=says):
-        sources.register(world, "mine", given.format(folder=folder, world=world.home))
+        folders.register(world, "mine", given.format(folder=folder, world=world.home))
 
 
 def test_a_folder_that_may_not_be_read_gets_a_sentence(
@@ -78,27 +78,27 @@ def test_a_folder_that_may_not_be_read_gets_a_sentence(
 
     monkeypatch.setattr(os, "scandir", scandir)
     with pytest.raises(BadSource, match="cannot be read: Permission denied"):
-        sources.register(world, "mine", str(folder))
+        folders.register(world, "mine", str(folder))
 
 
 def test_name_and_folder_are_taken_once(world: World, folder: Path, tmp_path: Path) -> None:
-    sources.register(world, "mine", str(folder))
+    folders.register(world, "mine", str(folder))
     (tmp_path / "way").symlink_to(folder)
     for name, path, says in (
         ("MINE", tmp_path, "already"), ("other", folder, "as mine"), ("other", tmp_path / "way", "as mine"),
     ):  # fmt: skip
         with pytest.raises(BadSource, match=says):
-            sources.register(world, name, str(path))
+            folders.register(world, name, str(path))
     with pytest.raises(BadSource, match="no source 'other'"):
-        sources.remove(world, "other")
-    assert list(sources.folders(world)) == ["mine"]
+        folders.remove(world, "other")
+    assert list(folders.folders(world)) == ["mine"]
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{", '{"folders": {"a": 1}}', '{"folder": {}}', "\xff"])
 def test_a_damaged_registry_is_told_and_not_overwritten(world: World, folder: Path, text: str) -> None:
     registry = world.home / "sources.json"
     registry.write_bytes(text.encode("latin-1"))
-    for act in (lambda: sources.folders(world), lambda: sources.register(world, "mine", str(folder))):
+    for act in (lambda: folders.folders(world), lambda: folders.register(world, "mine", str(folder))):
         with pytest.raises(BadSource, match="cannot be read"):
             act()
     assert registry.read_bytes() == text.encode("latin-1")
@@ -109,7 +109,7 @@ def test_writers_at_the_same_time_lose_nothing(world: World, tmp_path: Path) -> 
 
 
 def test_twin_without_the_lock_they_lose_some(world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sources.fcntl, "flock", lambda handle, how: None)
+    monkeypatch.setattr(folders.fcntl, "flock", lambda handle, how: None)
     meet = threading.Barrier(8)
     write = durable.write_json
     monkeypatch.setattr(durable, "write_json", lambda *given: (meet.wait(10), write(*given)))
@@ -120,22 +120,22 @@ def _registered_by_many(world: World, tmp_path: Path) -> int:
     for number in range(8):
         (tmp_path / f"f{number}").mkdir()
     writers = [
-        threading.Thread(target=sources.register, args=(world, f"n{number}", str(tmp_path / f"f{number}")))
+        threading.Thread(target=folders.register, args=(world, f"n{number}", str(tmp_path / f"f{number}")))
         for number in range(8)
     ]
     for writer in writers:
         writer.start()
     for writer in writers:
         writer.join()
-    return len(sources.folders(world))
+    return len(folders.folders(world))
 
 
 def test_a_folder_that_is_gone_stays_registered(world: World, folder: Path) -> None:
-    sources.register(world, "mine", str(folder))
+    folders.register(world, "mine", str(folder))
     folder.rename(folder.with_name("elsewhere"))
-    assert sources.folders(world) == {"mine": folder}
-    assert not sources.is_there(folder)
-    found = sources.files_in(folder)
+    assert folders.folders(world) == {"mine": folder}
+    assert not folders.is_there(folder)
+    found = folders.files_in(folder)
     assert (found.found, found.unread) == ((), (".",))
 
 
@@ -147,7 +147,7 @@ def test_links_pipes_and_hidden_files_are_left_out(folder: Path, tmp_path: Path)
     (folder / ".git").mkdir()
     (folder / ".git" / "x.jsonl").write_text(ROW)
     Path(os.fsdecode(bytes(folder) + b"/\xff.jsonl")).write_text(ROW)
-    found = sources.files_in(folder)
+    found = folders.files_in(folder)
     assert [file.name for file in found.found] == ["a.jsonl", "talks/b.jsonl.gz", "talks/deep/c.JSONL.zst"]
     assert (found.links, found.misnamed, found.whole) == (3, 1, True)
     assert found.size_bytes == 3 * len(ROW)
@@ -189,17 +189,17 @@ def test_the_world_inside_a_folder_is_left_out(world: World, folder: Path, tmp_p
 
 
 def test_no_more_is_looked_through_than_agreed(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sources, "MOST_ENTRIES", 4)
-    found = sources.files_in(folder)
+    monkeypatch.setattr(folders, "MOST_ENTRIES", 4)
+    found = folders.files_in(folder)
     assert not found.whole
     assert len(found.found) < 3
 
 
 @pytest.mark.parametrize("name", ["a.jsonl", "talks/b.jsonl.gz", "talks/deep/c.JSONL.zst"])
 def test_a_listed_file_is_found(folder: Path, name: str) -> None:
-    file = sources.find(folder, name)
+    file = folders.find(folder, name)
     assert file.path == folder / name
-    assert file in sources.files_in(folder).found
+    assert file in folders.files_in(folder).found
 
 
 OUTSIDE = [
@@ -217,7 +217,7 @@ def test_no_spelling_leads_out_of_the_folder(folder: Path, tmp_path: Path, name:
     (folder / "up").symlink_to(tmp_path)
     os.mkfifo(folder / "pipe.jsonl")
     with pytest.raises(BadSource):
-        sources.find(folder, name.replace("{outside}", str(tmp_path)))
+        folders.find(folder, name.replace("{outside}", str(tmp_path)))
 
 
 @pytest.mark.parametrize("name", ["out.jsonl", "up/secret.jsonl"])
@@ -227,4 +227,4 @@ def test_twin_where_links_are_not_seen_they_lead_out(
     (folder / "out.jsonl").symlink_to(tmp_path / "secret.jsonl")
     (folder / "up").symlink_to(tmp_path)
     monkeypatch.setattr(Path, "lstat", Path.stat)
-    assert sources.find(folder, name).path.samefile(tmp_path / "secret.jsonl")
+    assert folders.find(folder, name).path.samefile(tmp_path / "secret.jsonl")

@@ -11,16 +11,18 @@ from pathlib import Path
 import pytest
 from django.core.management import call_command
 
-from arena import battles, sparring_overview, stale
-from arena.daemon import ArenaDaemon
+from arena.daemon import battles, expiry
+from arena.daemon.expiry import why_stale
+from arena.daemon.loop import ArenaDaemon
 from arena.models import ChronicleEntry, Quest
-from arena.stale import why_stale
-from guild import runs, sparring
+from arena.reports import sparrings
 from guild.models import Evaluation, Run
-from guild.problems import Problem, to_jsonl
-from guild.sparring import SparringResult
-from guild.sparring_rows import Binding, examples_of, to_row
+from guild.trainers.problems import Problem, to_jsonl
+from guild.work import runs
+from guild.work.sparring import SparringResult
+from guild.work.sparring_rows import Binding, examples_of, to_row
 from realm.config import RealmConfig
+from realm.quest_names import sparring_level
 from realm.world import World
 from tests.arena.fake_trainer import FakeTrainer
 from tests.arena.test_daemon import clock, open_daemon, settle, states, told, trainer
@@ -115,7 +117,7 @@ def test_twin_without_the_check_it_is_trained(
     open_daemon: Callable[..., ArenaDaemon],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(stale, "why_stale", lambda *ignored, **also: "")
+    monkeypatch.setattr(expiry, "why_stale", lambda *ignored, **also: "")
     outgrown(world, open_daemon)
     assert [order.quest for order in trainer.orders] == [NAME]
 
@@ -173,11 +175,11 @@ def test_the_gain_is_what_the_level_was_worth_before_and_after_its_battle(
     settle(daemon)
     trainer.begin(first_step=150, total_steps=30)
     settle(daemon)
-    assert sparring_overview.sparrings(world)[0].state == "battling"
+    assert sparrings.sparrings(world)[0].state == "battling"
     for step, correct in ((140, 10), (150, 100), (170, 120), (180, 140), (300, 0)):
         evaluate(step, correct)
     evaluate(175, 0, level=2)
-    found = sparring_overview.sparrings(world)[0]
+    found = sparrings.sparrings(world)[0]
     assert found.run == run.pk
     assert found.gain is not None
     assert (found.gain.before_correct, found.gain.after_correct) == (100, 140)
@@ -208,7 +210,7 @@ def test_what_it_cost_the_levels_below_is_told(
     settle(daemon)
     evaluate(150, 160, level=4)
     evaluate(180, 96, level=4)
-    (found,) = sparring_overview.sparrings(world)
+    (found,) = sparrings.sparrings(world)
     assert (found.below, found.unknown_below) == ((), 3)
     assert "-32.0 points │ --" in status()
     evaluate(140, 184, level=1)
@@ -219,7 +221,7 @@ def test_what_it_cost_the_levels_below_is_told(
     evaluate(180, 100, level=3)  # nor before it
     evaluate(150, 0, level=5)
     evaluate(180, 200, level=5)
-    (found,) = sparring_overview.sparrings(world)
+    (found,) = sparrings.sparrings(world)
     assert found.gain is not None
     assert (found.gain.level, round(found.gain.share, 3)) == (4, -0.32)
     assert [(gain.level, gain.before_correct, gain.after_correct) for gain in found.below] == [(1, 184, 0)]
@@ -235,7 +237,7 @@ def test_the_battle_is_asked_the_level_below_only_where_it_is_a_sparrings(
     told: list[object] = []
     monkeypatch.setattr(battles.evaluation, "evaluation_files", lambda *_, **named: told.append(named["sparred"]) or ())
     battles._evaluation_sets(world, RealmConfig(), Quest(name=name, skill="bin"))
-    assert told == [sparring.level_of(name)]
+    assert told == [sparring_level(name)]
     assert (told == [None]) == (name != NAME)
 
 
@@ -244,16 +246,16 @@ def test_states_of_sparrings_without_a_quest(world: World) -> None:
     a_run()
     failed = runs.claim(runs.create(kind=Run.Kind.SPARRING, title="x", parameters={"hero": "DIO"}, by="t").pk)
     runs.fail(failed, "the host is down")
-    found = sparring_overview.sparrings(world)
+    found = sparrings.sparrings(world)
     assert [(entry.state, entry.result is None) for entry in found] == [
         ("failed", True), ("gone", False), ("nothing wrong", False),
     ]  # fmt: skip
     drop(world)
-    assert sparring_overview.sparrings(world)[1].state == "in the inbox"
-    assert sparring_overview.sparrings(world, hero="EVA") == []
+    assert sparrings.sparrings(world)[1].state == "in the inbox"
+    assert sparrings.sparrings(world, hero="EVA") == []
 
 
 def test_a_result_reads_as_it_was_written() -> None:
-    found = sparring_overview._result(a_run())
+    found = sparrings._result(a_run())
     assert isinstance(found, SparringResult)
     assert found.accuracy == pytest.approx(0.6)

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from arena import formats
-from arena.rows import BadRow, Kind
+from arena.rows import parse
+from arena.rows.model import BadRow, Kind
 
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=8),
@@ -38,7 +38,7 @@ def same(quick: Any, slow: Any) -> bool:
 @given(VALUES, st.booleans(), st.sampled_from([(",", ":"), (", ", ": "), (" ,", " : "), ("\t,", "\r:")]))
 def test_values(value: Any, ascii_only: bool, separators: tuple[str, str]) -> None:
     data = json.dumps(value, ensure_ascii=ascii_only, separators=separators).encode()
-    assert same(formats.parse_json(data), formats._parse_slowly(data))
+    assert same(parse.parse_json(data), parse._parse_slowly(data))
 
 
 PIECES = st.sampled_from(
@@ -55,29 +55,29 @@ PIECES = st.sampled_from(
 @example(["[" * 65, "]" * 65])
 def test_scraps(scraps: list[str]) -> None:
     data = "".join(scraps).encode()
-    assert same(outcome(formats.parse_json, data), outcome(formats._parse_slowly, data))
+    assert same(outcome(parse.parse_json, data), outcome(parse._parse_slowly, data))
 
 
 @given(st.binary(max_size=60))
 def test_bytes(data: bytes) -> None:
-    assert same(outcome(formats.parse_json, data), outcome(formats._parse_slowly, data))
+    assert same(outcome(parse.parse_json, data), outcome(parse._parse_slowly, data))
 
 
 @pytest.mark.parametrize("data", [b'{"a":1,"a":2}', b'{"a":1,"a" :2}', b'{"x":[{"a":1,"b":{"a":1,"a":1}}]}'])
 def test_without_the_count_of_keys_one_of_two_would_be_lost(data: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert outcome(formats.parse_json, data) == Kind.DUPLICATE_KEY
-    monkeypatch.setattr(formats, "_is_plainly_right", lambda value, data: True)
-    assert outcome(formats.parse_json, data) != Kind.DUPLICATE_KEY
+    assert outcome(parse.parse_json, data) == Kind.DUPLICATE_KEY
+    monkeypatch.setattr(parse, "_is_plainly_right", lambda value, data: True)
+    assert outcome(parse.parse_json, data) != Kind.DUPLICATE_KEY
 
 
-@pytest.mark.parametrize("levels", [formats.DEEPEST, formats.DEEPEST + 1, 100_000])
+@pytest.mark.parametrize("levels", [parse.DEEPEST, parse.DEEPEST + 1, 100_000])
 @pytest.mark.parametrize("brackets", ["[]", ('{"a":', "}")])
 def test_the_depth_is_counted_whatever_python_allows(levels: int, brackets: tuple[str, str]) -> None:
     data = (brackets[0] * levels + ("1" if len(brackets[0]) > 1 else "") + brackets[1] * levels).encode()
-    found = outcome(formats.parse_json, data)
-    assert (found == Kind.NESTING) == (levels > formats.DEEPEST)
+    found = outcome(parse.parse_json, data)
+    assert (found == Kind.NESTING) == (levels > parse.DEEPEST)
 
 
 def test_brackets_within_texts_are_no_depth() -> None:
     data = json.dumps({"a": '[{"' * 500, "b": 1e3}).encode().replace(b'"b":', b'"b" :')
-    assert formats.parse_json(data)["a"] == '[{"' * 500
+    assert parse.parse_json(data)["a"] == '[{"' * 500

@@ -11,21 +11,21 @@ from typing import Any
 import pytest
 from django.core.management import CommandError, call_command
 
-from arena import cleanup
-from arena.cleanup import clean_up
-from arena.daemon import only_daemon
+from arena.daemon import cleanup
+from arena.daemon.cleanup import clean_up
+from arena.daemon.loop import only_daemon
+from arena.daemon.queue_check import check_queue
 from arena.gate import report as reports
-from arena.lineage import write_lineages
 from arena.models import Quest
-from arena.queue import path_of
-from arena.queue_check import check_queue
+from arena.queue.files import path_of
+from arena.reports.lineage import write_lineages
 from guild.models import Evaluation, EvaluationTask
 from realm.config import RealmConfig
-from realm.oracle_client import HostTrouble
+from realm.oracle.sync_client import HostTrouble
 from realm.world import World
 from tests.arena.local_gate import admit_one
 from tests.checkpoints import make_checkpoint
-from vault.services import scan
+from vault.index import scan
 
 pytestmark = pytest.mark.django_db
 
@@ -79,12 +79,12 @@ def test_what_the_daemon_took_meanwhile_is_no_finding(
         Quest.objects.update(state=Quest.State.BATTLING)
         return "another digest"
 
-    monkeypatch.setattr("arena.queue_check.content_digest", begun)
+    monkeypatch.setattr("arena.daemon.queue_check.content_digest", begun)
     assert kinds(world) == []
 
 
 def test_a_stale_sparring_is_told(world: World, quest: Quest, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("arena.queue_check.why_stale", lambda *rest, **more: "it is about mistakes of long ago")
+    monkeypatch.setattr("arena.daemon.queue_check.why_stale", lambda *rest, **more: "it is about mistakes of long ago")
     assert kinds(world) == ["stale"]
 
 

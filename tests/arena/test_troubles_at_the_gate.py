@@ -15,22 +15,24 @@ from typing import cast
 import numpy as np
 import pytest
 
-from arena import admission, battles, gate_process, queue, reconcile
-from arena.daemon import ArenaDaemon
-from arena.doorway import Doorway, GateSettings
+from arena.daemon import battles, recovery
+from arena.daemon.loop import ArenaDaemon
+from arena.gate import process, row_index
 from arena.gate import report as reports
-from arena.gate import row_index
 from arena.gate.inspection import Look, inspect_in_place
 from arena.gate.messages import Answer, Job, state_of
+from arena.gate.process import GateProcess, GateSettings
 from arena.gate.report import NO_WISHES, Wishes
 from arena.gate.rules import GateRules
-from arena.gate_process import GateProcess
-from arena.lines import INSPECTED, content_digest
 from arena.models import Battle, Quest
 from arena.protocol import REFUSED_FILE, Recipe
 from arena.quest_orders import Act
-from arena.rows import UnreadableQuest
-from realm import durable
+from arena.queue import admission
+from arena.queue import files as queue
+from arena.queue.intake import Doorway
+from arena.rows.lines import INSPECTED, content_digest
+from arena.rows.model import UnreadableQuest
+from realm.disk import durable
 from realm.world import World
 from tests.arena.fake_trainer import FakeTrainer
 from tests.arena.local_gate import LocalGate, admit
@@ -92,8 +94,8 @@ def test_a_file_that_the_disk_cannot_give_is_refused_in_the_end(
 def test_twin_a_bad_sector_would_be_told_of_for_ever(
     daemon: ArenaDaemon, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("arena.doorway.MOST_READ_ERRORS", 10**9)
-    monkeypatch.setattr("arena.doorway.READ_AGAIN_SECONDS", 0.0)
+    monkeypatch.setattr("arena.queue.intake.MOST_READ_ERRORS", 10**9)
+    monkeypatch.setattr("arena.queue.intake.READ_AGAIN_SECONDS", 0.0)
     look_at_a_bad_sector(daemon, clock)
     assert states()["bad"] == "arrived"
     assert len(cast(FailingDisk, daemon._doorway._gate).jobs) > 10
@@ -169,8 +171,8 @@ def test_an_index_that_lost_its_marks_with_the_power_is_none(world: World) -> No
 
 def test_the_daemon_never_waits_for_a_busy_gate(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """Half of what a pipe holds is always taken at once."""
-    assert bytes_given_ahead(world) <= gate_process.MOST_BYTES_UNDERWAY
-    monkeypatch.setattr(gate_process, "MOST_BYTES_UNDERWAY", 10**9)
+    assert bytes_given_ahead(world) <= process.MOST_BYTES_UNDERWAY
+    monkeypatch.setattr(process, "MOST_BYTES_UNDERWAY", 10**9)
     assert bytes_given_ahead(world) > 65536  # without the bound more than a pipe holds
 
 
@@ -234,7 +236,7 @@ def test_a_file_taken_away_while_the_lanes_are_looked_through(world: World, monk
 def test_any_name_in_any_folder_of_the_queue_is_lived_with(world: World) -> None:
     for folder in (world.failed, world.recently_completed):
         put(folder, os.fsdecode(b"\xff.jsonl"), "b")
-    reconcile.bring_into_line(world)
+    recovery.bring_into_line(world)
     assert sorted(Quest.objects.values_list("name", "state")) == [("\\xff", "completed"), ("\\xff", "failed")]
 
 
@@ -246,7 +248,7 @@ def cut_off(*_: object) -> None:
     raise Killed
 
 
-@pytest.mark.parametrize("at", ["realm.durable.move", "arena.queue._set_state"])
+@pytest.mark.parametrize("at", ["realm.disk.durable.move", "arena.queue.files._set_state"])
 def test_what_was_forced_stays_forced_whenever_the_daemon_is_killed(
     world: World, monkeypatch: pytest.MonkeyPatch, at: str
 ) -> None:
@@ -258,7 +260,7 @@ def test_what_was_forced_stays_forced_whenever_the_daemon_is_killed(
         dying.setattr(at, cut_off)
         with pytest.raises(Killed):
             queue.begin(world, second)
-    reconcile.bring_into_line(world)
+    recovery.bring_into_line(world)
     second.refresh_from_db()
     queue.look_again(world, second)
     admit(world)
@@ -274,7 +276,7 @@ def test_a_refusal_by_the_settings_and_a_kill_make_no_second_quest(
         dying.setattr(queue, "_set_state", cut_off)
         with pytest.raises(Killed):
             admit(world, rules=GateRules(largest_gb=1e-6))
-    reconcile.bring_into_line(world)
+    recovery.bring_into_line(world)
     admit(world)
     assert list(Quest.objects.values_list("name", "state", "refusal")) == [("large", "failed", "too-large")]
 
@@ -314,7 +316,7 @@ def test_an_order_to_force_that_the_disk_cut_short_is_told(
     def full(source: Path, target: Path) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(target))
 
-    monkeypatch.setattr("realm.durable.copy", full)
+    monkeypatch.setattr("realm.disk.durable.copy", full)
     order(daemon, Act.FORCE, "a")
     assert "order_refused" in told()
 

@@ -7,11 +7,12 @@ from contextlib import contextmanager
 import pytest
 from django.db import connection
 
-from arena import control, daemon
-from arena.control import Wish
-from arena.daemon import ArenaDaemon
+from arena import orders
+from arena.daemon import loop
+from arena.daemon.file_events import watching
+from arena.daemon.loop import ArenaDaemon
+from arena.orders import Wish
 from arena.protocol import Command
-from arena.watch import watching
 from realm.world import World
 from tests.arena.fake_trainer import FakeTrainer
 from tests.arena.test_daemon import clock, drop, open_daemon, settle
@@ -26,7 +27,7 @@ LONG_SECONDS = 60.0
 def test_a_command_file_rings_the_bell(world: World) -> None:
     bell = threading.Event()
     with watching(world, bell.set):
-        control.send(world, wish=Wish.PAUSE, by="test")
+        orders.send(world, wish=Wish.PAUSE, by="test")
         assert bell.wait(LONG_SECONDS)
 
 
@@ -72,11 +73,11 @@ def test_the_trainer_hears_of_it_without_a_look_of_the_daemons_own(
     serve = open_daemon()
     settle(serve)
     trainer.busy = True
-    monkeypatch.setattr(daemon, "IDLE_SECONDS", 10 * LONG_SECONDS)
+    monkeypatch.setattr(loop, "IDLE_SECONDS", 10 * LONG_SECONDS)
     waits = threading.Event()
     wait = serve.bell.wait
     monkeypatch.setattr(serve.bell, "wait", lambda seconds: (waits.set(), wait(seconds)))
     with watching(world, serve.bell.set if watched else lambda: None), serving(serve):
         assert waits.wait(LONG_SECONDS)
-        control.send(world, wish=Wish.PAUSE, by="test")
+        orders.send(world, wish=Wish.PAUSE, by="test")
         assert trainer.told.wait(LONG_SECONDS if watched else 3) is watched

@@ -21,11 +21,12 @@ django.setup()
 
 from django.conf import settings  # noqa: E402
 
-from arena import control, protocol, quest_orders  # noqa: E402
+from arena import protocol, quest_orders  # noqa: E402
+from arena import status as arena_status  # noqa: E402
 from arena.models import Battle, ChronicleEntry, Quest  # noqa: E402
 from arena.quest_orders import Act, QuestOrder  # noqa: E402
 from guild.models import Evaluation, SkillProgress  # noqa: E402
-from realm import durable  # noqa: E402
+from realm.disk import durable  # noqa: E402
 from realm.sidecar import SIDECAR  # noqa: E402
 from vault.models import Checkpoint  # noqa: E402
 
@@ -44,7 +45,7 @@ def loss_at(step: int) -> float:
 
 class StandInArena:
     def __init__(self) -> None:
-        self.lock = os.open(WORLD.control / control.LOCK_FILE, os.O_RDWR | os.O_CREAT)
+        self.lock = os.open(WORLD.control / arena_status.LOCK_FILE, os.O_RDWR | os.O_CREAT)
         fcntl.flock(self.lock, fcntl.LOCK_EX)
         self.battle: Battle | None = None
         self.step = 0
@@ -61,7 +62,7 @@ class StandInArena:
             "time": time.time(),
             "pid": os.getpid(),
         }
-        durable.write_json(WORLD.status / control.STATUS_FILE, said, sync=False)
+        durable.write_json(WORLD.arena_status, said, sync=False)
 
     def quest(self, name: str, priority: str = "normal", taken: int = 1200) -> Quest:
         return Quest.objects.create(

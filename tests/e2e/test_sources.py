@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, expect
 
-from arena import source_orders, source_records
+from arena import source_orders
 from arena.gate.messages import Answer, state_of
-from arena.source_records import Record
+from arena.sources import records
+from arena.sources.records import Record
 from realm.world import World
 from tests.e2e.conftest import Tavern, Visitor
 
@@ -40,7 +41,7 @@ def test_states_follow_and_ticks_stay(tavern: Tavern, visitor: Visitor, folder: 
     ((path, _),) = source_orders.waiting(world)
     seen = folder / "a.jsonl"
     answer = Answer(number=1, path=str(seen), seen=state_of(seen), unreadable="it is a mess")
-    source_records.write(world, Record.of(answer, order=path.name, now=1000.0))
+    records.write(world, Record.of(answer, order=path.name, now=1000.0))
     path.unlink()
     expect(page.locator(".file-lines li").first).to_contain_text("it is a mess")
     expect(page.locator("#pending")).to_be_empty()

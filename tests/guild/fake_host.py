@@ -1,4 +1,4 @@
-"""A host that answers as it is told, behind the interface of realm.oracle_client."""
+"""A host that answers as it is told, behind the interface of realm.oracle.sync_client."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from typing import Self, cast
 
 import pytest
 
-from guild import hosting
-from realm.oracle_client import Damaged, HostDown, LoadedModel, NotLoaded, OracleClient
-from realm.sidecar import step_of
+from guild.evaluation import hosting
+from realm.checkpoint_names import step_of
+from realm.oracle.sync_client import Damaged, HostDown, LoadedModel, NotLoaded, OracleClient
 
 Answer = Callable[[LoadedModel, str], str]
 

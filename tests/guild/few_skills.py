@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from guild import skills
+from guild.skills import registry
 
 _TEXT = """
 title: {name}
@@ -28,4 +28,4 @@ def put(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder.mkdir()
     for name in ("bin", "box"):
         (folder / f"{name}.yaml").write_text(_TEXT.format(name=name), encoding="utf-8")
-    monkeypatch.setattr(skills, "SKILLS_FOLDER", folder)
+    monkeypatch.setattr(registry, "SKILLS_FOLDER", folder)

@@ -12,10 +12,10 @@ from typing import Any
 
 import uvicorn
 
-from guild.skills import Skill
-from guild.trainer_server import application
+from guild.skills.registry import Skill
+from guild.skills.server import application
 from guild.trainers.contract import Trainer
-from realm.guard import Guard
+from realm.web.guard import Guard
 from tests.realm.servers import free_port
 
 PATIENCE_SECONDS = 30.0

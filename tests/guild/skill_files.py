@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from guild import skills
+from guild.skills import registry
 
 
 def put(folder: Path, monkeypatch: pytest.MonkeyPatch, name: str, *, trainer: str, levels: str, more: str = "") -> Path:
@@ -18,5 +18,5 @@ def put(folder: Path, monkeypatch: pytest.MonkeyPatch, name: str, *, trainer: st
         f"evaluation_problems: 5\nvalidation_problems: 4\ntrainer: {trainer}\nlevels: {levels}\n{more}",
         encoding="utf-8",
     )
-    monkeypatch.setattr(skills, "SKILLS_FOLDER", folder)
+    monkeypatch.setattr(registry, "SKILLS_FOLDER", folder)
     return path

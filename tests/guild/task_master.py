@@ -8,9 +8,9 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from guild.tasks.conditions import Answer, Hosts
+from guild.tasks.load import LoadMeter
 from guild.tasks.master import TaskMaster
 from guild.tasks.registry import Resource, Task
-from guild.tasks.surroundings import LoadMeter
 from realm.config import RealmConfig
 from realm.world import World
 

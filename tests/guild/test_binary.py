@@ -5,14 +5,14 @@ from functools import cache
 import pytest
 
 from arena import embedded
-from arena.tokenizer import HeroTokenizer
-from guild.problems import Problem
-from guild.seeds import derive
-from guild.skills import get_skill
+from arena.rows.tokenizer import HeroTokenizer
+from guild.skills.registry import get_skill
 from guild.trainers import boxes
 from guild.trainers.binary import BinaryAlchemist
 from guild.trainers.binary_words import CHANGES, OPERATIONS, ExpressionLevel, circled
 from guild.trainers.boxes import FEWEST_PROBLEMS
+from guild.trainers.problems import Problem
+from guild.trainers.seeds import derive
 from realm.strict import BadConfig, read
 
 SHIPPED = get_skill("bin")

@@ -10,8 +10,9 @@ from django.core.management import CommandError, call_command
 from hypothesis import given
 from hypothesis import strategies as st
 
-from guild import curriculum, trainer_health
-from guild.curriculum import (
+from guild.curriculum import plan as curriculum
+from guild.curriculum.forge import forge_next
+from guild.curriculum.plan import (
     AS_SHIPPED,
     Curriculum,
     Elsewhere,
@@ -24,9 +25,9 @@ from guild.curriculum import (
     turns,
 )
 from guild.errors import GuildError, TrainerUnavailable, UnknownSkill
-from guild.forge import forge_next
 from guild.models import Evaluation, SkillProgress
-from guild.skills import RANGES, get_skill, get_trainer
+from guild.skills import health
+from guild.skills.registry import RANGES, get_skill, get_trainer
 from realm import config
 from realm.config import RealmConfig, config_file
 from realm.strict import BadConfig
@@ -124,7 +125,7 @@ def test_twin_unlooked_at_a_skill_that_is_not_there_holds_nobody_back_for_good(
 
 def test_what_requires_a_skill_known_as_broken_waits(world: World, skills_folder: Path) -> None:
     write_skill(skills_folder, "weaving", requires={"bin": 1})
-    trainer_health.mark_down(world, "bin", "its task lacks a parameter", lasting=True)
+    health.mark_down(world, "bin", "its task lacks a parameter", lasting=True)
     waits = {turn.skill.name: turn.waits for turn in turns(world, HERO)}
     assert waits == {
         "bin": "its trainer cannot do what its file says",
@@ -133,7 +134,7 @@ def test_what_requires_a_skill_known_as_broken_waits(world: World, skills_folder
 
 
 def test_one_whose_pause_is_over_is_not_shown_as_well(world: World) -> None:
-    trainer_health.mark_down(world, "bin", "it sleeps", clock=lambda: 1_000_000.0)
+    health.mark_down(world, "bin", "it sleeps", clock=lambda: 1_000_000.0)
     (turn,) = turns(world, HERO)
     assert (turn.waits, turn.doubt) == ("", "its trainer was down when last tried")
     found = plan(world, HERO)
@@ -142,7 +143,7 @@ def test_one_whose_pause_is_over_is_not_shown_as_well(world: World) -> None:
     out = StringIO()
     call_command("curriculum", "show", stdout=out)
     assert "in turn" not in out.getvalue()
-    trainer_health.mark_up(world, "bin")
+    health.mark_up(world, "bin")
     assert turns(world, HERO)[0].doubt == ""
 
 
@@ -186,7 +187,7 @@ def test_a_trainer_that_is_down_is_passed_over_and_then_left_alone(
     monkeypatch.setattr(get_trainer("bin"), "sample", fail)
     assert set(forged(world, 3)) == {"weaving"}
     assert turns(world, HERO)[-1].waits == "its trainer is down"
-    assert trainer_health.is_down(world, "bin")
+    assert health.is_down(world, "bin")
 
 
 def test_with_every_trainer_down_the_reason_is_told(
@@ -356,8 +357,8 @@ def test_a_skill_that_cannot_be_rehearsed_is_left_out(
     path = forge_next(world, HERO, two_skills)
     assert path.name == "bin-level-3-0002.jsonl"
     assert shares(path) == {"bin 1": 10, "bin 2": 10, "bin 3": 80}
-    assert trainer_health.is_down(world, "weaving")
-    assert not trainer_health.is_down(world, "bin")
+    assert health.is_down(world, "weaving")
+    assert not health.is_down(world, "bin")
 
 
 # The player's settings

@@ -3,11 +3,11 @@ import re
 import pytest
 
 from guild.errors import DamagedSet, GuildError
-from guild.evaluation import Verdict, evaluation_files, judge_answers
-from guild.evaluation_sets import ensure_evaluation_set, read_evaluation_set
+from guild.evaluation.judging import Verdict, evaluation_files, judge_answers
+from guild.evaluation.sets import ensure_evaluation_set, read_evaluation_set
 from guild.models import Evaluation, SkillProgress
-from guild.problems import Problem
-from guild.skills import get_skill
+from guild.skills.registry import get_skill
+from guild.trainers.problems import Problem
 from realm.sidecar import digest
 from realm.world import World
 

@@ -11,17 +11,19 @@ from typing import Any, Self
 
 import pytest
 
-from guild import answer_records, evaluation_host, evaluation_queue
-from guild.answer_records import AnswerRecord
 from guild.errors import TrainerUnavailable
-from guild.evaluation import Judged, Verdict, judge_answers
-from guild.evaluation_queue import LOCK_FILE, MOST_ATTEMPTS, Report, enqueue, process, recover, take_answers
-from guild.evaluation_sets import ensure_evaluation_set, read_evaluation_set
+from guild.evaluation import answers as answer_records
+from guild.evaluation import host as evaluation_host
+from guild.evaluation import queue as evaluation_queue
+from guild.evaluation.answers import AnswerRecord
+from guild.evaluation.judging import Judged, Verdict, judge_answers
+from guild.evaluation.queue import LOCK_FILE, MOST_ATTEMPTS, Report, enqueue, process, recover, take_answers
+from guild.evaluation.sets import ensure_evaluation_set, read_evaluation_set
 from guild.models import Evaluation, EvaluationTask, SkillProgress
-from guild.problems import Problem
-from guild.skills import get_skill
+from guild.skills.registry import get_skill
+from guild.trainers.problems import Problem
 from realm.hosts import Host
-from realm.oracle_client import LoadedModel, NotLoaded
+from realm.oracle.sync_client import LoadedModel, NotLoaded
 from realm.sidecar import SIDECAR
 from realm.world import World
 from tests.guild.fake_host import FakeHost

@@ -5,15 +5,15 @@ from pathlib import Path
 
 import pytest
 
-from arena.formats import Row, read_rows
-from guild import forge
+from arena.rows.parse import Row, read_rows
+from guild.curriculum import forge
+from guild.curriculum.forge import forge_next
 from guild.errors import GuildError
-from guild.forge import forge_next
+from guild.evaluation.validation import ensure_validation, held_out, read_validation
 from guild.models import SkillProgress
-from guild.problems import Problem
-from guild.skills import get_skill, get_trainer
+from guild.skills.registry import get_skill, get_trainer
 from guild.trainers.binary import BinaryAlchemist, circled
-from guild.validation import ensure_validation, held_out, read_validation
+from guild.trainers.problems import Problem
 from realm.world import World
 from tests.small_skills import write_skill
 

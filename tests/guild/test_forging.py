@@ -14,15 +14,15 @@ import pytest
 from django.core.management import call_command
 from django.core.management.base import CommandError
 
-from arena.formats import Row, read_rows
-from guild import forging, performing, runs
+from arena.rows.parse import Row, read_rows
 from guild.errors import GuildError
-from guild.forge import is_forged_name
+from guild.evaluation.validation import held_out
 from guild.models import Run
-from guild.problems import Problem
-from guild.skills import get_skill, get_trainer
-from guild.validation import held_out
-from realm import durable
+from guild.skills.registry import get_skill, get_trainer
+from guild.trainers.problems import Problem
+from guild.work import forging, perform, runs
+from realm.disk import durable
+from realm.quest_names import is_forged_name
 from realm.world import World
 from tests.guild import few_skills
 
@@ -36,7 +36,7 @@ def skills(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def forge(world: World, **changes: Any) -> Run:
     fields: dict[str, Any] = {"skill": "bin", "levels": [1], "count": 300, "seed": 5}
-    return performing.perform(world, forging.create(forging.order(**(fields | changes)), by="test").pk)
+    return perform.perform(world, forging.create(forging.order(**(fields | changes)), by="test").pk)
 
 
 def file_of(world: World, run: Run) -> Path:
@@ -138,9 +138,7 @@ def stopped_half_way(world: World, **changes: Any) -> Run:
     fields: dict[str, Any] = {"skill": "bin", "levels": [1], "count": 9000, "seed": 5}
     run = forging.create(forging.order(**(fields | changes)), by="test")
     stop = threading.Event()
-    return performing.perform(
-        world, run.pk, stop=stop, on_progress=lambda run: stop.set() if run.progress_done else None
-    )
+    return perform.perform(world, run.pk, stop=stop, on_progress=lambda run: stop.set() if run.progress_done else None)
 
 
 def test_a_stop_leaves_nothing_half_written(world: World) -> None:

@@ -13,11 +13,11 @@ from typing import Any
 
 import pytest
 
+from guild.curriculum.forge import forge_next
 from guild.errors import TrainerUnavailable, UnknownSkill
-from guild.evaluation import judge_answers
-from guild.evaluation_sets import ensure_evaluation_set, read_evaluation_set
-from guild.forge import forge_next
-from guild.skills import broken_skills, get_skill, get_trainer, list_skills
+from guild.evaluation.judging import judge_answers
+from guild.evaluation.sets import ensure_evaluation_set, read_evaluation_set
+from guild.skills.registry import broken_skills, get_skill, get_trainer, list_skills
 from guild.trainers import checks, gym
 from guild.trainers.gym import GymTrainer
 from realm.strict import BadConfig
@@ -195,7 +195,7 @@ def test_without_the_package_one_sentence_says_how_to_install_it(
 def test_listing_skills_does_not_import_the_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     skill_files.put(tmp_path, monkeypatch, "sums", trainer="reasoning-gym:chain_sum", levels=SUMS)
     code = (
-        "import sys\nfrom pathlib import Path\nfrom guild.skills import get_trainer, list_skills\n"
+        "import sys\nfrom pathlib import Path\nfrom guild.skills.registry import get_trainer, list_skills\n"
         "folder = Path(sys.argv[1])\nprint(list_skills(folder)[0].max_level, 'reasoning_gym' in sys.modules)\n"
         "get_trainer('sums', folder)\nprint('reasoning_gym' in sys.modules, 'torch' in sys.modules)"
     )

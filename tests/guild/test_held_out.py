@@ -6,15 +6,16 @@ from typing import Any
 
 import pytest
 
-from guild import evaluation_sets, trainer_health, validation
-from guild.curriculum import Curriculum, Wishes
-from guild.drawing import draw
+from guild.curriculum.forge import forge_next
+from guild.curriculum.plan import Curriculum, Wishes
 from guild.errors import TrainerUnavailable
-from guild.evaluation_sets import ensure_evaluation_set, read_evaluation_set, set_path
-from guild.forge import forge_next
-from guild.problems import Problem
-from guild.skills import Skill, get_skill, get_trainer, list_skills
-from guild.validation import MOST_ROWS, ensure_validation, held_out, read_validation, rows_by_level
+from guild.evaluation import sets, validation
+from guild.evaluation.sets import ensure_evaluation_set, read_evaluation_set, set_path
+from guild.evaluation.validation import MOST_ROWS, ensure_validation, held_out, read_validation, rows_by_level
+from guild.skills import health
+from guild.skills.registry import Skill, get_skill, get_trainer, list_skills
+from guild.trainers.drawing import draw
+from guild.trainers.problems import Problem
 from realm.world import World
 from tests.small_skills import write_skill
 
@@ -63,7 +64,7 @@ def reads(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
         found.append(path)
         return read_evaluation_set(path, **named)
 
-    monkeypatch.setattr(evaluation_sets, "read_evaluation_set", read)
+    monkeypatch.setattr(sets, "read_evaluation_set", read)
     return found
 
 
@@ -79,8 +80,8 @@ def test_sets_are_read_again_only_when_they_have_changed(world: World, monkeypat
 
 
 def test_twin_without_the_stamp_a_changed_set_goes_unseen(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    real = evaluation_sets._keys_of_version
-    monkeypatch.setattr(evaluation_sets, "_keys_of_version", lambda path, stamp, *rest: real(path, (0, 0, 0), *rest))
+    real = sets._keys_of_version
+    monkeypatch.setattr(sets, "_keys_of_version", lambda path, stamp, *rest: real(path, (0, 0, 0), *rest))
     held_out(world)
     set_path(world, "bin", 2).write_text(json.dumps({"prompt": "new", "answer": "x"}) + "\n", encoding="utf-8")
     assert Problem("new", "x", "bin", 2).key not in held_out(world)
@@ -144,7 +145,7 @@ def test_twin_without_its_sets_the_first_quest_teaches_what_will_be_asked(
     shared = get_trainer("weaving").sample(level=1, count=100, seed=7)
     monkeypatch.setattr(get_trainer("weaving"), "sample", lambda *, level, count, seed=None: shared[:count])
     held = validation.held_out
-    monkeypatch.setattr("guild.forge.held_out", lambda world, skill: held(world))
+    monkeypatch.setattr("guild.curriculum.forge.held_out", lambda world, skill: held(world))
     path = forge_next(world, HERO, Curriculum(wishes={"bin": Wishes(priority=0)}))
     asked = read_evaluation_set(ensure_evaluation_set(world, get_skill("weaving"), 1), skill="weaving", level=1)
     prompts = {json.loads(line)["messages"][0]["content"] for line in path.read_bytes().splitlines()}
@@ -161,12 +162,12 @@ def add_gym_skills(folder: Path, *names: str) -> None:
 def test_a_file_that_its_task_refuses_stops_no_other_skill(world: World, skills_folder: Path) -> None:
     write_skill(skills_folder, quest_rows=10)
     add_gym_skills(skills_folder, "badk", "badp", "badt")
-    with trainer_health.trainer_of(world, "bin"):
+    with health.trainer_of(world, "bin"):
         assert held_out(world, get_skill("bin"))
-    assert trainer_health.down(world) == {}
+    assert health.down(world) == {}
     # They come first, by name, and are passed over one after another.
     assert forge_next(world, HERO).name == "bin-level-1-0001.jsonl"
-    found = trainer_health.down(world)
+    found = health.down(world)
     assert all(name in entry.reason and entry.lasting for name, entry in found.items())
     assert "bin" not in found
 
@@ -180,9 +181,9 @@ def test_twin_asked_for_every_trainer_the_set_is_stopped_by_a_strangers_file(
         "local_skills",
         lambda: tuple(skill for skill in list_skills() if not get_trainer(skill.name).is_remote),
     )
-    with pytest.raises(TrainerUnavailable, match="'badk'"), trainer_health.trainer_of(world, "bin"):
+    with pytest.raises(TrainerUnavailable, match="'badk'"), health.trainer_of(world, "bin"):
         held_out(world, get_skill("bin"))
-    assert "'badk'" in trainer_health.down(world)["bin"].reason
+    assert "'badk'" in health.down(world)["bin"].reason
 
 
 def test_every_broken_file_is_passed_over_however_many_there_are(world: World, skills_folder: Path) -> None:
@@ -191,7 +192,7 @@ def test_every_broken_file_is_passed_over_however_many_there_are(world: World, s
     (skills_folder / "bin.yaml").unlink()
     add_gym_skills(skills_folder, "badk", "badp", "badt")
     assert forge_next(world, HERO).name == "zeal-level-1-0001.jsonl"
-    assert sorted(trainer_health.down(world)) == ["badk", "badp", "badt"]
+    assert sorted(health.down(world)) == ["badk", "badp", "badt"]
 
 
 def test_a_class_that_fails_is_left_out_and_marked_and_stops_no_other(
@@ -199,10 +200,10 @@ def test_a_class_that_fails_is_left_out_and_marked_and_stops_no_other(
 ) -> None:
     write_skill(skills_folder, "weaving")
     fall_silent(monkeypatch, "weaving")
-    with trainer_health.trainer_of(world, "bin"):
+    with health.trainer_of(world, "bin"):
         assert held_out(world, get_skill("bin"))
     assert {row.skill for row in read_validation(ensure_validation(world))} == {"bin"}
-    assert list(trainer_health.down(world)) == ["weaving"]
+    assert list(health.down(world)) == ["weaving"]
 
 
 def test_twin_without_the_net_a_class_that_fails_is_taken_for_another_skills_fault(
@@ -213,10 +214,10 @@ def test_twin_without_the_net_a_class_that_fails_is_taken_for_another_skills_fau
     for path in world.evaluation.glob("weaving-*"):
         path.unlink()
     fall_silent(monkeypatch, "weaving")
-    monkeypatch.setattr(validation, "_ensure_if_it_can", evaluation_sets.ensure_evaluation_sets)
-    with pytest.raises(TrainerUnavailable, match="weaving"), trainer_health.trainer_of(world, "bin"):
+    monkeypatch.setattr(validation, "_ensure_if_it_can", sets.ensure_evaluation_sets)
+    with pytest.raises(TrainerUnavailable, match="weaving"), health.trainer_of(world, "bin"):
         held_out(world, get_skill("bin"))
-    assert list(trainer_health.down(world)) == ["bin"]
+    assert list(health.down(world)) == ["bin"]
 
 
 def test_what_other_skills_hold_out_asks_no_larger_level_of_this_one(

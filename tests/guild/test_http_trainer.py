@@ -11,14 +11,14 @@ from typing import Any
 
 import pytest
 
+from guild.curriculum.forge import forge_next
 from guild.errors import TrainerUnavailable
-from guild.evaluation import judge_answers
-from guild.evaluation_sets import ensure_evaluation_set, read_evaluation_set
-from guild.forge import forge_next
-from guild.problems import Problem
-from guild.skills import broken_skills, get_skill, get_trainer, list_skills
+from guild.evaluation.judging import judge_answers
+from guild.evaluation.sets import ensure_evaluation_set, read_evaluation_set
+from guild.skills.registry import broken_skills, get_skill, get_trainer, list_skills
 from guild.trainers import http, protocol
 from guild.trainers.http import HttpTrainer
+from guild.trainers.problems import Problem
 from realm.world import World
 from tests.guild import skill_files
 from tests.guild.served_trainer import HonestStub, send, served, stub

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from guild.lexicon import LEXICON, Word, read_lexicon
+from guild.trainers.lexicon import LEXICON, Word, read_lexicon
 from guild.trainers.syllacrostic import shorten, told_apart
 from scripts import build_lexicon
 from scripts.build_lexicon import clue_of, gives_away

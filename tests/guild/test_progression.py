@@ -4,12 +4,12 @@ import random
 import pytest
 from django.utils import timezone
 
-from guild import progression
-from guild.evaluation import Judged, Verdict, remember
+from guild.evaluation import progression
+from guild.evaluation.judging import Judged, Verdict, remember
+from guild.evaluation.progression import Standing, good_in_a_row, lost_levels, standing
 from guild.models import Evaluation, SkillProgress
-from guild.progression import Standing, good_in_a_row, lost_levels, standing
 from guild.selectors import grid, skill_level
-from guild.skills import get_skill
+from guild.skills.registry import get_skill
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("skills_folder")]
 

@@ -18,12 +18,12 @@ from django.core.management import call_command
 from django.core.management.base import CommandError
 from django.utils import timezone
 
-from guild import forging, performing, runs
 from guild.errors import GuildError
 from guild.models import Run
-from guild.runs import MOST_EVENTS, StopAsked, Watch
 from guild.tasks.alone import only_master
 from guild.tasks.children import MARK
+from guild.work import forging, perform, runs
+from guild.work.runs import MOST_EVENTS, StopAsked, Watch
 from realm.world import World
 from tests.guild import few_skills
 
@@ -208,7 +208,7 @@ def test_history_is_by_kind_and_newest_first() -> None:
 
 
 def test_an_order_of_another_version_fails_in_one_sentence(world: World) -> None:
-    run = performing.perform(world, a_run(nonsense=1).pk)
+    run = perform.perform(world, a_run(nonsense=1).pk)
     assert run.state == "failed"
     assert "unknown key 'nonsense'" in run.message
 
@@ -217,11 +217,11 @@ def test_an_error_of_the_realms_own_is_told_and_raised(world: World, monkeypatch
     def burst(world: World, parameters: dict[str, Any], watch: Watch) -> None:
         raise ZeroDivisionError("oh")
 
-    kind = performing._KINDS[Run.Kind.FORGE]
-    monkeypatch.setitem(performing._KINDS, Run.Kind.FORGE, kind._replace(perform=burst))
+    kind = perform._KINDS[Run.Kind.FORGE]
+    monkeypatch.setitem(perform._KINDS, Run.Kind.FORGE, kind._replace(perform=burst))
     run = a_run()
     with pytest.raises(ZeroDivisionError):
-        performing.perform(world, run.pk)
+        perform.perform(world, run.pk)
     assert Run.objects.get(pk=run.pk).message == "an error of the realm's own: ZeroDivisionError: oh"
 
 
@@ -293,7 +293,7 @@ def test_what_is_left_to_the_task_master_waits_for_it(
 
 def test_a_signal_asks_for_a_stop_and_the_next_one_is_as_before() -> None:
     term, interrupt = signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)
-    with performing.stop_on_signal() as stop:
+    with perform.stop_on_signal() as stop:
         os.kill(os.getpid(), signal.SIGTERM)
         assert stop.wait(10)
         assert signal.getsignal(signal.SIGTERM) == term

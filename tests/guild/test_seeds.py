@@ -2,7 +2,7 @@ import random
 
 import pytest
 
-from guild.seeds import LARGEST_RANGE, derive, draw_distinct, shuffled
+from guild.trainers.seeds import LARGEST_RANGE, derive, draw_distinct, shuffled
 
 
 def test_a_seed_depends_on_each_part_and_on_where_it_stands() -> None:

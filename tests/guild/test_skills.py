@@ -3,11 +3,11 @@ from pathlib import Path
 
 import pytest
 
-from guild import skills
 from guild.errors import UnknownSkill
-from guild.skills import broken_skills, get_skill, get_trainer, list_skills
+from guild.skills import registry
+from guild.skills.registry import broken_skills, get_skill, get_trainer, list_skills
 
-SHIPPED = skills.SKILLS_FOLDER
+SHIPPED = registry.SKILLS_FOLDER
 BIN = """
 title: Binary Alchemy
 description: Arithmetic in circled notation, bit by bit.
@@ -81,7 +81,11 @@ def test_the_template_itself_is_no_skill(folder: Path) -> None:
         ),
         ("guild.trainers.binary.BinaryAlchemist", "guild.trainers.binary.Lost", "has no attribute 'Lost'"),
         ("guild.trainers.binary.BinaryAlchemist", "Lost", "trainer: 'Lost' cannot be imported"),
-        ("guild.trainers.binary.BinaryAlchemist", "guild.problems.to_jsonl", "is no class with the methods sample"),
+        (
+            "guild.trainers.binary.BinaryAlchemist",
+            "guild.trainers.problems.to_jsonl",
+            "is no class with the methods sample",
+        ),
         ("guild.trainers.binary.BinaryAlchemist", "htp", "and reasoning-gym:TASK; did you mean 'http'?"),
         ("icon: poison-bottle", "icon: poison-botle", "did you mean 'poison-bottle'?"),
         ("quest_rows: 6000", "quest_rows: 6000\nquest_rows: 7", "the key 'quest_rows' stands there twice"),

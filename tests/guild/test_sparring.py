@@ -13,23 +13,24 @@ import pytest
 from django.core.management import call_command
 from django.core.management.base import CommandError
 
-from arena.dataset_specs import BUILT_IN
-from arena.formats import Row, read_rows
 from arena.gate.inspection import Look, inspect
 from arena.gate.rules import GateRules
 from arena.gate.warden import EvaluatedProblems
-from arena.inbox import priority_of
 from arena.protocol import Recipe
-from guild import performing, runs, sparring, sparring_check
+from arena.queue.inbox import priority_of
+from arena.rows.formats import BUILT_IN
+from arena.rows.parse import Row, read_rows
+from guild.curriculum.forge import forge_next
 from guild.errors import GuildError
-from guild.forge import forge_next
+from guild.evaluation.validation import held_out
 from guild.models import Run, SkillProgress
-from guild.problems import Problem, to_jsonl, to_lesson
-from guild.skills import get_skill, get_trainer
-from guild.sparring_check import Finding
-from guild.sparring_rows import CORRECT, INCORRECT, KINDS, binding_of, examples_of, quoted, read_row
-from guild.validation import held_out
-from realm.oracle_client import LoadedModel
+from guild.skills.registry import get_skill, get_trainer
+from guild.trainers.problems import Problem, to_jsonl, to_lesson
+from guild.work import perform, runs, sparring, sparring_check
+from guild.work.sparring_check import Finding
+from guild.work.sparring_rows import CORRECT, INCORRECT, KINDS, binding_of, examples_of, quoted, read_row
+from realm.oracle.sync_client import LoadedModel
+from realm.quest_names import is_sparring_name, sparring_level, sparring_name
 from realm.world import World
 from tests.checkpoints import make_checkpoint
 from tests.guild import fake_host, few_skills
@@ -61,7 +62,7 @@ def host(monkeypatch: pytest.MonkeyPatch) -> FakeHost:
 
 def spar(world: World, **changes: Any) -> Run:
     fields: dict[str, Any] = {"hero": "DIO", "skill": "bin", "count": 40, "seed": 3}
-    return performing.perform(world, sparring.create(sparring.order(world=world, **(fields | changes)), by="test").pk)
+    return perform.perform(world, sparring.create(sparring.order(world=world, **(fields | changes)), by="test").pk)
 
 
 def file_of(world: World, run: Run) -> Path:
@@ -235,9 +236,7 @@ def test_a_host_that_is_down_is_one_sentence(world: World, host: FakeHost) -> No
 def test_a_stop_leaves_no_file_and_no_model(world: World, host: FakeHost) -> None:
     run = sparring.create(sparring.order(world=world, hero="DIO", skill="bin", count=100), by="test")
     stop = threading.Event()
-    ended = performing.perform(
-        world, run.pk, stop=stop, on_progress=lambda run: stop.set() if run.progress_done else None
-    )
+    ended = perform.perform(world, run.pk, stop=stop, on_progress=lambda run: stop.set() if run.progress_done else None)
     assert ended.state == "stopped"
     assert not list(world.inbox.rglob("*.jsonl"))
     assert not host.held
@@ -283,9 +282,9 @@ def test_a_refused_sparring_leaves_no_run(world: World, host: FakeHost) -> None:
 
 
 def test_its_quest_says_its_level() -> None:
-    name = sparring.quest_name("bin", 3, step=200, run_id=7)
-    assert (sparring.level_of(name), sparring.is_sparring_name(name)) == (3, True)
-    assert (sparring.level_of("bin-level-3-0001"), sparring.is_sparring_name("bin-level-3-0001")) == (None, False)
+    name = sparring_name("bin", 3, step=200, run_id=7)
+    assert (sparring_level(name), is_sparring_name(name)) == (3, True)
+    assert (sparring_level("bin-level-3-0001"), is_sparring_name("bin-level-3-0001")) == (None, False)
 
 
 # The validator.

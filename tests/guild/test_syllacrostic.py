@@ -8,12 +8,12 @@ from functools import cache
 import pytest
 
 from arena import embedded
-from arena.tokenizer import HeroTokenizer
-from guild.lexicon import Word, read_lexicon
-from guild.problems import Problem
-from guild.skills import get_skill
+from arena.rows.tokenizer import HeroTokenizer
+from guild.skills.registry import get_skill
 from guild.trainers import boxes, syllacrostic
 from guild.trainers.boxes import FEWEST_PROBLEMS
+from guild.trainers.lexicon import Word, read_lexicon
+from guild.trainers.problems import Problem
 from guild.trainers.syllacrostic import TASK, WeavingLevel, WordWeaver, shorten
 from realm.strict import BadConfig, read
 

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from django.core.management import CommandError, call_command
 
-from guild import trainer_health
+from guild.skills import health
 from guild.tasks import children, selectors, state
 from guild.tasks.alone import only_master
 from guild.tasks.master import STATUS_FILE
@@ -111,10 +111,10 @@ def test_a_sparring_whose_trainer_is_down_says_so(world: World) -> None:
 
     with only_master(world):
         assert rows()["sparring-bin"] == ""
-        trainer_health.mark_down(world, "bin", "it sleeps", clock=lambda: 1_000_000.0)
+        health.mark_down(world, "bin", "it sleeps", clock=lambda: 1_000_000.0)
         assert rows()["sparring-bin"] == "the trainer of bin was down when last tried: it sleeps"
-    trainer_health.mark_up(world, "bin")
-    trainer_health.mark_down(world, "bin", "it sleeps")
+    health.mark_up(world, "bin")
+    health.mark_down(world, "bin", "it sleeps")
     seen = selectors.overview(world, RealmConfig())
     assert "sparring-bin" not in {row.task.name for row in seen.tasks}
     assert seen.notes == ("sparring-bin is left out while the trainer of bin is down: it sleeps",)

@@ -9,12 +9,12 @@ from typing import Any
 import psutil
 import pytest
 
-from guild import answer_records
+from guild.evaluation import answers
+from guild.evaluation.set_making import make_missing_sets
 from guild.models import EvaluationTask
-from guild.set_making import make_missing_sets
 from guild.tasks.conditions import Answer, Hosts, View, why_not
+from guild.tasks.load import Arena, Load, LoadMeter, gpu_of, read_arena, seconds_of
 from guild.tasks.rules import Rules
-from guild.tasks.surroundings import Arena, Load, LoadMeter, gpu_of, read_arena, seconds_of
 from realm.config import RealmConfig
 from realm.world import World
 from tests.checkpoints import make_checkpoint
@@ -131,7 +131,7 @@ def test_evaluations_want_a_host_that_evaluates_or_answers_that_wait(world: Worl
     task = EvaluationTask.objects.create(hero="DIO", checkpoint="c", step=1, skill="bin", level=1)
     assert why("evaluations_wait", view) == ""
     assert why("evaluator", view).startswith("no host may evaluate")
-    path = answer_records.path_of(world, task.hero, task.checkpoint, task.skill, task.level)
+    path = answers.path_of(world, task.hero, task.checkpoint, task.skill, task.level)
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text("{}")
     assert why("evaluator", view) == ""
@@ -178,7 +178,7 @@ def test_the_arena_counts_as_offline_when_it_is_silent(world: World) -> None:
 def test_the_meter_counts_what_others_do_over_its_window(monkeypatch: pytest.MonkeyPatch) -> None:
     told = iter([(0.0, 0.0), (15.0, 20.0), (15.0, 40.0)])
     own = iter([0.0, 5.0, 5.0])
-    monkeypatch.setattr("guild.tasks.surroundings.seconds_of", lambda processes: next(own))
+    monkeypatch.setattr("guild.tasks.load.seconds_of", lambda processes: next(own))
     gpus = iter([(10.0, None), (50.0, None), (60.0, None)])
     meter = LoadMeter(cpu=lambda: next(told), gpus=lambda: next(gpus))
     assert meter.look(0.0, []).cpu_percent is None
@@ -199,7 +199,7 @@ def test_its_own_seconds_are_those_of_this_process_and_all_below() -> None:
 
 def test_a_task_that_ended_does_not_make_others_idle(monkeypatch: pytest.MonkeyPatch) -> None:
     told, own = iter([(0.0, 0.0), (10.0, 20.0)]), iter([100.0, 1.0])
-    monkeypatch.setattr("guild.tasks.surroundings.seconds_of", lambda processes: next(own))
+    monkeypatch.setattr("guild.tasks.load.seconds_of", lambda processes: next(own))
     meter = LoadMeter(cpu=lambda: next(told), gpus=lambda: ())
     meter.look(0.0, [])
     assert meter.look(1.0, []).cpu_percent == 50.0

@@ -26,8 +26,8 @@ from guild.tasks.alone import AnotherMaster, only_master
 from guild.tasks.master import TaskMaster
 from guild.tasks.registry import Task
 from guild.tasks.waits import MOST_FALSE_STARTS
-from realm import durable
 from realm.config import RealmConfig
+from realm.disk import durable
 from realm.strict import BadConfig
 from realm.world import CHECKOUT, World
 from tests.guild.task_master import LONG, STUBBORN, Clock, a_master, a_task, finish, until

@@ -13,13 +13,13 @@ from pathlib import Path
 
 import pytest
 
-from guild import skills, trainer_health
-from guild.curriculum import AS_SHIPPED
+from guild.curriculum.plan import AS_SHIPPED
 from guild.errors import BrokenFile, TrainerUnavailable, UnknownSkill
-from guild.problems import Problem
-from guild.skill_check import check, check_remote
-from guild.skills import get_trainer
-from guild.trainer_health import Down, down, is_down, mark_down, mark_up, note_broken_files, trainer_of, usable_skills
+from guild.skills import health, registry
+from guild.skills.check import check, check_remote
+from guild.skills.health import Down, down, is_down, mark_down, mark_up, note_broken_files, trainer_of, usable_skills
+from guild.skills.registry import get_trainer
+from guild.trainers.problems import Problem
 from realm.world import CHECKOUT, World
 from tests.guild import skill_files
 from tests.guild.served_trainer import HonestStub, stub
@@ -94,7 +94,7 @@ BAD_GYM = "[{ min_terms: 9, max_terms: 2 }]"
 
 def elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
     """As in another process, which has asked no trainer yet."""
-    monkeypatch.setattr(skills, "_refused", {})
+    monkeypatch.setattr(registry, "_refused", {})
 
 
 def test_a_file_that_its_task_refuses_is_left_alone_until_it_changes(
@@ -115,7 +115,7 @@ def test_twin_as_any_other_failure_it_is_in_turn_again_after_its_pause(
     world: World, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clock = Clock()
-    monkeypatch.setattr(skills, "BrokenFile", TrainerUnavailable)
+    monkeypatch.setattr(registry, "BrokenFile", TrainerUnavailable)
     skill_files.put(folder, monkeypatch, "sums", trainer="reasoning-gym:chain_sum", levels=BAD_GYM)
     with pytest.raises(TrainerUnavailable), trainer_of(world, "sums", clock=clock):
         pass
@@ -140,7 +140,7 @@ def test_broken_files_are_noted_and_forgotten_when_their_package_takes_them(
 
 
 def test_it_is_told_once(world: World, folder: Path, caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level(logging.INFO, "guild.trainer_health")
+    caplog.set_level(logging.INFO, "guild.skills.health")
     clock = Clock()
     for _ in range(3):
         mark_down(world, "sy", "it sleeps", clock=clock)
@@ -275,7 +275,7 @@ def test_a_remote_trainer_that_never_ends_is_marked_and_keeps_nobody_waiting(
 
     more = "api_url: http://127.0.0.1:1\n"
     skill_files.put(folder, monkeypatch, "stuck", trainer="http", levels="3", more=more)
-    monkeypatch.setattr("guild.trainer_health.get_trainer", lambda name: Stuck())
+    monkeypatch.setattr("guild.skills.health.get_trainer", lambda name: Stuck())
     before = set(threading.enumerate())
     try:
         assert "gave nothing for 0 s" in str(check_remote(world, seconds=0.2)["stuck"])
@@ -321,16 +321,16 @@ def test_without_the_lock_a_mark_of_another_is_lost(
     world: World, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Sabotage: somebody marks between this process's reading and writing."""
-    read = trainer_health._read
+    read = health._read
 
     def read_then_be_overtaken(world: World) -> dict[str, Down]:
         entries = read(world)
-        monkeypatch.setattr(trainer_health, "_read", read)
+        monkeypatch.setattr(health, "_read", read)
         mark_down(world, "bin", "it sleeps", clock=Clock())
         return entries
 
-    monkeypatch.setattr(trainer_health, "_locked", lambda world: nullcontext())
-    monkeypatch.setattr(trainer_health, "_read", read_then_be_overtaken)
+    monkeypatch.setattr(health, "_locked", lambda world: nullcontext())
+    monkeypatch.setattr(health, "_read", read_then_be_overtaken)
     mark_down(world, "sy", "it sleeps", clock=Clock())
     assert list(down(world)) == ["sy"]
 

@@ -17,7 +17,7 @@ import httpx2
 import pytest
 from django.core.management import CommandError, call_command
 
-from guild.skills import get_skill, get_trainer
+from guild.skills.registry import get_skill, get_trainer
 from guild.trainers import protocol
 from guild.trainers.http import HttpTrainer
 from realm.world import CHECKOUT, World

@@ -12,15 +12,18 @@ import pytest
 from django.core.management import call_command
 from django.core.management.base import CommandError
 
-from guild import hosting, performing, runs, trainer_health, trials
 from guild.errors import GuildError, TrainerUnavailable
-from guild.evaluation_sets import ensure_evaluation_set, read_evaluation_set
-from guild.intervals import difference, wilson
+from guild.evaluation import hosting
+from guild.evaluation.sets import ensure_evaluation_set, read_evaluation_set
+from guild.evaluation.validation import held_out
 from guild.models import Run
-from guild.skills import get_skill, get_trainer
-from guild.trials import Cell, Column, TrialResult
-from guild.validation import held_out
-from realm.oracle_client import LoadedModel, NotLoaded
+from guild.skills import health
+from guild.skills.registry import get_skill, get_trainer
+from guild.work import perform as performing
+from guild.work import runs, trials
+from guild.work.intervals import difference, wilson
+from guild.work.trials import Cell, Column, TrialResult
+from realm.oracle.sync_client import LoadedModel, NotLoaded
 from realm.world import World
 from tests.checkpoints import make_checkpoint
 from tests.guild import fake_host, few_skills
@@ -146,7 +149,7 @@ def test_a_trainer_that_is_down_is_waited_for_once(
     (column,) = result(perform(world, checkpoints=["newest"], levels=[1, 2, 3])).columns
     assert asked == [1]
     assert [cell.trouble for cell in column.cells] == ["bin is down"] * 3
-    assert trainer_health.is_down(world, "bin")
+    assert health.is_down(world, "bin")
 
 
 def test_what_somebody_else_unloads_is_loaded_again(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

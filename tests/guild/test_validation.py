@@ -3,13 +3,13 @@ from dataclasses import replace
 
 import pytest
 
-from arena.formats import Row, read_rows
+from arena.rows.parse import Row, read_rows
 from guild.errors import DamagedSet
-from guild.evaluation_sets import ensure_evaluation_set, read_evaluation_set
-from guild.problems import Problem
-from guild.seeds import derive
-from guild.skills import get_skill, get_trainer
-from guild.validation import ensure_validation, read_validation
+from guild.evaluation.sets import ensure_evaluation_set, read_evaluation_set
+from guild.evaluation.validation import ensure_validation, read_validation
+from guild.skills.registry import get_skill, get_trainer
+from guild.trainers.problems import Problem
+from guild.trainers.seeds import derive
 from realm.world import World
 
 pytestmark = pytest.mark.usefixtures("skills_folder")

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from guild.errors import TrainerUnavailable
-from guild.problems import Problem
 from guild.trainers import checks, local
 from guild.trainers.contract import Trainer
+from guild.trainers.problems import Problem
 
 
 class Honest:

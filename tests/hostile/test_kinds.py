@@ -9,13 +9,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from arena import embedded, formats
-from arena.dataset_specs import registry
-from arena.formats import Refusal, Row, UnreadableQuest, parse_line, read_rows
-from arena.lines import Line
-from arena.masking import ChatMask, MaskingError, Tokenized
-from arena.rows import LONGEST_REASON
-from arena.tokenizer import HeroTokenizer
+from arena import embedded
+from arena.rows import parse
+from arena.rows.formats import registry
+from arena.rows.lines import Line
+from arena.rows.masking import ChatMask, MaskingError, Tokenized
+from arena.rows.model import LONGEST_REASON
+from arena.rows.parse import Refusal, Row, UnreadableQuest, parse_line, read_rows
+from arena.rows.tokenizer import HeroTokenizer
 from tests.hostile.kinds import KINDS, Case, make
 
 SEEDS = (0, 1, 2)
@@ -125,7 +126,7 @@ def test_no_value_under_a_known_key_breaks_reader_or_mask(value: dict[str, Any],
 
 def test_a_reader_that_is_kind_is_caught(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The same check with the strictness taken out."""
-    monkeypatch.setattr(formats, "_is_plainly_right", lambda value, data: True)
+    monkeypatch.setattr(parse, "_is_plainly_right", lambda value, data: True)
     strict = [name for name in KINDS if name.startswith(("twice: key", "nested: deep"))]
     assert len(strict) == 5
     for number, name in enumerate(strict):

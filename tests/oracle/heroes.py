@@ -20,8 +20,9 @@ from safetensors.numpy import save_file
 from transformers import AutoModelForCausalLM
 
 from arena import embedded
-from arena.training import base
-from realm import durable, sidecar
+from arena.hero import origin
+from realm import sidecar
+from realm.disk import durable
 from realm.world import CHECKOUT, World
 from tests import tiny_hero
 from tests.checkpoints import a_sidecar
@@ -70,7 +71,7 @@ def add_adapter(world: World, step: int, *, on: Path | None = None, hero: str = 
         for name, parameter in adapted.named_parameters():
             if "lora_B" in name:  # zeros, with which it would answer as its base does
                 torch.nn.init.normal_(parameter, std=0.5)
-    told = {"adapter_base": on.name if on else None, "base_sha256": base.weights_digest(str(source))}
+    told = {"adapter_base": on.name if on else None, "base_sha256": origin.weights_digest(str(source))}
     with _new_checkpoint(world, step, hero, mode="lora", **told, **changes) as folder:
         adapted.save_pretrained(str(folder))
         (folder / "README.md").unlink(missing_ok=True)

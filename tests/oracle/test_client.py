@@ -9,8 +9,8 @@ import anyio
 import pytest
 
 from realm.hosts import Host
-from realm.oracle_client import Damaged, NotLoaded, OracleClient, WrongModel
-from realm.oracle_speech import AsyncOracle, Ending, LoadedModel, Sampling, Turn
+from realm.oracle.client import AsyncOracle, Ending, LoadedModel, Sampling, Turn
+from realm.oracle.sync_client import Damaged, NotLoaded, OracleClient, WrongModel
 from realm.world import World
 from tests.oracle import heroes
 from tests.oracle.heroes import PROMPTS, RunningOracle

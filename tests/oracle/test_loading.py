@@ -13,13 +13,13 @@ from peft import PeftModel
 from transformers import AutoModelForCausalLM
 
 from arena import embedded
+from arena.hero import answering, origin
 from arena.oracle import loading
 from arena.oracle.catalogue import Catalogue, Selector
 from arena.oracle.loading import Base, LoadedModel, Loader
 from arena.oracle.rows import Row
 from arena.oracle.trouble import UnfitCheckpoint, UnknownModel
 from arena.oracle.writing import write
-from arena.training import answering, base
 from realm import sidecar
 from realm.config import RealmConfig
 from realm.world import World
@@ -107,7 +107,7 @@ def test_the_digest_is_the_one_that_the_sidecar_proves(stocked: World) -> None:
     for step in (5, 10, 15, 25):
         saved = sidecar.read(stocked.heroes / "DIO" / heroes.folder_name(step))
         assert bench.load(step).sha256 == sidecar.answering_digest(saved)
-    assert bench.load(0).sha256 == base.weights_digest(str(embedded.folder(stocked.models)))
+    assert bench.load(0).sha256 == origin.weights_digest(str(embedded.folder(stocked.models)))
     assert len({bench.load(step).sha256 for step in (0, 5, 10, 15, 20, 25)}) == 6
 
 
@@ -265,4 +265,4 @@ def test_of_one_step_the_newest_is_meant_and_a_name_means_itself(stocked: World)
 def test_the_embedded_heros_base_is_made_where_it_is_missing(tmp_path: Path) -> None:
     world = World(tmp_path / "bare")
     (world.heroes / "DIO").mkdir(parents=True)
-    assert Bench(world).load(0).sha256 == base.weights_digest(str(embedded.ensure(world.models)))
+    assert Bench(world).load(0).sha256 == origin.weights_digest(str(embedded.ensure(world.models)))

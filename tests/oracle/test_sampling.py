@@ -6,12 +6,12 @@ import pytest
 import torch
 from transformers import PreTrainedTokenizerBase
 
+from arena.hero import answering
+from arena.hero.model import Hero
 from arena.oracle import writing
 from arena.oracle.catalogue import Catalogue, Selector
 from arena.oracle.loading import Loader
 from arena.oracle.rows import Row, Sampling
-from arena.training import answering
-from arena.training.hero import Hero
 from realm.config import RealmConfig
 from realm.world import World
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from realm import served
-from realm.served import Served, held
+from realm.oracle import served
+from realm.oracle.served import Served, held
 from realm.world import World
 from tests.oracle import heroes
 from tests.oracle.heroes import folder_name
@@ -64,7 +64,7 @@ def test_a_full_disk_keeps_no_host_from_answering(tmp_path: Path, monkeypatch: p
     with Served(world, 1) as host:
         host.tell(["DIO/a"])
         with monkeypatch.context() as patched:
-            patched.setattr("realm.durable.write_json", full)
+            patched.setattr("realm.disk.durable.write_json", full)
             host.tell(["DIO/a", "DIO/b"])
         assert held(world, "DIO") == {"a"}
         host.tell(["DIO/a", "DIO/b"])

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from guild import performing, runs, sparring, sparring_check, trials
 from guild.models import Run
-from guild.sparring_rows import binding_of
+from guild.work import perform, runs, sparring, sparring_check, trials
+from guild.work.sparring_rows import binding_of
 from realm.hosts import Host
-from realm.oracle_client import OracleClient
+from realm.oracle.sync_client import OracleClient
 from realm.world import World
 from tests.guild import few_skills
 from tests.oracle import heroes
@@ -27,7 +27,7 @@ def test_from_the_question_to_the_quest(world: World, tmp_path: Path, monkeypatc
     old, new = heroes.add_full(world, 5), heroes.add_full(world, 10)
     with heroes.oracle(world) as host:
         (world.home / "hosts.yaml").write_text(f"local: {{kind: realm, url: '{host.url}'}}\n", encoding="utf-8")
-        run = performing.perform(
+        run = perform.perform(
             world,
             sparring.create(sparring.order(world=world, hero="DIO", skill="bin", count=8, host="local"), by="test").pk,
         )
@@ -52,7 +52,7 @@ def _try(world: World, old: str, new: str) -> None:
     data[-1] ^= 1
     weights.write_bytes(data)
     order = trials.order(world=world, hero="DIO", checkpoints=["all"], skills=["bin"], levels=[1, 2], host="local")
-    run = performing.perform(world, trials.create(order, by="test").pk)
+    run = perform.perform(world, trials.create(order, by="test").pk)
     assert run.state == "completed", run.message
     damaged, whole = trials.read_result(runs.results(run)).columns
     assert "model.safetensors" in damaged.trouble

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from realm.ballast import ROOM_FACTOR, SIZE_BYTES, Ballast
+from realm.disk.ballast import ROOM_FACTOR, SIZE_BYTES, Ballast
 
 
 def test_it_holds_real_blocks_and_gives_them_back(tmp_path: Path) -> None:

@@ -14,9 +14,9 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 import pytest
 import yaml
 
-from arena.dataset_specs import Declared, load_declared
 from arena.gate.rules import GateRules
 from arena.protocol import Recipe
+from arena.rows.formats import Declared, load_declared
 from realm import config, strict
 from realm.config import RealmConfig, load
 from realm.strict import BadConfig

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import yaml
 
-from realm import config_file
+from realm import config_edit
 from realm.config import parse_yaml
 from realm.strict import BadConfig
 from realm.world import World
@@ -29,7 +29,7 @@ training: {max_length: 512}
 def change(world: World, text: str, path: tuple[str, ...], value: Any) -> str:
     file = world.home / "config.yaml"
     file.write_text(text, encoding="utf-8")
-    config_file.change(world, {path: value}, check=lambda settings: None)
+    config_edit.change(world, {path: value}, check=lambda settings: None)
     return file.read_text(encoding="utf-8")
 
 
@@ -81,7 +81,7 @@ def test_what_the_check_refuses_is_not_written(world: World) -> None:
     file = world.home / "config.yaml"
     file.write_text("autoplay: true\n")
     with pytest.raises(BadConfig, match=r"^no$"):
-        config_file.change(world, {("tasks", "idle_percent"): 300}, check=refuse)
+        config_edit.change(world, {("tasks", "idle_percent"): 300}, check=refuse)
     assert file.read_text() == "autoplay: true\n"
 
 
@@ -96,7 +96,7 @@ def test_without_the_last_look_a_form_that_nothing_can_be_put_into_would_be_spoi
 ) -> None:
     """Sabotage: an alias is changed at its anchor's expense, or not readable at all."""
     text = "a: &x {b: 1}\ntasks: *x\n"
-    monkeypatch.setattr(config_file, "_says", lambda text, settings: True)
+    monkeypatch.setattr(config_edit, "_says", lambda text, settings: True)
     try:
         spoilt = parse_yaml(change(world, text, ("tasks", "b"), 2))
     except yaml.YAMLError:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from realm import durable
+from realm.disk import durable
 
 
 class Recorder:

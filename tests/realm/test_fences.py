@@ -12,7 +12,7 @@ import pytest
 from realm.world import CHECKOUT, World
 from tests.realm.servers import environment
 
-PACKAGES = ("realm", "arena", "guild", "vault", "watchtower", "tavern")
+PACKAGES = ("realm", "arena", "guild", "vault", "watchtower", "sentinels", "tavern")
 HEAVY = {"torch", "transformers", "peft", "accelerate"}
 
 
@@ -76,7 +76,13 @@ def test_an_inference_host_that_has_loaded_nothing_holds_neither_torch_nor_djang
     assert not held & (HEAVY | {"django", "channels", "guild", "vault", "watchtower", "tavern"})
 
 
-SHARED = ["arena.tokenizer", "arena.masking", "arena.example", "arena.packed_order", "arena.preview"]
+SHARED = [
+    "arena.rows.tokenizer",
+    "arena.rows.masking",
+    "arena.rows.example",
+    "arena.rows.packed_order",
+    "arena.preview.rows",
+]
 
 
 def test_what_the_trainer_shares_holds_neither_torch_nor_django(world: World) -> None:
@@ -87,7 +93,7 @@ def test_what_the_trainer_shares_holds_neither_torch_nor_django(world: World) ->
 
 @pytest.mark.parametrize("line", ["import transformers", "import django"])
 def test_twin_planted_in_what_the_trainer_shares_they_are_seen(copy: Path, world: World, line: str) -> None:
-    plant(copy, "arena/masking.py", line)
+    plant(copy, "arena/rows/masking.py", line)
     assert line.split()[1] in packages_after(copy, world, SHARED)
 
 
@@ -104,13 +110,17 @@ def test_twin_torch_planted_in_the_web_is_seen(copy: Path, world: World) -> None
 @pytest.mark.parametrize(
     ("module", "line", "contract"),
     [
-        ("watchtower/steps.py", "import torch", "Torch stays behind its fence"),
-        ("arena/training/loss.py", "import django", "The trainer knows no Django and no other app"),
-        ("arena/training/loss.py", "import vault.models", "The trainer knows no Django and no other app"),
-        ("arena/oracle/shelf.py", "import django", "The inference host knows no Django and no other app"),
-        ("arena/masking.py", "import transformers", "What the trainer shares with the others knows neither"),
+        ("watchtower/steps.py", "import torch", "Only hero, training and oracle import torch"),
+        ("watchtower/steps.py", "import arena.hero.model", "Nothing else imports what imports torch"),
+        ("arena/training/loss.py", "import django", "Rows, gate, preview, hero, training and oracle know no Django"),
+        ("arena/hero/merge.py", "import django", "Rows, gate, preview, hero, training and oracle know no Django"),
+        ("arena/oracle/shelf.py", "import django", "Rows, gate, preview, hero, training and oracle know no Django"),
+        ("arena/training/loss.py", "import vault.models", "Only daemon, reports and commands of the arena know"),
+        ("arena/queue/files.py", "import guild.models", "Only daemon, reports and commands of the arena know"),
+        ("arena/rows/masking.py", "import transformers", "Only hero, training and oracle import torch"),
+        ("arena/rows/masking.py", "import arena.queue.files", "The arena's rooms lie in layers"),
         ("guild/models.py", "import watchtower.steps", "Arrows point one way"),
-        ("realm/guard.py", "import arena.models", "realm stands on nothing but its own modules"),
+        ("realm/web/guard.py", "import arena.models", "realm is the ground"),
     ],
 )
 def test_twin_a_planted_import_breaks_its_contract(copy: Path, module: str, line: str, contract: str) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from realm.guard import Application, Guard, Message
+from realm.web.guard import Application, Guard, Message
 
 PORT = 8888
 OWN = "localhost:8888"

@@ -10,7 +10,7 @@ import pytest
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
-from realm import bodies
+from realm.web import body_limit
 from realm.world import World
 from tests.realm.servers import WebServer, free_port, migrate, say, web_server
 
@@ -48,7 +48,7 @@ def post(server: WebServer, *headers: str, body: bytes = b"") -> bytes:
 
 
 def test_a_body_that_is_too_large_is_refused_before_it_is_sent(server: WebServer) -> None:
-    answer = post(server, f"Content-Length: {bodies.LARGEST_BODY_BYTES + 1}")
+    answer = post(server, f"Content-Length: {body_limit.LARGEST_BODY_BYTES + 1}")
     assert b" 413 " in answer.splitlines()[0]
     assert b"into the inbox" in answer
     assert b" 200 OK" in get(server, f"Host: localhost:{server.port}").splitlines()[0]

@@ -4,9 +4,9 @@ import pytest
 from django.db import DatabaseError
 from django.test import Client
 
-from realm import health
 from realm.version import version
 from realm.world import World
+from sentinels import views
 from tests.watchtower.factories import daemon_lock, say_status
 
 pytestmark = pytest.mark.django_db
@@ -42,7 +42,7 @@ def test_an_unreachable_database_degrades(client: Client, world: World, monkeypa
     def refuse() -> None:
         raise DatabaseError("disk I/O error")
 
-    monkeypatch.setattr(health.connection, "cursor", refuse)
+    monkeypatch.setattr(views.connection, "cursor", refuse)
     answer = client.get("/health", headers={"host": "localhost"})
     assert (answer.status_code, answer.json()["database"], answer.json()["status"]) == (200, False, "degraded")
 

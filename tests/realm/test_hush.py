@@ -9,7 +9,7 @@ import pytest
 
 import manage
 
-LOGGERS = ("guild.skills", "guild.trainer_health")
+LOGGERS = ("guild.skills.registry", "guild.skills.health")
 
 
 @pytest.fixture(autouse=True)

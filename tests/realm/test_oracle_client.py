@@ -9,9 +9,10 @@ from typing import Any
 import anyio
 import pytest
 
-from realm import oracle_speech
 from realm.hosts import Host
-from realm.oracle_client import (
+from realm.oracle import client
+from realm.oracle.client import AsyncOracle, Ending, Sampling, Turn
+from realm.oracle.sync_client import (
     Damaged,
     HostDown,
     HostTrouble,
@@ -22,7 +23,6 @@ from realm.oracle_client import (
     WrongModel,
     find_loaded,
 )
-from realm.oracle_speech import AsyncOracle, Ending, Sampling, Turn
 from tests.realm.servers import free_port
 from tests.realm.stub_host import (
     OTHER_SHA,
@@ -131,7 +131,7 @@ def test_a_refusal_is_told_in_the_hosts_words(
 
 
 def test_greedy_answers_come_in_order_and_in_batches(stub: Stub, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(oracle_speech, "PROMPTS_AT_ONCE", 2)
+    monkeypatch.setattr(client, "PROMPTS_AT_ONCE", 2)
     stub.replies["POST /v1/answers"] = lambda body: (200, answers_of(body["prompts"]))
     assert answer(stub.host(), prompts=("a", "b", "c")) == ["echo: a", "echo: b", "echo: c"]
     asked = stub.bodies("POST /v1/answers")
@@ -212,7 +212,7 @@ def test_a_stream_of_another_model_is_refused(stub: Stub, case: str) -> None:
 def test_twin_without_the_check_another_model_would_be_believed(
     stub: Stub, case: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(oracle_speech, "_check_model", lambda *arguments, **keys: True)
+    monkeypatch.setattr(client, "_check_model", lambda *arguments, **keys: True)
     stub.replies[CHAT] = events(*CHUNKS_THAT_LIE[case], chunk(M1000["id"], finish="stop", **TOLD))
     assert hear(stub.host())[0] == "hi"
 
@@ -286,7 +286,7 @@ def test_a_foreign_host_that_answers_with_another_model_is_refused(stub: Stub) -
 def test_twin_without_the_check_a_foreign_hosts_other_model_would_be_believed(
     stub: Stub, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(oracle_speech, "_check_model", lambda *arguments, **keys: False)
+    monkeypatch.setattr(client, "_check_model", lambda *arguments, **keys: False)
     stub.replies[CHAT] = lambda body: completion(body, model="llama-3")
     assert answer(stub.host("openai"), FOREIGN) == ["echo: a", "echo: b"]
 
@@ -348,7 +348,7 @@ def test_rubbish_in_a_stream_is_one_sentence(stub: Stub, reply: Raw, told: str) 
 
 
 def test_a_host_that_never_stops_is_cut_off(stub: Stub, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(oracle_speech, "LARGEST_REPLY_BYTES", 100)
+    monkeypatch.setattr(client, "LARGEST_REPLY_BYTES", 100)
     stub.replies[CHAT] = spoken(M1000, *["word"] * 50)
     with pytest.raises(HostTrouble, match="does not stop answering"):
         hear(stub.host())
@@ -370,7 +370,7 @@ SLOW = [
 
 @pytest.mark.parametrize("reply", SLOW)
 def test_a_slow_host_is_given_up_even_if_it_drips(stub: Stub, reply: Raw, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(oracle_speech, "ASKED_SECONDS", 0.2)
+    monkeypatch.setattr(client, "ASKED_SECONDS", 0.2)
     stub.replies["GET /models/info"] = stub.replies["POST /v1/answers"] = reply
     with OracleClient(stub.host()) as oracle, pytest.raises(HostDown, match=r"did not answer within 0\.2 s"):
         oracle.loaded()
@@ -441,7 +441,7 @@ def test_a_proxy_of_the_environment_is_not_asked(stub: Stub, monkeypatch: pytest
 
 def check_name_that_moved(stub: Stub, monkeypatch: pytest.MonkeyPatch) -> None:
     """127.0.0.1 stands for where a name must not lead."""
-    monkeypatch.setattr(oracle_speech, "is_forbidden", lambda address: address == "127.0.0.1")
+    monkeypatch.setattr(client, "is_forbidden", lambda address: address == "127.0.0.1")
     with OracleClient(stub.host()) as oracle, pytest.raises(HostTrouble, match=r"is at 127\.0\.0\.1 now"):
         oracle.loaded()
 
@@ -454,7 +454,7 @@ def test_a_name_that_resolves_to_a_forbidden_address_is_told_nothing(
 
 
 def test_twin_without_a_look_at_the_connection_it_is_asked(stub: Stub, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(oracle_speech.AsyncOracle, "_check_address", None)
+    monkeypatch.setattr(client.AsyncOracle, "_check_address", None)
     with pytest.raises(pytest.fail.Exception):
         check_name_that_moved(stub, monkeypatch)
     assert stub.seen

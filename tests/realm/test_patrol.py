@@ -12,13 +12,12 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.db import DatabaseError, connection
 
-from arena import control
-from arena.daemon import only_daemon
-from guild import trainer_health
-from realm import patrol as patrol_module
+from arena.daemon.loop import only_daemon
+from guild.skills import health
 from realm.config import RealmConfig
-from realm.patrol import patrol
 from realm.world import World
+from sentinels import inspector as patrol_module
+from sentinels.inspector import patrol
 
 pytestmark = pytest.mark.django_db
 
@@ -41,7 +40,7 @@ def test_a_realm_that_was_not_started_is_in_trouble_and_says_so(world: World) ->
 
 def test_an_arena_that_lives_and_speaks_is_well_and_a_silent_one_is_not(world: World) -> None:
     status: dict[str, Any] = {"state": "training", "message": "", "time": time.time()}
-    file = world.status / control.STATUS_FILE
+    file = world.arena_status
     with only_daemon(world):
         file.write_text(json.dumps(status))
         assert verdicts(world)["arena"] == "ok"
@@ -54,7 +53,7 @@ def test_an_arena_that_lives_and_speaks_is_well_and_a_silent_one_is_not(world: W
 @pytest.mark.parametrize(("free", "verdict"), [(10**9 * 100, "ok"), (10**9, "warning"), (10**6, "trouble")])
 def test_a_disk_that_fills_up_is_seen(world: World, monkeypatch: pytest.MonkeyPatch, free: int, verdict: str) -> None:
     usage = namedtuple("usage", ["free"])
-    monkeypatch.setattr("realm.patrol.shutil.disk_usage", lambda path: usage(free))
+    monkeypatch.setattr("sentinels.inspector.shutil.disk_usage", lambda path: usage(free))
     assert verdicts(world)["disk"] == verdict
 
 
@@ -67,12 +66,12 @@ def test_a_database_that_does_not_answer_is_seen(world: World, monkeypatch: pyte
 
 
 def test_a_trainer_that_is_down_is_a_warning(world: World) -> None:
-    trainer_health.mark_down(world, "bin", "nobody answers")
+    health.mark_down(world, "bin", "nobody answers")
     assert verdicts(world)["trainer bin"] == "warning"
 
 
 def test_a_remote_trainer_is_asked(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("guild.skill_check.check_remote", lambda world: {"far": None, "near": "it is down"})
+    monkeypatch.setattr("guild.skills.check.check_remote", lambda world: {"far": None, "near": "it is down"})
     found = verdicts(world)
     assert found["trainer far"] == "ok"
     assert "trainer near" not in found, "it is told by what is known of it"

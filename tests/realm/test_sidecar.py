@@ -10,7 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from realm import durable, sidecar
+from realm import sidecar
+from realm.checkpoint_names import canonical_name, checkpoint_folders, step_of
+from realm.disk import durable
 from realm.sidecar import SIDECAR, DamagedCheckpoint
 from tests.checkpoints import WEIGHTS, a_sidecar, make_checkpoint, rewrite_sidecar
 
@@ -230,18 +232,18 @@ def test_what_was_written_is_read(tmp_path: Path) -> None:
 
 
 def test_names() -> None:
-    name = sidecar.canonical_name(175000, datetime(2026, 3, 4, 5, 6, tzinfo=UTC))
+    name = canonical_name(175000, datetime(2026, 3, 4, 5, 6, tzinfo=UTC))
     assert name == "checkpoint-175000-20260304-0506"
-    assert sidecar.step_of(name) == 175000
+    assert step_of(name) == 175000
     for foreign in ("checkpoint-1", f".tmp-{name}-ab", f"{name} ", f"x{name}", "checkpoint--1-20260304-0506"):
-        assert sidecar.step_of(foreign) is None
+        assert step_of(foreign) is None
 
 
 def test_folders_are_ordered_by_step_and_not_by_name(tmp_path: Path) -> None:
     for name in ("checkpoint-9-20260101-0000", "checkpoint-10-20250101-0000", "checkpoint-10-20260101-0000", "notes"):
         (tmp_path / name).mkdir()
     (tmp_path / "checkpoint-11-20260101-0000").touch()
-    assert [path.name for path in sidecar.checkpoint_folders(tmp_path)] == [
+    assert [path.name for path in checkpoint_folders(tmp_path)] == [
         "checkpoint-10-20260101-0000",
         "checkpoint-10-20250101-0000",
         "checkpoint-9-20260101-0000",

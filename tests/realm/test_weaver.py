@@ -18,7 +18,7 @@ from urllib.request import urlopen
 import psutil
 import pytest
 
-from arena import control
+from arena import status as arena_status
 from realm.config import RealmConfig
 from realm.weaver import orphans
 from realm.weaver.services import services
@@ -75,7 +75,7 @@ def test_start_is_safe_to_repeat_and_stop_ends_everything(village: Village) -> N
     assert first.returncode == 0, first.stderr
     assert f"http://127.0.0.1:{village.port}/" in first.stdout
     assert answers(village.port)
-    wait_until(lambda: control.daemon_alive(village.world))
+    wait_until(lambda: arena_status.daemon_alive(village.world))
     before = village.states()
     assert list(before) == SERVICES
 
@@ -90,7 +90,7 @@ def test_start_is_safe_to_repeat_and_stop_ends_everything(village: Village) -> N
     stopped = village.weave("--stop")
     assert stopped.returncode == 0, stopped.stderr
     assert not answers(village.port)
-    assert not control.daemon_alive(village.world)
+    assert not arena_status.daemon_alive(village.world)
     assert not village.processes()
     assert village.weave("--status").returncode == 1
     assert "Nothing was running" in village.weave("--stop").stdout
@@ -113,7 +113,7 @@ def test_a_killed_service_comes_back_by_itself(village: Village) -> None:
 
 def test_services_outlive_their_supervisor_and_are_mended_without_doubles(village: Village) -> None:
     village.weave("--daemon")
-    wait_until(lambda: control.daemon_alive(village.world))
+    wait_until(lambda: arena_status.daemon_alive(village.world))
     os.kill(village.supervisor, signal.SIGKILL)
     wait_until(lambda: not psutil.pid_exists(village.supervisor))
     assert answers(village.port)

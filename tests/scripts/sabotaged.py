@@ -15,7 +15,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from arena.training import room
-from realm import durable, sidecar
+from realm import sidecar
+from realm.disk import durable
 from realm.world import CHECKOUT
 from scripts.campaign import (
     battles,
@@ -84,14 +85,14 @@ def no_strict_json(folder: Path) -> list[Figure]:
 
 def no_lock(folder: Path) -> list[Figure]:
     """Every process believes that it has the daemon's lock."""
-    unlocking = "import realm.one_instance\nrealm.one_instance._lock = lambda file: True\n"
+    unlocking = "import realm.disk.locks\nrealm.one_instance._lock = lambda file: True\n"
     arena = resting_arena(folder / "world", _base(folder), PYTHONPATH=_with_django(folder, unlocking))
     return two_daemons.races_for_the_lock(arena, 2)
 
 
 def no_twins(folder: Path) -> list[Figure]:
     """Contents are not compared with those of other quests."""
-    forgetting = "import arena.admission\narena.admission._twin = lambda world, sha256, quest: None\n"
+    forgetting = "import arena.queue.admission\narena.admission._twin = lambda world, sha256, quest: None\n"
     path = _with_django(folder, forgetting)
     return twins.run(folder / "world", _base(folder), seed=SEED, drops=10, PYTHONPATH=path)
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from guild import skills
 from guild.models import Evaluation, Run, SkillProgress
+from guild.skills import registry
 
 HERO = "DIO"
 SKILL = """\
@@ -43,7 +43,7 @@ def skill_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """With one skill, `bits`, of three levels."""
     folder = tmp_path / "skills"
     folder.mkdir()
-    monkeypatch.setattr(skills, "SKILLS_FOLDER", folder)
+    monkeypatch.setattr(registry, "SKILLS_FOLDER", folder)
     write_skill(folder, "bits")
     return folder
 

@@ -8,10 +8,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from arena.formats import Refusal
 from arena.gate import report as reports
 from arena.gate.report import Lengths, Report
 from arena.models import Quest
+from arena.rows.parse import Refusal
 from realm.world import World
 
 HOSTILE = "\"><script>alert(1)</script><img src=x onerror=alert(2)>'&{{ 7 }}"

@@ -12,7 +12,7 @@ from django.template.loader import render_to_string
 from django.test import Client
 
 from realm.world import World
-from tavern import views
+from tavern.home import views
 from tests.tavern.quests import HOSTILE, make_quest
 
 pytestmark = pytest.mark.django_db

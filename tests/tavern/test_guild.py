@@ -14,14 +14,14 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from arena.models import Battle, Quest
-from guild import trainer_health
 from guild.models import Evaluation, EvaluationTask, Run
-from guild.problems import Problem
-from guild.skills import get_skill
+from guild.skills import health
+from guild.skills.registry import get_skill
 from guild.tasks.alone import only_master
+from guild.trainers.problems import Problem
 from realm.world import World
-from tavern import guild_views, skill_samples
-from tavern.guild_grid import PER_PAGE
+from tavern.guild import samples, views
+from tavern.guild.grid import PER_PAGE
 from tests.checkpoints import make_checkpoint
 from tests.tavern.guild import HERO, a_run, answered, skill_folder, works_on, write_skill
 from tests.tavern.quests import HOSTILE
@@ -143,7 +143,7 @@ def test_a_grid_that_asks_for_each_cell_is_noticed(
     """Sabotage twin of the above."""
     write_skill(skill_folder, "many", levels=80)
     fill(20, 80)
-    whole = guild_views.read_grid
+    whole = views.read_grid
 
     def cell_by_cell(hero: str, skill: Any, *, page: Any = None) -> Any:
         grid = whole(hero, skill, page=page)
@@ -152,7 +152,7 @@ def test_a_grid_that_asks_for_each_cell_is_noticed(
                 Evaluation.objects.filter(hero=hero, checkpoint=line.checkpoint, level=level).first()
         return grid
 
-    monkeypatch.setattr(guild_views, "read_grid", cell_by_cell)
+    monkeypatch.setattr(views, "read_grid", cell_by_cell)
     assert queries(client, "/guild?grid=many") > MOST_QUERIES
 
 
@@ -167,7 +167,7 @@ def test_a_broken_skill_file_is_named_and_the_others_stay(client: Client, skill_
 
 def test_a_trainer_that_is_down_is_told_with_its_reason(client: Client, world: World, skill_folder: Path) -> None:
     write_skill(skill_folder, "far", title="Far", trainer="http", more="api_url: http://127.0.0.1:9\n")
-    trainer_health.mark_down(world, "far", "nobody answers <b>")
+    health.mark_down(world, "far", "nobody answers <b>")
     html = page(client)
     assert "Its trainer is down: nobody answers &lt;b&gt;; tried again in" in html
     assert "trainer: server http://127.0.0.1:9" in html
@@ -406,7 +406,7 @@ def test_the_page_of_a_skill_has_problems_curve_and_runs(client: Client) -> None
     a_run(title="of these bits")
     a_run(title="of others", parameters={"skill": "other"})
     html = page(client, "/guild/bits?level=2")
-    assert html.count("<dt>NOT") == skill_samples.SAMPLES
+    assert html.count("<dt>NOT") == samples.SAMPLES
     assert '{"step": [10], "level": [1], "accuracy": [0.9]}' in html
     assert "of these bits" in html
     assert "of others" not in html
@@ -426,11 +426,11 @@ class SlowTrainer:
 def test_a_slow_trainer_holds_nobody_up(skill_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_skill(skill_folder, "far", trainer="http", more="api_url: http://127.0.0.1:9\n")
     may_answer = threading.Event()
-    monkeypatch.setattr(skill_samples, "get_trainer", lambda name: SlowTrainer(may_answer))
-    found = skill_samples.read(get_skill("far"), 1, patience_seconds=0.05)
+    monkeypatch.setattr(samples, "get_trainer", lambda name: SlowTrainer(may_answer))
+    found = samples.read(get_skill("far"), 1, patience_seconds=0.05)
     may_answer.set()
     assert "did not answer" in found.trouble
-    assert [problem.prompt for problem in skill_samples.read(get_skill("far"), 2).problems] == ["p2"]
+    assert [problem.prompt for problem in samples.read(get_skill("far"), 2).problems] == ["p2"]
 
 
 def test_an_unreachable_trainer_is_told(client: Client, skill_folder: Path) -> None:

@@ -4,8 +4,8 @@ import pytest
 
 from arena.protocol import EventKind
 from realm.world import CHECKOUT
-from tavern.entries import LOOKS, OTHER, entry_of, looks_table
-from tavern.foes import FOES, foe_of
+from tavern.home.foes import FOES, foe_of
+from tavern.log_looks import LOOKS, OTHER, entry_of, looks_table
 
 GAME_ICONS = CHECKOUT / "static" / "vendor" / "game-icons"
 

@@ -14,14 +14,14 @@ import numpy as np
 import pytest
 from django.test import Client
 
-from arena.formats import Refusal
 from arena.gate import row_index
 from arena.gate.findings import Findings
-from arena.masking import ChatMask
 from arena.models import Quest
-from arena.preview import PackedExample, PackedRow, Piece
+from arena.preview.rows import PackedExample, PackedRow, Piece
+from arena.rows.masking import ChatMask
+from arena.rows.parse import Refusal
 from realm.world import CHECKOUT, World
-from tavern import mirror
+from tavern.quests import mirror
 from tests.tavern.quests import HOSTILE, make_quest, path_of, write_report
 
 pytestmark = pytest.mark.django_db

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from tavern import numbers
+from tavern import formatting
 
 CASES = json.loads((Path(__file__).parent / "number_cases.json").read_text(encoding="utf-8"))
 
@@ -13,10 +13,10 @@ CASES = json.loads((Path(__file__).parent / "number_cases.json").read_text(encod
     ("name", "value", "expected"), [(name, *case) for name, cases in CASES.items() for case in cases]
 )
 def test_number_reads(name: str, value: Any, expected: str) -> None:
-    assert getattr(numbers, name)(value) == expected
+    assert getattr(formatting, name)(value) == expected
 
 
 @pytest.mark.parametrize("name", list(CASES))
 def test_what_is_not_finite_is_spelled_out(name: str) -> None:
-    read = getattr(numbers, name)
+    read = getattr(formatting, name)
     assert [read(float("nan")), read(float("inf")), read(float("-inf"))] == ["NaN", "∞", "-∞"]

@@ -14,8 +14,8 @@ from django.test import AsyncClient, Client
 
 from realm import hosts
 from realm.world import World
-from tavern import oracle_views
 from tavern.models import Answer, Conversation, Question
+from tavern.oracle import views
 from tests.realm.servers import free_port
 from tests.realm.stub_host import OTHER_SHA, SHA, Stub, chunk, events, realm_model, spoken, stub_host, witness
 from tests.tavern.quests import HOSTILE
@@ -88,7 +88,7 @@ def test_a_step_that_is_not_loaded_is_never_answered_for(stub: Stub) -> None:
 
 
 def test_twin_with_a_fallback_another_model_would_answer(stub: Stub, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(oracle_views, "find_loaded", lambda models, **wanted: models[0])
+    monkeypatch.setattr(views, "find_loaded", lambda models, **wanted: models[0])
     with pytest.raises(AssertionError):
         check_not_answered(stub)
     assert stub.bodies(CHAT)
@@ -324,7 +324,7 @@ async def test_twin_words_of_who_was_not_asked_would_be_kept_if_they_were_not_th
     class Overlooked(Exception):
         """What no trouble ever is."""
 
-    monkeypatch.setattr(oracle_views, "WrongModel", Overlooked)
+    monkeypatch.setattr(views, "WrongModel", Overlooked)
     stub.replies[CHAT] = events(chunk(M1000["id"], "hi", **witness(M1000)), chunk("DIO/base", "there"))
     _, lines = await stream(conversation=KEY)
     with pytest.raises(AssertionError):
@@ -484,7 +484,7 @@ def check_token_needed() -> None:
 
 
 def test_twin_without_the_check_a_form_needs_no_token(stub: Stub, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(oracle_views, "is_json", lambda request: True)
+    monkeypatch.setattr(views, "is_json", lambda request: True)
     with pytest.raises(AssertionError):
         check_token_needed()
 

@@ -3,9 +3,9 @@
 import pytest
 
 from realm.world import World
-from tavern.oracle_page import choices
+from tavern.oracle.page import choices
 from tests.checkpoints import make_checkpoint
-from vault import services as vault
+from vault import index as vault
 
 pytestmark = pytest.mark.django_db
 

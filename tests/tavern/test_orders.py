@@ -4,8 +4,8 @@ import re
 import pytest
 from django.test import Client
 
-from arena import control
-from arena.control import Wish
+from arena import orders
+from arena.orders import Wish
 from realm.world import World
 from tests.watchtower import factories
 
@@ -21,7 +21,7 @@ def test_order_reaches_the_daemon(world: World, client: Client, wish: Wish) -> N
     response = client.post(f"/battle/{wish}")
     assert (response.status_code, response.headers["Location"]) == (302, "/")
     assert commands(world) == [{"wish": wish, "by": "tavern"}]
-    assert [request.wish for request in control.waiting(world)] == [wish]
+    assert [request.wish for request in orders.waiting(world)] == [wish]
 
 
 @pytest.mark.parametrize("wish", list(Wish))

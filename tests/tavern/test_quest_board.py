@@ -10,13 +10,15 @@ from typing import Any
 import pytest
 from django.test import Client
 
-from arena import control, quest_orders
+from arena import orders as control
+from arena import quest_orders
+from arena import status as arena_status
 from arena.gate import report as reports
 from arena.models import Quest
 from arena.quest_orders import Act
-from realm import durable
+from realm.disk import durable
 from realm.world import World
-from tavern import quest_lists
+from tavern.quests import board
 from tests.tavern.quests import HOSTILE, State, make_quest, orders, path_of
 from tests.watchtower import factories
 
@@ -71,7 +73,7 @@ def test_lanes_stand_in_the_order_in_which_they_are_fought(world: World, client:
 def test_each_state_has_its_list(world: World, client: Client, state: str, name: str) -> None:
     make_quest(world, "mine", state)
     html = client.get("/quests").content.decode()
-    assert {kind: shown(html, kind) for kind in quest_lists.KINDS if shown(html, kind)} == {name: ["mine"]}
+    assert {kind: shown(html, kind) for kind in board.KINDS if shown(html, kind)} == {name: ["mine"]}
     assert shown(client.get(f"/quests/lists/{name}").content.decode(), name) == ["mine"]
 
 
@@ -217,7 +219,7 @@ def test_a_page_costs_the_same_for_ten_thousand(
     Quest.objects.bulk_create(rows)
     with django_assert_max_num_queries(40):
         response = client.get("/quests")
-    assert len(shown(response.content.decode(), "normal")) == quest_lists.PER_PAGE
+    assert len(shown(response.content.decode(), "normal")) == board.PER_PAGE
     assert 'data-count="10001"' in response.content.decode()
 
 
@@ -309,9 +311,9 @@ def test_the_rail_says_where_one_is(world: World, client: Client) -> None:
 def test_rest_is_told_of_with_its_reason_and_a_way_out(
     world: World, client: Client, monkeypatch: pytest.MonkeyPatch, state: str, rests: bool
 ) -> None:
-    monkeypatch.setattr(control, "daemon_alive", lambda world: True)
+    monkeypatch.setattr(arena_status, "daemon_alive", lambda world: True)
     said = {"state": state, "message": "3 quests failed in a row", "waits": False, "quest": "the last one"}
-    (world.status / control.STATUS_FILE).write_text(json.dumps(said))
+    world.arena_status.write_text(json.dumps(said))
     html = client.get("/quests").content.decode()
     assert ("DIO rests" in html, 'value="resume"' in html) == (rests, rests)
     assert ("3 quests failed in a row" in html) == rests
@@ -325,9 +327,9 @@ def test_rest_is_told_of_with_its_reason_and_a_way_out(
 def test_a_battle_that_waits_for_room_offers_no_resume(
     world: World, client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(control, "daemon_alive", lambda world: True)
+    monkeypatch.setattr(arena_status, "daemon_alive", lambda world: True)
     said = {"state": "paused", "message": "the disk is full", "waits": True}
-    (world.status / control.STATUS_FILE).write_text(json.dumps(said))
+    world.arena_status.write_text(json.dumps(said))
     html = client.get("/quests").content.decode()
     assert "DIO waits" in html
     assert 'value="resume"' not in html

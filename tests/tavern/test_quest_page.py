@@ -11,11 +11,11 @@ import pytest
 from django.test import Client
 from pytest_django import Settings
 
-from arena.formats import Refusal
 from arena.gate import report as reports
 from arena.models import ChronicleEntry
+from arena.rows.parse import Refusal
 from realm.world import World
-from tavern import quest_page
+from tavern.quests import quest as quest_page
 from tests.tavern.quests import HOSTILE, State, make_quest, path_of, write_report
 from tests.watchtower import factories
 

@@ -14,11 +14,11 @@ from django.http import HttpResponse
 from django.test import Client
 
 from arena.gate import report as reports
-from realm.durable import TEMP_PREFIX
+from realm.disk.durable import TEMP_PREFIX
 from realm.world import World
-from tavern import quest_names, uploads
-from tavern.quest_names import BadName
-from tavern.uploads import RefusedUpload
+from tavern.quests import names, uploads
+from tavern.quests.names import BadName
+from tavern.quests.uploads import RefusedUpload
 
 pytestmark = pytest.mark.django_db
 
@@ -100,7 +100,7 @@ def test_wishes_are_there_before_the_quest(world: World, client: Client) -> None
     ],
 )
 def test_hostile_names_become_plain_ones(name: str, kept: str) -> None:
-    assert quest_names.file_name(name) == kept
+    assert names.file_name(name) == kept
 
 
 @pytest.mark.parametrize(
@@ -120,7 +120,7 @@ def test_hostile_names_become_plain_ones(name: str, kept: str) -> None:
 )
 def test_what_is_no_quest_is_refused_in_a_sentence(world: World, client: Client, name: str) -> None:
     with pytest.raises(BadName, match=r"\.$"):
-        quest_names.file_name(name)
+        names.file_name(name)
     answer = send(client, ROW, name=name or "?")
     assert answer.status_code == 400
     assert answer.json()["refused"].endswith(".")
@@ -129,9 +129,9 @@ def test_what_is_no_quest_is_refused_in_a_sentence(world: World, client: Client,
 
 @pytest.mark.parametrize("suffix", [".jsonl", ".jsonl.gz"])
 def test_endless_names_are_cut_between_characters(suffix: str) -> None:
-    name = quest_names.file_name("ü" * 5000 + suffix)
+    name = names.file_name("ü" * 5000 + suffix)
     assert name.endswith(f"ü{suffix}")
-    assert len(name.encode()) <= quest_names.LONGEST_BYTES + len(suffix)
+    assert len(name.encode()) <= names.LONGEST_BYTES + len(suffix)
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@ from datetime import UTC, datetime
 import pytest
 
 from arena.models import Quest
-from tavern.selectors import waiting_quests
+from tavern.home.waiting import waiting_quests
 
 pytestmark = pytest.mark.django_db
 

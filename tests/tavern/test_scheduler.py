@@ -11,15 +11,17 @@ from typing import Any
 import pytest
 from django.test import Client
 
-from guild.curriculum import plan, read_curriculum
+from guild.curriculum.plan import plan, read_curriculum
 from guild.tasks import state, wishes
 from guild.tasks.alone import only_master
 from guild.tasks.master import STATUS_FILE
 from guild.tasks.rules import read_rules
 from guild.tasks.state import LastRun, TaskState
-from realm import config, durable
+from realm import config
+from realm.disk import durable
 from realm.world import World
-from tavern import numbers, scheduler_views, task_page
+from tavern import formatting
+from tavern.scheduler import tasks, views
 from tests.tavern.guild import HERO, answered, skill_folder, works_on, write_skill
 from tests.tavern.quests import HOSTILE
 
@@ -80,7 +82,8 @@ def test_the_next_quest_and_why(client: Client, world: World, skill_folder: Path
     whole = sum(rows.values())
     for level, said in ((1, "lost again"), (2, "rehearsal"), (3, "works on it")):
         assert (
-            f"level {level} {said}, {numbers.whole(rows[level])} rows ({numbers.percent(rows[level] / whole)})" in text
+            f"level {level} {said}, {formatting.whole(rows[level])} rows ({formatting.percent(rows[level] / whole)})"
+            in text
         )
     assert "not now: its priority is 0" in text
 
@@ -203,7 +206,7 @@ def test_a_task_is_set(client: Client, world: World) -> None:
 
 
 def test_a_sparring_is_set_for_its_own_skill(client: Client, world: World) -> None:
-    (row,) = [row for row in task_page.read(world).cards if row.row.task.name == "sparring-bits"]
+    (row,) = [row for row in tasks.read(world).cards if row.row.task.name == "sparring-bits"]
     assert row.form
     fields = {f"sparring-bits-{key}": value for key, value in row.form.initial.items() if value is not None}
     assert "nothing was changed" in post(client, "tasks/sparring-bits", **fields).content.decode()
@@ -262,7 +265,7 @@ def test_a_status_file_of_nonsense_does_not_break_the_page(client: Client, world
 
 
 def test_panels_are_the_pages_own(client: Client) -> None:
-    for name in scheduler_views.PANELS:
+    for name in views.PANELS:
         assert f'<div id="{name}"' in page(client, f"/scheduler/panels/{name}")
 
 

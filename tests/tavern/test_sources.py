@@ -12,16 +12,18 @@ from urllib.parse import quote
 import pytest
 from django.test import Client
 
-from arena import source_orders, source_records, sources
+from arena import source_orders
 from arena.gate import report as reports
 from arena.gate.inspection import Look, inspect
 from arena.gate.messages import Answer, state_of
 from arena.gate.rules import GateRules
 from arena.models import Quest
 from arena.protocol import Recipe
-from arena.source_records import Record
+from arena.sources import folders, records
+from arena.sources.records import Record
 from realm.world import World
-from tavern import source_page, source_views
+from tavern.quests import source_views
+from tavern.quests import sources as source_page
 from tests.arena.local_gate import admit
 from tests.arena.test_lookout import snapshot
 from tests.arena.test_sources import OUTSIDE
@@ -39,7 +41,7 @@ def folder(world: World, tmp_path: Path) -> Path:
     (path / "good.jsonl").write_text(GOOD)
     (path / "talks" / "flawed.jsonl").write_text(GOOD + "no row\n")
     (tmp_path / "secret.jsonl").write_text(SECRET)
-    sources.register(world, "mine", str(path))
+    folders.register(world, "mine", str(path))
     return path
 
 
@@ -64,7 +66,7 @@ def post(client: Client, address: str, **fields: Any) -> str:
 def looked_at(world: World, path: Path) -> None:
     look = Look(rules=GateRules(), recipe=Recipe())
     answer = Answer(number=1, path=str(path), seen=state_of(path), report=inspect(path, look))
-    source_records.write(world, Record.of(answer, order="an order", now=1000.0))
+    records.write(world, Record.of(answer, order="an order", now=1000.0))
 
 
 def notices(html: str) -> list[str]:
@@ -90,9 +92,9 @@ def test_a_folder_is_registered_and_removed(world: World, tmp_path: Path, client
     (tmp_path / "data").mkdir()
     html = post(client, "/quests/sources", name="mine", folder=str(tmp_path / "data"))
     assert "is registered as mine" in notices(html)[0]
-    assert sources.folders(world) == {"mine": tmp_path / "data"}
+    assert folders.folders(world) == {"mine": tmp_path / "data"}
     assert "as it was" in notices(post(client, "/quests/sources/mine/remove"))[0]
-    assert sources.folders(world) == {}
+    assert folders.folders(world) == {}
 
 
 @pytest.mark.parametrize(
@@ -113,7 +115,7 @@ def test_what_cannot_be_registered_gets_a_sentence(
     html = response.content.decode()
     assert says in html
     assert "<script>alert" not in html
-    assert sources.folders(world) == {}
+    assert folders.folders(world) == {}
 
 
 def test_forms_of_other_sites_are_refused(world: World, folder: Path) -> None:
@@ -122,7 +124,7 @@ def test_forms_of_other_sites_are_refused(world: World, folder: Path) -> None:
         assert strict.post(address, {"name": "x", "folder": "/", "do": "queue all"}).status_code == 403
     for address in ("/quests/sources/mine/remove", "/quests/sources/mine/files"):
         assert strict.get(address).status_code == 405
-    assert list(sources.folders(world)) == ["mine"]
+    assert list(folders.folders(world)) == ["mine"]
     assert not any(path.is_file() for path in world.queue.rglob("*"))
 
 

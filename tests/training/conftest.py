@@ -3,9 +3,9 @@ from pathlib import Path
 import pytest
 import torch
 
+from arena.hero import model as heroes
+from arena.hero.model import Hero
 from arena.protocol import Recipe
-from arena.training import hero as heroes
-from arena.training.hero import Hero
 from tests import tiny_hero
 
 

@@ -7,6 +7,7 @@ from arena.protocol import Event, Order
 from arena.training.control import Control
 from arena.training.service import run_order
 from realm import sidecar
+from realm.checkpoint_names import checkpoint_folders
 
 Digests = dict[str, str]
 
@@ -28,7 +29,7 @@ def run(
 
 
 def newest(order: Order) -> Path:
-    return sidecar.checkpoint_folders(Path(order.hero_folder))[0]
+    return checkpoint_folders(Path(order.hero_folder))[0]
 
 
 def digests(order: Order) -> Digests:

@@ -17,13 +17,14 @@ from transformers import (
     Qwen3MoeForCausalLM,
 )
 
-from arena.example import IGNORE, Example
+from arena.hero import answering, attention
+from arena.hero.model import Hero, UnloadableHero, load
 from arena.protocol import Recipe
-from arena.training import answering, attention, certificate, loss
+from arena.rows.example import IGNORE, Example
+from arena.training import certificate, loss
 from arena.training.batch import Batch, join
 from arena.training.certificate import PackingFault
 from arena.training.data import PackedQuest, load_quest
-from arena.training.hero import Hero, UnloadableHero, load
 from tests import tiny_hero
 from tests.training.runs import run
 

@@ -8,17 +8,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from arena import packed_order, row_pieces
-from arena.example import IGNORE, Example, shift
-from arena.formats import read_rows
-from arena.masking import Tokenized
-from arena.packing import Rows
+from arena.hero.model import Hero, hero_tokenizer
 from arena.protocol import Recipe
+from arena.rows import packed_order
+from arena.rows import pieces as row_pieces
+from arena.rows.example import IGNORE, Example, shift
+from arena.rows.masking import Tokenized
+from arena.rows.packing import Rows
+from arena.rows.parse import read_rows
 from arena.training import data
 from arena.training import examples as storage
 from arena.training.batch import Batch, join
 from arena.training.data import PackedQuest, UntrainableQuest, batches_of, load_quest
-from arena.training.hero import Hero, hero_tokenizer
 from tests import tiny_hero
 
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from arena.example import IGNORE, Example
+from arena.rows.example import IGNORE, Example
 from arena.training import examples as storage
 from arena.training.data import shift
 from arena.training.examples import Examples, ExampleWriter

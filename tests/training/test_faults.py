@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 import torch
 
+from arena.hero.model import Hero
 from arena.protocol import Event, EventKind, Order, StepRecord
 from arena.training import service, train
 from arena.training.batch import Batch
 from arena.training.faults import Fault, FaultHistory
-from arena.training.hero import Hero
 from arena.training.start import Trainee
 from realm import sidecar
 from realm.world import CHECKOUT

@@ -11,13 +11,13 @@ import torch
 
 from arena import estimate
 from arena.estimate import Load
-from arena.example import Example
+from arena.hero import model as heroes
+from arena.hero.model import Hero
 from arena.protocol import STEP_DTYPE, STEPS_FILE, EventKind, Order, Recipe
-from arena.training import hero as heroes
+from arena.rows.example import Example
 from arena.training import metrics
 from arena.training.batch import join
 from arena.training.control import Asked, Control
-from arena.training.hero import Hero
 from arena.training.loss import token_losses
 from arena.training.metrics import memory_in_use
 from realm import sidecar

@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from arena import embedded, masking
-from arena.formats import Row, read_rows
-from arena.masking import ChatMask
-from arena.tokenizer import HeroTokenizer
+from arena import embedded
+from arena.rows import masking
+from arena.rows.masking import ChatMask
+from arena.rows.parse import Row, read_rows
+from arena.rows.tokenizer import HeroTokenizer
 
 USER, ANSWER = {"role": "user", "content": "what?"}, {"role": "assistant", "content": "first"}
 LAST = {"role": "assistant", "content": "second"}

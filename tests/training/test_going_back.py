@@ -9,16 +9,17 @@ from pathlib import Path
 import pytest
 import torch
 
+from arena.hero import model as heroes
 from arena.protocol import EvaluationSet, Event, EventKind, Order, Recipe
 from arena.training import checkpoint, train
-from arena.training import hero as heroes
 from arena.training.battle_log import BattleLog
 from arena.training.control import Control
 from arena.training.faults import Fault
 from arena.training.room import Room
 from arena.training.service import run_order
 from arena.training.start import Trainee
-from realm import sidecar
+from realm import checkpoint_names, sidecar
+from realm.checkpoint_names import checkpoint_folders, step_of
 from tests import tiny_hero
 from tests.training.runs import run
 
@@ -52,7 +53,7 @@ def make_room_as_it_goes(order: Order, keep: int) -> object:
 
     def prune(event: Event) -> None:
         if event.kind == EventKind.CHECKPOINT_SAVED:
-            for folder in sidecar.checkpoint_folders(Path(order.hero_folder))[keep:]:
+            for folder in checkpoint_folders(Path(order.hero_folder))[keep:]:
                 shutil.rmtree(folder)
 
     return prune
@@ -67,7 +68,7 @@ def second(tmp_path: Path) -> Order:
 
 
 def lowest_after(second: Order) -> int:
-    return sidecar.read(sidecar.checkpoint_folders(Path(second.hero_folder))[0]).step + 30
+    return sidecar.read(checkpoint_folders(Path(second.hero_folder))[0]).step + 30
 
 
 def test_where_retention_took_the_older_ones_the_oldest_left_is_gone_back_to(
@@ -82,8 +83,8 @@ def test_where_retention_took_the_older_ones_the_oldest_left_is_gone_back_to(
 
 
 def _drop_all(hero_folder: Path, step: int) -> None:
-    for folder in sidecar.checkpoint_folders(hero_folder):
-        if (sidecar.step_of(folder.name) or 0) > step:
+    for folder in checkpoint_folders(hero_folder):
+        if (step_of(folder.name) or 0) > step:
             checkpoint.set_aside(folder, because="diverged")
 
 
@@ -107,7 +108,7 @@ def test_what_is_saved_anew_is_told_anew_even_under_the_same_name(
     order = tiny_hero.make_order(
         tmp_path, rows=80, recipe=RECIPE, evaluation_sets=(evaluation,), validation_file=str(validation)
     )
-    monkeypatch.setattr(sidecar, "canonical_name", lambda step, moment: f"checkpoint-{step}-20260101-0000")
+    monkeypatch.setattr(checkpoint_names, "canonical_name", lambda step, moment: f"checkpoint-{step}-20260101-0000")
     diverge_once(monkeypatch)
     events = run(order)
     (at,) = [number for number, event in enumerate(events) if event.kind == EventKind.FAULT]

@@ -7,14 +7,14 @@ from pathlib import Path
 
 import pytest
 
+from arena.hero.model import Hero
 from arena.protocol import EvaluationSet, Event, EventKind, Order
 from arena.training import train
 from arena.training.certificate import Certificate, certify
 from arena.training.control import Asked, Control
 from arena.training.data import PackedQuest, load_quest
-from arena.training.hero import Hero
 from arena.training.service import run_order
-from realm import sidecar
+from realm.checkpoint_names import checkpoint_folders
 from tests import tiny_hero
 
 
@@ -46,7 +46,7 @@ def test_a_checkpoint_saved_just_before_a_kill_is_announced_by_the_next_run(
             run(order)
     said = run(order)
     announced = {event.data["name"] for event in said if event.kind == EventKind.CHECKPOINT_SAVED}
-    assert announced == {folder.name for folder in sidecar.checkpoint_folders(Path(order.hero_folder))}
+    assert announced == {folder.name for folder in checkpoint_folders(Path(order.hero_folder))}
 
 
 def test_a_pause_at_the_last_step_leaves_no_checkpoint_unanswered(tmp_path: Path) -> None:

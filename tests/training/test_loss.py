@@ -16,12 +16,13 @@ from transformers import (
     PreTrainedModel,
 )
 
-from arena.example import IGNORE, Example
+from arena.hero import attention
+from arena.hero.model import Hero
 from arena.protocol import Recipe
-from arena.training import attention, loss
+from arena.rows.example import IGNORE, Example
+from arena.training import loss
 from arena.training.batch import Batch, join
 from arena.training.data import PackedQuest, load_quest
-from arena.training.hero import Hero
 from tests import tiny_hero
 
 SHAPE = {

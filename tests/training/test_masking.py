@@ -8,10 +8,11 @@ import trl
 from tokenizers.processors import TemplateProcessing
 from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
-from arena import embedded, masking
-from arena.formats import Message
-from arena.masking import ChatMask, MaskingError, Tokenized
-from arena.training.hero import hero_tokenizer
+from arena import embedded
+from arena.hero.model import hero_tokenizer
+from arena.rows import masking
+from arena.rows.masking import ChatMask, MaskingError, Tokenized
+from arena.rows.parse import Message
 
 TEMPLATES = Path(trl.__file__).parent / "chat_templates"
 DIALOGUE = (

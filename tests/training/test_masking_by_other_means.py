@@ -22,10 +22,11 @@ from hypothesis import strategies as st
 from transformers import AddedToken, AutoTokenizer, PreTrainedTokenizerBase
 from transformers.utils.chat_template_utils import render_jinja_template
 
-from arena import embedded, masking
-from arena.formats import Message
-from arena.masking import ChatMask, MaskingError
-from arena.training.hero import hero_tokenizer
+from arena import embedded
+from arena.hero.model import hero_tokenizer
+from arena.rows import masking
+from arena.rows.masking import ChatMask, MaskingError
+from arena.rows.parse import Message
 
 TEMPLATES = Path(trl.__file__).parent / "chat_templates"
 NAMES = sorted(path.stem for path in TEMPLATES.glob("*.jinja"))

@@ -13,10 +13,10 @@ from peft import PeftModel
 from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel
 
+from arena.hero import adapter, merge
+from arena.hero import model as heroes
+from arena.hero.origin import IncompatibleCheckpoint, UnloadableHero
 from arena.protocol import Order, Recipe
-from arena.training import adapter, merge
-from arena.training import hero as heroes
-from arena.training.base import IncompatibleCheckpoint, UnloadableHero
 from realm import sidecar
 from realm.sidecar import DamagedCheckpoint
 from tests import tiny_hero

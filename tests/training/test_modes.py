@@ -11,15 +11,18 @@ import torch
 from safetensors.torch import load_file, save_file
 from transformers import BitsAndBytesConfig, PreTrainedModel
 
+from arena.hero import adapter
+from arena.hero import model as heroes
+from arena.hero import origin as base
+from arena.hero.model import Hero, UnloadableHero
 from arena.protocol import Event, EventKind, Order, Recipe
-from arena.training import adapter, base, certificate, train
-from arena.training import hero as heroes
+from arena.training import certificate, train
 from arena.training.control import Asked, Control
 from arena.training.data import PackedQuest, load_quest
-from arena.training.hero import Hero, UnloadableHero
 from arena.training.loss import mean_loss
 from arena.training.service import run_order
 from realm import sidecar
+from realm.checkpoint_names import checkpoint_folders
 from realm.sidecar import Sidecar
 from tests import tiny_hero
 from tests.training.runs import digests, newest, run
@@ -47,10 +50,10 @@ def trained(order: Order) -> tuple[Event, Sidecar]:
 
 
 def refused(order: Order) -> str:
-    before = [path.name for path in sidecar.checkpoint_folders(Path(order.hero_folder))]
+    before = [path.name for path in checkpoint_folders(Path(order.hero_folder))]
     (failed,) = run(order)
     assert (failed.kind, failed.data["blame"]) == (EventKind.BATTLE_FAILED, "hero")
-    assert [path.name for path in sidecar.checkpoint_folders(Path(order.hero_folder))] == before
+    assert [path.name for path in checkpoint_folders(Path(order.hero_folder))] == before
     return str(failed.data["reason"])
 
 
@@ -102,7 +105,7 @@ def test_a_full_hero_goes_on_with_an_adapter_on_its_checkpoint(tmp_path: Path) -
     assert (entry.mode, entry.adapter_base, entry.base_model) == ("lora", full.name, full.base_model)
     assert entry.base_sha256 == base.weights_digest(str(folder))
     assert entry.step == 2 * full.step
-    chain = [sidecar.read(path) for path in sidecar.checkpoint_folders(Path(first.hero_folder))]
+    chain = [sidecar.read(path) for path in checkpoint_folders(Path(first.hero_folder))]
     assert [each.parent for each in chain[:-1]] == [each.name for each in chain[1:]]
     assert optimizer_steps(newest(first)) == {entry.step - full.step}
     assert not (newest(first) / "model.safetensors").exists()

@@ -7,10 +7,11 @@ from pathlib import Path
 import pytest
 import torch
 
+from arena.hero import attention
+from arena.hero.model import Hero, load
 from arena.protocol import Recipe
-from arena.training import attention, certificate, loss
+from arena.training import certificate, loss
 from arena.training.data import PackedQuest, load_quest
-from arena.training.hero import Hero, load
 from tests import tiny_hero
 
 pytestmark = [pytest.mark.gpu, pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")]

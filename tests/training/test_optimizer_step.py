@@ -4,11 +4,11 @@ from pathlib import Path
 import pytest
 import torch
 
+from arena.hero.model import Hero, load
 from arena.protocol import Recipe
 from arena.training import optimizer
 from arena.training.batch import Batch
 from arena.training.data import PackedQuest, load_quest
-from arena.training.hero import Hero, load
 from arena.training.loss import token_losses
 from arena.training.start import Trainee
 from arena.training.train import optimizer_step

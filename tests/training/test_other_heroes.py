@@ -12,11 +12,12 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import AutoModelForCausalLM, PreTrainedTokenizerFast, Qwen3Config, Qwen3ForCausalLM
 
 from arena import embedded
+from arena.hero import model as heroes
 from arena.protocol import EvaluationSet, Event, EventKind, Order, Recipe
-from arena.training import hero as heroes
 from arena.training.control import Control
 from arena.training.service import run_order
 from realm import sidecar
+from realm.checkpoint_names import checkpoint_folders
 from tests import tiny_hero
 
 
@@ -74,7 +75,7 @@ def test_trains_saves_answers_and_resumes(tmp_path: Path, mode: str) -> None:
     assert kinds[0] == EventKind.BATTLE_STARTED
     assert events[0].data["certificate"]["largest_difference"] <= 1e-5
     assert kinds[-1] == EventKind.BATTLE_COMPLETED
-    newest = sidecar.checkpoint_folders(Path(order.hero_folder))[0]
+    newest = checkpoint_folders(Path(order.hero_folder))[0]
     entry = sidecar.verify(newest)
     answers = json.loads((tmp_path / "battle" / "answers" / f"{entry.name}.sum-1.json").read_text())
     assert len(answers) == 1
@@ -90,7 +91,7 @@ def test_trains_saves_answers_and_resumes(tmp_path: Path, mode: str) -> None:
 def test_a_full_checkpoint_loads_in_plain_transformers(tmp_path: Path) -> None:
     order = order_for(tmp_path, replace(tiny_hero.RECIPE, max_length=96))
     run(order)
-    newest = sidecar.checkpoint_folders(Path(order.hero_folder))[0]
+    newest = checkpoint_folders(Path(order.hero_folder))[0]
     plain = AutoModelForCausalLM.from_pretrained(newest)
     ours = heroes.load(order.base_model, order.recipe, checkpoint=newest, device=torch.device("cpu"))
     for (name, parameter), (other_name, other) in zip(

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from backports import zstd
 
-from arena.formats import UnreadableQuest
-from arena.lines import INSPECTED, content_digest
 from arena.protocol import Order
+from arena.rows.lines import INSPECTED, content_digest
+from arena.rows.parse import UnreadableQuest
 from arena.training.data import PackedQuest, UntrainableQuest
 from arena.training.ranks import ALONE
 from arena.training.start import load_trainee, ready_quest

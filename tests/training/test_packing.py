@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from arena.example import Example
-from arena.packing import ExampleTooLong, count_rows, pack_best_fit_decreasing
 from arena.protocol import Recipe
+from arena.rows.example import Example
+from arena.rows.packing import ExampleTooLong, count_rows, pack_best_fit_decreasing
 from arena.training import examples as storage
 from arena.training.data import PackedQuest
 from arena.training.examples import ExampleWriter

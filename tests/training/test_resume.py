@@ -7,13 +7,14 @@ from pathlib import Path
 import pytest
 import torch
 
+from arena.hero.model import load
 from arena.protocol import EventKind, Order
 from arena.training import checkpoint, train
 from arena.training.control import Asked, Control
 from arena.training.data import PackedQuest, load_quest
-from arena.training.hero import load
 from arena.training.loss import mean_loss
 from realm import sidecar
+from realm.checkpoint_names import checkpoint_folders
 from realm.sidecar import Cursor
 from tests import tiny_hero
 from tests.training.runs import digests, newest, run
@@ -118,7 +119,7 @@ def test_the_ledgers_train_loss_is_that_of_the_saved_weights(tmp_path: Path) -> 
     """Recomputed from each checkpoint on the step that its cursor points at, or on the last one."""
     order = tiny_hero.make_order(tmp_path)
     run(order)
-    folders = sidecar.checkpoint_folders(Path(order.hero_folder))
+    folders = checkpoint_folders(Path(order.hero_folder))
     assert len(folders) > 1
     for folder in folders:
         entry = sidecar.read(folder)

@@ -12,13 +12,14 @@ import pytest
 import torch
 from safetensors import SafetensorError, safe_open
 
+from arena.hero import model as heroes
 from arena.protocol import Event, EventKind, Order
 from arena.training import checkpoint, optimizer, room, saver
-from arena.training import hero as heroes
 from arena.training.control import Asked, Control
 from arena.training.room import Left
 from arena.training.saver import SaveFailed
 from realm import sidecar
+from realm.checkpoint_names import checkpoint_folders
 from tests import tiny_hero
 from tests.training.runs import digests, newest, run
 
@@ -55,7 +56,7 @@ def slow_write(patch: pytest.MonkeyPatch, seconds: float) -> None:
 
 
 def every_checkpoint(order: Order) -> dict[int, dict[str, str]]:
-    folders = sidecar.checkpoint_folders(Path(order.hero_folder))
+    folders = checkpoint_folders(Path(order.hero_folder))
     entries = [sidecar.verify(folder) for folder in folders]
     return {
         entry.step: {name: proof.sha256 for name, proof in entry.files.items() if name.endswith(".safetensors")}
@@ -194,7 +195,7 @@ def test_an_fsync_that_fails_makes_no_checkpoint(order: Order, monkeypatch: pyte
     with pytest.raises(SaveFailed):
         run(order, on_event=said.append)
     assert not [event for event in said if event.kind == EventKind.CHECKPOINT_SAVED]
-    for folder in sidecar.checkpoint_folders(Path(order.hero_folder)):
+    for folder in checkpoint_folders(Path(order.hero_folder)):
         sidecar.verify(folder)  # renamed before the folder's own fsync failed: whole, if it is there at all
 
 
@@ -275,7 +276,7 @@ def test_asked_to_leave_while_the_disk_is_full_it_leaves(order: Order, monkeypat
     control = Control()
     with pytest.raises(Left):
         run(order, control, on_trouble=lambda text: control.ask(Asked.SHUTDOWN))
-    assert not sidecar.checkpoint_folders(Path(order.hero_folder))
+    assert not checkpoint_folders(Path(order.hero_folder))
 
 
 @pytest.fixture
@@ -310,7 +311,7 @@ def test_on_a_volume_that_is_really_full_it_goes_on_when_there_is_room(
     assert str(small_volume) in troubles[0]
     assert events[-1].kind == EventKind.BATTLE_COMPLETED
     assert digests(order) == undisturbed
-    for folder in sidecar.checkpoint_folders(Path(order.hero_folder)):
+    for folder in checkpoint_folders(Path(order.hero_folder)):
         sidecar.verify(folder)
 
 

@@ -11,6 +11,7 @@ import pytest
 
 from arena.protocol import EVENT_LINE, READY_LINE, Event, EventKind, Order
 from realm import sidecar
+from realm.checkpoint_names import checkpoint_folders
 from realm.world import CHECKOUT
 from tests import tiny_hero
 
@@ -60,7 +61,7 @@ def test_pause_then_the_same_order_then_the_end_of_input(service: subprocess.Pop
         pass
     paused = events(order)[-1]
     assert paused.kind == EventKind.BATTLE_PAUSED
-    assert sidecar.read(sidecar.checkpoint_folders(Path(order.hero_folder))[0]).step == paused.step
+    assert sidecar.read(checkpoint_folders(Path(order.hero_folder))[0]).step == paused.step
 
     tell(service, f"run {path}")
     assert hear(service) == EVENT_LINE
@@ -71,7 +72,7 @@ def test_pause_then_the_same_order_then_the_end_of_input(service: subprocess.Pop
     assert service.wait(60) == 0
     last = events(order)[-1]
     assert (last.kind, last.data["asked"]) == (EventKind.BATTLE_PAUSED, "shutdown")
-    assert sidecar.verify(sidecar.checkpoint_folders(Path(order.hero_folder))[0]).step == last.step
+    assert sidecar.verify(checkpoint_folders(Path(order.hero_folder))[0]).step == last.step
 
 
 def test_sigterm_saves_and_ends(service: subprocess.Popen[str], tmp_path: Path) -> None:

@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 import torch
 
+from arena.hero import model as heroes
+from arena.hero.model import Hero
 from arena.protocol import Event, EventKind
 from arena.training import certificate, optimizer, train
-from arena.training import hero as heroes
 from arena.training.faults import is_out_of_memory
-from arena.training.hero import Hero
 from realm.world import CHECKOUT
 from tests import tiny_hero
 from tests.training.runs import run

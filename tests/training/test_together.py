@@ -120,7 +120,7 @@ def test_gradients_that_are_not_brought_together_train_otherwise(alone: Order, t
     """The twin: each of two ranks updates by its own half of the step."""
     import torch
 
-    from arena.training import hero as heroes
+    from arena.hero import model as heroes
     from arena.training import optimizer
     from arena.training.data import PackedQuest, load_quest
     from arena.training.ranks import Ranks

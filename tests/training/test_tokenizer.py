@@ -9,10 +9,11 @@ from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers,
 from tokenizers.processors import TemplateProcessing
 from transformers import AutoTokenizer, PreTrainedTokenizerBase, PreTrainedTokenizerFast, Qwen2Tokenizer
 
-from arena import chat_template, embedded, tokenizer
-from arena.masking import ChatMask, MaskingError, Tokenized
-from arena.tokenizer import HeroTokenizer, UnusableTokenizer
-from arena.training.hero import hero_tokenizer, load_tokenizer
+from arena import embedded
+from arena.hero.model import hero_tokenizer, load_tokenizer
+from arena.rows import chat_template, tokenizer
+from arena.rows.masking import ChatMask, MaskingError, Tokenized
+from arena.rows.tokenizer import HeroTokenizer, UnusableTokenizer
 from realm.config import RealmConfig
 from realm.world import World
 from tests.training.test_masking_by_other_means import CONVERSATIONS, NAMES, as_chat, loaded, turns

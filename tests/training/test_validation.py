@@ -9,7 +9,7 @@ import torch
 from arena import convergence
 from arena.protocol import Event, EventKind, Order, Recipe
 from arena.training import train
-from realm import sidecar
+from realm.checkpoint_names import checkpoint_folders
 from tests import tiny_hero
 from tests.training.runs import digests, run
 
@@ -65,7 +65,7 @@ def test_a_killed_run_does_not_repeat_what_it_said(tmp_path: Path, monkeypatch: 
         first: list[Event] = []
         with pytest.raises(Killed):
             run(order, on_event=first.append)
-    assert not sidecar.checkpoint_folders(Path(order.hero_folder))
+    assert not checkpoint_folders(Path(order.hero_folder))
     assert steps_of(first, EventKind.CONVERGENCE_WARNING)
     events = first + run(order)
     for kind in (EventKind.CONVERGENCE_WARNING, EventKind.VALIDATED):

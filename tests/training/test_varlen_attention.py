@@ -9,11 +9,12 @@ import pytest
 import torch
 from torch import Tensor
 
+from arena.hero import attention
+from arena.hero.model import Hero
 from arena.protocol import Recipe
-from arena.training import attention, loss
+from arena.training import loss
 from arena.training.batch import Batch
 from arena.training.data import PackedQuest, load_quest
-from arena.training.hero import Hero
 from tests import tiny_hero
 
 CPU = torch.device("cpu")

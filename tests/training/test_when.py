@@ -8,6 +8,7 @@ import pytest
 from arena.protocol import Event, EventKind, Order
 from arena.training import train
 from realm import sidecar
+from realm.checkpoint_names import checkpoint_folders
 from tests import tiny_hero
 from tests.training.runs import run
 
@@ -32,7 +33,7 @@ def test_validates_at_its_own_interval_and_at_the_end(tmp_path: Path, every: int
     assert steps_of(events, EventKind.VALIDATED) == expected
     assert steps_of(events, EventKind.CHECKPOINT_SAVED) == [5, 10, 12]
     losses = {event.step: event.data["val_loss"] for event in events if event.kind == EventKind.VALIDATED}
-    for folder in sidecar.checkpoint_folders(Path(order.hero_folder)):
+    for folder in checkpoint_folders(Path(order.hero_folder)):
         entry = sidecar.read(folder)
         assert entry.val_loss == losses.get(entry.step)
 

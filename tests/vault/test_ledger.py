@@ -4,9 +4,9 @@ import pytest
 
 from realm.world import World
 from tests.checkpoints import make_checkpoint
+from vault.index import scan
 from vault.ledger import extract_step, get_ledger
 from vault.selectors import best_checkpoint
-from vault.services import scan
 
 pytestmark = pytest.mark.django_db
 

@@ -2,23 +2,25 @@ from pathlib import Path
 
 import pytest
 
-from realm import durable, sidecar
+from realm import sidecar
+from realm.checkpoint_names import checkpoint_folders, step_of
+from realm.disk import durable
 from realm.world import World
 from tests.checkpoints import make_checkpoint
-from vault import retention, services
+from vault import index, retention
 from vault.models import Checkpoint
 
 pytestmark = pytest.mark.django_db
 
 
 def names(world: World) -> list[int | None]:
-    return [sidecar.step_of(path.name) for path in sidecar.checkpoint_folders(world.heroes / "DIO")]
+    return [step_of(path.name) for path in checkpoint_folders(world.heroes / "DIO")]
 
 
 def fill(world: World) -> None:
     for step in range(1, 8):
         make_checkpoint(world.heroes, step, train_loss=0.5 if step == 2 else 1.0, val_loss=0.5 if step == 3 else 1.0)
-    services.scan(world)
+    index.scan(world)
 
 
 def test_the_newest_and_the_best_stay(world: World) -> None:
@@ -31,8 +33,8 @@ def test_the_newest_and_the_best_stay(world: World) -> None:
 
 def test_a_folder_that_is_not_listed_is_left_alone(world: World) -> None:
     fill(world)
-    (sidecar.checkpoint_folders(world.heroes / "DIO")[-1] / sidecar.SIDECAR).unlink()
-    services.scan(world)
+    (checkpoint_folders(world.heroes / "DIO")[-1] / sidecar.SIDECAR).unlink()
+    index.scan(world)
     retention.prune(world, "DIO", keep=2)
     assert 1 in names(world)
 
@@ -44,7 +46,7 @@ def test_one_that_is_set_aside_meanwhile_is_no_error(world: World, monkeypatch: 
 
     def set_aside_behind_it(*args: object, **named: object) -> list[Checkpoint]:
         rows = original(*args, **named)  # type: ignore[arg-type]
-        oldest = sidecar.checkpoint_folders(world.heroes / "DIO")[-1]
+        oldest = checkpoint_folders(world.heroes / "DIO")[-1]
         oldest.rename(oldest.with_name(f"diverged-{oldest.name}"))
         return rows
 
@@ -63,7 +65,7 @@ def test_killed_half_way_leaves_no_half_checkpoint(world: World, monkeypatch: py
     with pytest.raises(KeyboardInterrupt):
         retention.prune(world, "DIO", keep=2)
     monkeypatch.undo()
-    for folder in sidecar.checkpoint_folders(world.heroes / "DIO"):
+    for folder in checkpoint_folders(world.heroes / "DIO"):
         sidecar.verify(folder)
     assert len(durable.sweep_temps(world.heroes / "DIO")) == 1
 
@@ -90,7 +92,7 @@ def test_beyond_the_budget_the_oldest_go(world: World) -> None:
     budget = 5 * size_of_each()
     assert on_disk(world) == 7 * size_of_each()
     deleted = retention.prune(world, "DIO", keep=30, budget_bytes=budget)
-    assert [sidecar.step_of(name) for name in deleted] == [1, 4]
+    assert [step_of(name) for name in deleted] == [1, 4]
     assert names(world) == [7, 6, 5, 3, 2]
     assert on_disk(world) == budget
     assert sorted(Checkpoint.objects.values_list("step", flat=True)) == [2, 3, 5, 6, 7]
@@ -134,10 +136,10 @@ def test_without_a_budget_size_does_not_matter(world: World) -> None:
 def test_what_has_no_sidecar_is_none_of_the_newest(world: World, scanned: bool) -> None:
     """Else two damaged ones at the top would cost the ones that can be resumed from."""
     fill(world)
-    for folder in sidecar.checkpoint_folders(world.heroes / "DIO")[:2]:
+    for folder in checkpoint_folders(world.heroes / "DIO")[:2]:
         (folder / sidecar.SIDECAR).unlink()
     if scanned:
-        services.scan(world)
+        index.scan(world)
     retention.prune(world, "DIO", keep=2, budget_bytes=0)
     assert names(world) == [7, 6, 5, 4, 3, 2]
 
@@ -146,20 +148,20 @@ def test_other_heroes_are_left_alone(world: World) -> None:
     fill(world)
     for step in (1, 2, 3):
         make_checkpoint(world.heroes, step, hero="EVA")
-    services.scan(world)
+    index.scan(world)
     retention.prune(world, "DIO", keep=2, budget_bytes=0)
-    assert len(sidecar.checkpoint_folders(world.heroes / "EVA")) == 3
+    assert len(checkpoint_folders(world.heroes / "EVA")) == 3
 
 
 def put_an_adapter_on(world: World, base_step: int) -> None:
     """The newest checkpoint is an adapter on that of `base_step`."""
-    name = next(path.name for path in checkpoints(world) if sidecar.step_of(path.name) == base_step)
+    name = next(path.name for path in checkpoints(world) if step_of(path.name) == base_step)
     make_checkpoint(world.heroes, 8, mode="lora", adapter_base=name, train_loss=1.0)
-    services.scan(world)
+    index.scan(world)
 
 
 def checkpoints(world: World) -> list[Path]:
-    return sidecar.checkpoint_folders(world.heroes / "DIO")
+    return checkpoint_folders(world.heroes / "DIO")
 
 
 @pytest.mark.parametrize("budget", [None, 0])
@@ -172,7 +174,7 @@ def test_what_an_adapter_sits_on_stays_as_long_as_the_adapter(world: World, budg
 
     for step in (9, 10):
         make_checkpoint(world.heroes, step)
-    services.scan(world)
+    index.scan(world)
     for _ in range(2):  # the adapter goes first, then what it sat on
         retention.prune(world, "DIO", keep=2, budget_bytes=budget)
     assert names(world) == [10, 9, 3, 2]

@@ -9,8 +9,8 @@ from realm import sidecar
 from realm.sidecar import SIDECAR, DamagedCheckpoint
 from realm.world import World
 from tests.checkpoints import WEIGHTS, make_checkpoint, rewrite_sidecar
+from vault.index import ScanReport, index_checkpoint, scan
 from vault.models import Checkpoint
-from vault.services import ScanReport, index_checkpoint, scan
 
 pytestmark = pytest.mark.django_db
 
@@ -100,7 +100,7 @@ def test_twin_without_the_comparison_a_lie_stays(world: World, monkeypatch: pyte
     scan(world)
     before = rows()
     Checkpoint.objects.update(train_loss=0.001)
-    monkeypatch.setattr("vault.services._is_falsified", lambda row, facts: False)
+    monkeypatch.setattr("vault.index._is_falsified", lambda row, facts: False)
     assert scan(world) == report(1)
     assert rows() != before
 
@@ -201,9 +201,9 @@ def test_unfinished_and_foreign_folders_are_no_checkpoints(world: World) -> None
 
 def test_a_checkpoint_indexed_while_a_scan_runs_stays(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """The daemon saves and lists a checkpoint just after the scan has walked the folders."""
-    from vault import services
+    from vault import index
 
-    walk = services._walk
+    walk = index._walk
 
     def walk_then_save(world: World) -> Any:
         seen = walk(world)
@@ -211,7 +211,7 @@ def test_a_checkpoint_indexed_while_a_scan_runs_stays(world: World, monkeypatch:
         index_checkpoint(world, "DIO", "checkpoint-300-20260101-1230")
         return seen
 
-    monkeypatch.setattr(services, "_walk", walk_then_save)
+    monkeypatch.setattr(index, "_walk", walk_then_save)
     assert scan(world) == report(0)
     assert Checkpoint.objects.get().step == 300
 

@@ -11,10 +11,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from arena import control
+from arena import status as arena_status
 from arena.models import Battle, ChronicleEntry, Quest
 from arena.protocol import StepRecord
-from realm import durable
+from realm.disk import durable
 from realm.world import World
 from watchtower import steps
 
@@ -54,12 +54,12 @@ def tell(source: str, number: int, *, kind: str = "checkpoint_saved", step: int 
 
 def say_status(world: World, state: str = "training", *, at: float | None = None, **fields: Any) -> None:
     said = {"state": state, "message": "", "battle": None, "quest": None, "pid": os.getpid()} | fields
-    durable.write_json(world.status / control.STATUS_FILE, said | {"time": time.time() if at is None else at})
+    durable.write_json(world.arena_status, said | {"time": time.time() if at is None else at})
 
 
 @contextmanager
 def daemon_lock(world: World) -> Iterator[None]:
     """Hold what a living daemon holds."""
-    with open(world.control / control.LOCK_FILE, "wb") as file:
+    with open(world.control / arena_status.LOCK_FILE, "wb") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield

@@ -9,11 +9,11 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
-from arena.battles import ensure_hero
-from arena.daemon import AnotherDaemon, ArenaDaemon, only_daemon
+from arena.daemon.battles import ensure_hero
+from arena.daemon.file_events import watching
+from arena.daemon.loop import AnotherDaemon, ArenaDaemon, only_daemon
 from arena.gate.rules import GateRules
 from arena.protocol import Recipe
-from arena.watch import watching
 from realm.config import load
 from realm.strict import BadConfig
 

@@ -8,8 +8,9 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand
 
-from arena import control, selectors
-from arena.control import Wish
+from arena import orders, selectors
+from arena import status as arena_status
+from arena.orders import Wish
 
 
 class Command(BaseCommand):
@@ -20,8 +21,8 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         if options["action"] != "status":
-            control.send(settings.WORLD, wish=Wish(options["action"]), by="command line")
-            if not control.daemon_alive(settings.WORLD):
+            orders.send(settings.WORLD, wish=Wish(options["action"]), by="command line")
+            if not arena_status.daemon_alive(settings.WORLD):
                 self.stdout.write("The arena is not running; it will obey when it starts.")
                 return
             self.stdout.write(f"{options['action']}: told the arena")
@@ -29,7 +30,7 @@ class Command(BaseCommand):
         self._show_status()
 
     def _show_status(self) -> None:
-        status = control.read_status(settings.WORLD)
+        status = arena_status.read_status(settings.WORLD)
         self.stdout.write(f"arena    {status.state}{f': {status.message}' if status.message else ''}")
         battle = selectors.latest_battle()
         if battle is None:

@@ -7,8 +7,8 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from arena.cleanup import clean_up
-from realm.oracle_client import HostTrouble
+from arena.daemon.cleanup import clean_up
+from realm.oracle.sync_client import HostTrouble
 from realm.strict import BadConfig
 
 

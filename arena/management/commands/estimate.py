@@ -12,10 +12,10 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
 from arena.estimate import Memory, UnknownShape
-from arena.outlook import Outlook, outlook
+from arena.preview.outlook import Outlook, outlook
 from arena.protocol import Recipe
-from arena.rows import UnreadableQuest
-from arena.tokenizer import UnusableTokenizer
+from arena.rows.model import UnreadableQuest
+from arena.rows.tokenizer import UnusableTokenizer
 from realm import config, strict
 from realm.strict import BadConfig
 

@@ -11,8 +11,9 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 from rich.table import Table
 
-from arena import evaluations, sparring_overview
-from guild import evaluation_queue
+from arena.daemon import evaluations
+from arena.reports import sparrings
+from guild.evaluation import queue as evaluation_queue
 from guild.management.tables import as_text
 from guild.models import EvaluationTask
 from realm.strict import BadConfig
@@ -51,7 +52,7 @@ class Command(BaseCommand):
     def _process(self, limit: int | None, *, always_tell: bool) -> None:
         report = evaluation_queue.process(settings.WORLD, limit=limit, tell=evaluations.tell)
         if report.done:
-            sparring_overview.write(settings.WORLD)  # a sparring's gain is told by these
+            sparrings.write(settings.WORLD)  # a sparring's gain is told by these
         if always_tell or report.done or report.failed:
             self.stdout.write(f"{report.done} evaluated, {report.failed} failed, {report.waiting} waiting")
             for trouble in report.troubles:

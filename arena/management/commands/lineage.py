@@ -7,7 +7,7 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand
 
-from arena.lineage import text_path, write_lineages
+from arena.reports.lineage import text_path, write_lineages
 
 
 class Command(BaseCommand):

@@ -8,7 +8,7 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
-from arena.sparring_overview import write
+from arena.reports.sparrings import write
 from guild.errors import GuildError
 from guild.management import foreground
 

@@ -13,13 +13,15 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Column, Table
 
-from arena import control, quest_orders, queue
+from arena import quest_orders
+from arena import status as arena_status
 from arena.gate.report import Wishes
 from arena.gate.rules import DEPTHS
 from arena.management import show
 from arena.models import ChronicleEntry, Quest
-from arena.quest_acts import KINDS
 from arena.quest_orders import Act, acts_for
+from arena.queue import files as queue
+from arena.queue.acts import KINDS
 from realm.world import PRIORITIES
 
 OVER = (Quest.State.COMPLETED, Quest.State.FAILED, Quest.State.CANCELLED)
@@ -82,7 +84,7 @@ class Command(BaseCommand):
                 raise CommandError(f"{path} is not a file")
             added = queue.add_file(settings.WORLD, path, priority=priority, wishes=wishes)
             self.stdout.write(f"{path} goes to the gatekeepers as {added.name}, priority {priority}")
-        if not control.daemon_alive(settings.WORLD):
+        if not arena_status.daemon_alive(settings.WORLD):
             self.stdout.write("The arena is not running; it will look at them when it starts.")
 
     def _list(self, state: str | None, limit: int) -> None:
@@ -128,7 +130,7 @@ class Command(BaseCommand):
         self._tell_outcome(path, newest)
 
     def _tell_outcome(self, path: Path, newest: int) -> None:
-        if not control.daemon_alive(settings.WORLD):
+        if not arena_status.daemon_alive(settings.WORLD):
             self.stdout.write("The arena is not running; it will carry that out when it starts.")
             return
         deadline = time.monotonic() + PATIENCE_SECONDS

@@ -13,12 +13,16 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from arena import control, source_orders, source_overview, source_records, source_taking, sources
-from arena.lookout import in_words
-from arena.quest_show import visible
-from arena.source_overview import Source
-from arena.source_records import Records
-from arena.sources import BadSource
+from arena import source_orders
+from arena import status as arena_status
+from arena.preview.terminal import visible
+from arena.reports import training_sources
+from arena.reports.training_sources import Source
+from arena.sources import folders, taking
+from arena.sources import records as source_records
+from arena.sources.folders import BadSource
+from arena.sources.inspecting import in_words
+from arena.sources.records import Records
 from realm.world import PRIORITIES
 
 PATIENCE_SECONDS = 5.0
@@ -54,22 +58,22 @@ class Command(BaseCommand):
 
     def _list(self, options: dict[str, Any]) -> None:
         table = Table("source", "files", "bytes", "rows", "known", "where")
-        for source in source_overview.all_sources(settings.WORLD):
+        for source in training_sources.all_sources(settings.WORLD):
             rows = "--" if source.rows is None else str(source.rows)
             known = _known(source)
             table.add_row(*_plain(source.name, source.files, source.size_bytes, rows, known, source.folder))
         self._print(table)
 
     def _add(self, options: dict[str, Any]) -> None:
-        path = sources.register(settings.WORLD, options["name"], str(options["folder"].absolute()))
-        found = source_overview.of_folder(settings.WORLD, options["name"])
+        path = folders.register(settings.WORLD, options["name"], str(options["folder"].absolute()))
+        found = training_sources.of_folder(settings.WORLD, options["name"])
         self.stdout.write(visible(f"{path} is registered as {options['name']}: {found.files} files. {found.trouble}"))
 
     def _remove(self, options: dict[str, Any]) -> None:
-        source_overview.check_own(options["name"])
-        folder = sources.remove(settings.WORLD, options["name"])
+        training_sources.check_own(options["name"])
+        folder = folders.remove(settings.WORLD, options["name"])
         source_orders.withdraw(settings.WORLD, options["name"])
-        others = list(sources.folders(settings.WORLD).values())
+        others = list(folders.folders(settings.WORLD).values())
         source_records.forget_folder(settings.WORLD, folder, still_known=others)
         self.stdout.write(visible(f"{options['name']} is no longer a source; {folder} is as it was."))
 
@@ -79,7 +83,7 @@ class Command(BaseCommand):
             self._show_skills()
         elif name in ("queue", "completed"):
             table = Table("id", "quest", "state", "rows", "bytes")
-            for quest in source_overview.quests_of(name)[:MOST_SHOWN]:
+            for quest in training_sources.quests_of(name)[:MOST_SHOWN]:
                 table.add_row(*_plain(quest.pk, quest.name, quest.state, quest.rows, quest.size_bytes))
             self._print(table)
         else:
@@ -87,7 +91,7 @@ class Command(BaseCommand):
 
     def _show_skills(self) -> None:
         table = Table("skill", "level", "parameters", "problems", "for example")
-        for source in source_overview.skills():
+        for source in training_sources.skills():
             for level in source.levels:
                 samples = "\n".join(f"{problem.prompt} → {problem.answer}" for problem in level.samples)
                 problems = "--" if level.problems is None else f"{level.problems:,}"
@@ -97,7 +101,7 @@ class Command(BaseCommand):
     def _show_files(self, name: str) -> None:
         world = settings.WORLD
         inbox = name == "inbox"
-        files = sources.files_in(world.inbox) if inbox else source_overview.files_of(world, name)
+        files = folders.files_in(world.inbox) if inbox else training_sources.files_of(world, name)
         records = Records(world)
         table = Table("file", "bytes", "state")
         for file in files.found[:MOST_SHOWN]:
@@ -108,7 +112,7 @@ class Command(BaseCommand):
         self._print(table)
         if len(files.found) > MOST_SHOWN:
             self.stdout.write(f"… and {len(files.found) - MOST_SHOWN} more")
-        if not inbox and (trouble := source_overview.of_files(world, name, files, records).trouble):
+        if not inbox and (trouble := training_sources.of_files(world, name, files, records).trouble):
             self.stdout.write(visible(trouble))
 
     def _look(self, options: dict[str, Any]) -> None:
@@ -117,7 +121,7 @@ class Command(BaseCommand):
             order = source_orders.send(settings.WORLD, source=options["name"], files=names, by="command line")
         except ValueError as error:
             raise CommandError(f"{error}; name the files") from error
-        if not control.daemon_alive(settings.WORLD):
+        if not arena_status.daemon_alive(settings.WORLD):
             self.stdout.write("The arena is not running; the gatekeepers will look when it starts.")
             return
         deadline = time.monotonic() + PATIENCE_SECONDS
@@ -126,31 +130,31 @@ class Command(BaseCommand):
         if order.exists():
             self.stdout.write(f"The gatekeepers are at it; `source show {options['name']}` says how far they are.")
             return
-        folder = sources.folder_of(settings.WORLD, options["name"])
+        folder = folders.folder_of(settings.WORLD, options["name"])
         for name in names[:MOST_SHOWN]:
-            found = source_records.found_in(settings.WORLD, sources.find(folder, name))
+            found = source_records.found_in(settings.WORLD, folders.find(folder, name))
             self.stdout.write(visible(f"{name}: {in_words(found)}"))
 
     def _queue(self, options: dict[str, Any]) -> None:
         names, priority = self._chosen(options), options["priority"]
-        folder = sources.folder_of(settings.WORLD, options["name"])
-        taken = source_taking.take(settings.WORLD, folder, names, priority=priority, hold=options["hold"])
+        folder = folders.folder_of(settings.WORLD, options["name"])
+        taken = taking.take(settings.WORLD, folder, names, priority=priority, hold=options["hold"])
         for path in taken.paths:
             self.stdout.write(visible(f"{path.name} goes to the gatekeepers, priority {priority}"))
         for trouble in taken.troubles:
             self.stderr.write(visible(trouble))
-        if not control.daemon_alive(settings.WORLD):
+        if not arena_status.daemon_alive(settings.WORLD):
             self.stdout.write("The arena is not running; it will look at them when it starts.")
         if not taken.paths:
             raise CommandError("nothing was taken")
 
     def _chosen(self, options: dict[str, Any]) -> list[str]:
         """The named files, or all. Raises BadSource for one that is not there."""
-        source_overview.check_own(options["name"])
-        folder = sources.folder_of(settings.WORLD, options["name"])
+        training_sources.check_own(options["name"])
+        folder = folders.folder_of(settings.WORLD, options["name"])
         if options["files"]:
-            return [sources.find(folder, name).name for name in options["files"]]
-        names = [file.name for file in source_overview.files_of(settings.WORLD, options["name"]).found]
+            return [folders.find(folder, name).name for name in options["files"]]
+        names = [file.name for file in training_sources.files_of(settings.WORLD, options["name"]).found]
         if not names:
             raise BadSource(f"There is no quest file in {folder}.")
         return names

@@ -11,12 +11,13 @@ from django.core.management.base import BaseCommand, CommandError
 from rich.markup import escape
 from rich.table import Table
 
-from arena import control, sparring_overview
-from arena.sparring_overview import Gain, Sparring
-from guild import sparring, sparring_check
+from arena import status as arena_status
+from arena.reports import sparrings
+from arena.reports.sparrings import Gain, Sparring
 from guild.errors import GuildError
 from guild.management import foreground
 from guild.management.tables import as_text
+from guild.work import sparring, sparring_check
 
 MOST_FAULTS = 100
 
@@ -72,8 +73,8 @@ class Command(BaseCommand):
         try:
             foreground.begin(self.stdout, settings.WORLD, run, background=options["background"])
         finally:
-            sparring_overview.write(settings.WORLD)
-        if not control.daemon_alive(settings.WORLD):
+            sparrings.write(settings.WORLD)
+        if not arena_status.daemon_alive(settings.WORLD):
             self.stdout.write("The arena is not running; it will look at what came of it when it starts.")
 
     def _validate(self, path: Path) -> None:
@@ -85,11 +86,11 @@ class Command(BaseCommand):
         self.stdout.write(f"{path}: {found.rows} rows of {found.groups} mistakes, all sound")
 
     def _status(self) -> None:
-        sparring_overview.write(settings.WORLD)
+        sparrings.write(settings.WORLD)
         table = Table(
             "run", "skill", "level", "checkpoint", "right", "examples", "state", "gain", "levels below", "reason"
         )
-        for entry in sparring_overview.sparrings(settings.WORLD):
+        for entry in sparrings.sparrings(settings.WORLD):
             table.add_row(*map(escape, _cells(entry)))
         self.stdout.write(as_text(table), ending="")
 

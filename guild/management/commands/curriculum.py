@@ -9,12 +9,12 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 from rich.table import Table
 
-from guild import curriculum as curricula
-from guild import trainer_health
-from guild.curriculum import Curriculum
+from guild.curriculum import plan as curricula
+from guild.curriculum.plan import Curriculum
 from guild.errors import GuildError
 from guild.management.tables import as_text
 from guild.selectors import lost_levels
+from guild.skills import health
 from realm import config
 from realm.strict import BadConfig
 
@@ -54,7 +54,7 @@ class Command(BaseCommand):
             "other skills",
             "now",
         )
-        trainer_health.note_broken_files(world)
+        health.note_broken_files(world)
         for turn in curricula.turns(world, hero, curriculum):
             skill = turn.skill
             lost = ", ".join(map(str, lost_levels(hero, skill.name)))

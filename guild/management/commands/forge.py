@@ -9,9 +9,9 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
-from guild import forging
 from guild.errors import GuildError
 from guild.management import foreground
+from guild.work import forging
 
 
 def _levels(text: str) -> list[int]:

@@ -8,7 +8,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
 from guild.errors import GuildError
-from guild.set_making import make_missing_sets
+from guild.evaluation.set_making import make_missing_sets
 
 
 class Command(BaseCommand):

@@ -7,10 +7,10 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from guild import runs, trials
 from guild.errors import GuildError
 from guild.management.tables import comparison_table, listing, run_table, trial_table
 from guild.models import Run
+from guild.work import runs, trials
 from realm import strict
 
 

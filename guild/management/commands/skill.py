@@ -9,10 +9,11 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
-from guild import skill_check, trainer_health
-from guild.curriculum import read_curriculum
+from guild.curriculum.plan import read_curriculum
 from guild.errors import GuildError
-from guild.skills import broken_skills, file_of, get_skill, impossible_requirements, list_skills
+from guild.skills import check as skill_check
+from guild.skills import health
+from guild.skills.registry import broken_skills, file_of, get_skill, impossible_requirements, list_skills
 from realm import config
 from realm.strict import BadConfig
 
@@ -39,8 +40,8 @@ class Command(BaseCommand):
             raise CommandError(str(error)) from error
 
     def _list(self, options: dict[str, Any]) -> None:
-        trainer_health.note_broken_files(settings.WORLD)
-        down = trainer_health.down(settings.WORLD)
+        health.note_broken_files(settings.WORLD)
+        down = health.down(settings.WORLD)
         for skill in list_skills():
             where = f" at {skill.api_url}" if skill.kind == "http" else ""
             self.stdout.write(f"{skill.name}: {skill.title}, {skill.max_level} levels, {skill.trainer}{where}")

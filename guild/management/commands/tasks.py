@@ -14,7 +14,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from guild.errors import GuildError
-from guild.skills import list_skills
+from guild.skills.registry import list_skills
 from guild.tasks import by_hand, registry, selectors
 from guild.tasks.rules import save_tasks
 from guild.tasks.selectors import TaskRow

@@ -9,8 +9,8 @@ from urllib.parse import urlsplit
 from django.core.management.base import BaseCommand, CommandError
 
 from guild.errors import GuildError
-from guild.skills import Skill, get_skill, get_trainer
-from guild.trainer_server import HOST, serve
+from guild.skills.registry import Skill, get_skill, get_trainer
+from guild.skills.server import HOST, serve
 
 LARGEST_PORT = 65535
 

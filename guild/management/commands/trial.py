@@ -8,11 +8,11 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
-from guild import trials
 from guild.errors import GuildError
 from guild.management import foreground
 from guild.management.tables import trial_table
-from guild.skills import list_skills
+from guild.skills.registry import list_skills
+from guild.work import trials
 
 
 class Command(BaseCommand):

@@ -7,10 +7,10 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
-from guild.checkpoints import choose
 from guild.errors import GuildError
+from guild.evaluation.checkpoints import choose
 from realm.hosts import get_host
-from realm.oracle_client import HostTrouble, OracleClient
+from realm.oracle.sync_client import HostTrouble, OracleClient
 from realm.strict import BadConfig
 
 

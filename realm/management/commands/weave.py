@@ -11,8 +11,9 @@ from django.core.management import BaseCommand, CommandError, CommandParser, cal
 from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
 
-from realm.weaver import WeaverError, weave
-from realm.weaver.loom import ServiceState
+from realm.weaver import WeaverError
+from realm.weaver import verbs as weave
+from realm.weaver.supervisord import ServiceState
 
 
 class Command(BaseCommand):

@@ -5,7 +5,7 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from vault.services import ScanReport, scan
+from vault.index import ScanReport, scan
 
 
 class Command(BaseCommand):

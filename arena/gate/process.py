@@ -1,0 +1,195 @@
+"""The gatekeepers as a child of the daemon: given files to look at, killed when they hang, ended when nothing comes."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from arena.gate.messages import BEAT, Answer, Job
+from arena.gate.rules import GateRules
+from arena.protocol import Recipe
+from realm.processes.log import ChildLog
+from realm.world import CHECKOUT, World
+
+COMMAND = (sys.executable, "-m", "arena.gate")
+LOG_FILE = "gate.log"
+ASIDE, LARGE = "aside", "large"
+"""Arguments of the processes that look at what is no quest yet, and at large quests: no small one waits for them."""
+MOST_UNDERWAY = 16
+"""Jobs given ahead, so that it never waits for the daemon between small files."""
+MOST_BYTES_UNDERWAY = 32 * 1024
+"""Half of what a pipe holds (pipe(7)). A child that is busy with a large file reads none of it, and the daemon must not
+wait for it; jobs carry the player's own forms of rows, which may be many."""
+HANG_SECONDS = 60.0
+"""Without a word about a file that it is at."""
+MOST_DEATHS = 2
+"""A file during which it dies this often is refused."""
+IDLE_SECONDS = 300.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class GateSettings:
+    rules: GateRules
+    recipe: Recipe
+    tokenizer: Path | None
+    specs: Mapping[str, dict[str, str]]
+
+
+class Gate(Protocol):
+    """`GateProcess`, or what stands in its place in tests."""
+
+    @property
+    def has_room(self) -> bool: ...
+    def next_number(self) -> int: ...
+    def give(self, job: Job) -> None: ...
+    def take_answers(self) -> list[Answer]: ...
+    def shut_down(self) -> None: ...
+
+
+class GateProcess:
+    """`answers` holds what it found, in the order of the jobs; the daemon takes from it."""
+
+    def __init__(
+        self,
+        world: World,
+        ring: Callable[[], None],
+        command: tuple[str, ...] = COMMAND,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        hang_seconds: float = HANG_SECONDS,
+        kind: str = "",
+    ) -> None:
+        self._ring, self._clock = ring, clock
+        self._command = (*command, str(world.home), *([kind] if kind else []))
+        self._log = ChildLog(world.logs / "gate" / (f"{kind}-{LOG_FILE}" if kind else LOG_FILE))
+        self._hang_seconds = hang_seconds
+        self._child: subprocess.Popen[bytes] | None = None
+        self._heard: deque[bytes] = deque()
+        """What the child said; filled by a thread of its own."""
+        self._underway: deque[Job] = deque()
+        self._sizes: deque[int] = deque()
+        """Bytes of each of them on its way."""
+        self._deaths = 0
+        self._heard_at = 0.0
+        self._numbers = 0
+
+    @property
+    def has_room(self) -> bool:
+        """For one more job as large as the largest of those underway; a child without any reads whatever comes."""
+        sizes = self._sizes
+        fits = sum(sizes) + max(sizes, default=0) <= MOST_BYTES_UNDERWAY
+        return not sizes or (len(sizes) < MOST_UNDERWAY and fits)
+
+    def next_number(self) -> int:
+        self._numbers += 1
+        return self._numbers
+
+    def give(self, job: Job) -> None:
+        if self._child is None:
+            self._start()
+        if not self._underway:
+            self._heard_at = self._clock()
+        line = job.to_line()
+        self._underway.append(job)
+        self._sizes.append(len(line))
+        self._send(line)
+
+    def take_answers(self) -> list[Answer]:
+        """What was found since the last call; also notices a child that died or hangs, and begins again."""
+        answers: list[Answer] = []
+        while self._heard:
+            line = self._heard.popleft()
+            self._heard_at = self._clock()
+            if line != BEAT:
+                self._underway.popleft()
+                self._sizes.popleft()
+                self._deaths = 0
+                answers.append(Answer.from_line(line))
+        return answers + self._watch()
+
+    def shut_down(self) -> None:
+        """At once: what it was at is looked at again at the next start."""
+        self._underway.clear()
+        self._sizes.clear()
+        self._kill()
+
+    def _watch(self) -> list[Answer]:
+        if self._child is None:
+            return []
+        silent = self._clock() - self._heard_at
+        if self._child.poll() is None and not (self._underway and silent > self._hang_seconds):
+            if not self._underway and silent > IDLE_SECONDS:
+                self._kill()
+            return []
+        how = f"hung for {self._hang_seconds:.0f} s" if self._child.poll() is None else "died"
+        code = self._kill()
+        return self._begin_again(f"{how} (exit code {code}: {self._log.last_lines(3)})") if self._underway else []
+
+    def _begin_again(self, how: str) -> list[Answer]:
+        """The job that it died of is tried once more, then refused; those behind it are given again."""
+        jobs = list(self._underway)
+        self._underway.clear()
+        self._sizes.clear()
+        self._deaths += 1
+        given_up: list[Answer] = []
+        if self._deaths >= MOST_DEATHS:
+            culprit, *jobs = jobs
+            self._deaths = 0
+            why = f"looking at this file, the gatekeepers' process {how}"
+            given_up = [Answer(number=culprit.number, path=culprit.path, seen=(), unreadable=why, kind="gate-died")]
+        for job in jobs:
+            self.give(job)
+        return given_up
+
+    def _start(self) -> None:
+        with self._log.opened() as log:
+            self._child = subprocess.Popen(
+                self._command,
+                cwd=CHECKOUT,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                start_new_session=True,
+            )
+        self._heard = deque()  # its own: the last words of the one before may still be on their way
+        self._heard_at = self._clock()
+        threading.Thread(target=self._listen, args=(self._child, self._heard), daemon=True).start()
+
+    def _listen(self, child: subprocess.Popen[bytes], heard: deque[bytes]) -> None:
+        assert child.stdout is not None
+        with child.stdout as replies:
+            for line in replies:
+                if line.endswith(b"\n"):
+                    heard.append(line)
+                    self._ring()
+        child.wait()  # it has closed its output, and is dead only in a moment: then whoever looks sees it
+        self._ring()
+
+    def _send(self, line: bytes) -> None:
+        assert self._child is not None
+        assert self._child.stdin is not None
+        with suppress(BrokenPipeError):  # it has just ended; the next look sees that
+            self._child.stdin.write(line)
+            self._child.stdin.flush()
+
+    def _kill(self) -> int | None:
+        if self._child is None:
+            return None
+        with suppress(ProcessLookupError):
+            os.killpg(self._child.pid, signal.SIGKILL)
+        code = self._child.wait()
+        if self._child.stdin is not None:
+            with suppress(BrokenPipeError):
+                self._child.stdin.close()
+        self._child = None
+        return code

@@ -1,0 +1,228 @@
+"""The hero's model and tokenizer: a causal LM from a folder or the hub.
+
+Mode `full` trains every weight, kept in float32. `lora` trains float32 adapters on frozen weights, which are held in
+the dtype that is computed in; `qlora` on frozen weights held in 4 bits. A checkpoint of either is an adapter.
+"""
+
+from __future__ import annotations
+
+import functools
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from peft import PeftModel, prepare_model_for_kbit_training
+from torch import Tensor, nn
+from transformers import (
+    AutoModelForCausalLM,
+    AutoTokenizer,
+    BitsAndBytesConfig,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+)
+from transformers.utils import logging as transformers_logging
+from transformers.utils.import_utils import is_bitsandbytes_available
+
+from arena.hero import adapter, attention
+from arena.hero import origin as base
+from arena.hero.adapter import LOAD_ERRORS
+from arena.hero.origin import UnloadableHero as UnloadableHero
+from arena.protocol import Recipe
+from arena.rows.masking import ChatMask, MaskingError
+from arena.rows.tokenizer import HeroTokenizer, default_template
+from realm.disk import durable
+
+transformers_logging.disable_progress_bar()  # they would fill the trainer's log
+attention.register()
+
+
+@dataclass(frozen=True)
+class Hero:
+    """`model` is what trains (wrapped by peft where that is an adapter), `mask` knows its tokenizer."""
+
+    model: PreTrainedModel | PeftModel
+    tokenizer: PreTrainedTokenizerBase
+    mask: ChatMask
+    device: torch.device
+    compute_dtype: torch.dtype = torch.float32
+    adapter_base: str | None = None
+    """The full checkpoint that an adapter sits on, where that is not the base model."""
+    base_sha256: str | None = None
+    """Digest of the frozen weights under an adapter."""
+    together: nn.Module | None = None
+    """Where several processes train this hero: the module whose forward pass brings them together; see ranks.py."""
+
+    def autocast(self) -> torch.autocast:
+        """What forward passes of training and scoring run under: weights stay as they are kept."""
+        enabled = self.compute_dtype != torch.float32
+        return torch.autocast(self.device.type, self.compute_dtype if enabled else torch.bfloat16, enabled=enabled)
+
+    @property
+    def causal_lm(self) -> PreTrainedModel:
+        """The transformers model inside; LoRA layers are part of it."""
+        model = self.model.get_base_model() if isinstance(self.model, PeftModel) else self.model
+        assert isinstance(model, PreTrainedModel)
+        return model
+
+    @property
+    def trainable(self) -> dict[str, nn.Parameter]:
+        """Parameters with a gradient, by name, in the model's order; a tied weight stands once."""
+        return {name: parameter for name, parameter in self.model.named_parameters() if parameter.requires_grad}
+
+    @property
+    def has_adapter(self) -> bool:
+        """Whether an adapter is trained and the weights under it are frozen."""
+        return isinstance(self.model, PeftModel)
+
+    def write_model(self, folder: Path, weights: dict[str, Tensor]) -> None:
+        """Write copies of this model's or its adapter's weights, configuration and tokenizer, as transformers does.
+
+        Changes nothing of the model: training may go on meanwhile.
+        """
+        if isinstance(self.model, PeftModel):
+            self.model.save_pretrained(str(folder), state_dict=weights, save_embedding_layers=False)
+        else:
+            self.model.save_pretrained(str(folder), state_dict=weights)
+        for name, data in self.tokenizer_files.items():
+            durable.write_bytes(folder / name, data, sync=False)
+
+    @functools.cached_property
+    def tokenizer_files(self) -> dict[str, bytes]:
+        """The tokenizer as it is saved, by file name; serialised once, because it takes longer than the weights."""
+        with tempfile.TemporaryDirectory() as folder:
+            self.tokenizer.save_pretrained(folder)
+            return {path.name: path.read_bytes() for path in sorted(Path(folder).iterdir())}
+
+    @property
+    def pad_id(self) -> int:
+        """Padding is never attended to nor trained on, so any token will do where none is named."""
+        return int(self.tokenizer.pad_token_id or self.tokenizer.eos_token_id or 0)
+
+
+def has_dropout(hero: Hero) -> bool:
+    """Whether a training step's loss depends on random numbers."""
+    layers = any(isinstance(module, nn.Dropout) and module.p > 0 for module in hero.model.modules())
+    return layers or bool(getattr(hero.causal_lm.config, "attention_dropout", 0.0))
+
+
+def best_device() -> torch.device:
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def load(base_model: str, recipe: Recipe, *, checkpoint: Path | None, device: torch.device) -> Hero:
+    """Load the base, or `checkpoint` if one is given (its bytes already verified), to train as the recipe says.
+
+    A full checkpoint gets an adapter, and an adapter is merged into what it sits on, where the recipe's mode asks for
+    it. Only safetensors are read and no code of a model is run. Raises UnloadableHero or base.IncompatibleCheckpoint.
+    """
+    origin = base.origin_of(base_model, checkpoint)
+    adapts = base.is_adapter(recipe.mode)
+    if recipe.mode == "qlora":
+        check_quantisable(device)
+        model = quantised(origin.source, recipe, device)
+    else:
+        # What trains stays in float32, and so does what an adapter is merged into.
+        model = whole_model(origin.source, dtype=getattr(torch, recipe.dtype) if adapts else torch.float32)
+    base_sha256 = base.prove(origin) if adapts or origin.adapter else None
+    trained: PreTrainedModel | PeftModel = model
+    if adapts:
+        if recipe.gradient_checkpointing:
+            model.enable_input_require_grads()
+        trained = adapter.attach(model, recipe, origin.adapter, device)
+    elif origin.adapter:
+        trained = model = adapter.merge(adapter.load(model, origin.adapter))
+    if recipe.gradient_checkpointing:
+        model.activation_checkpointing_enable({"use_reentrant": False})
+    if recipe.mode != "qlora":  # that one came to the device as it was quantised
+        trained.to(device)  # type: ignore[arg-type]  # transformers' wrapper names another type
+    tokenizer = load_tokenizer(origin.newest)
+    return Hero(
+        model=trained,
+        tokenizer=tokenizer,
+        mask=ChatMask(hero_tokenizer(tokenizer)),
+        device=device,
+        compute_dtype=getattr(torch, recipe.dtype),
+        adapter_base=origin.checkpoint if adapts else None,
+        base_sha256=base_sha256 if adapts else None,
+    )
+
+
+def load_tokenizer(source: str) -> PreTrainedTokenizerBase:
+    try:
+        tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(source, trust_remote_code=False)
+    except LOAD_ERRORS as error:
+        raise UnloadableHero(f"the tokenizer of {source} cannot be loaded: {error}") from error
+    return tokenizer
+
+
+def hero_tokenizer(tokenizer: PreTrainedTokenizerBase) -> HeroTokenizer:
+    """What masks and preview need of a loaded tokenizer; it shares its backend. Raises MaskingError."""
+    if not tokenizer.is_fast:
+        raise MaskingError("this tokenizer has no character offsets; use its fast version (tokenizer.json)")
+    named = tokenizer.special_tokens_map
+    return HeroTokenizer(
+        backend=tokenizer.backend_tokenizer,
+        template=default_template(tokenizer.chat_template),
+        named_tokens=named,
+        extra_tokens=tuple(token for token in tokenizer.all_special_tokens if token not in named.values()),
+    )
+
+
+def whole_model(source: str, *, dtype: torch.dtype, **options: Any) -> PreTrainedModel:
+    """A model without an adapter, by our attention; a tensor that is missing is never made up."""
+    try:
+        loaded: Any = AutoModelForCausalLM.from_pretrained(
+            source,
+            dtype=dtype,
+            use_safetensors=True,
+            trust_remote_code=False,
+            attn_implementation=attention.NAME,
+            output_loading_info=True,
+            **options,
+        )
+    except LOAD_ERRORS as error:
+        raise UnloadableHero(f"the model {source} cannot be loaded: {error}") from error
+    model, report = loaded
+    if report["missing_keys"]:
+        raise UnloadableHero(f"the model {source} lacks {', '.join(sorted(report['missing_keys'])[:3])}")
+    assert isinstance(model, PreTrainedModel)
+    model.config.use_cache = False
+    return model
+
+
+def check_quantisable(device: torch.device) -> None:
+    """Raises UnloadableHero where 4-bit weights cannot be had."""
+    missing = [
+        what
+        for what, there in (
+            ("a CUDA device", device.type == "cuda"),
+            ("the package bitsandbytes 0.46.1 or newer", is_bitsandbytes_available()),
+        )
+        if not there
+    ]
+    if missing:
+        raise UnloadableHero(
+            f"training.mode qlora needs {' and '.join(missing)}, which this machine lacks: "
+            "set training.mode: lora, skip this battle, which keeps its settings, and drop the quest again"
+        )
+
+
+def quantised(source: str, recipe: Recipe, device: torch.device) -> PreTrainedModel:
+    """Linear layers of the body in 4 bits (NF4, their scales quantised too), norms in float32.
+
+    Source: QLoRA (Dettmers et al. 2023). Head and embeddings are left in the dtype that is computed in.
+    """
+    config = BitsAndBytesConfig(
+        load_in_4bit=True,
+        bnb_4bit_quant_type="nf4",
+        bnb_4bit_use_double_quant=True,
+        bnb_4bit_compute_dtype=torch.bfloat16,
+    )
+    dtype = getattr(torch, recipe.dtype)
+    model = whole_model(source, dtype=dtype, quantization_config=config, device_map={"": device})
+    prepared: PreTrainedModel = prepare_model_for_kbit_training(model, use_gradient_checkpointing=False)
+    for ends in (prepared.get_input_embeddings(), prepared.get_output_embeddings()):
+        ends.to(dtype)  # peft makes float32 of all that is not quantised, and these are the largest of it
+    return prepared

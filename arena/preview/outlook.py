@@ -1,0 +1,129 @@
+"""What a quest that still waits would take: steps exactly, time and memory about. No torch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+import pynvml
+
+from arena import embedded, estimate
+from arena.estimate import Load, Measured, Memory, Shape, UnknownShape
+from arena.gate.inspection import Look, inspect
+from arena.gate.report import Report
+from arena.gate.rules import GateRules
+from arena.gate.warden import EvaluatedProblems
+from arena.protocol import Recipe
+from arena.rows import tokenizer
+from arena.rows.formats import load_declared, registry
+from arena.rows.masking import ChatMask
+from arena.rows.tokenizer import HeroTokenizer
+from realm import strict
+from realm.checkpoint_names import checkpoint_folders
+from realm.config import RealmConfig
+from realm.world import World
+
+
+@dataclass(frozen=True, kw_only=True)
+class Machine:
+    """What trains here."""
+
+    device: str
+    cuda: bool
+    memory_bytes: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outlook:
+    report: Report
+    """Its tokens and steps are None where the hero's tokenizer is not on this machine yet."""
+    shape: Shape
+    machine: Machine
+    memory: Memory
+    seconds: float | None
+    """None before any battle of this size was fought here."""
+    based_on: Measured | None
+    """The battle whose speed was taken."""
+    past: tuple[Measured, ...]
+    """Battles whose estimates were held against what was measured, the newest first."""
+
+
+def machine() -> Machine:
+    """The first GPU, if its driver is here; else the CPU. The trainer chooses alike."""
+    try:
+        pynvml.nvmlInit()
+        handle = pynvml.nvmlDeviceGetHandleByIndex(0)
+        name, memory = pynvml.nvmlDeviceGetName(handle), pynvml.nvmlDeviceGetMemoryInfo(handle)
+    except pynvml.NVMLError:
+        return Machine(device="cpu", cuda=False, memory_bytes=psutil.virtual_memory().total)
+    return Machine(device=str(name), cuda=True, memory_bytes=int(memory.total))
+
+
+def hero_shape(world: World, config: RealmConfig) -> Shape:
+    """Of the model that the hero trains. Raises UnknownShape for a hub id that was never downloaded."""
+    if not config.base_model:
+        return estimate.read_shape(embedded.SOURCE)
+    folder = Path(config.base_model).expanduser()
+    if folder.is_dir():
+        return estimate.read_shape(folder)
+    hero = world.heroes / config.hero
+    for checkpoint in checkpoint_folders(hero) if hero.is_dir() else ():
+        if (checkpoint / "config.json").exists():
+            return estimate.read_shape(checkpoint)
+    raise UnknownShape(f"the shape of {config.base_model} is known once the hero has saved a whole checkpoint")
+
+
+def outlook(world: World, config: RealmConfig, recipe: Recipe, path: Path) -> Outlook:
+    """Reads every row of the quest. Raises UnknownShape, BadConfig, UnusableTokenizer, or rows.UnreadableQuest."""
+    return outlook_of(world, config, recipe, _report(world, config, recipe, path))
+
+
+def outlook_of(world: World, config: RealmConfig, recipe: Recipe, report: Report) -> Outlook:
+    """The same from what the gatekeepers wrote beside the quest. Raises UnknownShape."""
+    shape, here = hero_shape(world, config), machine()
+    battles = list(estimate.measured_battles(world.battles))
+    kin = [battle for battle in battles if battle.like.get("parameters") in _sizes(shape, recipe)]
+    like = estimate.likeness(recipe, device=here.device, parameters=_sizes(shape, recipe)[-1], threads=recipe.threads)
+    alike = [battle for battle in battles if _is_alike(battle, like)]
+    seconds = None
+    if alike and report.tokens is not None and report.steps is not None:
+        stops = estimate.count_stops(recipe, first_step=0, last_step=report.steps)
+        seconds = estimate.seconds_of(alike[0], tokens=report.tokens * recipe.epochs, stops=stops)
+    share = report.trained_share or (kin[0].trained_share if kin else 1.0)
+    process = next((battle.process for battle in battles if battle.process is not None), None)
+    load = Load.of(recipe, tokens=report.tokens, trained_share=share, row_fill=report.packing_efficiency or 1.0)
+    saves_before = report.steps is None or report.steps > recipe.save_every
+    return Outlook(
+        report=report,
+        shape=shape,
+        machine=here,
+        memory=estimate.memory_of(
+            shape, recipe, load, cuda=here.cuda, process=None if here.cuda else process, saves_before=saves_before
+        ),
+        seconds=seconds,
+        based_on=alike[0] if alike else None,
+        past=tuple(battle for battle in battles if battle.memory_error is not None),
+    )
+
+
+def _report(world: World, config: RealmConfig, recipe: Recipe, path: Path) -> Report:
+    """As the gatekeepers would see it, but for rows of earlier quests."""
+    rules = strict.read(GateRules, config.gatekeeper, source="gatekeeper")
+    folder = tokenizer.find(world, config)
+    mask = ChatMask(HeroTokenizer.load(folder)) if folder else None
+    specs = registry(load_declared(world))
+    evaluated = EvaluatedProblems((world.evaluation, world.validation))
+    return inspect(path, Look(rules=rules, recipe=recipe, specs=specs, mask=mask, evaluated=evaluated))
+
+
+def _sizes(shape: Shape, recipe: Recipe) -> tuple[int, ...]:
+    """Parameters of the model alone and with the recipe's adapter: battles of both have used its tokenizer."""
+    adapter = 0 if recipe.mode == "full" else shape.adapter(recipe)
+    return shape.parameters, shape.parameters + adapter
+
+
+def _is_alike(battle: Measured, like: dict[str, object]) -> bool:
+    """Where the recipe leaves the number of threads to torch, only the trainer knows it."""
+    wanted = like if like["threads"] else {key: value for key, value in like.items() if key != "threads"}
+    return bool(battle.tokens) and all(battle.like.get(key) == value for key, value in wanted.items())

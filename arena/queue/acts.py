@@ -1,0 +1,147 @@
+"""Carries out what the player wishes of quests; only the daemon calls this."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from arena import chronicle
+from arena.gate import report as reports
+from arena.gate.report import Wishes
+from arena.models import Battle, Quest
+from arena.quest_orders import Act, QuestOrder, Target, acts_for
+from arena.queue import arrangement
+from arena.queue import files as queue
+from realm.world import World
+
+_TOLD = {
+    Act.HOLD: ("quest_held", "on hold"),
+    Act.RELEASE: ("quest_released", "released"),
+    Act.MOVE: ("quest_moved", "moved"),
+    Act.CANCEL: ("quest_cancelled", "cancelled"),
+    Act.RETRY: ("quest_retried", "sent to the gatekeepers again"),
+    Act.FORCE: ("quest_retried", "sent to the gatekeepers again, who let pass what they refused"),
+    Act.DISCARD: ("quest_discarded", "deleted"),
+}
+KINDS = (*{kind for kind, _ in _TOLD.values()}, "order_refused")
+"""Of the chronicle's entries that tell what became of an order."""
+
+
+@dataclass(frozen=True)
+class Hands:
+    """What carrying out an order may need of the daemon."""
+
+    world: World
+    skip: Callable[[], None]
+    """End the battle that is fought and go on with the next quest."""
+
+
+def carry_out(hands: Hands, order: QuestOrder) -> None:
+    """Quests that are gone, or in a state in which the order makes no sense any more, are told and passed over."""
+    quests, missed = [], []
+    for target in order.quests:
+        quest = _find(target)
+        if quest is None:
+            missed.append(f"{target.name}: there is no such quest any more")
+        elif order.act not in acts_for(quest):
+            missed.append(f"{quest.name} is {quest.get_state_display().lower()}: {order.act} makes no sense")
+        else:
+            quests.append(quest)
+    if quests:
+        _ACTS[order.act](hands, quests, order)
+        _tell(order, quests)
+    if missed:
+        rest = f" (and {len(missed) - 1} more)" if len(missed) > 1 else ""
+        chronicle.say("order_refused", f"{missed[0]}{rest}", act=order.act)
+
+
+def _find(target: Target) -> Quest | None:
+    return Quest.objects.filter(pk=target.id, name=target.name).first()
+
+
+def _tell(order: QuestOrder, quests: Sequence[Quest]) -> None:
+    kind, what = _TOLD[order.act]
+    if order.act == Act.MOVE:
+        what = f"moved to {quests[0].priority}"
+    who = quests[0].name if len(quests) == 1 else f"{len(quests)} quests"
+    verb = "is" if len(quests) == 1 else "are"
+    told: dict[str, Any] = {"quest": quests[0].name} if len(quests) == 1 else {}
+    chronicle.say(kind, f"{who} {verb} {what}", ids=[quest.pk for quest in quests if quest.pk][:1000], **told)
+
+
+def _hold(hands: Hands, quests: Sequence[Quest], order: QuestOrder) -> None:
+    _set_hold(hands.world, quests, held=True)
+
+
+def _release(hands: Hands, quests: Sequence[Quest], order: QuestOrder) -> None:
+    _set_hold(hands.world, quests, held=False)
+
+
+def _set_hold(world: World, quests: Sequence[Quest], *, held: bool) -> None:
+    """Written beside each file first, so that it holds also where the rows are lost."""
+    for quest in quests:
+        path = queue.path_of(world, quest)
+        reports.write_wishes(path, replace(reports.read_wishes(path), hold=held))
+    state = Quest.State.INSPECTED if held else Quest.State.QUEUED
+    Quest.objects.filter(pk__in=[quest.pk for quest in quests]).update(state=state)
+
+
+def _move(hands: Hands, quests: Sequence[Quest], order: QuestOrder) -> None:
+    """The moved ones stand together, in the order they were named, in front of `before` or behind all."""
+    priority = order.priority or quests[0].priority
+    for quest in quests:
+        if quest.priority != priority:
+            queue.change_lane(hands.world, quest, priority)
+    moved = {quest.pk for quest in quests}
+    lane = queue.in_order(Quest.objects.filter(priority=priority, state__in=queue.WAITING))
+    others = [quest for quest in lane if quest.pk not in moved]
+    before = order.before and _find(order.before)
+    place = next((index for index, quest in enumerate(others) if before and quest.pk == before.pk), len(others))
+    arranged = [*others[:place], *quests, *others[place:]]
+    arrangement.write_lane(hands.world, priority, [queue.path_of(hands.world, quest).name for quest in arranged])
+    for position, quest in enumerate(arranged, 1):
+        quest.position = position
+    Quest.objects.bulk_update(arranged, ["position"], batch_size=500)
+
+
+def _cancel(hands: Hands, quests: Sequence[Quest], order: QuestOrder) -> None:
+    for quest in quests:
+        if quest.state == Quest.State.BATTLING:
+            hands.skip()
+        else:
+            queue.cancel(hands.world, quest, "cancelled by the player")
+
+
+def _retry(hands: Hands, quests: Sequence[Quest], order: QuestOrder) -> None:
+    for quest in quests:
+        queue.look_again(hands.world, quest)
+
+
+def _force(hands: Hands, quests: Sequence[Quest], order: QuestOrder) -> None:
+    for quest in quests:
+        path = queue.path_of(hands.world, quest)
+        if quest.state == Quest.State.COMPLETED:
+            queue.add_file(hands.world, path, priority=quest.priority, wishes=Wishes(force=True))
+        else:
+            reports.write_wishes(path, replace(reports.read_wishes(path), force=True))
+            queue.look_again(hands.world, quest)
+
+
+def _discard(hands: Hands, quests: Sequence[Quest], order: QuestOrder) -> None:
+    fought = set(Battle.objects.filter(quest__in=quests).values_list("quest_id", flat=True))
+    for quest in quests:
+        queue.delete_file(hands.world, quest)
+        if quest.pk not in fought and quest.state != Quest.State.COMPLETED:
+            quest.delete()
+
+
+_ACTS: dict[Act, Callable[[Hands, Sequence[Quest], QuestOrder], None]] = {
+    Act.HOLD: _hold,
+    Act.RELEASE: _release,
+    Act.MOVE: _move,
+    Act.CANCEL: _cancel,
+    Act.RETRY: _retry,
+    Act.FORCE: _force,
+    Act.DISCARD: _discard,
+}

@@ -1,0 +1,85 @@
+"""Which checkpoints of a hero are meant: by step, by name, or `newest`, `best`, `all`, `base`."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from guild.errors import GuildError
+from realm import sidecar, strict
+from realm.checkpoint_names import checkpoint_folders, step_of
+from realm.sidecar import DamagedCheckpoint
+from realm.world import World
+
+WORDS = ("newest", "best", "all", "base")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Chosen:
+    """Name or step, as a host is asked for it; the base model is step 0."""
+
+    step: int | None = None
+    name: str | None = None
+
+    def __str__(self) -> str:
+        return self.name or ("base" if self.step == 0 else f"step {self.step}")
+
+
+def choose(world: World, hero: str, wishes: Sequence[str]) -> tuple[Chosen, ...]:
+    """In the order wished, none twice. Raises GuildError.
+
+    A step that does not lie here is left to the host, which may have it.
+    """
+    found: dict[str, Chosen] = {}
+    for wish in wishes:
+        for chosen in _meant(world, hero, wish.strip()):
+            found.setdefault(str(chosen), chosen)
+    if not found:
+        raise GuildError("No checkpoint is named; name steps, names, or newest, best, all, base")
+    return tuple(found.values())
+
+
+def newest(world: World, hero: str) -> Path | None:
+    """The folder of the hero's newest checkpoint."""
+    return next(iter(_folders(world, hero)), None)
+
+
+def _meant(world: World, hero: str, wish: str) -> list[Chosen]:
+    if wish == "base":
+        return [Chosen(step=0)]
+    folders = _folders(world, hero)
+    if wish in WORDS:
+        if not folders:
+            raise GuildError(f"{hero} has no checkpoint yet")
+        chosen = [_best(hero, folders)] if wish == "best" else folders[:1] if wish == "newest" else folders[::-1]
+        return [Chosen(name=folder.name, step=step_of(folder.name)) for folder in chosen]
+    if wish.isascii() and wish.isdigit() and len(wish) < 19:
+        step = int(wish)
+        names = [folder.name for folder in folders if step_of(folder.name) == step]
+        return [Chosen(step=step, name=names[0] if names else None)]
+    if step_of(wish) is None:
+        raise GuildError(f"{strict.shown(wish)} is no checkpoint; name a step, a name, or {', '.join(WORDS)}")
+    return [Chosen(name=wish, step=step_of(wish))]
+
+
+def _folders(world: World, hero: str) -> list[Path]:
+    folder = world.heroes / hero
+    return checkpoint_folders(folder) if folder.is_dir() else []
+
+
+def _best(hero: str, folders: Sequence[Path]) -> Path:
+    """By validation loss; the older one of equals, as the vault has it."""
+    measured = [(loss, folder) for folder in reversed(folders) if (loss := _val_loss(folder)) is not None]
+    if not measured:
+        raise GuildError(f"No checkpoint of {hero} has a validation loss yet, so none is the best")
+    return min(measured, key=lambda pair: pair[0])[1]
+
+
+def _val_loss(folder: Path) -> float | None:
+    try:
+        loss = sidecar.read(folder).val_loss
+    except (DamagedCheckpoint, OSError):
+        return None
+    return loss if loss is not None and math.isfinite(loss) else None

@@ -1,0 +1,197 @@
+"""Checkpoints that wait to be evaluated: a host answers, or a trainer has answered and the answers wait for a judge.
+
+A task is claimed by one conditional update. Who works holds a shared lock, so that a process that finds itself alone
+knows that whatever is still claimed was claimed by one that was killed. Answers are on disk before they are judged,
+and their count before it is in the database: killed anywhere, nothing is asked twice and nothing is lost.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from django.db import transaction
+from django.db.models import F
+from django.utils import timezone
+
+from guild.errors import GuildError, TrainerUnavailable
+from guild.evaluation import answers
+from guild.evaluation.answers import AnswerRecord
+from guild.evaluation.judging import Judged, Verdict, count_correct, remember
+from guild.models import Evaluation, EvaluationTask
+from guild.skills.health import trainer_of
+from realm.hosts import Host, list_hosts
+from realm.oracle.errors import Damaged, HostTrouble
+from realm.world import World
+
+if TYPE_CHECKING:
+    from guild.evaluation.host import Voice
+
+LOCK_FILE = "evaluation.lock"
+MOST_ATTEMPTS = 5
+"""A task that a host refused this often has failed. A host that is down refuses nothing."""
+State = EvaluationTask.State
+Tell = Callable[[Judged, Verdict], None]
+"""Called in the transaction that writes the evaluation, once for each."""
+
+
+@dataclass
+class Report:
+    """What one call of `process` came to."""
+
+    done: int = 0
+    failed: int = 0
+    waiting: int = 0
+    """Tasks that still wait afterwards."""
+    troubles: list[str] = field(default_factory=list)
+    """Why some wait or failed, one sentence each, none twice."""
+
+    def note(self, trouble: str) -> None:
+        if trouble not in self.troubles:
+            self.troubles.append(trouble)
+
+
+def enqueue(*, hero: str, checkpoint: str, step: int, skill: str, level: int) -> bool:
+    """Whether there is a new task; there is none for what was evaluated or queued before."""
+    what = {"hero": hero, "checkpoint": checkpoint, "skill": skill, "level": level}
+    if Evaluation.objects.filter(**what).exists():
+        return False
+    _, is_new = EvaluationTask.objects.get_or_create(**what, defaults={"step": step})
+    return is_new
+
+
+def take_answers(world: World, record: AnswerRecord) -> None:
+    """Let answers wait for their judge, who may be slow or down; safe to repeat."""
+    if answers.read(world, record.hero, record.checkpoint, record.skill, record.level) is None:
+        answers.write(world, record)
+    enqueue(hero=record.hero, checkpoint=record.checkpoint, step=record.step, skill=record.skill, level=record.level)
+
+
+def recover(world: World, tell: Tell = lambda judged, verdict: None) -> None:
+    """Evaluations of a lost database, from the answers on disk; answers that nobody has judged are queued again."""
+    known = set(Evaluation.objects.values_list("hero", "checkpoint", "skill", "level"))
+    for record in answers.read_all(world):
+        if (record.hero, record.checkpoint, record.skill, record.level) in known:
+            continue
+        judged = record.verdict()
+        if judged is None:
+            take_answers(world, record)
+        else:
+            _remember(judged, tell)
+
+
+def evaluating_hosts(world: World) -> list[Host]:
+    """Raises strict.BadConfig."""
+    return [host for host in list_hosts(world) if host.evaluates]
+
+
+def process(
+    world: World,
+    *,
+    limit: int | None = None,
+    hosts: Sequence[Host] | None = None,
+    tell: Tell = lambda judged, verdict: None,
+) -> Report:
+    """Answer and judge what waits, the oldest step first, until all is tried once. `hosts`: None means those that
+    are set to evaluate. Raises strict.BadConfig.
+    """
+    from guild.evaluation.host import Voice  # takes a third of a second, and most who queue never ask a host
+
+    report = Report()
+    failed_before = EvaluationTask.objects.filter(state=State.FAILED).count()
+    with _at_work(world), Voice(world, evaluating_hosts(world) if hosts is None else hosts, note=report.note) as voice:
+        silent: set[str] = set()
+        for task in _waiting(limit):
+            if task.skill in silent or not (voice.answers or _has_answers(world, task)) or not _claim(task):
+                continue
+            try:
+                _settle(world, task, voice, tell)
+                report.done += 1
+            except TrainerUnavailable as trouble:
+                silent.add(task.skill)
+                report.note(_put_back(task, str(trouble), counts=False))
+            except (Damaged, GuildError, ValueError) as trouble:
+                report.note(_fail(task, str(trouble)))
+            except HostTrouble as trouble:
+                report.note(_put_back(task, str(trouble), counts=True))
+    report.failed = EvaluationTask.objects.filter(state=State.FAILED).count() - failed_before
+    report.waiting = EvaluationTask.objects.filter(state=State.WAITING).count()
+    return report
+
+
+@contextmanager
+def _at_work(world: World) -> Iterator[None]:
+    """The kernel frees the lock however this process ends."""
+    handle = os.open(world.control / LOCK_FILE, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        with suppress(BlockingIOError):  # somebody is at work, and what is claimed may be his
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            EvaluationTask.objects.filter(state=State.ANSWERING).update(state=State.WAITING, updated_at=timezone.now())
+        fcntl.flock(handle, fcntl.LOCK_SH)
+        yield
+    finally:
+        os.close(handle)
+
+
+def _waiting(limit: int | None) -> list[EvaluationTask]:
+    """Those of one checkpoint after each other, so that it is loaded once."""
+    return list(EvaluationTask.objects.filter(state=State.WAITING).order_by("step", "checkpoint", "id")[:limit])
+
+
+def _claim(task: EvaluationTask) -> bool:
+    claimed = EvaluationTask.objects.filter(pk=task.pk, state=State.WAITING).update(
+        state=State.ANSWERING, attempts=F("attempts") + 1, updated_at=timezone.now()
+    )
+    task.attempts += claimed
+    return bool(claimed)
+
+
+def _put_back(task: EvaluationTask, reason: str, *, counts: bool) -> str:
+    """It waits for another time; one that was refused too often has failed."""
+    if counts and task.attempts >= MOST_ATTEMPTS:
+        return _fail(task, f"given up after {task.attempts} attempts: {reason}")
+    return _note(task, State.WAITING, reason, attempts=task.attempts - (not counts))
+
+
+def _fail(task: EvaluationTask, reason: str) -> str:
+    return _note(task, State.FAILED, reason, attempts=task.attempts)
+
+
+def _note(task: EvaluationTask, state: EvaluationTask.State, reason: str, *, attempts: int) -> str:
+    EvaluationTask.objects.filter(pk=task.pk, state=State.ANSWERING).update(
+        state=state, reason=reason, attempts=attempts, updated_at=timezone.now()
+    )
+    return reason
+
+
+def _has_answers(world: World, task: EvaluationTask) -> bool:
+    return answers.path_of(world, task.hero, task.checkpoint, task.skill, task.level).exists()
+
+
+def _settle(world: World, task: EvaluationTask, voice: Voice, tell: Tell) -> None:
+    """Raises GuildError, HostTrouble, or ValueError for names that are none."""
+    record = answers.read(world, task.hero, task.checkpoint, task.skill, task.level)
+    if record is None:
+        record = voice.ask(task)
+        answers.write(world, record)
+    if record.verdict() is None:
+        with trainer_of(world, task.skill):
+            counted = count_correct(
+                world, checkpoint=task.checkpoint, skill=task.skill, level=task.level, answers=record.answers
+            )
+        record = record.judged(*counted)
+        answers.write(world, record)
+    judged = record.verdict()
+    assert judged is not None
+    _remember(judged, tell)
+
+
+def _remember(judged: Judged, tell: Tell) -> None:
+    with transaction.atomic():
+        verdict = remember(judged)
+        if verdict.evaluation_id is not None:
+            tell(judged, verdict)

@@ -1,0 +1,151 @@
+"""A skill's trainer as a server, for others that speak the trainer protocol: see guild/trainers/protocol.py."""
+
+from __future__ import annotations
+
+import errno
+import socket
+from dataclasses import asdict
+from typing import Any, TypeVar
+
+import anyio.to_thread
+import uvicorn
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from guild.errors import GuildError
+from guild.skills.registry import Skill
+from guild.trainers import protocol
+from guild.trainers.contract import Trainer
+from guild.trainers.problems import Problem
+from realm import strict
+from realm.web.guard import Guard
+
+HOST = "127.0.0.1"
+MOST_AT_WORK = 2
+"""Requests that make or judge problems at once; the others wait."""
+MOST_CONNECTIONS = 100
+BAD_REQUEST, TOO_LARGE, UNAVAILABLE = 400, 413, 503
+
+T = TypeVar("T")
+
+
+class PortTaken(GuildError):
+    """Another program listens there."""
+
+
+def serve(skill: Skill, trainer: Trainer, port: int) -> None:
+    """Until SIGTERM or SIGINT. Raises PortTaken."""
+    with _listen(port) as listening:
+        config = uvicorn.Config(
+            Guard(application(skill, trainer), port=port),
+            log_level="warning", lifespan="off", limit_concurrency=MOST_CONNECTIONS, timeout_graceful_shutdown=5,
+        )  # fmt: skip
+        uvicorn.Server(config).run(sockets=[listening])
+
+
+def _listen(port: int) -> socket.socket:
+    listening = socket.socket()
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listening.bind((HOST, port))
+        listening.listen()
+    except OSError as error:
+        listening.close()
+        if error.errno in (errno.EADDRINUSE, errno.EACCES):
+            raise PortTaken(
+                f"Port {port} cannot be had ({error.strerror}): end who listens there, or choose another with --port"
+            ) from error
+        raise
+    return listening
+
+
+def application(skill: Skill, trainer: Trainer) -> Starlette:
+    return _Desk(skill, trainer).application
+
+
+class _Desk:
+    def __init__(self, skill: Skill, trainer: Trainer) -> None:
+        self._skill, self._trainer = skill, trainer
+        self._limiter: anyio.CapacityLimiter | None = None
+        self.application = Starlette(
+            routes=[
+                Route("/health", self._health),
+                Route("/skill", self._told),
+                Route("/sample", self._sample, methods=["POST"]),
+                Route("/judge", self._judge, methods=["POST"]),
+            ],
+            exception_handlers={
+                HTTPException: _http_refusal, strict.BadConfig: _bad_request, GuildError: _unavailable,
+            },
+        )  # fmt: skip
+
+    async def _health(self, request: Request) -> Response:
+        return JSONResponse({"status": "ok"})
+
+    async def _told(self, request: Request) -> Response:
+        told = protocol.SkillReply(protocol=protocol.PROTOCOL, name=self._skill.name, max_level=self._skill.max_level)
+        return JSONResponse(asdict(told))
+
+    async def _sample(self, request: Request) -> Response:
+        asked = await _read(request, protocol.SampleRequest)
+        self._check_level(asked.level)
+        ours = self._skill.levels[asked.level - 1]
+        if asked.parameters and asked.parameters != ours:
+            raise strict.BadConfig(f"parameters: level {asked.level} has {strict.shown(ours)}; send those, or none")
+        problems = await self._work(lambda: self._draw(asked))
+        return JSONResponse({"skill": self._skill.name, "level": asked.level, "problems": problems})
+
+    def _draw(self, asked: protocol.SampleRequest) -> list[dict[str, str]]:
+        problems = self._trainer.sample(level=asked.level, count=asked.count, seed=asked.seed)
+        return [{"prompt": problem.prompt, "answer": problem.answer, "ticket": problem.ticket} for problem in problems]
+
+    async def _judge(self, request: Request) -> Response:
+        asked = await _read(request, protocol.JudgeRequest)
+        self._check_level(asked.level)
+        problems = [
+            Problem(told.prompt, told.answer, self._skill.name, asked.level, told.ticket) for told in asked.problems
+        ]
+        given = [told.given for told in asked.problems]
+        return JSONResponse({"verdicts": await self._work(lambda: self._trainer.judge_all(problems, given))})
+
+    def _check_level(self, level: int) -> None:
+        if not 1 <= level <= self._skill.max_level:
+            raise strict.BadConfig(
+                f"level: {self._skill.name} has no level {level}; it has 1 to {self._skill.max_level}"
+            )
+
+    async def _work(self, work: Any) -> Any:
+        """In a thread, so that /health is answered meanwhile."""
+        if self._limiter is None:
+            self._limiter = anyio.CapacityLimiter(MOST_AT_WORK)
+        return await anyio.to_thread.run_sync(work, limiter=self._limiter)
+
+
+async def _read(request: Request, cls: type[T]) -> T:
+    """Raises HTTPException for a body that is too large, strict.BadConfig for one that is not of the protocol."""
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > protocol.LARGEST_BODY_BYTES:
+            raise HTTPException(TOO_LARGE, f"a request holds at most {protocol.LARGEST_BODY_BYTES} bytes")
+    return protocol.read(cls, bytes(body), source=request.url.path)
+
+
+def _refusal(status: int, sentence: str) -> JSONResponse:
+    return JSONResponse({"error": sentence}, status_code=status)
+
+
+async def _http_refusal(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    return _refusal(error.status_code, error.detail)
+
+
+async def _bad_request(request: Request, error: Exception) -> Response:
+    return _refusal(BAD_REQUEST, str(error))
+
+
+async def _unavailable(request: Request, error: Exception) -> Response:
+    return _refusal(UNAVAILABLE, str(error))

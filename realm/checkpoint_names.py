@@ -1,0 +1,26 @@
+"""Canonical names of checkpoint folders: `checkpoint-{step}-{YYYYMMDD}-{HHMM}`."""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime
+from pathlib import Path
+
+_NAME = re.compile(r"checkpoint-(\d+)-(\d{8})-(\d{4})")
+
+
+def canonical_name(step: int, moment: datetime) -> str:
+    return f"checkpoint-{step}-{moment:%Y%m%d-%H%M}"
+
+
+def step_of(name: str) -> int | None:
+    """The step in a canonical name; None for any other name."""
+    match = _NAME.fullmatch(name)
+    return int(match[1]) if match else None
+
+
+def checkpoint_folders(hero_folder: Path) -> list[Path]:
+    """Canonically named folders, newest (highest step, then name) first."""
+    named = [(step_of(path.name), path) for path in hero_folder.iterdir() if path.is_dir()]
+    found = [(step, path.name, path) for step, path in named if step is not None]
+    return [path for _, _, path in sorted(found, reverse=True)]

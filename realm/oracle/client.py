@@ -1,0 +1,434 @@
+"""Speaking with one inference host, asynchronously: bounded in time and size, no redirects, no proxies.
+
+What it answers counts only when it names the model that was asked; a realm host must name the weights' digest, too.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from dataclasses import asdict, dataclass
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+import anyio
+import httpx2
+import orjson
+from pydantic import BaseModel, ValidationError
+
+from realm.hosts import Host
+from realm.oracle import wire
+from realm.oracle.addresses import is_forbidden
+from realm.oracle.errors import Damaged, HostDown, HostTrouble, NoRoom, NotLoaded, TooLong, WrongModel, not_loaded
+
+LARGEST_REPLY_BYTES = 16 * 1024**2
+LARGEST_EVENT_BYTES = 1024**2
+ASKED_SECONDS = 5.0
+"""The longest that a host may think over what it holds."""
+PROMPTS_AT_ONCE = 256
+FOREIGN_AT_ONCE = 8
+"""Requests in flight at a host without `/v1/answers`; it batches them itself."""
+
+_BROKEN_OFF = ("server disconnected", "peer closed connection")
+"""How the library says that a connection ended before its time; it has no class of error for it."""
+
+M = TypeVar("M", bound=BaseModel)
+
+
+@dataclass(frozen=True, kw_only=True)
+class LoadedModel:
+    id: str
+    hero: str
+    step: int
+    name: str
+    model_path: str
+    sha256: str | None
+    """Digest of the weights; None at a host that is not of this project."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sampling:
+    temperature: float = 0.7
+    top_p: float = 1.0
+    max_tokens: int = 256
+    seed: int | None = None
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.temperature <= 2:
+            raise ValueError(f"temperature: {self.temperature} is not allowed; allowed are 0 to 2")
+        if not 0 < self.top_p <= 1:
+            raise ValueError(f"top_p: {self.top_p} is not allowed; allowed is more than 0 to 1")
+        if not 1 <= self.max_tokens <= 32_768:
+            raise ValueError(f"max_tokens: {self.max_tokens} is not allowed; allowed are 1 to 32768")
+        if self.seed is not None and not 0 <= self.seed < 2**31:
+            raise ValueError(f"seed: {self.seed} is not allowed; allowed are 0 to {2**31 - 1}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Turn:
+    role: str
+    content: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ending:
+    """The last thing that a streamed answer yields."""
+
+    finish_reason: str | None
+    prompt_tokens: int | None
+    answer_tokens: int | None
+    seconds: float
+
+
+class AsyncOracle:
+    def __init__(self, host: Host, *, timeout_seconds: float | None = None) -> None:
+        self.host = host
+        self._patience = host.timeout_seconds if timeout_seconds is None else timeout_seconds
+        self._stack = AsyncExitStack()
+
+    async def __aenter__(self) -> Self:
+        # A context for TLS takes 20 ms to build; a plain address needs none.
+        self._client = await self._stack.enter_async_context(
+            httpx2.AsyncClient(
+                base_url=self.host.url,
+                headers=_headers(self.host),
+                trust_env=False,
+                follow_redirects=False,
+                verify=self.host.url.startswith("https:"),
+                timeout=httpx2.Timeout(None, connect=self.host.connect_seconds),
+            )
+        )
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._stack.aclose()
+
+    async def health(self) -> dict[str, Any]:
+        """Raises HostTrouble; at a foreign host it is that its models are listed."""
+        if not self.host.is_realm:
+            served = await self._ask("GET", "/v1/models", wire.ServedModels, seconds=ASKED_SECONDS)
+            return {"status": "ok", "loaded": len(served.data)}
+        health = await self._ask("GET", "/health", wire.Health, seconds=ASKED_SECONDS)
+        return health.model_dump(exclude_none=True)
+
+    async def loaded(self) -> list[LoadedModel]:
+        """What the host answers for now, highest step first."""
+        if self.host.is_realm:
+            told = await self._ask("GET", "/models/info", wire.RealmModels, seconds=ASKED_SECONDS)
+            found = [LoadedModel(**model.model_dump()) for model in told.models]
+        else:
+            served = await self._ask("GET", "/v1/models", wire.ServedModels, seconds=ASKED_SECONDS)
+            names = {model.id for model in served.data}
+            found = [_foreign(self.host, step) for step, name in self.host.models.items() if name in names]
+        return sorted(found, key=lambda model: (model.step, model.name), reverse=True)
+
+    async def load(self, *, hero: str, step: int | None = None, name: str | None = None) -> LoadedModel:
+        """Raises NotLoaded with the steps that there are, Damaged, NoRoom, HostTrouble."""
+        if not self.host.is_realm:
+            return await self._find_served(hero, step, name)
+        told = await self._ask(
+            "POST", "/models/load", wire.RealmModel, body=_selector(hero, step, name), seconds=self.host.load_seconds
+        )
+        model = LoadedModel(**told.model_dump())
+        if model.hero != hero or step not in (None, model.step) or name not in (None, model.name):
+            raise WrongModel(f"{self.host.name} has loaded {wire.one_line(model.id)} instead of what was asked for.")
+        return model
+
+    async def unload(self, *, hero: str, step: int | None = None, name: str | None = None) -> None:
+        if not self.host.is_realm:
+            raise HostTrouble(f"{self.host.name} keeps its own models; nothing can be unloaded there.")
+        body = _selector(hero, step, name)
+        await self._ask("POST", "/models/unload", wire.Done, body=body, seconds=self._patience)
+
+    async def answer(self, model: LoadedModel, prompts: Sequence[str], *, max_new_tokens: int) -> list[str]:
+        """Greedy answers, one user turn each, in the order of `prompts`."""
+        if self.host.is_realm:
+            batches = [prompts[at : at + PROMPTS_AT_ONCE] for at in range(0, len(prompts), PROMPTS_AT_ONCE)]
+            answers = [await self._answer_batch(model, batch, max_new_tokens) for batch in batches]
+            return [answer for batch in answers for answer in batch]
+        return await self._answer_singly(model, prompts, max_new_tokens)
+
+    async def chat(self, model: LoadedModel, turns: Sequence[Turn], sampling: Sampling) -> AsyncIterator[str | Ending]:
+        """The answer piece by piece, then its Ending; closing the iterator makes the host stop."""
+        body = _chat_body(model, turns, sampling) | {"stream": True, "stream_options": {"include_usage": True}}
+        began, finish, usage, size, witnessed = time.monotonic(), None, None, 0, False
+        async with self._request("POST", "/v1/chat/completions", body, self._patience, model=model) as response:
+            async for said in self._events(response):
+                size += len(said.text)
+                witnessed = _check_model(self.host, model, said, witnessed=witnessed) or witnessed
+                if size > LARGEST_REPLY_BYTES:
+                    raise HostTrouble(f"{self.host.name} does not stop answering; its answer was cut off.")
+                finish, usage = said.finish_reason or finish, said.usage or usage
+                if said.text:
+                    yield said.text
+        if finish is None:
+            raise HostTrouble(f"{self.host.name} broke off before its answer was complete.")
+        yield Ending(
+            finish_reason=finish,
+            prompt_tokens=usage.prompt_tokens if usage else None,
+            answer_tokens=usage.completion_tokens if usage else None,
+            seconds=time.monotonic() - began,
+        )
+
+    async def _events(self, response: httpx2.Response) -> AsyncIterator[wire.Completion]:
+        events = aiter(httpx2.EventSource(response, max_event_size=LARGEST_EVENT_BYTES))
+        while True:
+            with _told(self.host, self._patience), anyio.fail_after(self._patience):
+                event = await anext(events, None)
+            if event is None or event.data.strip() == "[DONE]":
+                return
+            value = _parse(self.host, event.data.encode())
+            if isinstance(value, dict) and "error" in value:
+                raise HostTrouble(f"{self.host.name}: {wire.refusal(value) or 'it failed while it answered'}")
+            yield _as(self.host, wire.Completion, value)
+
+    async def _answer_batch(self, model: LoadedModel, prompts: Sequence[str], max_new_tokens: int) -> list[str]:
+        body = {"model": model.id, "prompts": list(prompts), "max_new_tokens": max_new_tokens}
+        said = await self._ask("POST", "/v1/answers", wire.Answers, body=body, seconds=self._patience, model=model)
+        if (said.model, said.step, said.sha256) != (model.id, model.step, model.sha256):
+            raise _wrong_model(self.host, model, said.model, said.sha256)
+        if len(said.answers) != len(prompts):
+            raise HostTrouble(f"{self.host.name} gave {len(said.answers)} answers to {len(prompts)} prompts.")
+        return said.answers
+
+    async def _answer_singly(self, model: LoadedModel, prompts: Sequence[str], max_new_tokens: int) -> list[str]:
+        answers = [""] * len(prompts)
+        places = anyio.CapacityLimiter(FOREIGN_AT_ONCE)
+        greedy = Sampling(temperature=0.0, max_tokens=max_new_tokens)
+
+        async def one(at: int, prompt: str) -> None:
+            body = _chat_body(model, [Turn(role="user", content=prompt)], greedy)
+            async with places:
+                said = await self._ask(
+                    "POST", "/v1/chat/completions", wire.Completion, body=body, seconds=self._patience, model=model
+                )
+            _check_model(self.host, model, said, witnessed=False)
+            answers[at] = said.text
+
+        try:
+            async with anyio.create_task_group() as group:
+                for at, prompt in enumerate(prompts):
+                    group.start_soon(one, at, prompt)
+        except BaseExceptionGroup as troubles:
+            raise _first(troubles) from None
+        return answers
+
+    async def _find_served(self, hero: str, step: int | None, name: str | None) -> LoadedModel:
+        models = [model for model in await self.loaded() if model.hero == hero]
+        for model in models:
+            if step in (None, model.step) and name in (None, model.name):
+                return model
+        steps = [model.step for model in models]
+        raise not_loaded(step, steps) if step is not None else NotLoaded(
+            f"{name} not loaded. Available: {steps}", steps
+        )  # fmt: skip
+
+    async def _ask(
+        self,
+        method: str,
+        path: str,
+        kind: type[M],
+        *,
+        seconds: float,
+        body: Mapping[str, Any] | None = None,
+        model: LoadedModel | None = None,
+    ) -> M:
+        with _told(self.host, seconds), anyio.fail_after(seconds):
+            async with self._request(method, path, body, seconds, model=model) as response:
+                return _as(self.host, kind, _parse(self.host, await _read(self.host, response)))
+
+    @asynccontextmanager
+    async def _request(
+        self,
+        method: str,
+        path: str,
+        body: Mapping[str, Any] | None,
+        seconds: float,
+        *,
+        model: LoadedModel | None = None,
+    ) -> AsyncIterator[httpx2.Response]:
+        """An answer with status 200, its body unread; `model` is who a 404 speaks of."""
+        request = self._client.build_request(method, path, json=body, extensions={"trace": self._check_address})
+        with _told(self.host, seconds), anyio.fail_after(seconds):
+            response = await self._client.send(request, stream=True)
+        try:
+            if response.status_code != 200:
+                with _told(self.host, seconds), anyio.fail_after(seconds):
+                    await self._refuse(response, model)
+            _check_encoding(self.host, response)
+            yield response
+        finally:
+            await response.aclose()
+
+    async def _check_address(self, event: str, info: Mapping[str, Any]) -> None:
+        """Connected, and before anything is said: a name may resolve to what its address must not be."""
+        if event != "connection.connect_tcp.complete":
+            return
+        stream = info["return_value"]
+        address = stream.get_extra_info("server_addr")[0]
+        if is_forbidden(address):
+            await stream.aclose()  # the pool does not know of it yet
+            raise HostTrouble(f"{self.host.name} is at {address} now, where no inference host can be.")
+
+    async def _refuse(self, response: httpx2.Response, model: LoadedModel | None) -> None:
+        status, name = response.status_code, self.host.name
+        if 300 <= status < 400:
+            raise HostTrouble(f"{name} sends to another address (status {status}), which is not followed.")
+        value = _parse_leniently(await _read(self.host, response))
+        said = wire.refusal(value)
+        if status == 404 and model is not None:
+            raise not_loaded(model.step, [other.step for other in await self.loaded() if other.hero == model.hero])
+        if status == 404 and isinstance(value, dict) and "available" in value:
+            steps = _steps(value["available"])
+            told = f"{name}: {said or 'it does not have that'}"
+            raise NotLoaded(told if "Available:" in told or not steps else f"{told}. Available: {steps}", steps)
+        if status in (401, 403):
+            raise HostTrouble(f"{name} does not let us in (status {status}): {said or 'is its token_file right?'}")
+        if wire.code(value) == "context_length_exceeded":
+            raise TooLong(f"{name}: {said}")
+        kind = {409: Damaged, 507: NoRoom}.get(status, HostTrouble) if self.host.is_realm else HostTrouble
+        raise kind(f"{name}: {said}" if said else f"{name} refused with status {status}.")
+
+
+def find_loaded(models: Iterable[LoadedModel], *, hero: str, step: int, name: str | None = None) -> LoadedModel:
+    """The one of that step and no other. Raises NotLoaded."""
+    known = [model for model in models if model.hero == hero]
+    for model in known:
+        if model.step == step and name in (None, model.name):
+            return model
+    raise not_loaded(step, [model.step for model in known])
+
+
+def _headers(host: Host) -> dict[str, str]:
+    headers = {"Accept-Encoding": "identity", "User-Agent": "realm-of-training"}
+    if host.token_file is None:
+        return headers
+    try:
+        token = host.token_file.read_text(encoding="ascii").strip()
+    except (OSError, ValueError) as error:
+        raise HostTrouble(f"{host.name}: its token cannot be read from {host.token_file}: {error}") from error
+    if not token or not token.isprintable() or " " in token:
+        raise HostTrouble(f"{host.name}: {host.token_file} holds no token; one word is expected.")
+    return headers | {"Authorization": f"Bearer {token}"}
+
+
+def _selector(hero: str, step: int | None, name: str | None) -> dict[str, Any]:
+    """A host takes one of both; the name says more."""
+    if step is None and name is None:
+        raise ValueError("a step or a name is needed")
+    return {"hero": hero, "step": step} if name is None else {"hero": hero, "name": name}
+
+
+def _foreign(host: Host, step: int) -> LoadedModel:
+    name = host.models[step]
+    return LoadedModel(id=name, hero=host.hero, step=step, name=name, model_path=name, sha256=None)
+
+
+def _chat_body(model: LoadedModel, turns: Sequence[Turn], sampling: Sampling) -> dict[str, Any]:
+    chosen = {key: value for key, value in asdict(sampling).items() if value is not None}
+    return {"model": model.id, "messages": [asdict(turn) for turn in turns], **chosen}
+
+
+def _check_model(host: Host, model: LoadedModel, said: wire.Completion, *, witnessed: bool) -> bool:
+    """Whether this piece proves by a digest who speaks. Raises WrongModel."""
+    if said.model != model.id:
+        raise _wrong_model(host, model, said.model, None)
+    if not host.is_realm:
+        return False
+    if said.realm is None:
+        if said.text and not witnessed:
+            raise WrongModel(f"{host.name} does not say which weights answered; its answer was thrown away.")
+        return False
+    if (said.realm.hero, said.realm.step, said.realm.sha256) != (model.hero, model.step, model.sha256):
+        raise _wrong_model(host, model, f"{said.realm.hero} at step {said.realm.step}", said.realm.sha256)
+    return True
+
+
+def _wrong_model(host: Host, model: LoadedModel, who: str, sha256: str | None) -> WrongModel:
+    weights = f" with weights {sha256[:12]}" if sha256 else ""
+    asked = f" with weights {model.sha256[:12]}" if sha256 and model.sha256 else ""
+    return WrongModel(
+        f"{host.name} answered as {wire.one_line(who, longest=80)}{weights}, not as {model.id}{asked}; "
+        "its answer was thrown away."
+    )
+
+
+def _check_encoding(host: Host, response: httpx2.Response) -> None:
+    """A few compressed bytes may be gigabytes; no host was told that it may compress."""
+    if response.headers.get("content-encoding", "identity").strip().lower() != "identity":
+        raise HostTrouble(f"{host.name} answers compressed, which was not asked for.")
+
+
+async def _read(host: Host, response: httpx2.Response) -> bytes:
+    _check_encoding(host, response)
+    data = bytearray()
+    async for piece in response.aiter_raw():
+        data += piece
+        if len(data) > LARGEST_REPLY_BYTES:
+            raise HostTrouble(f"{host.name} answers with more than {LARGEST_REPLY_BYTES // 1024**2} MB.")
+    return bytes(data)
+
+
+def _parse(host: Host, data: bytes) -> Any:
+    try:
+        return orjson.loads(data)
+    except ValueError:
+        start = wire.one_line(data[:80].decode("utf-8", "replace"), longest=60)
+        raise HostTrouble(f"{host.name} answers with what is no JSON: {start!r}.") from None
+
+
+def _parse_leniently(data: bytes) -> Any:
+    try:
+        return orjson.loads(data)
+    except ValueError:
+        return None
+
+
+def _as(host: Host, kind: type[M], value: Any) -> M:
+    try:
+        return kind.model_validate(value)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        where = ".".join(map(str, first["loc"])) or "the whole"
+        raise HostTrouble(
+            f"{host.name} does not answer as an oracle does: {wire.one_line(where, longest=80)}: {first['msg']}."
+        ) from None
+
+
+def _steps(value: Any) -> list[int]:
+    rows = value if isinstance(value, list) else []
+    steps = [row.get("step") if isinstance(row, dict) else row for row in rows]
+    return sorted({step for step in steps if type(step) is int}, reverse=True)
+
+
+def _first(troubles: BaseExceptionGroup[BaseException]) -> BaseException:
+    found: BaseException = troubles
+    while isinstance(found, BaseExceptionGroup):
+        found = found.exceptions[0]
+    return found
+
+
+@contextmanager
+def _told(host: Host, seconds: float) -> Iterator[None]:
+    """What may go wrong on the way, in a sentence."""
+    try:
+        yield
+    except (TimeoutError, httpx2.TimeoutException) as error:
+        if isinstance(error, httpx2.ConnectTimeout):
+            seconds = host.connect_seconds
+        raise HostDown(f"{host.name} did not answer within {seconds:g} s ({host.url}).") from None
+    except httpx2.ConnectError:
+        hint = " Start it there: manage.py oracle" if host.is_realm else " Is its server running?"
+        raise HostDown(f"Nobody answers for {host.name} at {host.url}.{hint}") from None
+    except (httpx2.NetworkError, httpx2.RemoteProtocolError) as error:
+        is_broken_off = any(words in str(error).lower() for words in _BROKEN_OFF)
+        if isinstance(error, httpx2.RemoteProtocolError) and not is_broken_off:
+            told = wire.one_line(str(error), longest=120)
+            raise HostTrouble(f"{host.name} does not speak HTTP as a server should: {told}.") from None
+        raise HostDown(f"{host.name} broke off the connection ({host.url}).") from None
+    except httpx2.HTTPError as error:
+        told = wire.one_line(str(error), longest=120).rstrip(".")
+        raise HostTrouble(f"{host.name} does not answer as an oracle does: {told}.") from None

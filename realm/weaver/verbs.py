@@ -1,0 +1,146 @@
+"""The weaver's verbs: mend (start what does not run), status, stop."""
+
+from __future__ import annotations
+
+import errno
+import socket
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import psutil
+
+from realm.config import RealmConfig
+from realm.weaver import WeaverError, orphans, supervisord
+from realm.weaver.services import TAVERN, services
+from realm.weaver.supervisord import Loom, ServiceState
+from realm.world import World
+
+ANSWER_SECONDS = 60.0
+STUCK_SECONDS = 10.0
+_POLL_SECONDS = 0.05
+_LOG_LINES = 5
+
+
+@dataclass(frozen=True, kw_only=True)
+class Mended:
+    started: list[str]
+    ended_orphans: list[str]
+
+
+def address(config: RealmConfig) -> str:
+    host = f"[{config.bind}]" if ":" in config.bind else config.bind
+    return f"http://{host}:{config.port}/"
+
+
+def mend(world: World, config: RealmConfig, *, prepare: Callable[[], None]) -> Mended:
+    """Make every service run, and return when the Tavern answers. `prepare` runs before a first service starts.
+
+    Safe to run at any time and from several places at once: one supervisord a world.
+    """
+    ended: list[str] = []
+    with supervisord.lock_unless_alive(world) as lock:
+        if lock is None:
+            running = Loom(world)
+        else:
+            ended = orphans.end(world, services(config))
+            _require_free_port(config)
+            process = supervisord.start(world, config, lock)
+            try:
+                prepare()
+                running = supervisord.wait_for(world, process)
+            except BaseException:
+                process.terminate()
+                process.wait()
+                raise
+    states = running.states()
+    started = [service.name for service in services(config) if not states[service.name].runs]
+    for name in started:
+        running.start(name)
+    if TAVERN not in started and not _answers_within(config, STUCK_SECONDS):
+        running.restart(TAVERN)
+        started.append(TAVERN)
+    _wait_for_tavern(world, config, running)
+    return Mended(started=started, ended_orphans=ended)
+
+
+def status(world: World, config: RealmConfig) -> list[ServiceState]:
+    """Every service, in the order of starting; without a supervisord, orphans show as ORPHANED."""
+    with supervisord.lock_unless_alive(world) as lock:
+        if lock is None:
+            states = Loom(world).states()
+            return [states[service.name] for service in services(config)]
+        found = orphans.find(world)
+    return [_without_loom(service.name, found.get(service.name)) for service in services(config)]
+
+
+def _without_loom(name: str, found: list[psutil.Process] | None) -> ServiceState:
+    if not found:
+        return ServiceState(name=name, state="STOPPED", pid=None, uptime_seconds=None)
+    return ServiceState(name=name, state="ORPHANED", pid=found[0].pid, uptime_seconds=None)
+
+
+def stop(world: World, config: RealmConfig) -> list[str]:
+    """Stop all, each with its time to save; returns the names of what ran. Nothing runs when this returns."""
+    ran: list[str] = []
+    with supervisord.lock_unless_alive(world) as lock:
+        if lock is None:
+            running = Loom(world)
+            ran = [name for name, state in running.states().items() if state.pid]
+            running.shut_down()
+    patience = STUCK_SECONDS + sum(service.stop_seconds for service in services(config))
+    with supervisord.lock(world, seconds=patience, unless=lambda: False):
+        ran += orphans.end(world, services(config))
+        supervisord.forget_socket(world)
+    return ran
+
+
+def _require_free_port(config: RealmConfig) -> None:
+    family = socket.AF_INET6 if ":" in config.bind else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((config.bind, config.port))
+        except OSError as error:
+            if error.errno != errno.EADDRINUSE:
+                raise WeaverError(f"cannot listen on {config.bind} port {config.port}: {error.strerror}") from error
+            raise WeaverError(
+                f"port {config.port} of {config.bind} is taken by another program; end it, or set REALM_PORT"
+            ) from error
+
+
+def _wait_for_tavern(world: World, config: RealmConfig, running: Loom) -> None:
+    end = time.monotonic() + ANSWER_SECONDS
+    while not _answers(config):
+        state = running.states()[TAVERN].state
+        if state in ("FATAL", "EXITED", "STOPPED") or time.monotonic() > end:
+            raise WeaverError(f"the Tavern does not answer at {address(config)} ({state}):\n{_log_end(world)}")
+        time.sleep(_POLL_SECONDS)
+
+
+def _answers_within(config: RealmConfig, seconds: float) -> bool:
+    end = time.monotonic() + seconds
+    while not _answers(config):
+        if time.monotonic() > end:
+            return False
+        time.sleep(_POLL_SECONDS)
+    return True
+
+
+def _answers(config: RealmConfig) -> bool:
+    try:
+        with urllib.request.urlopen(f"{address(config)}health", timeout=STUCK_SECONDS) as reply:
+            return bool(reply.status == 200)
+    except (urllib.error.URLError, OSError):
+        return False
+
+
+def _log_end(world: World) -> str:
+    path = world.logs / TAVERN / f"{TAVERN}.log"
+    try:
+        lines = path.read_text(errors="replace").splitlines()
+    except FileNotFoundError:
+        return f"{path} does not exist"
+    return "\n".join([*lines[-_LOG_LINES:], f"(the end of {path})"])

@@ -1,0 +1,64 @@
+"""`/guild/SKILL`: what one skill asks, how the hero's answers went, and the runs of it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.views.decorators.http import require_safe
+
+from arena.reports.sparrings import sparrings
+from guild.models import Evaluation
+from tavern.guild import run_cards, skills
+from tavern.guild import samples as skill_samples
+from tavern.guild.grid import read_grid
+from tavern.guild.views import find_skill, works
+from tavern.quests.views import frame_context
+
+MOST_POINTS = 2000
+MOST_SPARRINGS = 8
+
+
+@require_safe
+def skill(request: HttpRequest, name: str) -> HttpResponse:
+    """With `?level=` the problems are in the page; else the page's script asks for them."""
+    found, hero = find_skill(name), settings.REALM.hero
+    context = frame_context(settings.WORLD) | {
+        "skill": found,
+        "hero": hero,
+        "card": skills.read_card(settings.WORLD, hero, found),
+        "levels": range(1, found.max_level + 1),
+        "samples": skill_samples.read(found, _level(request)) if "level" in request.GET else None,
+        "grid": read_grid(hero, found, page=request.GET.get("page")),
+        "grid_skills": [],
+        "curve": curve(hero, name),
+        "works": works({}, skill=name),
+        "sparrings": sparrings(settings.WORLD, hero=hero, skill=name, limit=MOST_SPARRINGS),
+    }
+    context |= run_cards.runs_context(kind="", page=request.GET.get("runs"), skill=name)
+    return render(request, "tavern/guild_skill.html", context)
+
+
+@require_safe
+def samples(request: HttpRequest, name: str) -> HttpResponse:
+    found = find_skill(name)
+    context = {"samples": skill_samples.read(found, _level(request)), "skill": found}
+    return render(request, "tavern/guild_skill.html#samples", context)
+
+
+def _level(request: HttpRequest) -> int:
+    text = request.GET.get("level", "")
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 6 else 1
+
+
+def curve(hero: str, skill: str) -> dict[str, list[Any]]:
+    """The newest evaluations, the oldest step first: steps, levels and accuracies of the same length."""
+    newest = Evaluation.objects.filter(hero=hero, skill=skill).order_by("-step", "-id")[:MOST_POINTS]
+    rows = list(reversed(newest))
+    return {
+        "step": [row.step for row in rows],
+        "level": [row.level for row in rows],
+        "accuracy": [row.accuracy for row in rows],
+    }

@@ -1,0 +1,176 @@
+"""What the Tavern's templates need, made from one snapshot of the running world."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.templatetags.static import static
+
+from arena.orders import Wish
+from realm.world import World
+from tavern import formatting
+from tavern.home.buttons import orders
+from tavern.home.foes import foe_of
+from tavern.home.waiting import waiting_quests
+from tavern.log_looks import BLANK, entry_of, looks_table
+from watchtower.snapshot import arena_part, battle_part, hero_part
+from watchtower.view import first_look
+
+TABLE_ROWS = 20
+ESTIMATING_STEPS = 20
+# A template reads the same keys when there has been no battle yet.
+_NO_BATTLE = dict.fromkeys(
+    ("id", "quest", "state", "step", "quest_step", "total", "sps", "loss", "val", "lr", "tok_s", "eta_s",
+     "elapsed_s", "mean", "spread", "mem", "est_s", "est_mem", "err_s", "err_mem", "memory")
+)  # fmt: skip
+_FAVICONS = {"training": "training", "preparing": "training", "paused": "resting", "resting": "resting"}
+_LABELS = {
+    "training": "{hero} fights {foe}",
+    "preparing": "{hero} prepares to fight {foe}",
+    "paused": "{hero} rests at a campfire, the battle is paused",
+    "resting": "{hero} rests at a campfire",
+    "idle": "{hero} sleeps, no quest is being fought",
+    "offline": "{hero} sleeps, the arena is not running",
+    "stale": "{hero} waits, the trainer has said nothing for a while",
+}
+
+
+def build_brief_snapshot(world: World, hero: str) -> dict[str, Any]:
+    """A snapshot for single panels, which show neither curves nor events."""
+    view = first_look(world, hero)
+    return {
+        "seq": view.seq,
+        "hero": hero_part(view),
+        "arena": arena_part(view),
+        "battle": battle_part(view, view.facts) if view.facts else None,
+        "curve": {"step": [], "loss": [], "lr": [], "battles": []},
+        "accuracy": [],
+        "events": [],
+    }
+
+
+def tavern_context(snapshot: dict[str, Any], asked: Wish | None = None) -> dict[str, Any]:
+    """`snapshot` is the message of watchtower.snapshot; `asked` is an order that was given just now."""
+    hero, arena, battle = snapshot["hero"], snapshot["arena"], snapshot["battle"] or _NO_BATTLE
+    stance = stance_of(arena)
+    foe = foe_of(battle["quest"] or "")
+    progress = progress_of(battle)
+    xp_fraction = 1 - (hero["next_level_xp"] - hero["xp"]) / 1000
+    return {
+        "hero": hero,
+        "arena": arena,
+        "battle": battle,
+        "seq": snapshot["seq"],
+        "stance": stance,
+        "scene_label": _LABELS.get(stance, "{hero}").format(hero=hero["name"], foe=foe.name),
+        "foe": foe,
+        "progress": progress,
+        "foe_fraction": None if progress is None else 1 - progress,
+        "xp_fraction": xp_fraction,
+        "xp_dash": f"{xp_fraction * 100:.2f}",
+        "eta": eta_of(battle),
+        "rolling": rolling_of(battle),
+        "forecast": forecast_of(battle),
+        "memory_held": memory_held(battle),
+        "raw": {
+            "attack": f"1 / train loss = {_raw(hero['attack'])}",
+            "defense": f"1 / validation loss = {_raw(hero['defense'])}",
+            "accuracy": f"share of held-out problems answered right = {_raw(hero['accuracy'])}",
+        },
+        "orders": orders(_ordered_state(arena), asked),
+        "queue": waiting_quests(),
+        "events": [entry_of(event) for event in reversed(snapshot["events"])],
+        "blank_entry": BLANK,
+        "entry_looks": looks_table(),
+        "last_steps": last_steps(snapshot["curve"]),
+        "last_accuracy": snapshot["accuracy"][-1][1] if snapshot["accuracy"] else None,
+        "pill": {"offline": "offline", "stale": "waiting"}.get(stance, "live"),
+        "pill_text": pill_text(stance, battle),
+        "title": title_of(stance, battle, progress),
+        "favicon": static(f"img/dio-{_FAVICONS.get(stance, 'asleep')}.svg"),
+        "snapshot": snapshot | {"events": []},
+    }
+
+
+def stance_of(arena: dict[str, Any]) -> str:
+    if not arena["alive"]:
+        return "offline"
+    return "stale" if arena["stale"] else str(arena["state"])
+
+
+def _ordered_state(arena: dict[str, Any]) -> str:
+    """A battle that waits for room on the disk is shown as paused, but a resume would change nothing."""
+    if not arena["alive"]:
+        return "offline"
+    return "waiting" if arena["waits"] else str(arena["state"])
+
+
+def progress_of(battle: dict[str, Any]) -> float | None:
+    """Fraction of the battle's steps, 1 only when it is completed."""
+    if not battle["total"] or battle["quest_step"] is None:
+        return None
+    if battle["state"] == "completed":
+        return 1.0
+    return float(min(battle["quest_step"], battle["total"] - 1) / battle["total"])
+
+
+def eta_of(battle: dict[str, Any]) -> str:
+    if battle["state"] != "training":
+        return formatting.UNKNOWN
+    if (battle["quest_step"] or 0) < ESTIMATING_STEPS:
+        return "estimating…"
+    return formatting.duration(battle["eta_s"])
+
+
+def rolling_of(battle: dict[str, Any]) -> str:
+    """Mean and standard deviation of the newest losses."""
+    if battle["mean"] is None:
+        return formatting.UNKNOWN
+    return f"{formatting.loss(battle['mean'])} ± {formatting.loss(battle['spread'])}"
+
+
+def forecast_of(battle: dict[str, Any]) -> str:
+    """The estimate; once the battle is over, how far off it was."""
+    if battle["err_mem"] is not None:
+        time = "" if battle["err_s"] is None else f"time {formatting.deviation(battle['err_s'])}, "
+        return f"estimate off by: {time}memory {formatting.deviation(battle['err_mem'])}"
+    if battle["est_mem"] is None:
+        return ""
+    time = "" if battle["est_s"] is None else f"{formatting.duration(battle['est_s'])}, "
+    used = "" if battle["mem"] is None else f"; in use {formatting.size(battle['mem'])}"
+    return f"estimate {time}{formatting.size(battle['est_mem'])}{used}"
+
+
+_HELD = (
+    ("weights", "weights"), ("gradients", "gradients"), ("optimizer", "optimizer"), ("process", "process"),
+    ("rest", "activations and the rest"),
+)  # fmt: skip
+
+
+def memory_held(battle: dict[str, Any]) -> str:
+    held = battle["memory"]
+    return "" if held is None else ", ".join(f"{name} {formatting.size(held[key])}" for key, name in _HELD)
+
+
+def last_steps(curve: dict[str, list[Any]]) -> list[dict[str, Any]]:
+    rows = zip(curve["step"], curve["loss"], curve["lr"], strict=True)
+    return [{"step": step, "loss": loss, "lr": lr} for step, loss, lr in list(rows)[: -TABLE_ROWS - 1 : -1]]
+
+
+def pill_text(stance: str, battle: dict[str, Any]) -> str:
+    if stance == "offline":
+        return "Offline"
+    if stance == "stale":
+        return "Waiting for trainer"
+    speed = battle["sps"] if stance == "training" else None
+    return "Live" if speed is None else f"Live {formatting.rate(speed)}/s"
+
+
+def title_of(stance: str, battle: dict[str, Any], progress: float | None) -> str:
+    if stance == "training" and progress is not None:
+        return f"{int(progress * 100)}% · {formatting.loss(battle['loss'])} · Realm"
+    return {"paused": "Resting · Realm", "resting": "Resting · Realm", "idle": "Asleep · Realm"}.get(stance, "Realm")
+
+
+def _raw(value: float | None) -> str:
+    return formatting.UNKNOWN if value is None else f"{value:,.10g}"

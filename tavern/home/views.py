@@ -1,0 +1,53 @@
+from __future__ import annotations
+
+from django.conf import settings
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.templatetags.static import static
+from django.views.decorators.http import require_POST, require_safe
+from django_htmx.middleware import HtmxDetails
+
+from arena import orders
+from arena.orders import Wish
+from tavern.home.page import build_brief_snapshot, tavern_context
+from watchtower.snapshot import build_snapshot
+
+PANELS = frozenset({"stage", "orders", "hero", "queue"})
+
+
+class HtmxHttpRequest(HttpRequest):
+    htmx: HtmxDetails
+
+
+@require_safe
+def home(request: HttpRequest) -> HttpResponse:
+    snapshot = build_snapshot(settings.WORLD, settings.REALM.hero)
+    return render(request, "tavern/home.html", tavern_context(snapshot))
+
+
+@require_safe
+def favicon(request: HttpRequest) -> HttpResponse:
+    """Browsers ask for it on pages that name no icon: downloads, the health check."""
+    return redirect(static("img/dio-asleep.svg"))
+
+
+@require_safe
+def panel(request: HttpRequest, name: str) -> HttpResponse:
+    """One part of the page, from the page's own template."""
+    if name not in PANELS:
+        raise Http404(f"panel {name!r} is none of {', '.join(sorted(PANELS))}")
+    return _render_panel(request, name)
+
+
+@require_POST
+def battle_command(request: HtmxHttpRequest, wish: str) -> HttpResponse:
+    if wish not in list(Wish):
+        raise Http404(f"order {wish!r} is none of {', '.join(Wish)}")
+    asked = Wish(wish)
+    orders.send(settings.WORLD, wish=asked, by="tavern")
+    return _render_panel(request, "orders", asked) if request.htmx else redirect("tavern:home")
+
+
+def _render_panel(request: HttpRequest, name: str, asked: Wish | None = None) -> HttpResponse:
+    snapshot = build_brief_snapshot(settings.WORLD, settings.REALM.hero)
+    return render(request, f"tavern/home.html#{name}", tavern_context(snapshot, asked))

@@ -1,0 +1,91 @@
+"""How each kind of chronicle entry looks in the log: its icon and the colour of its metric."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from guild.evaluation.progression import ENOUGH_ACCURACY
+
+
+@dataclass(frozen=True)
+class Look:
+    icon: str
+    tone: str
+    enough: float | None = None
+    """Accuracy below which an entry is no success and reads as any other; `static/js/looks.js` has the same rule."""
+
+    def tone_at(self, accuracy: float | None) -> str:
+        return self.tone if self.enough is None or (accuracy or 0) >= self.enough else OTHER.tone
+
+
+OTHER = Look("star-swirl", "plain")
+
+LOOKS = {
+    "battle_started": Look("sword-clash", "ember"),
+    "battle_resumed": Look("crossed-swords", "ember"),
+    "checkpoint_saved": Look("locked-chest", "gold"),
+    "checkpoint_refused": Look("poison-bottle", "blood"),
+    "validated": Look("checked-shield", "sky"),
+    "answered": Look("quill-ink", "plain"),
+    "battle_paused": Look("campfire", "sky"),
+    "battle_stopped": Look("knight-banner", "plain"),
+    "battle_completed": Look("trophy-cup", "moss"),
+    "battle_failed": Look("cursed-star", "blood"),
+    "quest_arrived": Look("scroll-unfurled", "plain"),
+    "quest_refused": Look("skull-crossed-bones", "blood"),
+    "quests_seen": Look("scroll-unfurled", "plain"),
+    "source_inspected": Look("scroll-unfurled", "plain"),
+    "quest_moved": Look("upgrade", "plain"),
+    "quest_held": Look("camping-tent", "plain"),
+    "quest_released": Look("knight-banner", "plain"),
+    "quest_retried": Look("crossed-swords", "plain"),
+    "quest_cancelled": Look("skull-crossed-bones", "plain"),
+    "quest_discarded": Look("skull-crossed-bones", "plain"),
+    "order_refused": Look("cursed-star", "blood"),
+    "quest_completed": Look("two-coins", "gold"),
+    "evaluated": Look("bullseye", "moss", enough=ENOUGH_ACCURACY),
+    "skill_level_up": Look("spell-book", "arcane"),
+    "skill_level_lost": Look("cursed-star", "ember"),
+    "skill_level_regained": Look("spell-book", "moss"),
+    "hero_level_up": Look("upgrade", "arcane"),
+    "new_champion": Look("laurel-crown", "gold"),
+    "fault": Look("cursed-star", "blood"),
+    "checkpoint_failed": Look("locked-chest", "blood"),
+    "convergence_warning": Look("quill-ink", "ember"),
+    "trainer_died": Look("daemon-skull", "blood"),
+    "trainer_hung": Look("daemon-skull", "blood"),
+    "quest_skipped": Look("knight-banner", "plain"),
+    "nothing_skipped": Look("knight-banner", "plain"),
+    "disk_trouble": Look("locked-chest", "blood"),
+    "disk_recovered": Look("locked-chest", "moss"),
+    "guild_trouble": Look("cursed-star", "gold"),
+    "bad_line": Look("poison-bottle", "blood"),
+}
+
+
+def looks_table() -> dict[str, list[Any]]:
+    """For the browser: icon, tone and what is enough, by kind; under "" that of every other kind."""
+    return {kind: [look.icon, look.tone, look.enough] for kind, look in {**LOOKS, "": OTHER}.items()}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Entry:
+    seq: int | str
+    step: int | None
+    message: str
+    when: str
+    icon: str
+    tone: str
+
+
+# What the browser clones for an entry that comes over the socket.
+BLANK = Entry(seq="", step=None, message="", when="", icon=OTHER.icon, tone=OTHER.tone)
+
+
+def entry_of(event: dict[str, Any]) -> Entry:
+    look = LOOKS.get(event["kind"], OTHER)
+    when = datetime.fromtimestamp(event["time"], UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+    tone = look.tone_at(event.get("data", {}).get("accuracy"))
+    return Entry(seq=event["seq"], step=event["step"], message=event["message"], when=when, icon=look.icon, tone=tone)

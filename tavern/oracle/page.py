@@ -1,0 +1,103 @@
+"""What the oracle's page shows before anybody is asked."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from django.conf import settings
+from django.core.paginator import Paginator
+
+from realm.oracle.client import Sampling
+from realm.strict import BadConfig
+from tavern import formatting
+from tavern.models import Answer, Conversation
+from tavern.oracle import history
+from tavern.oracle.hosts import describe, read_hosts
+from vault import selectors
+from vault.models import Checkpoint
+
+CONVERSATIONS_A_PAGE = 30
+MOST_CHECKPOINTS = 500
+BASE_NAME = "base"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Choice:
+    """A checkpoint as the picker offers it."""
+
+    step: int
+    name: str
+    label: str
+    champion: bool = False
+
+    @property
+    def value(self) -> str:
+        return f"{self.step} {self.name}"
+
+
+def choices() -> list[Choice]:
+    """All of the hero's checkpoints, newest first; the base model last."""
+    hero = settings.REALM.hero
+    best, why = selectors.best_checkpoint(settings.WORLD, hero, "val_loss"), "best by validation loss"
+    if best is None:
+        best, why = selectors.best_checkpoint(settings.WORLD, hero), "best by training loss"
+    rows = selectors.list_checkpoints(settings.WORLD, hero, limit=MOST_CHECKPOINTS)
+    found = [_choice(row, best=why if best is not None and row.pk == best.pk else "") for row in rows]
+    return [*found, Choice(step=0, name=BASE_NAME, label="Base model · step 0, untrained here")]
+
+
+def _choice(row: Checkpoint, *, best: str) -> Choice:
+    losses = [("loss", row.train_loss), ("val", row.val_loss)]
+    told = [f"{word} {formatting.loss(value)}" for word, value in losses if value is not None]
+    moment = f"{row.created_at:%d %b %H:%M}".lstrip("0")
+    parts = [f"Step {formatting.whole(row.step)}", moment, *told, *([best] if best else [])]
+    return Choice(step=row.step, name=row.name, label=" · ".join(parts), champion=bool(best))
+
+
+def page_context(conversation: Conversation | None, *, page: str | None, chosen: str | None) -> dict[str, Any]:
+    """`chosen` is a picker's value that the address asks for."""
+    offered = choices()
+    try:
+        registry = read_hosts()
+        known, trouble = [describe(host) for host in registry.hosts], registry.trouble
+    except BadConfig as error:
+        known, trouble = [], str(error)
+    questions = list(history.questions_of(conversation)) if conversation else []
+    last = _last_answer(questions)
+    return {
+        "hero": settings.REALM.hero,
+        "hosts": known,
+        "hosts_trouble": trouble,
+        "choices": offered,
+        "chosen": chosen if chosen in {choice.value for choice in offered} else _value_of(last, offered),
+        "chosen_host": last.host if last else "",
+        "remember": True,
+        "sampling": last or Sampling(),
+        "conversation": conversation,
+        "questions": questions,
+        "conversations": Paginator(history.conversations(), CONVERSATIONS_A_PAGE).get_page(page),
+        "picker": {"hosts": known, "choices": [_plain(choice) for choice in offered]},
+    }
+
+
+def _plain(choice: Choice) -> dict[str, Any]:
+    return {"step": choice.step, "name": choice.name, "label": choice.label, "value": choice.value}
+
+
+def _last_answer(questions: list[Any]) -> Answer | None:
+    answers = [answer for question in questions for answer in question.answers.all() if answer.side == Answer.Side.LEFT]
+    return answers[-1] if answers else None
+
+
+def _value_of(answer: Answer | None, offered: list[Choice]) -> str:
+    """Who answered last is asked again; at first the newest."""
+    if answer is None:
+        return offered[0].value
+    name = answer.model.rpartition("/")[2]  # empty where nobody answered
+    fitting = (choice for choice in offered if choice.step == answer.step and name in ("", choice.name))
+    return next((choice.value for choice in fitting), "0 base")
+
+
+def status_choices() -> list[dict[str, Any]]:
+    return [_plain(choice) for choice in choices()]

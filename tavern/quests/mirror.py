@@ -1,0 +1,329 @@
+"""The truth mirror's pages: rows of a quest as the hero sees them, made ready for a browser.
+
+A row may be 16 MB and a page must not: what is shown is capped, and what is cut is said.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from arena.gate.findings import Findings, findings_beside
+from arena.gate.row_index import Records
+from arena.gate.seek import lines_from
+from arena.models import Quest
+from arena.preview import rows
+from arena.preview.rows import PackedRow, Piece, RowPreview
+from arena.protocol import Recipe
+from arena.rows import formats, tokenizer
+from arena.rows.formats import Specs
+from arena.rows.masking import ChatMask, MaskingError
+from arena.rows.model import Content, Row
+from arena.rows.parse import parse_line
+from arena.rows.tokenizer import HeroTokenizer, UnusableTokenizer
+from realm import strict
+from realm.config import RealmConfig
+from realm.strict import BadConfig
+from realm.world import World
+from tavern import formatting as numbers
+
+ROWS_A_PAGE = 25
+MOST_PIECES = 3000
+"""Tokens that a page draws; each is an element of it."""
+MOST_TABLE_ROWS = 300
+MOST_BUBBLE_CHARACTERS = 6000
+MOST_RAW_CHARACTERS = 20_000
+MOST_UNCOUNTED_BYTES = 50_000_000
+"""A larger quest is packed for the eyes only if its tokens were counted before: counting takes as long as it takes."""
+MOST_TURNS = 64
+LARGEST_TOKENISED_BYTES = 256 * 1024
+"""A larger row is not tokenised for the eyes: it takes from seconds to minutes, and no packed row holds it."""
+WITHOUT_TOKENIZER = "the hero's tokenizer is not on this machine yet"
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """A piece as the page draws it."""
+
+    at: int
+    """Position of its first token, from 0."""
+    ids: str
+    shown: str
+    """Blanks that the eye would miss are drawn as signs, in front of what they do."""
+    trained: bool
+    special: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bubble:
+    role: str
+    text: str
+    cut: int
+    """Characters that are not shown."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Segment:
+    """An example in the picture of a packed row, 100 wide."""
+
+    x: float
+    width: float
+    line: int
+    tokens: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class RowPage:
+    row: RowPreview
+    tokens: list[Token]
+    table: list[Token]
+    raw: str
+    bubbles: list[Bubble]
+    cuts: list[str]
+    """What is not shown, in words."""
+    previous: int | None
+    next: int | None
+    trouble: str
+    """Why there are no tokens."""
+    counted: bool
+
+    @property
+    def trained_share(self) -> float | None:
+        return self.row.trained_tokens / self.row.tokens if self.row.tokens else None
+
+
+@dataclass(frozen=True, kw_only=True)
+class PackedExampleShown:
+    line: int
+    tokens: int
+    trained: int
+    pieces: list[Token]
+    cut: int
+    """Pieces that are not shown."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PackedPage:
+    row: PackedRow
+    examples: list[PackedExampleShown]
+    segments: list[Segment]
+
+    @property
+    def filled(self) -> float:
+        return self.row.tokens / self.row.max_length
+
+    @property
+    def trained(self) -> int:
+        return sum(example.trained for example in self.examples)
+
+
+class NoMirror(Exception):
+    """Why nothing can be shown, in one sentence."""
+
+
+@dataclass(frozen=True)
+class Glass:
+    """The hero's eyes: its tokenizer, and the forms of rows that this world knows."""
+
+    mask: ChatMask | None
+    trouble: str
+    specs: Specs
+    recipe: Recipe
+
+
+def glass(world: World, config: RealmConfig) -> Glass:
+    """Raises NoMirror for settings that cannot be read."""
+    try:
+        specs = formats.registry(formats.load_declared(world))
+        recipe = strict.read(Recipe, config.training, source="settings: training")
+    except BadConfig as error:
+        raise NoMirror(f"The settings cannot be read: {error}.") from error
+    try:
+        folder = tokenizer.find(world, config)
+        if folder is None:
+            return Glass(None, WITHOUT_TOKENIZER, specs, recipe)
+        return Glass(_mask(folder, _age(folder)), "", specs, recipe)
+    except (UnusableTokenizer, MaskingError, OSError) as error:
+        return Glass(None, str(error), specs, recipe)
+
+
+@functools.lru_cache(maxsize=1)
+def _mask(folder: Path, age: int) -> ChatMask:
+    """One is kept, until its file changes."""
+    return ChatMask(HeroTokenizer.load(folder))
+
+
+def _age(folder: Path) -> int:
+    return (folder / tokenizer.TOKENIZER_FILE).stat().st_mtime_ns
+
+
+def read_row(path: Path, line: int, through: Glass, findings: Findings | None = None) -> RowPage:
+    """`findings`: as preview.preview_line has them. Raises NoSuchRow, or UnreadableQuest."""
+    findings = findings or findings_beside(path)
+    recipe = through.recipe
+    size_bytes = _size_of(path, line)
+    large = size_bytes > LARGEST_TOKENISED_BYTES
+    row = rows.preview_line(
+        path,
+        line,
+        mask=None if large else through.mask,
+        max_length=recipe.max_length,
+        over_long=recipe.over_long,
+        specs=through.specs,
+        findings=findings,
+    )
+    if large:
+        row = _as_counted(row, findings)
+    tokens = tokens_of(row.pieces[:MOST_PIECES])
+    bubbles, kept_back = _bubbles(path, line, through.specs)
+    return RowPage(
+        row=row,
+        tokens=tokens,
+        table=tokens[:MOST_TABLE_ROWS],
+        raw=row.raw[:MOST_RAW_CHARACTERS],
+        bubbles=bubbles,
+        cuts=[*_cuts(row), *kept_back],
+        previous=_line_before(path, line),
+        next=next((found.number for found in lines_from(path, line + 1) if (found.data or b"x").strip()), None),
+        trouble=_too_large(size_bytes) if large else through.trouble,
+        counted=row.tokens > 0,
+    )
+
+
+def rows_page(path: Path, first: int, through: Glass, *, refused_only: bool) -> dict[str, Any]:
+    """ROWS_A_PAGE rows from line `first` on, and where the pages beside begin. Raises UnreadableQuest."""
+    findings = findings_beside(path)
+    many = findings.refused_count
+    only = refused_only and many is not None
+    list_them = rows.list_refused if only else rows.list_rows
+    listed = list_them(path, first, ROWS_A_PAGE + 1, specs=through.specs, findings=findings)
+    return {
+        "listed": listed[:ROWS_A_PAGE],
+        "before": findings.refused_before(first, ROWS_A_PAGE) if only else max(1, first - ROWS_A_PAGE),
+        "after": listed[-1].line if len(listed) > ROWS_A_PAGE else None,
+        "refused_only": only,
+        "refused": many,
+    }
+
+
+def _size_of(path: Path, line: int) -> int:
+    found = next(lines_from(path, line), None)
+    return len(found.data or b"") if found and found.number == line else 0
+
+
+def _too_large(size_bytes: int) -> str:
+    return f"this row holds {numbers.size(size_bytes)}, too much to be shown token by token"
+
+
+def _as_counted(row: RowPreview, findings: Findings) -> RowPreview:
+    """With the tokens that the gatekeepers counted, as far as they did."""
+    tokens, trained = _counts(findings.index, row.line) if findings.index is not None else (0, 0)
+    return replace(row, tokens=tokens, trained_tokens=0 if findings.set_aside(row.line) else trained)
+
+
+def _counts(index: Records, line: int) -> tuple[int, int]:
+    """0 where they were not counted."""
+    found = index[index["line"] == line]
+    return (max(0, int(found["tokens"][0])), max(0, int(found["trained"][0]))) if len(found) else (0, 0)
+
+
+def _line_before(path: Path, line: int) -> int | None:
+    """The nearest row in front, looked for among a few lines: a file may be blank for long."""
+    first = max(1, line - 20)
+    numbers = []
+    for found in lines_from(path, first):
+        if found.number >= line:
+            break
+        if (found.data or b"x").strip():
+            numbers.append(found.number)
+    return numbers[-1] if numbers else None
+
+
+def _cuts(row: RowPreview) -> list[str]:
+    cuts = []
+    if len(row.pieces) > MOST_PIECES:
+        cuts.append(f"only the first {MOST_PIECES:,} tokens are drawn, of {row.tokens:,}")
+    if not row.pieces and row.cut:
+        cuts.append("the row is too large to be shown whole: its beginning is shown, without tokens")
+    elif row.cut or len(row.raw) > MOST_RAW_CHARACTERS:
+        cuts.append("the row is too large to be shown whole: its beginning is shown")
+    return cuts
+
+
+def _bubbles(path: Path, line: int, specs: Specs) -> tuple[list[Bubble], list[str]]:
+    found = next(lines_from(path, line), None)
+    row = parse_line(found, specs) if found else None
+    if not isinstance(row, Row):
+        return [], []
+    said = _said(row.content)
+    kept_back = [f"only the first {MOST_TURNS} turns are shown, of {len(said):,}"] if len(said) > MOST_TURNS else []
+    return [_bubble(role, text) for role, text in said[:MOST_TURNS]], kept_back
+
+
+def _said(content: Content) -> Sequence[tuple[str, str]]:
+    return [("text", content)] if isinstance(content, str) else [(said.role, said.content) for said in content]
+
+
+def _bubble(role: str, text: str) -> Bubble:
+    return Bubble(role=role, text=text[:MOST_BUBBLE_CHARACTERS], cut=max(0, len(text) - MOST_BUBBLE_CHARACTERS))
+
+
+def read_packed(path: Path, number: int, quest: Quest, through: Glass) -> PackedPage:
+    """Raises NoMirror, NoSuchRow or UnreadableQuest."""
+    if through.mask is None:
+        raise NoMirror(f"Nothing can be packed: {through.trouble}.")
+    known = rows.knows_packing(path, mask=through.mask, recipe=through.recipe, quest_sha256=quest.sha256)
+    if not known and path.stat().st_size > MOST_UNCOUNTED_BYTES:
+        raise NoMirror("The gatekeepers have not counted the tokens of this large quest yet: retry once they have.")
+    row = rows.preview_packed(
+        path, number, mask=through.mask, recipe=through.recipe, quest_sha256=quest.sha256, specs=through.specs
+    )
+    room, examples = MOST_PIECES, []
+    for example in row.examples:
+        shown = tokens_of(example.pieces[: max(0, room)])
+        room -= len(shown)
+        examples.append(
+            PackedExampleShown(
+                line=example.line,
+                tokens=example.tokens,
+                trained=example.trained_tokens,
+                pieces=shown,
+                cut=len(example.pieces) - len(shown),
+            )
+        )
+    return PackedPage(row=row, examples=examples, segments=segments_of(row))
+
+
+def segments_of(row: PackedRow) -> list[Segment]:
+    found, at = [], 0
+    for example in row.examples:
+        width = 100 * example.tokens / row.max_length
+        found.append(
+            Segment(
+                x=round(100 * at / row.max_length, 3),
+                width=round(max(0.2, width - 0.15), 3),
+                line=example.line,
+                tokens=example.tokens,
+            )
+        )
+        at += example.tokens
+    return found
+
+
+def tokens_of(pieces: Sequence[Piece]) -> list[Token]:
+    found, at = [], 0
+    for piece in pieces:
+        ids = ", ".join(map(str, piece.ids))
+        found.append(Token(at, ids, visible(piece), piece.trained, piece.special))
+        at += len(piece.ids)
+    return found
+
+
+def visible(piece: Piece) -> str:
+    """Newlines and tabs as signs in front of what they do; a blank alone as a sign, since it would be nothing."""
+    if not piece.text.strip(" ") and not piece.special:
+        return "·" * len(piece.text)
+    return piece.text.replace("\r", "␍").replace("\n", "↵\n").replace("\t", "⇥\t")

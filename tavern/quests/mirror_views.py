@@ -1,0 +1,83 @@
+"""`/quests/<id>/rows`: what the hero will see and what it will be trained on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.views.decorators.http import require_safe
+
+from arena.models import Quest
+from arena.preview.rows import NoSuchRow
+from arena.rows.model import UnreadableQuest
+from tavern.quests import mirror
+from tavern.quests.mirror import Glass, NoMirror
+from tavern.quests.views import find, frame_context
+
+LARGEST_LINE = 2**31
+
+
+@require_safe
+def rows(request: HttpRequest, quest_id: int) -> HttpResponse:
+    """A page of rows; `first` is the line it begins at, `line` a line to go to, `packed` a packed row.
+
+    `only=refused` leaves out what the gatekeepers took.
+    """
+    for name in ("line", "packed"):
+        number = _number(request.GET.get(name, ""))
+        if number is not None:
+            return redirect(f"tavern:quest_{'row' if name == 'line' else 'packed'}", quest_id, number)
+    found, path = _file(quest_id)
+    first = _number(request.GET.get("first", "")) or 1
+    context: dict[str, Any] = {"quest": found, "first": first, "trouble": "", "listed": []}
+    try:
+        through = mirror.glass(settings.WORLD, settings.REALM)
+        context |= mirror.rows_page(path, first, through, refused_only=request.GET.get("only") == "refused")
+    except (NoMirror, UnreadableQuest, OSError) as error:
+        context["trouble"] = str(error)
+    return render(request, "tavern/rows.html", frame_context(settings.WORLD) | context)
+
+
+@require_safe
+def row(request: HttpRequest, quest_id: int, line: int) -> HttpResponse:
+    found, path = _file(quest_id)
+    context: dict[str, Any] = {"quest": found, "line": line, "page": None, "trouble": ""}
+    try:
+        context["page"] = mirror.read_row(path, min(line, LARGEST_LINE), _glass())
+    except NoSuchRow as error:
+        raise Http404(str(error)) from error
+    except (NoMirror, UnreadableQuest, OSError) as error:
+        context["trouble"] = str(error)
+    return render(request, "tavern/row.html", frame_context(settings.WORLD) | context)
+
+
+@require_safe
+def packed(request: HttpRequest, quest_id: int, number: int) -> HttpResponse:
+    found, path = _file(quest_id)
+    context: dict[str, Any] = {"quest": found, "number": number, "page": None, "trouble": ""}
+    try:
+        context["page"] = mirror.read_packed(path, number, found, _glass())
+    except NoSuchRow as error:
+        raise Http404(str(error)) from error
+    except (NoMirror, UnreadableQuest, OSError) as error:
+        context["trouble"] = str(error)
+    return render(request, "tavern/packed.html", frame_context(settings.WORLD) | context)
+
+
+def _glass() -> Glass:
+    return mirror.glass(settings.WORLD, settings.REALM)
+
+
+def _file(quest_id: int) -> tuple[Quest, Path]:
+    quest = find(quest_id)
+    path = settings.WORLD.queue / quest.file
+    if not quest.file or not path.is_file():
+        raise Http404(f"the file of {quest.name} is gone")
+    return quest, path
+
+
+def _number(text: str) -> int | None:
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 10 and int(text) else None
