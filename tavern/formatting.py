@@ -1,4 +1,4 @@
-"""How numbers read in the game. `static/js/format.js` says the same in the browser; one table of cases tests both.
+"""How numbers read in the game. `static/js/shared/format.js` says the same in the browser; one table tests both.
 
 None and what is not finite become words, never 0.
 """

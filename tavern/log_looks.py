@@ -14,7 +14,7 @@ class Look:
     icon: str
     tone: str
     enough: float | None = None
-    """Accuracy below which an entry is no success and reads as any other; `static/js/looks.js` has the same rule."""
+    """Accuracy below which an entry is no success and reads as any other; so in `static/js/shared/looks.js`."""
 
     def tone_at(self, accuracy: float | None) -> str:
         return self.tone if self.enough is None or (accuracy or 0) >= self.enough else OTHER.tone

@@ -21,9 +21,9 @@ def world(tmp_path: Path, settings: Settings) -> World:
 
 @pytest.fixture
 def skills_folder(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The skills of this process: BIN with three levels, and what a test adds; see tests/small_skills.py."""
+    """The skills of this process: BIN with three levels, and what a test adds; see tests/support/small_skills.py."""
     from guild.skills import registry  # here, because tests of training alone do without the guild
-    from tests.small_skills import write_skill
+    from tests.support.small_skills import write_skill
 
     folder = tmp_path_factory.mktemp("skills")
     write_skill(folder)

@@ -20,7 +20,7 @@ from arena.hero.model import Hero
 from arena.protocol import Recipe
 from realm.world import World
 from scripts.bench import runs
-from tests.oracle import heroes as oracles
+from tests.support import oracle_heroes as oracles
 
 PROBLEMS, TOKENS = 100, 16
 ONE_BY_ONE_REPEATS = 2

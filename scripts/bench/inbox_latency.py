@@ -9,7 +9,7 @@ from typing import Any
 from arena import embedded
 from arena.protocol import STEPS_FILE, StepRecord
 from scripts.bench import runs
-from tests.arena.live_arena import LiveArena
+from tests.support.live_arena import LiveArena
 
 DROPS, QUICK_DROPS, ROWS = 25, 4, 60
 

@@ -28,8 +28,8 @@ def run(request: HtmxHttpRequest, run_id: int) -> HttpResponse:
     found = find(run_id)
     context = {"card": card_of(found), "run": found, "shown": run_page.read(found), "sparring": _sparring(found)}
     if request.htmx:
-        return render(request, "tavern/guild_run.html#run", context)
-    return render(request, "tavern/guild_run.html", frame_context(settings.WORLD) | context)
+        return render(request, "tavern/guild/run.html#run", context)
+    return render(request, "tavern/guild/run.html", frame_context(settings.WORLD) | context)
 
 
 def _sparring(found: Run) -> Sparring | None:
@@ -60,7 +60,7 @@ def compare(request: HttpRequest) -> HttpResponse:
         messages.error(request, f"{error}.")
         return redirect(f"{reverse('tavern:guild')}#runs")
     context = {"before": card_of(before), "after": card_of(after), "comparison": run_page.compare(before, after)}
-    return render(request, "tavern/guild_compare.html", frame_context(settings.WORLD) | context)
+    return render(request, "tavern/guild/compare.html", frame_context(settings.WORLD) | context)
 
 
 @require_POST
@@ -108,7 +108,7 @@ def _told(
     request: HtmxHttpRequest, text: str, *, urgent: bool = False, status: int = 200, goal: int | None = None
 ) -> HttpResponse:
     if request.htmx:
-        return render(request, "tavern/quests.html#notice", {"text": text, "urgent": urgent}, status=status)
+        return render(request, "tavern/quests/board.html#notice", {"text": text, "urgent": urgent}, status=status)
     (messages.error if urgent else messages.success)(request, text)
     if request.POST.get("from") == "run" and goal is not None:
         return redirect("tavern:guild_run", goal)

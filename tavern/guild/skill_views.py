@@ -38,14 +38,14 @@ def skill(request: HttpRequest, name: str) -> HttpResponse:
         "sparrings": sparrings(settings.WORLD, hero=hero, skill=name, limit=MOST_SPARRINGS),
     }
     context |= run_cards.runs_context(kind="", page=request.GET.get("runs"), skill=name)
-    return render(request, "tavern/guild_skill.html", context)
+    return render(request, "tavern/guild/skill.html", context)
 
 
 @require_safe
 def samples(request: HttpRequest, name: str) -> HttpResponse:
     found = find_skill(name)
     context = {"samples": skill_samples.read(found, _level(request)), "skill": found}
-    return render(request, "tavern/guild_skill.html#samples", context)
+    return render(request, "tavern/guild/skill.html#samples", context)
 
 
 def _level(request: HttpRequest) -> int:

@@ -73,7 +73,7 @@ def _hall(request: HttpRequest, *, refused: Mapping[Run.Kind, WorkForm] | None =
     context = frame_context(settings.WORLD) | {"hero": settings.REALM.hero, "works": works(refused or {})}
     for part in PANELS.values():
         context |= part(request)
-    return render(request, "tavern/guild.html", context, status=400 if refused else 200)
+    return render(request, "tavern/guild/hall.html", context, status=400 if refused else 200)
 
 
 def works(refused: Mapping[Run.Kind, WorkForm], *, skill: str = "") -> list[dict[str, Any]]:
@@ -98,7 +98,7 @@ def panel(request: HttpRequest, name: str) -> HttpResponse:
     """One part of the hall, from the hall's own template."""
     if name not in PANELS:
         raise Http404(f"panel {name!r} is none of {', '.join(PANELS)}")
-    return render(request, f"tavern/guild.html#{name}", PANELS[name](request))
+    return render(request, f"tavern/guild/hall.html#{name}", PANELS[name](request))
 
 
 def _master(request: HttpRequest) -> dict[str, Any]:

@@ -22,7 +22,7 @@ class HtmxHttpRequest(HttpRequest):
 @require_safe
 def home(request: HttpRequest) -> HttpResponse:
     snapshot = build_snapshot(settings.WORLD, settings.REALM.hero)
-    return render(request, "tavern/home.html", tavern_context(snapshot))
+    return render(request, "tavern/home/home.html", tavern_context(snapshot))
 
 
 @require_safe
@@ -50,4 +50,4 @@ def battle_command(request: HtmxHttpRequest, wish: str) -> HttpResponse:
 
 def _render_panel(request: HttpRequest, name: str, asked: Wish | None = None) -> HttpResponse:
     snapshot = build_brief_snapshot(settings.WORLD, settings.REALM.hero)
-    return render(request, f"tavern/home.html#{name}", tavern_context(snapshot, asked))
+    return render(request, f"tavern/home/home.html#{name}", tavern_context(snapshot, asked))

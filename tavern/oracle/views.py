@@ -49,7 +49,7 @@ def oracle(request: HttpRequest, key: uuid.UUID | None = None) -> HttpResponse:
     context = page.page_context(
         conversation, page=request.GET.get("page"), chosen=request.GET.get("checkpoint")
     )  # fmt: skip
-    return render(request, "tavern/oracle.html", frame_context(settings.WORLD) | context)
+    return render(request, "tavern/oracle/oracle.html", frame_context(settings.WORLD) | context)
 
 
 @require_safe
@@ -363,7 +363,7 @@ def _again(request: HttpRequest, order: ChatOrder | LoadOrder | None, told: Exce
     if isinstance(order, ChatOrder):
         context |= {"sampling": order, "remember": order.remember}
     status = _status_of(told) if isinstance(told, Exception) else 200
-    return render(request, "tavern/oracle.html", frame_context(settings.WORLD) | context, status=status)
+    return render(request, "tavern/oracle/oracle.html", frame_context(settings.WORLD) | context, status=status)
 
 
 def _find(key: uuid.UUID) -> Conversation:

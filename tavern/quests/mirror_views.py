@@ -38,7 +38,7 @@ def rows(request: HttpRequest, quest_id: int) -> HttpResponse:
         context |= mirror.rows_page(path, first, through, refused_only=request.GET.get("only") == "refused")
     except (NoMirror, UnreadableQuest, OSError) as error:
         context["trouble"] = str(error)
-    return render(request, "tavern/rows.html", frame_context(settings.WORLD) | context)
+    return render(request, "tavern/quests/rows.html", frame_context(settings.WORLD) | context)
 
 
 @require_safe
@@ -51,7 +51,7 @@ def row(request: HttpRequest, quest_id: int, line: int) -> HttpResponse:
         raise Http404(str(error)) from error
     except (NoMirror, UnreadableQuest, OSError) as error:
         context["trouble"] = str(error)
-    return render(request, "tavern/row.html", frame_context(settings.WORLD) | context)
+    return render(request, "tavern/quests/row.html", frame_context(settings.WORLD) | context)
 
 
 @require_safe
@@ -64,7 +64,7 @@ def packed(request: HttpRequest, quest_id: int, number: int) -> HttpResponse:
         raise Http404(str(error)) from error
     except (NoMirror, UnreadableQuest, OSError) as error:
         context["trouble"] = str(error)
-    return render(request, "tavern/packed.html", frame_context(settings.WORLD) | context)
+    return render(request, "tavern/quests/packed.html", frame_context(settings.WORLD) | context)
 
 
 def _glass() -> Glass:

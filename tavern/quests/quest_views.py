@@ -38,7 +38,7 @@ _MENDED = re.compile(r"-mended(-[0-9]+)?$")
 def quest(request: HtmxHttpRequest, quest_id: int) -> HttpResponse:
     found = find(quest_id)
     context = frame_context(settings.WORLD) | {"quest": found, "page": read_page(settings.WORLD, found)}
-    template = "tavern/quest.html#quest" if request.htmx.target == "quest" else "tavern/quest.html"
+    template = "tavern/quests/quest.html#quest" if request.htmx.target == "quest" else "tavern/quests/quest.html"
     return render(request, template, context)
 
 
@@ -54,7 +54,7 @@ def estimate(request: HttpRequest, quest_id: int) -> HttpResponse:
             context["outlook"] = outlook_of(settings.WORLD, settings.REALM, recipe, report)
         except (UnknownShape, BadConfig) as error:
             context["trouble"] = str(error)
-    return render(request, "tavern/quest_estimate.html", context)
+    return render(request, "tavern/quests/estimate.html", context)
 
 
 @require_POST

@@ -51,7 +51,7 @@ def _overview(request: HttpRequest, *, status: int = 200, **given: str) -> HttpR
     except BadSource as error:
         own = training_sources.built_in(settings.WORLD)
         context |= {"trouble": str(error), "cards": [source_page.card_of(source) for source in own]}
-    return render(request, "tavern/sources.html", frame_context(settings.WORLD) | context, status=status)
+    return render(request, "tavern/quests/sources.html", frame_context(settings.WORLD) | context, status=status)
 
 
 def _register(request: HttpRequest) -> HttpResponse:
@@ -82,18 +82,20 @@ def source(request: HttpRequest, name: str) -> HttpResponse:
     number, query = request.GET.get("page"), request.GET.get("q", "").strip()
     context = frame_context(settings.WORLD)
     if name == "skills":
-        return render(request, "tavern/source_skills.html", context | {"skills": training_sources.skills()})
+        return render(request, "tavern/quests/source_skills.html", context | {"skills": training_sources.skills()})
     if name == "inbox":
         lying = inbox.left_lying(settings.WORLD.inbox, most=MOST_LYING)
-        return render(request, "tavern/source_inbox.html", context | {"lying": lying, "inbox": settings.WORLD.inbox})
+        return render(
+            request, "tavern/quests/source_inbox.html", context | {"lying": lying, "inbox": settings.WORLD.inbox}
+        )
     if name in folders.BUILT_IN:
         card, page = source_page.quest_page(settings.WORLD, name, page=number)
-        return render(request, "tavern/source_quests.html", context | {"card": card, "page": page})
+        return render(request, "tavern/quests/source_quests.html", context | {"card": card, "page": page})
     try:
         shown = source_page.folder_page(settings.WORLD, name, page=number, query=query)
     except BadSource as error:
         raise Http404(str(error)) from error
-    return render(request, "tavern/source_folder.html", context | {"shown": shown, "name": name})
+    return render(request, "tavern/quests/source_folder.html", context | {"shown": shown, "name": name})
 
 
 @require_POST
@@ -199,7 +201,7 @@ def preview(request: HttpRequest, name: str) -> HttpResponse:
         raise Http404(str(error)) from error
     except (NoMirror, UnreadableQuest, OSError) as error:
         context["trouble"] = str(error)
-    return render(request, "tavern/source_preview.html", frame_context(settings.WORLD) | context)
+    return render(request, "tavern/quests/source_preview.html", frame_context(settings.WORLD) | context)
 
 
 def _number(text: str) -> int | None:

@@ -45,7 +45,7 @@ EXAMPLE = (
 def board(request: HtmxHttpRequest) -> HttpResponse:
     query = request.GET.get("q", "").strip()
     lists = {name: read_list(settings.WORLD, name, page=request.GET.get(name), query=query) for name in KINDS}
-    template = "tavern/quests.html#board" if request.htmx.target == "board" else "tavern/quests.html"
+    template = "tavern/quests/board.html#board" if request.htmx.target == "board" else "tavern/quests/board.html"
     return render(request, template, frame_context(settings.WORLD) | _board_context(lists, query))
 
 
@@ -56,13 +56,13 @@ def one_list(request: HttpRequest, name: str) -> HttpResponse:
         raise Http404(f"list {name!r} is none of {', '.join(KINDS)}")
     query = request.GET.get("q", "").strip()
     shown = read_list(settings.WORLD, name, page=request.GET.get("page"), query=query)
-    return render(request, "tavern/quests.html#list", {"list": shown, **_list_context(shown)})
+    return render(request, "tavern/quests/board.html#list", {"list": shown, **_list_context(shown)})
 
 
 @require_safe
 def summary(request: HttpRequest) -> HttpResponse:
     """Counts, and whether the arena acts on orders."""
-    return render(request, "tavern/quests.html#summary", _summary_context(settings.WORLD))
+    return render(request, "tavern/quests/board.html#summary", _summary_context(settings.WORLD))
 
 
 def frame_context(world: World) -> dict[str, Any]:
@@ -137,7 +137,7 @@ def told(request: HtmxHttpRequest, text: str, *, urgent: bool = False, status: i
     if not request.htmx:
         (messages.error if urgent else messages.success)(request, text)
         return _back(request)
-    response = render(request, "tavern/quests.html#notice", {"text": text, "urgent": urgent}, status=status)
+    response = render(request, "tavern/quests/board.html#notice", {"text": text, "urgent": urgent}, status=status)
     response.headers["HX-Trigger"] = BOARD_CHANGED
     return response
 

@@ -41,7 +41,7 @@ def _page(
     """`curriculum` and `task` are forms that were not understood; they keep what was typed."""
     context = frame_context(settings.WORLD) | _plan() | {"tasks": tasks.read(settings.WORLD, refused=task)}
     context |= {"wishes": curriculum or curriculum_page.forms_of(settings.WORLD), "hero": settings.REALM.hero}
-    return render(request, "tavern/scheduler.html", context, status=status)
+    return render(request, "tavern/scheduler/scheduler.html", context, status=status)
 
 
 def _plan() -> dict[str, Any]:
@@ -54,7 +54,7 @@ def panel(request: HttpRequest, name: str) -> HttpResponse:
     if name not in PANELS:
         raise Http404(f"panel {name!r} is none of {', '.join(PANELS)}")
     context = _plan() if name == "plan" else {"tasks": tasks.read(settings.WORLD)}
-    return render(request, f"tavern/scheduler.html#{name}", context)
+    return render(request, f"tavern/scheduler/scheduler.html#{name}", context)
 
 
 @require_POST

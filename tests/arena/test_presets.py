@@ -28,8 +28,8 @@ from realm.config import SHIPPED_PRESETS, load
 from realm.disk import durable
 from realm.strict import BadConfig
 from realm.world import World
-from tests.arena.fake_trainer import FakeTrainer
-from tests.arena.local_gate import LocalGate
+from tests.support.fake_trainer import FakeTrainer
+from tests.support.local_gate import LocalGate
 
 SHIPPED = ["deep-training", "quick-test", "standard"]
 

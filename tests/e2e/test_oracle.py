@@ -10,9 +10,9 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from tests.e2e.conftest import CHECKOUT, Tavern, Visitor, free_port
-from tests.realm.servers import answers, wait_until
-from tests.realm.stub_host import Raw, Stub, chunk, events, realm_model, spoken, stub_host, witness
-from tests.tavern.quests import HOSTILE
+from tests.support.servers import answers, wait_until
+from tests.support.stub_host import Raw, Stub, chunk, events, realm_model, spoken, stub_host, witness
+from tests.support.tavern_quests import HOSTILE
 
 M1000 = realm_model(1000)
 CHAT = "POST /v1/chat/completions"

@@ -137,7 +137,7 @@ def test_without_its_since_the_page_would_miss_events(battle: Tavern, visitor: V
     script = (CHECKOUT / "static" / "js" / "socket.js").read_text(encoding="utf-8")
     assert "?since=${this.seq}" in script
     body = script.replace("?since=${this.seq}", "")
-    visitor.page.route("**/js/socket.js", lambda route: route.fulfill(body=body, content_type="text/javascript"))
+    visitor.page.route("**/js/shared/socket.js", lambda route: route.fulfill(body=body, content_type="text/javascript"))
     page = go_live(visitor, battle)
     before = logged(page)
     battle.close()
@@ -205,7 +205,7 @@ def test_the_bar_of_another_battle_does_not_slide_back(battle: Tavern, visitor: 
 
 
 def test_without_its_rule_the_bar_would_slide_back(battle: Tavern, visitor: Visitor) -> None:
-    css = (CHECKOUT / "static/css/realm.css").read_text().replace(".bar.at-once rect { transition: none; }", "")
+    css = (CHECKOUT / "static/css/shared/realm.css").read_text().replace(".bar.at-once rect { transition: none; }", "")
     visitor.page.route("**/realm*.css", lambda route: route.fulfill(body=css, content_type="text/css"))
     assert slides_to_another_battle(battle, go_live(visitor, battle)) > 0
 
@@ -432,7 +432,7 @@ def test_losses_without_a_logarithm_are_gaps(tavern: Tavern, visitor: Visitor) -
     visitor.page.goto(tavern.address)
     linear, log = visitor.page.evaluate(
         """async () => {
-          const { lossData } = await import("/static/js/chart.js");
+          const { lossData } = await import("/static/js/home/chart.js");
           const loss = [2, 0, -1, null, 2];
           const store = { curve: { step: [1, 2, 3, 4, 5], loss, battles: [[0, "a"], [4, "b"]] }, validation: [[5, 0]] };
           return [lossData(store), lossData(store, true)];
@@ -490,7 +490,7 @@ def test_browser_reads_numbers_as_the_server_does(tavern: Tavern, visitor: Visit
     cases = json.loads(CASES.read_text(encoding="utf-8"))
     wrong = visitor.page.evaluate(
         """async (cases) => {
-          const format = await import("/static/js/format.js");
+          const format = await import("/static/js/shared/format.js");
           const read = Object.entries(cases).flatMap(([name, rows]) =>
             rows.map(([value, expected]) => [name, value, expected, format[name](value)]));
           return read.filter(([, , expected, said]) => said !== expected);
@@ -499,7 +499,7 @@ def test_browser_reads_numbers_as_the_server_does(tavern: Tavern, visitor: Visit
     )
     assert wrong == []
     assert visitor.page.evaluate(
-        "async () => { const f = await import('/static/js/format.js'); return [f.loss(NaN), f.loss(Infinity)]; }"
+        "async () => { const f = await import('/static/js/shared/format.js'); return [f.loss(NaN), f.loss(Infinity)]; }"
     ) == ["NaN", "∞"]
 
 
@@ -507,7 +507,7 @@ def test_bar_never_goes_back_nor_past_what_may_be_true(tavern: Tavern, visitor: 
     visitor.page.goto(tavern.address)
     shown = visitor.page.evaluate(
         """async () => {
-          const { smoothStep } = await import("/static/js/smooth.js");
+          const { smoothStep } = await import("/static/js/shared/smooth.js");
           const at = { step: 10, total: 20, sps: 2, done: false, tickSeconds: 0.5, sinceTick: 0 };
           return {
             moves: smoothStep({ ...at, sinceTick: 0.25 }),
@@ -528,7 +528,7 @@ def test_smoothing_leaves_gaps_and_corrects_its_start(tavern: Tavern, visitor: V
     visitor.page.goto(tavern.address)
     values = visitor.page.evaluate(
         """async () => {
-          const { smoothed } = await import("/static/js/chart.js");
+          const { smoothed } = await import("/static/js/home/chart.js");
           return smoothed([4, 2, null, 2]);
         }"""
     )

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from realm.world import CHECKOUT, World
-from tests.realm.servers import environment
+from tests.support.servers import environment
 
 PACKAGES = ("realm", "arena", "guild", "vault", "watchtower", "sentinels", "tavern")
 HEAVY = {"torch", "transformers", "peft", "accelerate"}

@@ -14,7 +14,7 @@ from realm import sidecar
 from realm.checkpoint_names import canonical_name, checkpoint_folders, step_of
 from realm.disk import durable
 from realm.sidecar import SIDECAR, DamagedCheckpoint
-from tests.checkpoints import WEIGHTS, a_sidecar, make_checkpoint, rewrite_sidecar
+from tests.support.checkpoints import WEIGHTS, a_sidecar, make_checkpoint, rewrite_sidecar
 
 FLIPS = 40
 SIDECAR_FLIPS = 2000

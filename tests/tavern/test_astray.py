@@ -13,7 +13,7 @@ from django.test import Client
 
 from realm.world import World
 from tavern.home import views
-from tests.tavern.quests import HOSTILE, make_quest
+from tests.support.tavern_quests import HOSTILE, make_quest
 
 pytestmark = pytest.mark.django_db
 

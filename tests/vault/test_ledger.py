@@ -3,7 +3,7 @@ import shutil
 import pytest
 
 from realm.world import World
-from tests.checkpoints import make_checkpoint
+from tests.support.checkpoints import make_checkpoint
 from vault.index import scan
 from vault.ledger import extract_step, get_ledger
 from vault.selectors import best_checkpoint

@@ -6,7 +6,7 @@ from realm import sidecar
 from realm.checkpoint_names import checkpoint_folders, step_of
 from realm.disk import durable
 from realm.world import World
-from tests.checkpoints import make_checkpoint
+from tests.support.checkpoints import make_checkpoint
 from vault import index, retention
 from vault.models import Checkpoint
 

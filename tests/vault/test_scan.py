@@ -8,7 +8,7 @@ from django.forms.models import model_to_dict
 from realm import sidecar
 from realm.sidecar import SIDECAR, DamagedCheckpoint
 from realm.world import World
-from tests.checkpoints import WEIGHTS, make_checkpoint, rewrite_sidecar
+from tests.support.checkpoints import WEIGHTS, make_checkpoint, rewrite_sidecar
 from vault.index import ScanReport, index_checkpoint, scan
 from vault.models import Checkpoint
 

@@ -5,7 +5,7 @@ from django.core.management import CommandError, call_command
 
 from realm.sidecar import SIDECAR
 from realm.world import World
-from tests.checkpoints import make_checkpoint
+from tests.support.checkpoints import make_checkpoint
 from vault.models import Checkpoint
 
 pytestmark = pytest.mark.django_db

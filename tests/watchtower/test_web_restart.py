@@ -14,7 +14,7 @@ from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
 from realm.world import World
-from tests.realm.servers import free_port, migrate, wait_until, web_server
+from tests.support.servers import free_port, migrate, wait_until, web_server
 from tests.watchtower.factories import record
 from watchtower import steps
 

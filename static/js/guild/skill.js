@@ -1,0 +1,61 @@
+// How many answers of a skill were right, by the hero's step: one line a level (uPlot).
+
+import { compact, percent } from "../shared/format.js";
+
+const MOST_LINES = 6;
+const LEGEND_HEIGHT = 30;
+const node = document.querySelector("#skill-curve");
+const { step, level, accuracy } = JSON.parse(document.querySelector("#curve").textContent);
+
+// The table that uPlot wants: one column of steps, and for each level its values or gaps.
+function columns(steps, levels, values, most = MOST_LINES) {
+  const shown = [...new Set(levels)].sort((a, b) => a - b).slice(-most);
+  const all = [...new Set(steps)].sort((a, b) => a - b);
+  const at = new Map(all.map((value, index) => [value, index]));
+  const data = shown.map(() => all.map(() => null));
+  levels.forEach((value, index) => {
+    const column = shown.indexOf(value);
+    if (column >= 0) data[column][at.get(steps[index])] = values[index];
+  });
+  return { shown, data: [all, ...data] };
+}
+
+function draw() {
+  const { shown, data } = columns(step, level, accuracy);
+  const tone = (name) => getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
+  const strength = (index) => Math.round(80 + (175 * (index + 1)) / shown.length).toString(16);
+  const size = () => ({ width: Math.max(60, node.clientWidth), height: Math.max(60, node.clientHeight - LEGEND_HEIGHT) });
+  const axis = { stroke: tone("text-dim"), font: '11px "Inter Variable", sans-serif', ticks: { show: false } };
+  const grid = { stroke: tone("line"), width: 1, dash: [2, 4] };
+  node.removeAttribute("data-empty");
+  const plot = new uPlot(
+    {
+      ...size(),
+      padding: [8, 10, 0, 0],
+      scales: { x: { time: false }, y: { range: [0, 1] } },
+      axes: [
+        { ...axis, size: 24, grid: { show: false }, space: 56, values: (_, splits) => splits.map((value) => (Number.isInteger(value) ? compact(value) : "")) },
+        { ...axis, size: 46, grid, values: (_, splits) => splits.map((value) => `${Math.round(value * 100)}%`) },
+      ],
+      series: [
+        { label: "step" },
+        ...shown.map((value, index) => ({
+          label: `level ${value}`,
+          stroke: node.dataset.color + strength(index),
+          width: index === shown.length - 1 ? 2.5 : 1.5,
+          dash: index % 2 ? [6, 4] : undefined,
+          spanGaps: true,
+          points: { show: data[0].length < 60, size: 5 },
+          value: (_, raw) => percent(raw ?? null),
+        })),
+      ],
+      legend: { live: true },
+      cursor: { y: false, drag: { x: true, y: false } },
+    },
+    data,
+    node,
+  );
+  new ResizeObserver(() => plot.setSize(size())).observe(node);
+}
+
+if (step.length) draw();

@@ -1,0 +1,163 @@
+// The Tavern: puts socket, state and page together. The server's page is complete before any of this runs.
+
+import { Charts } from "./chart.js";
+import { duration, loss } from "../shared/format.js";
+import { Gains } from "./gains.js";
+import { listenToKeys } from "./keys.js";
+import { BattleLog } from "./log.js";
+import { Renderer, progressOf } from "../shared/render.js";
+import { BattleSocket } from "../shared/socket.js";
+import { Store } from "../shared/store.js";
+import { showRows } from "./table.js";
+import { Toasts } from "../shared/toasts.js";
+
+const BARS_MS = 250;
+const CHARTS_MS = 250;
+const ASKED_MS = 8000;
+const FRESH_SECONDS = 30;
+
+// Panels that the server draws anew, by what happened.
+const REFRESH = {
+  checkpoint_saved: ["hero"],
+  validated: ["hero"],
+  evaluated: ["hero"],
+  hero_level_up: ["hero"],
+  new_champion: ["hero"],
+  quest_completed: ["hero", "queue"],
+  quest_arrived: ["queue"],
+  quest_refused: ["queue"],
+  quest_moved: ["queue"],
+  quest_held: ["queue"],
+  quest_released: ["queue"],
+  quest_retried: ["queue"],
+  battle_started: ["queue", "orders"],
+  battle_resumed: ["queue", "orders"],
+  battle_paused: ["orders"],
+  battle_stopped: ["queue", "orders"],
+  battle_completed: ["queue"],
+  battle_failed: ["queue"],
+};
+
+const store = new Store();
+const renderer = new Renderer(document);
+const charts = new Charts(document);
+const log = new BattleLog(document);
+const toasts = new Toasts(document, (kind) => log.lookOf(kind));
+const gains = new Gains();
+const rows = document.querySelector("#loss-rows");
+const table = rows.closest("details");
+const icon = document.querySelector("link[rel=icon]");
+const icons = icon.href.replace(/dio-[a-z]+\.svg$/, "");
+const FAVICONS = { training: "training", preparing: "training", paused: "resting", resting: "resting" };
+
+let chartsDrawnAt = 0;
+let chartsWaiting = null;
+let saidTenth = null;
+
+const refresh = (panel) => htmx.trigger(document.body, `realm:${panel}`);
+
+function draw() {
+  renderer.render(store);
+  drawTitle();
+  chartsWaiting ??= setTimeout(drawCharts, Math.max(0, chartsDrawnAt + CHARTS_MS - performance.now()));
+}
+
+function drawCharts() {
+  chartsWaiting = null;
+  chartsDrawnAt = performance.now();
+  if (document.hidden) return;
+  charts.show(store);
+  if (table.open) showRows(rows, store.curve);
+}
+
+function drawTitle() {
+  const names = { paused: "Resting · Realm", resting: "Resting · Realm", idle: "Asleep · Realm" };
+  const progress = progressOf(store.battle);
+  const training = store.training && progress !== null;
+  const title = training ? `${Math.trunc(progress * 100)}% · ${loss(store.battle.loss)} · Realm` : names[store.stance];
+  if (document.title !== (title ?? "Realm")) document.title = title ?? "Realm";
+  const href = `${icons}dio-${FAVICONS[store.stance] ?? "asleep"}.svg`;
+  if (icon.href !== href) icon.href = href;
+}
+
+// Steps are never announced; each tenth of a battle is.
+function sayTenths() {
+  const { battle } = store;
+  const tenth = store.training ? Math.trunc((progressOf(battle) ?? 0) * 10) : null;
+  if (tenth !== null && saidTenth !== null && tenth > saidTenth && tenth < 10) {
+    toasts.announce(`${battle.quest}, ${tenth * 10} percent, loss ${loss(battle.loss)}, ${duration(battle.eta_s)} left`);
+  }
+  saidTenth = tenth;
+}
+
+function takeSnapshot() {
+  renderer.newScene();
+  const battle = store.battle?.id ?? "";
+  if (battle !== renderer.drawnBattle) refresh("battle");
+}
+
+function takeEvent(event) {
+  log.add(event);
+  for (const panel of REFRESH[event.kind] ?? []) refresh(panel);
+  // What came while nobody listened stands in the log; it is not played back as news.
+  if (store.serverNow - event.time < FRESH_SECONDS) toasts.forEvent(event);
+}
+
+function take(message) {
+  const { stance } = store;
+  store.take(message);
+  if (message.type === "snapshot") takeSnapshot();
+  if (message.type === "event") takeEvent(message);
+  if (message.type === "gap") log.addGap(message, store.serverNow);
+  if (message.type === "tick") sayTenths();
+  if (store.stance !== stance) refresh("orders");
+  if (store.tooLong) socket.reconnect();
+  draw();
+}
+
+store.takeSnapshot(JSON.parse(document.querySelector("#first-snapshot").textContent));
+const address = new URL("/ws/battle/", location.href);
+address.protocol = location.protocol === "https:" ? "wss:" : "ws:";
+const socket = new BattleSocket({
+  url: address.href,
+  since: Number(document.querySelector("#entries").dataset.seq),
+  onMessage: take,
+  onLost: () => {
+    store.connection = "lost";
+    draw();
+  },
+  onOtherWorld: () => location.reload(),
+});
+
+gains.show(document);
+draw();
+socket.connect();
+listenToKeys(document);
+
+setInterval(() => document.hidden || renderer.render(store), BARS_MS);
+document.addEventListener("visibilitychange", () => document.hidden || draw());
+table.addEventListener("toggle", () => showRows(rows, store.curve));
+
+// Told of each new element, and once of the body.
+document.body.addEventListener("htmx:load", ({ detail }) => {
+  renderer.forget();
+  if (detail.elt.id === "hero") gains.show(document);
+  renderer.render(store);
+});
+
+// An order that changed nothing leaves its button usable again.
+document.body.addEventListener("htmx:afterRequest", ({ detail }) => {
+  if (detail.requestConfig.verb !== "post") return;
+  const lost = "The order did not reach the server: nothing was changed. Try again when the page is live";
+  if (detail.successful) setTimeout(() => refresh("orders"), ASKED_MS);
+  else toasts.show("order_lost", lost);
+});
+
+document.body.addEventListener("htmx:confirm", (event) => {
+  const dialog = document.getElementById(event.detail.elt.dataset.confirm ?? "");
+  if (!dialog) return;
+  event.preventDefault();
+  dialog.returnValue = "";
+  dialog.addEventListener("close", () => dialog.returnValue === "go" && event.detail.issueRequest(true), { once: true });
+  dialog.showModal();
+});

@@ -1,0 +1,83 @@
+"""A command is acted on when its file appears, not when the daemon next looks by itself."""
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import pytest
+from django.db import connection
+
+from arena import orders
+from arena.daemon import loop
+from arena.daemon.file_events import watching
+from arena.daemon.loop import ArenaDaemon
+from arena.orders import Wish
+from arena.protocol import Command
+from realm.world import World
+from tests.arena.daemon.test_loop import clock, drop, open_daemon, settle
+from tests.support.fake_trainer import FakeTrainer
+
+__all__ = ["clock", "open_daemon"]  # fixtures
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+LONG_SECONDS = 60.0
+
+
+def test_a_command_file_rings_the_bell(world: World) -> None:
+    bell = threading.Event()
+    with watching(world, bell.set):
+        orders.send(world, wish=Wish.PAUSE, by="test")
+        assert bell.wait(LONG_SECONDS)
+
+
+class Heard(FakeTrainer):
+    def __init__(self) -> None:
+        super().__init__()
+        self.told = threading.Event()
+
+    def send(self, command: Command) -> None:
+        super().send(command)
+        self.told.set()
+
+
+@pytest.fixture
+def trainer() -> FakeTrainer:
+    return Heard()
+
+
+@contextmanager
+def serving(serve: ArenaDaemon) -> Iterator[None]:
+    def run() -> None:
+        serve.run()
+        connection.close()
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    try:
+        yield
+    finally:
+        serve.stop()
+        thread.join()
+
+
+@pytest.mark.parametrize("watched", [True, False], ids=["bell", "sabotaged"])
+def test_the_trainer_hears_of_it_without_a_look_of_the_daemons_own(
+    world: World,
+    trainer: Heard,
+    open_daemon: Callable[..., ArenaDaemon],
+    monkeypatch: pytest.MonkeyPatch,
+    watched: bool,
+) -> None:
+    drop(world, "a.jsonl")
+    serve = open_daemon()
+    settle(serve)
+    trainer.busy = True
+    monkeypatch.setattr(loop, "IDLE_SECONDS", 10 * LONG_SECONDS)
+    waits = threading.Event()
+    wait = serve.bell.wait
+    monkeypatch.setattr(serve.bell, "wait", lambda seconds: (waits.set(), wait(seconds)))
+    with watching(world, serve.bell.set if watched else lambda: None), serving(serve):
+        assert waits.wait(LONG_SECONDS)
+        orders.send(world, wish=Wish.PAUSE, by="test")
+        assert trainer.told.wait(LONG_SECONDS if watched else 3) is watched

@@ -1,0 +1,118 @@
+"""Memory that runs out elsewhere than in a step's micro-batches, or in one of several processes."""
+
+import os
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from arena.hero import model as heroes
+from arena.hero.model import Hero
+from arena.protocol import Event, EventKind
+from arena.training import certificate, optimizer, train
+from arena.training.faults import is_out_of_memory
+from realm.world import CHECKOUT
+from tests.support import tiny_hero
+from tests.support.runs import run
+
+
+def no_room(*_: object, **__: object) -> None:
+    raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
+
+
+@pytest.mark.parametrize(("module", "name"), [(heroes, "load"), (certificate, "certify"), (train, "mean_loss")])
+def test_the_quest_is_not_to_blame_where_it_was_no_step(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, module: object, name: str
+) -> None:
+    monkeypatch.setattr(module, name, no_room)
+    last = run(tiny_hero.make_order(tmp_path, rows=20))[-1]
+    assert (last.kind, last.data["blame"]) == (EventKind.BATTLE_FAILED, "hero")
+    assert "lower max_length or rows_per_micro_batch" in last.message
+
+
+def test_without_knowing_it_the_process_dies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The twin: then the daemon counts a death of the quest."""
+    monkeypatch.setattr(certificate, "certify", no_room)
+    monkeypatch.setattr("arena.training.service.is_out_of_memory", lambda _: False)
+    with pytest.raises(torch.OutOfMemoryError):
+        run(tiny_hero.make_order(tmp_path, rows=20))
+
+
+def test_the_moments_are_there_before_the_first_step(hero: Hero) -> None:
+    """Made within it, a shortage would leave some of them half-made; one without a gradient would have none to save."""
+    adamw = optimizer.build(hero, tiny_hero.RECIPE)
+    assert all(
+        set(adamw.state[parameter]) == {"step", "exp_avg", "exp_avg_sq"} for parameter in hero.trainable.values()
+    )
+    torchs_own = torch.optim.AdamW(hero.trainable.values(), fused=True)
+    for parameter in hero.trainable.values():
+        parameter.grad = torch.ones_like(parameter)
+    torchs_own.step()
+    for parameter in hero.trainable.values():
+        mine, theirs = adamw.state[parameter], torchs_own.state[parameter]
+        assert {key: (value.dtype, value.shape, value.device) for key, value in mine.items()} == {
+            key: (value.dtype, value.shape, value.device) for key, value in theirs.items()
+        }
+
+
+@pytest.mark.parametrize(
+    ("text", "short"),
+    [
+        ("CUDA error: out of memory\nCUDA kernel errors might be reported asynchronously", True),
+        ("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`", True),
+        ("CUDA error: an illegal memory access was encountered", False),
+    ],
+)
+def test_what_cuda_says_in_text_is_known(text: str, short: bool) -> None:
+    assert is_out_of_memory(RuntimeError(text)) == short
+
+
+PROGRAM = """
+import os, sys, torch
+from arena.training import train
+original, calls = train.token_losses, []
+
+def short_of_memory(*args):
+    calls.append(1)
+    if os.environ["RANK"] == "1" and len(calls) == 4:
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
+    return original(*args)
+
+train.token_losses = short_of_memory
+from arena.training.__main__ import main
+sys.exit(main())
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_one_process_of_several_does_not_shrink_its_part_alone(tmp_path: Path) -> None:
+    """Its batches would overlap with the others', silently; so all of them end, and it says why."""
+    tiny_hero.make_order(tmp_path, rows=40, recipe=replace(tiny_hero.RECIPE, rows_per_micro_batch=2))
+    program = tmp_path / "program.py"
+    program.write_text(PROGRAM)
+    launcher = [sys.executable, "-m", "accelerate.commands.launch", "--multi_gpu", "--num_processes", "2"]
+    fixed = ["--num_machines", "1", "--mixed_precision", "no", "--dynamo_backend", "no", "--main_process_port", "0"]
+    done = subprocess.run(
+        [
+            *launcher,
+            *fixed,
+            "--num_cpu_threads_per_process",
+            "1",
+            str(program),
+            "--order",
+            f"{tmp_path}/battle/order.json",
+        ],
+        cwd=CHECKOUT,
+        env=os.environ | {"CUDA_VISIBLE_DEVICES": "", "PYTHONPATH": str(CHECKOUT)},
+        capture_output=True,
+        text=True,
+        timeout=240,
+    )
+    assert done.returncode != 0
+    assert "out of memory in process 2 of 2" in done.stderr
+    said = [Event.from_line(line).kind for line in (tmp_path / "battle" / "events.jsonl").read_bytes().splitlines()]
+    assert EventKind.BATTLE_COMPLETED not in said

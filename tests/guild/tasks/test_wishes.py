@@ -1,0 +1,57 @@
+"""Tasks that the player wants now: begun whatever they wait for, but never beside another one of their resource."""
+
+from __future__ import annotations
+
+import pytest
+
+from guild.tasks import wishes
+from guild.tasks.master import TaskMaster
+from realm.world import World
+from tests.guild.tasks.test_master import Maker, begin, clock, make
+from tests.support.task_master import LONG, Clock, a_task, finish
+
+__all__ = ["clock", "make"]  # fixtures
+pytestmark = pytest.mark.django_db
+
+
+def test_a_wish_overrules_cooldown_conditions_and_the_switch(make: Maker, world: World, clock: Clock) -> None:
+    master = make(a_task("off", enabled=False), a_task("never", conditions=("playing",), resource="disk"))
+    assert begin(master) == []
+    for name in ("off", "never"):
+        wishes.send(world, name, by="a test")
+    assert sorted(begin(master)) == ["never", "off"]
+    assert wishes.waiting(world) == {}
+    finish(master)
+    assert begin(master) == [], "a wish is for one run"
+
+
+def test_without_a_look_at_the_wishes_nothing_begins(
+    make: Maker, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Sabotage twin of the above."""
+    monkeypatch.setattr("guild.tasks.wishes.waiting", lambda world: {})
+    master = make(a_task("off", enabled=False))
+    wishes.send(world, "off", by="a test")
+    assert begin(master) == []
+
+
+def test_a_wish_goes_first_and_waits_for_its_resource(make: Maker, world: World) -> None:
+    first = a_task("first", LONG, priority=9)
+    master = make(first, a_task("wished", LONG, priority=1))
+    assert begin(master) == ["first"]
+    wishes.send(world, "wished", by="a test")
+    assert begin(master) == ["first"]
+    assert list(wishes.waiting(world)) == ["wished"]
+    other = make(first, a_task("wished", LONG, priority=1))
+    master.end()
+    assert begin(other) == ["wished"]
+
+
+def test_a_wish_for_what_is_no_task_is_dropped(make: Maker, world: World) -> None:
+    wishes.send(world, "nothing of that name", by="a test")
+    damaged = world.control / "1.task.json"
+    damaged.write_text("{")
+    master: TaskMaster = make(a_task("one"))
+    assert begin(master) == ["one"]
+    assert wishes.waiting(world) == {}
+    assert not damaged.exists()

@@ -1,0 +1,105 @@
+"""The guard in the real web server: bytes on a socket, and a real websocket client."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from websockets.exceptions import InvalidStatus
+from websockets.sync.client import connect
+
+from realm.web import body_limit
+from realm.world import World
+from tests.support.servers import WebServer, free_port, migrate, say, web_server
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WebServer]:
+    world = World(Path(tmp_path_factory.mktemp("guarded")) / "world")
+    world.create()
+    migrate(world)
+    with web_server(world, free_port()) as running:
+        yield running
+
+
+def get(server: WebServer, *headers: str, target: str = "/health") -> bytes:
+    lines = [f"GET {target} HTTP/1.1", *headers, "Connection: close"]
+    return say(server.port, ("\r\n".join(lines) + "\r\n\r\n").encode())
+
+
+def handshake(server: WebServer, *headers: str) -> bytes:
+    lines = [
+        "GET /ws/battle/ HTTP/1.1", *headers, "Connection: Upgrade", "Upgrade: websocket", "Sec-WebSocket-Version: 13",
+        "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
+    ]  # fmt: skip
+    return say(server.port, ("\r\n".join(lines) + "\r\n\r\n").encode())
+
+
+def test_this_server_answers_under_its_own_names(server: WebServer) -> None:
+    for name in ("127.0.0.1", "localhost", "[::1]"):
+        assert b" 200 OK" in get(server, f"Host: {name}:{server.port}").splitlines()[0]
+
+
+def post(server: WebServer, *headers: str, body: bytes = b"") -> bytes:
+    lines = ["POST /quests/paste HTTP/1.1", f"Host: localhost:{server.port}", "Connection: close", *headers]
+    return say(server.port, ("\r\n".join(lines) + "\r\n\r\n").encode() + body)
+
+
+def test_a_body_that_is_too_large_is_refused_before_it_is_sent(server: WebServer) -> None:
+    answer = post(server, f"Content-Length: {body_limit.LARGEST_BODY_BYTES + 1}")
+    assert b" 413 " in answer.splitlines()[0]
+    assert b"into the inbox" in answer
+    assert b" 200 OK" in get(server, f"Host: localhost:{server.port}").splitlines()[0]
+
+
+def test_a_body_of_unknown_length_is_refused(server: WebServer) -> None:
+    answer = post(server, "Transfer-Encoding: chunked", body=b"5\r\nhello\r\n0\r\n\r\n")
+    assert b" 413 " in answer.splitlines()[0]
+
+
+def test_a_body_of_an_ordinary_size_reaches_the_page(server: WebServer) -> None:
+    answer = post(server, "Content-Length: 5", body=b"hello")
+    assert b" 403 " in answer.splitlines()[0], "the page asks for its token"
+
+
+def test_a_foreign_host_is_misdirected(server: WebServer) -> None:
+    for host in ("evil.example", f"evil.example:{server.port}", "localhost", f"localhost.:{server.port}"):
+        assert b" 421 " in get(server, f"Host: {host}").splitlines()[0]
+
+
+def test_two_hosts_are_refused(server: WebServer) -> None:
+    ours = f"Host: localhost:{server.port}"
+    for other in ("Host: evil.example", ours):
+        assert b" 200 " not in get(server, ours, other)
+        assert b" 101 " not in handshake(server, ours, other)
+
+
+def test_a_foreign_address_in_the_request_line_reaches_nothing_else(server: WebServer) -> None:
+    answer = get(server, "Host: evil.example", target=f"http://localhost:{server.port}/health")
+    assert b" 421 " in answer.splitlines()[0]
+
+
+def test_a_foreign_origin_is_forbidden(server: WebServer) -> None:
+    ours = f"Host: localhost:{server.port}"
+    for origin in ("null", "http://evil.example", f"https://localhost:{server.port}", "http://localhost:1"):
+        assert b" 403 " in get(server, ours, f"Origin: {origin}").splitlines()[0]
+        assert b" 403 " in handshake(server, ours, f"Origin: {origin}").splitlines()[0]
+    own = f"Origin: http://localhost:{server.port}"
+    assert b" 403 " in get(server, ours, own, "Origin: http://evil.example").splitlines()[0]
+    assert b" 101 " not in handshake(server, ours, own, "Origin: http://evil.example")
+
+
+def test_a_websocket_of_our_own_page_or_of_a_program_is_accepted(server: WebServer) -> None:
+    for origin in (f"http://localhost:{server.port}", None):
+        with connect(f"ws://127.0.0.1:{server.port}/ws/battle/", origin=origin) as socket:
+            assert json.loads(socket.recv(timeout=30))["type"] == "snapshot"
+
+
+def test_a_websocket_of_a_foreign_page_is_refused_before_it_opens(server: WebServer) -> None:
+    with pytest.raises(InvalidStatus) as refused, connect(
+        f"ws://127.0.0.1:{server.port}/ws/battle/", origin="http://evil.example"
+    ):  # fmt: skip
+        pass
+    assert refused.value.response.status_code == 403
