@@ -23,7 +23,7 @@ def said(client: Client, address: str, status: int = 404) -> str:
     html = answer.content.decode()
     assert answer.status_code == status
     assert 'href="/quests"' in html, "the way back"
-    assert "css/realm" in html
+    assert "css/shared/realm" in html
     return html
 
 

@@ -60,7 +60,7 @@ def test_the_browser_gets_the_same_rule() -> None:
 
 def test_whatever_the_daemon_tells_has_a_look_of_its_own() -> None:
     said = re.compile(r'(?:chronicle\.)?\bsay\(\s*"([a-z_]+)"')
-    sources = [path.read_text(encoding="utf-8") for path in (CHECKOUT / "arena").glob("*.py")]
+    sources = [path.read_text(encoding="utf-8") for path in (CHECKOUT / "arena").rglob("*.py")]
     kinds = {kind for source in sources for kind in said.findall(source)}
     assert kinds >= {"quest_arrived", "quest_refused", "order_refused"}, "the pattern finds them"
     assert kinds - set(LOOKS) == set()

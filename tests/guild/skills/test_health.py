@@ -289,12 +289,12 @@ def test_a_remote_trainer_that_never_ends_is_marked_and_keeps_nobody_waiting(
 MARKER = """
 import sys
 from pathlib import Path
-from guild import skills, trainer_health
+from guild.skills import health, registry
 from realm.world import World
-skills.SKILLS_FOLDER = Path(sys.argv[2])
+registry.SKILLS_FOLDER = Path(sys.argv[2])
 for number in range(40):
     name = f"{sys.argv[3]}{number}"
-    trainer_health.mark_down(World(Path(sys.argv[1])), name, "it sleeps")
+    health.mark_down(World(Path(sys.argv[1])), name, "it sleeps")
 """
 
 
