@@ -1,31 +1,68 @@
 #!/usr/bin/env bash
-# Installs what the tests need and runs every check: format, lint, types, import contracts, migrations, tests with
-# branch coverage. `scripts/test.sh --quick` leaves out the slow ones and the browser. Further arguments go to pytest.
+# Installs what the tests need and runs every check: format, lint, types, import contracts, migrations, tests.
+#   scripts/test.sh              everything, in two processes
+#   scripts/test.sh --quick      without the slow tests and the browser
+#   scripts/test.sh --coverage   everything, with branch coverage, in one process
+# Further arguments go to pytest. A table at the end says where the time went.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . scripts/environment.sh
-ensure_environment requirements.lock
-ensure_environment requirements-test.lock
 
-selection=()
-if [ "${1:-}" = "--quick" ]; then
+phases=()
+phase() {
+    local name=$1 begun=$SECONDS
     shift
-    selection=(-m "not slow" --ignore=tests/e2e)
-fi
+    "$@"
+    phases+=("$(printf '%6d s  %s' $((SECONDS - begun)) "$name")")
+}
+
+quick= coverage=
+while [ $# -gt 0 ]; do
+    case "$1" in
+        --quick) quick=yes ;;
+        --coverage) coverage=yes ;;
+        *) break ;;
+    esac
+    shift
+done
 
 has_chromium() { command -v chromium >/dev/null || command -v chromium-browser >/dev/null || command -v google-chrome >/dev/null; }
 
 install_chromium() {
     local root=()
+    has_chromium && return
     command -v apt-get >/dev/null || return 1
     [ "$(id -u)" = 0 ] || root=(sudo -n)
-    echo "Installing Chromium for the browser tests"
     "${root[@]}" apt-get update -qq && "${root[@]}" apt-get install -y -qq --no-install-recommends chromium
 }
 
-if [ ${#selection[@]} = 0 ] && ! has_chromium && ! install_chromium; then
-    echo "Chromium is not there and could not be installed: the browser tests will be reported as skipped." >&2
-fi
+install() {
+    # The browser comes from another place than the packages: both at once.
+    if [ -z "$quick" ] && ! has_chromium; then
+        echo "Installing Chromium for the browser tests"
+        install_chromium >/dev/null 2>&1 &
+    fi
+    ensure_environment requirements.lock
+    ensure_environment requirements-test.lock
+    wait || true
+    if [ -z "$quick" ] && ! has_chromium; then
+        echo "Chromium is not there and could not be installed: the browser tests will be reported as skipped." >&2
+    fi
+}
+
+bin=.venv/bin
+format() { "$bin/ruff" format --check . && "$bin/ruff" check .; }
+tests() {
+    if [ -n "$coverage" ]; then
+        "$bin/coverage" run -m pytest "$@" && "$bin/coverage" report --skip-covered
+    elif [ -n "$quick" ]; then
+        "$bin/python" -m pytest -q -n 2 --dist loadfile --durations=10 -m "not slow" --ignore=tests/e2e "$@"
+    else
+        "$bin/python" -m pytest -q -n 2 --dist loadfile --durations=25 "$@"
+    fi
+}
+
+phase installing install
 
 # A world of their own: checks that load the settings must not touch the player's.
 scratch=$(mktemp -d)
@@ -33,11 +70,11 @@ trap 'rm -rf "$scratch"' EXIT
 for variable in $(compgen -e | grep '^REALM_' || true); do unset "$variable"; done
 export REALM_HOME="$scratch/world"
 
-bin=.venv/bin
-"$bin/ruff" format --check .
-"$bin/ruff" check .
-"$bin/mypy"
-"$bin/lint-imports"
-"$bin/python" manage.py makemigrations --check --dry-run
-"$bin/coverage" run -m pytest "${selection[@]}" "$@"
-"$bin/coverage" report --skip-covered
+phase "format and lint" format
+phase types "$bin/mypy"
+phase "import contracts" "$bin/lint-imports"
+phase migrations "$bin/python" manage.py makemigrations --check --dry-run
+status=0
+phase tests tests "$@" || status=$?
+printf '%s\n' "${phases[@]}" "$(printf '%6d s  in all' "$SECONDS")"
+exit "$status"

@@ -1,13 +1,69 @@
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 from hypothesis import settings as hypothesis_settings
 from pytest_django import Settings
 
 from realm.world import World
+from tests.support import reaper
+from tests.support.servers import SHARED_VARIABLE
+from tests.support.where_time_goes import TimeTable
 
 hypothesis_settings.register_profile("same examples each time", derandomize=True, deadline=None)
 hypothesis_settings.load_profile("same examples each time")
+
+LEAVING_SECONDS = 5.0
+"""A process that a test has ended may take so long to be gone."""
+
+_REAPER = pytest.StashKey[subprocess.Popen[bytes]]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """In the process that leads the run, before there are workers: all that they start bears the mark of this run."""
+    os.environ["OMP_NUM_THREADS"] = "1"  # two workers share two cores
+    if hasattr(config, "workerinput"):
+        return
+    config.stash[_REAPER] = reaper.start()
+    os.environ[SHARED_VARIABLE] = tempfile.mkdtemp(prefix="realm-tests-")
+    config.pluginmanager.register(TimeTable())
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    if watching := config.stash.get(_REAPER, None):
+        watching.communicate()
+        shutil.rmtree(os.environ[SHARED_VARIABLE], ignore_errors=True)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """A run that leaves processes behind has failed."""
+    if _REAPER not in session.config.stash:
+        return
+    _, left = psutil.wait_procs(reaper.marked(os.environ[reaper.VARIABLE]), timeout=LEAVING_SECONDS)
+    for process in left:
+        print(f"\nleft behind: {process}", flush=True)
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Files with slow tests first: at the end of a run no worker then waits for another's long file.
+
+    Large forms are run only where they are asked for, by `-m large`.
+    """
+    if "large" not in config.option.markexpr:
+        large = [item for item in items if item.get_closest_marker("large")]
+        config.hook.pytest_deselected(items=large)
+        items[:] = [item for item in items if item not in large]
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.path not in slow)
 
 
 @pytest.fixture
@@ -20,7 +76,7 @@ def world(tmp_path: Path, settings: Settings) -> World:
 
 
 @pytest.fixture
-def skills_folder(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+def skills_folder(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """The skills of this process: BIN with three levels, and what a test adds; see tests/support/small_skills.py."""
     from guild.skills import registry  # here, because tests of training alone do without the guild
     from tests.support.small_skills import write_skill
@@ -28,4 +84,5 @@ def skills_folder(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.
     folder = tmp_path_factory.mktemp("skills")
     write_skill(folder)
     monkeypatch.setattr(registry, "SKILLS_FOLDER", folder)
-    return folder
+    yield folder
+    shutil.rmtree(folder)

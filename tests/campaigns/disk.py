@@ -21,7 +21,7 @@ from tests.campaigns.faults import Fault
 from tests.campaigns.report import Figure, none_of
 
 POINTS = 50
-QUICK_POINTS = 4
+QUICK_POINTS = 2
 VOLUME_BYTES = 64 * 1024**2
 PAUSED_WITHIN, GOES_ON_WITHIN = 5.0, 10.0
 SPACE_CALLS = ("write", "pwrite64", "writev", "fallocate", "ftruncate", "mkdir", "fsync", "rename", "renameat")
@@ -57,7 +57,7 @@ def run(folder: Path, *, seed: int, quick: bool, count: int | None) -> list[Figu
     figures = full_volume(folder / "volume", wanted, levels=most)
     figures += refused_space(folder / "space", wanted, _some(dice, points, SPACE_CALLS, most))
     return figures + failing_disk(
-        folder / "dying", wanted, _some(dice, points, ("fsync", "fdatasync"), 3 if quick else 10**6)
+        folder / "dying", wanted, _some(dice, points, ("fsync", "fdatasync"), QUICK_POINTS if quick else 10**6)
     )
 
 
@@ -210,6 +210,7 @@ def _figures(how: str, outcomes: Outcomes, battles_fought: int) -> list[Figure]:
             figure=f"{paused:.2f} s of {len(outcomes.paused)}",
             wanted=f"{PAUSED_WITHIN:.0f} s",
             kept=bool(outcomes.paused) and paused <= PAUSED_WITHIN,
+            timed=True,
         ),
         Figure(
             promise="C1",
@@ -217,6 +218,7 @@ def _figures(how: str, outcomes: Outcomes, battles_fought: int) -> list[Figure]:
             figure=f"{went_on:.2f} s of {len(outcomes.went_on)}",
             wanted=f"{GOES_ON_WITHIN:.0f} s",
             kept=bool(outcomes.went_on) and went_on <= GOES_ON_WITHIN,
+            timed=True,
         ),
         *(
             none_of("C1", what, outcomes.wrong.get(what, []), battles_fought)

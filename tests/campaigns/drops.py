@@ -9,7 +9,7 @@ from tests.campaigns.report import Figure
 from tests.support import tiny_hero
 
 RACES, REPEATS, TWINS, WRITERS, HELD_SECONDS, FLOOD = 100, 5, 1000, 100, 60.0, 10_000
-QUICK_RACES, QUICK_REPEATS, QUICK_TWINS, QUICK_WRITERS, QUICK_HELD_SECONDS, QUICK_FLOOD = 10, 1, 40, 10, 4.0, 300
+QUICK_RACES, QUICK_REPEATS, QUICK_TWINS, QUICK_WRITERS, QUICK_HELD_SECONDS, QUICK_FLOOD = 5, 1, 20, 5, 3.0, 100
 
 
 def run(folder: Path, *, seed: int, quick: bool, count: int | None) -> list[Figure]:

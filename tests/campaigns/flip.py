@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import random
 import shutil
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -20,13 +18,14 @@ from safetensors.torch import load_file
 from arena.oracle.catalogue import Catalogue, Entry
 from arena.oracle.loading import Loader
 from arena.oracle.trouble import UnfitCheckpoint
-from arena.protocol import EVENTS_FILE, Event, EventKind, Order
+from arena.protocol import Event, EventKind, Order
 from arena.training import checkpoint
 from realm import sidecar
 from realm.checkpoint_names import checkpoint_folders, step_of
 from realm.config import RealmConfig
 from realm.sidecar import DamagedCheckpoint
 from realm.world import World
+from tests.campaigns import battles
 from tests.campaigns.report import Figure, none_of
 from tests.support import tiny_hero
 
@@ -49,7 +48,8 @@ class Damage:
 
 def run(folder: Path, *, seed: int, quick: bool, count: int | None) -> list[Figure]:
     dice = random.Random(seed)
-    orders = {mode: _trained(folder / mode, mode) for mode in MODES}
+    orders = {mode: trained(folder / mode, mode) for mode in MODES}
+    went_on = newest_whole(orders["full"], folder / "b2", quick=quick)
     wanted = {kind: count or max(1, number // (QUICK_SHARE if quick else 1)) for kind, number in PROMISED.items()}
     figures = [
         Figure(
@@ -65,7 +65,7 @@ def run(folder: Path, *, seed: int, quick: bool, count: int | None) -> list[Figu
     silent = sum(unguarded(orders[mode], mode, each, dice) for mode in MODES)
     told = f"{silent} of {each * len(MODES)}"
     figures.append(Figure(promise="B1", what="flips that safetensors alone loads in silence", figure=told))
-    return figures + newest_whole(orders["full"], folder / "b2", quick=quick)
+    return figures + went_on
 
 
 def refusals(kind: str, orders: list[Order], count: int, dice: random.Random) -> list[Figure]:
@@ -223,7 +223,7 @@ def newest_whole(order: Order, scratch: Path, *, quick: bool) -> list[Figure]:
     ]
 
 
-def _trained(folder: Path, mode: str) -> Order:
+def trained(folder: Path, mode: str) -> Order:
     folder.mkdir(parents=True)
     recipe = replace(tiny_hero.RECIPE, mode=mode, lora_rank=4)
     order = tiny_hero.make_order(folder, rows=ROWS, recipe=recipe)
@@ -235,14 +235,10 @@ def _trained(folder: Path, mode: str) -> Order:
 
 
 def _fight(order: Order) -> list[Event]:
-    """In a process of its own; what it said."""
-    events = Path(order.battle_folder) / EVENTS_FILE
-    before = len(events.read_bytes()) if events.exists() else 0
-    path = Path(order.battle_folder) / "order.json"
-    subprocess.run(
-        [sys.executable, "-m", "arena.training", "--order", str(path)], check=True, stdout=subprocess.DEVNULL
-    )
-    return [Event.from_line(line) for line in events.read_bytes()[before:].splitlines()]
+    """In a fork of this process, before it has computed anything itself; what it said."""
+    before = len(battles.events_of(order))
+    battles.fight(order)
+    return battles.events_of(order)[before:]
 
 
 def _copied(order: Order, folder: Path) -> Order:

@@ -34,17 +34,27 @@ def run(folder: Path, base: Path, *, files: int, **variables: str) -> list[Figur
     ]
 
 
-def overflow(folder: Path, base: Path, *, files: int, **variables: str) -> list[Figure]:
+def overflow(
+    folder: Path, base: Path, *, files: int, patience_seconds: float = PATIENCE_SECONDS, **variables: str
+) -> list[Figure]:
     """The files come while the daemon is stopped and its queue of events is full: not one is told of."""
     what = f"{files} files whose file events the kernel dropped"
-    return _flood(folder, base, what, _unheard(files), files, **variables)
+    return _flood(folder, base, what, _unheard(files), files, patience_seconds, **variables)
 
 
 Fall = Callable[[LiveArena], Callable[[], None]]
 """Prepares files, and gives what drops them."""
 
 
-def _flood(folder: Path, base: Path, what: str, prepare: Fall, files: int, **variables: str) -> list[Figure]:
+def _flood(
+    folder: Path,
+    base: Path,
+    what: str,
+    prepare: Fall,
+    files: int,
+    patience_seconds: float = PATIENCE_SECONDS,
+    **variables: str,
+) -> list[Figure]:
     arena = resting_arena(folder, base, **variables)
     drop = prepare(arena)
     watch = Watch(arena)
@@ -63,7 +73,7 @@ def _flood(folder: Path, base: Path, what: str, prepare: Fall, files: int, **var
 
             return seconds_until(done, begun, most=most)
 
-        saw = until(seen, PATIENCE_SECONDS)
+        saw = until(seen, patience_seconds)
         looked = until(looked_at, PATIENCE_SECONDS + files / LOOKED_AT_A_SECOND) if saw else None
         found, crashes = seen(arena) - 1, watch.crashes()
     finally:

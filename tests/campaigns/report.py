@@ -18,6 +18,8 @@ class Figure:
     wanted: str = ""
     """What was promised; empty for a figure that is only told."""
     kept: bool = True
+    timed: bool = False
+    """Whether a busy machine may miss it: then only a campaign holds it, and no test."""
 
 
 def show(figures: Sequence[Figure]) -> None:

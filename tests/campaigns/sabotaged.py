@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 import os
+import random
 import sys
 import tempfile
 import textwrap
@@ -29,7 +30,7 @@ SEED = 3
 def no_digests(folder: Path) -> list[Figure]:
     """Sizes and names are compared, contents are not."""
     sidecar.verify = functools.partial(sidecar.verify, quick=True)
-    return flip.run(folder, seed=SEED, quick=False, count=12)
+    return flip.refusals("flipped bit", [flip.trained(folder / "full", "full")], 12, random.Random(SEED))
 
 
 def no_temp_folder(folder: Path) -> list[Figure]:
@@ -69,7 +70,7 @@ def no_strict_json(folder: Path) -> list[Figure]:
     """In every process of the arena, of two equal keys the last one wins."""
     loosening = "from arena.rows import parse\nparse._is_plainly_right = lambda value, data: True\n"
     kinds, path = ("twice: key twice", "nested: deep lists"), _at_start(folder, loosening)
-    return hostile.run(folder, seed=SEED, quick=True, count=6, kinds=kinds, PYTHONPATH=path)
+    return hostile.run(folder, seed=SEED, quick=True, count=6, kinds=kinds, compared=False, PYTHONPATH=path)
 
 
 def no_lock(folder: Path) -> list[Figure]:
@@ -95,7 +96,7 @@ def no_writer_check(folder: Path) -> list[Figure]:
 def only_what_is_told(folder: Path) -> list[Figure]:
     """Files are taken when an event names them; nobody looks into the inbox."""
     path = _with_django(folder, _ONLY_TOLD)
-    return floods.overflow(folder / "world", _base(folder), files=20, PYTHONPATH=path)
+    return floods.overflow(folder / "world", _base(folder), files=20, patience_seconds=6, PYTHONPATH=path)
 
 
 _ONLY_TOLD = """

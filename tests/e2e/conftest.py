@@ -1,9 +1,7 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
-import socket
 import subprocess
 import sys
 import urllib.error
@@ -15,7 +13,9 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
 
-CHECKOUT = Path(__file__).resolve().parent.parent.parent
+from realm.world import CHECKOUT, World
+from tests.support.servers import environment, free_port, migrate
+
 CHROMIUM_NAMES = ("chromium", "chromium-browser", "google-chrome")  # as in scripts/test.sh
 CHROMIUM_OPTIONS = [
     "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
@@ -24,35 +24,22 @@ CHROMIUM_OPTIONS = [
 ANSWERS_WITHIN_SECONDS = 40
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 class Tavern:
     """The real web server, with a world of its own and an arena that the test moves by hand."""
 
     def __init__(self, home: Path) -> None:
         self.home = home
         self.port = free_port()
-        self.environment = {
-            **{name: value for name, value in os.environ.items() if not name.startswith("REALM_")},
-            "REALM_HOME": str(home),
-            "REALM_PORT": str(self.port),
-            "DJANGO_SETTINGS_MODULE": "realm.settings",
-            "PYTHONPATH": str(CHECKOUT),
-        }
+        self.environment = environment(World(home), REALM_PORT=self.port, PYTHONPATH=CHECKOUT)
         self.web: subprocess.Popen[bytes] | None = None
         self.arena: subprocess.Popen[str] | None = None
-        self._run("manage.py", "migrate", "--verbosity", "0")
+        world = World(home)
+        world.create()
+        migrate(world)
 
     @property
     def address(self) -> str:
         return f"http://127.0.0.1:{self.port}"
-
-    def _run(self, *arguments: str) -> None:
-        subprocess.run([sys.executable, *arguments], cwd=CHECKOUT, env=self.environment, check=True)
 
     def open(self) -> None:
         command = [sys.executable, "-m", "daphne", "-b", "127.0.0.1", "-p", str(self.port), "realm.asgi:application"]

@@ -9,7 +9,8 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.e2e.conftest import CHECKOUT, Tavern, Visitor
+from realm.world import CHECKOUT
+from tests.e2e.conftest import Tavern, Visitor
 
 PERFORM_SECONDS = 90
 

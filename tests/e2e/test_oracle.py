@@ -9,8 +9,9 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.e2e.conftest import CHECKOUT, Tavern, Visitor, free_port
-from tests.support.servers import answers, wait_until
+from realm.world import CHECKOUT
+from tests.e2e.conftest import Tavern, Visitor
+from tests.support.servers import answers, free_port, wait_until
 from tests.support.stub_host import Raw, Stub, chunk, events, realm_model, spoken, stub_host, witness
 from tests.support.tavern_quests import HOSTILE
 

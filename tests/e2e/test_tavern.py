@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.e2e.conftest import CHECKOUT, Tavern, Visitor
+from realm.world import CHECKOUT
+from tests.e2e.conftest import Tavern, Visitor
 
 CASES = Path(__file__).parent.parent / "tavern" / "number_cases.json"
 

@@ -17,6 +17,7 @@ import yaml
 from arena import status as arena_status
 from realm.world import CHECKOUT, World
 from tests.support import tiny_hero
+from tests.support.servers import migrate
 
 TRAINING = {
     "max_length": 64,
@@ -47,7 +48,7 @@ class LiveArena:
         }
         self._environment |= variables
         self.daemon: subprocess.Popen[bytes] | None = None
-        self.manage("migrate", "-v0")
+        migrate(self.world)
 
     def manage(self, *arguments: str) -> str:
         return self._run("manage.py", *arguments)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import functools
 import os
 import shutil
@@ -17,9 +18,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from filelock import FileLock
+
 from realm.world import CHECKOUT, World
 
 PATIENCE_SECONDS = 60
+SHARED_VARIABLE = "TESTS_SHARED_FOLDER"
+"""Names the folder of one run's things that are made once."""
 _POLL_SECONDS = 0.05
 
 
@@ -46,16 +51,21 @@ def manage(world: World, *arguments: str, **variables: object) -> subprocess.Com
 
 @functools.cache
 def _migrated() -> Path:
-    """A migrated, empty database, made once a session."""
-    folder = Path(tempfile.mkdtemp(prefix="realm-migrated-"))
-    try:
-        done = manage(World(folder), "migrate", "--verbosity", "0")
-        assert done.returncode == 0, done.stderr
-        kept = Path(os.environ["REALM_HOME"]) / "migrated.sqlite3"
-        shutil.copyfile(World(folder).database, kept)
-        return kept
-    finally:
-        shutil.rmtree(folder)
+    """A migrated, empty database, made once a run, whichever process asks first; once a process outside of one."""
+    shared = Path(os.environ.get(SHARED_VARIABLE) or _temporary())
+    with FileLock(shared / "migrated.lock"):
+        made = World(shared / "migrated")
+        if not made.database.exists():
+            made.create()
+            done = manage(made, "migrate", "--verbosity", "0")
+            assert done.returncode == 0, done.stderr
+    return made.database
+
+
+def _temporary() -> str:
+    folder = tempfile.mkdtemp(prefix="realm-tests-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder
 
 
 def migrate(world: World) -> None:

@@ -184,7 +184,7 @@ def storms(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, each: int, code: 
 
 
 @pytest.mark.timeout(600)
-@pytest.mark.parametrize("each", [13, pytest.param(1, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("each", [pytest.param(11, marks=pytest.mark.slow), pytest.param(1, marks=pytest.mark.large)])
 @pytest.mark.parametrize(("code", "after"), [(errno.ENOSPC, False), (errno.EIO, True)], ids=["full", "failing"])
 def test_whatever_write_fails_the_outcome_is_the_same(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, calm: dict[str, Any], each: int, code: int, after: bool

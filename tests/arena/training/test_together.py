@@ -64,10 +64,23 @@ def alone(tmp_path_factory: pytest.TempPathFactory) -> Order:
     return order
 
 
-@pytest.mark.parametrize("kind", [DDP, FSDP2], ids=["ddp", "fsdp2"])
-def test_two_processes_train_as_one(kind: tuple[str, ...], alone: Order, tmp_path: Path) -> None:
-    together = make(tmp_path / "together")
-    launch(together, *kind)
+@pytest.fixture(scope="module")
+def sharded(tmp_path_factory: pytest.TempPathFactory) -> Order:
+    order = make(tmp_path_factory.mktemp("sharded") / "order")
+    launch(order, *FSDP2)
+    return order
+
+
+@pytest.fixture(scope="module")
+def replicated(tmp_path_factory: pytest.TempPathFactory) -> Order:
+    order = make(tmp_path_factory.mktemp("replicated") / "order")
+    launch(order, *DDP)
+    return order
+
+
+@pytest.mark.parametrize("kind", ["replicated", "sharded"])
+def test_two_processes_train_as_one(kind: str, alone: Order, request: pytest.FixtureRequest) -> None:
+    together: Order = request.getfixturevalue(kind)
     assert np.abs(steps(together)["loss"] - steps(alone)["loss"]).max() <= 1e-5
     assert list(steps(together)["trained_tokens"]) == list(steps(alone)["trained_tokens"])
     # In any order: when a checkpoint has reached the disk depends on the disk.
@@ -88,7 +101,7 @@ def pause_after_one_step(order: Order) -> None:
     assert sidecar.read(newest(order)).step == 1
 
 
-@pytest.mark.parametrize("kind", [DDP, FSDP2], ids=["ddp", "fsdp2"])
+@pytest.mark.parametrize("kind", [pytest.param(DDP, marks=pytest.mark.large), FSDP2], ids=["ddp", "fsdp2"])
 def test_two_go_on_from_the_checkpoint_of_one(kind: tuple[str, ...], alone: Order, tmp_path: Path) -> None:
     order = make(tmp_path / "together")
     pause_after_one_step(order)
@@ -97,15 +110,11 @@ def test_two_go_on_from_the_checkpoint_of_one(kind: tuple[str, ...], alone: Orde
     assert np.abs(steps(order)["loss"] - steps(alone)["loss"]).max() <= 1e-5
 
 
-def test_one_goes_on_from_the_checkpoint_of_two(alone: Order, tmp_path: Path) -> None:
-    """Two sharded processes train a first quest, one trains a second; beside it one trains both."""
-    order = make(tmp_path / "together")
-    launch(order, *FSDP2)
+def test_one_goes_on_from_the_checkpoint_of_two(sharded: Order, alone: Order) -> None:
+    """Two sharded processes trained a first quest, one trains a second; beside it one trains both."""
     outcomes = []
-    for folder, first in ((tmp_path / "together", order), (tmp_path / "alone", None)):
-        if first is None:
-            first = make(folder)
-            run(first)
+    for first in (sharded, alone):
+        folder = Path(first.battle_folder).parent
         (folder / "second").mkdir()
         quest = tiny_hero.write_quest(folder / "second.jsonl", 40, seed=3)
         fields = {"battle": "second", "battle_folder": str(folder / "second"), "quest_file": str(quest)}

@@ -1,0 +1,50 @@
+"""A run that is cut off leaves nothing behind, not even what has left its process group."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+
+import psutil
+import pytest
+
+from realm.world import CHECKOUT
+from tests.support import reaper
+
+SLEEPER = "import os, time; os.setsid(); print(os.getpid(), flush=True); time.sleep(600)"
+
+
+@pytest.fixture
+def mark() -> str:
+    return f"cut-off-{os.getpid()}"
+
+
+@pytest.fixture
+def sleeper(mark: str) -> Iterator[psutil.Process]:
+    """In a session of its own, and nobody's child."""
+    command = [sys.executable, "-c", SLEEPER]
+    environment = os.environ | {reaper.VARIABLE: mark}
+    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        found = psutil.Process(int(process.stdout.readline()))
+        yield found
+        process.kill()
+
+
+def reap(mark: str) -> None:
+    """As when the run's process is gone: its end of the pipe closes."""
+    command = [sys.executable, "-m", "tests.support.reaper", mark]
+    subprocess.run(command, cwd=CHECKOUT, stdin=subprocess.DEVNULL, check=True, timeout=100)
+
+
+def test_what_bears_the_mark_is_ended(mark: str, sleeper: psutil.Process) -> None:
+    reap(mark)
+    sleeper.wait(100)
+    assert reaper.marked(mark) == []
+
+
+def test_what_bears_another_mark_lives(mark: str, sleeper: psutil.Process) -> None:
+    reap(f"{mark}-of-another-run")
+    assert reaper.marked(mark) == [sleeper]
