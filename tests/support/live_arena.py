@@ -32,23 +32,30 @@ PATIENCE_SECONDS = 90.0
 
 
 class LiveArena:
-    """Its folder holds the world; `base` is the hero's model folder."""
+    """Its folder holds the world; `base` is the hero's model folder, or None for the embedded hero's.
 
-    def __init__(self, folder: Path, base: Path, **variables: str) -> None:
+    A world that lies there already is opened as it is.
+    """
+
+    def __init__(self, folder: Path, base: Path | None, **variables: str) -> None:
         self.world = World(folder)
-        self.world.create()
-        # Every checkpoint stays, so that the line from the first step to the last can be followed.
-        settings = {"training": TRAINING, "keep_checkpoints": 100_000}
-        (folder / "config.yaml").write_text(yaml.safe_dump(settings))
+        is_fresh = not self.world.database.exists()
+        if is_fresh:
+            self.world.create()
+            # Every checkpoint stays, so that the line from the first step to the last can be followed.
+            settings = {"training": TRAINING, "keep_checkpoints": 100_000}
+            (folder / "config.yaml").write_text(yaml.safe_dump(settings))
         self._environment = {name: value for name, value in os.environ.items() if not name.startswith("REALM_")} | {
             "REALM_HOME": str(folder),
             "REALM_AUTOPLAY": "0",
-            "REALM_BASE_MODEL": str(base),
             "DJANGO_SETTINGS_MODULE": "realm.settings",
         }
-        self._environment |= variables
+        self._environment |= ({"REALM_BASE_MODEL": str(base)} if base else {}) | variables
         self.daemon: subprocess.Popen[bytes] | None = None
-        migrate(self.world)
+        if is_fresh:
+            migrate(self.world)
+        else:
+            self.manage("migrate", "-v0")
 
     def manage(self, *arguments: str) -> str:
         return self._run("manage.py", *arguments)
