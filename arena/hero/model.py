@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import functools
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -107,8 +109,15 @@ def has_dropout(hero: Hero) -> bool:
     return layers or bool(getattr(hero.causal_lm.config, "attention_dropout", 0.0))
 
 
-def best_device() -> torch.device:
-    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+@contextmanager
+def dropout_off(hero: Hero) -> Iterator[None]:
+    """Leaves the model in the mode it was in."""
+    was_training = hero.model.training
+    hero.model.eval()
+    try:
+        yield
+    finally:
+        hero.model.train(was_training)
 
 
 def load(base_model: str, recipe: Recipe, *, checkpoint: Path | None, device: torch.device) -> Hero:

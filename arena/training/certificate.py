@@ -22,11 +22,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from arena.hero.model import Hero, UnloadableHero
+from arena.hero.model import Hero, UnloadableHero, dropout_off
 from arena.rows.example import Example
 from arena.training.batch import Batch, join
 from arena.training.data import PackedQuest
-from arena.training.loss import dropout_off, own_losses, plain_losses
+from arena.training.loss import own_losses, plain_losses
 
 SAMPLE_ROWS = 2
 SAMPLE_EXAMPLES = 8

@@ -159,6 +159,17 @@ def test_nothing_is_overwritten_and_no_checkpoint_is_added_to(tmp_path: Path) ->
     sidecar.verify(newest(order))
 
 
+def test_a_model_folder_is_held_against_its_checkpoint(tmp_path: Path) -> None:
+    order = fought(tmp_path, LORA)
+    merge.export(newest(order), tmp_path / "out")
+    assert merge.compare(newest(order), tmp_path / "out").holds
+    other = tiny_hero.make_base(tmp_path / "other")
+    assert not merge.compare(newest(order), other).holds
+    (tmp_path / "out" / "model.safetensors").unlink()
+    with pytest.raises(UnloadableHero, match=r"out cannot be loaded: "):
+        merge.compare(newest(order), tmp_path / "out")
+
+
 def run_merge(*arguments: str, where: Path = CHECKOUT) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "arena.training", *arguments],
