@@ -38,6 +38,7 @@ from arena.protocol import (
 )
 from arena.queue import files as queue
 from arena.rows.model import Refusal
+from guild.curriculum import exam
 from guild.curriculum.plan import Curriculum, read_curriculum
 from guild.errors import GuildError
 from guild.evaluation import judging
@@ -163,7 +164,7 @@ def _write_set_aside(world: World, quest: Quest, folder: Path) -> str | None:
 def _evaluation_sets(world: World, config: RealmConfig, quest: Quest) -> tuple[EvaluationSet, ...]:
     """A guild in trouble costs the battle its trial, not its training."""
     try:
-        found = judging.evaluation_files(
+        found = exam.evaluation_files(
             world,
             config.hero,
             read_curriculum(config),
