@@ -45,10 +45,9 @@ from realm.config import RealmConfig
 from realm.disk import durable
 from realm.disk.ballast import Ballast
 from realm.disk.locks import Taken, only_one
-from realm.oracle import served
 from realm.quest_names import is_forged_name
 from realm.world import World
-from vault import retention
+from vault import treasury
 
 log = logging.getLogger(__name__)
 
@@ -402,13 +401,7 @@ class ArenaDaemon:
     def _make_room(self) -> bool:
         if not self._room_wanted:
             return False
-        retention.prune(
-            self.world,
-            self.config.hero,
-            keep=self.config.keep_checkpoints,
-            budget_bytes=int(self.config.checkpoint_budget_gb * 1e9),
-            spared=served.held(self.world, self.config.hero),
-        )
+        treasury.make_room(self.world, self.config, self.config.hero)
         queue.prune_forged(self.world, keep=self.config.keep_forged_quests)
         self._room_wanted = False
         return True
