@@ -12,7 +12,7 @@ from typing import Any
 from django.db import transaction
 from django.db.models import Q
 
-from arena.daemon import battles, evaluations
+from arena.daemon import battles, evaluations, events
 from arena.gate import report as reports
 from arena.gate.inspection import Look, inspect
 from arena.gate.report import Report
@@ -39,7 +39,7 @@ def bring_into_line(world: World) -> None:
     _sweep(world)
     _align_files(world)
     for battle in Battle.objects.filter(state__in=battles.UNFINISHED).select_related("quest"):
-        for _ in battles.take_in_events(world, battle):
+        for _ in events.take_in_events(world, battle):
             pass
         _end_without_quest(battle)
     _put_back_unopened(world)
