@@ -20,6 +20,7 @@ Told = tuple[str, str, dict[str, Any]]
 
 def told_of(skill: str, level: int, verdict: Verdict) -> Iterator[Told]:
     """What an evaluation gives to tell, in its order."""
+    # The result itself.
     name = skill.upper()
     yield (
         "evaluated",
@@ -32,6 +33,8 @@ def told_of(skill: str, level: int, verdict: Verdict) -> Iterator[Told]:
             "accuracy": verdict.accuracy,
         },
     )
+
+    # What it changed.
     place = {"skill": skill, "level": level}
     if verdict.lost:
         times = f"{EVALUATIONS_TO_LOSE} times in a row"

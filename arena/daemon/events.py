@@ -66,12 +66,15 @@ def _take_in(world: World, battle: Battle) -> Iterator[Event]:
     size = path.stat().st_size if path.exists() else 0
     if size <= battle.events_offset:
         return
+
+    # Line by line, so that what was taken in before an error stays taken in.
     with open(path, "rb") as file:
         file.seek(battle.events_offset)
         for line in file:
             if not line.endswith(b"\n"):
                 break
             event = _parse(battle, line)
+            # Files first, then rows and offset at once; what follows in memory only once they are committed.
             if event:
                 _settle_files(world, battle, event)
                 _settle_rest(world, event, newest=battle.events_offset + len(line) >= size)
@@ -136,11 +139,15 @@ def _extend_report(world: World, battle: Battle, *, refused_count: int) -> None:
         named = json.loads((world.battles / battle.battle_id / REFUSED_FILE).read_bytes())
     except FileNotFoundError:
         return
+
+    # What the gatekeepers set aside stays refused; of what else they found, the trainer's word replaces theirs.
     set_aside = [refusal for refusal in report.refused if refusal.kind in SET_ASIDE_KINDS]
     by_trainer = [Refusal(row["line"], row["reason"], row.get("kind", "trainer")) for row in named]
     kinds = {kind: count for kind, count in report.refused_by_kind.items() if kind in SET_ASIDE_KINDS}
     refused = report.set_aside + refused_count
     everything = sorted([*set_aside, *by_trainer], key=lambda refusal: refusal.line)
+
+    # The row, then the report.
     battle.quest.taken = report.rows - refused
     battle.quest.save(update_fields=["taken"])
     reports.write_report(
@@ -234,6 +241,7 @@ def _answered(world: World, battle: Battle, event: Event) -> None:
     """Judged here if that takes no time; a remote trainer judges through the queue, for nobody waits for it here."""
     path = world.battles / battle.battle_id / ANSWERS_FOLDER / Path(event.data["file"]).name
     skill, level = event.data["skill"], event.data["level"]
+    # A guild in trouble costs the evaluation, not the event.
     try:
         answers = json.loads(path.read_bytes())
         record = AnswerRecord(
@@ -246,6 +254,7 @@ def _answered(world: World, battle: Battle, event: Event) -> None:
             answered_by="trainer",
             seconds=event.data.get("seconds"),
         )
+
         if get_trainer(skill).is_remote:
             evaluation_queue.take_answers(world, record)
             return
@@ -262,6 +271,7 @@ def _answered(world: World, battle: Battle, event: Event) -> None:
     except (GuildError, OSError, ValueError) as error:
         chronicle.follow_up(battle.battle_id, event, "guild_trouble", str(error))
         return
+
     for kind, message, data in evaluations.told_of(skill, level, verdict):
         chronicle.follow_up(battle.battle_id, event, kind, message, **data)
 

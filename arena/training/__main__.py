@@ -36,11 +36,13 @@ def main() -> int:
     arguments = parse_arguments()
     if arguments.command:
         return run(arguments)
+
     # Read by OpenMP when torch loads. By default a thread that waits for another spins for milliseconds; with a second
     # program on the same two cores a step then took 8 times as long as with threads that soon go to sleep.
     os.environ.setdefault("GOMP_SPINCOUNT", "1000")
     # Read by cuBLAS: without it the same product may be added up otherwise the next time.
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+
     # Imported late: torch takes seconds, --help and a wrong argument should not.
     from arena.training.control import Asked, Control
     from arena.training.ranks import join, leave
@@ -48,6 +50,8 @@ def main() -> int:
 
     if arguments.serve:
         return Service(sys.stdin, take_over_standard_output()).serve()
+
+    # One order, told on standard output; a signal lets it save and leave.
     control = Control()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: control.ask(Asked.SHUTDOWN))

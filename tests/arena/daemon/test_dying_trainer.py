@@ -17,7 +17,7 @@ from arena import status as arena_status
 from arena.daemon.battles import ensure_hero
 from arena.daemon.heartbeat import Patience
 from arena.daemon.loop import ArenaDaemon
-from arena.daemon.trainer_care import MOST_FALSE_STARTS, MOST_SET_ASIDE
+from arena.daemon.trainer_care import MOST_FALSE_STARTS, MOST_SET_ASIDE, TrainerCare
 from arena.daemon.trainer_process import TrainerProcess
 from arena.models import ChronicleEntry
 from arena.orders import Wish
@@ -199,7 +199,7 @@ def test_a_stopped_trainer_is_killed_and_its_battle_goes_on(
 def test_without_the_watch_a_stopped_trainer_stays(
     world: World, build: Callable[..., Arena], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(ArenaDaemon, "_watch_trainer", lambda _: None)
+    monkeypatch.setattr(TrainerCare, "watch", lambda _: None)
     arena = build()
     arena.tick_until(lambda: arena.trainer.ready)
     stopped = _stop(arena)
