@@ -289,6 +289,13 @@ class ArenaDaemon:
         if event.kind == EventKind.BATTLE_FAILED:
             self._note_failure(battle, event)
 
+    def _note_failure(self, battle: Battle, event: Event) -> None:
+        """What forged quests meet again and again every quest would meet. (A fault of the hero: see events.)"""
+        if event.data.get("blame") != "hero" and is_forged_name(battle.quest.name):
+            self._forged_failures += 1
+            if self._forged_failures >= MOST_FORGED_FAILURES:
+                self.rest.begin_for(f"{self._forged_failures} forged quests failed in a row: {event.message}")
+
     def _make_room(self) -> bool:
         if not self._room_wanted:
             return False
@@ -297,13 +304,6 @@ class ArenaDaemon:
         queue.prune_forged(self.world, keep=config.keep_forged_quests)
         self._room_wanted = False
         return True
-
-    def _note_failure(self, battle: Battle, event: Event) -> None:
-        """What forged quests meet again and again every quest would meet. (A fault of the hero: see events.)"""
-        if event.data.get("blame") != "hero" and is_forged_name(battle.quest.name):
-            self._forged_failures += 1
-            if self._forged_failures >= MOST_FORGED_FAILURES:
-                self.rest.begin_for(f"{self._forged_failures} forged quests failed in a row: {event.message}")
 
     def _mind_trainer(self) -> bool:
         code = self.trainer.exit_code
