@@ -49,19 +49,19 @@ from vault.models import Checkpoint
 log = logging.getLogger(__name__)
 
 
-def take_in_events(world: World, battle: Battle) -> Iterator[Event]:
+def take_in(world: World, battle: Battle) -> Iterator[Event]:
     """What the trainer said since last time, each event when it is taken in: its rows and the new offset are committed.
 
     A half-written last line waits. A whole line that is no event is told once and passed over.
     """
     try:
-        yield from _take_in(world, battle)
+        yield from _take_in_lines(world, battle)
     except Exception:
         battle.refresh_from_db()  # in memory it may be ahead of what was committed
         raise
 
 
-def _take_in(world: World, battle: Battle) -> Iterator[Event]:
+def _take_in_lines(world: World, battle: Battle) -> Iterator[Event]:
     path = world.battles / battle.battle_id / EVENTS_FILE
     size = path.stat().st_size if path.exists() else 0
     if size <= battle.events_offset:

@@ -96,7 +96,7 @@ class ArenaDaemon:
 
         # The trainer, and what it fights.
         self.trainer = trainer or TrainerProcess(world, self.bell.set, clock=clock)
-        self._care = TrainerCare(world, self.trainer, self._outbox, self.rest, clock=clock)
+        self._trainer_care = TrainerCare(world, self.trainer, self._outbox, self.rest, clock=clock)
         self._running: Battle | None = None
         self._over = False
         """Whether the running battle has said that it ended."""
@@ -139,14 +139,14 @@ class ArenaDaemon:
         """Seconds until the next look; short while a file is settling, longer the longer it takes."""
         since = self._doorway.unsettled_since
         if since is None:
-            until_start = self._care.seconds_to_start
+            until_start = self._trainer_care.seconds_to_start
             idle = REMOTE_IDLE_SECONDS if self._hears_nothing else IDLE_SECONDS
             return until_start if 0 < until_start < idle else idle
         return min(IDLE_SECONDS, max(UNSETTLED_SECONDS, (self._clock() - since) / 4))
 
     def tick(self) -> bool:
         """A disk in trouble cuts the look short; the next one begins by putting right what was left half-done."""
-        self._care.watch()
+        self._trainer_care.watch()
         worked = self._disk.guard(self._look)
         self._disk.mind_ballast(trainer_waits=bool(self.trainer.trouble))
         self._status.tell(self._situation)
@@ -191,7 +191,7 @@ class ArenaDaemon:
         if wish == Wish.RESUME:
             self.rest.end()
             self._doorway.trouble = ""
-            self._care.forgive()
+            self._trainer_care.forgive()
         elif wish == Wish.SKIP:
             self._skip()
         else:
@@ -263,7 +263,7 @@ class ArenaDaemon:
         if battle is None:
             return False
         took = False
-        for event in events.take_in_events(self.world, battle):
+        for event in events.take_in(self.world, battle):
             took = True
             self._follow(battle, event)
         if took and sparrings.is_sparring(battle.quest):
@@ -275,7 +275,7 @@ class ArenaDaemon:
 
     def _follow(self, battle: Battle, event: Event) -> None:
         """In memory only: the event is committed and will not be read again, so nothing here may fail."""
-        self._care.follow(event)
+        self._trainer_care.follow(event)
         if event.kind in (EventKind.CHECKPOINT_SAVED, EventKind.BATTLE_COMPLETED):
             self._room_wanted = True
         if event.kind == EventKind.ANSWERED:
@@ -309,13 +309,13 @@ class ArenaDaemon:
         code = self.trainer.exit_code
         if code is not None:
             self._take_in_events()
-            self._care.note_death(code, None if self._over else self._running)
+            self._trainer_care.note_death(code, None if self._over else self._running)
             self._running, self._over = None, False
             self.trainer.bury()
-        return self._care.start()
+        return self._trainer_care.start()
 
     def _set_aside(self) -> bool:
-        return not self._running and self._care.set_aside()
+        return not self._running and self._trainer_care.set_aside()
 
     def _start_battle(self) -> bool:
         if self.rest.active or self._running or not self.trainer.ready:

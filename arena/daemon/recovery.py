@@ -39,7 +39,7 @@ def bring_into_line(world: World) -> None:
     _sweep(world)
     _align_files(world)
     for battle in Battle.objects.filter(state__in=battles.UNFINISHED).select_related("quest"):
-        for _ in events.take_in_events(world, battle):
+        for _ in events.take_in(world, battle):
             pass
         _end_without_quest(battle)
     _put_back_unopened(world)
