@@ -15,8 +15,8 @@ from realm.config import RealmConfig
 from realm.disk import durable
 from realm.disk.durable import TEMP_PREFIX
 from realm.hosts import read_hosts
+from realm.oracle import served
 from realm.oracle.errors import HostDown
-from realm.oracle.served import held
 from realm.sidecar import DamagedCheckpoint
 from realm.strict import BadConfig
 from realm.world import World
@@ -41,7 +41,7 @@ def make_room(
         hero,
         keep=config.keep_checkpoints,
         budget_bytes=int(config.checkpoint_budget_gb * 1e9),
-        spared={*spared, *held(world, hero)},
+        spared={*spared, *served.held(world, hero)},
         dry_run=dry_run,
     )
 
