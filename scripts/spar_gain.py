@@ -24,7 +24,7 @@ from arena.hero import model as heroes
 from arena.hero.model import Hero
 from arena.protocol import Recipe
 from guild.skills.registry import get_trainer
-from guild.trainers.fresh import Fresh
+from guild.trainers.drawing import Fresh
 from guild.trainers.problems import Problem, to_jsonl, to_lesson
 from guild.work.intervals import difference, wilson
 from guild.work.sparring_rows import KEY, Binding, examples_of, quoted, to_row

@@ -7,9 +7,10 @@ from datetime import UTC, datetime
 from typing import Any
 
 from arena.models import ChronicleEntry
+from guild.curriculum.exam import evaluation_files
 from guild.curriculum.plan import Curriculum
 from guild.evaluation import queue as evaluation_queue
-from guild.evaluation.judging import Judged, Verdict, evaluation_files
+from guild.evaluation.judging import Judged, Verdict
 from guild.evaluation.progression import EVALUATIONS_TO_LOSE, LOST_ACCURACY
 from realm.world import World
 
@@ -19,6 +20,7 @@ Told = tuple[str, str, dict[str, Any]]
 
 def told_of(skill: str, level: int, verdict: Verdict) -> Iterator[Told]:
     """What an evaluation gives to tell, in its order."""
+    # The result itself.
     name = skill.upper()
     yield (
         "evaluated",
@@ -31,6 +33,8 @@ def told_of(skill: str, level: int, verdict: Verdict) -> Iterator[Told]:
             "accuracy": verdict.accuracy,
         },
     )
+
+    # What it changed.
     place = {"skill": skill, "level": level}
     if verdict.lost:
         times = f"{EVALUATIONS_TO_LOSE} times in a row"

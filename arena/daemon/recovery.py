@@ -12,7 +12,7 @@ from typing import Any
 from django.db import transaction
 from django.db.models import Q
 
-from arena.daemon import battles, evaluations
+from arena.daemon import battles, evaluations, events
 from arena.gate import report as reports
 from arena.gate.inspection import Look, inspect
 from arena.gate.report import Report
@@ -39,7 +39,7 @@ def bring_into_line(world: World) -> None:
     _sweep(world)
     _align_files(world)
     for battle in Battle.objects.filter(state__in=battles.UNFINISHED).select_related("quest"):
-        for _ in battles.take_in_events(world, battle):
+        for _ in events.take_in(world, battle):
             pass
         _end_without_quest(battle)
     _put_back_unopened(world)
@@ -93,15 +93,20 @@ def _align_quest(world: World, path: Path, state: Quest.State, leave: frozenset[
     file = path.relative_to(world.queue).as_posix()
     if Quest.objects.filter(file=file).exists():
         return
+
+    # What is known of the file without its row.
     said = reports.read_reason(path)
     report = _report_of(path)
     sha256 = report.sha256 if report else ""
+
     # By content, not by name: a name that was taken got a number on the way. Rows of files that the gatekeepers could
     # not read, or would not by the settings, have but their name.
     on_the_way = Quest.objects.filter(state__in=(*queue.WAITING, Quest.State.BATTLING))
     unread = Q(sha256="", file__endswith=f"/{path.name}")
     same = on_the_way.filter(unread | Q(sha256=sha256) if sha256 else unread)
     moved = [quest for quest in same if not os.path.lexists(queue.path_of(world, quest))]
+
+    # The row follows its file; a file that had none gets one.
     if moved:
         quest = next((quest for quest in reversed(moved) if quest.sha256), moved[-1])
         if quest.pk not in leave:

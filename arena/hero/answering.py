@@ -8,10 +8,9 @@ from typing import Any
 
 import torch
 
-from arena.hero.model import Hero
+from arena.hero.model import Hero, dropout_off
 from arena.protocol import EvaluationSet
 from arena.rows.parse import Message
-from arena.training.loss import dropout_off
 
 
 class UnreadableEvaluation(Exception):

@@ -23,7 +23,7 @@ from transformers import AttentionInterface, AttentionMaskInterface
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import sdpa_mask
 
-from arena.training.batch import sent_to
+from arena.hero.device import sent_to
 
 NAME = "examples"
 BUCKET_SPREAD = 0.8

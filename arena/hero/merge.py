@@ -5,28 +5,42 @@ What was written is loaded again and compared with the hero before the merge; on
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import torch
+from peft import PeftModel
+from torch import Tensor
 from transformers import AutoModelForCausalLM, PreTrainedModel
 
 from arena.hero import adapter
 from arena.hero import origin as base
+from arena.hero.adapter import LOAD_ERRORS
 from arena.hero.model import load_tokenizer, whole_model
 from arena.hero.origin import Origin, UnloadableHero
 from arena.protocol import resolved_path
 from realm import sidecar
 from realm.disk import durable
+from realm.sidecar import Sidecar
 
 
 @dataclass(frozen=True, kw_only=True)
-class Merged:
+class Comparison:
+    """Logits of a few sequences, of a model folder and of the hero before any merge."""
+
+    largest_difference: float
+    tolerance: float
+
+    @property
+    def holds(self) -> bool:
+        """Whether they differ by rounding alone; what is not a number differs."""
+        return self.largest_difference <= self.tolerance
+
+
+@dataclass(frozen=True, kw_only=True)
+class Merged(Comparison):
     checkpoint: str
     mode: str
-    largest_difference: float
-    """Of the logits of a few sequences, between the folder that was written and the hero before the merge."""
-    tolerance: float
 
 
 def export(checkpoint: Path, out: Path) -> Merged:
@@ -34,36 +48,67 @@ def export(checkpoint: Path, out: Path) -> Merged:
 
     Raises DamagedCheckpoint, IncompatibleCheckpoint, UnloadableHero, or FileExistsError.
     """
+    # Where it goes, before anything is loaded.
     checkpoint, out = checkpoint.resolve(), out.resolve()
     if out.exists():
         raise FileExistsError(f"{out} exists already")
     if out.is_relative_to(checkpoint):
         raise FileExistsError(f"{out} lies inside the checkpoint, which holds nothing but what it was saved with")
-    saved = sidecar.verify(checkpoint)
-    origin = base.origin_of(resolved_path(saved.base_model, checkpoint.parent), checkpoint)
-    model, expected_BTV = _whole(origin)
-    tokenizer = load_tokenizer(origin.newest)
+
+    # What the hero answers, and the model without an adapter.
+    saved, origin = _verified(checkpoint)
+    hero = _load(origin)
+    expected_BTV = adapter.probe(hero)
+    model = adapter.merge(hero) if isinstance(hero, PeftModel) else hero
     model.config.use_cache = True  # off only while training
+
+    # Written, read again and compared under a temporary name.
     out.parent.mkdir(parents=True, exist_ok=True)
     with durable.new_folder(out) as folder:
         model.save_pretrained(str(folder))
-        tokenizer.save_pretrained(folder)
-        found_BTV = adapter.probe(AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32))
-        difference, allowed = adapter.largest_difference(expected_BTV, found_BTV), adapter.tolerance(expected_BTV)
-        if not difference <= allowed:
+        load_tokenizer(origin.newest).save_pretrained(folder)
+        found = _compare(expected_BTV, folder)
+        if not found.holds:
             raise UnloadableHero(
-                f"the merged model's logits differ from those of {checkpoint.name} by {difference:.1e}, more than "
-                f"{allowed:.1e}: it would answer otherwise, so {out} is not made"
+                f"the merged model's logits differ from those of {checkpoint.name} by {found.largest_difference:.1e}, "
+                f"more than {found.tolerance:.1e}: it would answer otherwise, so {out} is not made"
             )
-    return Merged(checkpoint=saved.name, mode=saved.mode, largest_difference=difference, tolerance=allowed)
+    return Merged(checkpoint=saved.name, mode=saved.mode, **asdict(found))
 
 
-def _whole(origin: Origin) -> tuple[PreTrainedModel, torch.Tensor]:
-    """The model without an adapter, and the logits of the hero with it; on the host, in float32."""
+def compare(checkpoint: Path, folder: Path) -> Comparison:
+    """How far a model folder answers from the hero at `checkpoint`.
+
+    Raises DamagedCheckpoint, IncompatibleCheckpoint, or UnloadableHero where either cannot be loaded.
+    """
+    _, origin = _verified(checkpoint.resolve())
+    return _compare(adapter.probe(_load(origin)), folder)
+
+
+def _verified(checkpoint: Path) -> tuple[Sidecar, Origin]:
+    saved = sidecar.verify(checkpoint)
+    return saved, base.origin_of(resolved_path(saved.base_model, checkpoint.parent), checkpoint)
+
+
+def _load(origin: Origin) -> PreTrainedModel | PeftModel:
+    """The hero as it was saved; on the host, in float32."""
     model = whole_model(origin.source, dtype=torch.float32)
     if origin.adapter is None:
-        return model, adapter.probe(model)
+        return model
     base.prove(origin)
-    adapted = adapter.load(model, origin.adapter)
-    expected_BTV = adapter.probe(adapted)
-    return adapter.merge(adapted), expected_BTV
+    return adapter.load(model, origin.adapter)
+
+
+def _compare(expected_BTV: Tensor, folder: Path) -> Comparison:
+    """Loaded as anybody would load it, by transformers alone."""
+    try:
+        model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
+    except LOAD_ERRORS as error:
+        raise UnloadableHero(f"the model {folder} cannot be loaded: {error}") from error
+    found_BTV = adapter.probe(model)
+    if found_BTV.shape != expected_BTV.shape:
+        raise UnloadableHero(f"the model {folder} has another vocabulary than the hero")
+    return Comparison(
+        largest_difference=adapter.largest_difference(expected_BTV, found_BTV),
+        tolerance=adapter.tolerance(expected_BTV),
+    )

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import functools
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -107,8 +109,15 @@ def has_dropout(hero: Hero) -> bool:
     return layers or bool(getattr(hero.causal_lm.config, "attention_dropout", 0.0))
 
 
-def best_device() -> torch.device:
-    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+@contextmanager
+def dropout_off(hero: Hero) -> Iterator[None]:
+    """Leaves the model in the mode it was in."""
+    was_training = hero.model.training
+    hero.model.eval()
+    try:
+        yield
+    finally:
+        hero.model.train(was_training)
 
 
 def load(base_model: str, recipe: Recipe, *, checkpoint: Path | None, device: torch.device) -> Hero:
@@ -117,6 +126,7 @@ def load(base_model: str, recipe: Recipe, *, checkpoint: Path | None, device: to
     A full checkpoint gets an adapter, and an adapter is merged into what it sits on, where the recipe's mode asks for
     it. Only safetensors are read and no code of a model is run. Raises UnloadableHero or base.IncompatibleCheckpoint.
     """
+    # The whole model that the newest checkpoint is, or sits on.
     origin = base.origin_of(base_model, checkpoint)
     adapts = base.is_adapter(recipe.mode)
     if recipe.mode == "qlora":
@@ -126,6 +136,8 @@ def load(base_model: str, recipe: Recipe, *, checkpoint: Path | None, device: to
         # What trains stays in float32, and so does what an adapter is merged into.
         model = whole_model(origin.source, dtype=getattr(torch, recipe.dtype) if adapts else torch.float32)
     base_sha256 = base.prove(origin) if adapts or origin.adapter else None
+
+    # What trains: an adapter on it, new or saved; or all of it, a saved adapter merged.
     trained: PreTrainedModel | PeftModel = model
     if adapts:
         if recipe.gradient_checkpointing:
@@ -133,10 +145,13 @@ def load(base_model: str, recipe: Recipe, *, checkpoint: Path | None, device: to
         trained = adapter.attach(model, recipe, origin.adapter, device)
     elif origin.adapter:
         trained = model = adapter.merge(adapter.load(model, origin.adapter))
+
+    # Where and how it computes.
     if recipe.gradient_checkpointing:
         model.activation_checkpointing_enable({"use_reentrant": False})
     if recipe.mode != "qlora":  # that one came to the device as it was quantised
         trained.to(device)  # type: ignore[arg-type]  # transformers' wrapper names another type
+
     tokenizer = load_tokenizer(origin.newest)
     return Hero(
         model=trained,

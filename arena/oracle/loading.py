@@ -27,7 +27,8 @@ from transformers import PreTrainedModel
 from arena import embedded
 from arena.hero import adapter
 from arena.hero import origin as base
-from arena.hero.model import Hero, best_device, hero_tokenizer, load_tokenizer, whole_model
+from arena.hero.device import best_device
+from arena.hero.model import Hero, hero_tokenizer, load_tokenizer, whole_model
 from arena.hero.origin import IncompatibleCheckpoint, Origin, UnloadableHero
 from arena.oracle.catalogue import Catalogue, Entry
 from arena.oracle.trouble import NoRoom, UnfitCheckpoint

@@ -27,10 +27,8 @@ from arena.rows.formats import BUILT_IN, Specs
 from arena.rows.lines import Line
 from arena.rows.masking import ChatMask, MaskingError, Tokenized
 from arena.rows.model import Content, Kind, Refusal, Row, UnreadableQuest, shortened
-from arena.rows.packed_order import PackedOrder
-from arena.rows.packing import Rows
-from arena.rows.parse import parse_line, read_rows
-from arena.rows.pieces import in_pieces
+from arena.rows.packing import PackedOrder, Rows
+from arena.rows.parse import in_pieces, parse_line, read_rows
 
 RAW_BYTES = 64 * 1024
 RENDERED_CHARACTERS = 200_000

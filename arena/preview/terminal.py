@@ -26,8 +26,7 @@ from arena.rows.example import Unfit, fitted
 from arena.rows.formats import Specs
 from arena.rows.masking import ChatMask
 from arena.rows.model import Refusal, Row, shortened
-from arena.rows.parse import read_rows
-from arena.rows.pieces import in_pieces
+from arena.rows.parse import in_pieces, read_rows
 
 OPEN, CLOSE = "⟦", "⟧"
 LEGEND = f"{OPEN}trained{CLOSE}  masked  <|special|>"

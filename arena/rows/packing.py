@@ -1,4 +1,4 @@
-"""Best-fit-decreasing packing of examples into rows of fixed length. Lengths in, indices out; no torch.
+"""Best-fit-decreasing packing of examples into rows of fixed length, and the order of rows. Lengths in, indices out.
 
 Works on flat arrays, a whole class of equal lengths at a time: a million examples need some 30 bytes each while they
 are packed and 8 afterwards.
@@ -6,6 +6,7 @@ are packed and 8 afterwards.
 
 from __future__ import annotations
 
+import hashlib
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -148,3 +149,41 @@ class _Free:
         if len(rows):
             self._rows[space].append(rows)
             self._spaces |= 1 << space
+
+
+@dataclass(frozen=True, slots=True)
+class PackedOrder:
+    """In which packed rows a quest is trained on, and in which order: decided by seed, quest, lengths and epoch alone.
+
+    The trainer and the preview ask here, so that what is shown is what is trained on.
+    """
+
+    seed: int
+    quest_sha256: str
+
+    def rows(self, lengths: npt.NDArray[np.integer], max_length: int) -> Rows:
+        """The packed rows of examples of these lengths, int, shape (examples,), in the file's order.
+
+        Shuffled before packing: best fit keeps file order among equals, and files are often sorted by kind.
+        """
+        order = shuffled(len(lengths), self._key)
+        packed = pack_best_fit_decreasing(lengths[order], max_length)
+        return Rows(order[packed.order], packed.starts)
+
+    def of_epoch(self, rows: int, epoch: int) -> npt.NDArray[np.int64]:
+        """The numbers of the packed rows in the order in which an epoch goes through them."""
+        return shuffled(rows, f"{self._key}:{epoch}")
+
+    @property
+    def _key(self) -> str:
+        return f"{self.seed}:{self.quest_sha256}"
+
+
+def shuffled(count: int, key: str) -> npt.NDArray[np.int64]:
+    """The numbers below `count` in an order that `key` decides.
+
+    NumPy promises that a bit generator's stream stays the same in every release; of its shuffles it does not.
+    """
+    digest = hashlib.sha256(key.encode()).digest()
+    noise = np.random.Philox(key=np.frombuffer(digest[:16], "<u8")).random_raw(count)
+    return np.argsort(noise, kind="stable")

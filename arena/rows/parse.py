@@ -21,13 +21,17 @@ from arena.rows.lines import LIMITS, Limits, Line, open_quest
 from arena.rows.model import BadRow, Content, Kind, Message, Refusal, Row, UnreadableQuest, shortened
 
 __all__ = [
-    "BadRow", "Content", "Kind", "Message", "Refusal", "Row", "UnreadableQuest", "parse_line", "read_rows", "shortened"
+    "BadRow", "Content", "Kind", "Message", "Refusal", "Row", "UnreadableQuest", "in_pieces", "parse_line", "read_rows",
+    "shortened",
 ]  # fmt: skip
 
 DEEPEST = 64
 """Lists and objects within each other. Python's own limit depends on who calls."""
 HIGHEST_LEVEL = 32_767
 """What the index and the sidecars hold; no trainer has as many."""
+PIECE_ROWS = 512
+PIECE_CHARACTERS = 500_000
+"""A piece ends with the row that reaches one of these."""
 _SKILL_NAME = re.compile(r"[a-z][a-z0-9]{0,39}")
 _NAMED_KEYS = 6
 
@@ -42,6 +46,28 @@ def read_rows(path: Path, specs: Specs = BUILT_IN, limits: Limits = LIMITS) -> I
             row = parse_line(line, specs)
             if row is not None:
                 yield row
+
+
+def in_pieces(rows: Iterable[Row | Refusal]) -> Iterator[list[Row | Refusal]]:
+    """Rows to be tokenised at once: many enough to use every core, few enough to lie in memory."""
+    piece: list[Row | Refusal] = []
+    characters = 0
+    for row in rows:
+        piece.append(row)
+        characters += _characters(row)
+        if len(piece) == PIECE_ROWS or characters >= PIECE_CHARACTERS:
+            yield piece
+            piece, characters = [], 0
+    if piece:
+        yield piece
+
+
+def _characters(row: Row | Refusal) -> int:
+    if isinstance(row, Refusal):
+        return 0
+    if isinstance(row.content, str):
+        return len(row.content)
+    return sum(len(message.content) for message in row.content)
 
 
 def parse_line(line: Line, specs: Specs = BUILT_IN) -> Row | Refusal | None:

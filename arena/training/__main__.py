@@ -11,6 +11,7 @@ import signal
 import sys
 from pathlib import Path
 
+from arena.hero.__main__ import add_merge, run
 from arena.protocol import Event, ExitCode, Order
 
 
@@ -24,9 +25,7 @@ def parse_arguments() -> argparse.Namespace:
         help="read `run ORDER_PATH`, `pause` and `stop` as lines of standard input; its end means save and leave",
     )
     commands = parser.add_subparsers(dest="command")
-    merge = commands.add_parser("merge", help="write a checkpoint as a model folder, its adapter merged, and compare")
-    merge.add_argument("checkpoint", type=Path, help="folder of the checkpoint, in its hero's folder")
-    merge.add_argument("out", type=Path, help="folder to make")
+    add_merge(commands)
     arguments = parser.parse_args()
     if sum(map(bool, (arguments.order, arguments.serve, arguments.command))) != 1:
         parser.error("one of --order, --serve and merge is required")
@@ -35,13 +34,15 @@ def parse_arguments() -> argparse.Namespace:
 
 def main() -> int:
     arguments = parse_arguments()
-    if arguments.command == "merge":
-        return merge(arguments.checkpoint, arguments.out)
+    if arguments.command:
+        return run(arguments)
+
     # Read by OpenMP when torch loads. By default a thread that waits for another spins for milliseconds; with a second
     # program on the same two cores a step then took 8 times as long as with threads that soon go to sleep.
     os.environ.setdefault("GOMP_SPINCOUNT", "1000")
     # Read by cuBLAS: without it the same product may be added up otherwise the next time.
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+
     # Imported late: torch takes seconds, --help and a wrong argument should not.
     from arena.training.control import Asked, Control
     from arena.training.ranks import join, leave
@@ -49,6 +50,8 @@ def main() -> int:
 
     if arguments.serve:
         return Service(sys.stdin, take_over_standard_output()).serve()
+
+    # One order, told on standard output; a signal lets it save and leave.
     control = Control()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: control.ask(Asked.SHUTDOWN))
@@ -67,23 +70,6 @@ def main() -> int:
     finally:
         leave()
     return ExitCode.OK if ended_well else ExitCode.BATTLE_FAILED
-
-
-def merge(checkpoint: Path, out: Path) -> int:
-    from arena.hero.merge import export
-    from arena.hero.origin import IncompatibleCheckpoint, UnloadableHero
-    from realm.sidecar import DamagedCheckpoint
-
-    try:
-        made = export(checkpoint, out)
-    except (DamagedCheckpoint, IncompatibleCheckpoint, UnloadableHero, OSError) as error:
-        print(error, file=sys.stderr)
-        return 1
-    print(
-        f"{made.checkpoint} ({made.mode}) is now {out}; largest difference of its logits "
-        f"{made.largest_difference:.1e}, allowed {made.tolerance:.1e}"
-    )
-    return ExitCode.OK
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from arena.hero.device import sent_to
 from arena.rows.example import IGNORE, Example
 
 
@@ -49,13 +50,6 @@ class Batch:
             targets_N=sent_to(self.targets_N, device),
             lengths=self.lengths,
         )
-
-
-def sent_to(tensor: Tensor, device: torch.device) -> Tensor:
-    """A copy on `device`, for which the host does not wait."""
-    if device.type == "cuda" and tensor.device.type == "cpu":
-        return tensor.pin_memory().to(device, non_blocking=True)
-    return tensor.to(device)
 
 
 def join(examples: Sequence[Example]) -> Batch:

@@ -22,11 +22,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from arena.hero.model import Hero, UnloadableHero
+from arena.hero.model import Hero, UnloadableHero, dropout_off
 from arena.rows.example import Example
 from arena.training.batch import Batch, join
 from arena.training.data import PackedQuest
-from arena.training.loss import dropout_off, own_losses, plain_losses
+from arena.training.loss import own_losses, plain_losses
 
 SAMPLE_ROWS = 2
 SAMPLE_EXAMPLES = 8
@@ -85,6 +85,8 @@ def certify(hero: Hero, quest: PackedQuest) -> Certificate:
             f"{type(hero.causal_lm).__name__} changes attention scores in a way of its own (a cap or a sink), "
             "which packed training does not compute"
         )
+
+    # Packed against alone, as exactly as can be; then, as it will be trained, whether one example sees another.
     examples = _sample(quest)
     with dropout_off(hero), _random_state_kept(hero), _most_exact(hero):
         with torch.no_grad():
@@ -92,6 +94,7 @@ def certify(hero: Hero, quest: PackedQuest) -> Certificate:
         gradient_difference = _gradient_difference(hero, examples)
     with dropout_off(hero), _random_state_kept(hero), hero.autocast(), torch.no_grad():
         leak = _largest_leak(hero, examples)
+
     tolerance = TOLERANCE if _is_float32(hero) else ROUNDED_TOLERANCE
     return Certificate(
         examples=len(examples),

@@ -140,6 +140,8 @@ def write(
     moment = datetime.now().astimezone()
     name = canonical_name(step, moment)
     captured.wait()
+
+    # Under a temporary name: model, moments, random state, and last the sidecar, which proves the others.
     with durable.new_folder(hero_folder / name) as folder, _system_errors():
         hero.write_model(folder, captured.weights)
         if not any(folder.glob("*.safetensors")):  # in a process that it takes for another rank, transformers is silent

@@ -19,10 +19,8 @@ from arena.rows.example import Unfit, fitted, shift
 from arena.rows.formats import BUILT_IN, Specs
 from arena.rows.lines import INSPECTED
 from arena.rows.masking import ChatMask, MaskingError, Tokenized
-from arena.rows.packed_order import PackedOrder
-from arena.rows.packing import pack_best_fit_decreasing
-from arena.rows.parse import Refusal, Row, read_rows, shortened
-from arena.rows.pieces import in_pieces
+from arena.rows.packing import PackedOrder, pack_best_fit_decreasing
+from arena.rows.parse import Refusal, Row, in_pieces, read_rows, shortened
 from arena.training.batch import Batch, join
 from arena.training.examples import Examples, ExampleWriter
 

@@ -59,11 +59,13 @@ class Forecast:
 
     def measured(self, log: BattleLog) -> dict[str, Any]:
         """To be asked once, after the last checkpoint."""
+        # This run's own share of the battle.
         seconds = time.monotonic() - self.began
         records = np.fromfile(Path(self.order.battle_folder) / STEPS_FILE, STEP_DTYPE)
         mine = records[records["step"] > self.first_step]
         peak = max(int(mine["memory_bytes"].max(initial=0)), memory_in_use(self.device))
         told = [event for event in log.events if event.seq >= self.first_seq]
+
         measured = Measured(
             battle=self.order.battle,
             like=self.like,
@@ -87,14 +89,19 @@ def forecast(trainee: Trainee, quest: PackedQuest, cursor: Cursor, log: BattleLo
     """Of what is left of the quest, by the hero as it is."""
     order, hero, step = trainee.order, trainee.hero, trainee.step
     recipe, device = order.recipe, hero.device
+
+    # What is left, and what the process holds besides the hero.
     left = quest.total_steps - cursor.quest_step
     stops = estimate.count_stops(recipe, first_step=step, last_step=step + left)
     held = sum(parameter.nbytes for parameter in hero.model.parameters()) + _moment_bytes(trainee.optimizer)
     process = None if device.type == "cuda" else max(0, _resident_bytes() - held)
+
+    # The newest battle of this size on this device, if one was measured.
     parameters = sum(parameter.numel() for parameter in hero.model.parameters())
     like = estimate.likeness(recipe, device=device_name(device), parameters=parameters, threads=torch.get_num_threads())
     before = estimate.measured_like(Path(order.battle_folder).parent, like)
     tokens = quest.tokens * left // quest.steps_per_epoch
+
     memory_in_use(device)  # from here on the peak is the battle's own
     return Forecast(
         order=order,

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -12,7 +11,7 @@ from torch.nn import functional as F
 from torch.utils.checkpoint import checkpoint
 
 from arena.hero.attention import lay_out
-from arena.hero.model import Hero
+from arena.hero.model import Hero, dropout_off
 from arena.training.batch import Batch
 
 LOGITS_AT_ONCE = 2**27
@@ -97,17 +96,6 @@ def _logit_scale(config: Any) -> float:
 def _mask_already_made(device: torch.device) -> Tensor:
     """transformers builds no mask of its own where a 4D one is given; the layout makes this one unused."""
     return torch.empty((1, 1, 1, 1), dtype=torch.bool, device=device)
-
-
-@contextmanager
-def dropout_off(hero: Hero) -> Iterator[None]:
-    """Leaves the model in the mode it was in."""
-    was_training = hero.model.training
-    hero.model.eval()
-    try:
-        yield
-    finally:
-        hero.model.train(was_training)
 
 
 @torch.no_grad()

@@ -131,12 +131,14 @@ class Service:
         self._running = False
 
     def serve(self) -> int:
+        # Commands and heartbeat have threads of their own; signals arrive here.
         signal.signal(signal.SIGTERM, lambda *_: self._shut_down())
         signal.signal(signal.SIGINT, lambda *_: self._shut_down())
         for work in (self._read_commands, self._beat):
             threading.Thread(target=work, daemon=True).start()
         warm: Trainee | None = None
         while True:
+            # Wait for an order.
             self._reply(READY_LINE)
             self._running = False
             path = self._orders.get()
@@ -144,6 +146,8 @@ class Service:
                 return ExitCode.OK
             self._control.mark_progress()
             self._running = True
+
+            # Run it. A process that cannot go on ends, and its exit code says what is to blame.
             try:
                 order = Order.read(path)
             except (OSError, ValueError) as error:

@@ -13,6 +13,7 @@ import torch
 
 from arena.convergence import Convergence
 from arena.hero import model as heroes
+from arena.hero.device import best_device
 from arena.hero.model import Hero
 from arena.hero.origin import IncompatibleCheckpoint, carries_moments
 from arena.protocol import EventKind, Order, Recipe, portable_path
@@ -120,7 +121,7 @@ def check_lineage(order: Order, newest: Sidecar) -> None:
 
 
 def load_trainee(order: Order, newest: Sidecar | None, folder: Path | None, ranks: Ranks) -> Trainee:
-    hero = heroes.load(order.base_model, order.recipe, checkpoint=folder, device=ranks.device or heroes.best_device())
+    hero = heroes.load(order.base_model, order.recipe, checkpoint=folder, device=ranks.device or best_device())
     return Trainee(order, hero, optimizer.build(hero, order.recipe), newest, newest.step if newest else 0)
 
 

@@ -1,10 +1,11 @@
 """The training loop, top to bottom: recipe, hero, quest, certificate, steps, checkpoints, end.
 
-Read beside it, in this order: start.py (what a battle begins from), ../masking.py (what is trained on), ../packing.py,
-data.py and batch.py (rows of a step), loss.py and attention.py, optimizer.py, metrics.py (what a step measured),
-forecast.py (what a battle will take), faults.py (what goes wrong in one), checkpoint.py (the commit point), saver.py
-(writing it beside the training), room.py (full disks), ranks.py (several processes), certificate.py (packed equals
-alone), answering.py, battle_log.py. service.py keeps a process warm between battles; __main__.py is the command line.
+Read beside it, in this order: start.py (what a battle begins from), ../rows/masking.py (what is trained on),
+../rows/packing.py, data.py and batch.py (rows of a step), loss.py and ../hero/attention.py, optimizer.py, metrics.py
+(what a step measured), forecast.py (what a battle will take), faults.py (what goes wrong in one), checkpoint.py (the
+commit point), saver.py (writing it beside the training), room.py (full disks), ranks.py (several processes),
+certificate.py (packed equals alone), answers.py (to the evaluation sets), battle_log.py and announcements.py (what the
+battle says). service.py keeps a process warm between battles; __main__.py is the command line.
 """
 
 from __future__ import annotations
@@ -21,20 +22,17 @@ import torch
 from torch import Tensor
 
 from arena.convergence import Convergence, Trend
-from arena.hero import answering
 from arena.hero import model as heroes
-from arena.hero.origin import is_adapter
 from arena.protocol import (
-    ANSWERS_FOLDER,
     REFUSED_FILE,
-    EvaluationSet,
     EventKind,
     Order,
     Recipe,
     StepRecord,
     portable_path,
 )
-from arena.training import certificate, checkpoint, optimizer
+from arena.training import announcements, answers, certificate, checkpoint, optimizer
+from arena.training.answers import Answers
 from arena.training.batch import Batch
 from arena.training.battle_log import BattleLog
 from arena.training.control import Asked, Control
@@ -46,7 +44,6 @@ from arena.training.faults import (
     StepFault,
     flag_examples,
     is_out_of_memory,
-    named_lines,
 )
 from arena.training.forecast import Forecast, forecast
 from arena.training.loss import mean_loss, token_losses
@@ -66,20 +63,9 @@ from arena.training.start import (
     validation_batches,
 )
 from realm.disk import durable
-from realm.sidecar import Cursor, Sidecar
+from realm.sidecar import Cursor
 
 WAIT_SECONDS = 0.1
-LONGEST_MESSAGE = 400
-MOST_LINES = 1000
-
-
-@dataclass
-class Answers:
-    """What the hero answered to one evaluation set."""
-
-    evaluation: EvaluationSet
-    answers: list[str]
-    seconds: float
 
 
 @dataclass
@@ -110,6 +96,10 @@ class Run:
     """None before the run was announced."""
 
 
+# ----------------------------------------------------------------------------------------------------------------------
+# The battle: what it begins from, its loop, what is asked of it, its end.
+
+
 def train(
     order: Order, log: BattleLog, control: Control, warm: Trainee | None, room: Room, ranks: Ranks = ALONE
 ) -> Trainee:
@@ -118,13 +108,18 @@ def train(
     Returns what may stay warm. The last event said is one of `arena.protocol.ENDINGS`. Under a launcher every rank runs
     this, and all of them pass the same points in the same order.
     """
+    # The hero at its newest whole checkpoint.
     make_repeatable(order.recipe)
     trainee = ready_trainee(order, log, warm, ranks)
     if log.said(EventKind.BATTLE_COMPLETED) and trainee.saved and trainee.saved.battle != order.battle:
         return trainee  # an old order: the hero has moved on since
+
+    # The quest, in packed rows.
     control.mark_progress()
     battle_folder = Path(order.battle_folder)  # a quest that memory does not hold lies there in a nameless file
     loaded, quest = room.write(lambda: ready_quest(order, trainee.hero, control.mark_progress), where=battle_folder)
+
+    # The run from that checkpoint on: what a killed one did after it is done again.
     log.cut_steps_after(trainee.step)
     run = Run(
         order=order,
@@ -148,6 +143,7 @@ def train(
         faults=FaultHistory.of(log.events),
         saved_at=monotonic(),
     )
+
     with closing(run.saver):
         fight(run, loaded)
     return run.trainee
@@ -155,15 +151,18 @@ def train(
 
 def fight(run: Run, loaded: LoadedQuest) -> None:
     """The loop itself: step, watch, save, until the quest is done, something else is asked, or too much goes wrong."""
+    # What is about to be trained, and what a killed run left unsaid.
     beginning, saved = run.cursor, run.trainee.saved
     if not run.cursor.finished:
         announce(run, loaded)
     if saved and saved.battle == run.order.battle:
-        announce_saved(run.log, saved)
+        announcements.saved(run.log, saved)
     answer_saved(run)
 
+    # The steps.
     begin_together(run)
     while not run.cursor.finished:
+        # One step, measured and watched; one that goes wrong is undone.
         try:
             if not take_step(run):
                 continue
@@ -176,6 +175,8 @@ def fight(run: Run, loaded: LoadedQuest) -> None:
                 end_for_faults(run, reason)
                 return
             continue
+
+        # Validation, and the checkpoint that is due: beside the training, or before it ends.
         run.val_loss = validate(run) if validation_is_due(run, saving=due or bool(asked)) else None
         if run.cursor.finished or asked:
             save_and_wait(run)
@@ -184,75 +185,28 @@ def fight(run: Run, loaded: LoadedQuest) -> None:
                     answer_saved(run)
         elif due:
             save_beside(run)
+
+        # Whatever has reached the disk meanwhile; then an early end.
         tell_saved(run)
         wait_for_room(run)
         if asked and not run.cursor.finished:
             end_early(run, asked)
             return
 
+    # The end, unless a run before this one said it.
     if run.cursor != beginning or not run.log.said(EventKind.BATTLE_COMPLETED):
         complete(run)
 
 
-def advanced(cursor: Cursor, quest: PackedQuest) -> Cursor:
-    """The cursor one optimizer step on."""
-    position, quest_step = cursor.position + 1, cursor.quest_step + 1
-    epoch = cursor.epoch
-    if position == quest.steps_per_epoch:
-        epoch, position = epoch + 1, 0
-    return replace(
-        cursor, epoch=epoch, position=position, quest_step=quest_step, finished=quest_step == quest.total_steps
-    )
-
-
 def announce(run: Run, loaded: LoadedQuest) -> None:
     """Prove the packing, then say what is about to be trained."""
-    order, log, trainee, quest, cursor = run.order, run.log, run.trainee, run.quest, run.cursor
-    proof = certificate.certify(trainee.hero, quest)
+    proof = certificate.certify(run.trainee.hero, run.quest)
     certificate.check(proof)
-    folder, refused = Path(order.battle_folder), [asdict(refusal) for refusal in loaded.refused]
+    folder, refused = Path(run.order.battle_folder), [asdict(refusal) for refusal in loaded.refused]
     if run.ranks.is_main:
         run.room.write(lambda: durable.write_json(folder / REFUSED_FILE, refused), where=folder)
-    resumed = log.said(EventKind.BATTLE_STARTED)
-    run.forecast = forecast(trainee, quest, cursor, log, ranks=run.ranks.count)
-    log.say(
-        EventKind.BATTLE_RESUMED if resumed else EventKind.BATTLE_STARTED,
-        step=trainee.step,
-        message=(
-            f"{order.quest}: goes on at step {cursor.quest_step} of {quest.total_steps}"
-            if resumed
-            else f"{order.quest}: {len(quest.examples)} lessons in {quest.total_steps} steps"
-        )
-        + f"; {proof.told()}"
-        + told_change(trainee),
-        goes_on_from_mode=trainee.mode_before,
-        quest=order.quest,
-        first_step=trainee.step - cursor.quest_step,
-        quest_step=cursor.quest_step,
-        total_steps=quest.total_steps,
-        examples=len(quest.examples),
-        refused=loaded.refused_count,
-        truncated=loaded.truncated,
-        tokens=quest.tokens,
-        trained_share=quest.trained_share,
-        row_fill=quest.fill,
-        certificate=proof.to_data(),
-        device=str(trainee.hero.device),
-        threads=torch.get_num_threads(),
-        checkpoint=trainee.saved.name if trainee.saved else None,
-        estimate=run.forecast.to_data(),
-    )
-
-
-def told_change(trainee: Trainee) -> str:
-    """What becomes of the newest checkpoint, if the hero goes on in another mode."""
-    was, mode = trainee.mode_before, trainee.order.recipe.mode
-    if was is None:
-        return ""
-    if not is_adapter(mode):
-        return f"; the adapter trained in mode {was} is merged, and all weights train from here on (mode {mode})"
-    what = "the same adapter" if is_adapter(was) else "a new adapter on its weights"
-    return f"; so far the hero trained in mode {was}, from here on {what} (mode {mode})"
+    run.forecast = forecast(run.trainee, run.quest, run.cursor, run.log, ranks=run.ranks.count)
+    announcements.begun(run.log, run.trainee, run.quest, run.cursor, loaded=loaded, proof=proof, expected=run.forecast)
 
 
 def begin_together(run: Run) -> None:
@@ -270,14 +224,36 @@ def asked_of(run: Run) -> Asked | None:
     return asked[number] if number >= 0 else None
 
 
+def end_early(run: Run, asked: Asked) -> None:
+    announcements.left_early(run.log, asked, step=run.trainee.step, quest_step=run.cursor.quest_step)
+
+
+def end_for_faults(run: Run, reason: str) -> None:
+    announcements.paused_for_faults(run.log, run.order, reason, step=run.trainee.step, quest_step=run.cursor.quest_step)
+
+
+def complete(run: Run) -> None:
+    saved = run.trainee.saved
+    assert saved is not None
+    measured = run.forecast.measured(run.log) if run.forecast else None
+    announcements.completed(run.log, run.order, saved, steps=run.cursor.quest_step, measured=measured)
+
+
+# ----------------------------------------------------------------------------------------------------------------------
+# A step: forward and backward, the update, its record, and whether it was sound.
+
+
 def take_step(run: Run) -> bool:
     """One optimizer step, its record handed to the meter; False where memory ran short and the micro-batch shrank."""
+    # The rows of the step and its learning rate, both as earlier faults left them.
     started = time.perf_counter()
     trainee, recipe = run.trainee, run.order.recipe
     rows = run.faults.rows_per_micro_batch(run.cursor.quest_step) or recipe.rows_per_micro_batch
     batches = run.quest.step(run.cursor.epoch, run.cursor.position, rows)
     run.learning_rate = optimizer.learning_rate(recipe, trainee.step + 1) * run.faults.learning_rate_scale
     optimizer.set_learning_rate(trainee.optimizer, run.learning_rate)
+
+    # The step; dropout is drawn from the same numbers where it has to be done again.
     random_state = checkpoint.rng_tensors()
     try:
         loss, grad_norm = optimizer_step(trainee, batches, recipe, run.saver.hold_weights, run.ranks)
@@ -292,11 +268,23 @@ def take_step(run: Run) -> bool:
         run.meter.add(step_record(trainee, batches, run.cursor, run.learning_rate, seconds), loss, grad_norm)
         run.control.mark_progress()
         return True
+
     # Here, where the exception and with it the tensors of its frames are gone.
     trainee.optimizer.zero_grad(set_to_none=True)
     checkpoint.restore_rng_tensors(random_state)
     shrink_micro_batch(run, rows, shortage)
     return False
+
+
+def advanced(cursor: Cursor, quest: PackedQuest) -> Cursor:
+    """The cursor one optimizer step on."""
+    position, quest_step = cursor.position + 1, cursor.quest_step + 1
+    epoch = cursor.epoch
+    if position == quest.steps_per_epoch:
+        epoch, position = epoch + 1, 0
+    return replace(
+        cursor, epoch=epoch, position=position, quest_step=quest_step, finished=quest_step == quest.total_steps
+    )
 
 
 def optimizer_step(
@@ -312,6 +300,7 @@ def optimizer_step(
     step. If loss or gradient is not finite, the weights stay as they were: the fused update is told so on the device,
     and the host need not ask.
     """
+    # Forward and backward, micro-batch by micro-batch; this rank's share of them.
     hero = trainee.hero
     count = sum(batch.trained_tokens for batch in batches)
     total = torch.zeros((), device=hero.device)
@@ -323,6 +312,8 @@ def optimizer_step(
         (loss * ranks.count).backward()  # DDP and FSDP2 take the mean over ranks, wanted is the sum
         total += loss.detach()
     ranks.sum(total)
+
+    # The update, unless a number went astray.
     parameters = list(hero.trainable.values())
     # A clip_norm of 0 means no clipping; the norm is measured either way.
     grad_norm = checkpoint.whole(torch.nn.utils.clip_grad_norm_(parameters, recipe.clip_norm or math.inf))
@@ -362,19 +353,24 @@ def watch(run: Run, records: list[StepRecord]) -> None:
         if trend == Trend.DIVERGENCE:
             text = f"step {record.step}: {run.convergence.told()}"
             raise StepFault(Fault.DIVERGENCE, record, text, back_to=run.convergence.best_step)
-        told = (event.step == record.step for event in run.log.standing(EventKind.CONVERGENCE_WARNING))
-        if trend == Trend.STAGNATION and not any(told):
-            message = f"The loss no longer falls: {run.convergence.told()}"
-            run.log.say(EventKind.CONVERGENCE_WARNING, step=record.step, message=message, warning=trend)
+        if trend == Trend.STAGNATION:
+            announcements.stagnation(run.log, step=record.step, seen=run.convergence.told())
+
+
+# ----------------------------------------------------------------------------------------------------------------------
+# Faults: a step that must be undone, a micro-batch that memory does not hold.
 
 
 def roll_back(run: Run, fault: StepFault) -> str | None:
     """Go back to the newest whole checkpoint before the fault; returns why the battle should not go on by itself."""
+    # What the faulty step trained on, and what is still on its way to the disk.
     order, log = run.order, run.log
     lines = run.quest.lines_of_step(*divmod(fault.record.quest_step - 1, run.quest.steps_per_epoch))
     flagged = write_flagged(run, fault, lines) if run.ranks.is_main else None
     tell_saved(run, wait=True)
     run.meter.forget()
+
+    # The state before it: the hero, the cursor, what the steps until then measured.
     if run.ranks.is_main:
         checkpoint.drop_after(Path(order.hero_folder), fault.back_to)
     run.trainee.let_go()
@@ -383,18 +379,9 @@ def roll_back(run: Run, fault: StepFault) -> str | None:
     run.cursor = cursor_of(order, run.trainee.saved)
     run.convergence = convergence_until(log, run.trainee.step)
     log.cut_steps_after(run.trainee.step)
-    back = run.trainee.saved.name if run.trainee.saved else "the beginning: there is no older checkpoint"
-    log.say(
-        EventKind.FAULT,
-        step=fault.record.step,
-        message=f"{fault}; {named_lines(lines)}; back to {back}"[:LONGEST_MESSAGE],
-        fault=fault.fault,
-        quest_step=fault.record.quest_step,
-        lines=lines[:MOST_LINES],
-        flagged=flagged.name if flagged else None,
-        checkpoint=run.trainee.saved.name if run.trainee.saved else None,
-        undone_after=run.trainee.step if fault.fault == Fault.DIVERGENCE else None,
-    )
+
+    # Told, and with it remembered.
+    announcements.undone(log, fault, run.trainee, lines=lines, flagged=flagged)
     run.faults = FaultHistory.of(log.events)
     return run.faults.why_pause(fault.record.quest_step, order.recipe.most_faults)
 
@@ -406,6 +393,7 @@ def write_flagged(run: Run, fault: StepFault, lines: list[int]) -> Path | None:
 
 def shrink_micro_batch(run: Run, rows: int, shortage: str) -> None:
     """Half as many rows at once, for the rest of the battle. Raises OutOfMemory where there is only one."""
+    # What cannot be halved ends the battle.
     if run.trainee.hero.device.type == "cuda":
         torch.cuda.empty_cache()
     ranks = run.ranks
@@ -419,17 +407,22 @@ def shrink_micro_batch(run: Run, rows: int, shortage: str) -> None:
             f"out of memory with a single row of up to {run.order.recipe.max_length} tokens: lower max_length, "
             f"or set gradient_checkpointing or mode lora ({shortage.splitlines()[0]})"
         )
+
+    # Told, and with it remembered.
     halved = rows // 2
-    run.log.say(
-        EventKind.FAULT,
+    announcements.shrunk(
+        run.log,
         step=run.trainee.step,
-        message=f"Out of memory: {halved} rows at once from here on instead of {rows}",
-        fault=Fault.OUT_OF_MEMORY,
         quest_step=run.cursor.quest_step,
-        rows_per_micro_batch=halved,
-        reason=shortage[:LONGEST_MESSAGE],
+        was=rows,
+        rows=halved,
+        shortage=shortage,
     )
     run.faults = FaultHistory.of(run.log.events)
+
+
+# ----------------------------------------------------------------------------------------------------------------------
+# Checkpoints, and what is measured and answered by their weights.
 
 
 def save_is_due(run: Run) -> bool:
@@ -444,7 +437,7 @@ def save_beside(run: Run) -> None:
     draft = draft_of(run)
     train_loss = next_loss(run) if heroes.has_dropout(run.trainee.hero) else None
     with gathered(run.trainee.hero):
-        run.answered = answers_now(run)
+        run.answered = answers.answer_all(run.trainee.hero, run.order, run.control.mark_progress)
     if not run.ranks.is_main:
         return
     if train_loss is None:  # the next step will measure it
@@ -467,11 +460,14 @@ def save_and_wait(run: Run) -> None:
 
 def draft_of(run: Run) -> Draft:
     """The state as it is now, with what its sidecar says."""
+    # Weights, moments and random state, copied while training stands still.
     started = time.perf_counter()
     trainee, order = run.trainee, run.order
     captured = run.saver.capture(trainee.hero, trainee.optimizer)
     seed_other_ranks(order, run.ranks, trainee.step)
     run.saved_at = monotonic()
+
+    # What its sidecar says of where they come from.
     facts = {
         "hero": order.hero,
         "val_loss": run.val_loss,
@@ -487,6 +483,7 @@ def draft_of(run: Run) -> Draft:
         "base_sha256": trainee.hero.base_sha256,
         "faults": run.faults.counts,
     }
+
     return Draft(
         hero=trainee.hero,
         captured=captured,
@@ -519,19 +516,15 @@ def validation_is_due(run: Run, *, saving: bool) -> bool:
 
 def validate(run: Run) -> float:
     """Loss on the fixed set, by the weights as they are; told unless a run before this one told it of this step."""
-    step = run.trainee.step
     val_loss = mean_loss(run.trainee.hero, run.validation)
     run.control.mark_progress()
-    told = list(run.log.standing(EventKind.VALIDATED))
-    if not any(event.step == step for event in told):
-        previous = told[0].data["val_loss"] if told else None
-        message = f"Validation loss {val_loss:.4f}"
-        run.log.say(EventKind.VALIDATED, step=step, message=message, val_loss=val_loss, previous=previous)
+    announcements.validated(run.log, step=run.trainee.step, val_loss=val_loss)
     return val_loss
 
 
 def tell_saved(run: Run, *, wait: bool = False, must: bool = False) -> None:
     """Announce the checkpoint that has reached the disk, if one has. A save that failed is told, and `must` raises."""
+    # While the disk is full it may take long, and nothing hangs.
     while wait and run.room.waiting:
         run.control.mark_progress()
         run.saver.wait(WAIT_SECONDS)
@@ -539,18 +532,19 @@ def tell_saved(run: Run, *, wait: bool = False, must: bool = False) -> None:
         written = run.saver.finished(wait=wait)
     except SaveFailed as failure:
         run.answered = []
-        message = f"{failure}; training goes on from memory"
-        run.log.say(EventKind.CHECKPOINT_FAILED, step=run.trainee.step, message=message, reason=str(failure))
+        announcements.save_failed(run.log, failure, step=run.trainee.step)
         if must:
             raise
         return
     if written is None:
         return
+
+    # It is there: told, and with it what its weights answered.
     draft, saved = written
     run.trainee.saved = saved
-    announce_saved(run.log, saved, stall_seconds=draft.stall_seconds)
+    announcements.saved(run.log, saved, stall_seconds=draft.stall_seconds)
     for answered in run.answered:
-        tell_answers(run, answered, saved)
+        answers.tell(run.log, run.room, run.order, answered, saved)
     run.answered = []
 
 
@@ -561,115 +555,11 @@ def wait_for_room(run: Run) -> None:
         time.sleep(WAIT_SECONDS)
 
 
-def announce_saved(log: BattleLog, saved: Sidecar, **data: float) -> None:
-    """Say that a checkpoint is there; a run killed between its rename and this line left that to the next run."""
-    if log.said(EventKind.CHECKPOINT_SAVED, name=saved.name):
-        return
-    log.say(
-        EventKind.CHECKPOINT_SAVED,
-        step=saved.step,
-        message=f"Checkpoint {saved.name} saved",
-        name=saved.name,
-        train_loss=saved.train_loss,
-        val_loss=saved.val_loss,
-        **data,
-    )
-
-
-def answers_now(run: Run) -> list[Answers]:
-    """The hero's answers to every evaluation set, by its weights as they are."""
-    answered = []
-    for evaluation in run.order.evaluation_sets:
-        started = time.perf_counter()
-        prompts = answering.read_prompts(evaluation)
-        answers = answering.answer(run.trainee.hero, prompts, max_new_tokens=evaluation.max_new_tokens)
-        answered.append(Answers(evaluation, answers, time.perf_counter() - started))
-        run.control.mark_progress()
-    return answered
-
-
 def answer_saved(run: Run) -> None:
     """Answer with the weights of this battle's newest checkpoint, which are those in memory, unless that was done."""
-    saved = run.trainee.saved
-    if (
-        not saved
-        or saved.battle != run.order.battle
-        or all(was_told(run, each, saved) for each in run.order.evaluation_sets)
-    ):
+    order, saved = run.order, run.trainee.saved
+    if not saved or saved.battle != order.battle or answers.are_told(run.log, order, saved):
         return
-    for answered in answers_now(run):
+    for answered in answers.answer_all(run.trainee.hero, order, run.control.mark_progress):
         if run.ranks.is_main:
-            tell_answers(run, answered, saved)
-
-
-def was_told(run: Run, evaluation: EvaluationSet, saved: Sidecar) -> bool:
-    what = {"checkpoint": saved.name, "skill": evaluation.skill, "level": evaluation.level}
-    return run.log.said(EventKind.ANSWERED, **what)
-
-
-def tell_answers(run: Run, answered: Answers, saved: Sidecar) -> None:
-    evaluation = answered.evaluation
-    if was_told(run, evaluation, saved):
-        return
-    folder = Path(run.order.battle_folder) / ANSWERS_FOLDER
-    path = folder / f"{saved.name}.{evaluation.skill}-{evaluation.level}.json"
-
-    def write() -> None:
-        folder.mkdir(exist_ok=True)
-        durable.write_json(path, answered.answers)
-
-    run.room.write(write, where=folder.parent)
-    run.log.say(
-        EventKind.ANSWERED,
-        step=saved.step,
-        message=f"Answered {len(answered.answers)} problems of {evaluation.skill} level {evaluation.level}",
-        checkpoint=saved.name,
-        skill=evaluation.skill,
-        level=evaluation.level,
-        file=f"{ANSWERS_FOLDER}/{path.name}",
-        seconds=answered.seconds,
-    )
-
-
-def end_early(run: Run, asked: Asked) -> None:
-    step = run.trainee.step
-    stopped = asked == Asked.STOP
-    run.log.say(
-        EventKind.BATTLE_STOPPED if stopped else EventKind.BATTLE_PAUSED,
-        step=step,
-        message=f"{'Stopped' if stopped else 'Resting'} at step {step}, which is kept safe",
-        asked=asked,
-        quest_step=run.cursor.quest_step,
-    )
-
-
-def end_for_faults(run: Run, reason: str) -> None:
-    """The battle pauses by itself: what went wrong would go wrong again."""
-    step = run.trainee.step
-    flagged = (
-        f"; the rows are written down in {Path(run.order.flagged_folder).name}" if run.order.flagged_folder else ""
-    )
-    run.log.say(
-        EventKind.BATTLE_PAUSED,
-        step=step,
-        message=f"Resting at step {step}: {reason}{flagged}",
-        asked="faults",
-        reason=f"{run.order.quest}: {reason}{flagged}; resume tries again, skip leaves the quest",
-        quest_step=run.cursor.quest_step,
-    )
-
-
-def complete(run: Run) -> None:
-    saved, order = run.trainee.saved, run.order
-    assert saved is not None
-    run.log.say(
-        EventKind.BATTLE_COMPLETED,
-        step=saved.step,
-        message=f"{order.quest}: all {run.cursor.quest_step} steps done",
-        quest=order.quest,
-        steps=run.cursor.quest_step,
-        train_loss=saved.train_loss,
-        val_loss=saved.val_loss,
-        checkpoint=saved.name,
-        measured=run.forecast.measured(run.log) if run.forecast else None,
-    )
+            answers.tell(run.log, run.room, order, answered, saved)

@@ -10,7 +10,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from guild.models import Run
-from guild.work import run_words, runs, trials
+from guild.work import runs, trials
 from guild.work.trials import CAVEAT, Cell, Comparison
 
 WIDE = 200
@@ -72,7 +72,7 @@ def listing(values: Mapping[str, Any]) -> str:
     """`key: value` lines; what is a list of records becomes a table below its key."""
     rows = {key: value for key, value in values.items() if _is_records(value)}
     plain = {key: value for key, value in values.items() if key not in rows}
-    lines = [f"  {key}: {value or '--'}\n" for key, value in run_words.pairs(plain)]
+    lines = [f"  {key}: {value or '--'}\n" for key, value in runs.pairs(plain)]
     return "".join([*lines, *(f"  {key.replace('_', ' ')}:\n{_records(found)}" for key, found in rows.items())])
 
 
@@ -84,7 +84,7 @@ def _records(found: list[dict[str, Any]]) -> str:
     columns = list(dict.fromkeys(key for record in found for key in record))
     table = Table(*(escape(key) for key in columns))
     for record in found:
-        table.add_row(*(escape(run_words.in_words(record.get(key, ""))) for key in columns))
+        table.add_row(*(escape(runs.in_words(record.get(key, ""))) for key in columns))
     return as_text(table)
 
 

@@ -18,7 +18,7 @@ from guild.models import Run
 from guild.skills.health import trainer_of
 from guild.skills.registry import get_skill
 from guild.trainers.contract import Trainer
-from guild.trainers.fresh import Fresh
+from guild.trainers.drawing import Fresh
 from guild.trainers.problems import Problem, to_jsonl, to_lesson
 from guild.trainers.seeds import derive, shuffled
 from guild.work import runs

@@ -265,3 +265,16 @@ def is_alive(run: Run) -> bool:
         return False
     except psutil.Error:  # somebody else's process; it lives
         return True
+
+
+def pairs(values: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """What a run was asked, or what came of it, as names and texts; what is None was not given and is left out."""
+    return [(key.replace("_", " "), in_words(value)) for key, value in values.items() if value is not None]
+
+
+def in_words(value: Any) -> str:
+    if isinstance(value, dict):
+        return "; ".join(f"{key}: {in_words(item)}" for key, item in value.items())
+    if isinstance(value, list):
+        return ", ".join(map(in_words, value))
+    return str(value)

@@ -19,7 +19,7 @@ from guild.models import Run
 from guild.skills import health
 from guild.skills.registry import get_skill
 from guild.trainers.contract import Trainer
-from guild.trainers.fresh import Fresh
+from guild.trainers.drawing import Fresh
 from guild.trainers.problems import Problem
 from guild.trainers.seeds import derive
 from guild.work import runs

@@ -69,7 +69,7 @@ def main() -> None:
     from arena.gate.rules import GateRules
     from arena.protocol import Recipe
     from arena.rows.masking import ChatMask
-    from arena.rows.packed_order import PackedOrder
+    from arena.rows.packing import PackedOrder
     from arena.rows.tokenizer import HeroTokenizer
 
     path, recipe = Path(sys.argv[1]), Recipe(max_length=1024)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from guild.models import Run
-from guild.work import run_words, runs, trials
+from guild.work import runs, trials
 from guild.work.forging import ForgeResult
 from guild.work.sparring import SparringResult
 from guild.work.trials import Cell, Column, Comparison, TrialResult
@@ -60,7 +60,7 @@ def read(run: Run) -> RunPage:
 
 
 def parameters(run: Run) -> list[tuple[str, str]]:
-    return run_words.pairs(run.parameters)
+    return runs.pairs(run.parameters)
 
 
 def matrix(result: TrialResult) -> list[MatrixLine]:

@@ -79,7 +79,7 @@ SHARED = [
     "arena.rows.tokenizer",
     "arena.rows.masking",
     "arena.rows.example",
-    "arena.rows.packed_order",
+    "arena.rows.packing",
     "arena.preview.rows",
 ]
 
@@ -112,6 +112,7 @@ PLANTED = [
     ("arena/training/loss.py", "vault.models", "Only daemon, reports and commands of the arena know guild and vault"),
     ("arena/queue/files.py", "guild.models", "Only daemon, reports and commands of the arena know guild and vault"),
     ("arena/rows/masking.py", "arena.queue.files", "The arena's rooms lie in layers"),
+    ("arena/hero/answering.py", "arena.training.loss", "A hero knows nothing of its training"),
     ("guild/models.py", "watchtower.steps", "Arrows point one way"),
     ("realm/web/guard.py", "sentinels.views", "realm is the ground"),
 ]

@@ -7,8 +7,8 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
-from arena.daemon.loop import read_rules
 from arena.daemon.queue_check import check_queue
+from arena.daemon.settings import read_rules
 
 
 class Command(BaseCommand):

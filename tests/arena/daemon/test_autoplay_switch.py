@@ -7,8 +7,8 @@ from dataclasses import replace
 
 import pytest
 
-from arena.daemon import loop as daemon_module
 from arena.daemon.loop import ArenaDaemon
+from arena.daemon.settings import FRESH_SECONDS
 from realm.config import RealmConfig
 from realm.world import World
 from tests.arena.daemon.test_loop import CONFIG, Clock, clock, open_daemon, settle, trainer
@@ -22,8 +22,8 @@ FEW = replace(CONFIG, curriculum={"bin": {"quest_rows": 10}, "sy": {"priority": 
 
 def turned(daemon: ArenaDaemon, clock: Clock, *, on: bool) -> None:
     changed: RealmConfig = replace(FEW, autoplay=on)
-    daemon._reload_config = lambda: changed
-    clock.now += daemon_module.FRESH_SECONDS + 1
+    daemon.settings.load = lambda: changed
+    clock.now += FRESH_SECONDS + 1
     settle(daemon)
 
 
@@ -49,6 +49,6 @@ def test_twin_settings_that_are_never_read_again_change_nothing(
     world: World, clock: Clock, open_daemon: Opener, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     daemon = open_daemon(FEW)
-    monkeypatch.setattr(daemon, "_read_settings_again", lambda: None)
+    monkeypatch.setattr(daemon.settings, "read_again", lambda: None)
     turned(daemon, clock, on=True)
     assert forged(world) == []

@@ -16,7 +16,8 @@ from arena import orders
 from arena import status as arena_status
 from arena.daemon.battles import ensure_hero
 from arena.daemon.heartbeat import Patience
-from arena.daemon.loop import MOST_FALSE_STARTS, MOST_SET_ASIDE, ArenaDaemon
+from arena.daemon.loop import ArenaDaemon
+from arena.daemon.trainer_care import MOST_FALSE_STARTS, MOST_SET_ASIDE, TrainerCare
 from arena.daemon.trainer_process import TrainerProcess
 from arena.models import ChronicleEntry
 from arena.orders import Wish
@@ -92,7 +93,7 @@ def test_quests_that_all_kill_the_trainer_are_not_all_spent(world: World, build:
     arena = build()
     for number in range(MOST_SET_ASIDE + 2):
         drop(world, f"killer-{number}.jsonl")
-    arena.tick_until(lambda: arena.daemon.resting, moving=1)
+    arena.tick_until(lambda: arena.daemon.rest.active, moving=1)
     settle(arena.daemon)
     assert sorted(states().values()) == ["failed"] * MOST_SET_ASIDE + ["queued"] * 2
     assert "3 quests in a row killed the trainer" in arena_status.read_rest(world)["reason"]
@@ -102,7 +103,7 @@ def test_a_trainer_that_does_not_start_is_given_up_and_its_last_lines_are_shown(
     world: World, build: Callable[..., Arena]
 ) -> None:
     arena = build("stillborn")
-    arena.tick_until(lambda: arena.daemon.resting, moving=0.5)
+    arena.tick_until(lambda: arena.daemon.rest.active, moving=0.5)
     for _ in range(20):
         arena.clock.now += 10
         arena.daemon.tick()
@@ -120,7 +121,7 @@ def test_a_trainer_that_does_not_start_is_given_up_and_its_last_lines_are_shown(
 def test_without_the_count_it_is_started_for_ever(
     world: World, build: Callable[..., Arena], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("arena.daemon.loop.MOST_FALSE_STARTS", 10**6)
+    monkeypatch.setattr("arena.daemon.trainer_care.MOST_FALSE_STARTS", 10**6)
     arena = build("stillborn")
     arena.tick_until(lambda: len(told()) > MOST_FALSE_STARTS + 1, moving=5)
 
@@ -137,7 +138,7 @@ def test_a_trainer_that_dies_now_and_then_is_always_started_again(
         clock.now += 4
         settle(daemon)
         assert trainer.alive
-    assert not daemon.resting
+    assert not daemon.rest.active
 
 
 def test_the_first_deaths_cost_no_more_than_five_seconds(
@@ -167,7 +168,7 @@ def test_what_is_told_of_a_failing_disk_is_what_happens(
     assert message("trainer_died") == "The trainer died (exit code 6); the arena rests until you resume: out of luck"
     assert len(trainer.orders) == 1
     assert states() == {"a": "battling"}
-    assert open_daemon().resting, "the daemon's own rest outlives it, too"
+    assert open_daemon().rest.active, "the daemon's own rest outlives it, too"
 
 
 def _stop(arena: Arena) -> int:
@@ -198,7 +199,7 @@ def test_a_stopped_trainer_is_killed_and_its_battle_goes_on(
 def test_without_the_watch_a_stopped_trainer_stays(
     world: World, build: Callable[..., Arena], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(ArenaDaemon, "_watch_trainer", lambda _: None)
+    monkeypatch.setattr(TrainerCare, "watch", lambda _: None)
     arena = build()
     arena.tick_until(lambda: arena.trainer.ready)
     stopped = _stop(arena)

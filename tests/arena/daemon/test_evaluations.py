@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from django.core.management import call_command
 
-from arena.daemon import battles, evaluations, recovery
+from arena.daemon import evaluations, events, recovery
 from arena.daemon.loop import ArenaDaemon
 from arena.models import ChronicleEntry
 from arena.protocol import EventKind, Order
@@ -127,7 +127,7 @@ def test_what_is_queued_and_what_is_evaluated_is_there_again_after_a_lost_databa
 def test_twin_without_the_events_consequence_nothing_is_queued(
     world: World, trainer: FakeTrainer, open_daemon: Opener, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(battles, "_enqueue_evaluation", lambda *args: None)
+    monkeypatch.setattr(events, "_enqueue_evaluation", lambda *args: None)
     daemon = open_daemon()
     daemon._hosts.answers = True
     fight(world, daemon, trainer)
@@ -188,7 +188,7 @@ def test_levels_won_lost_and_regained_are_told_once(world: World, trainer: FakeT
 
 def test_changed_settings_hold_from_the_next_battle_on(world: World, trainer: FakeTrainer, open_daemon: Opener) -> None:
     daemon = open_daemon()
-    daemon._reload_config = lambda: replace(daemon.config, curriculum={"bin": {"priority": 0}})
+    daemon.settings.load = lambda: replace(daemon.settings.config, curriculum={"bin": {"priority": 0}})
     assert fight(world, daemon, trainer).evaluation_sets == ()
     assert "settings_refused" not in told()
 
@@ -197,7 +197,7 @@ def test_a_curriculum_that_cannot_be_is_told_and_the_old_one_stays(
     world: World, trainer: FakeTrainer, open_daemon: Opener
 ) -> None:
     daemon = open_daemon()
-    daemon._reload_config = lambda: replace(daemon.config, curriculum={"bin": {"priority": -1}})
+    daemon.settings.load = lambda: replace(daemon.settings.config, curriculum={"bin": {"priority": -1}})
     order = fight(world, daemon, trainer)
     assert [asked.skill for asked in order.evaluation_sets] == ["bin"]
     refused = ChronicleEntry.objects.get(kind="settings_refused")

@@ -235,7 +235,7 @@ def test_the_battle_is_asked_the_level_below_only_where_it_is_a_sparrings(
     world: World, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     told: list[object] = []
-    monkeypatch.setattr(battles.judging, "evaluation_files", lambda *_, **named: told.append(named["sparred"]) or ())
+    monkeypatch.setattr(battles.exam, "evaluation_files", lambda *_, **named: told.append(named["sparred"]) or ())
     battles._evaluation_sets(world, RealmConfig(), Quest(name=name, skill="bin"))
     assert told == [sparring_level(name)]
     assert (told == [None]) == (name != NAME)

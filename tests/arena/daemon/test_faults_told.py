@@ -8,7 +8,7 @@ import pytest
 
 from arena import orders
 from arena import status as arena_status
-from arena.daemon import battles
+from arena.daemon import events
 from arena.daemon.loop import ArenaDaemon
 from arena.models import Battle, ChronicleEntry
 from arena.orders import Wish
@@ -59,14 +59,14 @@ def test_a_daemon_killed_before_it_took_the_event_in_rests_too(
     pause_by_faults(world, trainer, open_daemon())
     daemon = open_daemon()
     settle(daemon)
-    assert daemon.resting
+    assert daemon.rest.active
     assert len(trainer.orders) == 1
 
 
 def test_without_the_note_on_disk_the_next_daemon_would_fight_on(
     world: World, trainer: FakeTrainer, open_daemon: Callable[..., ArenaDaemon], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(battles, "_settle_rest", lambda *_, **__: None)
+    monkeypatch.setattr(events, "_settle_rest", lambda *_, **__: None)
     pause_by_faults(world, trainer, open_daemon())
     settle(open_daemon())
     assert len(trainer.orders) == 2
@@ -81,7 +81,7 @@ def test_a_battle_that_is_skipped_takes_its_trouble_with_it(
     assert arena_status.read_rest(world)["reason"] == REASON
     orders.send(world, wish=Wish.SKIP, by="test")
     settle(daemon)
-    assert daemon.resting
+    assert daemon.rest.active
     assert "reason" not in arena_status.read_rest(world)
     orders.send(world, wish=Wish.RESUME, by="test")
     settle(daemon)
@@ -99,7 +99,7 @@ def test_an_old_pause_read_again_asks_for_no_rest(
     trainer.say(EventKind.BATTLE_RESUMED, step=41, first_step=0, total_steps=10)
     settle(daemon)
     Battle.objects.update(events_offset=0)
-    assert not open_daemon().resting
+    assert not open_daemon().rest.active
 
 
 @pytest.mark.parametrize(

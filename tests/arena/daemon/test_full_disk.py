@@ -18,7 +18,8 @@ from arena import disk_errors, orders
 from arena import status as arena_status
 from arena.daemon import recovery
 from arena.daemon.battles import ensure_hero
-from arena.daemon.loop import BALLAST_FILE, ArenaDaemon
+from arena.daemon.disk_care import BALLAST_FILE
+from arena.daemon.loop import ArenaDaemon
 from arena.daemon.trainer_process import TrainerProcess
 from arena.models import Battle, ChronicleEntry, Quest
 from arena.orders import Wish

@@ -14,7 +14,8 @@ from arena import status as arena_status
 from arena.daemon import recovery
 from arena.daemon.autoplay import Player
 from arena.daemon.battles import ensure_hero
-from arena.daemon.loop import MOST_DEATHS, AnotherDaemon, ArenaDaemon, only_daemon
+from arena.daemon.loop import AnotherDaemon, ArenaDaemon, only_daemon
+from arena.daemon.trainer_care import MOST_DEATHS
 from arena.daemon.trainer_process import TrainerProcess
 from arena.models import Battle, ChronicleEntry, Quest
 from arena.orders import Wish
@@ -198,7 +199,7 @@ def test_stop_ends_the_battle_and_rests(
     settle(daemon)
     assert states() == {"a": "cancelled"}
     assert "stopped by the player" in json.loads((world.failed / "a.jsonl.reason.json").read_text())["reason"]
-    assert daemon.resting
+    assert daemon.rest.active
 
 
 def test_stop_while_paused_ends_the_resting_battle(

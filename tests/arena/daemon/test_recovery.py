@@ -144,7 +144,7 @@ def test_forged_quests_that_fail_again_and_again_stop_the_play(
         trainer.begin()
         trainer.say(EventKind.BATTLE_FAILED, reason="too long", blame="quest")
         daemon.tick()
-        assert daemon.resting == (attempt == 3)
+        assert daemon.rest.active == (attempt == 3)
     settle(daemon)
     said = json.loads((world.status / "arena.json").read_text())
     assert "3 forged quests failed in a row" in said["message"]

@@ -54,7 +54,7 @@ def test_the_next_quest_follows_at_once(world: World, trainer: FakeTrainer, figh
     assert reason(world, "a") == "skipped by the player; battle_stopped at 7"
     assert "quest_skipped" in told()
     assert trainer.orders[-1].quest == "b"
-    assert not fighting.resting
+    assert not fighting.rest.active
     assert arena_status.skipped_battle(world) is None
 
 
@@ -80,7 +80,7 @@ def test_what_rests_stays_at_rest(world: World, trainer: FakeTrainer, fighting: 
     assert states() == {"a": "cancelled", "b": "queued"}
     assert Battle.objects.get().state == Battle.State.STOPPED
     assert reason(world, "a") == "skipped by the player while it rested"
-    assert fighting.resting
+    assert fighting.rest.active
     ask(world, Wish.RESUME)
     settle(fighting)
     assert states()["b"] == "battling"
@@ -142,4 +142,4 @@ def test_skip_then_pause_skips_and_rests(world: World, trainer: FakeTrainer, fig
     trainer.busy = False
     settle(fighting)
     assert states() == {"a": "cancelled", "b": "queued"}
-    assert fighting.resting
+    assert fighting.rest.active

@@ -21,8 +21,7 @@ from arena.gate.rules import GateRules
 from arena.gate.warden import EvaluatedProblems
 from arena.protocol import Recipe
 from arena.rows.masking import ChatMask
-from arena.rows.packed_order import PackedOrder
-from arena.rows.packing import count_rows, pack_best_fit_decreasing
+from arena.rows.packing import PackedOrder, count_rows, pack_best_fit_decreasing
 from arena.rows.tokenizer import HeroTokenizer
 
 RECIPE = Recipe(max_length=64, rows_per_step=4)

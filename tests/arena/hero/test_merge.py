@@ -13,6 +13,7 @@ from peft import PeftModel
 from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel
 
+from arena.hero import __main__ as command
 from arena.hero import adapter, merge
 from arena.hero import model as heroes
 from arena.hero.origin import IncompatibleCheckpoint, UnloadableHero
@@ -159,9 +160,23 @@ def test_nothing_is_overwritten_and_no_checkpoint_is_added_to(tmp_path: Path) ->
     sidecar.verify(newest(order))
 
 
-def run_merge(*arguments: str, where: Path = CHECKOUT) -> subprocess.CompletedProcess[str]:
+def test_a_model_folder_is_held_against_its_checkpoint(tmp_path: Path) -> None:
+    order = fought(tmp_path, LORA)
+    merge.export(newest(order), tmp_path / "out")
+    assert merge.compare(newest(order), tmp_path / "out").holds
+    other = tiny_hero.make_base(tmp_path / "other")
+    assert not merge.compare(newest(order), other).holds
+    assert command.compare(newest(order), other) == 1
+    (tmp_path / "out" / "model.safetensors").unlink()
+    with pytest.raises(UnloadableHero, match=r"out cannot be loaded: "):
+        merge.compare(newest(order), tmp_path / "out")
+
+
+def run_merge(
+    *arguments: str, where: Path = CHECKOUT, module: str = "arena.training"
+) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "arena.training", *arguments],
+        [sys.executable, "-m", module, *arguments],
         cwd=where, env={"PYTHONPATH": str(CHECKOUT), "PATH": "/usr/bin:/bin"},
         capture_output=True, text=True, timeout=100,
     )  # fmt: skip
@@ -174,6 +189,10 @@ def test_from_the_command_line(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith(f"{name} (lora) is now ../merged; largest difference of its logits ")
     assert json.loads((tmp_path / "merged" / "config.json").read_bytes())["architectures"] == ["Qwen3ForCausalLM"]
+
+    compared = run_merge("compare", name, "../merged", where=Path(order.hero_folder), module="arena.hero")
+    assert compared.returncode == 0, compared.stderr
+    assert compared.stdout.startswith(f"../merged answers as {name}; largest difference of its logits ")
 
     again = run_merge("merge", name, "../merged", where=Path(order.hero_folder))
     assert again.returncode == 1

@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 from django.core.management import CommandError, call_command
 
-from arena.daemon import cleanup
 from arena.daemon.cleanup import clean_up
 from arena.daemon.loop import only_daemon
 from arena.daemon.queue_check import check_queue
@@ -25,6 +24,7 @@ from realm.oracle.sync_client import HostTrouble
 from realm.world import World
 from tests.support.checkpoints import make_checkpoint
 from tests.support.local_gate import admit_one
+from vault import treasury
 from vault.index import scan
 
 pytestmark = pytest.mark.django_db
@@ -120,7 +120,7 @@ def test_what_is_served_or_waits_for_its_evaluation_stays(world: World, monkeypa
     fill(world, "DIO")
     names = {int(path.name.split("-")[1]): path.name for path in (world.heroes / "DIO").glob("checkpoint-*")}
     EvaluationTask.objects.create(hero="DIO", checkpoint=names[1], step=1, skill="bin", level=1)
-    monkeypatch.setattr(cleanup, "_served", lambda world, config: {names[2]})
+    monkeypatch.setattr(treasury, "loaded_by_hosts", lambda world, config: {names[2]})
     clean_up(world, FEW)
     assert left(world, "DIO") == [1, 2, 4, 5]
 
@@ -143,7 +143,7 @@ def test_a_host_that_lives_and_does_not_say_what_it_serves_keeps_everything(
         def loaded(self) -> None:
             raise HostTrouble("it says rubbish")
 
-    monkeypatch.setattr(cleanup, "OracleClient", Rubbish)
+    monkeypatch.setattr("realm.oracle.sync_client.OracleClient", Rubbish)
     with pytest.raises(CommandError, match="nothing is deleted: it says rubbish"):
         say("checkpoint_cleanup")
     assert left(world, "DIO") == [1, 2, 3, 4, 5]

@@ -109,7 +109,7 @@ def test_a_large_quest_is_measured_in_part_and_says_so(
     world: World, quest: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(terminal, "MOST_MEASURED", 2)
-    monkeypatch.setattr("arena.rows.pieces.PIECE_ROWS", 1)
+    monkeypatch.setattr("arena.rows.parse.PIECE_ROWS", 1)
     assert said(quest).startswith("2 of the first 2 rows taken, 0 refused\n")
 
 

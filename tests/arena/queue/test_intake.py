@@ -15,7 +15,7 @@ from typing import cast
 import numpy as np
 import pytest
 
-from arena.daemon import battles, recovery
+from arena.daemon import battles, events, recovery
 from arena.daemon.loop import ArenaDaemon
 from arena.gate import process, row_index
 from arena.gate import report as reports
@@ -326,7 +326,7 @@ def test_rows_that_the_trainer_refuses_are_no_longer_counted_as_taken(daemon: Ar
     path = queue.path_of(daemon.world, battle.quest)
     refused = [{"line": 1, "reason": "too long for the settings of now"}]
     durable.write_json(daemon.world.battles / battle.battle_id / REFUSED_FILE, refused)
-    battles._extend_report(daemon.world, battle, refused_count=1)
+    events._extend_report(daemon.world, battle, refused_count=1)
     report = reports.read_report(path)
     assert report is not None
     assert (report.taken, Quest.objects.get(pk=battle.quest.pk).taken) == (0, 0)

@@ -10,8 +10,7 @@ import pytest
 
 from arena.hero.model import Hero, hero_tokenizer
 from arena.protocol import Recipe
-from arena.rows import packed_order
-from arena.rows import pieces as row_pieces
+from arena.rows import packing, parse
 from arena.rows.example import IGNORE, Example, shift
 from arena.rows.masking import Tokenized
 from arena.rows.packing import Rows
@@ -182,7 +181,7 @@ def test_pieces_and_where_tokens_lie_change_nothing(
     path.write_text(path.read_text() + "{\n" + json.dumps({"text": "once"}))
     seen: list[int] = []
     whole = load_quest(path, hero.mask, recipe, on_progress=lambda: seen.append(1))
-    monkeypatch.setattr(row_pieces, "PIECE_ROWS", 7)
+    monkeypatch.setattr(parse, "PIECE_ROWS", 7)
     monkeypatch.setattr(storage, "IN_MEMORY_BYTES", 0)
     pieces = load_quest(path, hero.mask, recipe, folder=tmp_path, on_progress=lambda: seen.append(2))
     assert (whole.refused, seen) == (pieces.refused, [1, 2, 2, 2, 2, 2, 2])
@@ -192,11 +191,11 @@ def test_pieces_and_where_tokens_lie_change_nothing(
 
 
 def test_a_piece_ends_with_the_row_that_makes_it_large(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(row_pieces, "PIECE_CHARACTERS", 10)
+    monkeypatch.setattr(parse, "PIECE_CHARACTERS", 10)
     path = write_rows(
         tmp_path / "q.jsonl", {"text": "x" * 4}, turn("y" * 5, "z"), {"text": "x" * 30}, "{", turn("1", "2")
     )
-    assert [[row.line for row in piece] for piece in row_pieces.in_pieces(read_rows(path))] == [[1, 2], [3], [4, 5]]
+    assert [[row.line for row in piece] for piece in parse.in_pieces(read_rows(path))] == [[1, 2], [3], [4, 5]]
 
 
 def test_the_order_is_a_function_of_seed_quest_and_epoch(quest: PackedQuest, recipe: Recipe) -> None:
@@ -213,7 +212,7 @@ def test_the_order_is_a_function_of_seed_quest_and_epoch(quest: PackedQuest, rec
 
 
 def test_the_order_is_the_same_on_every_machine() -> None:
-    assert packed_order.shuffled(8, "0:ab").tolist() == ORDER_OF_EIGHT
+    assert packing.shuffled(8, "0:ab").tolist() == ORDER_OF_EIGHT
 
 
 ORDER_OF_EIGHT = [1, 3, 2, 0, 7, 4, 6, 5]
@@ -311,13 +310,13 @@ def test_twin_with_a_packer_that_drops_a_row_an_epoch_is_another(
     hero: Hero, recipe: Recipe, conversations: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """trl#5076."""
-    pack = packed_order.pack_best_fit_decreasing
+    pack = packing.pack_best_fit_decreasing
 
     def dropping(lengths: np.ndarray, row_length: int) -> Rows:
         rows = pack(lengths, row_length)
         return Rows(rows.order, rows.starts[:-1])
 
-    monkeypatch.setattr(packed_order, "pack_best_fit_decreasing", dropping)
+    monkeypatch.setattr(packing, "pack_best_fit_decreasing", dropping)
     quest = PackedQuest(load_quest(conversations, hero.mask, recipe).examples, recipe, quest_sha256="ab")
     with pytest.raises(AssertionError):
         check_an_epoch_holds_every_row_as_it_is(quest, hero, conversations)

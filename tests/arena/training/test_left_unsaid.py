@@ -9,7 +9,7 @@ import pytest
 
 from arena.hero.model import Hero
 from arena.protocol import EvaluationSet, Event, EventKind, Order
-from arena.training import train
+from arena.training import announcements
 from arena.training.certificate import Certificate, certify
 from arena.training.control import Asked, Control
 from arena.training.data import PackedQuest, load_quest
@@ -41,7 +41,7 @@ def test_a_checkpoint_saved_just_before_a_kill_is_announced_by_the_next_run(
         raise Killed
 
     with monkeypatch.context() as patch:
-        patch.setattr(train, "announce_saved", killed)
+        patch.setattr(announcements, "saved", killed)
         with pytest.raises(Killed):
             run(order)
     said = run(order)

@@ -11,9 +11,14 @@ from pathlib import Path
 
 from realm import sidecar
 from realm.checkpoint_names import checkpoint_folders
+from realm.config import RealmConfig
 from realm.disk import durable
 from realm.disk.durable import TEMP_PREFIX
+from realm.hosts import read_hosts
+from realm.oracle import served
+from realm.oracle.errors import HostDown
 from realm.sidecar import DamagedCheckpoint
+from realm.strict import BadConfig
 from realm.world import World
 from vault import selectors
 from vault.models import Checkpoint
@@ -23,6 +28,22 @@ log = logging.getLogger(__name__)
 
 FEWEST = 2
 """The newest and the one that the trainer falls back to."""
+LEFTOVER_SECONDS = 24 * 3600.0
+"""What a killed writer left under a temp name is deleted when it is older; a slow save is not that slow."""
+
+
+def make_room(
+    world: World, config: RealmConfig, hero: str, *, spared: Collection[str] = (), dry_run: bool = False
+) -> list[str]:
+    """`prune` as the settings have it; what an oracle of this world holds is spared, too."""
+    return prune(
+        world,
+        hero,
+        keep=config.keep_checkpoints,
+        budget_bytes=int(config.checkpoint_budget_gb * 1e9),
+        spared={*spared, *served.held(world, hero)},
+        dry_run=dry_run,
+    )
 
 
 def prune(
@@ -52,6 +73,36 @@ def prune(
         _delete(world.heroes / hero / row.name)
         row.delete()
     return [row.name for row in doomed]
+
+
+def sweep(world: World, hero: str) -> list[str]:
+    """Delete what killed writers left in the hero's folder long ago; their names."""
+    folder = world.heroes / hero
+    if not folder.is_dir():
+        return []
+    return [path.name for path in durable.sweep_temps(folder, older_than_seconds=LEFTOVER_SECONDS)]
+
+
+def loaded_by_hosts(world: World, config: RealmConfig) -> set[str]:
+    """Names of the checkpoints that the project's own hosts have loaded; one that is down has none.
+
+    Raises HostTrouble where a host lives but does not say, and BadConfig where one cannot be asked.
+    """
+    # Slow to import, and the daemon, which makes room without asking, never needs it.
+    from realm.oracle.sync_client import OracleClient
+
+    loaded: set[str] = set()
+    registry = read_hosts(world, oracle_port=config.oracle_port)
+    if registry.broken:  # a host that cannot be asked may have loaded what would be taken away
+        raise BadConfig(registry.trouble)
+    for host in registry.hosts:
+        if host.is_realm:
+            try:
+                with OracleClient(host) as oracle:
+                    loaded |= {model.name for model in oracle.loaded()}
+            except HostDown:
+                continue
+    return loaded
 
 
 def _under_adapters(hero_folder: Path) -> set[str]:

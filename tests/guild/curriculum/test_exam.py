@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
+from guild.curriculum import exam
+from guild.curriculum.exam import MOST_CHARACTERS, MOST_PROBLEMS, MOST_REVIEWED, evaluation_files
 from guild.curriculum.plan import Curriculum, Wishes
-from guild.evaluation import judging
-from guild.evaluation.judging import MOST_CHARACTERS, MOST_PROBLEMS, MOST_REVIEWED, evaluation_files
 from guild.evaluation.sets import read_evaluation_set
 from guild.models import SkillProgress
 from guild.skills.registry import get_trainer
@@ -97,7 +97,7 @@ def test_twin_without_the_bound_it_is_asked_more(
 ) -> None:
     many_levels(skills_folder, evaluation_problems=60)
     reach(9)
-    monkeypatch.setattr(judging, "_affordable", lambda asked: (file for file, _ in asked))
+    monkeypatch.setattr(exam, "_affordable", lambda asked: (file for file, _ in asked))
     assert len(evaluation_files(world, HERO)) * 60 > MOST_PROBLEMS
 
 

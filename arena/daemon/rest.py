@@ -1,0 +1,63 @@
+"""Whether the arena rests, at the player's wish or by itself; remembered on disk, so that it outlives the daemon."""
+
+from __future__ import annotations
+
+from arena import status as arena_status
+from arena.orders import Wish
+from realm.world import World
+
+
+class Rest:
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._owed = ""
+        """Why the arena is to rest as soon as that can be written."""
+        self.trouble = ""
+        """What the arena began to rest for by itself; empty once a battle goes on or the player has decided."""
+
+    @property
+    def active(self) -> bool:
+        return bool(self._owed or self._remembered)
+
+    @property
+    def reason(self) -> str:
+        """Why the arena rests by itself, as it is remembered; empty where it does not, or the player asked."""
+        return self._remembered.get("reason", "")
+
+    @property
+    def is_retreat(self) -> bool:
+        """Whether the player asked to end the battle and rest."""
+        return self._remembered.get("asked") == Wish.STOP
+
+    def begin(self, wish: Wish) -> None:
+        """As the player wishes."""
+        arena_status.rest(self._world, asked=wish)
+
+    def begin_for(self, trouble: str) -> None:
+        """Every quest would meet this trouble: wait for the player instead of failing them one by one.
+
+        In memory only; `settle` writes it.
+        """
+        self.trouble = self._owed = trouble
+
+    def settle(self) -> bool:
+        """Write down the rest that is owed; whether one was."""
+        if not self._owed:
+            return False
+        arena_status.rest(self._world, asked="trouble", reason=self._owed)
+        self._owed = ""
+        return True
+
+    def forgive(self) -> None:
+        """What the arena rests for was the trouble of a battle that has ended: it rests on without a reason."""
+        self.trouble = ""
+        if self.reason:
+            arena_status.rest(self._world, asked=Wish.PAUSE)
+
+    def end(self) -> None:
+        arena_status.end_rest(self._world)
+        self.trouble = self._owed = ""
+
+    @property
+    def _remembered(self) -> dict[str, str]:
+        return arena_status.read_rest(self._world)

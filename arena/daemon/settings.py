@@ -1,0 +1,82 @@
+"""The settings that the daemon goes by, read anew for each battle and, when they have aged, for each look.
+
+What cannot be leaves the old ones in force, and is told once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from arena.daemon.outbox import Outbox
+from arena.gate.process import GateSettings
+from arena.gate.rules import GateRules
+from arena.protocol import Recipe
+from arena.rows import tokenizer
+from arena.rows.formats import load_declared
+from guild.curriculum.plan import Curriculum, read_curriculum
+from realm import strict
+from realm.config import RealmConfig
+from realm.world import World
+
+FRESH_SECONDS = 2.0
+"""Settings that were read earlier are read again before the gatekeepers look at a file."""
+
+
+def read_recipe(config: RealmConfig) -> Recipe:
+    """Raises strict.BadConfig for a recipe that cannot be."""
+    return strict.read(Recipe, config.training, source="training")
+
+
+def read_rules(config: RealmConfig) -> GateRules:
+    """Raises strict.BadConfig for rules that cannot be."""
+    return strict.read(GateRules, config.gatekeeper, source="gatekeeper")
+
+
+class Settings:
+    def __init__(
+        self,
+        world: World,
+        config: RealmConfig,
+        outbox: Outbox,
+        *,
+        load: Callable[[], RealmConfig],
+        clock: Callable[[], float],
+    ) -> None:
+        """`load` reads the player's settings anew. Raises strict.BadConfig for a `config` that cannot be."""
+        self._world, self._outbox, self._clock = world, outbox, clock
+        self.load = load
+        self.config = config
+        """As at the start, but for curriculum and auto-play, which follow the player."""
+        self.recipe, self.rules, self.specs = read_recipe(config), read_rules(config), load_declared(world)
+        self.trouble = ""
+        """Why the old settings stay in force, in one sentence."""
+        self._read_at = clock()
+
+    def read_again(self) -> None:
+        """Changed settings are for the next battle and the next file."""
+        self._read_at = self._clock()
+        try:
+            config = self.load()
+            read_curriculum(config)
+            self.recipe, self.rules, self.specs = read_recipe(config), read_rules(config), load_declared(self._world)
+            self.config = replace(self.config, curriculum=config.curriculum, autoplay=config.autoplay)
+            trouble = ""
+        except strict.BadConfig as error:
+            trouble = f"The old settings stay in force: {error}"
+        if trouble and trouble != self.trouble:
+            self._outbox.add("settings_refused", trouble)
+        self.trouble = trouble
+
+    def refresh(self) -> None:
+        if self._clock() - self._read_at > FRESH_SECONDS:
+            self.read_again()
+
+    def for_gate(self) -> GateSettings:
+        self.refresh()
+        found = tokenizer.find(self._world, self.config)
+        return GateSettings(rules=self.rules, recipe=self.recipe, tokenizer=found, specs=self.specs)
+
+    def curriculum(self) -> Curriculum:
+        """The player's, as it stands now. Raises BadConfig."""
+        return read_curriculum(self.load())

@@ -1,0 +1,72 @@
+"""`python -m arena.hero`: what others want of a hero's weights, in a process of its own: few processes load torch.
+
+`merge CHECKPOINT OUT` writes a checkpoint as a model folder that transformers loads; `compare CHECKPOINT FOLDER` says
+how far the logits of a model folder are from the checkpoint's, and fails where that is more than rounding.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m arena.hero", description=__doc__)
+    commands = parser.add_subparsers(required=True)
+    add_merge(commands)
+    against = commands.add_parser("compare", help="hold a model folder's logits against a checkpoint's")
+    against.add_argument("checkpoint", type=Path, help="folder of the checkpoint, in its hero's folder")
+    against.add_argument("folder", type=Path, help="folder of the model")
+    against.set_defaults(do=lambda arguments: compare(arguments.checkpoint, arguments.folder))
+    return run(parser.parse_args())
+
+
+def add_merge(commands: Any) -> None:
+    """The command `merge`, also that of `python -m arena.training`; `commands` are argparse's sub-parsers."""
+    parser = commands.add_parser("merge", help="write a checkpoint as a model folder, its adapter merged, and compare")
+    parser.add_argument("checkpoint", type=Path, help="folder of the checkpoint, in its hero's folder")
+    parser.add_argument("out", type=Path, help="folder to make")
+    parser.set_defaults(do=lambda arguments: merge(arguments.checkpoint, arguments.out))
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """The exit status of the chosen command; 1 where a checkpoint or model cannot be used, told on standard error."""
+    # Imported late: torch takes seconds, --help and a wrong argument should not.
+    from arena.hero.origin import IncompatibleCheckpoint, UnloadableHero
+    from realm.sidecar import DamagedCheckpoint
+
+    do: Callable[[argparse.Namespace], int] = arguments.do
+    try:
+        return do(arguments)
+    except (DamagedCheckpoint, IncompatibleCheckpoint, UnloadableHero, OSError) as error:
+        print(error, file=sys.stderr)
+        return 1
+
+
+def merge(checkpoint: Path, out: Path) -> int:
+    from arena.hero.merge import export
+
+    made = export(checkpoint, out)
+    print(
+        f"{made.checkpoint} ({made.mode}) is now {out}; largest difference of its logits "
+        f"{made.largest_difference:.1e}, allowed {made.tolerance:.1e}"
+    )
+    return 0
+
+
+def compare(checkpoint: Path, folder: Path) -> int:
+    from arena.hero.merge import compare
+
+    found = compare(checkpoint, folder)
+    print(
+        f"{folder} {'answers as' if found.holds else 'answers otherwise than'} {checkpoint.name}; largest difference "
+        f"of its logits {found.largest_difference:.1e}, allowed {found.tolerance:.1e}"
+    )
+    return 0 if found.holds else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

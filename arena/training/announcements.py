@@ -1,0 +1,187 @@
+"""What a battle says of itself: one function an event, in words for the player and in numbers for the daemon.
+
+A run that goes on where another was killed says nothing twice: the log knows what was said and still holds.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from arena.convergence import Trend
+from arena.hero.origin import is_adapter
+from arena.protocol import EventKind, Order
+from arena.training.battle_log import BattleLog
+from arena.training.certificate import Certificate
+from arena.training.control import Asked
+from arena.training.data import LoadedQuest, PackedQuest
+from arena.training.faults import Fault, StepFault, named_lines
+from arena.training.forecast import Forecast
+from arena.training.start import Trainee
+from realm.sidecar import Cursor, Sidecar
+
+LONGEST_MESSAGE = 400
+MOST_LINES = 1000
+
+
+def begun(
+    log: BattleLog,
+    trainee: Trainee,
+    quest: PackedQuest,
+    cursor: Cursor,
+    *,
+    loaded: LoadedQuest,
+    proof: Certificate,
+    expected: Forecast,
+) -> None:
+    """What is about to be trained, of which rows, from where; begun anew or resumed."""
+    order, resumed = trainee.order, log.said(EventKind.BATTLE_STARTED)
+    what = (
+        f"goes on at step {cursor.quest_step} of {quest.total_steps}"
+        if resumed
+        else f"{len(quest.examples)} lessons in {quest.total_steps} steps"
+    )
+    log.say(
+        EventKind.BATTLE_RESUMED if resumed else EventKind.BATTLE_STARTED,
+        step=trainee.step,
+        message=f"{order.quest}: {what}; {proof.told()}{mode_change(trainee)}",
+        goes_on_from_mode=trainee.mode_before,
+        quest=order.quest,
+        # Where the battle stands.
+        first_step=trainee.step - cursor.quest_step,
+        quest_step=cursor.quest_step,
+        total_steps=quest.total_steps,
+        # What became of the quest's rows.
+        examples=len(quest.examples),
+        refused=loaded.refused_count,
+        truncated=loaded.truncated,
+        tokens=quest.tokens,
+        trained_share=quest.trained_share,
+        row_fill=quest.fill,
+        certificate=proof.to_data(),
+        # With what it is trained, and what that will take.
+        device=str(trainee.hero.device),
+        threads=torch.get_num_threads(),
+        checkpoint=trainee.saved.name if trainee.saved else None,
+        estimate=expected.to_data(),
+    )
+
+
+def mode_change(trainee: Trainee) -> str:
+    """What becomes of the newest checkpoint, if the hero goes on in another mode; empty if not."""
+    was, mode = trainee.mode_before, trainee.order.recipe.mode
+    if was is None:
+        return ""
+    if not is_adapter(mode):
+        return f"; the adapter trained in mode {was} is merged, and all weights train from here on (mode {mode})"
+    what = "the same adapter" if is_adapter(was) else "a new adapter on its weights"
+    return f"; so far the hero trained in mode {was}, from here on {what} (mode {mode})"
+
+
+def stagnation(log: BattleLog, *, step: int, seen: str) -> None:
+    """Unless it was told of this step."""
+    if not any(event.step == step for event in log.standing(EventKind.CONVERGENCE_WARNING)):
+        message = f"The loss no longer falls: {seen}"
+        log.say(EventKind.CONVERGENCE_WARNING, step=step, message=message, warning=Trend.STAGNATION)
+
+
+def validated(log: BattleLog, *, step: int, val_loss: float) -> None:
+    """Unless it was told of this step; with the loss before it."""
+    told = list(log.standing(EventKind.VALIDATED))
+    if not any(event.step == step for event in told):
+        previous = told[0].data["val_loss"] if told else None
+        message = f"Validation loss {val_loss:.4f}"
+        log.say(EventKind.VALIDATED, step=step, message=message, val_loss=val_loss, previous=previous)
+
+
+def undone(log: BattleLog, fault: StepFault, trainee: Trainee, *, lines: list[int], flagged: Path | None) -> None:
+    """A step that went wrong: which rows it trained on, and that `trainee` stands before it again."""
+    saved = trainee.saved
+    back = saved.name if saved else "the beginning: there is no older checkpoint"
+    log.say(
+        EventKind.FAULT,
+        step=fault.record.step,
+        message=f"{fault}; {named_lines(lines)}; back to {back}"[:LONGEST_MESSAGE],
+        fault=fault.fault,
+        quest_step=fault.record.quest_step,
+        lines=lines[:MOST_LINES],
+        flagged=flagged.name if flagged else None,
+        checkpoint=saved.name if saved else None,
+        undone_after=trainee.step if fault.fault == Fault.DIVERGENCE else None,
+    )
+
+
+def shrunk(log: BattleLog, *, step: int, quest_step: int, was: int, rows: int, shortage: str) -> None:
+    """Memory ran short, and the step is done again with fewer rows at once."""
+    log.say(
+        EventKind.FAULT,
+        step=step,
+        message=f"Out of memory: {rows} rows at once from here on instead of {was}",
+        fault=Fault.OUT_OF_MEMORY,
+        quest_step=quest_step,
+        rows_per_micro_batch=rows,
+        reason=shortage[:LONGEST_MESSAGE],
+    )
+
+
+def saved(log: BattleLog, checkpoint: Sidecar, **data: float) -> None:
+    """That a checkpoint is there; a run killed between its rename and this line left that to the next run."""
+    if log.said(EventKind.CHECKPOINT_SAVED, name=checkpoint.name):
+        return
+    log.say(
+        EventKind.CHECKPOINT_SAVED,
+        step=checkpoint.step,
+        message=f"Checkpoint {checkpoint.name} saved",
+        name=checkpoint.name,
+        train_loss=checkpoint.train_loss,
+        val_loss=checkpoint.val_loss,
+        **data,
+    )
+
+
+def save_failed(log: BattleLog, failure: Exception, *, step: int) -> None:
+    message = f"{failure}; training goes on from memory"
+    log.say(EventKind.CHECKPOINT_FAILED, step=step, message=message, reason=str(failure))
+
+
+def left_early(log: BattleLog, asked: Asked, *, step: int, quest_step: int) -> None:
+    stopped = asked == Asked.STOP
+    log.say(
+        EventKind.BATTLE_STOPPED if stopped else EventKind.BATTLE_PAUSED,
+        step=step,
+        message=f"{'Stopped' if stopped else 'Resting'} at step {step}, which is kept safe",
+        asked=asked,
+        quest_step=quest_step,
+    )
+
+
+def paused_for_faults(log: BattleLog, order: Order, reason: str, *, step: int, quest_step: int) -> None:
+    """The battle pauses by itself: what went wrong would go wrong again."""
+    where = f"; the rows are written down in {Path(order.flagged_folder).name}" if order.flagged_folder else ""
+    log.say(
+        EventKind.BATTLE_PAUSED,
+        step=step,
+        message=f"Resting at step {step}: {reason}{where}",
+        asked="faults",
+        reason=f"{order.quest}: {reason}{where}; resume tries again, skip leaves the quest",
+        quest_step=quest_step,
+    )
+
+
+def completed(
+    log: BattleLog, order: Order, checkpoint: Sidecar, *, steps: int, measured: dict[str, Any] | None
+) -> None:
+    """All steps of the quest are done; `measured` is what they took, by the run that did the last of them."""
+    log.say(
+        EventKind.BATTLE_COMPLETED,
+        step=checkpoint.step,
+        message=f"{order.quest}: all {steps} steps done",
+        quest=order.quest,
+        steps=steps,
+        train_loss=checkpoint.train_loss,
+        val_loss=checkpoint.val_loss,
+        checkpoint=checkpoint.name,
+        measured=measured,
+    )

@@ -1,0 +1,75 @@
+"""The hero's answers to the evaluation sets of a battle: written down beside it, and told once a checkpoint."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from arena.hero import answering
+from arena.hero.model import Hero
+from arena.protocol import ANSWERS_FOLDER, EvaluationSet, EventKind, Order
+from arena.training.battle_log import BattleLog
+from arena.training.room import Room
+from realm.disk import durable
+from realm.sidecar import Sidecar
+
+
+@dataclass(frozen=True)
+class Answers:
+    """What the hero answered to one evaluation set."""
+
+    evaluation: EvaluationSet
+    answers: list[str]
+    seconds: float
+
+
+def answer_all(hero: Hero, order: Order, on_progress: Callable[[], None]) -> list[Answers]:
+    """The hero's answers to every evaluation set, by its weights as they are. Raises answering.UnreadableEvaluation."""
+    answered = []
+    for evaluation in order.evaluation_sets:
+        started = time.perf_counter()
+        prompts = answering.read_prompts(evaluation)
+        answers = answering.answer(hero, prompts, max_new_tokens=evaluation.max_new_tokens)
+        answered.append(Answers(evaluation, answers, time.perf_counter() - started))
+        on_progress()
+    return answered
+
+
+def are_told(log: BattleLog, order: Order, saved: Sidecar) -> bool:
+    """Whether every evaluation set was answered by this checkpoint."""
+    return all(_is_told(log, each, saved) for each in order.evaluation_sets)
+
+
+def tell(log: BattleLog, room: Room, order: Order, answered: Answers, saved: Sidecar) -> None:
+    """Write answers into the battle's folder, then say so; nothing where they were told before."""
+    evaluation = answered.evaluation
+    if _is_told(log, evaluation, saved):
+        return
+
+    # The file first: who hears of it finds it whole.
+    folder = Path(order.battle_folder) / ANSWERS_FOLDER
+    path = folder / f"{saved.name}.{evaluation.skill}-{evaluation.level}.json"
+
+    def write() -> None:
+        folder.mkdir(exist_ok=True)
+        durable.write_json(path, answered.answers)
+
+    room.write(write, where=folder.parent)
+
+    log.say(
+        EventKind.ANSWERED,
+        step=saved.step,
+        message=f"Answered {len(answered.answers)} problems of {evaluation.skill} level {evaluation.level}",
+        checkpoint=saved.name,
+        skill=evaluation.skill,
+        level=evaluation.level,
+        file=f"{ANSWERS_FOLDER}/{path.name}",
+        seconds=answered.seconds,
+    )
+
+
+def _is_told(log: BattleLog, evaluation: EvaluationSet, saved: Sidecar) -> bool:
+    what = {"checkpoint": saved.name, "skill": evaluation.skill, "level": evaluation.level}
+    return log.said(EventKind.ANSWERED, **what)
