@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import errno
-import socket
 from dataclasses import asdict
 from typing import Any, TypeVar
 
 import anyio.to_thread
-import uvicorn
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -21,7 +18,7 @@ from guild.trainers import protocol
 from guild.trainers.contract import Trainer
 from guild.trainers.problems import Problem
 from realm import strict
-from realm.web.guard import Guard
+from realm.web.serve import bind_port, run
 
 HOST = "127.0.0.1"
 MOST_AT_WORK = 2
@@ -32,34 +29,10 @@ BAD_REQUEST, TOO_LARGE, UNAVAILABLE = 400, 413, 503
 T = TypeVar("T")
 
 
-class PortTaken(GuildError):
-    """Another program listens there."""
-
-
 def serve(skill: Skill, trainer: Trainer, port: int) -> None:
-    """Until SIGTERM or SIGINT. Raises PortTaken."""
-    with _listen(port) as listening:
-        config = uvicorn.Config(
-            Guard(application(skill, trainer), port=port),
-            log_level="warning", lifespan="off", limit_concurrency=MOST_CONNECTIONS, timeout_graceful_shutdown=5,
-        )  # fmt: skip
-        uvicorn.Server(config).run(sockets=[listening])
-
-
-def _listen(port: int) -> socket.socket:
-    listening = socket.socket()
-    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listening.bind((HOST, port))
-        listening.listen()
-    except OSError as error:
-        listening.close()
-        if error.errno in (errno.EADDRINUSE, errno.EACCES):
-            raise PortTaken(
-                f"Port {port} cannot be had ({error.strerror}): end who listens there, or choose another with --port"
-            ) from error
-        raise
-    return listening
+    """Until SIGTERM or SIGINT. Raises CannotServe."""
+    with bind_port(HOST, port, remedy="choose another with --port") as listening:
+        run(application(skill, trainer), listening, most_connections=MOST_CONNECTIONS)
 
 
 def application(skill: Skill, trainer: Trainer) -> Starlette:

@@ -19,8 +19,8 @@ from pydantic import BaseModel, ValidationError
 
 from realm.hosts import Host
 from realm.oracle import wire
-from realm.oracle.addresses import is_forbidden
 from realm.oracle.errors import Damaged, HostDown, HostTrouble, NoRoom, NotLoaded, TooLong, WrongModel, not_loaded
+from realm.web import outbound
 
 LARGEST_REPLY_BYTES = 16 * 1024**2
 LARGEST_EVENT_BYTES = 1024**2
@@ -88,16 +88,8 @@ class AsyncOracle:
         self._stack = AsyncExitStack()
 
     async def __aenter__(self) -> Self:
-        # A context for TLS takes 20 ms to build; a plain address needs none.
         self._client = await self._stack.enter_async_context(
-            httpx2.AsyncClient(
-                base_url=self.host.url,
-                headers=_headers(self.host),
-                trust_env=False,
-                follow_redirects=False,
-                verify=self.host.url.startswith("https:"),
-                timeout=httpx2.Timeout(None, connect=self.host.connect_seconds),
-            )
+            outbound.client(self.host.url, connect_seconds=self.host.connect_seconds, headers=_authorization(self.host))
         )
         return self
 
@@ -155,7 +147,7 @@ class AsyncOracle:
         """The answer piece by piece, then its Ending; closing the iterator makes the host stop."""
         body = _chat_body(model, turns, sampling) | {"stream": True, "stream_options": {"include_usage": True}}
         began, finish, usage, size, witnessed = time.monotonic(), None, None, 0, False
-        async with self._request("POST", "/v1/chat/completions", body, self._patience, model=model) as response:
+        async with self._stream("/v1/chat/completions", body, model) as response:
             async for said in self._events(response):
                 size += len(said.text)
                 witnessed = _check_model(self.host, model, said, witnessed=witnessed) or witnessed
@@ -236,48 +228,35 @@ class AsyncOracle:
         body: Mapping[str, Any] | None = None,
         model: LoadedModel | None = None,
     ) -> M:
-        with _told(self.host, seconds), anyio.fail_after(seconds):
-            async with self._request(method, path, body, seconds, model=model) as response:
-                return _as(self.host, kind, _parse(self.host, await _read(self.host, response)))
+        with _told(self.host, seconds):
+            reply = await outbound.ask(
+                self._client, method, path, seconds=seconds, largest_bytes=LARGEST_REPLY_BYTES, json=body
+            )
+        if reply.status != 200:
+            await self._refuse(reply, model)
+        return _as(self.host, kind, _parse(self.host, reply.body))
 
     @asynccontextmanager
-    async def _request(
-        self,
-        method: str,
-        path: str,
-        body: Mapping[str, Any] | None,
-        seconds: float,
-        *,
-        model: LoadedModel | None = None,
-    ) -> AsyncIterator[httpx2.Response]:
+    async def _stream(self, path: str, body: Mapping[str, Any], model: LoadedModel) -> AsyncIterator[httpx2.Response]:
         """An answer with status 200, its body unread; `model` is who a 404 speaks of."""
-        request = self._client.build_request(method, path, json=body, extensions={"trace": self._check_address})
-        with _told(self.host, seconds), anyio.fail_after(seconds):
+        request = self._client.build_request("POST", path, json=body)
+        with _told(self.host, self._patience), anyio.fail_after(self._patience):
             response = await self._client.send(request, stream=True)
         try:
-            if response.status_code != 200:
-                with _told(self.host, seconds), anyio.fail_after(seconds):
-                    await self._refuse(response, model)
-            _check_encoding(self.host, response)
+            with _told(self.host, self._patience), anyio.fail_after(self._patience):
+                outbound.check_encoding(response)
+                if response.status_code != 200:
+                    refusal = await outbound.read(response, largest_bytes=LARGEST_REPLY_BYTES)
+                    await self._refuse(outbound.Reply(status=response.status_code, body=refusal), model)
             yield response
         finally:
             await response.aclose()
 
-    async def _check_address(self, event: str, info: Mapping[str, Any]) -> None:
-        """Connected, and before anything is said: a name may resolve to what its address must not be."""
-        if event != "connection.connect_tcp.complete":
-            return
-        stream = info["return_value"]
-        address = stream.get_extra_info("server_addr")[0]
-        if is_forbidden(address):
-            await stream.aclose()  # the pool does not know of it yet
-            raise HostTrouble(f"{self.host.name} is at {address} now, where no inference host can be.")
-
-    async def _refuse(self, response: httpx2.Response, model: LoadedModel | None) -> None:
-        status, name = response.status_code, self.host.name
+    async def _refuse(self, reply: outbound.Reply, model: LoadedModel | None) -> None:
+        status, name = reply.status, self.host.name
         if 300 <= status < 400:
             raise HostTrouble(f"{name} sends to another address (status {status}), which is not followed.")
-        value = _parse_leniently(await _read(self.host, response))
+        value = _parse_leniently(reply.body)
         said = wire.refusal(value)
         if status == 404 and model is not None:
             raise not_loaded(model.step, [other.step for other in await self.loaded() if other.hero == model.hero])
@@ -302,17 +281,16 @@ def find_loaded(models: Iterable[LoadedModel], *, hero: str, step: int, name: st
     raise not_loaded(step, [model.step for model in known])
 
 
-def _headers(host: Host) -> dict[str, str]:
-    headers = {"Accept-Encoding": "identity", "User-Agent": "realm-of-training"}
+def _authorization(host: Host) -> dict[str, str]:
     if host.token_file is None:
-        return headers
+        return {}
     try:
         token = host.token_file.read_text(encoding="ascii").strip()
     except (OSError, ValueError) as error:
         raise HostTrouble(f"{host.name}: its token cannot be read from {host.token_file}: {error}") from error
     if not token or not token.isprintable() or " " in token:
         raise HostTrouble(f"{host.name}: {host.token_file} holds no token; one word is expected.")
-    return headers | {"Authorization": f"Bearer {token}"}
+    return {"Authorization": f"Bearer {token}"}
 
 
 def _selector(hero: str, step: int | None, name: str | None) -> dict[str, Any]:
@@ -354,22 +332,6 @@ def _wrong_model(host: Host, model: LoadedModel, who: str, sha256: str | None) -
         f"{host.name} answered as {wire.one_line(who, longest=80)}{weights}, not as {model.id}{asked}; "
         "its answer was thrown away."
     )
-
-
-def _check_encoding(host: Host, response: httpx2.Response) -> None:
-    """A few compressed bytes may be gigabytes; no host was told that it may compress."""
-    if response.headers.get("content-encoding", "identity").strip().lower() != "identity":
-        raise HostTrouble(f"{host.name} answers compressed, which was not asked for.")
-
-
-async def _read(host: Host, response: httpx2.Response) -> bytes:
-    _check_encoding(host, response)
-    data = bytearray()
-    async for piece in response.aiter_raw():
-        data += piece
-        if len(data) > LARGEST_REPLY_BYTES:
-            raise HostTrouble(f"{host.name} answers with more than {LARGEST_REPLY_BYTES // 1024**2} MB.")
-    return bytes(data)
 
 
 def _parse(host: Host, data: bytes) -> Any:
@@ -429,6 +391,12 @@ def _told(host: Host, seconds: float) -> Iterator[None]:
             told = wire.one_line(str(error), longest=120)
             raise HostTrouble(f"{host.name} does not speak HTTP as a server should: {told}.") from None
         raise HostDown(f"{host.name} broke off the connection ({host.url}).") from None
+    except outbound.ForbiddenAddress as error:
+        raise HostTrouble(f"{host.name} is at {error} now, where no inference host can be.") from None
+    except outbound.Compressed:
+        raise HostTrouble(f"{host.name} answers compressed, which was not asked for.") from None
+    except outbound.TooLarge:
+        raise HostTrouble(f"{host.name} answers with more than {LARGEST_REPLY_BYTES // 1024**2} MB.") from None
     except httpx2.HTTPError as error:
         told = wire.one_line(str(error), longest=120).rstrip(".")
         raise HostTrouble(f"{host.name} does not answer as an oracle does: {told}.") from None

@@ -23,6 +23,7 @@ from realm.oracle.sync_client import (
     WrongModel,
     find_loaded,
 )
+from realm.web import outbound
 from tests.support.servers import free_port
 from tests.support.stub_host import (
     OTHER_SHA,
@@ -441,7 +442,7 @@ def test_a_proxy_of_the_environment_is_not_asked(stub: Stub, monkeypatch: pytest
 
 def check_name_that_moved(stub: Stub, monkeypatch: pytest.MonkeyPatch) -> None:
     """127.0.0.1 stands for where a name must not lead."""
-    monkeypatch.setattr(client, "is_forbidden", lambda address: address == "127.0.0.1")
+    monkeypatch.setattr(outbound, "is_forbidden", lambda address: address == "127.0.0.1")
     with OracleClient(stub.host()) as oracle, pytest.raises(HostTrouble, match=r"is at 127\.0\.0\.1 now"):
         oracle.loaded()
 
@@ -454,7 +455,7 @@ def test_a_name_that_resolves_to_a_forbidden_address_is_told_nothing(
 
 
 def test_twin_without_a_look_at_the_connection_it_is_asked(stub: Stub, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(client.AsyncOracle, "_check_address", None)
+    monkeypatch.setattr(outbound, "_check_address", None)
     with pytest.raises(pytest.fail.Exception):
         check_name_that_moved(stub, monkeypatch)
     assert stub.seen
