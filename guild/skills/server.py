@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from typing import Any, TypeVar
 
 import anyio.to_thread
@@ -18,6 +17,8 @@ from guild.trainers import protocol
 from guild.trainers.contract import Trainer
 from guild.trainers.problems import Problem
 from realm import strict
+from realm.web import bodies
+from realm.web.bodies import Body, TooLarge
 from realm.web.serve import bind_port, run
 
 HOST = "127.0.0.1"
@@ -26,7 +27,7 @@ MOST_AT_WORK = 2
 MOST_CONNECTIONS = 100
 BAD_REQUEST, TOO_LARGE, UNAVAILABLE = 400, 413, 503
 
-T = TypeVar("T")
+B = TypeVar("B", bound=Body)
 
 
 def serve(skill: Skill, trainer: Trainer, port: int) -> None:
@@ -51,7 +52,8 @@ class _Desk:
                 Route("/judge", self._judge, methods=["POST"]),
             ],
             exception_handlers={
-                HTTPException: _http_refusal, strict.BadConfig: _bad_request, GuildError: _unavailable,
+                HTTPException: _http_refusal, TooLarge: _too_large, strict.BadConfig: _bad_request,
+                GuildError: _unavailable,
             },
         )  # fmt: skip
 
@@ -60,7 +62,7 @@ class _Desk:
 
     async def _told(self, request: Request) -> Response:
         told = protocol.SkillReply(protocol=protocol.PROTOCOL, name=self._skill.name, max_level=self._skill.max_level)
-        return JSONResponse(asdict(told))
+        return JSONResponse(told.model_dump())
 
     async def _sample(self, request: Request) -> Response:
         asked = await _read(request, protocol.SampleRequest)
@@ -97,14 +99,10 @@ class _Desk:
         return await anyio.to_thread.run_sync(work, limiter=self._limiter)
 
 
-async def _read(request: Request, cls: type[T]) -> T:
-    """Raises HTTPException for a body that is too large, strict.BadConfig for one that is not of the protocol."""
-    body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > protocol.LARGEST_BODY_BYTES:
-            raise HTTPException(TOO_LARGE, f"a request holds at most {protocol.LARGEST_BODY_BYTES} bytes")
-    return protocol.read(cls, bytes(body), source=request.url.path)
+async def _read(request: Request, cls: type[B]) -> B:
+    """Raises TooLarge, strict.BadConfig for a body that is not of the protocol."""
+    body = await bodies.receive(request, largest_bytes=protocol.LARGEST_BODY_BYTES)
+    return protocol.read(cls, body, source=request.url.path)
 
 
 def _refusal(status: int, sentence: str) -> JSONResponse:
@@ -114,6 +112,10 @@ def _refusal(status: int, sentence: str) -> JSONResponse:
 async def _http_refusal(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     return _refusal(error.status_code, error.detail)
+
+
+async def _too_large(request: Request, error: Exception) -> Response:
+    return _refusal(TOO_LARGE, str(error))
 
 
 async def _bad_request(request: Request, error: Exception) -> Response:

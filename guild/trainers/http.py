@@ -20,6 +20,7 @@ from guild.trainers.seeds import derive
 from realm import strict
 from realm.disk import durable
 from realm.web import outbound
+from realm.web.bodies import Body
 
 WHOLE_SECONDS = 30.0
 """From the first byte sent to the last one received, however busy the server looks in between."""
@@ -27,7 +28,7 @@ PROOF_SEED, PROOF_PROBLEMS = 1, 4
 _CANARY = 1
 """Golden answers in each request to judge."""
 
-T = TypeVar("T")
+B = TypeVar("B", bound=Body)
 
 
 class HttpTrainer:
@@ -95,7 +96,7 @@ class HttpTrainer:
             self._refuse(f"it was asked for {len(asked)} verdicts and gave {len(verdicts)}")
         if not verdicts[-1]:
             self._refuse(f"it calls its own answer to a problem of level {level} wrong")
-        return list(verdicts[:-_CANARY])
+        return verdicts[:-_CANARY]
 
     def _prove(self, level: int) -> None:
         if self._is_proven:
@@ -128,13 +129,13 @@ class HttpTrainer:
     def _who(self) -> str:
         return f"skill {self.skill} ({self.api_url})"
 
-    def _get(self, path: str, reply: type[T]) -> T:
+    def _get(self, path: str, reply: type[B]) -> B:
         return self._ask("GET", path, None, reply)
 
-    def _post(self, path: str, body: dict[str, Any], reply: type[T]) -> T:
+    def _post(self, path: str, body: dict[str, Any], reply: type[B]) -> B:
         return self._ask("POST", path, durable.encode_json(body), reply)
 
-    def _ask(self, method: str, path: str, body: bytes | None, reply: type[T]) -> T:
+    def _ask(self, method: str, path: str, body: bytes | None, reply: type[B]) -> B:
         told = self._exchange(method, path, body)
         if told.status != httpx2.codes.OK:
             self._refuse(f"{path} was answered with status {told.status}{_sentence(told.body)}")
