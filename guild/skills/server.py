@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
 import anyio.to_thread
@@ -52,8 +53,8 @@ class _Desk:
                 Route("/judge", self._judge, methods=["POST"]),
             ],
             exception_handlers={
-                HTTPException: _http_refusal, TooLarge: _too_large, strict.BadConfig: _bad_request,
-                GuildError: _unavailable,
+                HTTPException: _no_such, TooLarge: _refusal(TOO_LARGE), strict.BadConfig: _refusal(BAD_REQUEST),
+                GuildError: _refusal(UNAVAILABLE),
             },
         )  # fmt: skip
 
@@ -105,22 +106,13 @@ async def _read(request: Request, cls: type[B]) -> B:
     return protocol.read(cls, body, source=request.url.path)
 
 
-def _refusal(status: int, sentence: str) -> JSONResponse:
-    return JSONResponse({"error": sentence}, status_code=status)
-
-
-async def _http_refusal(request: Request, error: Exception) -> Response:
+async def _no_such(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
-    return _refusal(error.status_code, error.detail)
+    return JSONResponse({"error": error.detail}, status_code=error.status_code)
 
 
-async def _too_large(request: Request, error: Exception) -> Response:
-    return _refusal(TOO_LARGE, str(error))
+def _refusal(status: int) -> Callable[[Request, Exception], Awaitable[Response]]:
+    async def refuse(request: Request, error: Exception) -> Response:
+        return JSONResponse({"error": str(error)}, status_code=status)
 
-
-async def _bad_request(request: Request, error: Exception) -> Response:
-    return _refusal(BAD_REQUEST, str(error))
-
-
-async def _unavailable(request: Request, error: Exception) -> Response:
-    return _refusal(UNAVAILABLE, str(error))
+    return refuse

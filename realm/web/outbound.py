@@ -19,23 +19,23 @@ from realm.web.addresses import is_forbidden
 CONNECT_SECONDS = 3.0
 
 
-class Unfit(Exception):
+class OutboundError(Exception):
     """Base of what is refused of a server."""
 
 
-class ForbiddenAddress(Unfit):
+class ForbiddenAddress(OutboundError):
     """The text is the address that the server's name led to."""
 
 
-class Compressed(Unfit):
+class Compressed(OutboundError):
     """Nobody knows how large the reply would become."""
 
 
-class TooLarge(Unfit):
+class TooLarge(OutboundError):
     """The reply has more bytes than it may."""
 
 
-OutboundError = (TimeoutError, httpx2.HTTPError, Unfit)
+FAILURES = (TimeoutError, httpx2.HTTPError, OutboundError)
 """All that `ask` raises."""
 
 
@@ -63,14 +63,14 @@ def client(
 async def ask(
     connection: httpx2.AsyncClient, method: str, path: str, *, seconds: float, largest_bytes: int, **options: Any
 ) -> Reply:
-    """A whole exchange; `options` are httpx2's, such as `json`. Raises OutboundError."""
+    """A whole exchange; `options` are httpx2's, such as `json`. Raises FAILURES."""
     with anyio.fail_after(seconds):
         async with connection.stream(method, path, **options) as response:
             return Reply(status=response.status_code, body=await read(response, largest_bytes=largest_bytes))
 
 
 def ask_once(url: str, method: str, path: str, *, seconds: float, largest_bytes: int, **options: Any) -> Reply:
-    """For code that waits. Raises OutboundError."""
+    """For code that waits. Raises FAILURES."""
 
     async def exchange() -> Reply:
         async with client(url) as connection:

@@ -64,5 +64,5 @@ def _taker(url: str) -> str:
         reply = outbound.ask_once(url, "GET", "/health", seconds=_ASK_SECONDS, largest_bytes=_LARGEST_HEALTH_BYTES)
         told = json.loads(reply.body)
         return f"the {told['service']} of {told['world']}"
-    except (*outbound.OutboundError, ValueError, KeyError, TypeError):
+    except (*outbound.FAILURES, ValueError, KeyError, TypeError):
         return "another program"
