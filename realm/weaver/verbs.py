@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import socket
 import time
 import urllib.error
 import urllib.request
@@ -96,12 +98,17 @@ def stop(world: World, config: RealmConfig) -> list[str]:
 
 
 def _require_free_port(config: RealmConfig) -> None:
-    from realm.web.serve import CannotServe, bind_port  # with its server, which no other verb needs
-
-    try:
-        bind_port(config.bind, config.port, remedy="set REALM_PORT").close()
-    except CannotServe as error:
-        raise WeaverError(str(error)) from error
+    family = socket.AF_INET6 if ":" in config.bind else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((config.bind, config.port))
+        except OSError as error:
+            if error.errno != errno.EADDRINUSE:
+                raise WeaverError(f"cannot listen on {config.bind} port {config.port}: {error.strerror}") from error
+            raise WeaverError(
+                f"port {config.port} of {config.bind} is taken by another program; end it, or set REALM_PORT"
+            ) from error
 
 
 def _wait_for_tavern(world: World, config: RealmConfig, running: Loom) -> None:
