@@ -10,7 +10,7 @@ from typing import Any, Literal
 from urllib.parse import urlsplit
 
 from realm import config, strict
-from realm.oracle.addresses import is_forbidden
+from realm.web.addresses import is_forbidden
 from realm.world import CHECKOUT, World
 
 DEFAULTS_FILE = CHECKOUT / "configs" / "hosts.yaml"

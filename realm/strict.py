@@ -14,6 +14,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 T = TypeVar("T")
+_DIGITS = re.compile(r"[0-9]{1,19}")
 LARGEST_NUMBER = 10**308
 """About the largest that a float holds; Python refuses to write numbers of thousands of digits."""
 
@@ -75,6 +76,11 @@ _SHORT = _Short()
 def shown(value: Any) -> str:
     """A value as a sentence quotes it: shortened in its middle."""
     return _SHORT.repr(value)
+
+
+def whole_number(text: str, *, most: int = 10**18 - 1) -> int | None:
+    """From 0 to `most`, in plain digits; None for any other text."""
+    return int(text) if _DIGITS.fullmatch(text) and int(text) <= most else None
 
 
 @functools.cache

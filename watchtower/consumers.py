@@ -10,6 +10,7 @@ from urllib.parse import parse_qs
 from channels.generic.websocket import AsyncWebsocketConsumer
 from django.conf import settings
 
+from realm import strict
 from watchtower import pool
 from watchtower.pool import Pool
 from watchtower.spectator import Spectator
@@ -66,6 +67,7 @@ def parse_since(query: bytes) -> int | None:
     if not values:
         return None
     (text,) = values
-    if not (text.isascii() and text.isdigit()) or len(text) > 19 or int(text) > _LARGEST_SEQ:
+    since = strict.whole_number(text, most=_LARGEST_SEQ)
+    if since is None:
         raise ValueError(f"since: a whole number from 0 up is expected, not {text[:40]!r}")
-    return int(text)
+    return since

@@ -37,9 +37,10 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def _rows(text: str) -> tuple[int, int]:
     first, _, count = text.partition(":")
-    if not (first.isdecimal() and (count or "1").isdecimal() and int(first) and int(count or 1)):
+    numbers = strict.whole_number(first), strict.whole_number(count or str(FIRST_ROWS))
+    if not (numbers[0] and numbers[1]):
         raise ArgumentTypeError(f"{text!r} is no FIRST:COUNT, such as 100:20")
-    return int(first), int(count or FIRST_ROWS)
+    return numbers[0], numbers[1]
 
 
 def shown(world: World, config: RealmConfig, options: dict[str, Any], *, colours: bool) -> str:
@@ -111,7 +112,8 @@ def _find(world: World, named: str) -> Path:
     """A file on disk, or that of the newest quest with this id, name or file name."""
     if Path(named).is_file():
         return Path(named)
-    known = Quest.objects.filter(pk=int(named)) if named.isdecimal() else Quest.objects.filter(name=named)
+    number = strict.whole_number(named)
+    known = Quest.objects.filter(name=named) if number is None else Quest.objects.filter(pk=number)
     quest = known.last() or Quest.objects.filter(file__endswith=f"/{named}").last()
     if quest is None:
         raise LookupError(f"{named} is neither a file nor the id or name of a quest; see manage.py quest list")

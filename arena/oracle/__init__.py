@@ -2,5 +2,6 @@
 
 Reading order: catalogue.py (what could be loaded), loading.py (from verified files to a model in memory), shelf.py
 (what is loaded, under a memory budget), rows.py and writing.py (one batch of prompts), scheduler.py (requests into
-batches), bodies.py and chat.py (what is asked and told), app.py (the endpoints), server.py (the process).
+batches), chat.py (what is asked and told, in the words of realm/oracle/wire.py), app.py (the endpoints),
+server.py (the process).
 """

@@ -6,10 +6,11 @@ import argparse
 import os
 import sys
 
-from arena.oracle.server import CannotServe, serve
+from arena.oracle import server
 from arena.protocol import Recipe
 from realm import config
 from realm.strict import BadConfig
+from realm.web.serve import CannotServe
 from realm.world import World
 
 
@@ -25,7 +26,7 @@ def main() -> int:
         port = settings.oracle_port if arguments.port is None else arguments.port
         if not 1 <= port <= 65535:
             parser.error(f"--port: {port} is no port; allowed are 1 to 65535")
-        serve(world, settings, port=port)
+        server.run(world, settings, port=port)
     except (BadConfig, CannotServe) as error:
         print(error, file=sys.stderr)
         return 1

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import ExitStack, asynccontextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 
+import orjson
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
@@ -15,19 +16,21 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
-from arena.oracle import bodies
-from arena.oracle.bodies import AnswersAsked, ChatAsked
-from arena.oracle.catalogue import Selector
-from arena.oracle.chat import DONE, Completion, event, witness
+from arena.oracle.chat import DONE, Completion, conversation, event, sampling, witness
 from arena.oracle.host import OracleHost
 from arena.oracle.shelf import Place, described
-from arena.oracle.trouble import OracleTrouble
+from arena.oracle.trouble import BadRequest, OracleTrouble, TooLarge
+from realm.oracle.wire import LARGEST_REQUEST_BYTES, AnswersRequest, ChatRequest, Selector
+from realm.strict import BadConfig
+from realm.web import bodies
+from realm.web.bodies import Body
 
 if TYPE_CHECKING:
     from arena.oracle.loading import LoadedModel
     from arena.oracle.rows import Row
 
 T = TypeVar("T")
+B = TypeVar("B", bound=Body)
 
 
 def application(host: OracleHost) -> Starlette:
@@ -62,11 +65,11 @@ class _Oracle:
         return JSONResponse(await self._host.info())
 
     async def load(self, request: Request) -> Response:
-        wanted = bodies.read(Selector, await bodies.read_json(request))
+        wanted = await _read(request, Selector)
         return JSONResponse(described(await self._host.load(wanted)))
 
     async def unload(self, request: Request) -> Response:
-        wanted = bodies.read(Selector, await bodies.read_json(request))
+        wanted = await _read(request, Selector)
         return JSONResponse(described(self._host.unload(wanted)))
 
     async def models(self, request: Request) -> Response:
@@ -76,7 +79,7 @@ class _Oracle:
         return JSONResponse(_listed(self._host.shelf.get(request.path_params["model"])))
 
     async def answers(self, request: Request) -> Response:
-        asked = bodies.read(AnswersAsked, await bodies.read_json(request))
+        asked = await _read(request, AnswersRequest)
         began = time.perf_counter()
         with self._host.shelf.using(asked.model) as model:
             work = self._host.answer(model, asked.prompts, max_new_tokens=asked.max_new_tokens)
@@ -86,7 +89,7 @@ class _Oracle:
             return JSONResponse(told | {"seconds": round(time.perf_counter() - began, 6)})
 
     async def chat(self, request: Request) -> Response:
-        asked = bodies.read_chat(await bodies.read_json(request))
+        asked = await _read(request, ChatRequest)
         with ExitStack() as held:
             model = held.enter_context(self._host.shelf.using(asked.model))
             if asked.stream:
@@ -97,18 +100,18 @@ class _Oracle:
             await _unless_gone(request, self._host.scheduler.write(model, [row]))
             return JSONResponse(Completion(model=model).whole(row))
 
-    async def _row(self, model: LoadedModel, asked: ChatAsked, **options: Any) -> Row:
+    async def _row(self, model: LoadedModel, asked: ChatRequest, **options: Any) -> Row:
         return await self._host.chat(
             model,
-            asked.conversation,
+            conversation(asked),
             max_new_tokens=asked.max_new_tokens,
-            stop=asked.stop,
-            sampling=asked.sampling,
+            stop=tuple(asked.stop or ()),
+            sampling=sampling(asked),
             **options,
         )
 
     async def _pieces(
-        self, model: LoadedModel, row: Row, asked: ChatAsked, pieces: asyncio.Queue[str | None]
+        self, model: LoadedModel, row: Row, asked: ChatRequest, pieces: asyncio.Queue[str | None]
     ) -> AsyncIterator[bytes]:
         told = Completion(model=model)
         writing = asyncio.create_task(self._host.scheduler.write(model, [row]))
@@ -140,6 +143,19 @@ class _Stream(StreamingResponse):
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         with self._held:
             await super().__call__(scope, receive, send)
+
+
+async def _read(request: Request, cls: type[B]) -> B:
+    """Raises BadRequest, TooLarge."""
+    try:
+        body = await bodies.receive(request, largest_bytes=LARGEST_REQUEST_BYTES)
+        return bodies.read(cls, orjson.loads(body), source="request")  # which takes no lone surrogates
+    except bodies.TooLarge as error:
+        raise TooLarge(str(error)) from error
+    except BadConfig as error:
+        raise BadRequest(str(error).removeprefix("request: ")) from error
+    except ValueError as error:
+        raise BadRequest(f"the body is no JSON: {error}") from error
 
 
 def _sender(pieces: asyncio.Queue[str | None]) -> Callable[[str], None]:

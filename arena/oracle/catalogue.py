@@ -14,6 +14,7 @@ from arena.protocol import resolved_path
 from realm import config, sidecar
 from realm.checkpoint_names import checkpoint_folders, step_of
 from realm.config import RealmConfig
+from realm.oracle.wire import Selector
 from realm.sidecar import DamagedCheckpoint
 from realm.world import World
 
@@ -34,22 +35,6 @@ class Entry:
     @property
     def id(self) -> str:
         return f"{self.hero}/{self.name}"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Selector:
-    """Which model is meant: by step, by name or by id, of the default hero unless another is named."""
-
-    step: int | None = None
-    name: str | None = None
-    model: str | None = None
-    hero: str | None = None
-
-    def __post_init__(self) -> None:
-        given = [key for key in ("step", "name", "model") if getattr(self, key) is not None]
-        if len(given) != 1:
-            told = " and ".join(given) if given else "none"
-            raise ValueError(f"exactly one of step, name and model says which checkpoint is meant; {told} was given")
 
 
 class Catalogue:

@@ -1,4 +1,4 @@
-"""What `/v1/chat/completions` tells, as OpenAI documents it, and which weights it is from."""
+"""What `/v1/chat/completions` is asked and tells, as OpenAI documents it, and which weights it is from."""
 
 from __future__ import annotations
 
@@ -8,12 +8,16 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from arena.oracle.rows import Row
+from arena.oracle.rows import Row, Sampling
+from arena.rows.model import Message
+from realm.oracle.wire import ChatRequest, Witness
 
 if TYPE_CHECKING:
     from arena.oracle.loading import LoadedModel
 
 DONE = b"data: [DONE]\n\n"
+LEAST_TEMPERATURE = 1e-3
+"""Below it the likeliest token is drawn anyway, and dividing by it leaves the range of float32."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,13 +55,24 @@ class Completion:
 
 
 def witness(model: LoadedModel) -> dict[str, Any]:
-    return {
-        "hero": model.hero,
-        "step": model.step,
-        "name": model.name,
-        "model_path": model.model_path,
-        "sha256": model.sha256,
-    }
+    return Witness.model_validate(model).model_dump()
+
+
+def conversation(request: ChatRequest) -> list[Message]:
+    return [Message("system" if turn.role == "developer" else turn.role, turn.content) for turn in request.messages]
+
+
+def sampling(request: ChatRequest) -> Sampling | None:
+    """None: greedy. Temperature is 1 where none is given, as with OpenAI."""
+    temperature = 1.0 if request.temperature is None else request.temperature
+    if temperature < LEAST_TEMPERATURE:
+        return None
+    chosen: dict[str, Any] = {"temperature": temperature, "top_k": max(request.top_k or 0, 0)}
+    if request.top_p is not None:
+        chosen["top_p"] = request.top_p
+    if request.seed is not None:
+        chosen["seed"] = request.seed % 2**64
+    return Sampling(**chosen)
 
 
 def usage(row: Row) -> dict[str, int]:

@@ -12,7 +12,7 @@ import platform
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from arena.oracle.catalogue import Catalogue, Entry, Selector
+from arena.oracle.catalogue import Catalogue, Entry
 from arena.oracle.rows import Row
 from arena.oracle.scheduler import Ended, Scheduler
 from arena.oracle.shelf import Place, Shelf, described
@@ -22,6 +22,7 @@ from arena.rows.model import Message
 from realm import strict
 from realm.config import RealmConfig
 from realm.oracle.served import Served
+from realm.oracle.wire import Selector
 from realm.world import World
 
 if TYPE_CHECKING:

@@ -14,6 +14,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from arena.oracle.trouble import NoRoom, NotLoaded
+from realm.oracle.wire import RealmModel
 
 if TYPE_CHECKING:
     from arena.oracle.loading import Base, BaseKey, LoadedModel, Plan
@@ -149,13 +150,7 @@ class Shelf:
 
 def described(place: Place) -> dict[str, Any]:
     model = place.model
-    return {
-        "id": model.id,
-        "hero": model.hero,
-        "step": model.step,
-        "name": model.name,
-        "model_path": model.model_path,
-        "sha256": model.sha256,
+    return RealmModel.model_validate(model).model_dump() | {
         "mode": model.mode,
         "memory_bytes": model.own_bytes + model.base.memory_bytes,
         "own_bytes": model.own_bytes,

@@ -13,6 +13,7 @@ from guild.models import Run
 from guild.tasks.alone import master_alive
 from guild.tasks.children import MARK
 from guild.work.perform import perform, stop_on_signal
+from realm import strict
 from realm.world import World
 
 NOBODY = (
@@ -60,9 +61,9 @@ def levels(text: str) -> list[int]:
     found: dict[int, None] = {}
     for part in text.split(","):
         first, _, last = part.strip().partition("-")
-        if not (first.isascii() and first.isdigit() and (last or first).isascii() and (last or first).isdigit()):
+        lowest = strict.whole_number(first, most=9999)
+        highest = strict.whole_number(last or first, most=9999)
+        if lowest is None or highest is None or highest < lowest:
             raise ValueError(f"levels {text!r} are not allowed; allowed are such as 3, 1-5 or 1,2,7")
-        if len(first) > 4 or len(last) > 4 or int(last or first) < int(first):
-            raise ValueError(f"levels {text!r} are not allowed; allowed are such as 3, 1-5 or 1,2,7")
-        found |= dict.fromkeys(range(int(first), int(last or first) + 1))
+        found |= dict.fromkeys(range(lowest, highest + 1))
     return list(found)

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import errno
-import socket
-from dataclasses import asdict
+from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
 import anyio.to_thread
-import uvicorn
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -21,7 +18,9 @@ from guild.trainers import protocol
 from guild.trainers.contract import Trainer
 from guild.trainers.problems import Problem
 from realm import strict
-from realm.web.guard import Guard
+from realm.web import bodies
+from realm.web.bodies import Body, TooLarge
+from realm.web.serve import bind_port, run
 
 HOST = "127.0.0.1"
 MOST_AT_WORK = 2
@@ -29,37 +28,13 @@ MOST_AT_WORK = 2
 MOST_CONNECTIONS = 100
 BAD_REQUEST, TOO_LARGE, UNAVAILABLE = 400, 413, 503
 
-T = TypeVar("T")
-
-
-class PortTaken(GuildError):
-    """Another program listens there."""
+B = TypeVar("B", bound=Body)
 
 
 def serve(skill: Skill, trainer: Trainer, port: int) -> None:
-    """Until SIGTERM or SIGINT. Raises PortTaken."""
-    with _listen(port) as listening:
-        config = uvicorn.Config(
-            Guard(application(skill, trainer), port=port),
-            log_level="warning", lifespan="off", limit_concurrency=MOST_CONNECTIONS, timeout_graceful_shutdown=5,
-        )  # fmt: skip
-        uvicorn.Server(config).run(sockets=[listening])
-
-
-def _listen(port: int) -> socket.socket:
-    listening = socket.socket()
-    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listening.bind((HOST, port))
-        listening.listen()
-    except OSError as error:
-        listening.close()
-        if error.errno in (errno.EADDRINUSE, errno.EACCES):
-            raise PortTaken(
-                f"Port {port} cannot be had ({error.strerror}): end who listens there, or choose another with --port"
-            ) from error
-        raise
-    return listening
+    """Until SIGTERM or SIGINT. Raises CannotServe."""
+    with bind_port(HOST, port, remedy="choose another with --port") as listening:
+        run(application(skill, trainer), listening, most_connections=MOST_CONNECTIONS)
 
 
 def application(skill: Skill, trainer: Trainer) -> Starlette:
@@ -78,7 +53,8 @@ class _Desk:
                 Route("/judge", self._judge, methods=["POST"]),
             ],
             exception_handlers={
-                HTTPException: _http_refusal, strict.BadConfig: _bad_request, GuildError: _unavailable,
+                HTTPException: _no_such, TooLarge: _refusal(TOO_LARGE), strict.BadConfig: _refusal(BAD_REQUEST),
+                GuildError: _refusal(UNAVAILABLE),
             },
         )  # fmt: skip
 
@@ -87,7 +63,7 @@ class _Desk:
 
     async def _told(self, request: Request) -> Response:
         told = protocol.SkillReply(protocol=protocol.PROTOCOL, name=self._skill.name, max_level=self._skill.max_level)
-        return JSONResponse(asdict(told))
+        return JSONResponse(told.model_dump())
 
     async def _sample(self, request: Request) -> Response:
         asked = await _read(request, protocol.SampleRequest)
@@ -124,28 +100,19 @@ class _Desk:
         return await anyio.to_thread.run_sync(work, limiter=self._limiter)
 
 
-async def _read(request: Request, cls: type[T]) -> T:
-    """Raises HTTPException for a body that is too large, strict.BadConfig for one that is not of the protocol."""
-    body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > protocol.LARGEST_BODY_BYTES:
-            raise HTTPException(TOO_LARGE, f"a request holds at most {protocol.LARGEST_BODY_BYTES} bytes")
-    return protocol.read(cls, bytes(body), source=request.url.path)
+async def _read(request: Request, cls: type[B]) -> B:
+    """Raises TooLarge, strict.BadConfig for a body that is not of the protocol."""
+    body = await bodies.receive(request, largest_bytes=protocol.LARGEST_BODY_BYTES)
+    return protocol.read(cls, body, source=request.url.path)
 
 
-def _refusal(status: int, sentence: str) -> JSONResponse:
-    return JSONResponse({"error": sentence}, status_code=status)
-
-
-async def _http_refusal(request: Request, error: Exception) -> Response:
+async def _no_such(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
-    return _refusal(error.status_code, error.detail)
+    return JSONResponse({"error": error.detail}, status_code=error.status_code)
 
 
-async def _bad_request(request: Request, error: Exception) -> Response:
-    return _refusal(BAD_REQUEST, str(error))
+def _refusal(status: int) -> Callable[[Request, Exception], Awaitable[Response]]:
+    async def refuse(request: Request, error: Exception) -> Response:
+        return JSONResponse({"error": str(error)}, status_code=status)
 
-
-async def _unavailable(request: Request, error: Exception) -> Response:
-    return _refusal(UNAVAILABLE, str(error))
+    return refuse

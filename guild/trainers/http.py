@@ -7,9 +7,8 @@ wrong. Each reply after that must be of the skill and level asked for, and each 
 
 from __future__ import annotations
 
-import asyncio
 import random
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, NoReturn, TypeVar
 
 import httpx2
@@ -20,16 +19,16 @@ from guild.trainers.problems import Problem
 from guild.trainers.seeds import derive
 from realm import strict
 from realm.disk import durable
-from realm.oracle.addresses import is_forbidden
+from realm.web import outbound
+from realm.web.bodies import Body
 
-CONNECT_SECONDS = 3.0
 WHOLE_SECONDS = 30.0
 """From the first byte sent to the last one received, however busy the server looks in between."""
 PROOF_SEED, PROOF_PROBLEMS = 1, 4
 _CANARY = 1
 """Golden answers in each request to judge."""
 
-T = TypeVar("T")
+B = TypeVar("B", bound=Body)
 
 
 class HttpTrainer:
@@ -97,7 +96,7 @@ class HttpTrainer:
             self._refuse(f"it was asked for {len(asked)} verdicts and gave {len(verdicts)}")
         if not verdicts[-1]:
             self._refuse(f"it calls its own answer to a problem of level {level} wrong")
-        return list(verdicts[:-_CANARY])
+        return verdicts[:-_CANARY]
 
     def _prove(self, level: int) -> None:
         if self._is_proven:
@@ -130,15 +129,27 @@ class HttpTrainer:
     def _who(self) -> str:
         return f"skill {self.skill} ({self.api_url})"
 
-    def _get(self, path: str, reply: type[T]) -> T:
+    def _get(self, path: str, reply: type[B]) -> B:
         return self._ask("GET", path, None, reply)
 
-    def _post(self, path: str, body: dict[str, Any], reply: type[T]) -> T:
+    def _post(self, path: str, body: dict[str, Any], reply: type[B]) -> B:
         return self._ask("POST", path, durable.encode_json(body), reply)
 
-    def _ask(self, method: str, path: str, body: bytes | None, reply: type[T]) -> T:
+    def _ask(self, method: str, path: str, body: bytes | None, reply: type[B]) -> B:
+        told = self._exchange(method, path, body)
+        if told.status != httpx2.codes.OK:
+            self._refuse(f"{path} was answered with status {told.status}{_sentence(told.body)}")
         try:
-            status, answer = asyncio.run(_exchange(method, f"{self.api_url}{path}", body))
+            return protocol.read(reply, told.body, source=path)
+        except strict.BadConfig as error:
+            self._refuse(str(error))
+
+    def _exchange(self, method: str, path: str, body: bytes | None) -> outbound.Reply:
+        most, headers = protocol.LARGEST_BODY_BYTES, {"Accept": "application/json", "Content-Type": "application/json"}
+        try:
+            return outbound.ask_once(
+                self.api_url, method, path, seconds=WHOLE_SECONDS, largest_bytes=most, content=body, headers=headers
+            )
         except TimeoutError:
             self._refuse(f"{path} took longer than {WHOLE_SECONDS:.0f} s", "look what keeps it busy")
         except httpx2.TimeoutException:
@@ -146,64 +157,16 @@ class HttpTrainer:
         except httpx2.HTTPError as error:
             told = " ".join(str(error).split()) or type(error).__name__
             self._refuse(f"no connection for {path}: {told}", "start it, or mend api_url")
-        except _TooLarge as error:
-            self._refuse(f"{path} {error}")
-        except _Forbidden as error:
-            self._refuse(str(error), "mend api_url")
-        if status != httpx2.codes.OK:
-            self._refuse(f"{path} was answered with status {status}{_sentence(answer)}")
-        try:
-            return protocol.read(reply, answer, source=path)
-        except strict.BadConfig as error:
-            self._refuse(str(error))
+        except outbound.Compressed:
+            self._refuse(f"{path} came compressed, which was not asked for: nobody knows how large it would become")
+        except outbound.TooLarge:
+            self._refuse(f"{path} was answered with more than {most} bytes")
+        except outbound.ForbiddenAddress as error:
+            self._refuse(f"it is at {error}, where no trainer can be", "mend api_url")
 
     def _refuse(self, what: str, remedy: str = "mend the trainer") -> NoReturn:
         self._is_proven = False
         raise TrainerUnavailable(f"{self._who}: {what}; {remedy}")
-
-
-class _TooLarge(Exception):
-    """The text says what was too large."""
-
-
-class _Forbidden(Exception):
-    """The text says where it is."""
-
-
-async def _check_address(event: str, info: Mapping[str, Any]) -> None:
-    """Connected, and before anything is said: a name may resolve to what its address must not be."""
-    if event != "connection.connect_tcp.complete":
-        return
-    stream = info["return_value"]
-    address = stream.get_extra_info("server_addr")[0]
-    if is_forbidden(address):
-        await stream.aclose()  # the pool does not know of it yet
-        raise _Forbidden(f"it is at {address}, where no trainer can be")
-
-
-async def _exchange(method: str, url: str, body: bytes | None) -> tuple[int, bytes]:
-    """Status and body of the reply; redirects are not followed, proxies of the environment not asked.
-
-    A coroutine, since only so the whole exchange has a deadline, be it the headers that drip in.
-    """
-    timeout = httpx2.Timeout(WHOLE_SECONDS, connect=CONNECT_SECONDS)
-    headers = {"Accept": "application/json", "Accept-Encoding": "identity", "Content-Type": "application/json"}
-    async with (
-        asyncio.timeout(WHOLE_SECONDS),
-        # Reading the certificates of the world takes longer than most replies.
-        httpx2.AsyncClient(
-            timeout=timeout, follow_redirects=False, trust_env=False, verify=url.startswith("https:")
-        ) as client,
-        client.stream(method, url, content=body, headers=headers, extensions={"trace": _check_address}) as response,
-    ):
-        if "content-encoding" in response.headers:
-            raise _TooLarge("came compressed, which was not asked for: nobody knows how large it would become")
-        answer = bytearray()
-        async for chunk in response.aiter_raw():
-            answer += chunk
-            if len(answer) > protocol.LARGEST_BODY_BYTES:
-                raise _TooLarge(f"was answered with more than {protocol.LARGEST_BODY_BYTES} bytes")
-        return response.status_code, bytes(answer)
 
 
 def _sentence(answer: bytes) -> str:

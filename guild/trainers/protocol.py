@@ -22,10 +22,11 @@ trainer needs back, besides prompt and answer, to judge. `/judge` gives one verd
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
 from realm import strict
+from realm.web import bodies
+from realm.web.bodies import Body, between
 
 PROTOCOL = 1
 MOST_PROBLEMS = 1000
@@ -34,76 +35,59 @@ LARGEST_SEED = 2**53 - 1
 """JSON numbers are exact up to it in every language."""
 LARGEST_BODY_BYTES = 32 * 1024**2
 
-T = TypeVar("T")
+B = TypeVar("B", bound=Body)
+Number = Annotated[int, between(-LARGEST_SEED, LARGEST_SEED)]
 
 
-@dataclass(frozen=True, kw_only=True)
-class SkillReply:
-    protocol: int
+class SkillReply(Body):
+    protocol: Number
     name: str
-    max_level: int
+    max_level: Number
 
 
-@dataclass(frozen=True, kw_only=True)
-class SampleRequest:
-    level: int
-    count: int
-    seed: int
+class SampleRequest(Body):
+    level: Number
+    count: Annotated[int, between(1, MOST_PROBLEMS)]
+    seed: Annotated[int, between(0, LARGEST_SEED)]
     parameters: dict[str, Any]
 
-    def __post_init__(self) -> None:
-        _check_range("count", self.count, 1, MOST_PROBLEMS)
-        _check_range("seed", self.seed, 0, LARGEST_SEED)
 
-
-@dataclass(frozen=True, kw_only=True)
-class Stated:
+class Stated(Body):
     prompt: str
     answer: str
     ticket: str = ""
 
 
-@dataclass(frozen=True, kw_only=True)
-class SampleReply:
+class SampleReply(Body):
     skill: str
-    level: int
-    problems: tuple[Stated, ...]
+    level: Number
+    problems: list[Stated]
 
 
-@dataclass(frozen=True, kw_only=True)
-class Given:
-    prompt: str
-    answer: str
+class Given(Stated):
     given: str
-    ticket: str = ""
 
 
-@dataclass(frozen=True, kw_only=True)
-class JudgeRequest:
-    level: int
-    problems: tuple[Given, ...]
-
-    def __post_init__(self) -> None:
-        _check_range("problems", len(self.problems), 1, MOST_PROBLEMS)
+class JudgeRequest(Body):
+    level: Number
+    problems: Annotated[list[Given], between(1, MOST_PROBLEMS, of=len)]
 
 
-@dataclass(frozen=True, kw_only=True)
-class JudgeReply:
-    verdicts: tuple[bool, ...]
+class JudgeReply(Body):
+    verdicts: list[bool]
 
 
-@dataclass(frozen=True, kw_only=True)
-class Refusal:
+class Refusal(Body):
     error: str
 
 
-def read(cls: type[T], body: bytes, *, source: str) -> T:
+def read(cls: type[B], body: bytes, *, source: str) -> B:
     """Raises strict.BadConfig."""
     try:
         value = json.loads(body.decode(), parse_constant=_refuse, object_pairs_hook=_without_doubles)
     except (ValueError, RecursionError) as error:
         raise strict.BadConfig(f"{source}: no JSON: {' '.join(str(error).split())}") from error
-    return strict.read(cls, value, source=source)
+    return bodies.read(cls, value, source=source)
 
 
 def _refuse(name: str) -> Any:
@@ -114,8 +98,3 @@ def _without_doubles(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len({key for key, _ in pairs}) < len(pairs):
         raise ValueError("a key stands there twice")
     return dict(pairs)
-
-
-def _check_range(key: str, value: int, lowest: int, highest: int) -> None:
-    if not lowest <= value <= highest:
-        raise ValueError(f"{key}: {value} is not allowed; allowed are {lowest} to {highest}")

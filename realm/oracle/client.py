@@ -6,9 +6,9 @@ What it answers counts only when it names the model that was asked; a realm host
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
@@ -19,8 +19,10 @@ from pydantic import BaseModel, ValidationError
 
 from realm.hosts import Host
 from realm.oracle import wire
-from realm.oracle.addresses import is_forbidden
 from realm.oracle.errors import Damaged, HostDown, HostTrouble, NoRoom, NotLoaded, TooLong, WrongModel, not_loaded
+from realm.oracle.wire import ChatRequest, LoadedModel, Sampling, Selector, Turn
+from realm.web import outbound
+from realm.web.bodies import Body
 
 LARGEST_REPLY_BYTES = 16 * 1024**2
 LARGEST_EVENT_BYTES = 1024**2
@@ -34,41 +36,6 @@ _BROKEN_OFF = ("server disconnected", "peer closed connection")
 """How the library says that a connection ended before its time; it has no class of error for it."""
 
 M = TypeVar("M", bound=BaseModel)
-
-
-@dataclass(frozen=True, kw_only=True)
-class LoadedModel:
-    id: str
-    hero: str
-    step: int
-    name: str
-    model_path: str
-    sha256: str | None
-    """Digest of the weights; None at a host that is not of this project."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Sampling:
-    temperature: float = 0.7
-    top_p: float = 1.0
-    max_tokens: int = 256
-    seed: int | None = None
-
-    def __post_init__(self) -> None:
-        if not 0 <= self.temperature <= 2:
-            raise ValueError(f"temperature: {self.temperature} is not allowed; allowed are 0 to 2")
-        if not 0 < self.top_p <= 1:
-            raise ValueError(f"top_p: {self.top_p} is not allowed; allowed is more than 0 to 1")
-        if not 1 <= self.max_tokens <= 32_768:
-            raise ValueError(f"max_tokens: {self.max_tokens} is not allowed; allowed are 1 to 32768")
-        if self.seed is not None and not 0 <= self.seed < 2**31:
-            raise ValueError(f"seed: {self.seed} is not allowed; allowed are 0 to {2**31 - 1}")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Turn:
-    role: str
-    content: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,16 +55,8 @@ class AsyncOracle:
         self._stack = AsyncExitStack()
 
     async def __aenter__(self) -> Self:
-        # A context for TLS takes 20 ms to build; a plain address needs none.
         self._client = await self._stack.enter_async_context(
-            httpx2.AsyncClient(
-                base_url=self.host.url,
-                headers=_headers(self.host),
-                trust_env=False,
-                follow_redirects=False,
-                verify=self.host.url.startswith("https:"),
-                timeout=httpx2.Timeout(None, connect=self.host.connect_seconds),
-            )
+            outbound.client(self.host.url, connect_seconds=self.host.connect_seconds, headers=_authorization(self.host))
         )
         return self
 
@@ -118,7 +77,7 @@ class AsyncOracle:
         """What the host answers for now, highest step first."""
         if self.host.is_realm:
             told = await self._ask("GET", "/models/info", wire.RealmModels, seconds=ASKED_SECONDS)
-            found = [LoadedModel(**model.model_dump()) for model in told.models]
+            found: list[LoadedModel] = [*told.models]
         else:
             served = await self._ask("GET", "/v1/models", wire.ServedModels, seconds=ASKED_SECONDS)
             names = {model.id for model in served.data}
@@ -129,10 +88,8 @@ class AsyncOracle:
         """Raises NotLoaded with the steps that there are, Damaged, NoRoom, HostTrouble."""
         if not self.host.is_realm:
             return await self._find_served(hero, step, name)
-        told = await self._ask(
-            "POST", "/models/load", wire.RealmModel, body=_selector(hero, step, name), seconds=self.host.load_seconds
-        )
-        model = LoadedModel(**told.model_dump())
+        wanted = _selector(hero, step, name)
+        model = await self._ask("POST", "/models/load", wire.RealmModel, body=wanted, seconds=self.host.load_seconds)
         if model.hero != hero or step not in (None, model.step) or name not in (None, model.name):
             raise WrongModel(f"{self.host.name} has loaded {wire.one_line(model.id)} instead of what was asked for.")
         return model
@@ -140,8 +97,8 @@ class AsyncOracle:
     async def unload(self, *, hero: str, step: int | None = None, name: str | None = None) -> None:
         if not self.host.is_realm:
             raise HostTrouble(f"{self.host.name} keeps its own models; nothing can be unloaded there.")
-        body = _selector(hero, step, name)
-        await self._ask("POST", "/models/unload", wire.Done, body=body, seconds=self._patience)
+        wanted = _selector(hero, step, name)
+        await self._ask("POST", "/models/unload", wire.Done, body=wanted, seconds=self._patience)
 
     async def answer(self, model: LoadedModel, prompts: Sequence[str], *, max_new_tokens: int) -> list[str]:
         """Greedy answers, one user turn each, in the order of `prompts`."""
@@ -153,9 +110,9 @@ class AsyncOracle:
 
     async def chat(self, model: LoadedModel, turns: Sequence[Turn], sampling: Sampling) -> AsyncIterator[str | Ending]:
         """The answer piece by piece, then its Ending; closing the iterator makes the host stop."""
-        body = _chat_body(model, turns, sampling) | {"stream": True, "stream_options": {"include_usage": True}}
+        asked = _chat_request(model, turns, sampling, stream=True, stream_options={"include_usage": True})
         began, finish, usage, size, witnessed = time.monotonic(), None, None, 0, False
-        async with self._request("POST", "/v1/chat/completions", body, self._patience, model=model) as response:
+        async with self._stream("/v1/chat/completions", asked, model) as response:
             async for said in self._events(response):
                 size += len(said.text)
                 witnessed = _check_model(self.host, model, said, witnessed=witnessed) or witnessed
@@ -186,8 +143,8 @@ class AsyncOracle:
             yield _as(self.host, wire.Completion, value)
 
     async def _answer_batch(self, model: LoadedModel, prompts: Sequence[str], max_new_tokens: int) -> list[str]:
-        body = {"model": model.id, "prompts": list(prompts), "max_new_tokens": max_new_tokens}
-        said = await self._ask("POST", "/v1/answers", wire.Answers, body=body, seconds=self._patience, model=model)
+        asked = wire.AnswersRequest(model=model.id, prompts=list(prompts), max_new_tokens=max_new_tokens)
+        said = await self._ask("POST", "/v1/answers", wire.Answers, body=asked, seconds=self._patience, model=model)
         if (said.model, said.step, said.sha256) != (model.id, model.step, model.sha256):
             raise _wrong_model(self.host, model, said.model, said.sha256)
         if len(said.answers) != len(prompts):
@@ -200,10 +157,10 @@ class AsyncOracle:
         greedy = Sampling(temperature=0.0, max_tokens=max_new_tokens)
 
         async def one(at: int, prompt: str) -> None:
-            body = _chat_body(model, [Turn(role="user", content=prompt)], greedy)
+            asked = _chat_request(model, [Turn(role="user", content=prompt)], greedy)
             async with places:
                 said = await self._ask(
-                    "POST", "/v1/chat/completions", wire.Completion, body=body, seconds=self._patience, model=model
+                    "POST", "/v1/chat/completions", wire.Completion, body=asked, seconds=self._patience, model=model
                 )
             _check_model(self.host, model, said, witnessed=False)
             answers[at] = said.text
@@ -233,51 +190,38 @@ class AsyncOracle:
         kind: type[M],
         *,
         seconds: float,
-        body: Mapping[str, Any] | None = None,
+        body: Body | None = None,
         model: LoadedModel | None = None,
     ) -> M:
-        with _told(self.host, seconds), anyio.fail_after(seconds):
-            async with self._request(method, path, body, seconds, model=model) as response:
-                return _as(self.host, kind, _parse(self.host, await _read(self.host, response)))
+        with _told(self.host, seconds):
+            reply = await outbound.ask(
+                self._client, method, path, seconds=seconds, largest_bytes=LARGEST_REPLY_BYTES, json=_plain(body)
+            )
+        if reply.status != 200:
+            await self._refuse(reply, model)
+        return _as(self.host, kind, _parse(self.host, reply.body))
 
     @asynccontextmanager
-    async def _request(
-        self,
-        method: str,
-        path: str,
-        body: Mapping[str, Any] | None,
-        seconds: float,
-        *,
-        model: LoadedModel | None = None,
-    ) -> AsyncIterator[httpx2.Response]:
+    async def _stream(self, path: str, body: Body, model: LoadedModel) -> AsyncIterator[httpx2.Response]:
         """An answer with status 200, its body unread; `model` is who a 404 speaks of."""
-        request = self._client.build_request(method, path, json=body, extensions={"trace": self._check_address})
-        with _told(self.host, seconds), anyio.fail_after(seconds):
+        request = self._client.build_request("POST", path, json=_plain(body))
+        with _told(self.host, self._patience), anyio.fail_after(self._patience):
             response = await self._client.send(request, stream=True)
         try:
-            if response.status_code != 200:
-                with _told(self.host, seconds), anyio.fail_after(seconds):
-                    await self._refuse(response, model)
-            _check_encoding(self.host, response)
+            with _told(self.host, self._patience), anyio.fail_after(self._patience):
+                outbound.check_encoding(response)
+                if response.status_code != 200:
+                    refusal = await outbound.read(response, largest_bytes=LARGEST_REPLY_BYTES)
+                    await self._refuse(outbound.Reply(status=response.status_code, body=refusal), model)
             yield response
         finally:
             await response.aclose()
 
-    async def _check_address(self, event: str, info: Mapping[str, Any]) -> None:
-        """Connected, and before anything is said: a name may resolve to what its address must not be."""
-        if event != "connection.connect_tcp.complete":
-            return
-        stream = info["return_value"]
-        address = stream.get_extra_info("server_addr")[0]
-        if is_forbidden(address):
-            await stream.aclose()  # the pool does not know of it yet
-            raise HostTrouble(f"{self.host.name} is at {address} now, where no inference host can be.")
-
-    async def _refuse(self, response: httpx2.Response, model: LoadedModel | None) -> None:
-        status, name = response.status_code, self.host.name
+    async def _refuse(self, reply: outbound.Reply, model: LoadedModel | None) -> None:
+        status, name = reply.status, self.host.name
         if 300 <= status < 400:
             raise HostTrouble(f"{name} sends to another address (status {status}), which is not followed.")
-        value = _parse_leniently(await _read(self.host, response))
+        value = _parse_leniently(reply.body)
         said = wire.refusal(value)
         if status == 404 and model is not None:
             raise not_loaded(model.step, [other.step for other in await self.loaded() if other.hero == model.hero])
@@ -302,24 +246,21 @@ def find_loaded(models: Iterable[LoadedModel], *, hero: str, step: int, name: st
     raise not_loaded(step, [model.step for model in known])
 
 
-def _headers(host: Host) -> dict[str, str]:
-    headers = {"Accept-Encoding": "identity", "User-Agent": "realm-of-training"}
+def _authorization(host: Host) -> dict[str, str]:
     if host.token_file is None:
-        return headers
+        return {}
     try:
         token = host.token_file.read_text(encoding="ascii").strip()
     except (OSError, ValueError) as error:
         raise HostTrouble(f"{host.name}: its token cannot be read from {host.token_file}: {error}") from error
     if not token or not token.isprintable() or " " in token:
         raise HostTrouble(f"{host.name}: {host.token_file} holds no token; one word is expected.")
-    return headers | {"Authorization": f"Bearer {token}"}
+    return {"Authorization": f"Bearer {token}"}
 
 
-def _selector(hero: str, step: int | None, name: str | None) -> dict[str, Any]:
+def _selector(hero: str, step: int | None, name: str | None) -> Selector:
     """A host takes one of both; the name says more."""
-    if step is None and name is None:
-        raise ValueError("a step or a name is needed")
-    return {"hero": hero, "step": step} if name is None else {"hero": hero, "name": name}
+    return Selector(hero=hero, step=step) if name is None else Selector(hero=hero, name=name)
 
 
 def _foreign(host: Host, step: int) -> LoadedModel:
@@ -327,9 +268,13 @@ def _foreign(host: Host, step: int) -> LoadedModel:
     return LoadedModel(id=name, hero=host.hero, step=step, name=name, model_path=name, sha256=None)
 
 
-def _chat_body(model: LoadedModel, turns: Sequence[Turn], sampling: Sampling) -> dict[str, Any]:
-    chosen = {key: value for key, value in asdict(sampling).items() if value is not None}
-    return {"model": model.id, "messages": [asdict(turn) for turn in turns], **chosen}
+def _chat_request(model: LoadedModel, turns: Sequence[Turn], sampling: Sampling, **options: Any) -> ChatRequest:
+    chosen = sampling.model_dump(include=set(Sampling.model_fields))
+    return ChatRequest(model=model.id, messages=list(turns), **chosen, **options)
+
+
+def _plain(body: Body | None) -> dict[str, Any] | None:
+    return None if body is None else body.model_dump(exclude_none=True)
 
 
 def _check_model(host: Host, model: LoadedModel, said: wire.Completion, *, witnessed: bool) -> bool:
@@ -354,22 +299,6 @@ def _wrong_model(host: Host, model: LoadedModel, who: str, sha256: str | None) -
         f"{host.name} answered as {wire.one_line(who, longest=80)}{weights}, not as {model.id}{asked}; "
         "its answer was thrown away."
     )
-
-
-def _check_encoding(host: Host, response: httpx2.Response) -> None:
-    """A few compressed bytes may be gigabytes; no host was told that it may compress."""
-    if response.headers.get("content-encoding", "identity").strip().lower() != "identity":
-        raise HostTrouble(f"{host.name} answers compressed, which was not asked for.")
-
-
-async def _read(host: Host, response: httpx2.Response) -> bytes:
-    _check_encoding(host, response)
-    data = bytearray()
-    async for piece in response.aiter_raw():
-        data += piece
-        if len(data) > LARGEST_REPLY_BYTES:
-            raise HostTrouble(f"{host.name} answers with more than {LARGEST_REPLY_BYTES // 1024**2} MB.")
-    return bytes(data)
 
 
 def _parse(host: Host, data: bytes) -> Any:
@@ -429,6 +358,12 @@ def _told(host: Host, seconds: float) -> Iterator[None]:
             told = wire.one_line(str(error), longest=120)
             raise HostTrouble(f"{host.name} does not speak HTTP as a server should: {told}.") from None
         raise HostDown(f"{host.name} broke off the connection ({host.url}).") from None
+    except outbound.ForbiddenAddress as error:
+        raise HostTrouble(f"{host.name} is at {error} now, where no inference host can be.") from None
+    except outbound.Compressed:
+        raise HostTrouble(f"{host.name} answers compressed, which was not asked for.") from None
+    except outbound.TooLarge:
+        raise HostTrouble(f"{host.name} answers with more than {LARGEST_REPLY_BYTES // 1024**2} MB.") from None
     except httpx2.HTTPError as error:
         told = wire.one_line(str(error), longest=120).rstrip(".")
         raise HostTrouble(f"{host.name} does not answer as an oracle does: {told}.") from None

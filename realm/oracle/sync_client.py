@@ -15,8 +15,9 @@ from typing import Any, Self
 from anyio.from_thread import BlockingPortal, start_blocking_portal
 
 from realm.hosts import Host
-from realm.oracle.client import AsyncOracle, LoadedModel, find_loaded
+from realm.oracle.client import AsyncOracle, find_loaded
 from realm.oracle.errors import Damaged, HostDown, HostTrouble, NoRoom, NotLoaded, WrongModel
+from realm.oracle.wire import LoadedModel
 
 __all__ = [
     "Damaged",

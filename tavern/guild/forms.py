@@ -13,6 +13,7 @@ from guild.work.forging import ForgeOrder
 from guild.work.sparring import SparringOrder
 from guild.work.trials import TrialOrder
 from realm.world import World
+from tavern.forms import StyledForm
 
 MOST_LEVELS = 200
 MOST_CHECKPOINTS = 100
@@ -63,27 +64,7 @@ def skill_choices() -> list[tuple[str, str]]:
     return [(skill.name, skill.title) for skill in list_skills()]
 
 
-DRESS = {"class": "field", "autocomplete": "off"}
-
-
-def without_point(value: float) -> float:
-    """`120` and not `120.0`, `7` and not `7.000000000000001`; equal to what the field reads of it."""
-    rounded = round(value, 9)
-    return int(rounded) if rounded == int(rounded) else rounded
-
-
-class WorkForm(forms.Form):
-    """Of the dress that the page gives its fields."""
-
-    def __init__(self, *arguments: Any, **options: Any) -> None:
-        super().__init__(*arguments, **options)
-        self.label_suffix = ""
-        for field in self.fields.values():
-            if not isinstance(field.widget, forms.CheckboxSelectMultiple | forms.CheckboxInput):
-                field.widget.attrs |= DRESS
-
-
-class ForgeForm(WorkForm):
+class ForgeForm(StyledForm):
     skill = forms.ChoiceField(choices=skill_choices)
     levels = LevelsField(initial="1", help_text="3, 1-4 or 1, 3, 7-9; in equal shares")
     count = forms.IntegerField(label="Rows", min_value=1, max_value=forging.MOST_ROWS, initial=1000)
@@ -94,7 +75,7 @@ class ForgeForm(WorkForm):
         return forging.order(skill=given["skill"], levels=given["levels"], count=given["count"])
 
 
-class SparringForm(WorkForm):
+class SparringForm(StyledForm):
     skill = forms.ChoiceField(choices=skill_choices)
     level = forms.IntegerField(required=False, min_value=1, help_text="empty: the one it works on")
     count = forms.IntegerField(label="Problems", min_value=1, max_value=sparring.MOST_PROBLEMS, initial=100)
@@ -116,7 +97,7 @@ class SparringForm(WorkForm):
         )
 
 
-class TrialForm(WorkForm):
+class TrialForm(StyledForm):
     checkpoints = WishesField(
         initial="newest, best", help_text="newest, best (by validation loss), all, base, steps or names"
     )

@@ -6,7 +6,7 @@ import secrets
 
 from django.conf import settings
 from django.contrib import messages
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_POST, require_safe
@@ -15,10 +15,10 @@ from arena.reports.sparrings import Sparring, sparring_of
 from guild.errors import GuildError
 from guild.models import Run
 from guild.work import forging, runs
+from realm import strict
+from tavern.frame import LARGEST_ID, HtmxHttpRequest, frame_context, told
 from tavern.guild import run as run_page
 from tavern.guild.run_cards import card_of
-from tavern.home.views import HtmxHttpRequest
-from tavern.quests.views import LARGEST_ID, frame_context
 
 BY = "Guild Hall"
 
@@ -49,7 +49,7 @@ def find(run_id: int) -> Run:
 def compare(request: HttpRequest) -> HttpResponse:
     """`?a=…&b=…`, or two `run=…` of the hall's list, of which the older one comes first."""
     given = request.GET.getlist("run") or [request.GET.get("a", ""), request.GET.get("b", "")]
-    numbers = [int(text) for text in given if text.isascii() and text.isdigit() and len(text) < 19]
+    numbers = [number for number in map(strict.whole_number, given) if number is not None]
     if len(numbers) != 2 or numbers[0] == numbers[1]:
         messages.error(request, "Tick two runs to compare them.")
         return redirect(f"{reverse('tavern:guild')}#runs")
@@ -66,11 +66,12 @@ def compare(request: HttpRequest) -> HttpResponse:
 @require_POST
 def order(request: HtmxHttpRequest) -> HttpResponse:
     """`do` is `stop`, `again` or `delete` and a run's number."""
-    verb, _, number = request.POST.get("do", "").partition(" ")
-    if verb not in _ORDERS or not (number.isascii() and number.isdigit() and len(number) < 19):
+    verb, _, text = request.POST.get("do", "").partition(" ")
+    number = strict.whole_number(text)
+    if verb not in _ORDERS or number is None:
         return _told(request, "That order was not understood.", urgent=True, status=400)
     try:
-        text, goal = _ORDERS[verb](int(number))
+        text, goal = _ORDERS[verb](number)
     except GuildError as error:
         return _told(request, f"{error}.", urgent=True, status=409)
     return _told(request, text, goal=goal)
@@ -107,9 +108,6 @@ _ORDERS = {"stop": _stop, "delete": _delete, "again": _again}
 def _told(
     request: HtmxHttpRequest, text: str, *, urgent: bool = False, status: int = 200, goal: int | None = None
 ) -> HttpResponse:
-    if request.htmx:
-        return render(request, "tavern/quests/board.html#notice", {"text": text, "urgent": urgent}, status=status)
-    (messages.error if urgent else messages.success)(request, text)
-    if request.POST.get("from") == "run" and goal is not None:
-        return redirect("tavern:guild_run", goal)
-    return HttpResponseRedirect(f"{reverse('tavern:guild')}#runs")
+    on_its_page = request.POST.get("from") == "run" and goal is not None
+    back = reverse("tavern:guild_run", args=[goal]) if on_its_page else f"{reverse('tavern:guild')}#runs"
+    return told(request, text, back=back, urgent=urgent, status=status)

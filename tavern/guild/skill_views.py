@@ -11,14 +11,16 @@ from django.views.decorators.http import require_safe
 
 from arena.reports.sparrings import sparrings
 from guild.models import Evaluation
+from realm import strict
+from tavern.frame import frame_context
 from tavern.guild import run_cards, skills
 from tavern.guild import samples as skill_samples
 from tavern.guild.grid import read_grid
 from tavern.guild.views import find_skill, works
-from tavern.quests.views import frame_context
 
 MOST_POINTS = 2000
 MOST_SPARRINGS = 8
+MOST_LEVEL = 99_999
 
 
 @require_safe
@@ -49,8 +51,8 @@ def samples(request: HttpRequest, name: str) -> HttpResponse:
 
 
 def _level(request: HttpRequest) -> int:
-    text = request.GET.get("level", "")
-    return int(text) if text.isascii() and text.isdigit() and len(text) < 6 else 1
+    level = strict.whole_number(request.GET.get("level", ""), most=MOST_LEVEL)
+    return 1 if level is None else level
 
 
 def curve(hero: str, skill: str) -> dict[str, list[Any]]:

@@ -19,11 +19,12 @@ from guild.models import EvaluationTask, Run
 from guild.skills.registry import broken_skills, get_skill, list_skills
 from guild.tasks.selectors import master_status
 from guild.work import forging, sparring, trials
+from tavern.forms import StyledForm
+from tavern.frame import frame_context
 from tavern.guild import run_cards
 from tavern.guild import skills as guild_skills
-from tavern.guild.forms import ForgeForm, SparringForm, TrialForm, WorkForm
+from tavern.guild.forms import ForgeForm, SparringForm, TrialForm
 from tavern.guild.grid import read_grid
-from tavern.quests.views import frame_context
 
 BY = "Guild Hall"
 MOST_TOLD = 8
@@ -34,7 +35,7 @@ class Work:
     """What can be asked of the guild, and the form that asks for it."""
 
     kind: Run.Kind
-    form: type[WorkForm]
+    form: type[StyledForm]
     title: str
     said: str
     button: str
@@ -68,7 +69,7 @@ def hall(request: HttpRequest) -> HttpResponse:
     return _hall(request)
 
 
-def _hall(request: HttpRequest, *, refused: Mapping[Run.Kind, WorkForm] | None = None) -> HttpResponse:
+def _hall(request: HttpRequest, *, refused: Mapping[Run.Kind, StyledForm] | None = None) -> HttpResponse:
     """`refused`: forms that were not understood; they keep what was typed."""
     context = frame_context(settings.WORLD) | {"hero": settings.REALM.hero, "works": works(refused or {})}
     for part in PANELS.values():
@@ -76,7 +77,7 @@ def _hall(request: HttpRequest, *, refused: Mapping[Run.Kind, WorkForm] | None =
     return render(request, "tavern/guild/hall.html", context, status=400 if refused else 200)
 
 
-def works(refused: Mapping[Run.Kind, WorkForm], *, skill: str = "") -> list[dict[str, Any]]:
+def works(refused: Mapping[Run.Kind, StyledForm], *, skill: str = "") -> list[dict[str, Any]]:
     """The forms; of the page of a skill with that skill chosen."""
     initial = {"skill": skill, "skills": [skill]} if skill else {}
     return [
@@ -152,7 +153,7 @@ def ask(request: HttpRequest, kind: str) -> HttpResponse:
     return _hall(request, refused={Run.Kind(kind): form})
 
 
-def _create(form: WorkForm) -> Run:
+def _create(form: StyledForm) -> Run:
     """Raises GuildError."""
     if isinstance(form, ForgeForm):
         return forging.create(form.order(), by=BY)

@@ -2,44 +2,29 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from arena.orders import Wish
-
-
-@dataclass(frozen=True, kw_only=True)
-class Button:
-    wish: Wish
-    label: str
-    asked_label: str
-    help: str
-    tone: str = ""
-    key: str = ""
-    confirm: bool = False
-    asked: bool = False
-
+from tavern.frame import Button
 
 REST = Button(
-    wish=Wish.PAUSE, label="Rest", asked_label="Resting…", key="P", help="Save a checkpoint and pause; no step is lost"
+    value=Wish.PAUSE, key="pause", label="Rest", shortcut="P", help="Save a checkpoint and pause; no step is lost"
 )
 REST_FROM_SLEEP = replace(REST, help="No battle begins until you resume")
 RESUME = Button(
-    wish=Wish.RESUME,
-    label="Resume",
-    asked_label="Waking…",
-    key="P",
-    tone="brass",
+    value=Wish.RESUME, key="resume", label="Resume", shortcut="P", tone="brass",
     help="Go on from where the hero rests",
-)
+)  # fmt: skip
 RETREAT = Button(
-    wish=Wish.STOP, label="Retreat", asked_label="Retreating…", tone="blood", confirm=True,
+    value=Wish.STOP, key="stop", label="Retreat", tone="blood", confirm="ask-stop",
     help="Save a checkpoint and end this battle",
 )  # fmt: skip
 SKIP = Button(
-    wish=Wish.SKIP, label="Skip", asked_label="Skipping…", confirm=True,
+    value=Wish.SKIP, key="skip", label="Skip", confirm="ask-skip",
     help="Save a checkpoint, end this battle and go on with the next quest",
 )  # fmt: skip
 
+_ASKED = {Wish.PAUSE: "Resting…", Wish.RESUME: "Waking…", Wish.STOP: "Retreating…", Wish.SKIP: "Skipping…"}
 _BY_STATE = {
     "training": (REST, SKIP, RETREAT),
     "preparing": (REST, SKIP, RETREAT),
@@ -53,6 +38,6 @@ _BY_STATE = {
 def orders(state: str, asked: Wish | None = None) -> list[Button]:
     """Empty while the arena is offline. The one just `asked` for can not be pressed again."""
     return [
-        replace(button, label=button.asked_label, asked=True, key="") if button.wish is asked else button
+        replace(button, label=_ASKED[asked], asked=True, shortcut="") if asked and button.value == asked else button
         for button in _BY_STATE.get(state, ())
     ]

@@ -5,18 +5,14 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.templatetags.static import static
 from django.views.decorators.http import require_POST, require_safe
-from django_htmx.middleware import HtmxDetails
 
 from arena import orders
 from arena.orders import Wish
+from tavern.frame import HtmxHttpRequest
 from tavern.home.page import build_brief_snapshot, tavern_context
 from watchtower.snapshot import build_snapshot
 
 PANELS = frozenset({"stage", "orders", "hero", "queue"})
-
-
-class HtmxHttpRequest(HttpRequest):
-    htmx: HtmxDetails
 
 
 @require_safe

@@ -8,7 +8,8 @@ from django.db import transaction
 from django.db.models import Prefetch, QuerySet
 from django.utils import timezone
 
-from realm.oracle.client import Ending, LoadedModel, Turn
+from realm.oracle.client import Ending
+from realm.oracle.wire import LoadedModel, Turn
 from tavern.models import Answer, Conversation, Question
 from tavern.oracle.requests import ChatOrder
 

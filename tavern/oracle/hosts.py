@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable
-from dataclasses import asdict
 from typing import Any
 
 from asgiref.sync import sync_to_async
@@ -42,7 +41,7 @@ async def state(host: Host) -> dict[str, Any]:
             health, loaded = await asyncio.gather(oracle.health(), oracle.loaded())
     except HostTrouble as trouble:
         return told | {"trouble": str(trouble)}
-    return told | {"alive": True, "health": health, "loaded": [asdict(model) for model in loaded]}
+    return told | {"alive": True, "health": health, "loaded": [model.model_dump() for model in loaded]}
 
 
 def describe(host: Host) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from typing import Any
 from django.conf import settings
 from django.core.paginator import Paginator
 
-from realm.oracle.client import Sampling
+from realm.oracle.wire import Sampling
 from realm.strict import BadConfig
 from tavern import formatting
 from tavern.models import Answer, Conversation

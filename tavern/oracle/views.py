@@ -7,9 +7,8 @@ preflight, and realm.web.guard refuses whatever names another origin. Forms need
 from __future__ import annotations
 
 import uuid
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import aclosing, suppress
-from dataclasses import dataclass, replace
 from functools import wraps
 from typing import Any
 
@@ -25,14 +24,15 @@ from django.views.decorators.csrf import csrf_exempt, csrf_protect
 from django.views.decorators.http import require_POST, require_safe
 
 from realm.hosts import Host, UnknownHost
-from realm.oracle.client import AsyncOracle, Ending, LoadedModel, Turn, find_loaded
 from realm.oracle.errors import Damaged, HostDown, HostTrouble, NoRoom, NotLoaded, TooLong, WrongModel
+from realm.oracle.wire import LoadedModel
 from realm.strict import BadConfig
+from tavern.frame import frame_context
 from tavern.models import Conversation
-from tavern.oracle import history, hosts, page
+from tavern.oracle import asking, history, hosts, page
+from tavern.oracle.asking import Answering, Told
 from tavern.oracle.history import AnotherQuestion
 from tavern.oracle.requests import BadOrder, ChatOrder, LoadOrder, is_json, read_chat, read_load
-from tavern.quests.views import frame_context
 
 _STATUS: dict[type[Exception], int] = {
     BadOrder: 400, AnotherQuestion: 409, UnknownHost: 404, BadConfig: 500, NotLoaded: 404, Damaged: 409, NoRoom: 507,
@@ -86,9 +86,7 @@ async def load(request: HttpRequest) -> HttpResponseBase:
     order: LoadOrder | None = None
     try:
         order = read_load(request)
-        host = await hosts.find_host(order.host)
-        async with AsyncOracle(host) as speaker:
-            model = await speaker.load(**_selector(order, host))
+        host, model = await asking.load(order)
     except _TROUBLES as trouble:
         return _refuse(trouble) if is_json(request) else await _back(request, order, trouble)
     if is_json(request):
@@ -101,9 +99,7 @@ async def unload(request: HttpRequest) -> HttpResponseBase:
     order: LoadOrder | None = None
     try:
         order = read_load(request)
-        host = await hosts.find_host(order.host)
-        async with AsyncOracle(host) as speaker:
-            await speaker.unload(**_selector(order, host))
+        host = await asking.unload(order)
     except _TROUBLES as trouble:
         return _refuse(trouble) if is_json(request) else await _back(request, order, trouble)
     if is_json(request):
@@ -116,14 +112,10 @@ async def chat(request: HttpRequest) -> HttpResponseBase:
     order: ChatOrder | None = None
     try:
         order = _with_conversation(request, read_chat(request))
-        host = await _host_of(order)
-        answer = _answer(order, host)
-        model, read = await anext(answer), await anext(answer)
-        assert isinstance(model, LoadedModel)
-        assert isinstance(read, Read)
+        answering = await asking.begin(order)
         if order.stream:
-            return _streamed(order, host, model, read, answer)
-        reply = await _whole(order, host, model, answer)
+            return _streamed(answering)
+        reply = _reply(answering, *await asking.whole(answering))
     except _TROUBLES as trouble:
         return _refuse(trouble) if is_json(request) else await _back(request, order, trouble)
     return JsonResponse(reply) if is_json(request) else await _back(request, order, None)
@@ -145,128 +137,18 @@ def delete(request: HttpRequest, key: uuid.UUID) -> HttpResponse:
     return redirect("tavern:oracle")
 
 
-@dataclass(frozen=True, kw_only=True)
-class Read:
-    """What the model reads before the question."""
-
-    turns: int
-    forgotten: int
-    """Oldest exchanges of the conversation that did not fit into the model's context and were not read."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Told:
-    """What a whole answer ends with."""
-
-    ending: Ending
-    read: Read
-
-
-async def _host_of(order: ChatOrder) -> Host:
-    """A question to a host that cannot be had is kept as well."""
-    try:
-        return await hosts.find_host(order.host)
-    except (UnknownHost, BadConfig) as trouble:
-        if order.conversation:
-            await sync_to_async(history.keep)(order, host=order.host or "", model=None, trouble=str(trouble))
-        raise
-
-
-async def _answer(order: ChatOrder, host: Host) -> AsyncGenerator[LoadedModel | Read | str | Told, None]:
-    """Who answers, what it reads, the pieces, the ending. All is kept as far as it came, and why it came no further.
-
-    Each piece has proven whose it is; words of whoever was not asked are thrown away.
-    """
-    said: list[str] = []
-    model, read, ending, trouble = None, None, None, ""
-    try:
-        async with AsyncOracle(host) as speaker:
-            model = await _found(speaker, order, host)
-            yield model
-            turns = await sync_to_async(history.turns)(order)
-            async with aclosing(_fitting(speaker, model, turns, order)) as pieces:
-                async for piece in pieces:
-                    if isinstance(piece, Read):
-                        read = piece
-                        yield piece
-                    elif isinstance(piece, Ending):
-                        ending = piece
-                    else:
-                        said.append(piece)
-                        yield piece
-    except HostTrouble as error:
-        trouble = str(error)
-        if isinstance(error, WrongModel):
-            said.clear()
-        raise
-    finally:
-        if order.conversation:
-            await sync_to_async(history.keep)(
-                order, host=host.name, model=model, text="".join(said), ending=ending, trouble=trouble,
-                earlier_turns=read.turns if read else None,
-            )  # fmt: skip
-    assert read
-    assert ending
-    yield Told(ending=ending, read=read)
-
-
-async def _found(speaker: AsyncOracle, order: ChatOrder, host: Host) -> LoadedModel:
-    wanted = _selector(order, host)
-    try:
-        return find_loaded(await speaker.loaded(), **wanted)
-    except NotLoaded:
-        if not order.load:
-            raise
-        return await speaker.load(**wanted)
-
-
-async def _fitting(
-    speaker: AsyncOracle, model: LoadedModel, turns: list[Turn], order: ChatOrder
-) -> AsyncGenerator[Read | str | Ending, None]:
-    """What is read, the pieces, the ending; the older half of what was said is left out until the rest fits."""
-    exchanges = left = len(turns) // 2
-    while True:
-        try:
-            async with aclosing(speaker.chat(model, turns[-2 * left - 1 :], order.sampling)) as pieces:  # type: ignore[type-var]
-                first = await anext(pieces)
-                yield Read(turns=2 * left, forgotten=exchanges - left)
-                yield first
-                async for piece in pieces:
-                    yield piece
-            return
-        except TooLong:
-            if left == 0:
-                raise
-            left //= 2
-
-
-async def _whole(
-    order: ChatOrder, host: Host, model: LoadedModel, answer: AsyncIterator[LoadedModel | Read | str | Told]
-) -> dict[str, Any]:
-    pieces = [piece async for piece in answer]
-    text = "".join(piece for piece in pieces if isinstance(piece, str))
-    (told,) = (piece for piece in pieces if isinstance(piece, Told))
-    return _reply(order, host, model, text, told)
-
-
-def _streamed(
-    order: ChatOrder,
-    host: Host,
-    model: LoadedModel,
-    read: Read,
-    answer: AsyncGenerator[LoadedModel | Read | str | Told, None],
-) -> StreamingHttpResponse:
+def _streamed(answering: Answering) -> StreamingHttpResponse:
     async def lines() -> AsyncIterator[bytes]:
         said: list[str] = []
-        async with aclosing(answer):
-            yield _line(_who(host, model) | {"earlier_turns": read.turns})
+        async with aclosing(answering.pieces) as pieces:
+            yield _line(_who(answering.host, answering.model) | {"earlier_turns": answering.read.turns})
             try:
-                async for piece in answer:
+                async for piece in pieces:
                     if isinstance(piece, str):
                         said.append(piece)
                         yield _line({"text": piece})
-                    elif isinstance(piece, Told):
-                        yield _line(_reply(order, host, model, "".join(said), piece))
+                    else:
+                        yield _line(_reply(answering, "".join(said), piece))
             except _TROUBLES as trouble:
                 yield _line(_failure(trouble) | {"thrown_away": isinstance(trouble, WrongModel)})
 
@@ -290,10 +172,10 @@ def _who(host: Host, model: LoadedModel) -> dict[str, Any]:
     }
 
 
-def _reply(order: ChatOrder, host: Host, model: LoadedModel, text: str, told: Told) -> dict[str, Any]:
+def _reply(answering: Answering, text: str, told: Told) -> dict[str, Any]:
     ending = told.ending
     seconds, tokens = ending.seconds, ending.answer_tokens
-    return _who(host, model) | {
+    return _who(answering.host, answering.model) | {
         "response": text,
         "finish_reason": ending.finish_reason,
         "prompt_tokens": ending.prompt_tokens,
@@ -302,21 +184,15 @@ def _reply(order: ChatOrder, host: Host, model: LoadedModel, text: str, told: To
         "tokens_per_second": round(tokens / seconds, 1) if tokens and seconds > 0 else None,
         "earlier_turns": told.read.turns,
         "forgotten": told.read.forgotten,
-        "conversation": order.conversation,
+        "conversation": answering.order.conversation,
     }
-
-
-def _selector(order: ChatOrder | LoadOrder, host: Host) -> dict[str, Any]:
-    """A foreign host knows steps only by its own models' names, of the hero that its entry names."""
-    hero = order.hero or host.hero or settings.REALM.hero
-    return {"hero": hero, "step": order.step, "name": order.name if host.is_realm else None}
 
 
 def _with_conversation(request: HttpRequest, order: ChatOrder) -> ChatOrder:
     """The form's answer is read on the page of a conversation, so it needs one."""
     if is_json(request) or order.conversation:
         return order
-    return replace(order, conversation=str(uuid.uuid4()))
+    return order.model_copy(update={"conversation": str(uuid.uuid4())})
 
 
 def _failure(trouble: Exception) -> dict[str, Any]:
@@ -331,9 +207,7 @@ def _status_of(trouble: Exception) -> int:
     return next(status for kind, status in _STATUS.items() if isinstance(trouble, kind))
 
 
-async def _back(
-    request: HttpRequest, order: ChatOrder | LoadOrder | None, told: Exception | str | None
-) -> HttpResponseBase:
+async def _back(request: HttpRequest, order: LoadOrder | None, told: Exception | str | None) -> HttpResponseBase:
     """To the page, with what there is to tell; what was typed and not answered stays in its field."""
     if isinstance(told, Exception):
         await sync_to_async(messages.error)(request, str(told))
@@ -348,7 +222,7 @@ async def _back(
     return redirect(f"{address}?{urlencode(query)}" if query else address)
 
 
-def _again(request: HttpRequest, order: ChatOrder | LoadOrder | None, told: Exception | str) -> HttpResponse:
+def _again(request: HttpRequest, order: LoadOrder | None, told: Exception | str) -> HttpResponse:
     """The page as it was filled in."""
     key = order.conversation if order else request.POST.get("conversation")
     conversation = None

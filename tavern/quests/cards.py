@@ -11,6 +11,7 @@ from arena.gate import report
 from arena.models import Quest
 from arena.quest_orders import Act
 from realm.world import World
+from tavern.frame import Button
 from tavern.home.foes import Foe, foe_of
 
 LABELS = {
@@ -56,20 +57,6 @@ ADVICE = {
 }
 OTHER_ADVICE = "Mend what the reason names, then retry."
 ENDED_ADVICE = "Retry to have it fought again."
-
-
-@dataclass(frozen=True, kw_only=True)
-class Button:
-    """One of a quest's orders."""
-
-    value: str
-    """`<verb> <quest id>`, as tavern.quests.orders reads it."""
-    key: str
-    """Part of the button's id in the page, by which the focus is kept."""
-    label: str
-    help: str
-    confirm: str = ""
-    tone: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -13,9 +13,11 @@ from django.views.decorators.http import require_safe
 from arena.models import Quest
 from arena.preview.rows import NoSuchRow
 from arena.rows.model import UnreadableQuest
+from realm import strict
+from tavern.frame import frame_context
 from tavern.quests import mirror
 from tavern.quests.mirror import Glass, NoMirror
-from tavern.quests.views import find, frame_context
+from tavern.quests.views import find
 
 LARGEST_LINE = 2**31
 
@@ -27,11 +29,11 @@ def rows(request: HttpRequest, quest_id: int) -> HttpResponse:
     `only=refused` leaves out what the gatekeepers took.
     """
     for name in ("line", "packed"):
-        number = _number(request.GET.get(name, ""))
+        number = line_number(request.GET.get(name, ""))
         if number is not None:
             return redirect(f"tavern:quest_{'row' if name == 'line' else 'packed'}", quest_id, number)
     found, path = _file(quest_id)
-    first = _number(request.GET.get("first", "")) or 1
+    first = line_number(request.GET.get("first", "")) or 1
     context: dict[str, Any] = {"quest": found, "first": first, "trouble": "", "listed": []}
     try:
         through = mirror.glass(settings.WORLD, settings.REALM)
@@ -79,5 +81,5 @@ def _file(quest_id: int) -> tuple[Quest, Path]:
     return quest, path
 
 
-def _number(text: str) -> int | None:
-    return int(text) if text.isascii() and text.isdigit() and len(text) < 10 and int(text) else None
+def line_number(text: str) -> int | None:
+    return strict.whole_number(text, most=10**9 - 1) or None

@@ -11,6 +11,7 @@ from arena import orders, quest_orders
 from arena.models import Quest
 from arena.orders import Wish
 from arena.quest_orders import Act
+from realm import strict
 from realm.world import PRIORITIES, World
 from tavern.quests.board import KINDS, quests_of
 
@@ -68,9 +69,10 @@ def _quest(text: str) -> Quest:
 
 
 def _number(text: str) -> int:
-    if not (text.isascii() and text.isdigit() and len(text) <= 18):
+    number = strict.whole_number(text)
+    if number is None:
         raise BadOrder(f"{text[:40]!r} is no quest's number")
-    return int(text)
+    return number
 
 
 def _move(world: World, verb: str, quests: Sequence[Quest], form: QueryDict) -> Given:

@@ -21,13 +21,13 @@ from arena.rows import lines
 from realm import strict
 from realm.strict import BadConfig
 from realm.world import PRIORITIES, World
-from tavern.home.views import HtmxHttpRequest
+from tavern.frame import HtmxHttpRequest, attachment, frame_context, sentence
 from tavern.quests import uploads
 from tavern.quests.forms import MendForm
 from tavern.quests.names import BadName
 from tavern.quests.quest import flagged_files, read_page
 from tavern.quests.uploads import RefusedUpload, Wanted
-from tavern.quests.views import attachment, find, frame_context, sentence, told
+from tavern.quests.views import find, told
 
 NOTHING_LEFT = "the text is empty; the refused rows stand here again, to be corrected"
 _ODD = re.compile(r"[^A-Za-z0-9._-]+")

@@ -21,13 +21,13 @@ from arena.reports import training_sources
 from arena.rows.model import UnreadableQuest
 from arena.sources import folders, records, taking
 from arena.sources.folders import BadSource
+from tavern.frame import frame_context
 from tavern.quests import mirror
 from tavern.quests import sources as source_page
 from tavern.quests.forms import AddForm
 from tavern.quests.gate import MOST_LYING
 from tavern.quests.mirror import NoMirror
-from tavern.quests.mirror_views import LARGEST_LINE
-from tavern.quests.views import frame_context
+from tavern.quests.mirror_views import LARGEST_LINE, line_number
 
 BY = "quest board"
 MOST_AT_ONCE = 1000
@@ -184,8 +184,8 @@ def _back(request: HttpRequest, name: str) -> HttpResponseRedirect:
 @require_safe
 def preview(request: HttpRequest, name: str) -> HttpResponse:
     """Rows of `file`: from line `first` on, or the single row in `line`."""
-    file, line = request.GET.get("file", ""), _number(request.GET.get("line", ""))
-    first = min(_number(request.GET.get("first", "")) or 1, source_page.LAST_LINE)
+    file, line = request.GET.get("file", ""), line_number(request.GET.get("line", ""))
+    first = min(line_number(request.GET.get("first", "")) or 1, source_page.LAST_LINE)
     context: dict[str, Any] = {"name": name, "file": file, "first": first, "line": line, "trouble": "", "single": None}
     try:
         folder = folders.folder_of(settings.WORLD, name)
@@ -202,7 +202,3 @@ def preview(request: HttpRequest, name: str) -> HttpResponse:
     except (NoMirror, UnreadableQuest, OSError) as error:
         context["trouble"] = str(error)
     return render(request, "tavern/quests/source_preview.html", frame_context(settings.WORLD) | context)
-
-
-def _number(text: str) -> int | None:
-    return int(text) if text.isascii() and text.isdigit() and len(text) < 10 and int(text) else None

@@ -10,28 +10,27 @@ from django.contrib import messages
 from django.core.files.uploadedfile import UploadedFile
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import redirect, render
+from django.urls import reverse
 from django.views.decorators.http import require_POST, require_safe
 
 from arena import quest_orders
 from arena import status as arena_status
 from arena.models import Quest
 from arena.quest_orders import Act
+from realm import strict
 from realm.world import World
-from tavern.home.views import HtmxHttpRequest
-from tavern.log_looks import looks_table
+from tavern import frame
+from tavern.frame import BOARD_CHANGED, LARGEST_ID, Button, HtmxHttpRequest, attachment, frame_context, sentence
 from tavern.quests import names, uploads
 from tavern.quests import orders as quest_acts
 from tavern.quests.board import KINDS, QuestList, counts, read_list
-from tavern.quests.cards import HELP, LABELS, Button
+from tavern.quests.cards import HELP, LABELS
 from tavern.quests.forms import AddForm, PasteForm, SliceForm
 from tavern.quests.gate import at_the_gate
 from tavern.quests.names import BadName
 from tavern.quests.orders import BadOrder
 from tavern.quests.uploads import RefusedUpload, WrongPlace
-from watchtower import selectors as watchtower_selectors
 
-LARGEST_ID = 2**63 - 1
-BOARD_CHANGED = "realm:board"
 EXAMPLE = (
     {"messages": [{"role": "user", "content": "Which planet is nearest to the sun?"},
                   {"role": "assistant", "content": "Mercury."}]},
@@ -63,16 +62,6 @@ def one_list(request: HttpRequest, name: str) -> HttpResponse:
 def summary(request: HttpRequest) -> HttpResponse:
     """Counts, and whether the arena acts on orders."""
     return render(request, "tavern/quests/board.html#summary", _summary_context(settings.WORLD))
-
-
-def frame_context(world: World) -> dict[str, Any]:
-    """What every page about quests needs for its live parts."""
-    return {
-        "seq": watchtower_selectors.newest_seq(),
-        "arena": arena_status.read_status(world),
-        "entry_looks": looks_table(),
-        "priorities": Quest.Priority.values,
-    }
 
 
 def _board_context(lists: dict[str, QuestList], query: str) -> dict[str, Any]:
@@ -134,19 +123,10 @@ def order(request: HtmxHttpRequest) -> HttpResponse:
 
 
 def told(request: HtmxHttpRequest, text: str, *, urgent: bool = False, status: int = 200) -> HttpResponse:
-    if not request.htmx:
-        (messages.error if urgent else messages.success)(request, text)
-        return _back(request)
-    response = render(request, "tavern/quests/board.html#notice", {"text": text, "urgent": urgent}, status=status)
-    response.headers["HX-Trigger"] = BOARD_CHANGED
-    return response
-
-
-def _back(request: HttpRequest) -> HttpResponse:
-    number = request.POST.get("page_of", "")
-    if number.isascii() and number.isdigit() and len(number) < 19:
-        return redirect("tavern:quest", quest_id=int(number))
-    return redirect("tavern:quests")
+    """To the board, or to the page of a quest whose form it was."""
+    number = strict.whole_number(request.POST.get("page_of", ""))
+    back = reverse("tavern:quests") if number is None else reverse("tavern:quest", args=[number])
+    return frame.told(request, text, back=back, urgent=urgent, status=status, trigger=BOARD_CHANGED)
 
 
 @require_POST
@@ -168,12 +148,6 @@ def _take_file(request: HttpRequest, form: AddForm, file: UploadedFile[bytes]) -
         messages.error(request, sentence(error))
     else:
         messages.success(request, f"{path.name} is at the gate.")
-
-
-def sentence(error: Exception) -> str:
-    if isinstance(error, OSError):
-        return f"The file could not be kept: {error.strerror}. Nothing of it stays."
-    return str(error)
 
 
 @require_POST
@@ -229,13 +203,6 @@ def example(request: HttpRequest) -> HttpResponse:
     """A quest of four rows, one in each common form."""
     rows = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in EXAMPLE)
     return attachment(rows.encode(), "example-quest.jsonl", "application/x-ndjson")
-
-
-def attachment(data: bytes, name: str, content_type: str) -> HttpResponse:
-    """Never shown as a page, whatever it holds."""
-    response = HttpResponse(data, content_type=content_type)
-    response.headers["Content-Disposition"] = f'attachment; filename="{name}"'
-    return response
 
 
 def find(quest_id: int) -> Quest:

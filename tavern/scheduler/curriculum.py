@@ -15,7 +15,7 @@ from guild.skills.registry import RANGES, Skill, list_skills
 from realm import config, config_edit, strict
 from realm.config import RealmConfig
 from realm.world import World
-from tavern.guild.forms import DRESS, WorkForm, without_point
+from tavern.forms import FIELD_ATTRIBUTES, StyledForm, without_point
 from tavern.live_settings import read_settings, read_wishes
 
 PERCENT = "_share"
@@ -39,7 +39,7 @@ WHYS = {
 TONES = {Why.CURRENT: "gold", Why.MASTERED: "moss", Why.LOST: "blood", Why.NEXT: "sky", Why.BESIDE: "moss"}
 
 
-class WishesForm(WorkForm):
+class WishesForm(StyledForm):
     """What the player wants of one skill: a field for each wish; an empty one is what the skill's file says."""
 
     def __init__(self, skill: Skill, wishes: Wishes, *arguments: Any, **options: Any) -> None:
@@ -48,7 +48,7 @@ class WishesForm(WorkForm):
         self.skill = skill
         for wish in fields(Wishes):
             field = _field(wish.name)
-            field.widget.attrs |= DRESS | {"placeholder": _shown(wish.name, getattr(skill, wish.name))}
+            field.widget.attrs |= FIELD_ATTRIBUTES | {"placeholder": _shown(wish.name, getattr(skill, wish.name))}
             self.fields[wish.name] = field
 
     def changes(self) -> dict[str, Any]:

@@ -25,7 +25,7 @@ from guild.tasks.selectors import MasterStatus, TaskRow, overview
 from realm.strict import BadConfig
 from realm.world import World
 from tavern import formatting
-from tavern.guild.forms import WorkForm, without_point
+from tavern.forms import StyledForm, without_point
 from tavern.live_settings import read_settings
 
 MOST_ON_THE_LINE = 12
@@ -33,7 +33,7 @@ TONES = {"ok": "moss", "failed": "blood", "timeout": "blood", "stopped": "plain"
 WORDS = {"ok": "done", "timeout": "took too long", "lost": "ended unwatched"}
 
 
-class TaskForm(WorkForm):
+class TaskForm(StyledForm):
     """What the player sets of one task; what may be empty is then as the realm ships it."""
 
     enabled = forms.BooleanField(required=False, label="switched on")

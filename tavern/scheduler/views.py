@@ -16,7 +16,7 @@ from guild.errors import GuildError
 from guild.tasks import wishes
 from guild.tasks.alone import master_alive
 from realm.strict import BadConfig
-from tavern.quests.views import frame_context
+from tavern.frame import frame_context
 from tavern.scheduler import curriculum as curriculum_page
 from tavern.scheduler import tasks
 from tavern.scheduler.curriculum import WishesForm

@@ -20,9 +20,10 @@ import httpx2
 import torch
 
 from arena.hero import answering
-from arena.oracle.catalogue import Catalogue, Selector
+from arena.oracle.catalogue import Catalogue
 from arena.oracle.loading import LoadedModel, Loader
 from realm.config import RealmConfig
+from realm.oracle.wire import Selector
 from realm.world import World
 from tests.campaigns.report import Figure, none_of
 from tests.support import oracle_heroes as heroes

@@ -120,3 +120,16 @@ def test_a_missing_key_is_named() -> None:
 def test_what_is_no_mapping_is_refused(value: Any) -> None:
     with pytest.raises(BadConfig, match=r"^some\.yaml: a mapping is expected, \w+ found$"):
         strict.read(Outer, value, source="some.yaml")
+
+
+@pytest.mark.parametrize(
+    ("text", "number"),
+    [("0", 0), ("007", 7), ("9" * 18, 10**18 - 1), ("9" * 19, None), ("9" * 5000, None), ("", None), ("-1", None),
+     ("1.0", None), (" 1", None), ("1\n", None), ("1_0", None), ("²", None), ("١", None)],
+)  # fmt: skip
+def test_a_whole_number_has_plain_digits_alone(text: str, number: int | None) -> None:
+    assert strict.whole_number(text) == number
+
+
+def test_a_whole_number_has_a_largest_value() -> None:
+    assert (strict.whole_number("10", most=10), strict.whole_number("11", most=10)) == (10, None)

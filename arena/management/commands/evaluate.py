@@ -16,6 +16,7 @@ from arena.reports import sparrings
 from guild.evaluation import queue as evaluation_queue
 from guild.management.tables import as_text
 from guild.models import EvaluationTask
+from realm import strict
 from realm.strict import BadConfig
 
 LOOK_SECONDS = 5.0
@@ -73,6 +74,7 @@ class Command(BaseCommand):
 
 
 def _count(text: str) -> int:
-    if not text.isdecimal() or not int(text):
+    number = strict.whole_number(text)
+    if not number:
         raise ValueError(text)
-    return int(text)
+    return number

@@ -22,6 +22,7 @@ from arena.models import ChronicleEntry, Quest
 from arena.quest_orders import Act, acts_for
 from arena.queue import files as queue
 from arena.queue.acts import KINDS
+from realm import strict
 from realm.world import PRIORITIES
 
 OVER = (Quest.State.COMPLETED, Quest.State.FAILED, Quest.State.CANCELLED)
@@ -144,7 +145,8 @@ class Command(BaseCommand):
 
 
 def _find(text: str) -> Quest:
-    by_id = Quest.objects.filter(pk=int(text)).first() if text.isascii() and text.isdigit() else None
+    number = strict.whole_number(text)
+    by_id = None if number is None else Quest.objects.filter(pk=number).first()
     quest = by_id or Quest.objects.filter(name=text).order_by("-id").first()
     if quest is None:
         raise CommandError(f"there is no quest {text!r}; `quest list` shows ids and names")

@@ -11,6 +11,7 @@ from django.core.management.base import BaseCommand, CommandError
 from guild.errors import GuildError
 from guild.skills.registry import Skill, get_skill, get_trainer
 from guild.skills.server import HOST, serve
+from realm.web.serve import CannotServe
 
 LARGEST_PORT = 65535
 
@@ -33,7 +34,7 @@ class Command(BaseCommand):
             serve(skill, trainer, port)
         except KeyboardInterrupt:
             return
-        except GuildError as error:
+        except (GuildError, CannotServe) as error:
             raise CommandError(str(error)) from error
 
 

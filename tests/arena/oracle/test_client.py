@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import anyio
 import pytest
 
 from realm.hosts import Host
-from realm.oracle.client import AsyncOracle, Ending, LoadedModel, Sampling, Turn
+from realm.oracle.client import AsyncOracle, Ending
 from realm.oracle.sync_client import Damaged, NotLoaded, OracleClient, WrongModel
+from realm.oracle.wire import LoadedModel, Sampling, Turn
 from realm.world import World
 from tests.arena.oracle.test_loading import flip
 from tests.support import oracle_heroes as heroes
@@ -63,7 +63,7 @@ def test_other_weights_under_the_same_name_are_refused(running: RunningOracle) -
     """As when a checkpoint was replaced between the look at what is loaded and the answer."""
     host = as_realm(running)
     with OracleClient(host) as oracle:
-        model = replace(oracle.loaded()[0], sha256="0" * 64)
+        model = oracle.loaded()[0].model_copy(update={"sha256": "0" * 64})
         with pytest.raises(WrongModel, match="its answer was thrown away"):
             oracle.answer(model, PROMPTS, max_new_tokens=4)
     with pytest.raises(WrongModel, match="its answer was thrown away"):
@@ -72,7 +72,7 @@ def test_other_weights_under_the_same_name_are_refused(running: RunningOracle) -
 
 def test_a_step_that_is_not_loaded_and_one_that_is_not_there(running: RunningOracle) -> None:
     with OracleClient(as_realm(running)) as oracle:
-        absent = replace(oracle.loaded()[0], id=f"DIO/{heroes.folder_name(10)}", step=10)
+        absent = oracle.loaded()[0].model_copy(update={"id": f"DIO/{heroes.folder_name(10)}", "step": 10})
         with pytest.raises(NotLoaded) as caught:
             oracle.answer(absent, PROMPTS, max_new_tokens=4)
         assert str(caught.value) == "Step 10 not loaded. Available: [15, 5, 0]"

@@ -15,8 +15,8 @@ from typing import Any
 import httpx2
 import pytest
 
-from arena.oracle.bodies import LARGEST_BODY_BYTES
 from realm import sidecar
+from realm.oracle.wire import LARGEST_REQUEST_BYTES
 from realm.world import CHECKOUT, World
 from tests.support import oracle_heroes as heroes
 from tests.support.oracle_heroes import PROMPTS, RunningOracle
@@ -108,7 +108,7 @@ def test_what_is_no_json_object_is_told(running: RunningOracle, data: bytes) -> 
 
 
 def test_a_body_beyond_the_limit_is_refused_declared_or_not(running: RunningOracle) -> None:
-    large = b'{"step": "' + b"5" * LARGEST_BODY_BYTES + b'"}'
+    large = b'{"step": "' + b"5" * LARGEST_REQUEST_BYTES + b'"}'
     refused(running.http.post("/models/load", content=large), 413)
     refused(running.http.post("/models/load", content=iter([large[:1000], large[1000:]])), 413)
 

@@ -15,13 +15,14 @@ from transformers import AutoModelForCausalLM
 from arena import embedded
 from arena.hero import answering, origin
 from arena.oracle import loading
-from arena.oracle.catalogue import Catalogue, Selector
+from arena.oracle.catalogue import Catalogue
 from arena.oracle.loading import Base, LoadedModel, Loader
 from arena.oracle.rows import Row
 from arena.oracle.trouble import UnfitCheckpoint, UnknownModel
 from arena.oracle.writing import write
 from realm import sidecar
 from realm.config import RealmConfig
+from realm.oracle.wire import Selector
 from realm.world import World
 from tests.support import oracle_heroes as heroes
 from tests.support.checkpoints import rewrite_sidecar

@@ -9,10 +9,11 @@ from transformers import PreTrainedTokenizerBase
 from arena.hero import answering
 from arena.hero.model import Hero
 from arena.oracle import writing
-from arena.oracle.catalogue import Catalogue, Selector
+from arena.oracle.catalogue import Catalogue
 from arena.oracle.loading import Loader
 from arena.oracle.rows import Row, Sampling
 from realm.config import RealmConfig
+from realm.oracle.wire import Selector
 from realm.world import World
 
 

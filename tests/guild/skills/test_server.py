@@ -102,7 +102,9 @@ def test_the_command_serves_until_it_is_ended(world: World) -> None:
         client = HttpTrainer("bin", f"http://127.0.0.1:{port}", get_skill("bin").levels)
         _wait_for(port, server)
         assert client.sample(level=2, count=3, seed=9)[0].skill == "bin"
-        with pytest.raises(CommandError, match=f"Port {port} cannot be had .*choose another with --port"):
+        with pytest.raises(
+            CommandError, match=f"port {port} of .* is taken by another program; end it, or choose another with --port"
+        ):
             call_command("trainer", "bin", port=port, stdout=StringIO())
     finally:
         server.send_signal(signal.SIGTERM)

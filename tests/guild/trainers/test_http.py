@@ -19,6 +19,7 @@ from guild.skills.registry import broken_skills, get_skill, get_trainer, list_sk
 from guild.trainers import http, protocol
 from guild.trainers.http import HttpTrainer
 from guild.trainers.problems import Problem
+from realm.web import outbound
 from realm.world import World
 from tests.support import skill_files
 from tests.support.served_trainer import HonestStub, send, served, stub
@@ -329,7 +330,7 @@ def test_a_broken_file_is_told(
 
 def check_never_asked_there(monkeypatch: pytest.MonkeyPatch) -> None:
     """127.0.0.1 stands for where a name must not lead."""
-    monkeypatch.setattr(http, "is_forbidden", lambda address: address == "127.0.0.1")
+    monkeypatch.setattr(outbound, "is_forbidden", lambda address: address == "127.0.0.1")
     with stub(HonestStub()) as server:
         with pytest.raises(TrainerUnavailable, match=r"it is at 127\.0\.0\.1, where no trainer can be; mend api_url"):
             trainer_at(server.url).sample(level=1, count=1, seed=1)
@@ -344,7 +345,7 @@ def test_twin_without_a_look_at_the_connection_it_is_asked(monkeypatch: pytest.M
     async def blind(event: str, info: Any) -> None:
         """Looks at nothing."""
 
-    monkeypatch.setattr(http, "_check_address", blind)
+    monkeypatch.setattr(outbound, "_check_address", blind)
     with pytest.raises(pytest.fail.Exception):
         check_never_asked_there(monkeypatch)
 

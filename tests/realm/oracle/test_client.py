@@ -11,7 +11,7 @@ import pytest
 
 from realm.hosts import Host
 from realm.oracle import client
-from realm.oracle.client import AsyncOracle, Ending, Sampling, Turn
+from realm.oracle.client import AsyncOracle, Ending
 from realm.oracle.sync_client import (
     Damaged,
     HostDown,
@@ -23,6 +23,9 @@ from realm.oracle.sync_client import (
     WrongModel,
     find_loaded,
 )
+from realm.oracle.wire import RealmModel, Sampling, Turn
+from realm.strict import BadConfig
+from realm.web import bodies, outbound
 from tests.support.servers import free_port
 from tests.support.stub_host import (
     OTHER_SHA,
@@ -43,8 +46,7 @@ M1000 = realm_model(1000)
 
 
 def loaded_model(step: int = 1000, **keys: Any) -> LoadedModel:
-    fields = LoadedModel.__dataclass_fields__
-    return LoadedModel(**{key: value for key, value in realm_model(step, **keys).items() if key in fields})
+    return RealmModel(**realm_model(step, **keys))
 
 
 FOREIGN = LoadedModel(id="dio-1000", hero="DIO", step=1000, name="dio-1000", model_path="dio-1000", sha256=None)
@@ -441,7 +443,7 @@ def test_a_proxy_of_the_environment_is_not_asked(stub: Stub, monkeypatch: pytest
 
 def check_name_that_moved(stub: Stub, monkeypatch: pytest.MonkeyPatch) -> None:
     """127.0.0.1 stands for where a name must not lead."""
-    monkeypatch.setattr(client, "is_forbidden", lambda address: address == "127.0.0.1")
+    monkeypatch.setattr(outbound, "is_forbidden", lambda address: address == "127.0.0.1")
     with OracleClient(stub.host()) as oracle, pytest.raises(HostTrouble, match=r"is at 127\.0\.0\.1 now"):
         oracle.loaded()
 
@@ -454,7 +456,7 @@ def test_a_name_that_resolves_to_a_forbidden_address_is_told_nothing(
 
 
 def test_twin_without_a_look_at_the_connection_it_is_asked(stub: Stub, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(client.AsyncOracle, "_check_address", None)
+    monkeypatch.setattr(outbound, "_check_address", None)
     with pytest.raises(pytest.fail.Exception):
         check_name_that_moved(stub, monkeypatch)
     assert stub.seen
@@ -465,5 +467,5 @@ def test_twin_without_a_look_at_the_connection_it_is_asked(stub: Stub, monkeypat
 )
 def test_sampling_beyond_its_limits_is_refused(bad: dict[str, Any]) -> None:
     (name,) = bad
-    with pytest.raises(ValueError, match=f"{name}: .* is not allowed; allowed "):
-        Sampling(**bad)
+    with pytest.raises(BadConfig, match=f"{name}: .* is not allowed; allowed "):
+        bodies.read(Sampling, bad, source="request")

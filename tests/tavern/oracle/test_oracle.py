@@ -15,7 +15,7 @@ from django.test import AsyncClient, Client
 from realm import hosts
 from realm.world import World
 from tavern.models import Answer, Conversation, Question
-from tavern.oracle import views
+from tavern.oracle import asking, views
 from tests.support.servers import free_port
 from tests.support.stub_host import OTHER_SHA, SHA, Stub, chunk, events, realm_model, spoken, stub_host, witness
 from tests.support.tavern_quests import HOSTILE
@@ -88,7 +88,7 @@ def test_a_step_that_is_not_loaded_is_never_answered_for(stub: Stub) -> None:
 
 
 def test_twin_with_a_fallback_another_model_would_answer(stub: Stub, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(views, "find_loaded", lambda models, **wanted: models[0])
+    monkeypatch.setattr(asking, "find_loaded", lambda models, **wanted: models[0])
     with pytest.raises(AssertionError):
         check_not_answered(stub)
     assert stub.bodies(CHAT)
@@ -324,7 +324,7 @@ async def test_twin_words_of_who_was_not_asked_would_be_kept_if_they_were_not_th
     class Overlooked(Exception):
         """What no trouble ever is."""
 
-    monkeypatch.setattr(views, "WrongModel", Overlooked)
+    monkeypatch.setattr(asking, "WrongModel", Overlooked)
     stub.replies[CHAT] = events(chunk(M1000["id"], "hi", **witness(M1000)), chunk("DIO/base", "there"))
     _, lines = await stream(conversation=KEY)
     with pytest.raises(AssertionError):

@@ -1,0 +1,68 @@
+"""A port bound, and an ASGI application served on it behind the guard, until SIGTERM or SIGINT."""
+
+from __future__ import annotations
+
+import errno
+import json
+import socket
+
+import uvicorn
+
+from realm.web.guard import Application, Guard
+
+ENDS_WITHIN_SECONDS = 5
+"""Of what is being answered when the process is told to end."""
+_ASK_SECONDS = 2.0
+_LARGEST_HEALTH_BYTES = 64 * 1024
+
+
+class CannotServe(Exception):
+    """One sentence for the player."""
+
+
+def bind_port(address: str, port: int, *, remedy: str) -> socket.socket:
+    """A socket that listens from now on, so that a second server finds the port taken.
+
+    `remedy` is how another port is chosen. Raises CannotServe, which names a taker that tells its name.
+    """
+    listening = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_STREAM)
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listening.bind((address, port))
+        listening.listen(socket.SOMAXCONN)
+    except OSError as error:
+        listening.close()
+        if error.errno != errno.EADDRINUSE:
+            raise CannotServe(f"cannot listen on {address} port {port}: {error.strerror}") from error
+        taker = _taker(url_of(address, port))
+        raise CannotServe(f"port {port} of {address} is taken by {taker}; end it, or {remedy}") from error
+    return listening
+
+
+def run(application: Application, listening: socket.socket, *, most_connections: int | None = None) -> None:
+    """Serve until the process is told to end, and within ENDS_WITHIN_SECONDS after that."""
+    config = uvicorn.Config(
+        Guard(application, port=listening.getsockname()[1]),
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+        limit_concurrency=most_connections,
+        timeout_graceful_shutdown=ENDS_WITHIN_SECONDS,
+    )
+    uvicorn.Server(config).run(sockets=[listening])
+
+
+def url_of(address: str, port: int) -> str:
+    return f"http://[{address}]:{port}" if ":" in address else f"http://{address}:{port}"
+
+
+def _taker(url: str) -> str:
+    """What a server of this project says of itself at `/health`."""
+    from realm.web import outbound  # takes longer to import than most servers to start
+
+    try:
+        reply = outbound.ask_once(url, "GET", "/health", seconds=_ASK_SECONDS, largest_bytes=_LARGEST_HEALTH_BYTES)
+        told = json.loads(reply.body)
+        return f"the {told['service']} of {told['world']}"
+    except (*outbound.FAILURES, ValueError, KeyError, TypeError):
+        return "another program"
