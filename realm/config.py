@@ -11,11 +11,12 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import yaml
 
 from realm import strict
+from realm.strict import Bounds, Range
 from realm.world import CHECKOUT, World
 
 DEFAULTS_FILE = CHECKOUT / "configs" / "realm.yaml"
@@ -26,6 +27,7 @@ _HERO = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,39}")
 """It is the name of a folder."""
 _SKILL = re.compile(r"[a-z][a-z0-9]{0,39}")
 """It is the name of a service and of its folder of logs."""
+Port = Annotated[int, Range(1, 65535, "is no port")]
 LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 
 
@@ -36,18 +38,18 @@ def is_hero_name(name: str) -> bool:
 @dataclass(frozen=True, kw_only=True)
 class RealmConfig:
     bind: str = "127.0.0.1"
-    port: int = 8888
-    vault_port: int = 8767
-    oracle_port: int = 8765
-    zone_port: int = 8768
+    port: Port = 8888
+    vault_port: Port = 8767
+    oracle_port: Port = 8765
+    zone_port: Port = 8768
     hero: str = "DIO"
     base_model: str | None = None
     autoplay: bool = True
-    keep_checkpoints: int = 30
+    keep_checkpoints: Annotated[int, Bounds(2)] = 30
     """Newest checkpoints of a hero that stay, with the best by each loss; older ones make room."""
     checkpoint_budget_gb: float = 20.0
     """GB (10^9 bytes) of a hero's checkpoints; beyond it older ones make room, save the two newest and the best."""
-    keep_forged_quests: int = 50
+    keep_forged_quests: Annotated[int, Bounds(0)] = 50
     """Completed quests of the guild's own forge whose files stay; they can be forged again from their seed."""
     oracle_memory_gb: float = 6.0
     """GB (10^9 bytes) of weights that the inference host holds; beyond it idle models are unloaded."""
@@ -56,7 +58,7 @@ class RealmConfig:
     preset: str | None = "standard"
     """Recipe that those under `training` are laid over; None: the recipe's defaults."""
     training: dict[str, Any] = field(default_factory=dict)
-    """The recipe's keys, from `load` on with those of the preset; read by the arena as `arena.protocol.Recipe`."""
+    """The recipe's keys, from `load` on with those of the preset; read by the arena as `arena.recipe.Recipe`."""
     gatekeeper: dict[str, Any] = field(default_factory=dict)
     """What quests must be like; read by the arena as `arena.gate.rules.GateRules`."""
     curriculum: dict[str, Any] = field(default_factory=dict)
@@ -67,12 +69,7 @@ class RealmConfig:
     """When the Task Master does what; read by the guild as `guild.tasks.rules.Rules`."""
 
     def __post_init__(self) -> None:
-        for name in ("port", "vault_port", "oracle_port", "zone_port"):
-            if not 1 <= getattr(self, name) <= 65535:
-                raise ValueError(f"{name}: {getattr(self, name)} is no port; allowed are 1 to 65535")
-        for name, least in (("keep_checkpoints", 2), ("keep_forged_quests", 0)):
-            if getattr(self, name) < least:
-                raise ValueError(f"{name}: {getattr(self, name)} is too small; the least allowed is {least}")
+        strict.check_ranges(self)
         for name in ("checkpoint_budget_gb", "oracle_memory_gb"):
             if not 0 < getattr(self, name) < math.inf:
                 raise ValueError(f"{name}: {getattr(self, name)} is no budget; allowed is more than 0")

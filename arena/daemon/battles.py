@@ -34,9 +34,9 @@ from arena.protocol import (
     Event,
     EventKind,
     Order,
-    Recipe,
 )
 from arena.queue import files as queue
+from arena.recipe import Recipe
 from arena.rows.model import Refusal
 from guild.curriculum.plan import Curriculum, read_curriculum
 from guild.errors import GuildError

@@ -28,12 +28,13 @@ from arena.gate.process import ASIDE, LARGE, Gate, GateProcess, GateSettings
 from arena.gate.rules import GateRules
 from arena.models import Battle
 from arena.orders import Wish
-from arena.protocol import Command, Event, EventKind, ExitCode, Recipe
+from arena.protocol import Command, Event, EventKind, ExitCode
 from arena.quest_orders import Act
 from arena.queue import acts, admission, network_mounts
 from arena.queue import files as queue
 from arena.queue.acts import Hands
 from arena.queue.intake import Doorway
+from arena.recipe import Recipe
 from arena.reports import sparrings
 from arena.rows import tokenizer
 from arena.rows.formats import load_declared

@@ -24,16 +24,8 @@ from arena.convergence import Convergence, Trend
 from arena.hero import answering
 from arena.hero import model as heroes
 from arena.hero.origin import is_adapter
-from arena.protocol import (
-    ANSWERS_FOLDER,
-    REFUSED_FILE,
-    EvaluationSet,
-    EventKind,
-    Order,
-    Recipe,
-    StepRecord,
-    portable_path,
-)
+from arena.protocol import ANSWERS_FOLDER, REFUSED_FILE, EvaluationSet, EventKind, Order, StepRecord, portable_path
+from arena.recipe import Recipe
 from arena.training import certificate, checkpoint, optimizer
 from arena.training.batch import Batch
 from arena.training.battle_log import BattleLog

@@ -22,7 +22,8 @@ from arena.daemon.loop import ArenaDaemon
 from arena.daemon.trainer_process import TrainerProcess
 from arena.models import ChronicleEntry
 from arena.presets import PresetError
-from arena.protocol import Order, Recipe
+from arena.protocol import Order
+from arena.recipe import Recipe
 from realm import config, strict
 from realm.config import SHIPPED_PRESETS, load
 from realm.disk import durable
@@ -132,8 +133,8 @@ def test_keys_that_do_not_go_together_are_found_across_files(world: World) -> No
     assert recipe_in_force(world).schedule_steps == 10
 
 
-def test_twin_without_the_range_table_an_endless_seed_is_taken(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("arena.protocol._RANGES", {})
+def test_twin_without_the_ranges_an_endless_seed_is_taken(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(strict, "ranges_of", lambda cls: {})
     configure(world, "training: {seed: 4294967296}\n")
     assert recipe_in_force(world).seed == 2**32
 

@@ -15,7 +15,7 @@ import pytest
 import yaml
 
 from arena.gate.rules import GateRules
-from arena.protocol import Recipe
+from arena.recipe import Recipe
 from arena.rows.formats import Declared, load_declared
 from realm import config, strict
 from realm.config import RealmConfig, load
