@@ -13,11 +13,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
 
-import yaml
-
 from realm import strict
 from realm.strict import Bounds, Range
 from realm.world import CHECKOUT, World
+from realm.yaml_files import UNREADABLE, parse_yaml, read_yaml
 
 DEFAULTS_FILE = CHECKOUT / "configs" / "realm.yaml"
 SHIPPED_PRESETS = CHECKOUT / "configs" / "presets"
@@ -182,70 +181,6 @@ def _check_keys(cls: type | None, keys: Mapping[str, Any], *, source: str) -> No
             strict.read(cls, {key: value}, source=source)
 
 
-class _StrictLoader(yaml.SafeLoader):
-    """YAML alone lets the last of two equal keys win, silently."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        keys = [key for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
-        seen: set[str] = set()
-        for key in keys:
-            if key.value in seen:
-                problem = f"the key {strict.shown(key.value)} stands there twice"
-                raise yaml.constructor.ConstructorError(None, None, problem, key.start_mark)
-            seen.add(key.value)
-        return super().construct_mapping(node, deep)
-
-    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
-        try:
-            return super().construct_object(node, deep)
-        except ValueError as error:  # a month 13, endless digits
-            raise yaml.constructor.ConstructorError(None, None, str(error), node.start_mark) from error
-
-
-def parse_yaml(text: str) -> Any:
-    """Raises yaml.YAMLError, ValueError or RecursionError."""
-    try:
-        return yaml.load(text, _StrictLoader)
-    except yaml.reader.ReaderError as error:
-        at = error.position
-        line, column = text.count("\n", 0, at), at - text.rfind("\n", 0, at) - 1
-        problem, mark = f"the character {error.character:#x} is not allowed", yaml.Mark("", at, line, column, text, at)
-        raise yaml.MarkedYAMLError(problem=problem, problem_mark=mark) from error
-
-
-def read_yaml(path: Path) -> dict[str, Any]:
-    """The mapping in `path`; empty where there is no file. Raises strict.BadConfig."""
-    try:
-        value = parse_yaml(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return {}
-    except OSError as error:
-        raise strict.BadConfig(f"{path}: cannot be read: {error.strerror}") from error
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise strict.BadConfig(f"{path}: not readable as YAML: {_in_a_sentence(error)}") from error
-    if value is None:
-        return {}
-    if not isinstance(value, dict):
-        raise strict.BadConfig(f"{path}: a mapping is expected, {type(value).__name__} found")
-    return value
-
-
-def _in_a_sentence(error: Exception) -> str:
-    """With line and column; PyYAML says it in several lines, with a picture."""
-    if isinstance(error, RecursionError):
-        return "too many lists or mappings within each other"
-    if isinstance(error, UnicodeDecodeError):
-        line = error.object.count(b"\n", 0, error.start) + 1
-        return f"line {line}: {error}; the file must be UTF-8"
-    if not isinstance(error, yaml.MarkedYAMLError):
-        return " ".join(str(error).split())
-    mark = error.problem_mark or error.context_mark
-    where = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
-    problem = " ".join(" ".join(filter(None, (error.context, error.problem))).split())
-    tab = "; lines are indented with spaces, not tabs" if r"'\t'" in problem else ""
-    return f"{where}{problem}{tab}"
-
-
 def parse_pairs(pairs: Sequence[str]) -> dict[str, Any]:
     """`KEY=VALUE` of a command line, each value as in a settings file. Raises strict.BadConfig."""
     keys: dict[str, Any] = {}
@@ -255,7 +190,7 @@ def parse_pairs(pairs: Sequence[str]) -> dict[str, Any]:
             raise strict.BadConfig(f"{pair!r} is not understood; each key is given once, as KEY=VALUE")
         try:
             keys[key] = parse_yaml(text)
-        except (yaml.YAMLError, ValueError, RecursionError):
+        except UNREADABLE:
             raise strict.BadConfig(f"{key}: {text!r} is no value") from None
     return keys
 

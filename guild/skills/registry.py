@@ -22,9 +22,9 @@ from guild.errors import BrokenFile, UnknownSkill
 from guild.trainers import gym, local
 from guild.trainers.contract import Generator, Trainer
 from realm import strict
-from realm.config import read_yaml
 from realm.strict import Range
 from realm.world import CHECKOUT
+from realm.yaml_files import read_yaml
 
 SKILLS_FOLDER = CHECKOUT / "configs" / "skills"
 SPRITE = CHECKOUT / "static" / "vendor" / "game-icons" / "sprite.svg"

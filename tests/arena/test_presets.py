@@ -24,11 +24,12 @@ from arena.models import ChronicleEntry
 from arena.presets import PresetError
 from arena.protocol import Order
 from arena.recipe import Recipe
-from realm import config, strict
+from realm import strict
 from realm.config import SHIPPED_PRESETS, load
 from realm.disk import durable
 from realm.strict import BadConfig
 from realm.world import World
+from realm.yaml_files import read_yaml
 from tests.support.fake_trainer import FakeTrainer
 from tests.support.local_gate import LocalGate
 
@@ -65,7 +66,7 @@ def test_every_shipped_preset_is_a_recipe_and_says_what_it_is_for(world: World) 
     recipes = {name: presets.recipe_of(world, name) for name in SHIPPED}
     assert len({str(recipe) for recipe in recipes.values()}) == 3
     # The mode belongs to a hero for life: a preset must be no reason to refuse its checkpoints.
-    assert all("mode" not in config.read_yaml(SHIPPED_PRESETS / f"{name}.yaml") for name in SHIPPED)
+    assert all("mode" not in read_yaml(SHIPPED_PRESETS / f"{name}.yaml") for name in SHIPPED)
 
 
 def test_defaults_then_preset_then_the_players_own_keys(world: World) -> None:
