@@ -15,7 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from arena.protocol import EVENTS_FILE, EventKind, Recipe
+from arena.protocol import EVENTS_FILE, EventKind
+from arena.recipe import Recipe
 
 FLOAT32, HALF = 4, 2
 LOGITS_AT_ONCE = 2**27

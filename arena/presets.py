@@ -12,7 +12,7 @@ from typing import Any
 
 import yaml
 
-from arena.protocol import Recipe
+from arena.recipe import Recipe
 from realm import config, config_edit, strict
 from realm.config import SHIPPED_PRESETS
 from realm.disk import durable

@@ -1,4 +1,4 @@
-"""What the daemon and the trainer say to each other: recipe, order, events, step records, exit codes.
+"""What the daemon and the trainer say to each other: orders, events, step records, exit codes.
 
 Standard library only: the daemon imports no torch, the trainer imports no Django, both import this.
 """
@@ -14,6 +14,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Self
 
+from arena.recipe import Recipe
 from realm import strict
 from realm.disk import durable
 
@@ -28,84 +29,6 @@ SET_ASIDE_FILE = "set_aside.npy"
 """Lines that a battle leaves out, int64, sorted: the gatekeepers' copies of other rows and the like."""
 
 LARGEST_LINE_BYTES = 16 * 1024 * 1024
-
-MOST_STEP_TOKENS = 2**31 - 1
-"""A step record counts its tokens in 32 bits."""
-_COUNT = 10**9
-# The least and the most of each number of a recipe: beyond them lies a slip of the keyboard, or what torch refuses.
-_RANGES: dict[str, tuple[float, float]] = {
-    "max_length": (8, 2**20), "rows_per_step": (1, 2**16), "rows_per_micro_batch": (1, 2**16), "epochs": (1, 10_000),
-    "learning_rate": (0, 10), "warmup_steps": (0, _COUNT), "schedule_steps": (1, _COUNT), "weight_decay": (0, 100),
-    "beta1": (0, 1), "beta2": (0, 1), "clip_norm": (0, 10**6), "seed": (0, 2**32 - 1), "save_every": (1, _COUNT),
-    "save_seconds": (0, _COUNT), "validate_every": (0, _COUNT), "most_faults": (1, _COUNT), "threads": (0, 1024),
-    "lora_rank": (1, 2**16), "lora_alpha": (1, 10**6), "lora_dropout": (0, 1),
-}  # fmt: skip
-
-
-@dataclass(frozen=True, kw_only=True)
-class Recipe:
-    """Everything that decides how a battle trains. Written into each order as it was resolved."""
-
-    mode: Literal["full", "lora", "qlora"] = "full"
-    """`qlora` holds the frozen weights in 4 bits; it needs bitsandbytes and a CUDA device."""
-    dtype: Literal["float32", "bfloat16"] = "float32"
-    """What is computed in. What is trained is kept in float32 in either case."""
-    max_length: int = 256
-    """Tokens in a packed row; a longer example is refused, or cut if `over_long` says so."""
-    over_long: Literal["refuse", "truncate"] = "refuse"
-    rows_per_step: int = 8
-    """Packed rows in one optimizer step."""
-    rows_per_micro_batch: int = 8
-    epochs: int = 1
-    learning_rate: float = 2e-3
-    warmup_steps: int = 20
-    schedule: Literal["constant", "linear", "cosine"] = "constant"
-    schedule_steps: int = 100_000
-    """Hero steps over which linear and cosine fall to a tenth; the schedule goes on across quests."""
-    weight_decay: float = 0.01
-    beta1: float = 0.9
-    beta2: float = 0.95
-    clip_norm: float = 1.0
-    seed: int = 0
-    save_every: int = 200
-    """A checkpoint is saved at each hero step that this divides, and at the last step of a battle."""
-    save_seconds: int = 600
-    """A checkpoint is also saved when the last one is this old, for steps that take long; 0 means never for that."""
-    validate_every: int = 0
-    """The validation set is scored at each hero step that this divides and at the last; 0: with each checkpoint."""
-    most_faults: int = 3
-    """Faults at one step (a loss that is not finite, a divergence) after which the battle pauses by itself."""
-    threads: int = 0
-    """CPU threads of torch; 0 leaves torch's own choice. Part of what makes a resume exact."""
-    lora_rank: int = 16
-    lora_alpha: int = 32
-    lora_dropout: float = 0.0
-    lora_targets: tuple[str, ...] = ()
-    """Names of the linear layers that get adapters, such as q_proj; none named means every linear layer of the body."""
-    gradient_checkpointing: bool = False
-
-    def __post_init__(self) -> None:
-        for name, (least, most) in _RANGES.items():
-            value = getattr(self, name)
-            if not value >= least:
-                raise ValueError(f"{name}: {value!r} is too small; the least allowed is {least}")
-            if not value <= most:
-                raise ValueError(f"{name}: {value!r} is too large; the most allowed is {most}")
-        for name in ("beta1", "beta2", "lora_dropout"):
-            if not getattr(self, name) < 1:
-                raise ValueError(f"{name}: {getattr(self, name)!r} must be below 1")
-        if not all(self.lora_targets):
-            raise ValueError("lora_targets: an empty text names no layer")
-        if self.rows_per_step * self.max_length > MOST_STEP_TOKENS:
-            raise ValueError(
-                f"rows_per_step: {self.rows_per_step} rows of max_length {self.max_length} are too large a step; "
-                f"the most allowed is {MOST_STEP_TOKENS} tokens"
-            )
-        if self.schedule != "constant" and self.warmup_steps >= self.schedule_steps:
-            raise ValueError(
-                f"warmup_steps: {self.warmup_steps} must be below schedule_steps, which is {self.schedule_steps}: "
-                f"the {self.schedule} schedule would be over before it begins"
-            )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,12 +11,12 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
-
-import yaml
+from typing import Annotated, Any
 
 from realm import strict
+from realm.strict import Bounds, Range
 from realm.world import CHECKOUT, World
+from realm.yaml_files import UNREADABLE, parse_yaml, read_yaml
 
 DEFAULTS_FILE = CHECKOUT / "configs" / "realm.yaml"
 SHIPPED_PRESETS = CHECKOUT / "configs" / "presets"
@@ -26,6 +26,7 @@ _HERO = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,39}")
 """It is the name of a folder."""
 _SKILL = re.compile(r"[a-z][a-z0-9]{0,39}")
 """It is the name of a service and of its folder of logs."""
+Port = Annotated[int, Range(1, 65535, "is no port")]
 LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 
 
@@ -36,18 +37,18 @@ def is_hero_name(name: str) -> bool:
 @dataclass(frozen=True, kw_only=True)
 class RealmConfig:
     bind: str = "127.0.0.1"
-    port: int = 8888
-    vault_port: int = 8767
-    oracle_port: int = 8765
-    zone_port: int = 8768
+    port: Port = 8888
+    vault_port: Port = 8767
+    oracle_port: Port = 8765
+    zone_port: Port = 8768
     hero: str = "DIO"
     base_model: str | None = None
     autoplay: bool = True
-    keep_checkpoints: int = 30
+    keep_checkpoints: Annotated[int, Bounds(2)] = 30
     """Newest checkpoints of a hero that stay, with the best by each loss; older ones make room."""
     checkpoint_budget_gb: float = 20.0
     """GB (10^9 bytes) of a hero's checkpoints; beyond it older ones make room, save the two newest and the best."""
-    keep_forged_quests: int = 50
+    keep_forged_quests: Annotated[int, Bounds(0)] = 50
     """Completed quests of the guild's own forge whose files stay; they can be forged again from their seed."""
     oracle_memory_gb: float = 6.0
     """GB (10^9 bytes) of weights that the inference host holds; beyond it idle models are unloaded."""
@@ -56,7 +57,7 @@ class RealmConfig:
     preset: str | None = "standard"
     """Recipe that those under `training` are laid over; None: the recipe's defaults."""
     training: dict[str, Any] = field(default_factory=dict)
-    """The recipe's keys, from `load` on with those of the preset; read by the arena as `arena.protocol.Recipe`."""
+    """The recipe's keys, from `load` on with those of the preset; read by the arena as `arena.recipe.Recipe`."""
     gatekeeper: dict[str, Any] = field(default_factory=dict)
     """What quests must be like; read by the arena as `arena.gate.rules.GateRules`."""
     curriculum: dict[str, Any] = field(default_factory=dict)
@@ -67,12 +68,7 @@ class RealmConfig:
     """When the Task Master does what; read by the guild as `guild.tasks.rules.Rules`."""
 
     def __post_init__(self) -> None:
-        for name in ("port", "vault_port", "oracle_port", "zone_port"):
-            if not 1 <= getattr(self, name) <= 65535:
-                raise ValueError(f"{name}: {getattr(self, name)} is no port; allowed are 1 to 65535")
-        for name, least in (("keep_checkpoints", 2), ("keep_forged_quests", 0)):
-            if getattr(self, name) < least:
-                raise ValueError(f"{name}: {getattr(self, name)} is too small; the least allowed is {least}")
+        strict.check_ranges(self)
         for name in ("checkpoint_budget_gb", "oracle_memory_gb"):
             if not 0 < getattr(self, name) < math.inf:
                 raise ValueError(f"{name}: {getattr(self, name)} is no budget; allowed is more than 0")
@@ -185,70 +181,6 @@ def _check_keys(cls: type | None, keys: Mapping[str, Any], *, source: str) -> No
             strict.read(cls, {key: value}, source=source)
 
 
-class _StrictLoader(yaml.SafeLoader):
-    """YAML alone lets the last of two equal keys win, silently."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        keys = [key for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
-        seen: set[str] = set()
-        for key in keys:
-            if key.value in seen:
-                problem = f"the key {strict.shown(key.value)} stands there twice"
-                raise yaml.constructor.ConstructorError(None, None, problem, key.start_mark)
-            seen.add(key.value)
-        return super().construct_mapping(node, deep)
-
-    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
-        try:
-            return super().construct_object(node, deep)
-        except ValueError as error:  # a month 13, endless digits
-            raise yaml.constructor.ConstructorError(None, None, str(error), node.start_mark) from error
-
-
-def parse_yaml(text: str) -> Any:
-    """Raises yaml.YAMLError, ValueError or RecursionError."""
-    try:
-        return yaml.load(text, _StrictLoader)
-    except yaml.reader.ReaderError as error:
-        at = error.position
-        line, column = text.count("\n", 0, at), at - text.rfind("\n", 0, at) - 1
-        problem, mark = f"the character {error.character:#x} is not allowed", yaml.Mark("", at, line, column, text, at)
-        raise yaml.MarkedYAMLError(problem=problem, problem_mark=mark) from error
-
-
-def read_yaml(path: Path) -> dict[str, Any]:
-    """The mapping in `path`; empty where there is no file. Raises strict.BadConfig."""
-    try:
-        value = parse_yaml(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return {}
-    except OSError as error:
-        raise strict.BadConfig(f"{path}: cannot be read: {error.strerror}") from error
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise strict.BadConfig(f"{path}: not readable as YAML: {_in_a_sentence(error)}") from error
-    if value is None:
-        return {}
-    if not isinstance(value, dict):
-        raise strict.BadConfig(f"{path}: a mapping is expected, {type(value).__name__} found")
-    return value
-
-
-def _in_a_sentence(error: Exception) -> str:
-    """With line and column; PyYAML says it in several lines, with a picture."""
-    if isinstance(error, RecursionError):
-        return "too many lists or mappings within each other"
-    if isinstance(error, UnicodeDecodeError):
-        line = error.object.count(b"\n", 0, error.start) + 1
-        return f"line {line}: {error}; the file must be UTF-8"
-    if not isinstance(error, yaml.MarkedYAMLError):
-        return " ".join(str(error).split())
-    mark = error.problem_mark or error.context_mark
-    where = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
-    problem = " ".join(" ".join(filter(None, (error.context, error.problem))).split())
-    tab = "; lines are indented with spaces, not tabs" if r"'\t'" in problem else ""
-    return f"{where}{problem}{tab}"
-
-
 def parse_pairs(pairs: Sequence[str]) -> dict[str, Any]:
     """`KEY=VALUE` of a command line, each value as in a settings file. Raises strict.BadConfig."""
     keys: dict[str, Any] = {}
@@ -258,7 +190,7 @@ def parse_pairs(pairs: Sequence[str]) -> dict[str, Any]:
             raise strict.BadConfig(f"{pair!r} is not understood; each key is given once, as KEY=VALUE")
         try:
             keys[key] = parse_yaml(text)
-        except (yaml.YAMLError, ValueError, RecursionError):
+        except UNREADABLE:
             raise strict.BadConfig(f"{key}: {text!r} is no value") from None
     return keys
 

@@ -1,19 +1,25 @@
-"""Changes single keys of the world's `config.yaml`; every other key and every comment stays as the player wrote it."""
+"""Changes single keys of the world's `config.yaml`; every other key and every comment stays."""
 
 from __future__ import annotations
 
+import difflib
 import fcntl
+import io
 import os
+import re
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-import yaml
+from ruamel.yaml import YAML
+from ruamel.yaml.comments import CommentedMap
 
-from realm.config import config_file, parse_yaml, read_yaml
+from realm.config import config_file
 from realm.disk import durable
 from realm.strict import BadConfig
 from realm.world import World
+from realm.yaml_files import UNREADABLE, parse_yaml, read_yaml, round_trip
 
 LOCK_FILE = "config.lock"
 Path = tuple[str, ...]
@@ -22,20 +28,21 @@ Path = tuple[str, ...]
 
 def change(world: World, changes: Mapping[Path, Any], *, check: Callable[[dict[str, Any]], object]) -> None:
     """Put values under their keys. `check` gets the settings that the file will hold and raises what it has against
-    them; then nothing is written. Raises strict.BadConfig for a file that cannot be read.
+    them; then nothing is written. Raises strict.BadConfig for a file that cannot be read, or not changed so.
     """
     with _alone(world):
         path = config_file(world)
         wanted = read_yaml(path)
-        text = path.read_text(encoding="utf-8") if path.exists() else ""
         for keys, value in changes.items():
             wanted = _merged(wanted, keys, value, source=str(path))
-            text = _with_value(text, keys, value)
-            if not _says(text, wanted):  # written in a form that nothing can be put into
-                text = _dump(wanted)
         check(wanted)
+        text = path.read_text(encoding="utf-8") if path.exists() else ""
+        edited = next((found for found in _edited(text, changes) if _is_whole(found, text, wanted)), None)
+        if edited is None:
+            names = ", ".join(".".join(keys) for keys in changes)
+            raise BadConfig(f"{path}: {names} cannot be changed in the form that the file has; change it there by hand")
         mode = path.stat().st_mode & 0o777 if path.exists() else 0o644
-        durable.write_bytes(path, text.encode(), mode=mode)
+        durable.write_bytes(path, edited.encode(), mode=mode)
 
 
 @contextmanager
@@ -58,67 +65,65 @@ def _merged(settings: dict[str, Any], keys: Path, value: Any, *, source: str) ->
     return settings | {keys[0]: _merged(below or {}, keys[1:], value, source=source)}
 
 
-def _with_value(text: str, keys: Path, value: Any) -> str:
-    """By the places at which YAML itself says that keys and values stand."""
-    node = yaml.compose(text, yaml.SafeLoader) if text.strip() else None
-    if not isinstance(node, yaml.MappingNode):
-        return _ending_a_line(text) + _dump(_nested(keys, value))
-    for depth, key in enumerate(keys):
-        below = _below(node, key)
-        if below is None:
-            return _added(text, node, keys[depth:], value, top=depth == 0)
-        if depth == len(keys) - 1 or not isinstance(below, yaml.MappingNode):
-            return _replaced(text, below, _nested(keys[depth + 1 :], value))
-        node = below
-    return text
+def _edited(text: str, changes: Mapping[Path, Any]) -> Iterator[str]:
+    """The changed text in the player's own spelling, then as YAML is commonly spelt."""
+    editor = round_trip()
+    if indented := re.search(r"^( +)[^\s#-]", text, flags=re.MULTILINE):
+        editor.map_indent = len(indented[1])
+    tree = editor.load(text)
+    if tree is None:  # at most comments, of which an empty document keeps none
+        fresh = CommentedMap()
+        _put_all(fresh, changes)
+        yield f"{text}\n{_dump(editor, fresh)}".lstrip("\n")
+        return
+    before = _dump(editor, tree)
+    _put_all(tree, changes)
+    after = _dump(editor, tree)
+    yield _respelt(after, before=before, text=text)
+    yield after
 
 
-def _below(node: yaml.MappingNode, key: str) -> yaml.Node | None:
-    return next((value for name, value in node.value if isinstance(name, yaml.ScalarNode) and name.value == key), None)
+def _put_all(tree: CommentedMap, changes: Mapping[Path, Any]) -> None:
+    for keys, value in changes.items():
+        tree[keys[0]] = _with_value(tree.get(keys[0]), keys[1:], value)
 
 
-def _added(text: str, node: yaml.MappingNode, keys: Path, value: Any, *, top: bool) -> str:
-    if top and not node.flow_style:
-        return _ending_a_line(text) + _dump(_nested(keys, value))
-    line = f"{keys[0]}: {_flow(_nested(keys[1:], value))}"
-    first = node.value[0][0].start_mark if node.value else None
-    if node.flow_style:
-        at = node.start_mark.index + 1
-        return f"{text[:at]}{line}{', ' if first else ''}{text[at:]}"
-    assert first is not None  # a mapping in block style has a key
-    return f"{text[: first.index]}{line}\n{' ' * first.column}{text[first.index :]}"
+def _with_value(tree: CommentedMap | None, keys: Path, value: Any) -> Any:
+    if not keys:
+        return value
+    if tree is None or tree.anchor.value is not None:  # the one who shares it by an alias keeps it as it is
+        tree = CommentedMap(tree or {})
+    inner = _with_value(tree.get(keys[0]), keys[1:], value)
+    if keys[0] in tree:
+        tree[keys[0]] = inner
+    else:  # first, since behind the last key stand the comments of what follows
+        tree.insert(0, keys[0], inner)
+    return tree
 
 
-def _replaced(text: str, node: yaml.Node, value: Any) -> str:
-    start, end = node.start_mark.index, node.end_mark.index
-    if isinstance(node, yaml.CollectionNode) and not node.flow_style:
-        # It ends where the next key begins; comments and empty lines before that are the next key's.
-        end = start + len(text[start:end].rstrip())
-    gap = " " if start and text[start - 1] == ":" else ""
-    return f"{text[:start]}{gap}{_flow(value)}{text[end:]}"
+def _dump(editor: YAML, tree: CommentedMap) -> str:
+    stream = io.StringIO()
+    editor.dump(tree, stream)
+    return stream.getvalue()
 
 
-def _nested(keys: Path, value: Any) -> Any:
-    for key in reversed(keys):
-        value = {key: value}
-    return value
+def _respelt(after: str, *, before: str, text: str) -> str:
+    """`after` with the player's own line wherever it has the one of `before`, which is `text` as it is dumped."""
+    own, old, new = (lines.splitlines(keepends=True) for lines in (text, before, after))
+    if len(own) != len(old):
+        return after
+    same = difflib.SequenceMatcher(None, old, new, autojunk=False).get_opcodes()
+    parts = (own[a:b] if tag == "equal" else new[c:d] for tag, a, b, c, d in same)
+    return "".join(line for part in parts for line in part)
 
 
-def _ending_a_line(text: str) -> str:
-    return text if not text or text.endswith("\n") else text + "\n"
-
-
-def _flow(value: Any) -> str:
-    text = yaml.safe_dump(value, default_flow_style=True, sort_keys=False, allow_unicode=True, width=10_000)
-    return text.removesuffix("\n").removesuffix("\n...")
-
-
-def _dump(value: Any) -> str:
-    return yaml.safe_dump(value, sort_keys=False, allow_unicode=True)
-
-
-def _says(text: str, settings: Mapping[str, Any]) -> bool:
+def _is_whole(edited: str, text: str, wanted: Mapping[str, Any]) -> bool:
+    """Whether it says what is wanted, and no comment is lost."""
     try:
-        return bool((parse_yaml(text) or {}) == settings)
-    except (yaml.YAMLError, ValueError):
+        return bool(parse_yaml(edited) == wanted) and Counter(_comments(text)) <= Counter(_comments(edited))
+    except UNREADABLE:
         return False
+
+
+def _comments(text: str) -> list[str]:
+    return re.findall(r"(?:^|\s)(#.*)", text, flags=re.MULTILINE)

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 from realm import config, strict
 from realm.web.addresses import is_forbidden
 from realm.world import CHECKOUT, World
+from realm.yaml_files import read_yaml
 
 DEFAULTS_FILE = CHECKOUT / "configs" / "hosts.yaml"
 SERVICES = ("oracle",)
@@ -202,10 +203,10 @@ def _read_layers(world: World) -> tuple[dict[str, _Layer], dict[str, str]]:
     """By host, and what cannot be used of the world's file; where nothing can, the shipped hosts stay in force."""
     layers: dict[str, _Layer] = {}
     broken: dict[str, str] = {}
-    for name, keys in config.read_yaml(DEFAULTS_FILE).items():
+    for name, keys in read_yaml(DEFAULTS_FILE).items():
         _lay_over(layers, name, keys, source=str(DEFAULTS_FILE))
     try:
-        said = config.read_yaml(hosts_file(world))
+        said = read_yaml(hosts_file(world))
     except strict.BadConfig as error:
         return layers, {"": str(error)}
     for name, keys in said.items():

@@ -6,7 +6,7 @@ import environ
 from django.core.exceptions import ImproperlyConfigured
 
 from arena.gate.rules import GateRules
-from arena.protocol import Recipe
+from arena.recipe import Recipe
 from arena.rows.formats import load_declared
 from guild.tasks.rules import Rules as TaskRules
 from realm import config as realm_config

@@ -7,11 +7,12 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import functools
+import math
 import re
 import reprlib
 import types
 from collections.abc import Iterable, Mapping
-from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 T = TypeVar("T")
 _DIGITS = re.compile(r"[0-9]{1,19}")
@@ -26,8 +27,8 @@ class BadConfig(ValueError):
 def read(cls: type[T], mapping: Any, *, source: str) -> T:
     """Build dataclass `cls` from `mapping`; `source` (a file, a variable) is named in errors.
 
-    Supports bool, int, float, str, Literal, X | None, tuple[X, ...], dict[str, X] and nested dataclasses; ranges
-    are the dataclass's own business (`__post_init__` raising ValueError with the key's name).
+    Supports bool, int, float, str, Literal, X | None, tuple[X, ...], dict[str, X] and nested dataclasses. What else
+    holds of values is the dataclass's own business: `__post_init__` calls check_ranges, or raises ValueError itself.
     """
     if not isinstance(mapping, Mapping):
         raise BadConfig(f"{source}: a mapping is expected, {type(mapping).__name__} found")
@@ -47,6 +48,52 @@ def read(cls: type[T], mapping: Any, *, source: str) -> T:
         raise
     except ValueError as error:
         raise BadConfig(f"{source}: {error}") from error
+
+
+@dataclasses.dataclass(frozen=True)
+class Range:
+    """What numbers a field may hold, both ends with it: `Annotated[int, Range(1, 10)]`."""
+
+    least: float
+    most: float
+    fault: str = "is not allowed"
+
+    def refusal(self, value: float) -> str:
+        """What is said behind `value`; empty where it is allowed, as NaN never is."""
+        return "" if self.least <= value <= self.most else f"{self.fault}; allowed are {self.least} to {self.most}"
+
+
+@dataclasses.dataclass(frozen=True)
+class Bounds(Range):
+    """A range of which only the end that was overstepped is worth telling."""
+
+    most: float = math.inf
+
+    def refusal(self, value: float) -> str:
+        if value > self.most:
+            return f"is too large; the most allowed is {self.most}"
+        return "" if value >= self.least else f"is too small; the least allowed is {self.least}"
+
+
+def check_ranges(instance: Any) -> None:
+    """Hold a dataclass against the ranges of its annotations; None is in each. Raises ValueError that names the key."""
+    for name, allowed in ranges_of(type(instance)).items():  # type: ignore[arg-type]  # as above
+        value = getattr(instance, name)
+        if value is not None and (refusal := allowed.refusal(value)):
+            raise ValueError(f"{name}: {shown(value)} {refusal}")
+
+
+@functools.cache
+def ranges_of(cls: type) -> dict[str, Range]:
+    """By field; those without one are left out."""
+    hints = get_type_hints(cls, include_extras=True)
+    return {name: found for name, hint in hints.items() if (found := _range_in(hint))}
+
+
+def _range_in(hint: Any) -> Range | None:
+    """Of `Annotated[…, Range(…)]`, also beside None in a union."""
+    inner = [part for part in (hint, *get_args(hint)) if get_origin(part) is Annotated]
+    return next((extra for part in inner for extra in part.__metadata__ if isinstance(extra, Range)), None)
 
 
 def unknown_key(key: Any, allowed: Iterable[str]) -> str:

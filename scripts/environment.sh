@@ -31,8 +31,7 @@ ensure_environment() {
             echo "Making .venv with $("$python" --version)"
             "$python" -m venv .venv
         fi
-        echo "Installing what $lock names"
-        .venv/bin/python -m pip install --quiet --disable-pip-version-check -r "$lock"
+        .venv/bin/python scripts/install.py "$lock"
         echo "$wanted" >"$stamp"
     ) 9>.venv/.lock
 }

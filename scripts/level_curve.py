@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from arena import embedded
-from arena.protocol import Recipe
+from arena.recipe import Recipe
 from guild.skills.registry import get_trainer
 from guild.trainers.problems import Problem, to_jsonl, to_lesson
 from realm.checkpoint_names import checkpoint_folders

@@ -22,7 +22,7 @@ from arena import embedded
 from arena.hero import answering
 from arena.hero import model as heroes
 from arena.hero.model import Hero
-from arena.protocol import Recipe
+from arena.recipe import Recipe
 from guild.skills.registry import get_trainer
 from guild.trainers.drawing import Fresh
 from guild.trainers.problems import Problem, to_jsonl, to_lesson

@@ -23,9 +23,9 @@ from arena.protocol import (
     SET_ASIDE_FILE,
     EvaluationSet,
     Order,
-    Recipe,
 )
 from arena.queue import files as queue
+from arena.recipe import Recipe
 from guild.curriculum import exam
 from guild.curriculum.plan import read_curriculum
 from guild.errors import GuildError

@@ -18,8 +18,9 @@ from arena.gate.inspection import Look, inspect
 from arena.gate.report import Report
 from arena.gate.rules import GateRules
 from arena.models import Battle, Quest
-from arena.protocol import EVENTS_FILE, ORDER_FILE, Event, EventKind, Order, Recipe
+from arena.protocol import EVENTS_FILE, ORDER_FILE, Event, EventKind, Order
 from arena.queue import files as queue
+from arena.recipe import Recipe
 from arena.rows.lines import is_quest_name
 from arena.rows.model import UnreadableQuest
 from guild.evaluation import queue as evaluation_queue

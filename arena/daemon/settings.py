@@ -11,7 +11,7 @@ from dataclasses import replace
 from arena.daemon.outbox import Outbox
 from arena.gate.process import GateSettings
 from arena.gate.rules import GateRules
-from arena.protocol import Recipe
+from arena.recipe import Recipe
 from arena.rows import tokenizer
 from arena.rows.formats import load_declared
 from guild.curriculum.plan import Curriculum, read_curriculum

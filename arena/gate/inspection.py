@@ -23,7 +23,7 @@ from arena.gate.report import Lengths, Report
 from arena.gate.row_index import ArrayWriter
 from arena.gate.rules import GateRules
 from arena.gate.warden import ContentWarden, EvaluatedProblems
-from arena.protocol import Recipe
+from arena.recipe import Recipe
 from arena.rows import lines, parse
 from arena.rows.example import Unfit, fitted
 from arena.rows.formats import BUILT_IN, Specs

@@ -9,7 +9,7 @@ from typing import Self
 
 from arena.gate.report import Report
 from arena.gate.rules import GateRules
-from arena.protocol import Recipe
+from arena.recipe import Recipe
 from realm import strict
 
 BEAT = b'"beat"\n'

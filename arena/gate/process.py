@@ -17,7 +17,7 @@ from typing import Protocol
 
 from arena.gate.messages import BEAT, Answer, Job
 from arena.gate.rules import GateRules
-from arena.protocol import Recipe
+from arena.recipe import Recipe
 from realm.processes.log import ChildLog
 from realm.world import CHECKOUT, World
 

@@ -17,7 +17,7 @@ from transformers import PreTrainedModel
 from transformers.pytorch_utils import Conv1D
 
 from arena.hero.origin import IncompatibleCheckpoint, UnloadableHero
-from arena.protocol import Recipe
+from arena.recipe import Recipe
 
 # RuntimeError: tensors of another shape than the configuration's.
 LOAD_ERRORS = (OSError, ValueError, KeyError, RuntimeError, ImportError, SafetensorError)

@@ -31,7 +31,7 @@ from arena.hero import adapter, attention
 from arena.hero import origin as base
 from arena.hero.adapter import LOAD_ERRORS
 from arena.hero.origin import UnloadableHero as UnloadableHero
-from arena.protocol import Recipe
+from arena.recipe import Recipe
 from arena.rows.masking import ChatMask, MaskingError
 from arena.rows.tokenizer import HeroTokenizer, default_template
 from realm.disk import durable

@@ -12,8 +12,8 @@ from rich.console import RenderableType
 from arena.gate import report as reports
 from arena.models import Quest
 from arena.preview import rows, terminal
-from arena.protocol import Recipe
 from arena.queue import files as queue
+from arena.recipe import Recipe
 from arena.rows import lines, tokenizer
 from arena.rows.formats import Specs, load_declared, registry
 from arena.rows.masking import ChatMask, MaskingError

@@ -7,7 +7,7 @@ import os
 import sys
 
 from arena.oracle import server
-from arena.protocol import Recipe
+from arena.recipe import Recipe
 from realm import config
 from realm.strict import BadConfig
 from realm.web.serve import CannotServe

@@ -17,7 +17,7 @@ from arena.oracle.rows import Row
 from arena.oracle.scheduler import Ended, Scheduler
 from arena.oracle.shelf import Place, Shelf, described
 from arena.oracle.trouble import BadRequest, NotLoaded, TooLong
-from arena.protocol import Recipe
+from arena.recipe import Recipe
 from arena.rows.model import Message
 from realm import strict
 from realm.config import RealmConfig

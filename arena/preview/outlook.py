@@ -14,7 +14,7 @@ from arena.gate.inspection import Look, inspect
 from arena.gate.report import Report
 from arena.gate.rules import GateRules
 from arena.gate.warden import EvaluatedProblems
-from arena.protocol import Recipe
+from arena.recipe import Recipe
 from arena.rows import tokenizer
 from arena.rows.formats import load_declared, registry
 from arena.rows.masking import ChatMask

@@ -21,7 +21,7 @@ from rich.text import Text
 
 from arena.gate.report import Report
 from arena.preview.rows import ListedRow, PackedRow, Piece, RowPreview
-from arena.protocol import Recipe
+from arena.recipe import Recipe
 from arena.rows.example import Unfit, fitted
 from arena.rows.formats import Specs
 from arena.rows.masking import ChatMask

@@ -12,8 +12,8 @@ from typing import Any, Protocol
 
 from arena.rows.model import BadRow, Content, Kind, Message
 from realm import strict
-from realm.config import read_yaml
 from realm.world import CHECKOUT, World
+from realm.yaml_files import read_yaml
 
 SHIPPED_FILE = CHECKOUT / "configs" / "datasets.yaml"
 ROLES = ("system", "user", "assistant")

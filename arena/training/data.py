@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from arena.protocol import Recipe
+from arena.recipe import Recipe
 from arena.rows.example import Unfit, fitted, shift
 from arena.rows.formats import BUILT_IN, Specs
 from arena.rows.lines import INSPECTED

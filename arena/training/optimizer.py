@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from arena.hero.model import Hero
-from arena.protocol import Recipe
+from arena.recipe import Recipe
 
 LEAST_SHARE = 0.1
 """Linear and cosine schedules end at this share of the learning rate."""

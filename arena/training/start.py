@@ -16,7 +16,8 @@ from arena.hero import model as heroes
 from arena.hero.device import best_device
 from arena.hero.model import Hero
 from arena.hero.origin import IncompatibleCheckpoint, carries_moments
-from arena.protocol import EventKind, Order, Recipe, portable_path
+from arena.protocol import EventKind, Order, portable_path
+from arena.recipe import Recipe
 from arena.rows import formats
 from arena.rows.lines import INSPECTED, content_digest
 from arena.rows.parse import UnreadableQuest

@@ -23,14 +23,8 @@ from torch import Tensor
 
 from arena.convergence import Convergence, Trend
 from arena.hero import model as heroes
-from arena.protocol import (
-    REFUSED_FILE,
-    EventKind,
-    Order,
-    Recipe,
-    StepRecord,
-    portable_path,
-)
+from arena.protocol import REFUSED_FILE, EventKind, Order, StepRecord, portable_path
+from arena.recipe import Recipe
 from arena.training import announcements, answers, certificate, checkpoint, optimizer
 from arena.training.answers import Answers
 from arena.training.batch import Batch

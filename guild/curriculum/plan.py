@@ -14,7 +14,17 @@ from typing import Any
 from guild.curriculum.forged import forged_quests, next_number
 from guild.evaluation.progression import current_level, lost_levels
 from guild.skills import health
-from guild.skills.registry import RANGES, Skill, check_range, get_skill, impossible_requirements, list_skills
+from guild.skills.registry import (
+    LostWeight,
+    PreviewShare,
+    Priority,
+    Rows,
+    Share,
+    Skill,
+    get_skill,
+    impossible_requirements,
+    list_skills,
+)
 from realm import config_edit, strict
 from realm.config import RealmConfig
 from realm.quest_names import ForgedQuest, quest_name
@@ -32,17 +42,16 @@ LONGEST_MEMORY = 256
 class Wishes:
     """What the player wants of one skill; None: what the skill's file says."""
 
-    priority: int | None = None
-    quest_rows: int | None = None
-    rehearsal_share: float | None = None
-    first_rehearsal_share: float | None = None
-    lost_weight: int | None = None
-    preview_share: float | None = None
-    other_skills_share: float | None = None
+    priority: Priority | None = None
+    quest_rows: Rows | None = None
+    rehearsal_share: Share | None = None
+    first_rehearsal_share: Share | None = None
+    lost_weight: LostWeight | None = None
+    preview_share: PreviewShare | None = None
+    other_skills_share: Share | None = None
 
     def __post_init__(self) -> None:
-        for key, value in self.given().items():
-            check_range(key, value, *RANGES[key])
+        strict.check_ranges(self)
 
     def given(self) -> dict[str, Any]:
         return {key: value for key, value in asdict(self).items() if value is not None}

@@ -15,15 +15,16 @@ from dataclasses import dataclass, field, fields
 from functools import lru_cache
 from importlib import import_module
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
 from guild.errors import BrokenFile, UnknownSkill
 from guild.trainers import gym, local
 from guild.trainers.contract import Generator, Trainer
 from realm import strict
-from realm.config import read_yaml
+from realm.strict import Range
 from realm.world import CHECKOUT
+from realm.yaml_files import read_yaml
 
 SKILLS_FOLDER = CHECKOUT / "configs" / "skills"
 SPRITE = CHECKOUT / "static" / "vendor" / "game-icons" / "sprite.svg"
@@ -39,12 +40,12 @@ _log = logging.getLogger(__name__)
 _NAME = re.compile(r"[a-z][a-z0-9]{0,39}")
 _ICON = re.compile(r"[a-z][a-z0-9-]*")
 _COLOR = re.compile(r"#[0-9a-f]{6}")
-RANGES: dict[str, tuple[float, float]] = {
-    "priority": (0, 1000), "quest_rows": (1, 100_000), "rehearsal_share": (0, 0.9), "first_rehearsal_share": (0, 0.9),
-    "lost_weight": (1, 100), "preview_share": (0, 0.5), "other_skills_share": (0, 0.9),
-    "evaluation_problems": (1, 10_000), "validation_problems": (1, 10_000),
-}  # fmt: skip
-"""The least and the most of each number of a skill."""
+Priority = Annotated[int, Range(0, 1000)]
+Rows = Annotated[int, Range(1, 100_000)]
+Share = Annotated[float, Range(0, 0.9)]
+PreviewShare = Annotated[float, Range(0, 0.5)]
+LostWeight = Annotated[int, Range(1, 100)]
+Problems = Annotated[int, Range(1, 10_000)]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,24 +65,24 @@ class Skill:
     """Where its trainer is a server; for a class or a task, where `manage.py trainer` serves it."""
     trainer_skill: str | None = None
     """What its server calls the skill; None: as its file is named. Only for the kind `http`."""
-    priority: int = 1
+    priority: Priority = 1
     """A skill of priority 2 gets twice as many forged quests as one of priority 1; 0 gets none."""
-    quest_rows: int = 3400
-    rehearsal_share: float = 0.2
+    quest_rows: Rows = 3400
+    rehearsal_share: Share = 0.2
     """Of a quest's rows, how many are of lower levels."""
-    first_rehearsal_share: float = 0.5
+    first_rehearsal_share: Share = 0.5
     """The same in the first quest of a level, whose strange problems make a hero forget most."""
-    lost_weight: int = 3
+    lost_weight: LostWeight = 3
     """A lost level is rehearsed with this many times the rows of a level that is still mastered."""
-    preview_share: float = 0.0
+    preview_share: PreviewShare = 0.0
     """Of a quest's rows, how many are of the next level."""
-    other_skills_share: float = 0.3
+    other_skills_share: Share = 0.3
     """Of a quest's rows, how many are of what the hero has learnt in other skills that are in play."""
     requires: dict[str, int] = field(default_factory=dict)
     """Levels that the hero must have reached in other skills before quests of this one are forged."""
-    evaluation_problems: int = 5
+    evaluation_problems: Problems = 5
     """Held out for each level; an evaluation set once written is not changed by this."""
-    validation_problems: int = 32
+    validation_problems: Problems = 32
 
     def __post_init__(self) -> None:
         for key, pattern in (("name", _NAME), ("icon", _ICON), ("color", _COLOR)):
@@ -92,8 +93,7 @@ class Skill:
                 raise ValueError(f"{key}: a text of 1 to {longest} characters is expected")
         if not 1 <= len(self.levels) <= MOST_LEVELS:
             raise ValueError(f"levels: at least one level is needed, and at most {MOST_LEVELS} are allowed")
-        for key, (lowest, highest) in RANGES.items():
-            check_range(key, getattr(self, key), lowest, highest)
+        strict.check_ranges(self)
         _check_address(self.api_url, is_needed=self.kind == "http")
         if self.name in self.requires:
             raise ValueError(f"requires: {self.name} cannot require itself")
@@ -120,11 +120,6 @@ class Skill:
 
 KEYS = tuple(one.name for one in fields(Skill) if one.name != "name")
 """What may stand in a skill's file."""
-
-
-def check_range(key: str, value: float, lowest: float, highest: float) -> None:
-    if not lowest <= value <= highest:
-        raise ValueError(f"{key}: {value} is not allowed; allowed are {lowest} to {highest}")
 
 
 def _check_address(url: str | None, *, is_needed: bool) -> None:

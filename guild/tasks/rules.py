@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
-from typing import Any
+from typing import Annotated, Any
 
 from realm import config_edit, strict
 from realm.config import RealmConfig
-from realm.strict import BadConfig
+from realm.strict import BadConfig, Range
 from realm.world import World
 
 LONGEST_SECONDS = 30 * 24 * 3600
 MOST_PROBLEMS = 10_000
+Seconds = Annotated[float, Range(1, LONGEST_SECONDS)]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,29 +21,23 @@ class TaskRules:
     """None: as guild.tasks.registry has it."""
 
     enabled: bool | None = None
-    priority: int | None = None
-    """0 to 10; the higher one goes first."""
-    cooldown_seconds: float | None = None
+    priority: Annotated[int, Range(0, 10)] | None = None
+    """The higher one goes first."""
+    cooldown_seconds: Seconds | None = None
     """From the end of one run to the next."""
-    timeout_seconds: float | None = None
+    timeout_seconds: Seconds | None = None
     """A run that takes longer is ended."""
     beside_battle: bool | None = None
     """Whether it may begin though the machine is busy with a battle, which it will slow down."""
 
     def __post_init__(self) -> None:
-        _check("priority", self.priority, 0, 10)
-        _check("cooldown_seconds", self.cooldown_seconds, 1, LONGEST_SECONDS)
-        _check("timeout_seconds", self.timeout_seconds, 1, LONGEST_SECONDS)
+        strict.check_ranges(self)
 
 
 @dataclass(frozen=True, kw_only=True)
 class SparringRules(TaskRules):
-    count: int | None = None
+    count: Annotated[int, Range(1, MOST_PROBLEMS)] | None = None
     """Problems in one sparring."""
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        _check("count", self.count, 1, MOST_PROBLEMS)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,7 +48,7 @@ class SkillSparringRules(SparringRules):
 
 @dataclass(frozen=True, kw_only=True)
 class Rules:
-    idle_percent: int = 40
+    idle_percent: Annotated[int, Range(1, 100)] = 40
     """A device counts as idle while its use by others is below this."""
     process_eval_queue: TaskRules = field(default_factory=TaskRules)
     sparring: SkillSparringRules = field(default_factory=SkillSparringRules)
@@ -68,12 +62,7 @@ class Rules:
     lineage_report: TaskRules = field(default_factory=TaskRules)
 
     def __post_init__(self) -> None:
-        _check("idle_percent", self.idle_percent, 1, 100)
-
-
-def _check(key: str, value: float | None, lowest: float, highest: float) -> None:
-    if value is not None and not (lowest <= value <= highest and math.isfinite(value)):
-        raise ValueError(f"{key}: {value} is not allowed; allowed are {lowest} to {highest}")
+        strict.check_ranges(self)
 
 
 def read_rules(config: RealmConfig, *, source: str = "tasks") -> Rules:

@@ -10,6 +10,8 @@ TAVERN = "tavern"
 ARENA = "arena"
 ORACLE = "oracle"
 TASKMASTER = "taskmaster"
+WAITED_FOR = (TAVERN, ARENA)
+"""By the player; the others are started when the Tavern answers, and take no processor from these two before."""
 
 
 @dataclass(frozen=True, kw_only=True)

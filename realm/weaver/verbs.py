@@ -7,14 +7,14 @@ import socket
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import psutil
 
 from realm.config import RealmConfig
 from realm.weaver import WeaverError, orphans, supervisord
-from realm.weaver.services import TAVERN, services
+from realm.weaver.services import TAVERN, WAITED_FOR, services
 from realm.weaver.supervisord import Loom, ServiceState
 from realm.world import World
 
@@ -57,13 +57,20 @@ def mend(world: World, config: RealmConfig, *, prepare: Callable[[], None]) -> M
                 raise
     states = running.states()
     started = [service.name for service in services(config) if not states[service.name].runs]
-    for name in started:
-        running.start(name)
-    if TAVERN not in started and not _answers_within(config, STUCK_SECONDS):
-        running.restart(TAVERN)
-        started.append(TAVERN)
-    _wait_for_tavern(world, config, running)
+    _start(running, (name for name in started if name in WAITED_FOR))
+    try:
+        if TAVERN not in started and not _answers_within(config, STUCK_SECONDS):
+            running.restart(TAVERN)
+            started.append(TAVERN)
+        _wait_for_tavern(world, config, running)
+    finally:
+        _start(running, (name for name in started if name not in WAITED_FOR))
     return Mended(started=started, ended_orphans=ended)
+
+
+def _start(running: Loom, names: Iterable[str]) -> None:
+    for name in names:
+        running.start(name)
 
 
 def status(world: World, config: RealmConfig) -> list[ServiceState]:

@@ -17,7 +17,7 @@ from arena import embedded
 from arena.hero import answering
 from arena.hero import model as heroes
 from arena.hero.model import Hero
-from arena.protocol import Recipe
+from arena.recipe import Recipe
 from realm.world import World
 from scripts.bench import runs
 from tests.support import oracle_heroes as oracles

@@ -21,7 +21,8 @@ from safetensors.numpy import save_file
 from arena import embedded
 from arena.hero import model as heroes
 from arena.hero.model import hero_tokenizer, load_tokenizer
-from arena.protocol import EventKind, Recipe
+from arena.protocol import EventKind
+from arena.recipe import Recipe
 from arena.rows.masking import ChatMask
 from arena.training.data import load_quest
 from realm import sidecar

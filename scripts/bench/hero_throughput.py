@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from arena import embedded
-from arena.protocol import Recipe
+from arena.recipe import Recipe
 from guild.skills.registry import get_trainer
 from guild.trainers.problems import to_jsonl, to_lesson
 from scripts.bench import runs

@@ -67,7 +67,7 @@ def main() -> None:
     from arena.gate import row_index
     from arena.gate.inspection import Look, inspect_in_place
     from arena.gate.rules import GateRules
-    from arena.protocol import Recipe
+    from arena.recipe import Recipe
     from arena.rows.masking import ChatMask
     from arena.rows.packing import PackedOrder
     from arena.rows.tokenizer import HeroTokenizer

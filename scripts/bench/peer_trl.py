@@ -18,7 +18,7 @@ from datasets import Dataset
 from transformers import AutoModelForCausalLM, AutoTokenizer, TrainerCallback
 from trl import SFTConfig, SFTTrainer
 
-from arena.protocol import Recipe
+from arena.recipe import Recipe
 from arena.training.optimizer import learning_rate
 from scripts.bench.runs import WARMUP_STEPS, stalls_ms
 

@@ -17,7 +17,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from arena.protocol import EVENTS_FILE, STEP_DTYPE, STEPS_FILE, Event, EventKind, Order, Recipe
+from arena.protocol import EVENTS_FILE, STEP_DTYPE, STEPS_FILE, Event, EventKind, Order
+from arena.recipe import Recipe
 from realm import sidecar
 
 WARMUP_STEPS = 5

@@ -17,7 +17,7 @@ from arena.gate.seek import lines_from
 from arena.models import Quest
 from arena.preview import rows
 from arena.preview.rows import PackedRow, Piece, RowPreview
-from arena.protocol import Recipe
+from arena.recipe import Recipe
 from arena.rows import formats, tokenizer
 from arena.rows.formats import Specs
 from arena.rows.masking import ChatMask, MaskingError

@@ -16,7 +16,7 @@ from arena.estimate import UnknownShape
 from arena.gate import report as reports
 from arena.models import Quest
 from arena.preview.outlook import outlook_of
-from arena.protocol import Recipe
+from arena.recipe import Recipe
 from arena.rows import lines
 from realm import strict
 from realm.strict import BadConfig

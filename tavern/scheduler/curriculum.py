@@ -11,7 +11,7 @@ from django.http import QueryDict
 
 from guild.curriculum import plan
 from guild.curriculum.plan import Plan, Turn, Why, Wishes, save_curriculum
-from guild.skills.registry import RANGES, Skill, list_skills
+from guild.skills.registry import Skill, list_skills
 from realm import config, config_edit, strict
 from realm.config import RealmConfig
 from realm.world import World
@@ -60,11 +60,13 @@ class WishesForm(StyledForm):
 
 
 def _field(key: str) -> forms.Field:
-    lowest, highest = RANGES[key]
+    allowed = strict.ranges_of(Wishes)[key]
     label = LABELS.get(key, key.replace("_", " "))
     if key.endswith(PERCENT):
-        return forms.FloatField(label=label, required=False, min_value=lowest * 100, max_value=highest * 100)
-    return forms.IntegerField(label=label, required=False, min_value=int(lowest), max_value=int(highest))
+        return forms.FloatField(
+            label=label, required=False, min_value=allowed.least * 100, max_value=allowed.most * 100
+        )
+    return forms.IntegerField(label=label, required=False, min_value=int(allowed.least), max_value=int(allowed.most))
 
 
 def _shown(key: str, value: float) -> float:

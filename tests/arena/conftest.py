@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from arena.protocol import Recipe
+from arena.recipe import Recipe
 from tests.support import tiny_hero
 
 if TYPE_CHECKING:

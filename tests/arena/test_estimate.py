@@ -15,7 +15,8 @@ from arena import estimate
 from arena.estimate import Load, Measured, Shape, UnknownShape
 from arena.preview import outlook
 from arena.preview.outlook import Machine
-from arena.protocol import EVENTS_FILE, Event, EventKind, Recipe
+from arena.protocol import EVENTS_FILE, Event, EventKind
+from arena.recipe import Recipe
 from realm.config import load
 from realm.world import World
 

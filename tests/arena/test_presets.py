@@ -22,12 +22,14 @@ from arena.daemon.loop import ArenaDaemon
 from arena.daemon.trainer_process import TrainerProcess
 from arena.models import ChronicleEntry
 from arena.presets import PresetError
-from arena.protocol import Order, Recipe
-from realm import config, strict
+from arena.protocol import Order
+from arena.recipe import Recipe
+from realm import strict
 from realm.config import SHIPPED_PRESETS, load
 from realm.disk import durable
 from realm.strict import BadConfig
 from realm.world import World
+from realm.yaml_files import read_yaml
 from tests.support.fake_trainer import FakeTrainer
 from tests.support.local_gate import LocalGate
 
@@ -64,7 +66,7 @@ def test_every_shipped_preset_is_a_recipe_and_says_what_it_is_for(world: World) 
     recipes = {name: presets.recipe_of(world, name) for name in SHIPPED}
     assert len({str(recipe) for recipe in recipes.values()}) == 3
     # The mode belongs to a hero for life: a preset must be no reason to refuse its checkpoints.
-    assert all("mode" not in config.read_yaml(SHIPPED_PRESETS / f"{name}.yaml") for name in SHIPPED)
+    assert all("mode" not in read_yaml(SHIPPED_PRESETS / f"{name}.yaml") for name in SHIPPED)
 
 
 def test_defaults_then_preset_then_the_players_own_keys(world: World) -> None:
@@ -132,8 +134,8 @@ def test_keys_that_do_not_go_together_are_found_across_files(world: World) -> No
     assert recipe_in_force(world).schedule_steps == 10
 
 
-def test_twin_without_the_range_table_an_endless_seed_is_taken(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("arena.protocol._RANGES", {})
+def test_twin_without_the_ranges_an_endless_seed_is_taken(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(strict, "ranges_of", lambda cls: {})
     configure(world, "training: {seed: 4294967296}\n")
     assert recipe_in_force(world).seed == 2**32
 

@@ -12,7 +12,8 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from arena.protocol import EVENTS_FILE, STEPS_FILE, Event, EventKind, Order, Recipe, StepRecord
+from arena.protocol import EVENTS_FILE, STEPS_FILE, Event, EventKind, Order, StepRecord
+from arena.recipe import Recipe
 from arena.training import checkpoint
 from arena.training.control import Control
 from arena.training.service import run_order

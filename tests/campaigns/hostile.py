@@ -18,7 +18,7 @@ import yaml
 
 from arena.gate import process as gate_process
 from arena.gate import report as reports
-from arena.protocol import Recipe
+from arena.recipe import Recipe
 from arena.rows.lines import is_quest_name
 from tests.campaigns.report import Figure, none_of
 from tests.campaigns.storm import final_weights

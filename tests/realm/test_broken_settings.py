@@ -15,9 +15,9 @@ import pytest
 import yaml
 
 from arena.gate.rules import GateRules
-from arena.protocol import Recipe
+from arena.recipe import Recipe
 from arena.rows.formats import Declared, load_declared
-from realm import config, strict
+from realm import config, strict, yaml_files
 from realm.config import RealmConfig, load
 from realm.strict import BadConfig
 from realm.world import World
@@ -221,7 +221,7 @@ def test_whole_settings_are_not_refused(home: Path, defaults: Path) -> None:
 def test_without_the_sentence_of_a_yaml_error_several_lines_are_found(
     home: Path, defaults: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(config, "_in_a_sentence", str)
+    monkeypatch.setattr(yaml_files, "_in_a_sentence", str)
     assert any("several lines" in fault for fault in faults(home, defaults, _of_syntax()))
 
 

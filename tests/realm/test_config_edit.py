@@ -5,12 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-import yaml
 
 from realm import config_edit
-from realm.config import parse_yaml
 from realm.strict import BadConfig
 from realm.world import World
+from realm.yaml_files import parse_yaml
 
 MINE = """\
 # my realm
@@ -35,7 +34,7 @@ def change(world: World, text: str, path: tuple[str, ...], value: Any) -> str:
 
 def test_a_value_is_replaced_where_it_stands(world: World) -> None:
     changed = change(world, MINE, ("tasks", "health_check", "cooldown_seconds"), 60)
-    assert changed == MINE.replace("900", "60")
+    assert changed == MINE.replace("900 ", "60  ")  # the comment keeps its column
 
 
 @pytest.mark.parametrize(
@@ -91,14 +90,59 @@ def test_a_key_that_holds_no_mapping_is_told(world: World, text: str) -> None:
         change(world, text, ("tasks", "idle_percent"), 30)
 
 
-def test_without_the_last_look_a_form_that_nothing_can_be_put_into_would_be_spoilt(
+SPELLINGS = """\
+port:   0x2329      # in hexadecimal
+autoplay: yes
+hero: 'DIO'
+base_model: ~
+training: { learning_rate: 2e-4,   seed: 1_000 }
+tasks:
+    idle_percent: 30
+
+    generate: {enabled: off}   # never
+serve_trainers:
+- bin
+-   sy
+"""
+
+
+def test_every_other_line_is_left_in_the_players_own_spelling(world: World) -> None:
+    changed = change(world, SPELLINGS, ("tasks", "idle_percent"), 50)
+    assert changed == SPELLINGS.replace("30", "50")
+    changed = change(world, SPELLINGS, ("tasks", "health_check", "enabled"), False)
+    assert changed == SPELLINGS.replace("tasks:\n", "tasks:\n    health_check:\n        enabled: false\n")
+
+
+def test_twin_without_the_players_lines_what_is_not_changed_is_spelt_anew(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Sabotage: an alias is changed at its anchor's expense, or not readable at all."""
-    text = "a: &x {b: 1}\ntasks: *x\n"
-    monkeypatch.setattr(config_edit, "_says", lambda text, settings: True)
-    try:
-        spoilt = parse_yaml(change(world, text, ("tasks", "b"), 2))
-    except yaml.YAMLError:
-        return
-    assert spoilt != {"a": {"b": 1}, "tasks": {"b": 2}}
+    monkeypatch.setattr(config_edit, "_respelt", lambda after, before, text: after)
+    changed = change(world, SPELLINGS, ("tasks", "idle_percent"), 50)
+    assert "autoplay: true" in changed
+    assert parse_yaml(changed) == parse_yaml(SPELLINGS.replace("30", "50"))
+
+
+@pytest.mark.parametrize("value", ["no", "2e-4", "null", "a: b # c", "Ä", "", "007", 2e-4, 1e-30, None, True, ["x"]])
+def test_what_is_put_in_is_read_as_what_it_was(world: World, value: Any) -> None:
+    assert parse_yaml(change(world, MINE, ("hero",), value))["hero"] == value
+
+
+UNCHANGEABLE = "base: &x {generate: {enabled: true}}\ntasks:\n  <<: *x\n"
+"""A key below one that is merged in would be changed for all who merge it."""
+COMMENTED = "tasks:\n  generate:\n    enabled: false   # never\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "path"), [(UNCHANGEABLE, ("tasks", "generate", "enabled")), (COMMENTED, ("tasks", "generate"))]
+)
+def test_what_cannot_be_changed_without_a_loss_is_told_and_left(world: World, text: str, path: tuple[str, ...]) -> None:
+    with pytest.raises(BadConfig, match=rf"config\.yaml: {'.'.join(path)} cannot be changed in the form that the file"):
+        change(world, text, path, False)
+    assert (world.home / "config.yaml").read_text() == text
+
+
+def test_twin_without_the_last_look_keys_and_comments_are_lost(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(config_edit, "_is_whole", lambda edited, text, wanted: True)
+    spoilt = parse_yaml(change(world, UNCHANGEABLE, ("tasks", "generate", "enabled"), False))
+    assert spoilt["base"] == {"generate": {"enabled": False}}
+    assert "# never" not in change(world, COMMENTED, ("tasks", "generate"), False)

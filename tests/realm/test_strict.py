@@ -1,10 +1,10 @@
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import pytest
 
 from realm import strict
-from realm.strict import BadConfig
+from realm.strict import BadConfig, Bounds, Range
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -15,8 +15,10 @@ class Inner:
 @dataclass(frozen=True, kw_only=True)
 class Outer:
     name: str
-    count: int = 1
+    count: Annotated[int, Bounds(0, 9)] = 1
     rate: float = 0.5
+    share: Annotated[float, Range(0, 1)] = 0.5
+    port: Annotated[int, Range(1, 9, "is no port")] | None = None
     switch: bool = False
     mode: Literal["full", "lora"] = "full"
     maybe: int | None = None
@@ -27,8 +29,7 @@ class Outer:
     anything: Any = None
 
     def __post_init__(self) -> None:
-        if self.count < 0:
-            raise ValueError(f"count: {self.count} is too small; the least allowed is 0")
+        strict.check_ranges(self)
 
 
 def read(**mapping: Any) -> Outer:
@@ -86,6 +87,10 @@ def test_null_is_taken_where_it_is_allowed() -> None:
         ({"count": True}, "some.yaml: count: a whole number is expected, not True"),
         ({"count": None}, "some.yaml: count: a whole number is expected, not None"),
         ({"count": -1}, "some.yaml: count: -1 is too small; the least allowed is 0"),
+        ({"count": 10}, "some.yaml: count: 10 is too large; the most allowed is 9"),
+        ({"share": 1.5}, "some.yaml: share: 1.5 is not allowed; allowed are 0 to 1"),
+        ({"share": float("inf")}, "some.yaml: share: inf is not allowed; allowed are 0 to 1"),
+        ({"port": 0}, "some.yaml: port: 0 is no port; allowed are 1 to 9"),
         ({"rate": "fast"}, "some.yaml: rate: a number is expected, not 'fast'"),
         ({"rate": True}, "some.yaml: rate: a number is expected, not True"),
         ({"rate": float("nan")}, "some.yaml: rate: a number is expected, not NaN"),
@@ -133,3 +138,19 @@ def test_a_whole_number_has_plain_digits_alone(text: str, number: int | None) ->
 
 def test_a_whole_number_has_a_largest_value() -> None:
     assert (strict.whole_number("10", most=10), strict.whole_number("11", most=10)) == (10, None)
+
+
+@pytest.mark.parametrize("values", [{"count": 0}, {"count": 9}, {"share": 0.0}, {"share": 1.0}, {"port": None}])
+def test_both_ends_of_a_range_are_allowed_and_so_is_none(values: dict[str, Any]) -> None:
+    assert read(**values) == Outer(name="DIO", **values)
+
+
+@pytest.mark.parametrize("values", [{"count": -1}, {"share": float("nan")}, {"port": 10}])
+def test_a_range_holds_without_a_reader_too(values: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match=f"^{next(iter(values))}: "):
+        Outer(name="DIO", **values)
+
+
+def test_twin_without_the_ranges_all_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(strict, "ranges_of", lambda cls: {})
+    assert read(count=-1, share=2, port=0) == Outer(name="DIO", count=-1, share=2.0, port=0)

@@ -7,8 +7,8 @@ from arena.gate.messages import Answer, Job
 from arena.gate.process import GateSettings
 from arena.gate.rules import GateRules
 from arena.models import Quest
-from arena.protocol import Recipe
 from arena.queue.intake import Doorway
+from arena.recipe import Recipe
 from realm.world import World
 
 

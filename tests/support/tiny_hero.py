@@ -11,7 +11,8 @@ from typing import Any
 from safetensors.numpy import save_file
 
 from arena import embedded
-from arena.protocol import Order, Recipe
+from arena.protocol import Order
+from arena.recipe import Recipe
 from realm import sidecar
 
 SHAPE = {

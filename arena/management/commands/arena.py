@@ -13,7 +13,7 @@ from arena.daemon.battles import ensure_hero
 from arena.daemon.file_events import watching
 from arena.daemon.loop import AnotherDaemon, ArenaDaemon, only_daemon
 from arena.gate.rules import GateRules
-from arena.protocol import Recipe
+from arena.recipe import Recipe
 from realm.config import load
 from realm.strict import BadConfig
 

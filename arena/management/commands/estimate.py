@@ -13,7 +13,7 @@ from django.core.management.base import BaseCommand, CommandError
 
 from arena.estimate import Memory, UnknownShape
 from arena.preview.outlook import Outlook, outlook
-from arena.protocol import Recipe
+from arena.recipe import Recipe
 from arena.rows.model import UnreadableQuest
 from arena.rows.tokenizer import UnusableTokenizer
 from realm import config, strict

@@ -19,7 +19,7 @@ from arena.gate.inspection import Look, inspect, inspect_in_place
 from arena.gate.report import Report, companion
 from arena.gate.rules import GateRules
 from arena.gate.warden import EvaluatedProblems
-from arena.protocol import Recipe
+from arena.recipe import Recipe
 from arena.rows.masking import ChatMask
 from arena.rows.packing import PackedOrder, count_rows, pack_best_fit_decreasing
 from arena.rows.tokenizer import HeroTokenizer

@@ -16,7 +16,7 @@ from arena.gate import process
 from arena.gate.messages import Answer, Job
 from arena.gate.process import GateProcess
 from arena.gate.rules import GateRules
-from arena.protocol import Recipe
+from arena.recipe import Recipe
 from realm.world import World
 
 PATIENCE_SECONDS = 60.0

@@ -17,7 +17,8 @@ from arena.hero import __main__ as command
 from arena.hero import adapter, merge
 from arena.hero import model as heroes
 from arena.hero.origin import IncompatibleCheckpoint, UnloadableHero
-from arena.protocol import Order, Recipe
+from arena.protocol import Order
+from arena.recipe import Recipe
 from realm import sidecar
 from realm.sidecar import DamagedCheckpoint
 from tests.arena.training.test_modes import FULL, LORA, after, change_weights, trained

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from arena.hero import attention
 from arena.hero.model import Hero
-from arena.protocol import Recipe
+from arena.recipe import Recipe
 from arena.training import loss
 from arena.training.batch import Batch
 from arena.training.data import PackedQuest, load_quest

@@ -22,7 +22,7 @@ from arena.gate.rules import GateRules
 from arena.hero.model import Hero
 from arena.preview import rows as preview
 from arena.preview.rows import NoSuchRow, PackedRow, Piece, list_rows, preview_line, preview_packed
-from arena.protocol import Recipe
+from arena.recipe import Recipe
 from arena.rows.example import IGNORE, fitted
 from arena.rows.lines import Line, content_digest, open_quest
 from arena.rows.masking import ChatMask, Tokenized

@@ -25,11 +25,12 @@ from arena.gate.process import GateProcess, GateSettings
 from arena.gate.report import NO_WISHES, Wishes
 from arena.gate.rules import GateRules
 from arena.models import Battle, Quest
-from arena.protocol import REFUSED_FILE, Recipe
+from arena.protocol import REFUSED_FILE
 from arena.quest_orders import Act
 from arena.queue import admission
 from arena.queue import files as queue
 from arena.queue.intake import Doorway
+from arena.recipe import Recipe
 from arena.rows.lines import INSPECTED, content_digest
 from arena.rows.model import UnreadableQuest
 from realm.disk import durable

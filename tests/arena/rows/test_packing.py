@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from arena.protocol import Recipe
+from arena.recipe import Recipe
 from arena.rows.example import Example
 from arena.rows.packing import ExampleTooLong, count_rows, pack_best_fit_decreasing
 from arena.training import examples as storage

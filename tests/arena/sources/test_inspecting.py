@@ -18,7 +18,7 @@ from arena.gate.messages import Answer, Job
 from arena.gate.process import GateProcess, GateSettings
 from arena.gate.rules import GateRules
 from arena.models import ChronicleEntry, Quest
-from arena.protocol import Recipe
+from arena.recipe import Recipe
 from arena.sources import folders, inspecting, records, taking
 from arena.sources.folders import BadSource
 from arena.sources.inspecting import Lookout

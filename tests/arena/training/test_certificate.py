@@ -19,7 +19,7 @@ from transformers import (
 
 from arena.hero import answering, attention
 from arena.hero.model import Hero, UnloadableHero, load
-from arena.protocol import Recipe
+from arena.recipe import Recipe
 from arena.rows.example import IGNORE, Example
 from arena.training import certificate, loss
 from arena.training.batch import Batch, join

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from arena.hero.model import Hero, hero_tokenizer
-from arena.protocol import Recipe
+from arena.recipe import Recipe
 from arena.rows import packing, parse
 from arena.rows.example import IGNORE, Example, shift
 from arena.rows.masking import Tokenized

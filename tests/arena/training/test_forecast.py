@@ -13,7 +13,8 @@ from arena import estimate
 from arena.estimate import Load
 from arena.hero import model as heroes
 from arena.hero.model import Hero
-from arena.protocol import STEP_DTYPE, STEPS_FILE, EventKind, Order, Recipe
+from arena.protocol import STEP_DTYPE, STEPS_FILE, EventKind, Order
+from arena.recipe import Recipe
 from arena.rows.example import Example
 from arena.training import metrics
 from arena.training.batch import join

@@ -10,7 +10,8 @@ import pytest
 import torch
 
 from arena.hero import model as heroes
-from arena.protocol import EvaluationSet, Event, EventKind, Order, Recipe
+from arena.protocol import EvaluationSet, Event, EventKind, Order
+from arena.recipe import Recipe
 from arena.training import checkpoint, train
 from arena.training.battle_log import BattleLog
 from arena.training.control import Control

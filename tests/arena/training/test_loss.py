@@ -18,7 +18,7 @@ from transformers import (
 
 from arena.hero import attention
 from arena.hero.model import Hero
-from arena.protocol import Recipe
+from arena.recipe import Recipe
 from arena.rows.example import IGNORE, Example
 from arena.training import loss
 from arena.training.batch import Batch, join

@@ -15,7 +15,8 @@ from arena.hero import adapter
 from arena.hero import model as heroes
 from arena.hero import origin as base
 from arena.hero.model import Hero, UnloadableHero
-from arena.protocol import Event, EventKind, Order, Recipe
+from arena.protocol import Event, EventKind, Order
+from arena.recipe import Recipe
 from arena.training import certificate, train
 from arena.training.control import Asked, Control
 from arena.training.data import PackedQuest, load_quest

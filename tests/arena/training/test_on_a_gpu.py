@@ -9,7 +9,7 @@ import torch
 
 from arena.hero import attention
 from arena.hero.model import Hero, load
-from arena.protocol import Recipe
+from arena.recipe import Recipe
 from arena.training import certificate, loss
 from arena.training.data import PackedQuest, load_quest
 from tests.support import tiny_hero

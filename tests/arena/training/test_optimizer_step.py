@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from arena.hero.model import Hero, load
-from arena.protocol import Recipe
+from arena.recipe import Recipe
 from arena.training import optimizer
 from arena.training.batch import Batch
 from arena.training.data import PackedQuest, load_quest

@@ -13,7 +13,8 @@ from transformers import AutoModelForCausalLM, PreTrainedTokenizerFast, Qwen3Con
 
 from arena import embedded
 from arena.hero import model as heroes
-from arena.protocol import EvaluationSet, Event, EventKind, Order, Recipe
+from arena.protocol import EvaluationSet, Event, EventKind, Order
+from arena.recipe import Recipe
 from arena.training.control import Control
 from arena.training.service import run_order
 from realm import sidecar

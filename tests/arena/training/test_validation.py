@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from arena import convergence
-from arena.protocol import Event, EventKind, Order, Recipe
+from arena.protocol import Event, EventKind, Order
+from arena.recipe import Recipe
 from arena.training import train
 from realm.checkpoint_names import checkpoint_folders
 from tests.support import tiny_hero

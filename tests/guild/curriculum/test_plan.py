@@ -27,8 +27,8 @@ from guild.curriculum.plan import (
 from guild.errors import GuildError, TrainerUnavailable, UnknownSkill
 from guild.models import Evaluation, SkillProgress
 from guild.skills import health
-from guild.skills.registry import RANGES, get_skill, get_trainer
-from realm import config
+from guild.skills.registry import Skill, get_skill, get_trainer
+from realm import config, strict
 from realm.config import RealmConfig, config_file
 from realm.strict import BadConfig
 from realm.world import World
@@ -394,7 +394,9 @@ def test_a_skill_that_is_not_there_may_be_spoken_of(world: World) -> None:
 
 
 def test_every_wish_has_its_range() -> None:
-    assert set(Wishes.__dataclass_fields__) <= set(RANGES)
+    """The one of the skill's own key."""
+    assert set(strict.ranges_of(Wishes)) == set(Wishes.__dataclass_fields__)
+    assert strict.ranges_of(Wishes).items() <= strict.ranges_of(Skill).items()
 
 
 def test_saving_keeps_comments_and_other_keys(world: World) -> None:

@@ -10,9 +10,10 @@ import pytest
 
 from guild.tasks.registry import FIXED, MANAGE, RESOURCES, Task, list_tasks
 from guild.tasks.rules import Rules, read_rules, save_tasks
-from realm.config import RealmConfig, load, read_yaml
+from realm.config import RealmConfig, load
 from realm.strict import BadConfig
 from realm.world import World
+from realm.yaml_files import read_yaml
 from tests.support.servers import manage
 
 

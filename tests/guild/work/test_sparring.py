@@ -16,8 +16,8 @@ from django.core.management.base import CommandError
 from arena.gate.inspection import Look, inspect
 from arena.gate.rules import GateRules
 from arena.gate.warden import EvaluatedProblems
-from arena.protocol import Recipe
 from arena.queue.inbox import priority_of
+from arena.recipe import Recipe
 from arena.rows.formats import BUILT_IN
 from arena.rows.parse import Row, read_rows
 from guild.curriculum.forge import forge_next

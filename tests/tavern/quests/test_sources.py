@@ -18,7 +18,7 @@ from arena.gate.inspection import Look, inspect
 from arena.gate.messages import Answer, state_of
 from arena.gate.rules import GateRules
 from arena.models import Quest
-from arena.protocol import Recipe
+from arena.recipe import Recipe
 from arena.sources import folders, records
 from arena.sources.records import Record
 from realm.world import World

@@ -1,0 +1,75 @@
+"""How a battle trains: the recipe. Standard library only, as arena.protocol."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+from realm import strict
+from realm.strict import Bounds
+
+MOST_STEP_TOKENS = 2**31 - 1
+"""A step record counts its tokens in 32 bits."""
+_COUNT = 10**9
+"""Beyond the bounds below lies a slip of the keyboard, or what torch refuses."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """Everything that decides how a battle trains. Written into each order as it was resolved."""
+
+    mode: Literal["full", "lora", "qlora"] = "full"
+    """`qlora` holds the frozen weights in 4 bits; it needs bitsandbytes and a CUDA device."""
+    dtype: Literal["float32", "bfloat16"] = "float32"
+    """What is computed in. What is trained is kept in float32 in either case."""
+    max_length: Annotated[int, Bounds(8, 2**20)] = 256
+    """Tokens in a packed row; a longer example is refused, or cut if `over_long` says so."""
+    over_long: Literal["refuse", "truncate"] = "refuse"
+    rows_per_step: Annotated[int, Bounds(1, 2**16)] = 8
+    """Packed rows in one optimizer step."""
+    rows_per_micro_batch: Annotated[int, Bounds(1, 2**16)] = 8
+    epochs: Annotated[int, Bounds(1, 10_000)] = 1
+    learning_rate: Annotated[float, Bounds(0, 10)] = 2e-3
+    warmup_steps: Annotated[int, Bounds(0, _COUNT)] = 20
+    schedule: Literal["constant", "linear", "cosine"] = "constant"
+    schedule_steps: Annotated[int, Bounds(1, _COUNT)] = 100_000
+    """Hero steps over which linear and cosine fall to a tenth; the schedule goes on across quests."""
+    weight_decay: Annotated[float, Bounds(0, 100)] = 0.01
+    beta1: Annotated[float, Bounds(0, 1)] = 0.9
+    beta2: Annotated[float, Bounds(0, 1)] = 0.95
+    clip_norm: Annotated[float, Bounds(0, 10**6)] = 1.0
+    seed: Annotated[int, Bounds(0, 2**32 - 1)] = 0
+    save_every: Annotated[int, Bounds(1, _COUNT)] = 200
+    """A checkpoint is saved at each hero step that this divides, and at the last step of a battle."""
+    save_seconds: Annotated[int, Bounds(0, _COUNT)] = 600
+    """A checkpoint is also saved when the last one is this old, for steps that take long; 0 means never for that."""
+    validate_every: Annotated[int, Bounds(0, _COUNT)] = 0
+    """The validation set is scored at each hero step that this divides and at the last; 0: with each checkpoint."""
+    most_faults: Annotated[int, Bounds(1, _COUNT)] = 3
+    """Faults at one step (a loss that is not finite, a divergence) after which the battle pauses by itself."""
+    threads: Annotated[int, Bounds(0, 1024)] = 0
+    """CPU threads of torch; 0 leaves torch's own choice. Part of what makes a resume exact."""
+    lora_rank: Annotated[int, Bounds(1, 2**16)] = 16
+    lora_alpha: Annotated[int, Bounds(1, 10**6)] = 32
+    lora_dropout: Annotated[float, Bounds(0, 1)] = 0.0
+    lora_targets: tuple[str, ...] = ()
+    """Names of the linear layers that get adapters, such as q_proj; none named means every linear layer of the body."""
+    gradient_checkpointing: bool = False
+
+    def __post_init__(self) -> None:
+        strict.check_ranges(self)
+        for name in ("beta1", "beta2", "lora_dropout"):
+            if not getattr(self, name) < 1:
+                raise ValueError(f"{name}: {getattr(self, name)!r} must be below 1")
+        if not all(self.lora_targets):
+            raise ValueError("lora_targets: an empty text names no layer")
+        if self.rows_per_step * self.max_length > MOST_STEP_TOKENS:
+            raise ValueError(
+                f"rows_per_step: {self.rows_per_step} rows of max_length {self.max_length} are too large a step; "
+                f"the most allowed is {MOST_STEP_TOKENS} tokens"
+            )
+        if self.schedule != "constant" and self.warmup_steps >= self.schedule_steps:
+            raise ValueError(
+                f"warmup_steps: {self.warmup_steps} must be below schedule_steps, which is {self.schedule_steps}: "
+                f"the {self.schedule} schedule would be over before it begins"
+            )

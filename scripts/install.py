@@ -1,0 +1,112 @@
+"""Installs a lock file into the environment that runs this, and says what it does. Standard library only."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+import textwrap
+import time
+from collections.abc import Callable, Iterable, Iterator
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote
+
+PIP = (sys.executable, "-m", "pip", "install", "--disable-pip-version-check")
+TORCH_LOCK = Path("requirements.lock")
+DRIVER = Path("/proc/driver/nvidia/version")
+_FILE = re.compile(
+    r"\s*(?:Downloading|Using cached|Processing) (?P<file>\S+\.(?:whl|tar\.gz|zip))"
+    r"(?: \((?P<size>[\d.]+ \w+)\))?(?: \(from .*\))?"
+)
+_NAME = re.compile(r"(?P<name>.+?)-(?P<version>\d[^-]*?)(?:-.*|\.tar\.gz|\.zip|\.whl)")
+_LOUD = ("Installing", "Building", "Successfully")
+
+
+def main() -> int:
+    lock = sys.argv[1]
+    print(f"Installing what {lock} names", flush=True)
+    if not _has_torch():
+        pin = _pinned_torch()
+        print(torch_sentence(pin, _offered(pin), driver=driver()), flush=True)
+    if sys.stdout.isatty():
+        return subprocess.call([*PIP, "--progress-bar", "on", "-r", lock])
+    command = [*PIP, "--progress-bar", "off", "-r", lock]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, bufsize=1) as pip:
+        assert pip.stdout is not None
+        for line in told(pip.stdout, time.monotonic):
+            print(line, flush=True)
+    return pip.returncode
+
+
+def _has_torch() -> bool:
+    try:
+        return bool(metadata.version("torch"))
+    except metadata.PackageNotFoundError:
+        return False
+
+
+def _pinned_torch() -> str:
+    return next(line for line in TORCH_LOCK.read_text().splitlines() if line.startswith("torch=="))
+
+
+def _offered(pin: str) -> dict[str, Any] | None:
+    """What pip would take, as its report has it; None where it cannot say, which the installation then explains."""
+    asked = [*PIP, "--quiet", "--dry-run", "--no-deps", "--ignore-installed", "--report", "-", pin]
+    answer = subprocess.run(asked, capture_output=True, text=True)
+    return json.loads(answer.stdout)["install"][0] if answer.returncode == 0 else None
+
+
+def driver() -> str:
+    """The NVIDIA driver's version; empty where none is loaded."""
+    found = re.search(r"\d+\.\d+(\.\d+)*", DRIVER.read_text()) if DRIVER.exists() else None
+    return found[0] if found else ""
+
+
+def torch_sentence(pin: str, offered: dict[str, Any] | None, *, driver: str) -> str:
+    """Which build is taken, by what it needs, and why: the lock names a version, the index a file for this machine."""
+    seen = f"NVIDIA driver {driver}" if driver else "no NVIDIA driver"
+    if offered is None:
+        return f"torch: {pin}, as the lock pins it; pip cannot tell yet which build; {seen} here"
+    needs = offered["metadata"].get("requires_dist", [])
+    cuda = any(re.match(r"nvidia-|cuda-", need) for need in needs)
+    file = unquote(offered["download_info"]["url"].rpartition("/")[2])
+    build = "CUDA build" if cuda else "CPU build"
+    outcome = {
+        (True, True): "it trains on the GPU",
+        (True, False): "it trains on the CPU all the same",
+        (False, True): "it will not use the GPU",
+        (False, False): "it trains on the CPU",
+    }[cuda, bool(driver)]
+    return f"torch: the {build}, since {file} is what pip has for {pin} of the lock; with {seen} here {outcome}"
+
+
+def told(lines: Iterable[str], clock: Callable[[], float]) -> Iterator[str]:
+    """A line for each package that pip has fetched, with its size and seconds, and what else is worth knowing."""
+    fetched, since = "", clock()
+    for line in map(str.rstrip, lines):
+        found = _FILE.fullmatch(line)
+        if fetched and (found or not line.startswith(" ")):
+            yield f"{fetched}, {clock() - since:.1f} s"
+            fetched = ""
+        if found:
+            fetched, since = _package(found["file"], found["size"]), clock()
+        elif line.startswith(_LOUD):
+            yield textwrap.shorten(line, 100, placeholder=" …")
+    if fetched:
+        yield f"{fetched}, {clock() - since:.1f} s"
+
+
+def _package(file: str, size: str | None) -> str:
+    path = Path(unquote(file))
+    if size is None and path.exists():
+        size = f"{path.stat().st_size / 1e6:.1f} MB"
+    found = _NAME.fullmatch(path.name)
+    name = f"{found['name']} {found['version']}" if found else path.name
+    return f"  {name}, {size or 'size unknown'}"
+
+
+if __name__ == "__main__":
+    sys.exit(main())
