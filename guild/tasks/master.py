@@ -244,7 +244,7 @@ class TaskMaster:
         self._read_states()
         tasks = self._all_tasks()
         self._forget_old_runs(tasks)
-        self._wishes = wishes.waiting(self.world)
+        self._wishes = wishes.waiting(self.world, on_damaged=log.warning)
         for unknown in set(self._wishes) - {task.name for task in tasks}:
             wishes.forget(self._wishes.pop(unknown))
         view = self.view()
