@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import fcntl
-import os
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import yaml
 
 from realm.config import config_file, parse_yaml, read_yaml
-from realm.disk import durable
+from realm.disk import durable, locks
 from realm.strict import BadConfig
 from realm.world import World
 
@@ -24,7 +21,7 @@ def change(world: World, changes: Mapping[Path, Any], *, check: Callable[[dict[s
     """Put values under their keys. `check` gets the settings that the file will hold and raises what it has against
     them; then nothing is written. Raises strict.BadConfig for a file that cannot be read.
     """
-    with _alone(world):
+    with locks.held(world.control / LOCK_FILE):  # of two who change it at the same time neither loses what it wrote
         path = config_file(world)
         wanted = read_yaml(path)
         text = path.read_text(encoding="utf-8") if path.exists() else ""
@@ -36,17 +33,6 @@ def change(world: World, changes: Mapping[Path, Any], *, check: Callable[[dict[s
         check(wanted)
         mode = path.stat().st_mode & 0o777 if path.exists() else 0o644
         durable.write_bytes(path, text.encode(), mode=mode)
-
-
-@contextmanager
-def _alone(world: World) -> Iterator[None]:
-    """Of two who change the file at the same time neither loses what it wrote."""
-    handle = os.open(world.control / LOCK_FILE, os.O_RDWR | os.O_CREAT, 0o600)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(handle)
 
 
 def _merged(settings: dict[str, Any], keys: Path, value: Any, *, source: str) -> dict[str, Any]:

@@ -5,7 +5,6 @@ It inherits the lock of its resource and holds it for as long as it lives, howev
 
 from __future__ import annotations
 
-import fcntl
 import os
 import signal
 import subprocess
@@ -17,6 +16,7 @@ from pathlib import Path
 import psutil
 
 from guild.tasks.registry import RUN_PREFIX, Task
+from realm.disk import locks
 from realm.processes.log import ChildLog
 from realm.world import CHECKOUT, World
 
@@ -32,15 +32,8 @@ LONGEST_SAID = 1000
 @contextmanager
 def resource_lock(world: World, resource: str) -> Iterator[int | None]:
     """A handle that holds the resource's lock, to be inherited; None while somebody else holds it."""
-    handle = os.open(world.control / f"task-{resource}.lock", os.O_RDWR | os.O_CREAT, 0o600)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        yield None
-    else:
-        yield handle
-    finally:
-        os.close(handle)
+    with locks.opened(world.control / f"task-{resource}.lock") as handle:
+        yield handle if locks.try_lock(handle) else None
 
 
 def is_taken(world: World, resource: str) -> bool:

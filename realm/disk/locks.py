@@ -1,34 +1,66 @@
-"""One process of a kind in a world, by a lock on a file that the kernel frees however that process ends."""
+"""Locks on files, which the kernel frees however the process that holds one ends (flock(2)).
+
+What a child shall go on holding is locked on a handle that the child inherits.
+"""
 
 from __future__ import annotations
 
 import fcntl
 import os
-import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TextIO
 
-_TRIES, _PAUSE_SECONDS = 4, 0.03
+from filelock import FileLock, Timeout, lock_descriptor
+
+_POLL_SECONDS = 0.03
+_INSTANT_SECONDS = 0.1
+"""Whoever asks `is_held` holds the lock for an instant."""
 
 
 class Taken(Exception):
-    """Another process holds the lock; the text is its pid."""
+    """Another process holds the lock; the text is its pid, if it is one that writes it down."""
+
+
+@contextmanager
+def held(
+    path: Path, *, seconds: float = -1.0, mode: int = 0o600, on_acquired: Callable[[int], None] | None = None
+) -> Iterator[None]:
+    """Hold the lock on `path`, after waiting for it as long as need be, or `seconds`. Raises Taken, OSError.
+
+    `on_acquired` is given the handle of the file.
+    """
+    # Not of one thread: a context may be left by another than entered it. Never by a marker file: `is_held` and older
+    # releases would not see it.
+    lock = FileLock(
+        path,
+        timeout=seconds,
+        mode=mode,
+        poll_interval=_POLL_SECONDS,
+        thread_local=False,
+        fallback_to_soft=False,
+        on_acquired=on_acquired,
+    )
+    try:
+        lock.acquire()
+    except Timeout:
+        raise Taken(path.read_text(errors="replace").strip()) from None
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 @contextmanager
 def only_one(path: Path) -> Iterator[None]:
     """Hold the lock on `path`, which then holds this process's pid. Raises Taken."""
-    handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
-    with open(handle, "r+") as file:
-        if not _lock(file):
-            raise Taken(file.read().strip())
-        # Over what stands there, then cut to length: a full disk has room for that.
-        file.write(str(os.getpid()))
-        file.truncate()
-        file.flush()
+    with held(path, seconds=_INSTANT_SECONDS, mode=0o644, on_acquired=_write_pid):
         yield
+
+
+def _write_pid(handle: int) -> None:
+    """Over what stands there, then cut to length: a full disk has room for that."""
+    os.ftruncate(handle, os.pwrite(handle, str(os.getpid()).encode(), 0))
 
 
 def is_held(path: Path) -> bool:
@@ -46,12 +78,21 @@ def is_held(path: Path) -> bool:
     return False
 
 
-def _lock(file: TextIO) -> bool:
-    """Tries for a tenth of a second: whoever asks `is_held` holds the lock for an instant."""
-    for _ in range(_TRIES):
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            return True
-        except BlockingIOError:
-            time.sleep(_PAUSE_SECONDS)
-    return False
+@contextmanager
+def opened(path: Path) -> Iterator[int]:
+    """A handle to lock and to hand to a child, who then holds the lock for as long as it lives."""
+    handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        yield handle
+    finally:
+        os.close(handle)
+
+
+def try_lock(handle: int) -> bool:
+    """Whether the lock on an opened file is ours now."""
+    return lock_descriptor(handle, blocking=False)
+
+
+def share(handle: int) -> None:
+    """Hold the lock on an opened file together with whoever shares it; one that is held alone is waited for."""
+    fcntl.flock(handle, fcntl.LOCK_SH)
