@@ -7,15 +7,14 @@ from __future__ import annotations
 
 import fcntl
 import os
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from filelock import FileLock, Timeout, lock_descriptor
 
-_POLL_SECONDS = 0.03
-_INSTANT_SECONDS = 0.1
-"""Whoever asks `is_held` holds the lock for an instant."""
+_TRIES, _PAUSE_SECONDS = 4, 0.03
 
 
 class Taken(Exception):
@@ -23,23 +22,12 @@ class Taken(Exception):
 
 
 @contextmanager
-def held(
-    path: Path, *, seconds: float = -1.0, mode: int = 0o600, on_acquired: Callable[[int], None] | None = None
-) -> Iterator[None]:
-    """Hold the lock on `path`, after waiting for it as long as need be, or `seconds`. Raises Taken, OSError.
-
-    `on_acquired` is given the handle of the file.
-    """
+def held(path: Path, *, seconds: float = -1.0) -> Iterator[None]:
+    """Hold the lock on `path`, after waiting for it as long as need be, or `seconds`. Raises Taken, OSError."""
     # Not of one thread: a context may be left by another than entered it. Never by a marker file: `is_held` and older
     # releases would not see it.
     lock = FileLock(
-        path,
-        timeout=seconds,
-        mode=mode,
-        poll_interval=_POLL_SECONDS,
-        thread_local=False,
-        fallback_to_soft=False,
-        on_acquired=on_acquired,
+        path, timeout=seconds, mode=0o600, poll_interval=_PAUSE_SECONDS, thread_local=False, fallback_to_soft=False
     )
     try:
         lock.acquire()
@@ -53,9 +41,21 @@ def held(
 
 @contextmanager
 def only_one(path: Path) -> Iterator[None]:
-    """Hold the lock on `path`, which then holds this process's pid. Raises Taken."""
-    with held(path, seconds=_INSTANT_SECONDS, mode=0o644, on_acquired=_write_pid):
+    """Hold the lock on `path`, which then holds this process's pid. Raises Taken at once, OSError."""
+    with opened(path, mode=0o644) as handle:
+        if not _lock_soon(handle):
+            raise Taken(path.read_text(errors="replace").strip())
+        _write_pid(handle)
         yield
+
+
+def _lock_soon(handle: int) -> bool:
+    """Tries for a tenth of a second: whoever asks `is_held` holds the lock for an instant."""
+    for _ in range(_TRIES):
+        if try_lock(handle):
+            return True
+        time.sleep(_PAUSE_SECONDS)
+    return False
 
 
 def _write_pid(handle: int) -> None:
@@ -79,9 +79,9 @@ def is_held(path: Path) -> bool:
 
 
 @contextmanager
-def opened(path: Path) -> Iterator[int]:
+def opened(path: Path, *, mode: int = 0o600) -> Iterator[int]:
     """A handle to lock and to hand to a child, who then holds the lock for as long as it lives."""
-    handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    handle = os.open(path, os.O_RDWR | os.O_CREAT, mode)
     try:
         yield handle
     finally:

@@ -37,7 +37,7 @@ class Served:
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
             self._path.unlink(missing_ok=True)
-            self._lock.enter_context(lock(_lock_of(self._path), seconds=_WAIT_SECONDS, mode=0o644))
+            self._lock.enter_context(lock(_lock_of(self._path), seconds=_WAIT_SECONDS))
         except OSError as error:  # nobody deletes where nobody can write
             log.warning("what this host holds is told to nobody: %s", error)
             return self

@@ -9,7 +9,6 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -77,7 +76,7 @@ def test_the_second_stops_at_once_and_names_the_first(path: Path, start: Start, 
 
 def test_twin_without_the_kernels_lock_there_are_two(path: Path, start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
     start(OURS)
-    monkeypatch.setattr("filelock._unix.lock_fd_nonblocking", lambda handle: True)
+    monkeypatch.setattr(locks, "try_lock", lambda handle: True)
     with only_one(path):
         assert path.read_text() == str(os.getpid())
 
@@ -111,22 +110,31 @@ def test_a_pid_that_cannot_be_written_frees_the_lock(path: Path, monkeypatch: py
         pass
 
 
-@contextmanager
-def _asked_just_now(path: Path) -> Iterator[None]:
-    """Somebody asks `is_held`, and lets go when the one who takes the lock has tried once."""
-    with opened(path) as handle:
-        share(handle)
-        let_go = threading.Timer(0.05, fcntl.flock, (handle, fcntl.LOCK_UN))
-        let_go.start()
+@pytest.fixture
+def asked(path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Somebody asks `is_held`, and lets go when the one who wants the lock has tried once."""
+    with opened(path) as asker:
+
+        def try_once(handle: int) -> bool:
+            is_ours = try_lock(handle)
+            fcntl.flock(asker, fcntl.LOCK_UN)
+            return is_ours
+
+        share(asker)
+        monkeypatch.setattr(locks, "try_lock", try_once)
         yield
-        let_go.join()
 
 
-def test_who_only_asks_is_in_nobodys_way(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with _asked_just_now(path), only_one(path):
+@pytest.mark.usefixtures("asked")
+def test_who_only_asks_is_in_nobodys_way(path: Path) -> None:
+    with only_one(path):
         pass
-    monkeypatch.setattr(locks, "_INSTANT_SECONDS", 0.0)  # twin
-    with _asked_just_now(path), pytest.raises(Taken), only_one(path):
+
+
+@pytest.mark.usefixtures("asked")
+def test_twin_of_one_that_tries_only_once(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(locks, "_TRIES", 1)
+    with pytest.raises(Taken), only_one(path):
         pass
 
 
