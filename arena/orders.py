@@ -1,19 +1,13 @@
-"""What the player wishes of the arena: command files in `control/`, claimed and carried out by the daemon."""
+"""What the player wishes of the arena: command files in `control/`, carried out by the daemon."""
 
 from __future__ import annotations
 
-import json
-import os
-import time
-from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
-from realm.disk import durable
+from realm.disk.mailbox import Mailbox
 from realm.world import World
-
-_SUFFIX = ".command.json"
 
 
 class Wish(StrEnum):
@@ -28,23 +22,13 @@ class Wish(StrEnum):
 class Request:
     wish: Wish
     by: str
-    path: Path
+
+
+TOUCHED = {f".{wish}": Request(wish=wish, by="touch") for wish in (Wish.PAUSE, Wish.RESUME, Wish.STOP)}
+"""Files that say it by their names alone: `touch control/.pause`."""
+MAILBOX = Mailbox(Request, ".command.json", plain=TOUCHED)
 
 
 def send(world: World, *, wish: Wish, by: str) -> Path:
     """Leave a command for the daemon; it acts within a second, or when it is next started."""
-    path = world.control / f"{time.time_ns():020d}-{os.getpid()}-{wish}{_SUFFIX}"
-    durable.write_json(path, {"wish": wish, "by": by})
-    return path
-
-
-def waiting(world: World) -> Iterator[Request]:
-    """Commands in the order they were given; a file that is no command is deleted."""
-    for path in sorted(world.control.glob(f"*{_SUFFIX}")):
-        try:
-            value = json.loads(path.read_bytes())
-            yield Request(wish=Wish(value["wish"]), by=str(value["by"]), path=path)
-        except (ValueError, KeyError, TypeError):
-            path.unlink(missing_ok=True)
-        except OSError:
-            continue  # a folder, or gone again
+    return MAILBOX.leave(world, Request(wish=wish, by=by), label=wish)

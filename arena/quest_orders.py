@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
-import json
-import os
-import time
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
 from arena.models import Quest
-from realm import strict
-from realm.disk import durable
-from realm.strict import BadConfig
+from realm.disk.mailbox import Mailbox
 from realm.world import PRIORITIES, World
 
-_SUFFIX = ".quests.json"
 FORCEABLE = frozenset({"duplicate", "bad-rows"})
 """Kinds of refusal of a whole quest that the player may overrule."""
 
@@ -77,6 +71,13 @@ class QuestOrder:
     before: Target | None = None
     by: str
 
+    def __post_init__(self) -> None:
+        if self.priority not in (None, *PRIORITIES):
+            raise ValueError(f"priority {self.priority!r} is none of {', '.join(PRIORITIES)}")
+
+
+MAILBOX = Mailbox(QuestOrder, ".quests.json", largest_bytes=16 * 1024 * 1024)
+
 
 def send(
     world: World,
@@ -91,8 +92,6 @@ def send(
 
     `priority` and `before` are for Act.MOVE. Raises ValueError for a priority that is none.
     """
-    if priority not in (None, *PRIORITIES):
-        raise ValueError(f"priority {priority!r} is none of {', '.join(PRIORITIES)}")
     order = QuestOrder(
         act=act,
         quests=tuple(map(Target.of, quests)),
@@ -100,24 +99,4 @@ def send(
         before=Target.of(before) if before else None,
         by=by,
     )
-    path = world.control / f"{time.time_ns():020d}-{os.getpid()}-{act}{_SUFFIX}"
-    durable.write_json(path, asdict(order))
-    return path
-
-
-def waiting(world: World) -> Iterator[tuple[Path, QuestOrder]]:
-    """Orders as they were given; a file that is none is deleted."""
-    for path in sorted(world.control.glob(f"*{_SUFFIX}")):
-        try:
-            yield path, _read(path)
-        except (ValueError, RecursionError):
-            path.unlink(missing_ok=True)
-        except OSError:
-            continue  # a folder, or gone again
-
-
-def _read(path: Path) -> QuestOrder:
-    value = json.loads(path.read_bytes())
-    if not isinstance(value, dict) or value.get("act") not in list(Act):
-        raise BadConfig(f"{path}: not an order")
-    return strict.read(QuestOrder, value | {"act": Act(value["act"])}, source=str(path))
+    return MAILBOX.leave(world, order, label=act)

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-import json
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from realm.disk import durable
+from realm.disk import durable, mailbox
 from realm.disk.locks import is_held
+from realm.disk.mailbox import Damaged
 from realm.world import World
 
 LOCK_FILE = "arena.lock"
 REST_FILE = "resting.json"
 SKIP_FILE = "skip.json"
+_KEYS = {REST_FILE: "asked", SKIP_FILE: "battle"}
+"""Without which they say nothing."""
 
 
 def rest(world: World, *, asked: str, reason: str = "") -> None:
@@ -42,11 +46,32 @@ def skipped_battle(world: World) -> str | None:
     return _read(world.control / SKIP_FILE).get("battle")
 
 
+def set_damaged_aside(world: World, tell: Callable[[str], None]) -> None:
+    """What cannot be read says nothing, and lies under another name from now on; `tell` hears of it."""
+    for name in _KEYS:
+        path = world.control / name
+        try:
+            _texts(path)
+        except FileNotFoundError:
+            continue
+        except Damaged as why:
+            with suppress(OSError):  # not ours to rename; it says nothing all the same
+                tell(mailbox.set_aside(path, str(why)))
+
+
 def _read(path: Path) -> dict[str, str]:
     try:
-        value: dict[str, str] = json.loads(path.read_bytes())
-    except FileNotFoundError:
+        return _texts(path)
+    except (FileNotFoundError, Damaged):
         return {}
+
+
+def _texts(path: Path) -> dict[str, str]:
+    value = mailbox.read_json(path)
+    if not isinstance(value, dict) or not all(isinstance(text, str) for text in value.values()):
+        raise Damaged("it is no mapping of texts")
+    if _KEYS[path.name] not in value:
+        raise Damaged(f"{_KEYS[path.name]} is missing")
     return value
 
 
@@ -74,9 +99,10 @@ def daemon_alive(world: World) -> bool:
 def read_status(world: World) -> ArenaStatus:
     alive = daemon_alive(world)
     try:
-        said = json.loads(world.arena_status.read_bytes())
-    except (FileNotFoundError, ValueError):
-        said = {}
+        value = mailbox.read_json(world.arena_status)
+    except (FileNotFoundError, Damaged):
+        value = {}
+    said = value if isinstance(value, dict) else {}
     return ArenaStatus(
         alive=alive,
         state=said.get("state", "offline") if alive else "offline",

@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import difflib
-import fcntl
 import io
-import os
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
 from typing import Any
 
 from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap
 
 from realm.config import config_file
-from realm.disk import durable
+from realm.disk import durable, locks
 from realm.strict import BadConfig
 from realm.world import World
 from realm.yaml_files import UNREADABLE, parse_yaml, read_yaml, round_trip
@@ -30,7 +27,7 @@ def change(world: World, changes: Mapping[Path, Any], *, check: Callable[[dict[s
     """Put values under their keys. `check` gets the settings that the file will hold and raises what it has against
     them; then nothing is written. Raises strict.BadConfig for a file that cannot be read, or not changed so.
     """
-    with _alone(world):
+    with locks.held(world.control / LOCK_FILE):  # of two who change it at the same time neither loses what it wrote
         path = config_file(world)
         wanted = read_yaml(path)
         for keys, value in changes.items():
@@ -43,17 +40,6 @@ def change(world: World, changes: Mapping[Path, Any], *, check: Callable[[dict[s
             raise BadConfig(f"{path}: {names} cannot be changed in the form that the file has; change it there by hand")
         mode = path.stat().st_mode & 0o777 if path.exists() else 0o644
         durable.write_bytes(path, edited.encode(), mode=mode)
-
-
-@contextmanager
-def _alone(world: World) -> Iterator[None]:
-    """Of two who change the file at the same time neither loses what it wrote."""
-    handle = os.open(world.control / LOCK_FILE, os.O_RDWR | os.O_CREAT, 0o600)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(handle)
 
 
 def _merged(settings: dict[str, Any], keys: Path, value: Any, *, source: str) -> dict[str, Any]:

@@ -12,6 +12,7 @@ import re
 import reprlib
 import types
 from collections.abc import Iterable, Mapping
+from enum import StrEnum
 from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 T = TypeVar("T")
@@ -27,8 +28,8 @@ class BadConfig(ValueError):
 def read(cls: type[T], mapping: Any, *, source: str) -> T:
     """Build dataclass `cls` from `mapping`; `source` (a file, a variable) is named in errors.
 
-    Supports bool, int, float, str, Literal, X | None, tuple[X, ...], dict[str, X] and nested dataclasses. What else
-    holds of values is the dataclass's own business: `__post_init__` calls check_ranges, or raises ValueError itself.
+    Supports bool, int, float, str, StrEnum, Literal, X | None, tuple[X, ...], dict[str, X] and nested dataclasses. What
+    else holds of values is the dataclass's own business: `__post_init__` calls check_ranges, or raises ValueError.
     """
     if not isinstance(mapping, Mapping):
         raise BadConfig(f"{source}: a mapping is expected, {type(mapping).__name__} found")
@@ -140,11 +141,9 @@ def _convert(hint: Any, value: Any, where: str) -> Any:
     if origin in (Union, types.UnionType):
         return _convert_union(hint, value, where)
     if origin is Literal:
-        if value not in get_args(hint) or isinstance(value, bool):
-            raise BadConfig(
-                f"{where}: {shown(value)} is not allowed; allowed are {', '.join(map(str, get_args(hint)))}"
-            )
-        return value
+        return _convert_choice(get_args(hint), value, where)
+    if isinstance(hint, type) and issubclass(hint, StrEnum):
+        return hint(_convert_choice(tuple(hint), value, where))
     if origin is tuple:
         if not isinstance(value, list | tuple):
             raise BadConfig(f"{where}: a list is expected, not {shown(value)}")
@@ -156,6 +155,12 @@ def _convert(hint: Any, value: Any, where: str) -> Any:
     if dataclasses.is_dataclass(hint) and isinstance(hint, type):
         return read(hint, value, source=where)
     return _convert_scalar(hint, value, where)
+
+
+def _convert_choice(allowed: tuple[Any, ...], value: Any, where: str) -> Any:
+    if value not in allowed or isinstance(value, bool):
+        raise BadConfig(f"{where}: {shown(value)} is not allowed; allowed are {', '.join(map(str, allowed))}")
+    return value
 
 
 def _convert_union(hint: Any, value: Any, where: str) -> Any:

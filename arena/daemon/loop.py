@@ -82,6 +82,8 @@ class ArenaDaemon:
     ) -> None:
         self.world = world
         self.bell = threading.Event()
+        self._damaged: list[str] = []
+        """One sentence for each file in `control/` that was set aside."""
         self._stopping = threading.Event()
         self._clock = clock
 
@@ -108,7 +110,10 @@ class ArenaDaemon:
         self.large_gate = gate or GateProcess(world, self.bell.set, clock=clock, kind=LARGE)
         self._doorway = Doorway(world, self.gate, self.settings.for_gate, large_gate=self.large_gate, clock=clock)
         self.looker = looker or GateProcess(world, self.bell.set, clock=clock, kind=ASIDE)
-        self._lookout = Lookout(world, self.looker, self.settings.for_gate, quests_wait=self._quests_arrive)
+        self._lookout = Lookout(
+            world, self.looker, self.settings.for_gate,
+            quests_wait=self._quests_arrive, on_damaged=self._damaged.append,
+        )  # fmt: skip
         self.player = player or Player(world, config.hero, self.settings.curriculum, self.bell.set, clock=clock)
         self._hears_nothing = network_mounts.is_remote(world.inbox.stat().st_dev)
 
@@ -160,6 +165,7 @@ class ArenaDaemon:
             self._obey_of_quests(),
             self.player.sets_ready and self._doorway.look(),
             self._lookout.look(),
+            self._tell_damaged(),
             self._take_in_events(),
             self._mind_trainer(),
             self._set_aside(),
@@ -179,13 +185,26 @@ class ArenaDaemon:
             raise self._doorway.disk_error
         return False
 
+    def _tell_damaged(self) -> bool:
+        """In one entry a look: whoever floods `control/` shall not flood the chronicle too."""
+        damaged, self._damaged[:] = self._damaged[:], []
+        if not damaged:
+            return False
+        for said in damaged:
+            log.warning(said)
+        others = f" (and {len(damaged) - 1} more)" if len(damaged) > 1 else ""
+        self._tell("order_refused", f"{damaged[0]}{others}", act="read")
+        return True
+
     def _obey(self) -> bool:
-        requests = list(orders.waiting(self.world))
-        for request in requests:
+        arena_status.set_damaged_aside(self.world, self._damaged.append)
+        obeyed = 0
+        for path, request in orders.MAILBOX.waiting(self.world, on_damaged=self._damaged.append):
             log.info("%s asked by %s", request.wish, request.by)
             self._carry_out(request.wish)
-            request.path.unlink()
-        return bool(requests)
+            path.unlink(missing_ok=True)
+            obeyed += 1
+        return bool(obeyed)
 
     def _carry_out(self, wish: Wish) -> None:
         if wish == Wish.RESUME:
@@ -202,7 +221,7 @@ class ArenaDaemon:
     def _obey_of_quests(self) -> bool:
         obeyed = 0
         hands = Hands(self.world, skip=self._skip)
-        for path, order in quest_orders.waiting(self.world):
+        for path, order in quest_orders.MAILBOX.waiting(self.world, on_damaged=self._damaged.append):
             log.info("%s of %d quests asked by %s", order.act, len(order.quests), order.by)
             if order.act == Act.FORCE:  # the only one that would do harm if it were carried out twice
                 path.unlink()

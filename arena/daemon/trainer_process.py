@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import os
-import signal
-import subprocess
 import sys
 import threading
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
-from typing import IO
 
 from arena.daemon.heartbeat import Patience, Pulse
 from arena.protocol import READY_LINE, Command
+from realm.processes.child import ChildProcess
 from realm.processes.log import ChildLog
-from realm.world import CHECKOUT, World
+from realm.world import World
 
 COMMAND = (sys.executable, "-m", "arena.training", "--serve")
 GRACE_SECONDS = 60.0
@@ -40,14 +36,14 @@ class TrainerProcess:
         self._command = command
         self._clock = clock
         self._patience = patience or Patience()
-        self._child: subprocess.Popen[str] | None = None
+        self._child: ChildProcess | None = None
         # Both anew for each child: the last words of the one before may still be on their way.
         self._ready = threading.Event()
         self._pulse = Pulse(clock(), self._patience)
 
     @property
     def alive(self) -> bool:
-        return self._child is not None and self._child.poll() is None
+        return self._child is not None and self._child.alive
 
     @property
     def ready(self) -> bool:
@@ -64,33 +60,27 @@ class TrainerProcess:
         return self._child.pid if self._child else None
 
     def start(self) -> None:
-        self._ready = threading.Event()
-        self._pulse = Pulse(self._clock(), self._patience)
-        with self._log.opened() as log:
-            self._child = subprocess.Popen(
-                self._command,
-                cwd=CHECKOUT,
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=log,
-                text=True,
-                start_new_session=True,
-            )
-        listener = threading.Thread(
-            target=self._listen, args=(self._child.stdout, self._ready, self._pulse), daemon=True
-        )
-        listener.start()
+        ready = self._ready = threading.Event()
+        pulse = self._pulse = Pulse(self._clock(), self._patience)
+
+        def hear(line: bytes) -> None:
+            said = line.decode(errors="replace")
+            if said.strip() == READY_LINE:
+                ready.set()
+            if pulse.hear(said):
+                self._ring()
+
+        self._child = ChildProcess.conversing(self._command, self._log, on_line=hear, on_end=self._ring)
 
     @property
     def exit_code(self) -> int | None:
         """Of a child that has ended, until `bury`; None otherwise."""
-        return None if self._child is None else self._child.poll()
+        return None if self._child is None else self._child.exit_code
 
     def bury(self) -> None:
         """Its end was seen to; the next one may be started."""
-        if self._child is not None and self._child.stdin is not None:
-            with suppress(BrokenPipeError):  # of a command that it no longer read
-                self._child.stdin.close()
+        if self._child is not None:
+            self._child.hang_up()
         self._child = None
         self._ready.clear()
 
@@ -100,9 +90,8 @@ class TrainerProcess:
 
     def kill(self) -> None:
         """At once, with its group; a stopped process dies of it too."""
-        if self._child is not None and self._child.poll() is None:
-            with suppress(ProcessLookupError):
-                os.killpg(self._child.pid, signal.SIGKILL)
+        if self._child is not None:
+            self._child.kill()
 
     def run(self, order: Path) -> None:
         self._ready.clear()
@@ -116,11 +105,7 @@ class TrainerProcess:
         if self._child is None:
             return
         self._child.terminate()
-        try:
-            self._child.wait(GRACE_SECONDS)
-        except subprocess.TimeoutExpired:
-            self.kill()
-            self._child.wait()
+        self._child.wait_or_kill(GRACE_SECONDS)
         self.bury()
 
     def last_lines(self, count: int = 5) -> str:
@@ -129,19 +114,5 @@ class TrainerProcess:
 
     def _send(self, line: str) -> None:
         assert self._child is not None
-        assert self._child.stdin is not None
-        try:
-            self._child.stdin.write(line + "\n")
-            self._child.stdin.flush()
-        except BrokenPipeError:
+        if not self._child.send(f"{line}\n".encode()):
             self._ring()  # it has just ended; the daemon sees that on its next look
-
-    def _listen(self, replies: IO[str] | None, ready: threading.Event, pulse: Pulse) -> None:
-        assert replies is not None
-        with replies:
-            for line in replies:
-                if line.strip() == READY_LINE:
-                    ready.set()
-                if pulse.hear(line):
-                    self._ring()
-        self._ring()

@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-import os
-import signal
-import subprocess
 import sys
-import threading
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -18,8 +13,9 @@ from typing import Protocol
 from arena.gate.messages import BEAT, Answer, Job
 from arena.gate.rules import GateRules
 from arena.recipe import Recipe
+from realm.processes.child import ChildProcess
 from realm.processes.log import ChildLog
-from realm.world import CHECKOUT, World
+from realm.world import World
 
 COMMAND = (sys.executable, "-m", "arena.gate")
 LOG_FILE = "gate.log"
@@ -73,7 +69,7 @@ class GateProcess:
         self._command = (*command, str(world.home), *([kind] if kind else []))
         self._log = ChildLog(world.logs / "gate" / (f"{kind}-{LOG_FILE}" if kind else LOG_FILE))
         self._hang_seconds = hang_seconds
-        self._child: subprocess.Popen[bytes] | None = None
+        self._child: ChildProcess | None = None
         self._heard: deque[bytes] = deque()
         """What the child said; filled by a thread of its own."""
         self._underway: deque[Job] = deque()
@@ -102,7 +98,8 @@ class GateProcess:
         line = job.to_line()
         self._underway.append(job)
         self._sizes.append(len(line))
-        self._send(line)
+        assert self._child is not None
+        self._child.send(line)  # where it has just ended, the next look sees that
 
     def take_answers(self) -> list[Answer]:
         """What was found since the last call; also notices a child that died or hangs, and begins again."""
@@ -127,11 +124,12 @@ class GateProcess:
         if self._child is None:
             return []
         silent = self._clock() - self._heard_at
-        if self._child.poll() is None and not (self._underway and silent > self._hang_seconds):
+        alive = self._child.alive
+        if alive and not (self._underway and silent > self._hang_seconds):
             if not self._underway and silent > IDLE_SECONDS:
                 self._kill()
             return []
-        how = f"hung for {self._hang_seconds:.0f} s" if self._child.poll() is None else "died"
+        how = f"hung for {self._hang_seconds:.0f} s" if alive else "died"
         code = self._kill()
         return self._begin_again(f"{how} (exit code {code}: {self._log.last_lines(3)})") if self._underway else []
 
@@ -152,44 +150,18 @@ class GateProcess:
         return given_up
 
     def _start(self) -> None:
-        with self._log.opened() as log:
-            self._child = subprocess.Popen(
-                self._command,
-                cwd=CHECKOUT,
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=log,
-                start_new_session=True,
-            )
-        self._heard = deque()  # its own: the last words of the one before may still be on their way
+        heard = self._heard = deque()  # its own: the last words of the one before may still be on their way
         self._heard_at = self._clock()
-        threading.Thread(target=self._listen, args=(self._child, self._heard), daemon=True).start()
 
-    def _listen(self, child: subprocess.Popen[bytes], heard: deque[bytes]) -> None:
-        assert child.stdout is not None
-        with child.stdout as replies:
-            for line in replies:
-                if line.endswith(b"\n"):
-                    heard.append(line)
-                    self._ring()
-        child.wait()  # it has closed its output, and is dead only in a moment: then whoever looks sees it
-        self._ring()
+        def hear(line: bytes) -> None:
+            heard.append(line)
+            self._ring()
 
-    def _send(self, line: bytes) -> None:
-        assert self._child is not None
-        assert self._child.stdin is not None
-        with suppress(BrokenPipeError):  # it has just ended; the next look sees that
-            self._child.stdin.write(line)
-            self._child.stdin.flush()
+        self._child = ChildProcess.conversing(self._command, self._log, on_line=hear, on_end=self._ring)
 
     def _kill(self) -> int | None:
         if self._child is None:
             return None
-        with suppress(ProcessLookupError):
-            os.killpg(self._child.pid, signal.SIGKILL)
-        code = self._child.wait()
-        if self._child.stdin is not None:
-            with suppress(BrokenPipeError):
-                self._child.stdin.close()
+        code = self._child.reap()
         self._child = None
         return code

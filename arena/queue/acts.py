@@ -40,7 +40,7 @@ class Hands:
 def carry_out(hands: Hands, order: QuestOrder) -> None:
     """Quests that are gone, or in a state in which the order makes no sense any more, are told and passed over."""
     quests, missed = [], []
-    for target in order.quests:
+    for target in dict.fromkeys(order.quests):
         quest = _find(target)
         if quest is None:
             missed.append(f"{target.name}: there is no such quest any more")

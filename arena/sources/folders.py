@@ -6,7 +6,6 @@ out of the folder.
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import re
@@ -18,7 +17,7 @@ from pathlib import Path
 
 from arena.rows.lines import is_quest_name
 from realm import strict
-from realm.disk import durable
+from realm.disk import durable, locks
 from realm.world import World
 
 REGISTRY_FILE = "sources.json"
@@ -156,8 +155,7 @@ def _read(world: World) -> Registry:
 @contextmanager
 def _changing(world: World) -> Iterator[dict[str, str]]:
     """The registry's folders, to be changed; web and command line take turns. Nothing is written on an error."""
-    with open(os.open(world.control / LOCK_FILE, os.O_RDWR | os.O_CREAT, 0o644), "rb") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with locks.held(world.control / LOCK_FILE):
         known = dict(_read(world).folders)
         yield known
         durable.write_json(world.home / REGISTRY_FILE, asdict(Registry(folders=known)))

@@ -31,10 +31,11 @@ class Lookout:
         settings: Callable[[], GateSettings],
         *,
         quests_wait: Callable[[], bool],
+        on_damaged: Callable[[str], None],
         now: Callable[[], float] = time.time,
     ) -> None:
         self._world, self._gate, self._settings, self._now = world, gate, settings, now
-        self._quests_wait = quests_wait
+        self._quests_wait, self._on_damaged = quests_wait, on_damaged
         self._round: _Round | None = None
         self._answers: deque[Answer] = deque()
 
@@ -64,7 +65,7 @@ class Lookout:
     def _begin(self) -> bool:
         if self._round is not None:
             return False
-        path, order = next(source_orders.waiting(self._world), (None, None))
+        path, order = next(source_orders.MAILBOX.waiting(self._world, on_damaged=self._on_damaged), (None, None))
         if path is None or order is None:
             return False
         try:

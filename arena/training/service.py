@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import signal
 import sys
@@ -41,7 +40,7 @@ from arena.training.room import Left, Room
 from arena.training.saver import SaveFailed
 from arena.training.start import Trainee, UnreadableValidation
 from arena.training.train import train
-from realm.disk import durable
+from realm.disk import durable, locks
 
 LOCK_FILE = ".trainer.lock"
 LOCK_WAIT_SECONDS = 60.0
@@ -66,18 +65,12 @@ class AnotherTrainer(Exception):
 def only_trainer(hero_folder: Path) -> Iterator[None]:
     """Hold the hero for the time of a battle. An orphaned trainer that is still saving is waited for."""
     hero_folder.mkdir(parents=True, exist_ok=True)
-    with open(hero_folder / LOCK_FILE, "w") as file:
-        deadline = time.monotonic() + LOCK_WAIT_SECONDS
-        while True:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError as error:
-                if time.monotonic() > deadline:
-                    raise AnotherTrainer(f"another trainer holds {hero_folder}") from error
-                time.sleep(0.05)
-        durable.sweep_temps(hero_folder)
-        yield
+    try:
+        with locks.held(hero_folder / LOCK_FILE, seconds=LOCK_WAIT_SECONDS):
+            durable.sweep_temps(hero_folder)
+            yield
+    except locks.Taken:
+        raise AnotherTrainer(f"another trainer holds {hero_folder}") from None
 
 
 def run_order(

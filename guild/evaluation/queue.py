@@ -7,10 +7,8 @@ and their count before it is in the database: killed anywhere, nothing is asked 
 
 from __future__ import annotations
 
-import fcntl
-import os
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -24,6 +22,7 @@ from guild.evaluation.answers import AnswerRecord
 from guild.evaluation.judging import Judged, Verdict, count_correct, remember
 from guild.models import Evaluation, EvaluationTask
 from guild.skills.health import trainer_of
+from realm.disk import locks
 from realm.hosts import Host, list_hosts
 from realm.oracle.errors import Damaged, HostTrouble
 from realm.world import World
@@ -126,15 +125,11 @@ def process(
 @contextmanager
 def _at_work(world: World) -> Iterator[None]:
     """The kernel frees the lock however this process ends."""
-    handle = os.open(world.control / LOCK_FILE, os.O_RDWR | os.O_CREAT, 0o600)
-    try:
-        with suppress(BlockingIOError):  # somebody is at work, and what is claimed may be his
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    with locks.opened(world.control / LOCK_FILE) as handle:
+        if locks.try_lock(handle):  # else somebody is at work, and what is claimed may be his
             EvaluationTask.objects.filter(state=State.ANSWERING).update(state=State.WAITING, updated_at=timezone.now())
-        fcntl.flock(handle, fcntl.LOCK_SH)
+        locks.share(handle)
         yield
-    finally:
-        os.close(handle)
 
 
 def _waiting(limit: int | None) -> list[EvaluationTask]:

@@ -8,13 +8,11 @@ tried at once.
 
 from __future__ import annotations
 
-import fcntl
 import json
 import logging
-import os
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -23,7 +21,7 @@ from guild.skills import registry
 from guild.skills.registry import Skill, get_trainer, list_skills
 from guild.trainers.contract import Trainer
 from realm import strict
-from realm.disk import durable
+from realm.disk import durable, locks
 from realm.world import World
 
 FIRST_PAUSE_SECONDS = 60.0
@@ -164,12 +162,6 @@ def _write(world: World, entries: dict[str, Down]) -> None:
     durable.write_json(_path(world), {"down": told}, sync=False)
 
 
-@contextmanager
-def _locked(world: World) -> Iterator[None]:
+def _locked(world: World) -> AbstractContextManager[None]:
     """Held for one reading and writing only; a process that dies in between lets it go."""
-    handle = os.open(world.control / "trainers.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(handle)
+    return locks.held(world.control / "trainers.lock")

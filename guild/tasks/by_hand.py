@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import subprocess
 import time
-from contextlib import suppress
 
 from guild.errors import GuildError
 from guild.tasks import children, state
 from guild.tasks.registry import Task
 from guild.tasks.state import LastRun, Outcome
-from realm.world import CHECKOUT, World
+from realm.processes.child import ChildProcess
+from realm.world import World
 
 BY = "command line"
 
@@ -23,34 +22,22 @@ def run_now(world: World, task: Task) -> int:
         if lock is None:
             raise GuildError(f"The {task.resource} is taken by another task; `tasks status` shows which")
         started_at = time.time()
-        process = subprocess.Popen(
-            task.argv, cwd=CHECKOUT, env=children.environment(world), start_new_session=True, pass_fds=[lock]
-        )
+        child = ChildProcess(task.argv, env=children.environment(world), pass_fds=[lock])
     outcome: Outcome = "stopped"
     try:
-        process.wait(task.timeout_seconds)
-        outcome = "failed" if process.returncode else "ok"
+        outcome = "failed" if child.wait(task.timeout_seconds) else "ok"
     except subprocess.TimeoutExpired:
         outcome = "timeout"
     finally:  # Ctrl+C, too
-        _end(process)
+        child.signal_group(signal.SIGTERM)
+        exit_code = child.wait_or_kill(children.GRACE_SECONDS)
         run = LastRun(
             started_at=started_at,
             ended_at=time.time(),
             outcome=outcome,
-            exit_code=process.returncode,
+            exit_code=exit_code,
             said="its output went to the command line",
             by=BY,
         )
         state.update(world, task.name, lambda before: state.ended(before, run))
-    return int(process.returncode)
-
-
-def _end(process: subprocess.Popen[bytes]) -> None:
-    for number in (signal.SIGTERM, signal.SIGKILL):
-        if process.poll() is not None:
-            return
-        with suppress(ProcessLookupError):
-            os.killpg(process.pid, number)
-        with suppress(subprocess.TimeoutExpired):
-            process.wait(children.GRACE_SECONDS)
+    return exit_code

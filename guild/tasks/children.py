@@ -5,10 +5,8 @@ It inherits the lock of its resource and holds it for as long as it lives, howev
 
 from __future__ import annotations
 
-import fcntl
 import os
 import signal
-import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -17,8 +15,11 @@ from pathlib import Path
 import psutil
 
 from guild.tasks.registry import RUN_PREFIX, Task
+from realm.disk import locks
+from realm.processes import orphans
+from realm.processes.child import ChildProcess
 from realm.processes.log import ChildLog
-from realm.world import CHECKOUT, World
+from realm.world import World
 
 MARK = "REALM_TASK"
 """Stands with the task's name in the environment of what the Task Master starts, so that the next one knows it."""
@@ -32,15 +33,8 @@ LONGEST_SAID = 1000
 @contextmanager
 def resource_lock(world: World, resource: str) -> Iterator[int | None]:
     """A handle that holds the resource's lock, to be inherited; None while somebody else holds it."""
-    handle = os.open(world.control / f"task-{resource}.lock", os.O_RDWR | os.O_CREAT, 0o600)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        yield None
-    else:
-        yield handle
-    finally:
-        os.close(handle)
+    with locks.opened(world.control / f"task-{resource}.lock") as handle:
+        yield handle if locks.try_lock(handle) else None
 
 
 def is_taken(world: World, resource: str) -> bool:
@@ -63,55 +57,32 @@ class Ended:
 class Child:
     """One that this process started."""
 
-    def __init__(self, process: subprocess.Popen[bytes], log: ChildLog) -> None:
-        self._process, self._log = process, log
-        self.process = psutil.Process(process.pid)
+    def __init__(self, child: ChildProcess, log: ChildLog) -> None:
+        self._child, self._log = child, log
+        self.process = psutil.Process(child.pid)
 
     @classmethod
     def start(cls, world: World, task: Task, lock: int) -> Child:
         """Raises OSError."""
         log = ChildLog(log_path(world, task.name))
-        with log.opened() as output:
-            process = subprocess.Popen(
-                task.argv,
-                cwd=CHECKOUT,
-                env=environment(world) | {MARK: task.name},
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-                pass_fds=[lock],
-            )
-        child = cls(process, log)
+        env = environment(world) | {MARK: task.name}
+        child = cls(ChildProcess.logged(task.argv, log, env=env, pass_fds=[lock]), log)
         with suppress(psutil.Error, OSError):  # it may have ended already
             child.process.nice(NICE)
         return child
 
     def poll(self) -> Ended | None:
         """None while it runs. What it left in its group is ended with it."""
-        if self._process.returncode is None and not _has_ended(self._process.pid):
-            return None
-        if self._process.returncode is None:
-            self._signal(signal.SIGKILL)  # it is not reaped yet, so its number is nobody else's
-        return Ended(self._process.wait())
+        return None if self._child.alive else Ended(self._child.reap())
 
     def terminate(self) -> None:
-        self._signal(signal.SIGTERM)
+        self._child.signal_group(signal.SIGTERM)
 
     def kill(self) -> None:
-        self._signal(signal.SIGKILL)
-
-    def _signal(self, number: int) -> None:
-        if self._process.returncode is None:
-            with suppress(ProcessLookupError):
-                os.killpg(self._process.pid, number)
+        self._child.kill()
 
     def said(self) -> str:
-        return self._log.last_lines(LAST_LINES)[-LONGEST_SAID:]
-
-
-def _has_ended(pid: int) -> bool:
-    return os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
+        return last_words(self._log)
 
 
 class Orphan:
@@ -121,7 +92,7 @@ class Orphan:
         self.process, self._log = process, log
 
     def poll(self) -> Ended | None:
-        return Ended(None) if not _lives(self.process) else None
+        return None if orphans.lives(self.process) else Ended(None)
 
     def terminate(self) -> None:
         self._signal(signal.SIGTERM)
@@ -130,37 +101,21 @@ class Orphan:
         self._signal(signal.SIGKILL)
 
     def _signal(self, number: int) -> None:
-        if _lives(self.process):  # by its time of creation, too: another process may have its number now
+        if orphans.lives(self.process):
             with suppress(ProcessLookupError, PermissionError):
                 os.killpg(self.process.pid, number)
 
     def said(self) -> str:
-        return self._log.last_lines(LAST_LINES)[-LONGEST_SAID:]
+        return last_words(self._log)
 
 
-def _lives(process: psutil.Process) -> bool:
-    try:
-        return bool(process.is_running() and process.status() != psutil.STATUS_ZOMBIE)
-    except psutil.Error:
-        return False
+def last_words(log: ChildLog) -> str:
+    return log.last_lines(LAST_LINES)[-LONGEST_SAID:]
 
 
 def find_orphans(world: World) -> dict[str, psutil.Process]:
     """By task: the processes that a Task Master of this world started. Only to be asked while none lives."""
-    found = {}
-    for process in psutil.process_iter():
-        name = _mark(process, world)
-        if name and _leads_its_group(process) and _lives(process):
-            found[name] = process
-    return found
-
-
-def _mark(process: psutil.Process, world: World) -> str | None:
-    try:
-        environ = process.environ()
-    except (psutil.Error, OSError):
-        return None
-    return environ.get(MARK) if environ.get("REALM_HOME") == str(world.home) else None
+    return {name: process for process, name in orphans.find(world, MARK) if _leads_its_group(process)}
 
 
 def _leads_its_group(process: psutil.Process) -> bool:
@@ -187,6 +142,6 @@ def find_process(pid: int, created: float) -> psutil.Process | None:
     """The process of that number, if it is still the same one."""
     try:
         process = psutil.Process(pid)
-        return process if abs(process.create_time() - created) < 1.0 and _lives(process) else None
+        return process if abs(process.create_time() - created) < 1.0 and orphans.lives(process) else None
     except psutil.Error:
         return None

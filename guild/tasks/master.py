@@ -195,7 +195,7 @@ class TaskMaster:
         self._save(task.name, _begun(RunningMark(pid=process.pid, create_time=created, started_at=created)))
 
     def _note_lost(self, name: str, mark: RunningMark) -> None:
-        said = ChildLog(children.log_path(self.world, name)).last_lines(children.LAST_LINES)[-children.LONGEST_SAID :]
+        said = children.last_words(ChildLog(children.log_path(self.world, name)))
         run = LastRun(started_at=mark.started_at, ended_at=self._clock(), outcome="lost", exit_code=None, said=said)
         self._save(name, lambda before: state.ended(before, run))
 
@@ -244,7 +244,7 @@ class TaskMaster:
         self._read_states()
         tasks = self._all_tasks()
         self._forget_old_runs(tasks)
-        self._wishes = wishes.waiting(self.world)
+        self._wishes = wishes.waiting(self.world, on_damaged=log.warning)
         for unknown in set(self._wishes) - {task.name for task in tasks}:
             wishes.forget(self._wishes.pop(unknown))
         view = self.view()

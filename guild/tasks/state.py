@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import logging
-import os
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
 from realm import strict
-from realm.disk import durable
+from realm.disk import durable, locks
 from realm.world import World
 
 log = logging.getLogger(__name__)
@@ -129,11 +127,5 @@ def _read_or_put_aside(world: World) -> AllStates:
         return AllStates()
 
 
-@contextmanager
-def _alone(world: World) -> Iterator[None]:
-    handle = os.open(world.control / LOCK_FILE, os.O_RDWR | os.O_CREAT, 0o600)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(handle)
+def _alone(world: World) -> AbstractContextManager[None]:
+    return locks.held(world.control / LOCK_FILE)

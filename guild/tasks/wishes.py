@@ -6,33 +6,32 @@ runs beside another task of the same one.
 
 from __future__ import annotations
 
-import json
-import os
-import time
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
-from realm.disk import durable
+from realm.disk.mailbox import Mailbox
 from realm.world import World
 
-_SUFFIX = ".task.json"
+
+@dataclass(frozen=True, kw_only=True)
+class Wish:
+    task: str
+    by: str = ""
+
+
+MAILBOX = Mailbox(Wish, ".task.json")
 
 
 def send(world: World, name: str, *, by: str) -> Path:
-    path = world.control / f"{time.time_ns():020d}-{os.getpid()}{_SUFFIX}"
-    durable.write_json(path, {"task": name, "by": by})
-    return path
+    return MAILBOX.leave(world, Wish(task=name, by=by))
 
 
-def waiting(world: World) -> dict[str, list[Path]]:
-    """The files by the task that each names, the oldest first; what is no wish is deleted."""
+def waiting(world: World, *, on_damaged: Callable[[str], None] | None = None) -> dict[str, list[Path]]:
+    """The files by the task that each names, the oldest first; what is no wish goes as in `Mailbox.waiting`."""
     found: dict[str, list[Path]] = {}
-    for path in sorted(world.control.glob(f"*{_SUFFIX}")):
-        try:
-            found.setdefault(str(json.loads(path.read_bytes())["task"]), []).append(path)
-        except (ValueError, KeyError, TypeError, RecursionError):
-            path.unlink(missing_ok=True)
-        except OSError:  # gone again
-            continue
+    for path, wish in MAILBOX.waiting(world, on_damaged=on_damaged):
+        found.setdefault(wish.task, []).append(path)
     return found
 
 

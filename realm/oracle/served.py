@@ -5,24 +5,23 @@ What a host tells counts for as long as it holds the lock beside it; the kernel 
 
 from __future__ import annotations
 
-import fcntl
 import json
 import logging
-import os
-import time
 from collections.abc import Iterable
+from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 from realm.disk import durable
-from realm.disk.locks import is_held
+from realm.disk.locks import Taken, is_held
+from realm.disk.locks import held as lock
 from realm.world import World
 
 log = logging.getLogger(__name__)
 
-_TRIES, _WAIT_SECONDS = 20, 0.05
-"""Of a lock that a reader holds for an instant."""
+_WAIT_SECONDS = 1.0
+"""For a lock that a reader holds for an instant."""
 
 
 class Served:
@@ -30,31 +29,34 @@ class Served:
 
     def __init__(self, world: World, port: int) -> None:
         self._path = world.status / f"oracle-{port}.json"
-        self._handle: int | None = None
+        self._lock = ExitStack()
+        self._tells = False
         self._told: list[str] = []
 
     def __enter__(self) -> Self:
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
-            self._handle = os.open(_lock_of(self._path), os.O_RDWR | os.O_CREAT, 0o644)
+            self._path.unlink(missing_ok=True)
+            self._lock.enter_context(lock(_lock_of(self._path), seconds=_WAIT_SECONDS))
         except OSError as error:  # nobody deletes where nobody can write
             log.warning("what this host holds is told to nobody: %s", error)
             return self
-        self._path.unlink(missing_ok=True)
-        _hold(self._handle)
+        except Taken:  # by no other host of this port and world: it would have found the port taken
+            log.warning("another process holds the lock of this host's status file")
+        self._tells = True
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._handle is not None:
+        if self._tells:
             self._path.unlink(missing_ok=True)
-            os.close(self._handle)
+            self._lock.close()
 
     def tell(self, models: Iterable[str]) -> None:
         """Ids as `hero/name`. A disk that is full is logged only: an answer is worth more than a folder."""
         listed = sorted(set(models))
-        if self._handle is None or listed == self._told:
+        if not self._tells or listed == self._told:
             return
         try:
             durable.write_json(self._path, listed, sync=False)  # worth nothing after the machine has died
@@ -73,17 +75,6 @@ def held(world: World, hero: str) -> set[str]:
 
 def _lock_of(path: Path) -> Path:
     return path.with_suffix(".lock")
-
-
-def _hold(handle: int) -> None:
-    """Another host of this port and world cannot be: it would have found the port taken."""
-    for _ in range(_TRIES):
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            return
-        except BlockingIOError:
-            time.sleep(_WAIT_SECONDS)
-    log.warning("another process holds the lock of this host's status file")
 
 
 def _read(path: Path) -> list[str]:

@@ -7,6 +7,7 @@ import os
 
 import psutil
 
+from realm.processes import orphans
 from realm.weaver.plan import SERVICE_VARIABLE
 from realm.weaver.services import Service
 from realm.world import World
@@ -17,7 +18,7 @@ def find(world: World) -> dict[str, list[psutil.Process]]:
 
     A service's own children carry its mark too; they are left to it.
     """
-    marked = {process.pid: (process, name) for process in psutil.process_iter() if (name := _mark(process, world))}
+    marked = {process.pid: (process, name) for process, name in orphans.find(world, SERVICE_VARIABLE)}
     own = {os.getpid(), *(parent.pid for parent in psutil.Process().parents())}
     found: dict[str, list[psutil.Process]] = {}
     for pid, (process, name) in marked.items():
@@ -40,14 +41,6 @@ def end(world: World, ordered: tuple[Service, ...]) -> list[str]:
         psutil.wait_procs(stubborn, timeout=service.stop_seconds)
         ended += [service.name] if processes else []
     return ended
-
-
-def _mark(process: psutil.Process, world: World) -> str | None:
-    try:
-        environ = process.environ()
-    except (psutil.Error, OSError):
-        return None
-    return environ.get(SERVICE_VARIABLE) if environ.get("REALM_HOME") == str(world.home) else None
 
 
 def _parent(process: psutil.Process) -> int | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import shutil
 import subprocess
@@ -20,6 +19,7 @@ from xmlrpc.client import Fault, ServerProxy
 from supervisor.xmlrpc import Faults, SupervisorTransport
 
 from realm.config import RealmConfig
+from realm.disk import locks
 from realm.weaver import WeaverError, plan
 from realm.world import World
 
@@ -53,11 +53,8 @@ def lock(world: World, *, seconds: float, unless: Callable[[], bool]) -> Iterato
     supervisord inherits the handle and holds the lock for as long as it lives, however it ends; services do not.
     Raises WeaverError when neither comes within `seconds`.
     """
-    handle = os.open(world.control / LOCK_FILE, os.O_RDWR | os.O_CREAT, 0o600)
-    try:
+    with locks.opened(world.control / LOCK_FILE) as handle:
         yield handle if _acquired(handle, seconds, unless) else None
-    finally:
-        os.close(handle)
 
 
 def lock_unless_alive(world: World) -> AbstractContextManager[int | None]:
@@ -68,13 +65,10 @@ def lock_unless_alive(world: World) -> AbstractContextManager[int | None]:
 def _acquired(handle: int, seconds: float, unless: Callable[[], bool]) -> bool:
     end = time.monotonic() + seconds
     while True:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            if unless():
-                return False
-        else:
+        if locks.try_lock(handle):
             return True
+        if unless():
+            return False
         if time.monotonic() > end:
             raise WeaverError(f"the weaver of this world is held by another process and silent for {seconds:.0f} s")
         time.sleep(_POLL_SECONDS)

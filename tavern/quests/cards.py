@@ -182,4 +182,4 @@ def advice_on(quest: Quest) -> str:
 
 def orders_waiting(world: World) -> dict[int, str]:
     """What was asked of each quest and is not carried out yet, by the quest's id."""
-    return {target.id: ASKED[order.act] for _, order in quest_orders.waiting(world) for target in order.quests}
+    return {target.id: ASKED[order.act] for _, order in quest_orders.MAILBOX.waiting(world) for target in order.quests}

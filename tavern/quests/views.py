@@ -85,7 +85,7 @@ def _summary_context(world: World) -> dict[str, Any]:
         "total": sum(many.values()),
         "arena": arena_status.read_status(world),
         "hero": settings.REALM.hero,
-        "orders_waiting": len(list(quest_orders.waiting(world))),
+        "orders_waiting": len(list(quest_orders.MAILBOX.waiting(world))),
     }
 
 

@@ -72,7 +72,7 @@ class StandInArena:
 
     def carry_out(self) -> None:
         """The player's orders, as far as rows show them."""
-        for path, order in quest_orders.waiting(WORLD):
+        for path, order in quest_orders.MAILBOX.waiting(WORLD):
             path.unlink()
             for target in order.quests:
                 quest = Quest.objects.get(pk=target.id)

@@ -38,7 +38,7 @@ def test_states_follow_and_ticks_stay(tavern: Tavern, visitor: Visitor, folder: 
     expect(page.locator("#pending")).to_contain_text("1 file to be looked at")
     ticked = page.get_by_label("choose talks/b.jsonl")
     ticked.check()
-    ((path, _),) = source_orders.waiting(world)
+    ((path, _),) = source_orders.MAILBOX.waiting(world)
     seen = folder / "a.jsonl"
     answer = Answer(number=1, path=str(seen), seen=state_of(seen), unreadable="it is a mess")
     records.write(world, Record.of(answer, order=path.name, now=1000.0))

@@ -152,8 +152,7 @@ def test_the_child_ends_when_its_daemon_does(world: World, bell: threading.Event
     answers(gate, bell, 1)
     child = gate._child
     assert child is not None
-    assert child.stdin is not None
-    child.stdin.close()  # as the kernel does when the daemon is killed
+    child.hang_up()  # as the kernel does when the daemon is killed
     assert child.wait(PATIENCE_SECONDS) == 0
 
 

@@ -43,7 +43,7 @@ def test_a_command_reaches_the_daemon(world: World, wish: str) -> None:
     assert "will obey when it starts" in say("battle", wish)
     with only_daemon(world):
         assert "told the arena" in say("battle", wish)
-    assert [request.wish for request in orders.waiting(world)] == [wish, wish]
+    assert [request.wish for _, request in orders.MAILBOX.waiting(world)] == [wish, wish]
 
 
 def test_status_before_the_first_battle(world: World) -> None:

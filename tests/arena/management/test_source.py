@@ -92,7 +92,7 @@ def test_what_cannot_be_gets_a_sentence(folder: Path, words: list[str], says: st
 
 def test_look_leaves_an_order(world: World, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert "not running" in say("source", "look", "mine")
-    ((_, order),) = source_orders.waiting(world)
+    ((_, order),) = source_orders.MAILBOX.waiting(world)
     assert (order.source, order.files, order.by) == ("mine", ("a.jsonl", "deep/b.jsonl"), "command line")
     monkeypatch.setattr(command, "PATIENCE_SECONDS", 0.0)
     with only_daemon(world):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import threading
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -109,7 +110,7 @@ def test_writers_at_the_same_time_lose_nothing(world: World, tmp_path: Path) -> 
 
 
 def test_twin_without_the_lock_they_lose_some(world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(folders.fcntl, "flock", lambda handle, how: None)
+    monkeypatch.setattr(folders.locks, "held", lambda path: nullcontext())
     meet = threading.Barrier(8)
     write = durable.write_json
     monkeypatch.setattr(durable, "write_json", lambda *given: (meet.wait(10), write(*given)))

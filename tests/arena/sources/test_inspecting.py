@@ -51,6 +51,7 @@ class Watchman:
 
     def __init__(self, world: World, gate: Any = None) -> None:
         self.world, self.quests_wait = world, False
+        self.damaged: list[str] = []
         self.gate = gate or LocalGate(world)
         rules = GateRules()
         self.lookout = Lookout(
@@ -58,6 +59,7 @@ class Watchman:
             self.gate,
             lambda: GateSettings(rules=rules, recipe=Recipe(), tokenizer=None, specs={}),
             quests_wait=lambda: self.quests_wait,
+            on_damaged=self.damaged.append,
             now=lambda: 1000.0,
         )
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 
 from guild.tasks import wishes
 from guild.tasks.master import TaskMaster
 from realm.world import World
 from tests.guild.tasks.test_master import Maker, begin, clock, make
+from tests.support.rubbish import KINDS
 from tests.support.task_master import LONG, Clock, a_task, finish
 
 __all__ = ["clock", "make"]  # fixtures
@@ -29,7 +32,7 @@ def test_without_a_look_at_the_wishes_nothing_begins(
     make: Maker, world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Sabotage twin of the above."""
-    monkeypatch.setattr("guild.tasks.wishes.waiting", lambda world: {})
+    monkeypatch.setattr("guild.tasks.wishes.waiting", lambda world, **_: {})
     master = make(a_task("off", enabled=False))
     wishes.send(world, "off", by="a test")
     assert begin(master) == []
@@ -49,9 +52,16 @@ def test_a_wish_goes_first_and_waits_for_its_resource(make: Maker, world: World)
 
 def test_a_wish_for_what_is_no_task_is_dropped(make: Maker, world: World) -> None:
     wishes.send(world, "nothing of that name", by="a test")
-    damaged = world.control / "1.task.json"
-    damaged.write_text("{")
     master: TaskMaster = make(a_task("one"))
     assert begin(master) == ["one"]
     assert wishes.waiting(world) == {}
-    assert not damaged.exists()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_rubbish_beside_a_wish(make: Maker, world: World, caplog: pytest.LogCaptureFixture, kind: str) -> None:
+    name = f"{1:020d}-1.task.json"
+    KINDS[kind](world.control / name)
+    wishes.send(world, "off", by="a test")
+    assert begin(make(a_task("off", enabled=False))) == ["off"]
+    assert not os.path.lexists(world.control / name)
+    assert name in caplog.text

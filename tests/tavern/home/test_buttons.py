@@ -21,7 +21,7 @@ def test_order_reaches_the_daemon(world: World, client: Client, wish: Wish) -> N
     response = client.post(f"/battle/{wish}")
     assert (response.status_code, response.headers["Location"]) == (302, "/")
     assert commands(world) == [{"wish": wish, "by": "tavern"}]
-    assert [request.wish for request in orders.waiting(world)] == [wish]
+    assert [request.wish for _, request in orders.MAILBOX.waiting(world)] == [wish]
 
 
 @pytest.mark.parametrize("wish", list(Wish))

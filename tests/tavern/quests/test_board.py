@@ -102,7 +102,7 @@ def test_each_button_leaves_its_order(world: World, client: Client, state: str, 
     assert "Asked" in give(client, f"{act} {quest.pk}")
     (order,) = orders(world)
     assert (order["act"], targets(order), order["by"]) == (act, ["mine"], "quest board")
-    assert [given.act for _, given in quest_orders.waiting(world)] == [act]
+    assert [given.act for _, given in quest_orders.MAILBOX.waiting(world)] == [act]
     assert "asked" in client.get("/quests").content.decode()
 
 
@@ -320,7 +320,7 @@ def test_rest_is_told_of_with_its_reason_and_a_way_out(
     assert ("the last one" in html) == (state == "paused"), "a quest is named only while its battle goes on"
     answer = client.post("/quests/orders", {"do": "resume"}, follow=True)
     assert "Asked: resume" in answer.content.decode()
-    (order,) = control.waiting(world)
+    ((_, order),) = control.MAILBOX.waiting(world)
     assert (order.wish, order.by) == ("resume", "quest board")
 
 

@@ -181,7 +181,7 @@ def test_look_leaves_an_order(
     html = post(client, "/quests/sources/mine/files", **fields)
     assert "will look at" in notices(html)[0]
     assert html.count('class="asked"') == len(files)
-    ((_, order),) = source_orders.waiting(world)
+    ((_, order),) = source_orders.MAILBOX.waiting(world)
     assert (order.source, list(order.files)) == ("mine", files)
 
 
@@ -189,7 +189,7 @@ def test_look_leaves_an_order(
 def test_looking_can_be_stopped(world: World, folder: Path, client: Client, how: str) -> None:
     assert "Stop looking" in post(client, "/quests/sources/mine/files", do="look all")
     html = post(client, f"/quests/sources/mine/{how}", do="stop")
-    assert list(source_orders.waiting(world)) == []
+    assert list(source_orders.MAILBOX.waiting(world)) == []
     assert "Stop looking" not in html
 
 
@@ -210,7 +210,7 @@ def test_queue_copies_with_priority_and_hold(world: World, folder: Path, client:
 def test_what_no_button_sends_does_nothing(world: World, folder: Path, client: Client, do: str) -> None:
     html = post(client, "/quests/sources/mine/files", do=do)
     assert 'class="notice tone-blood"' in html
-    assert list(source_orders.waiting(world)) == []
+    assert list(source_orders.MAILBOX.waiting(world)) == []
     assert not any(path.is_file() for path in world.queue.rglob("*"))
 
 
@@ -281,7 +281,7 @@ def test_no_spelling_reads_outside_the_folder(
     for do, files in ((f"queue file {given}", []), ("queue", [given]), (f"look file {given}", [])):
         client.post("/quests/sources/mine/files", {"do": do, "file": files})
     assert not any(path.is_file() for path in world.queue.rglob("*"))
-    assert list(source_orders.waiting(world)) == []
+    assert list(source_orders.MAILBOX.waiting(world)) == []
 
 
 @pytest.mark.parametrize("address", ["..", "%2e%2e", "mine%2f..", "mine/../../secret", "%00", "mine%00", "é"])
