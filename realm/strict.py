@@ -8,7 +8,6 @@ import dataclasses
 import difflib
 import functools
 import math
-import re
 import reprlib
 import types
 from collections.abc import Iterable, Mapping
@@ -175,8 +174,6 @@ def _convert_scalar(hint: Any, value: Any, where: str) -> Any:
         raise BadConfig(f"{where}: {shown(value)} is too large for a number; a smaller one is expected")
     if hint is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
-    if hint is float and isinstance(value, str) and _EXPONENT.fullmatch(value):
-        return float(value)
     if hint is not Any and (not isinstance(value, hint) or (hint is not bool and isinstance(value, bool))):
         raise BadConfig(f"{where}: {_NAMES.get(hint, hint)} is expected, not {shown(value)}")
     if isinstance(value, float) and value != value:
@@ -184,6 +181,4 @@ def _convert_scalar(hint: Any, value: Any, where: str) -> Any:
     return value
 
 
-# YAML 1.1 takes 2e-4 for a text; people write learning rates so.
-_EXPONENT = re.compile(r"[+-]?\d+(\.\d*)?[eE][+-]?\d+")
 _NAMES = {bool: "true or false", int: "a whole number", float: "a number", str: "a text"}
