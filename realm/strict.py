@@ -8,6 +8,7 @@ import dataclasses
 import difflib
 import functools
 import math
+import re
 import reprlib
 import types
 from collections.abc import Iterable, Mapping
