@@ -9,6 +9,7 @@ from pathlib import Path
 
 from arena.models import Quest
 from realm.disk.mailbox import Mailbox
+from realm.strict import shown
 from realm.world import PRIORITIES, World
 
 FORCEABLE = frozenset({"duplicate", "bad-rows"})
@@ -73,10 +74,10 @@ class QuestOrder:
 
     def __post_init__(self) -> None:
         if self.priority not in (None, *PRIORITIES):
-            raise ValueError(f"priority {self.priority!r} is none of {', '.join(PRIORITIES)}")
+            raise ValueError(f"priority {shown(self.priority)} is none of {', '.join(PRIORITIES)}")
 
 
-MAILBOX = Mailbox(QuestOrder, ".quests.json", largest_bytes=16 * 1024 * 1024)
+MAILBOX = Mailbox(QuestOrder, ".quests.json", largest_bytes=32 * 1024 * 1024)
 
 
 def send(

@@ -17,6 +17,8 @@ REST_FILE = "resting.json"
 SKIP_FILE = "skip.json"
 _KEYS = {REST_FILE: "asked", SKIP_FILE: "battle"}
 """Without which they say nothing."""
+LARGEST_BYTES = 16 * 1024 * 1024
+"""Reasons quote the last lines of a log, which may be long."""
 
 
 def rest(world: World, *, asked: str, reason: str = "") -> None:
@@ -67,7 +69,7 @@ def _read(path: Path) -> dict[str, str]:
 
 
 def _texts(path: Path) -> dict[str, str]:
-    value = mailbox.read_json(path)
+    value = mailbox.read_json(path, largest_bytes=LARGEST_BYTES)
     if not isinstance(value, dict) or not all(isinstance(text, str) for text in value.values()):
         raise Damaged("it is no mapping of texts")
     if _KEYS[path.name] not in value:
@@ -99,7 +101,7 @@ def daemon_alive(world: World) -> bool:
 def read_status(world: World) -> ArenaStatus:
     alive = daemon_alive(world)
     try:
-        value = mailbox.read_json(world.arena_status)
+        value = mailbox.read_json(world.arena_status, largest_bytes=LARGEST_BYTES)
     except (FileNotFoundError, Damaged):
         value = {}
     said = value if isinstance(value, dict) else {}

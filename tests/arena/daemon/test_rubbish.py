@@ -172,6 +172,11 @@ def test_a_status_that_is_damaged_says_nothing(world: World) -> None:
         assert arena_status.read_status(world).state == "offline"
 
 
+def test_a_rest_for_a_long_reason_is_a_rest(world: World) -> None:
+    arena_status.rest(world, asked="trouble", reason="x" * 1024 * 1024)
+    assert len(arena_status.read_rest(world)["reason"]) == 1024 * 1024
+
+
 def test_what_is_kept_of_a_rest_is_read_as_before(world: World) -> None:
     durable.write_json(world.control / arena_status.REST_FILE, {"asked": "trouble", "reason": "r", "since": "then"})
     assert arena_status.read_rest(world)["reason"] == "r", "of another release"
