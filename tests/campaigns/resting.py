@@ -11,6 +11,7 @@ from pathlib import Path
 
 from arena import status as arena_status
 from arena.orders import Wish
+from tests.support.injected import without_training
 from tests.support.live_arena import LiveArena
 
 
@@ -25,7 +26,10 @@ class Row:
 
 
 def resting_arena(folder: Path, base: Path, **variables: str) -> LiveArena:
-    arena = LiveArena(folder, base, **variables)
+    """Its trainer stands in, unless `variables` have a PYTHONPATH of their own."""
+    arena = LiveArena(
+        folder, base, **{"PYTHONPATH": without_training(folder.with_name(f"{folder.name}-start"))} | variables
+    )
     arena_status.rest(arena.world, asked=Wish.PAUSE)
     return arena
 

@@ -6,11 +6,9 @@ Each must find what the guard holds back. They fork, so they cannot run where to
 from __future__ import annotations
 
 import functools
-import os
 import random
 import sys
 import tempfile
-import textwrap
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -18,11 +16,10 @@ from pathlib import Path
 from arena.training import room
 from realm import sidecar
 from realm.disk import durable
-from realm.world import CHECKOUT
 from tests.campaigns import battles, disk, flip, floods, hostile, kill_points, slow_writers, swap, twins, two_daemons
 from tests.campaigns.report import Figure, show_json
 from tests.campaigns.resting import resting_arena
-from tests.support import tiny_hero
+from tests.support import injected, tiny_hero
 
 SEED = 3
 
@@ -69,38 +66,37 @@ def unsynced_is_saved(folder: Path) -> list[Figure]:
 def no_strict_json(folder: Path) -> list[Figure]:
     """In every process of the arena, of two equal keys the last one wins."""
     loosening = "from arena.rows import parse\nparse._is_plainly_right = lambda value, data: True\n"
-    kinds, path = ("twice: key twice", "nested: deep lists"), _at_start(folder, loosening)
+    kinds, path = ("twice: key twice", "nested: deep lists"), injected.at_start(folder, loosening)
     return hostile.run(folder, seed=SEED, quick=True, count=6, kinds=kinds, compared=False, PYTHONPATH=path)
 
 
 def no_lock(folder: Path) -> list[Figure]:
     """Every process believes that it has the daemon's lock."""
     unlocking = "import realm.disk.locks\nrealm.disk.locks.try_lock = lambda handle: True\n"
-    arena = resting_arena(folder / "world", _base(folder), PYTHONPATH=_with_django(folder, unlocking))
+    arena = resting_arena(folder / "world", _base(folder), PYTHONPATH=injected.with_django(folder, unlocking))
     return two_daemons.races_for_the_lock(arena, 2)
 
 
 def no_twins(folder: Path) -> list[Figure]:
     """Contents are not compared with those of other quests."""
     forgetting = "import arena.queue.admission\narena.queue.admission._twin = lambda world, sha256, quest: None\n"
-    path = _with_django(folder, forgetting)
+    path = injected.with_django(folder, forgetting)
     return twins.run(folder / "world", _base(folder), seed=SEED, drops=10, PYTHONPATH=path)
 
 
 def no_writer_check(folder: Path) -> list[Figure]:
     """A file counts as whole as soon as it has been still for the settle time."""
-    path = _at_start(folder, "from arena.queue import inbox\ninbox._has_writer = lambda path: False\n")
+    path = injected.at_start(folder, "from arena.queue import inbox\ninbox._has_writer = lambda path: False\n")
     return slow_writers.run(folder / "world", _base(folder), seed=SEED, writers=5, held_seconds=2, PYTHONPATH=path)
 
 
 def only_what_is_told(folder: Path) -> list[Figure]:
     """Files are taken when an event names them; nobody looks into the inbox."""
-    path = _with_django(folder, _ONLY_TOLD)
+    path = injected.with_django(folder, _ONLY_TOLD)
     return floods.overflow(folder / "world", _base(folder), files=20, patience_seconds=6, PYTHONPATH=path)
 
 
 _ONLY_TOLD = """
-import os
 from arena.daemon import file_events
 from arena.queue import inbox
 
@@ -117,7 +113,7 @@ inbox._candidates = lambda folder: [path for path in candidates(folder) if str(p
 
 def one_current_model(folder: Path) -> list[Figure]:
     """The host writes by the model that was loaded last, whichever a request has taken."""
-    return swap.run(folder, seed=SEED, quick=False, count=60, PYTHONPATH=_at_start(folder, _CURRENT))
+    return swap.run(folder, seed=SEED, quick=False, count=60, PYTHONPATH=injected.at_start(folder, _CURRENT))
 
 
 _CURRENT = """
@@ -136,24 +132,6 @@ host._write = lambda model, rows, ended: write(current[0], rows, ended)
 
 def _base(folder: Path) -> Path:
     return tiny_hero.make_base(folder / "base")
-
-
-def _at_start(folder: Path, code: str) -> str:
-    """A PYTHONPATH with which every process of the arena begins by running `code`."""
-    loose = folder / "loose"
-    loose.mkdir()
-    (loose / "sitecustomize.py").write_text(code)
-    return os.pathsep.join([str(loose), str(CHECKOUT)])
-
-
-def _with_django(folder: Path, code: str) -> str:
-    """The same for `code` that needs models; it runs when Django is set up."""
-    indented = textwrap.indent(code, "    ")
-    return _at_start(
-        folder,
-        "import django\n\nset_up = django.setup\n\ndef setup(*rest, **named):\n    set_up(*rest, **named)\n"
-        f"{indented}\ndjango.setup = setup\n",
-    )
 
 
 _ALL = (

@@ -9,6 +9,8 @@ import pytest
 
 from realm.world import CHECKOUT
 
+pytestmark = pytest.mark.slow
+
 
 def manage(home: Path, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
     environment = {name: value for name, value in os.environ.items() if not name.startswith("REALM_")}

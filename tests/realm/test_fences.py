@@ -12,6 +12,8 @@ import pytest
 from realm.world import CHECKOUT, World
 from tests.support.servers import environment
 
+pytestmark = pytest.mark.slow
+
 PACKAGES = ("realm", "arena", "guild", "vault", "watchtower", "sentinels", "tavern")
 HEAVY = {"torch", "transformers", "peft", "accelerate"}
 

@@ -31,7 +31,7 @@ from tests.support.local_gate import LocalGate
 
 __all__ = ["clock", "open_daemon", "trainer"]  # fixtures
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(300), pytest.mark.slow]
 
 STAND_IN = (sys.executable, "-m", "tests.support.stand_in_trainer")
 PATIENCE_SECONDS = 240.0

@@ -21,7 +21,7 @@ from tests.support.live_arena import LiveArena
 
 __all__ = ["clock", "open_daemon", "trainer"]  # fixtures
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow]
 
 
 def test_the_last_word_of_a_trainer_left_behind_does_not_end_the_new_run(

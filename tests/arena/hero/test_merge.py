@@ -25,6 +25,8 @@ from tests.arena.training.test_modes import FULL, LORA, after, change_weights, t
 from tests.support import tiny_hero
 from tests.support.runs import newest, run
 
+pytestmark = pytest.mark.slow
+
 CHECKOUT = Path(__file__).resolve().parents[3]
 
 

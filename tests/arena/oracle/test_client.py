@@ -16,6 +16,8 @@ from tests.arena.oracle.test_loading import flip
 from tests.support import oracle_heroes as heroes
 from tests.support.oracle_heroes import PROMPTS, RunningOracle
 
+pytestmark = pytest.mark.slow
+
 
 def as_realm(running: RunningOracle) -> Host:
     return Host(name="local", url=running.url, kind="realm")

@@ -22,6 +22,8 @@ from tests.support import oracle_heroes as heroes
 from tests.support.oracle_heroes import PROMPTS, RunningOracle
 from tests.support.servers import environment, wait_until
 
+pytestmark = pytest.mark.slow
+
 BASE = "DIO/base"
 
 

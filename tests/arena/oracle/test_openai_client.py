@@ -12,6 +12,8 @@ from openai import OpenAI
 from tests.support import oracle_heroes as heroes
 from tests.support.oracle_heroes import RunningOracle
 
+pytestmark = pytest.mark.slow
+
 ASKED: list[Any] = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "20+22"}]
 MODEL = f"DIO/{heroes.folder_name(5)}"
 

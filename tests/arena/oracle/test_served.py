@@ -13,6 +13,8 @@ from realm.world import World
 from tests.support import oracle_heroes as heroes
 from tests.support.oracle_heroes import folder_name
 
+pytestmark = pytest.mark.slow
+
 
 def test_a_host_tells_what_it_holds_as_long_as_it_lives(tmp_path: Path) -> None:
     world = heroes.make_world(tmp_path / "world")
@@ -30,18 +32,6 @@ def test_a_host_tells_what_it_holds_as_long_as_it_lives(tmp_path: Path) -> None:
         host.process.wait()
         assert list(world.status.glob("oracle-*.json")), "it had no time to take it back"
         assert held(world, "DIO") == set()
-
-
-def test_what_does_not_load_is_held_no_longer(tmp_path: Path) -> None:
-    world = heroes.make_world(tmp_path / "world")
-    weights = heroes.add_full(world, 5) / "model.safetensors"
-    data = bytearray(weights.read_bytes())
-    data[-1] ^= 1
-    weights.write_bytes(data)
-    with heroes.oracle(world) as host:
-        host.load(0)
-        assert host.http.post("/models/load", json={"step": 5}).status_code == 409
-        assert held(world, "DIO") == {"base"}
 
 
 def test_two_hosts_of_one_world_are_both_heard(tmp_path: Path) -> None:

@@ -22,6 +22,8 @@ from realm.world import CHECKOUT
 from tests.support import tiny_hero
 from tests.support.runs import digests, newest, run
 
+pytestmark = pytest.mark.slow
+
 Planted = Callable[[int, torch.Tensor, torch.Tensor], tuple[torch.Tensor, torch.Tensor]]
 """From the hero's step, its loss and gradient norm to those that the planted fault makes of them."""
 

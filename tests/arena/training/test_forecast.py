@@ -25,6 +25,8 @@ from realm import sidecar
 from tests.support import tiny_hero
 from tests.support.runs import run
 
+pytestmark = pytest.mark.slow
+
 CPU = torch.device("cpu")
 WIDE = {
     "hidden_size": 128,

@@ -24,6 +24,8 @@ from realm.checkpoint_names import checkpoint_folders, step_of
 from tests.support import tiny_hero
 from tests.support.runs import run
 
+pytestmark = pytest.mark.slow
+
 RECIPE = replace(tiny_hero.RECIPE, epochs=8, warmup_steps=0)
 
 

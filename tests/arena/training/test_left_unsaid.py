@@ -17,6 +17,8 @@ from arena.training.service import run_order
 from realm.checkpoint_names import checkpoint_folders
 from tests.support import tiny_hero
 
+pytestmark = pytest.mark.slow
+
 
 class Killed(BaseException):
     pass

@@ -29,6 +29,8 @@ from tests.arena.training.test_resume import run_in_parts
 from tests.support import tiny_hero
 from tests.support.runs import digests, newest, run
 
+pytestmark = pytest.mark.slow
+
 CPU = torch.device("cpu")
 FULL = tiny_hero.RECIPE
 LORA = replace(FULL, mode="lora", lora_rank=4)

@@ -19,6 +19,8 @@ from realm.sidecar import Cursor
 from tests.support import tiny_hero
 from tests.support.runs import digests, newest, run
 
+pytestmark = pytest.mark.slow
+
 DROPOUT = replace(tiny_hero.RECIPE, mode="lora", lora_rank=4, lora_dropout=0.5)
 
 

@@ -23,6 +23,8 @@ from realm.checkpoint_names import checkpoint_folders
 from tests.support import tiny_hero
 from tests.support.runs import digests, newest, run
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,6 +15,8 @@ from realm.checkpoint_names import checkpoint_folders
 from realm.world import CHECKOUT
 from tests.support import tiny_hero
 
+pytestmark = pytest.mark.slow
+
 LONG = replace(tiny_hero.RECIPE, epochs=10_000, save_every=1_000_000)
 
 

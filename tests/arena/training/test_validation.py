@@ -14,6 +14,8 @@ from realm.checkpoint_names import checkpoint_folders
 from tests.support import tiny_hero
 from tests.support.runs import digests, run
 
+pytestmark = pytest.mark.slow
+
 RECIPE = replace(tiny_hero.RECIPE, save_every=10, validate_every=4)
 
 

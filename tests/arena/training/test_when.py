@@ -12,6 +12,8 @@ from realm.checkpoint_names import checkpoint_folders
 from tests.support import tiny_hero
 from tests.support.runs import run
 
+pytestmark = pytest.mark.slow
+
 VALIDATION_ROWS = 12
 
 

@@ -23,7 +23,7 @@ from realm.world import CHECKOUT, World
 from tests.support.servers import environment, manage, migrate
 from tests.support.task_master import until
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.slow]
 
 
 def say(*words: str) -> str:

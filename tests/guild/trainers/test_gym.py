@@ -24,6 +24,8 @@ from realm.strict import BadConfig
 from realm.world import CHECKOUT, World
 from tests.support import skill_files
 
+pytestmark = pytest.mark.slow
+
 SUMS = "[{ min_terms: 2, max_terms: 2, min_digits: 2, max_digits: 4 }, { min_terms: 3, max_terms: 4 }]"
 
 

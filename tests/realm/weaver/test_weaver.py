@@ -23,6 +23,7 @@ from realm.config import RealmConfig
 from realm.weaver import orphans
 from realm.weaver.services import services
 from realm.world import CHECKOUT, World
+from tests.support.injected import without_training
 from tests.support.servers import answers, environment, free_port, manage, migrate, wait_until
 
 pytestmark = pytest.mark.slow
@@ -33,8 +34,8 @@ SERVICES = [service.name for service in services(RealmConfig())]
 class Village:
     """A world with services of its own."""
 
-    def __init__(self, world: World) -> None:
-        self.world = world
+    def __init__(self, world: World, python_path: str) -> None:
+        self.world, self._python_path = world, python_path
         self.port, self.oracle_port = free_port(), free_port()
 
     def weave(self, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -42,7 +43,8 @@ class Village:
 
     @property
     def variables(self) -> dict[str, object]:
-        return {"REALM_PORT": self.port, "REALM_ORACLE_PORT": self.oracle_port, "REALM_AUTOPLAY": 0}
+        ports = {"REALM_PORT": self.port, "REALM_ORACLE_PORT": self.oracle_port}
+        return {**ports, "REALM_AUTOPLAY": 0, "PYTHONPATH": self._python_path}
 
     def states(self) -> dict[str, tuple[str, str]]:
         """(pid, state) of each service, as the table says."""
@@ -56,96 +58,113 @@ class Village:
     def processes(self) -> list[psutil.Process]:
         return [process for found in orphans.find(self.world).values() for process in found]
 
+    def end(self) -> None:
+        stopped = self.weave("--stop")
+        assert stopped.returncode == 0, stopped.stderr
+        assert not self.processes()
+
+
+@pytest.fixture(scope="module")
+def village(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Village]:
+    """Its folder's name holds what configuration files trip over."""
+    folder = tmp_path_factory.mktemp("weaver")
+    world = World(folder / 'a world; 100%s "of" #it')
+    world.create()
+    village = Village(world, without_training(folder))
+    yield village
+    village.end()
+
 
 @pytest.fixture
-def village(tmp_path: Path) -> Iterator[Village]:
-    """Its folder's name holds what configuration files trip over."""
-    world = World(tmp_path / 'a world; 100%s "of" #it')
-    world.create()
-    migrate(world)
-    village = Village(world)
-    yield village
-    stopped = village.weave("--stop")
-    assert stopped.returncode == 0, stopped.stderr
-    assert not village.processes()
-
-
-def test_start_is_safe_to_repeat_and_stop_ends_everything(village: Village) -> None:
-    first = village.weave("--daemon")
-    assert first.returncode == 0, first.stderr
-    assert f"http://127.0.0.1:{village.port}/" in first.stdout
-    assert answers(village.port)
+def running(village: Village) -> Village:
+    """The same village with all its services, whatever the test before has done to them."""
+    started = village.weave("--daemon")
+    assert started.returncode == 0, started.stderr
+    wait_until(lambda: {state for _, state in village.states().values()} == {"running"})
     wait_until(lambda: arena_status.daemon_alive(village.world))
-    before = village.states()
-    assert list(before) == SERVICES
-
-    again = village.weave("--daemon")
-    assert again.returncode == 0, again.stderr
-    assert "Everything runs already" in again.stdout
-    assert {name: pid for name, (pid, _) in village.states().items()} == {
-        name: pid for name, (pid, _) in before.items()
-    }
-    assert village.weave("--status").returncode == 0
-
-    stopped = village.weave("--stop")
-    assert stopped.returncode == 0, stopped.stderr
-    assert not answers(village.port)
-    assert not arena_status.daemon_alive(village.world)
-    assert not village.processes()
-    assert village.weave("--status").returncode == 1
-    assert "Nothing was running" in village.weave("--stop").stdout
+    return village
 
 
-def test_starts_at_the_same_time_make_one_of_each(village: Village) -> None:
+def test_starts_at_the_same_time_migrate_an_empty_world_and_make_one_of_each(village: Village) -> None:
     with ThreadPoolExecutor(3) as pool:
         done = list(pool.map(lambda _: village.weave("--daemon"), range(3)))
     assert [(one.returncode, one.stderr) for one in done] == [(0, "")] * 3
+    assert all(f"http://127.0.0.1:{village.port}/" in one.stdout for one in done)
     assert len(village.processes()) == len(SERVICES)
+    with urlopen(f"http://127.0.0.1:{village.port}/health", timeout=30) as reply:
+        assert json.load(reply)["database"] is True
+    with closing(sqlite3.connect(village.world.database)) as database:
+        assert database.execute("SELECT count(*) FROM arena_quest").fetchone() == (0,)
 
 
-def test_a_killed_service_comes_back_by_itself(village: Village) -> None:
-    village.weave("--daemon")
-    wait_until(lambda: all(state == "running" for _, state in village.states().values()))
-    pid = int(village.states()["tavern"][0])
+def test_a_start_is_safe_to_repeat(running: Village) -> None:
+    before = running.states()
+    assert list(before) == SERVICES
+    again = running.weave("--daemon")
+    assert again.returncode == 0, again.stderr
+    assert "Everything runs already" in again.stdout
+    assert running.states().keys() == before.keys()
+    assert {name: pid for name, (pid, _) in running.states().items()} == {
+        name: pid for name, (pid, _) in before.items()
+    }
+    assert running.weave("--status").returncode == 0
+
+
+def test_nothing_listens_beyond_loopback(running: Village) -> None:
+    wait_until(lambda: answers(running.oracle_port))
+    everyone = [psutil.Process(running.supervisor), *psutil.Process(running.supervisor).children(recursive=True)]
+    listening = [
+        connection.laddr
+        for process in everyone
+        for connection in process.net_connections("inet")
+        if connection.status == psutil.CONN_LISTEN
+    ]
+    ours = sorted([running.port, running.oracle_port])
+    assert sorted((address.ip, address.port) for address in listening) == [("127.0.0.1", port) for port in ours]
+
+
+def test_a_killed_service_comes_back_by_itself(running: Village) -> None:
+    pid = int(running.states()["tavern"][0])
     os.kill(pid, signal.SIGKILL)
-    wait_until(lambda: village.states()["tavern"][0] not in ("-", str(pid)) and answers(village.port))
+    wait_until(lambda: running.states()["tavern"][0] not in ("-", str(pid)) and answers(running.port))
 
 
-def test_services_outlive_their_supervisor_and_are_mended_without_doubles(village: Village) -> None:
-    village.weave("--daemon")
-    wait_until(lambda: arena_status.daemon_alive(village.world))
-    os.kill(village.supervisor, signal.SIGKILL)
-    wait_until(lambda: not psutil.pid_exists(village.supervisor))
-    assert answers(village.port)
-    assert {state for _, state in village.states().values()} == {"orphaned"}
-    assert village.weave("--status").returncode == 1
-
-    mended = village.weave()
-    assert mended.returncode == 0, mended.stderr
-    assert answers(village.port)
-    assert len(village.processes()) == len(SERVICES)
-
-
-def test_stop_ends_services_that_lost_their_supervisor(village: Village) -> None:
-    village.weave("--daemon")
-    os.kill(village.supervisor, signal.SIGKILL)
-    wait_until(lambda: not psutil.pid_exists(village.supervisor))
-    stopped = village.weave("--stop")
-    assert (stopped.returncode, stopped.stdout) == (0, f"Stopped: {', '.join(reversed(SERVICES))}.\n")
-    assert not answers(village.port)
-
-
-def test_a_tavern_that_hangs_is_restarted(village: Village) -> None:
-    village.weave("--daemon")
-    pid = int(village.states()["tavern"][0])
+def test_a_tavern_that_hangs_is_restarted(running: Village) -> None:
+    pid = int(running.states()["tavern"][0])
     os.kill(pid, signal.SIGSTOP)
-    mended = village.weave()
+    mended = running.weave()
     assert (mended.returncode, mended.stderr) == (0, "")
     assert "tavern started" in mended.stdout
-    assert village.states()["tavern"][0] != str(pid)
+    assert running.states()["tavern"][0] != str(pid)
+
+
+def test_services_outlive_their_supervisor_and_are_mended_without_doubles(running: Village) -> None:
+    os.kill(running.supervisor, signal.SIGKILL)
+    wait_until(lambda: not psutil.pid_exists(running.supervisor))
+    assert answers(running.port)
+    assert {state for _, state in running.states().values()} == {"orphaned"}
+    assert running.weave("--status").returncode == 1
+
+    mended = running.weave()
+    assert mended.returncode == 0, mended.stderr
+    assert answers(running.port)
+    assert len(running.processes()) == len(SERVICES)
+
+
+def test_stop_ends_everything_also_what_lost_its_supervisor(running: Village) -> None:
+    os.kill(running.supervisor, signal.SIGKILL)
+    wait_until(lambda: not psutil.pid_exists(running.supervisor))
+    stopped = running.weave("--stop")
+    assert (stopped.returncode, stopped.stdout) == (0, f"Stopped: {', '.join(reversed(SERVICES))}.\n")
+    assert not answers(running.port)
+    assert not arena_status.daemon_alive(running.world)
+    assert not running.processes()
+    assert running.weave("--status").returncode == 1
+    assert "Nothing was running" in running.weave("--stop").stdout
 
 
 def test_a_taken_port_is_named_and_nothing_is_left_running(village: Village) -> None:
+    village.end()
     with socket.create_server(("127.0.0.1", village.port)):
         refused = village.weave("--daemon")
     assert refused.returncode == 1
@@ -153,45 +172,15 @@ def test_a_taken_port_is_named_and_nothing_is_left_running(village: Village) -> 
     assert not village.processes()
 
 
-def test_a_world_with_a_long_path_gets_a_short_socket(village: Village, tmp_path: Path) -> None:
-    village.world = World(tmp_path / ("deep" * 30))
-    village.world.create()
-    migrate(village.world)
-    started = village.weave("--daemon")
-    assert started.returncode == 0, started.stderr
-    short = (village.world.control / "weaver.sock").readlink()
-    assert short.parent.stat().st_mode & 0o777 == 0o700
-    assert village.weave("--status").returncode == 0
-    village.weave("--stop")
-    assert not short.parent.exists()
+def test_the_scripts_start_and_stop_from_any_folder(tmp_path: Path) -> None:
+    """The environment of this session stands in for .venv, so that nothing is installed here.
 
-
-def test_nothing_listens_beyond_loopback(village: Village) -> None:
-    village.weave("--daemon")
-    wait_until(lambda: answers(village.oracle_port))
-    everyone = [psutil.Process(village.supervisor), *psutil.Process(village.supervisor).children(recursive=True)]
-    listening = [
-        connection.laddr
-        for process in everyone
-        for connection in process.net_connections("inet")
-        if connection.status == psutil.CONN_LISTEN
-    ]
-    ours = sorted([village.port, village.oracle_port])
-    assert sorted((address.ip, address.port) for address in listening) == [("127.0.0.1", port) for port in ours]
-
-
-def test_an_empty_world_is_migrated_first(village: Village) -> None:
-    village.world.database.unlink()
-    started = village.weave("--daemon")
-    assert started.returncode == 0, started.stderr
-    with urlopen(f"http://127.0.0.1:{village.port}/health", timeout=30) as reply:
-        assert json.load(reply)["database"] is True
-    with closing(sqlite3.connect(village.world.database)) as database:
-        assert database.execute("SELECT count(*) FROM arena_quest").fetchone() == (0,)
-
-
-def test_the_scripts_start_and_stop_from_any_folder(village: Village, tmp_path: Path) -> None:
-    """The environment of this session stands in for .venv, so that nothing is installed here."""
+    The world's path is too long for a socket, which then lies elsewhere.
+    """
+    world = World(tmp_path / ("deep" * 30))
+    world.create()
+    migrate(world)
+    village = Village(world, without_training(tmp_path))
     checkout = tmp_path / "checkout"
     checkout.mkdir()
     for name in CHECKOUT.iterdir():
@@ -217,6 +206,9 @@ def test_the_scripts_start_and_stop_from_any_folder(village: Village, tmp_path: 
     assert answers(village.port)
     secret = next(village.world.secrets.iterdir())
     assert secret.stat().st_mode & 0o777 == 0o600
+    short = (village.world.control / "weaver.sock").readlink()
+    assert short.parent.stat().st_mode & 0o777 == 0o700
     assert "Everything runs already" in script("start_all.sh").stdout
     assert script("stop_all.sh").returncode == 0
+    assert not short.parent.exists()
     assert not answers(village.port)

@@ -14,6 +14,8 @@ from realm.web import body_limit
 from realm.world import World
 from tests.support.servers import WebServer, free_port, migrate, say, web_server
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WebServer]:

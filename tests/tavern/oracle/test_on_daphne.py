@@ -18,6 +18,8 @@ from realm.world import World
 from tests.support.servers import PATIENCE_SECONDS, WebServer, free_port, migrate, wait_until, web_server
 from tests.support.stub_host import Raw, Stub, chunk, events, realm_model, spoken, stub_host, witness
 
+pytestmark = pytest.mark.slow
+
 M1000 = realm_model(1000)
 CHAT = "POST /v1/chat/completions"
 STREAM = (("Content-Type", "text/event-stream"),)

@@ -1,0 +1,39 @@
+"""Code that processes of a test run as they start, by a `sitecustomize` in a folder that PYTHONPATH is to name."""
+
+from __future__ import annotations
+
+import os
+import textwrap
+from pathlib import Path
+
+from realm.world import CHECKOUT
+
+_STAND_IN_TRAINER = """
+import sys
+from arena.daemon.trainer_process import TrainerProcess
+
+TrainerProcess.__init__.__defaults__ = ((sys.executable, "-m", "tests.support.stand_in_trainer"),)
+"""
+
+
+def at_start(folder: Path, code: str) -> str:
+    """A PYTHONPATH with which every Python process begins by running `code`; `folder` holds it from then on."""
+    injected = folder / "injected"
+    injected.mkdir(parents=True)
+    (injected / "sitecustomize.py").write_text(code)
+    return os.pathsep.join([str(injected), str(CHECKOUT)])
+
+
+def with_django(folder: Path, code: str) -> str:
+    """The same for `code` that needs models; it runs when Django is set up."""
+    indented = textwrap.indent(code, "    ")
+    return at_start(
+        folder,
+        "import django\n\nset_up = django.setup\n\ndef setup(*rest, **named):\n    set_up(*rest, **named)\n"
+        f"{indented}\ndjango.setup = setup\n",
+    )
+
+
+def without_training(folder: Path) -> str:
+    """The same for arenas in which nothing is trained: their trainer stands in, and imports no torch."""
+    return with_django(folder, _STAND_IN_TRAINER)
