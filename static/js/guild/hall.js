@@ -18,7 +18,8 @@ const live = new QuestLive(document, {
   onEvent: (event) => LEARNED.has(event.kind) && touch("skills", "evaluations", "grid"),
   onState: () => {},
 });
-const orders = document.querySelector("#orders") && new Orders(document, { live, onGiven: () => touch("runs", "master") });
+const orders =
+  document.querySelector("#orders") && new Orders(document, { live, onGiven: () => touch("runs", "master") });
 new Ages(document);
 live.start();
 

@@ -24,7 +24,10 @@ function draw() {
   const { shown, data } = columns(step, level, accuracy);
   const tone = (name) => getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
   const strength = (index) => Math.round(80 + (175 * (index + 1)) / shown.length).toString(16);
-  const size = () => ({ width: Math.max(60, node.clientWidth), height: Math.max(60, node.clientHeight - LEGEND_HEIGHT) });
+  const size = () => ({
+    width: Math.max(60, node.clientWidth),
+    height: Math.max(60, node.clientHeight - LEGEND_HEIGHT),
+  });
   const axis = { stroke: tone("text-dim"), font: '11px "Inter Variable", sans-serif', ticks: { show: false } };
   const grid = { stroke: tone("line"), width: 1, dash: [2, 4] };
   node.removeAttribute("data-empty");
@@ -34,7 +37,13 @@ function draw() {
       padding: [8, 10, 0, 0],
       scales: { x: { time: false }, y: { range: [0, 1] } },
       axes: [
-        { ...axis, size: 24, grid: { show: false }, space: 56, values: (_, splits) => splits.map((value) => (Number.isInteger(value) ? compact(value) : "")) },
+        {
+          ...axis,
+          size: 24,
+          grid: { show: false },
+          space: 56,
+          values: (_, splits) => splits.map((value) => (Number.isInteger(value) ? compact(value) : "")),
+        },
         { ...axis, size: 46, grid, values: (_, splits) => splits.map((value) => `${Math.round(value * 100)}%`) },
       ],
       series: [

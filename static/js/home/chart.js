@@ -11,7 +11,8 @@ const synced = { sync: { key: sync.key, scales: ["x", null] } };
 const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
 const faint = (hex, alpha = "48") => `${hex}${alpha}`; // 48 is 28 %
 
-// EMA with bias correction, begun anew at each index of `restarts`; what is not finite is left out of it and stays a gap.
+// EMA with bias correction, begun anew at each index of `restarts`. What is not finite is left out of it and stays
+// a gap.
 export function smoothed(values, decay = SMOOTHING, restarts = new Set()) {
   let [last, weight] = [0, 1];
   return values.map((value, index) => {
@@ -31,7 +32,16 @@ export function lossData({ curve, validation }, log = false) {
   const restarts = new Set(curve.battles.map(([first]) => indexFrom(curve.step, first + 1)));
   const training = [curve.step, raw, smoothed(raw, SMOOTHING, restarts)];
   if (!validation.length) return [...training, curve.step.map(() => undefined)];
-  return uPlot.join([training, [validation.map(([step]) => step), drawable(validation.map(([, value]) => value), log)]]);
+  return uPlot.join([
+    training,
+    [
+      validation.map(([step]) => step),
+      drawable(
+        validation.map(([, value]) => value),
+        log,
+      ),
+    ],
+  ]);
 }
 
 // Where a battle begins after another one; what lies before the battle of now is past.
@@ -41,7 +51,8 @@ function markBattles(marks, { curve, battle }) {
 }
 
 function markLevels(marks, accuracy) {
-  const changed = ([, , skill, level], at) => at > 0 && (accuracy[at - 1][2] !== skill || accuracy[at - 1][3] !== level);
+  const changed = ([, , skill, level], at) =>
+    at > 0 && (accuracy[at - 1][2] !== skill || accuracy[at - 1][3] !== level);
   marks.at = accuracy.filter(changed).map(([step, , , level]) => [step, `lv ${level}`]);
 }
 
@@ -61,7 +72,14 @@ function axes(format, size, filter = (_, splits) => splits) {
   const common = { stroke: colour("text-dim"), font: '11px "Inter Variable", sans-serif', ticks: { show: false } };
   const grid = { stroke: colour("line"), width: 1, dash: [2, 4], filter };
   return [
-    { ...common, size: 24, gap: 2, grid: { show: false }, space: 56, values: (_, splits) => splits.map((step) => (Number.isInteger(step) ? compact(step) : "")) },
+    {
+      ...common,
+      size: 24,
+      gap: 2,
+      grid: { show: false },
+      space: 56,
+      values: (_, splits) => splits.map((step) => (Number.isInteger(step) ? compact(step) : "")),
+    },
     { ...common, size, gap: 4, grid, space: 36, values: (_, splits) => splits.map(format) },
   ];
 }
@@ -125,7 +143,12 @@ class Chart {
         legend: { show: false },
         padding: [8, 10, 0, 0],
         ...options,
-        cursor: { points: { size: 6, fill: tone, stroke: tone }, y: false, drag: { x: true, y: false }, ...options.cursor },
+        cursor: {
+          points: { size: 6, fill: tone, stroke: tone },
+          y: false,
+          drag: { x: true, y: false },
+          ...options.cursor,
+        },
         hooks: { setSelect: [zoom] },
       },
       options.series.map(() => []),

@@ -85,7 +85,9 @@ function sayTenths() {
   const { battle } = store;
   const tenth = store.training ? Math.trunc((progressOf(battle) ?? 0) * 10) : null;
   if (tenth !== null && saidTenth !== null && tenth > saidTenth && tenth < 10) {
-    toasts.announce(`${battle.quest}, ${tenth * 10} percent, loss ${loss(battle.loss)}, ${duration(battle.eta_s)} left`);
+    toasts.announce(
+      `${battle.quest}, ${tenth * 10} percent, loss ${loss(battle.loss)}, ${duration(battle.eta_s)} left`,
+    );
   }
   saidTenth = tenth;
 }
@@ -158,6 +160,8 @@ document.body.addEventListener("htmx:confirm", (event) => {
   if (!dialog) return;
   event.preventDefault();
   dialog.returnValue = "";
-  dialog.addEventListener("close", () => dialog.returnValue === "go" && event.detail.issueRequest(true), { once: true });
+  dialog.addEventListener("close", () => dialog.returnValue === "go" && event.detail.issueRequest(true), {
+    once: true,
+  });
   dialog.showModal();
 });

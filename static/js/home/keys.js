@@ -1,4 +1,5 @@
-// Single keys: P rests or resumes, L goes to the log, Y makes the loss axis logarithmic. They can be switched off, and are left alone in inputs.
+// Single keys: P rests or resumes, L goes to the log, Y makes the loss axis logarithmic. They can be switched off,
+// and are left alone in inputs.
 
 const STORED = "realm-keys";
 

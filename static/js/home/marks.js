@@ -46,7 +46,13 @@ export class Marks {
       if (this.now >= max) return faint;
       const cut = (this.now - min) / (max - min);
       const gradient = plot.ctx.createLinearGradient(left, 0, left + width, 0);
-      for (const [stop, colour] of [[0, faint], [cut, faint], [cut, strong], [1, strong]]) gradient.addColorStop(stop, colour);
+      for (const [stop, colour] of [
+        [0, faint],
+        [cut, faint],
+        [cut, strong],
+        [1, strong],
+      ])
+        gradient.addColorStop(stop, colour);
       return gradient;
     };
   }

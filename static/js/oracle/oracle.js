@@ -68,7 +68,9 @@ class Oracle {
   }
 
   nameThem() {
-    this.root.querySelector("#who").textContent = this.answering.map(({ label, chosen }) => `${label} on ${chosen.host}`).join(" and ");
+    this.root.querySelector("#who").textContent = this.answering
+      .map(({ label, chosen }) => `${label} on ${chosen.host}`)
+      .join(" and ");
   }
 
   // On a phone the choice would push the talk off the screen.
@@ -91,7 +93,11 @@ class Oracle {
 
   get sampling() {
     const { temperature, top_p: topP, max_tokens: most, seed } = this.form.elements;
-    const chosen = { temperature: Number(temperature.value), top_p: Number(topP.value), max_tokens: Number(most.value) };
+    const chosen = {
+      temperature: Number(temperature.value),
+      top_p: Number(topP.value),
+      max_tokens: Number(most.value),
+    };
     return seed.value === "" ? chosen : { ...chosen, seed: Number(seed.value) };
   }
 
@@ -100,13 +106,24 @@ class Oracle {
     if (!text.trim()) return;
     const { sampling } = this;
     const shared = {
-      message: text, conversation: this.key, question: crypto.randomUUID(), stream: true,
-      remember: this.form.elements.remember.checked, ...sampling,
+      message: text,
+      conversation: this.key,
+      question: crypto.randomUUID(),
+      stream: true,
+      remember: this.form.elements.remember.checked,
+      ...sampling,
     };
     const exchange = this.thread.ask(text);
-    await this.hearAll(text, this.answering.map((picker, side) => ({
-      picker, sampling, exchange, who: picker.label, order: { ...shared, ...picker.chosen, side },
-    })));
+    await this.hearAll(
+      text,
+      this.answering.map((picker, side) => ({
+        picker,
+        sampling,
+        exchange,
+        who: picker.label,
+        order: { ...shared, ...picker.chosen, side },
+      })),
+    );
   }
 
   // The server keeps what was asked and whatever came of it.
@@ -180,7 +197,12 @@ class Oracle {
   offerLoad(answer, asked) {
     if (asked.order.load || asked.picker.state?.kind !== "realm") return;
     const button = document.createElement("button");
-    Object.assign(button, { type: "button", className: "chip", textContent: "Load and ask", title: `Load ${asked.who}, then ask again` });
+    Object.assign(button, {
+      type: "button",
+      className: "chip",
+      textContent: "Load and ask",
+      title: `Load ${asked.who}, then ask again`,
+    });
     button.addEventListener("click", () => this.loadAndAsk(answer, asked));
     answer.part("ended").append(button);
   }

@@ -71,16 +71,20 @@ export class Picker {
     if (drawn === this.drawn) return;
     const before = this.checkpoint.value;
     this.checkpoint.replaceChildren(
-      ...groups.filter(([, rows]) => rows.length).map(([label, rows]) => {
-        const group = document.createElement("optgroup");
-        group.label = label;
-        group.append(...rows.map(([value, text]) => new Option(text, value)));
-        return group;
-      }),
+      ...groups
+        .filter(([, rows]) => rows.length)
+        .map(([label, rows]) => {
+          const group = document.createElement("optgroup");
+          group.label = label;
+          group.append(...rows.map(([value, text]) => new Option(text, value)));
+          return group;
+        }),
     );
     const step = before.split(" ")[0];
     const values = [...this.checkpoint.options].map((option) => option.value);
-    this.checkpoint.value = values.includes(before) ? before : (values.find((value) => value.split(" ")[0] === step) ?? values[0]);
+    this.checkpoint.value = values.includes(before)
+      ? before
+      : (values.find((value) => value.split(" ")[0] === step) ?? values[0]);
     this.drawn = drawn;
   }
 
@@ -90,7 +94,10 @@ export class Picker {
     const loaded = new Map(this.mine.map(({ step, name }) => [`${step} ${name}`, `Step ${whole(step)} · ${name}`]));
     for (const { value, label } of this.choices) if (loaded.has(value)) loaded.set(value, label);
     const rest = this.choices.filter(({ value }) => !loaded.has(value)).map(({ value, label }) => [value, label]);
-    return [[`Loaded on ${this.host.value}`, [...loaded]], ["On disk", rest]];
+    return [
+      [`Loaded on ${this.host.value}`, [...loaded]],
+      ["On disk", rest],
+    ];
   }
 
   foreignGroups() {

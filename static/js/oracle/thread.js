@@ -96,11 +96,16 @@ function ending({ finish_reason: reason, tokens, response, forgotten }, { max_to
   const told = [];
   if (reason === "length") told.push(`Cut off after ${whole(tokens ?? most)} tokens.`);
   else if (!response) told.push("It said nothing.");
-  if (forgotten) told.push(`It did not read the oldest ${forgotten === 1 ? "exchange" : `${forgotten} exchanges`}: its context is full.`);
+  if (forgotten)
+    told.push(
+      `It did not read the oldest ${forgotten === 1 ? "exchange" : `${forgotten} exchanges`}: its context is full.`,
+    );
   return told.join(" ");
 }
 
 function manner({ temperature, top_p: topP, seed }) {
   if (temperature === 0) return "greedy";
-  return [`t ${temperature}`, topP < 1 ? `p ${topP}` : "", seed === undefined ? "" : `seed ${seed}`].filter(Boolean).join(", ");
+  return [`t ${temperature}`, topP < 1 ? `p ${topP}` : "", seed === undefined ? "" : `seed ${seed}`]
+    .filter(Boolean)
+    .join(", ");
 }

@@ -11,7 +11,9 @@ import { Uploads } from "./uploads.js";
 const GATE_MS = 1500;
 
 const live = new QuestLive(document, { onEvent: takeEvent, onState: () => panels.touch("summary", ...LISTS) });
-const LISTS = ["high", "normal", "low", "battling", "arriving", "held", "done", "failed", "cancelled"].map((name) => `list-${name}`);
+const LISTS = ["high", "normal", "low", "battling", "arriving", "held", "done", "failed", "cancelled"].map(
+  (name) => `list-${name}`,
+);
 const LANES = LISTS.slice(0, 3);
 
 // Lists that the server draws anew, by what happened; whatever is not named here touches all of them.
@@ -26,7 +28,16 @@ const TOUCHES = {
   battle_resumed: ["list-battling"],
 };
 const JUDGED = new Set(["quest_arrived", "quest_refused"]);
-const QUIET = new Set(["answered", "checkpoint_saved", "validated", "evaluated", "skill_level_up", "hero_level_up", "new_champion", "convergence_warning"]);
+const QUIET = new Set([
+  "answered",
+  "checkpoint_saved",
+  "validated",
+  "evaluated",
+  "skill_level_up",
+  "hero_level_up",
+  "new_champion",
+  "convergence_warning",
+]);
 
 const panels = new Panels(document);
 const choice = new Choice(document);

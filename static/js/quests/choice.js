@@ -68,7 +68,9 @@ export class Choice {
 
   // What makes sense for some of the chosen ones; the server leaves the others out and says so.
   showActs(bar) {
-    const lists = [...this.root.querySelectorAll("[data-list]")].filter((list) => list.querySelector("input[name=quest]:checked"));
+    const lists = [...this.root.querySelectorAll("[data-list]")].filter((list) =>
+      list.querySelector("input[name=quest]:checked"),
+    );
     const acts = new Set(lists.flatMap((list) => list.dataset.acts.split(" ")));
     for (const button of bar.querySelectorAll("button[name=do]")) button.hidden = !acts.has(button.value);
   }
@@ -83,7 +85,11 @@ export class Choice {
       const boxes = [...list.querySelectorAll("input[name=quest]")];
       const all = list.querySelector("[data-all]");
       const many = boxes.filter((box) => box.checked).length;
-      if (all) Object.assign(all, { checked: many > 0 && many === boxes.length, indeterminate: many > 0 && many < boxes.length });
+      if (all)
+        Object.assign(all, {
+          checked: many > 0 && many === boxes.length,
+          indeterminate: many > 0 && many < boxes.length,
+        });
       const offer = list.querySelector(".whole-list");
       if (offer) offer.hidden = !(all?.checked && !this.whole);
     }

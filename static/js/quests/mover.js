@@ -30,7 +30,8 @@ export class Mover {
     const { previousElementSibling: above, nextElementSibling: below } = card;
     const first = card.parentElement.firstElementChild;
     const onFirstPage = !this.root.querySelector(`#back-${lane(card).dataset.lane}`);
-    if (button.dataset.step === "top" && !onFirstPage) return void this.orders.send(new FormData(this.orders.form, button));
+    if (button.dataset.step === "top" && !onFirstPage)
+      return void this.orders.send(new FormData(this.orders.form, button));
     const goal = { up: above, down: below?.nextElementSibling ?? null, top: first }[button.dataset.step];
     const stays = { up: !above, down: !below, top: card === first }[button.dataset.step];
     if (stays) return this.atTheEnd(card, button);
@@ -123,7 +124,10 @@ export class Mover {
   markEnds(list) {
     const { lane: name } = list.dataset;
     const cards = [...list.querySelectorAll(".card")];
-    for (const [step, end, more] of [["up", cards[0], `#back-${name}`], ["down", cards.at(-1), `#next-${name}`]]) {
+    for (const [step, end, more] of [
+      ["up", cards[0], `#back-${name}`],
+      ["down", cards.at(-1), `#next-${name}`],
+    ]) {
       for (const card of cards) {
         const last = card === end && !this.root.querySelector(more);
         card.querySelector(`[data-step=${step}]`)?.toggleAttribute("aria-disabled", last);
@@ -152,7 +156,9 @@ export class Mover {
   tell(card) {
     const cards = [...card.parentElement.children];
     const list = lane(card);
-    this.live.toasts.announce(`${card.dataset.name}: ${cards.indexOf(card) + 1} of ${cards.length} in ${list.dataset.lane}`);
+    this.live.toasts.announce(
+      `${card.dataset.name}: ${cards.indexOf(card) + 1} of ${cards.length} in ${list.dataset.lane}`,
+    );
   }
 }
 

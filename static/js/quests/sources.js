@@ -2,5 +2,6 @@
 
 import { QuestLive } from "../shared/live.js";
 
-if (document.querySelector("[data-tokens]")) import("./mirror.js"); // which starts the live part itself
+if (document.querySelector("[data-tokens]"))
+  import("./mirror.js"); // which starts the live part itself
 else new QuestLive(document, { onEvent: () => {}, onState: () => {} }).start();

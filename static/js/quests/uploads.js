@@ -127,7 +127,9 @@ export class Uploads {
 class Upload {
   constructor(file, wishes, url, token, row) {
     Object.assign(this, { file, wishes, url, token, row });
-    this.key = [...crypto.getRandomValues(new Uint8Array(16))].map((byte) => byte.toString(16).padStart(2, "0")).join("");
+    this.key = [...crypto.getRandomValues(new Uint8Array(16))]
+      .map((byte) => byte.toString(16).padStart(2, "0"))
+      .join("");
     row.onStop = () => this.stop();
   }
 
@@ -146,7 +148,10 @@ class Upload {
       else if (answer.status === 409) offset = answer.body.size ?? 0;
       else if (answer.body?.refused) return this.row.refuse(answer.body.refused);
       failures += answer.status === 200 ? 0 : 1;
-      if (failures > TRIES) return this.row.refuse("It could not be sent: the server does not answer. Drop it again when the page is live.");
+      if (failures > TRIES)
+        return this.row.refuse(
+          "It could not be sent: the server does not answer. Drop it again when the page is live.",
+        );
       if (answer.status === 0) await new Promise((resolve) => setTimeout(resolve, 1000 * failures));
     }
     return false;
@@ -157,7 +162,12 @@ class Upload {
   }
 
   sendSlice(offset) {
-    const query = new URLSearchParams({ name: this.file.name, offset, total: this.file.size, priority: this.wishes.priority });
+    const query = new URLSearchParams({
+      name: this.file.name,
+      offset,
+      total: this.file.size,
+      priority: this.wishes.priority,
+    });
     if (this.wishes.hold) query.set("hold", "on");
     return new Promise((resolve) => {
       const request = new XMLHttpRequest();
@@ -181,7 +191,13 @@ class Row {
     this.node.className = "upload";
     this.what = this.part("span", "what", name);
     this.bar = this.part("span", "bar");
-    for (const [key, value] of Object.entries({ role: "progressbar", "aria-valuemin": 0, "aria-valuemax": 100, "aria-valuenow": 0 })) this.bar.setAttribute(key, value);
+    for (const [key, value] of Object.entries({
+      role: "progressbar",
+      "aria-valuemin": 0,
+      "aria-valuemax": 100,
+      "aria-valuenow": 0,
+    }))
+      this.bar.setAttribute(key, value);
     this.bar.setAttribute("aria-label", `${name}: sent`);
     this.bar.append(picture());
     this.said = this.part("span", "said", "waits");
@@ -234,7 +250,8 @@ class Row {
 
 function picture() {
   const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");
-  for (const [key, value] of Object.entries({ viewBox: "0 0 1 1", preserveAspectRatio: "none", "aria-hidden": "true" })) svg.setAttribute(key, value);
+  for (const [key, value] of Object.entries({ viewBox: "0 0 1 1", preserveAspectRatio: "none", "aria-hidden": "true" }))
+    svg.setAttribute(key, value);
   const rect = document.createElementNS("http://www.w3.org/2000/svg", "rect");
   rect.setAttribute("width", "1");
   rect.setAttribute("height", "1");

@@ -28,7 +28,11 @@ export function whole(value) {
 export function compact(value) {
   const said = word(value);
   if (said) return said;
-  for (const [unit, suffix] of [[1e9, "G"], [1e6, "M"], [1e3, "k"]]) {
+  for (const [unit, suffix] of [
+    [1e9, "G"],
+    [1e6, "M"],
+    [1e3, "k"],
+  ]) {
     if (Math.abs(value) >= unit) {
       const scaled = value / unit;
       return fixed(scaled, Math.abs(scaled) < 100 ? 1 : 0, "trunc") + suffix;
@@ -41,7 +45,12 @@ export function brief(value) {
   const said = word(value);
   if (said) return said;
   if (Math.abs(value) < 1e5) return whole(value);
-  for (const [unit, suffix] of [[1e3, "k"], [1e6, "M"], [1e9, "G"], [1e12, "T"]]) {
+  for (const [unit, suffix] of [
+    [1e3, "k"],
+    [1e6, "M"],
+    [1e9, "G"],
+    [1e12, "T"],
+  ]) {
     if (Math.abs(value) < unit * 1e3) return fixed(value / unit, 1, "trunc") + suffix;
   }
   return scientific(value);
@@ -78,7 +87,11 @@ export function deviation(fraction) {
 export function size(value) {
   const said = word(value);
   if (said) return said;
-  for (const [unit, suffix] of [[1e9, "GB"], [1e6, "MB"], [1e3, "kB"]]) {
+  for (const [unit, suffix] of [
+    [1e9, "GB"],
+    [1e6, "MB"],
+    [1e3, "kB"],
+  ]) {
     if (Math.abs(value) >= unit) return `${rate(value / unit)} ${suffix}`;
   }
   return `${whole(value)} B`;

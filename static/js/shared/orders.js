@@ -52,12 +52,15 @@ export class Orders {
   confirmed(button) {
     const dialog = this.root.getElementById(button.dataset.confirm);
     const many = this.root.querySelector("[data-chosen]")?.textContent;
-    dialog.querySelector("[data-whom]").textContent = button.dataset.whom ?? (many === "1" ? "the chosen quest" : `${many} quests`);
+    dialog.querySelector("[data-whom]").textContent =
+      button.dataset.whom ?? (many === "1" ? "the chosen quest" : `${many} quests`);
     const number = button.dataset.whom || many === "1" ? "one" : "many";
     for (const node of dialog.querySelectorAll("[data-many]")) node.textContent = node.dataset[number];
     dialog.returnValue = "";
     dialog.showModal();
-    return new Promise((resolve) => dialog.addEventListener("close", () => resolve(dialog.returnValue === "go"), { once: true }));
+    return new Promise((resolve) =>
+      dialog.addEventListener("close", () => resolve(dialog.returnValue === "go"), { once: true }),
+    );
   }
 }
 

@@ -19,7 +19,10 @@ export class Panels {
     for (const name of names) {
       if (this.waiting.has(name)) continue;
       const wait = Math.max(0, (this.drawnAt.get(name) ?? -Infinity) + EVERY_MS - performance.now());
-      this.waiting.set(name, setTimeout(() => this.draw(name), Math.max(60, wait)));
+      this.waiting.set(
+        name,
+        setTimeout(() => this.draw(name), Math.max(60, wait)),
+      );
     }
   }
 
@@ -36,7 +39,11 @@ export class Panels {
     if (target?.id === "board") this.last.clear();
     if (!target?.matches?.("[data-list], [data-panel], #summary, #quest")) return;
     const words = serverResponse.replace(/<time[^]*?<\/time>|name="csrfmiddlewaretoken" value="[^"]*"/g, "");
-    if (this.last.get(target.id) === words && target.isConnected && !event.detail.requestConfig.triggeringEvent?.submitter) {
+    if (
+      this.last.get(target.id) === words &&
+      target.isConnected &&
+      !event.detail.requestConfig.triggeringEvent?.submitter
+    ) {
       event.detail.shouldSwap = false;
       return;
     }

@@ -24,7 +24,8 @@ if (box) {
 
 // On a phone the menu of further places closes when one looks elsewhere.
 const closeMenus = (event) => {
-  for (const menu of document.querySelectorAll(".more-places[open]")) if (!menu.contains(event.target)) menu.open = false;
+  for (const menu of document.querySelectorAll(".more-places[open]"))
+    if (!menu.contains(event.target)) menu.open = false;
 };
 document.addEventListener("click", closeMenus);
 document.addEventListener("keydown", (event) => event.key === "Escape" && closeMenus({ target: document.body }));

@@ -1,6 +1,19 @@
 // Writes the state into the elements that the server's template marked: data-live for text, data-bar, data-ring.
 
-import { UNKNOWN, brief, clock, compact, deviation, duration, loss, percent, rate, scientific, size, whole } from "./format.js";
+import {
+  UNKNOWN,
+  brief,
+  clock,
+  compact,
+  deviation,
+  duration,
+  loss,
+  percent,
+  rate,
+  scientific,
+  size,
+  whole,
+} from "./format.js";
 import { smoothStep } from "./smooth.js";
 
 const LEVEL_STEPS = 1000;
@@ -36,7 +49,12 @@ function forecast({ battle }) {
   return `estimate ${time}${size(battle.est_mem)}${used}`;
 }
 
-const HELD = [["weights", "weights"], ["gradients", "gradients"], ["optimizer", "optimizer"], ["process", "process"]];
+const HELD = [
+  ["weights", "weights"],
+  ["gradients", "gradients"],
+  ["optimizer", "optimizer"],
+  ["process", "process"],
+];
 
 // What the tensors take is known since the battle began; what is left of the newest step's peak is the rest.
 function memoryHeld({ battle }) {
@@ -44,7 +62,9 @@ function memoryHeld({ battle }) {
   if (!held) return "";
   const known = HELD.reduce((sum, [key]) => sum + held[key], 0);
   const rest = battle.mem === null ? null : Math.max(0, battle.mem - known);
-  return [...HELD.map(([key, name]) => `${name} ${size(held[key])}`), `activations and the rest ${size(rest)}`].join(", ");
+  return [...HELD.map(([key, name]) => `${name} ${size(held[key])}`), `activations and the rest ${size(rest)}`].join(
+    ", ",
+  );
 }
 
 function nextLevel(store) {
@@ -123,7 +143,8 @@ export class Renderer {
 
   render(store) {
     for (const node of this.texts) write(node, TEXTS[node.dataset.live](store));
-    for (const node of this.titles) if (node.title !== TITLES[node.dataset.title](store)) node.title = TITLES[node.dataset.title](store);
+    for (const node of this.titles)
+      if (node.title !== TITLES[node.dataset.title](store)) node.title = TITLES[node.dataset.title](store);
     set(this.page, "state", store.stance);
     set(this.pill, "pill", pillOf(store)[0]);
     this.renderBars(store);
@@ -135,7 +156,8 @@ export class Renderer {
     if (another) this.newScene();
     this.battle = battle;
     const fractions = this.fractions(store);
-    for (const node of this.bars) if (node.dataset.bar in fractions) fill(node, fractions[node.dataset.bar], another && node.dataset.bar !== "xp");
+    for (const node of this.bars)
+      if (node.dataset.bar in fractions) fill(node, fractions[node.dataset.bar], another && node.dataset.bar !== "xp");
     for (const node of this.rings) {
       const dash = `${(fractions[node.dataset.ring] * 100).toFixed(2)} 100`;
       if (node.getAttribute("stroke-dasharray") !== dash) node.setAttribute("stroke-dasharray", dash);

@@ -3,8 +3,26 @@
 const MOST_POINTS = 20000;
 
 const LIVE = [
-  "state", "total", "step", "quest_step", "sps", "loss", "ema", "val", "lr", "gnorm", "tok_s", "eta_s", "elapsed_s",
-  "mean", "spread", "mem", "est_s", "est_mem", "err_s", "err_mem",
+  "state",
+  "total",
+  "step",
+  "quest_step",
+  "sps",
+  "loss",
+  "ema",
+  "val",
+  "lr",
+  "gnorm",
+  "tok_s",
+  "eta_s",
+  "elapsed_s",
+  "mean",
+  "spread",
+  "mem",
+  "est_s",
+  "est_mem",
+  "err_s",
+  "err_mem",
 ];
 
 export class Store {
@@ -74,7 +92,8 @@ export class Store {
   }
 }
 
-// Of a checkpoint and skill the highest level is drawn, as in the snapshot: those below are asked to see what is still known.
+// Of a checkpoint and skill the highest level is drawn, as in the snapshot: those below are asked to see what is
+// still known.
 function addAccuracy(series, point) {
   const [step, , skill, level] = point;
   const last = series.at(-1);

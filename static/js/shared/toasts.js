@@ -6,12 +6,26 @@ const MOST_VISIBLE = 4;
 
 // Their messages are sentences that the server wrote.
 const WORTH_A_TOAST = new Set([
-  "quest_completed", "hero_level_up", "skill_level_up", "new_champion", "quest_held", "quest_released", "quest_retried",
+  "quest_completed",
+  "hero_level_up",
+  "skill_level_up",
+  "new_champion",
+  "quest_held",
+  "quest_released",
+  "quest_retried",
   "quest_discarded",
 ]);
 const URGENT = new Set([
-  "checkpoint_refused", "checkpoint_failed", "battle_failed", "quest_refused", "fault", "disk_trouble", "trainer_died",
-  "trainer_hung", "order_lost", "order_refused",
+  "checkpoint_refused",
+  "checkpoint_failed",
+  "battle_failed",
+  "quest_refused",
+  "fault",
+  "disk_trouble",
+  "trainer_died",
+  "trainer_hung",
+  "order_lost",
+  "order_refused",
 ]);
 
 // What is said of several at once, where the last one's own words would be untrue of the others.

@@ -23,6 +23,7 @@ from realm.world import World
 from tavern.guild import samples, views
 from tavern.guild.grid import PER_PAGE
 from tests.support.checkpoints import make_checkpoint
+from tests.support.pages import in_one_line
 from tests.support.tavern_guild import HERO, a_run, answered, skill_folder, works_on, write_skill
 from tests.support.tavern_quests import HOSTILE
 
@@ -39,7 +40,7 @@ def _skills(world: World, skill_folder: Path) -> None:
 def page(client: Client, address: str = "/guild", status: int = 200) -> str:
     response = client.get(address)
     assert response.status_code == status, response.content[-2000:]
-    return response.content.decode()
+    return in_one_line(response.content.decode())
 
 
 def read(html: str) -> str:

@@ -8,6 +8,7 @@ import pytest
 from django.test import Client
 
 from realm.world import World
+from tests.support.pages import in_one_line
 from tests.tavern.home.test_home import fight, live
 from tests.watchtower import factories
 from watchtower.snapshot import build_snapshot
@@ -31,7 +32,7 @@ def battle_of(world: World) -> dict[str, Any]:
 
 
 def page(client: Client) -> str:
-    return client.get("/").content.decode()
+    return in_one_line(client.get("/").content.decode())
 
 
 def held(html: str) -> str:

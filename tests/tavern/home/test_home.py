@@ -7,6 +7,7 @@ from django.test import Client
 
 from arena.models import Battle, Quest
 from realm.world import World
+from tests.support.pages import in_one_line
 from tests.watchtower import factories
 
 pytestmark = pytest.mark.django_db
@@ -16,7 +17,7 @@ HOSTILE = "\"><script>alert(1)</script><img src=x onerror=alert(2)>'&{{ 7 }}</sc
 
 def live(html: str, key: str) -> str:
     """The text of the first element marked data-live=`key`."""
-    found = re.search(rf'data-live="{key}"[^>]*>([^<]*)<', html)
+    found = re.search(rf'data-live="{key}"[^>]*>([^<]*)<', in_one_line(html))
     assert found, f"no element shows {key}"
     return found[1]
 
@@ -51,7 +52,7 @@ def test_first_paint_shows_the_battle_without_the_socket(world: World, client: C
     assert live(html, "percent") == "25.0%"
     assert live(html, "loss") == "0.03333"
     assert live(html, "subject") == "quest-b1"
-    assert html.count("<tr><td>") == 20
+    assert in_one_line(html).count("<tr><td>") == 20
     assert 'transform="scale(0.2500 1)"' in html
     assert 'transform="scale(0.7500 1)"' in html
     assert "checkpoint_saved 1" in html

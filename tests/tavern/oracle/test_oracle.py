@@ -16,6 +16,7 @@ from realm import hosts
 from realm.world import World
 from tavern.models import Answer, Conversation, Question
 from tavern.oracle import asking, views
+from tests.support.pages import in_one_line
 from tests.support.servers import free_port
 from tests.support.stub_host import OTHER_SHA, SHA, Stub, chunk, events, realm_model, spoken, stub_host, witness
 from tests.support.tavern_quests import HOSTILE
@@ -212,7 +213,7 @@ def test_a_broken_host_is_told_and_the_others_answer(stub: Stub, world: World, c
     assert "fast: kind: 'vllm' is not allowed" in told["trouble"]
     page = client.get("/oracle").content.decode()
     assert "fast: kind: &#x27;vllm&#x27; is not allowed" in page
-    assert '<option value="local">' in page
+    assert '<option value="local"' in page
 
 
 def test_a_file_of_hosts_that_cannot_be_read_leaves_the_shipped_ones(world: World, client: Client) -> None:
@@ -408,7 +409,7 @@ def test_what_does_not_fit_into_the_context_is_left_out_from_the_oldest_on_and_t
 
 def test_a_conversation_that_begins_with_nothing_visible_can_still_be_opened(stub: Stub, client: Client) -> None:
     ask(message="\u200b", conversation=KEY)
-    assert f'/oracle/{KEY}">…</a>' in client.get("/oracle").content.decode()
+    assert f'/oracle/{KEY}">…</a>' in in_one_line(client.get("/oracle").content.decode())
 
 
 def test_two_sides_answer_one_question_and_read_only_their_own_words(stub: Stub) -> None:
@@ -455,7 +456,7 @@ def test_the_page_works_without_scripts(stub: Stub, client: Client) -> None:
     assert response.status_code == 404
     assert "Step 7 not loaded. Available: [1000, 0]" in page
     assert "How many?</textarea>" in page
-    assert 'name="temperature" min="0" max="2" step="any" value="0.25"' in page
+    assert 'name="temperature" min="0" max="2" step="any" value="0.25"' in in_one_line(page)
     assert "Load and ask</button>" in page
     assert 'data-pill="unknown"' in page
     response = client.post("/oracle/load", form, follow=True)

@@ -19,6 +19,7 @@ from arena.quest_orders import Act
 from realm.disk import durable
 from realm.world import World
 from tavern.quests import board
+from tests.support.pages import in_one_line
 from tests.support.tavern_quests import HOSTILE, State, make_quest, orders, path_of
 from tests.watchtower import factories
 
@@ -152,7 +153,7 @@ def test_a_whole_list_is_ordered_beyond_the_page(world: World, client: Client) -
 def test_stopped_arena_lets_orders_wait_and_says_so(world: World, client: Client) -> None:
     quest = make_quest(world, "mine")
     assert "waits until it is started" in give(client, f"hold {quest.pk}")
-    assert "1 order waits" in client.get("/quests/summary").content.decode()
+    assert "1 order waits" in in_one_line(client.get("/quests/summary").content.decode())
     factories.say_status(world, "idle")
     with factories.daemon_lock(world):
         assert "waits until" not in give(client, f"hold {quest.pk}")
@@ -302,7 +303,7 @@ def test_the_rail_says_where_one_is(world: World, client: Client) -> None:
         (f"/quests/{quest.pk}", "/quests"),
         (f"/quests/{quest.pk}/rows", "/quests"),
     ):
-        html = client.get(address).content.decode()
+        html = in_one_line(client.get(address).content.decode())
         rail = html.split("</nav>")[0]
         assert re.findall(r'href="([^"]*)" aria-current', rail) == [current], address
 
@@ -338,7 +339,8 @@ def test_a_battle_that_waits_for_room_offers_no_resume(
 def test_the_ends_of_a_lane_go_no_further(world: World, client: Client) -> None:
     for name in "abc":
         make_quest(world, name)
-    cards = re.findall(r'<li class="card".*?</li>', client.get("/quests/lists/normal").content.decode(), re.DOTALL)
+    html = in_one_line(client.get("/quests/lists/normal").content.decode())
+    cards = re.findall(r'<li class="card".*?</li>', html)
     ends = [[f'data-step="{step}" aria-disabled="true"' in card for step in ("up", "down")] for card in cards]
     assert ends == [[True, False], [False, False], [False, True]]
 

@@ -22,11 +22,12 @@ from arena.rows.masking import ChatMask
 from arena.rows.parse import Refusal
 from realm.world import CHECKOUT, World
 from tavern.quests import mirror
+from tests.support.pages import in_one_line
 from tests.support.tavern_quests import HOSTILE, make_quest, path_of, write_report
 
 pytestmark = pytest.mark.django_db
 
-TOKEN = re.compile(r'<span class="(t[^"]*)" data-at="(\d+)" data-ids="([^"]*)"[^>]*>([^<]*)</span>')
+TOKEN = re.compile(r'<span class="(t[^"]*)"\s+data-at="(\d+)"\s+data-ids="([^"]*)"[^>]*>([^<]*)</span>')
 
 
 def tokens(html: str) -> list[tuple[str, int, str, str]]:
@@ -40,7 +41,7 @@ def test_only_the_answer_and_its_end_are_trained(world: World, client: Client) -
     trained = "".join(text for kind, _, _, text in found if "trained" in kind)
     assert trained.replace("·", " ") == "it is 2&lt;|im_end|&gt;"
     assert all("special" in kind for kind, _, _, text in found if "im_" in text)
-    table = re.findall(r"<td>(\d+)</td><td>[\d, ]+</td><td>([TM])</td>", html)
+    table = re.findall(r"<td>(\d+)</td><td>[\d, ]+</td><td>([TM])</td>", in_one_line(html))
     assert [(int(at), mark == "T") for at, mark in table] == [(at, "trained" in kind) for kind, at, _, _ in found]
     assert {mark for _, mark in table} == {"T", "M"}
 
@@ -60,7 +61,7 @@ def test_blanks_can_be_seen(text: str, seen: str) -> None:
 def test_rows_are_listed_in_pages_and_jumped_to(world: World, client: Client) -> None:
     quest = make_quest(world, "mine", rows=tuple({"text": f"row number {n}"} for n in range(60)))
     address = f"/quests/{quest.pk}/rows"
-    first = client.get(address).content.decode()
+    first = in_one_line(client.get(address).content.decode())
     assert first.count("row number") == mirror.ROWS_A_PAGE
     assert f'href="?first={mirror.ROWS_A_PAGE + 1}" rel="next"' in first
     last = client.get(f"{address}?first=51").content.decode()
@@ -83,7 +84,7 @@ def test_a_bad_row_is_named_and_stands_as_it_is(world: World, client: Client) ->
 
 def test_packed_rows_show_their_examples_apart(world: World, client: Client) -> None:
     quest = make_quest(world, "mine", rows=tuple({"prompt": f"q {n}", "completion": f"a {n}"} for n in range(40)))
-    html = client.get(f"/quests/{quest.pk}/packed/1").content.decode()
+    html = in_one_line(client.get(f"/quests/{quest.pk}/packed/1").content.decode())
     lines = [int(line) for line in re.findall(r'class="edge"><a href="/quests/\d+/rows/(\d+)"', html)]
     assert len(lines) == len(set(lines)) > 1
     assert html.count("<rect") == len(lines) == html.count("data-tokens")
@@ -183,11 +184,11 @@ def test_refused_rows_alone_are_listed_in_pages(world: World, client: Client) ->
     quest = make_quest(world, "mine", rows=tuple({"text": f"row number {n}"} for n in range(1, 101)))
     leave_index(world, quest, (TAKEN, ASIDE) * 40 + (TAKEN, UNTRAINABLE) * 10)
     address = f"/quests/{quest.pk}/rows"
-    assert "Refused only <b>50</b>" in client.get(address).content.decode()
-    first = client.get(f"{address}?only=refused").content.decode()
+    assert "Refused only<b>50</b>" in in_one_line(client.get(address).content.decode())
+    first = in_one_line(client.get(f"{address}?only=refused").content.decode())
     assert re.findall(r"row number (\d+)", first) == [str(n) for n in range(2, 51, 2)]
     assert 'href="?only=refused&amp;first=52" rel="next"' in first
-    last = client.get(f"{address}?only=refused&first=52").content.decode()
+    last = in_one_line(client.get(f"{address}?only=refused&first=52").content.decode())
     assert re.findall(r"row number (\d+)", last) == [str(n) for n in range(52, 101, 2)]
     assert 'href="?only=refused&amp;first=1" rel="prev"' in last
     assert 'rel="next"' not in last

@@ -16,6 +16,7 @@ from arena.models import ChronicleEntry
 from arena.rows.parse import Refusal
 from realm.world import World
 from tavern.quests import quest as quest_page
+from tests.support.pages import in_one_line
 from tests.support.tavern_quests import HOSTILE, State, make_quest, path_of, write_report
 from tests.watchtower import factories
 
@@ -57,7 +58,7 @@ def test_leaks_are_not_told_of_as_harmless(world: World, client: Client) -> None
     quest = make_quest(world, "mine", State.FAILED, reason="bad", refusal="bad-rows")
     leaks = tuple(Refusal(line, "its answer stands in its prompt", "leak") for line in (1, 2, 3))
     write_report(world, quest, refused=leaks, refused_by_kind={"leak": 3}, set_aside=3)
-    html = client.get(f"/quests/{quest.pk}").content.decode()
+    html = in_one_line(client.get(f"/quests/{quest.pk}").content.decode())
     assert '<dt>refused</dt><dd>3</dd><dd class="how">3\N{NO-BREAK SPACE}leak</dd>' in html
     assert "set aside" not in html
 
@@ -170,7 +171,7 @@ def test_battles_show_their_certificate_and_flagged_examples(world: World, clien
     (world.flagged_examples / "b1-step5.json").write_text("[]")
     factories.tell("b1", 2, kind="fault", flagged="b1-step5.json")
     factories.tell("b1", 3, kind="fault", flagged="../../secrets/key")
-    html = client.get(f"/quests/{battle.quest_id}").content.decode()
+    html = in_one_line(client.get(f"/quests/{battle.quest_id}").content.decode())
     for said in ("holds", "3.1e-7", "2.0e-6", "4.5e-8", "5 of 100 steps", "flagged examples: b1-step5.json"):
         assert said in html, said
     assert "secrets" not in html
@@ -224,7 +225,7 @@ def test_estimate_comes_from_the_report_without_reading_the_quest(world: World, 
     assert "not looked at it yet" in client.get(f"/quests/{quest.pk}/estimate").content.decode()
     write_report(world, quest)
     path_of(world, quest).unlink()
-    html = client.get(f"/quests/{quest.pk}/estimate").content.decode()
+    html = in_one_line(client.get(f"/quests/{quest.pk}/estimate").content.decode())
     assert "memory" in html
     assert " MB</dd>" in html
     assert "no battle like it was fought here yet" in html
