@@ -4,7 +4,6 @@ import os
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
@@ -76,7 +75,7 @@ def world(tmp_path: Path, settings: Settings) -> World:
 
 
 @pytest.fixture
-def skills_folder(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+def skills_folder(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The skills of this process: BIN with three levels, and what a test adds; see tests/support/small_skills.py."""
     from guild.skills import registry  # here, because tests of training alone do without the guild
     from tests.support.small_skills import write_skill
@@ -84,5 +83,4 @@ def skills_folder(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.
     folder = tmp_path_factory.mktemp("skills")
     write_skill(folder)
     monkeypatch.setattr(registry, "SKILLS_FOLDER", folder)
-    yield folder
-    shutil.rmtree(folder)
+    return folder

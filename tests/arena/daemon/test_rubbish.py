@@ -110,7 +110,7 @@ def test_a_touched_file_is_a_command(world: World, open_daemon: Opener, wish: Wi
     assert not (world.control / f".{wish}").exists()
     (world.control / ".resume").touch()
     settle(daemon)
-    assert not daemon.resting
+    assert not daemon.rest.active
     assert not (world.control / ".resume").exists()
 
 
@@ -126,7 +126,7 @@ def test_touched_files_are_obeyed_in_their_order_among_the_others(
         os.utime(world.control / name, ns=(at, at))
     daemon = open_daemon()
     settle(daemon)
-    assert daemon.resting == (last == ".pause")
+    assert daemon.rest.active == (last == ".pause")
 
 
 def test_without_the_plain_names_nothing_is_heard(
@@ -137,7 +137,7 @@ def test_without_the_plain_names_nothing_is_heard(
     (world.control / ".pause").touch()
     daemon = open_daemon()
     settle(daemon)
-    assert not daemon.resting
+    assert not daemon.rest.active
 
 
 ODD_ORDERS = {

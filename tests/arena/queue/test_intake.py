@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+from types import SimpleNamespace
 from typing import cast
 
 import numpy as np
@@ -34,6 +35,7 @@ from arena.recipe import Recipe
 from arena.rows.lines import INSPECTED, content_digest
 from arena.rows.model import UnreadableQuest
 from realm.disk import durable
+from realm.processes.child import ChildProcess
 from realm.world import World
 from tests.arena.daemon.test_loop import CONFIG, Clock, clock, drop, open_daemon, settle, states, told, trainer
 from tests.arena.queue.test_acts import daemon, order
@@ -179,8 +181,7 @@ def test_the_daemon_never_waits_for_a_busy_gate(world: World, monkeypatch: pytes
 
 def bytes_given_ahead(world: World) -> int:
     gate, sent = GateProcess(world, lambda: None, (sys.executable, "-c", "")), []
-    gate._start = lambda: None  # type: ignore[method-assign]
-    gate._send = sent.append  # type: ignore[method-assign]
+    gate._child = cast(ChildProcess, SimpleNamespace(send=sent.append))
     specs = {f"form-{number}": {"user": "question" * 5, "assistant": "answer" * 5} for number in range(60)}
     while gate.has_room:
         number = gate.next_number()
