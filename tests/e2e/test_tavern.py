@@ -135,7 +135,7 @@ def test_web_server_stopped_and_started_loses_no_event(battle: Tavern, visitor: 
 
 def test_without_its_since_the_page_would_miss_events(battle: Tavern, visitor: Visitor) -> None:
     """Sabotage twin: shows that the check above sees a loss."""
-    script = (CHECKOUT / "static" / "js" / "socket.js").read_text(encoding="utf-8")
+    script = (CHECKOUT / "static/js/shared/socket.js").read_text(encoding="utf-8")
     assert "?since=${this.seq}" in script
     body = script.replace("?since=${this.seq}", "")
     visitor.page.route("**/js/shared/socket.js", lambda route: route.fulfill(body=body, content_type="text/javascript"))
@@ -206,7 +206,10 @@ def test_the_bar_of_another_battle_does_not_slide_back(battle: Tavern, visitor: 
 
 
 def test_without_its_rule_the_bar_would_slide_back(battle: Tavern, visitor: Visitor) -> None:
-    css = (CHECKOUT / "static/css/shared/realm.css").read_text().replace(".bar.at-once rect { transition: none; }", "")
+    sheet = (CHECKOUT / "static/css/shared/realm.css").read_text()
+    rule = ".bar.at-once rect {\n  transition: none;\n}\n"
+    assert rule in sheet
+    css = sheet.replace(rule, "")
     visitor.page.route("**/realm*.css", lambda route: route.fulfill(body=css, content_type="text/css"))
     assert slides_to_another_battle(battle, go_live(visitor, battle)) > 0
 
