@@ -10,11 +10,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
 
 from realm.world import CHECKOUT, World
-from tests.support.servers import environment, free_port, migrate
+from tests.support.servers import answers, environment, free_port, migrate, migrated_database, wait_until
 
 CHROMIUM_NAMES = ("chromium", "chromium-browser", "google-chrome")  # as in scripts/test.sh
 CHROMIUM_OPTIONS = [
@@ -91,15 +92,39 @@ class Tavern:
             self.arena.communicate()
             self.arena = None
 
+    def reset(self) -> None:
+        """As it was before anybody came, whatever a test has stopped meanwhile."""
+        if self.arena is None:
+            self.wake_arena()
+        if self.web is None:
+            self.open()
+        else:
+            self._wait_until_it_is_empty()
+        self.do("reset", empty=str(migrated_database()))
 
-@pytest.fixture
-def tavern(tmp_path: Path) -> Iterator[Tavern]:
-    place = Tavern(tmp_path / "world")
+    def _wait_until_it_is_empty(self) -> None:
+        """Browsers have closed their connections; what the server does for one who left it does before it answers."""
+        assert self.web is not None
+        server = psutil.Process(self.web.pid)
+        wait_until(lambda: all(each.status == psutil.CONN_LISTEN for each in server.net_connections("inet")))
+        assert answers(self.port)
+
+
+@pytest.fixture(scope="session")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tavern]:
+    place = Tavern(tmp_path_factory.mktemp("tavern") / "world")
     place.wake_arena()
     place.open()
     yield place
     place.close()
     place.stop_arena()
+
+
+@pytest.fixture
+def tavern(place: Tavern) -> Iterator[Tavern]:
+    """One server for all tests of a worker, each with a world that is empty again."""
+    yield place
+    place.reset()
 
 
 @pytest.fixture(scope="module")

@@ -10,8 +10,11 @@ import fcntl
 import json
 import math
 import os
+import shutil
+import sqlite3
 import sys
 import time
+from contextlib import closing
 from datetime import UTC, datetime
 from typing import Any
 
@@ -20,6 +23,8 @@ import django
 django.setup()
 
 from django.conf import settings  # noqa: E402
+from django.db import connection  # noqa: E402
+from django.db.models import Max  # noqa: E402
 
 from arena import protocol, quest_orders  # noqa: E402
 from arena import status as arena_status  # noqa: E402
@@ -47,9 +52,34 @@ class StandInArena:
     def __init__(self) -> None:
         self.lock = os.open(WORLD.control / arena_status.LOCK_FILE, os.O_RDWR | os.O_CREAT)
         fcntl.flock(self.lock, fcntl.LOCK_EX)
+        self._begin()
+
+    def _begin(self) -> None:
         self.battle: Battle | None = None
         self.step = 0
         self.said = ChronicleEntry.objects.count()
+
+    def reset(self, empty: str) -> None:
+        """A world as fresh as at the start, with what lies in the database `empty`, under the feet of the web server.
+
+        Ids of quests go on rising: battles bear them, and what the web remembers of a battle never changes.
+        """
+        last = Quest.objects.aggregate(last=Max("id"))["last"] or 0
+        connection.close()
+        with closing(sqlite3.connect(empty)) as source, closing(sqlite3.connect(WORLD.database)) as live:
+            source.backup(live)
+            live.execute("INSERT INTO sqlite_sequence (name, seq) VALUES ('arena_quest', ?)", (last,))
+            live.commit()
+        for path in WORLD.home.iterdir():
+            if path.is_dir() and path not in (WORLD.control, WORLD.logs, WORLD.secrets):
+                shutil.rmtree(path)
+            elif path.is_file() and not path.name.startswith(WORLD.database.name):
+                path.unlink()
+        for path in WORLD.control.iterdir():
+            if path.name != arena_status.LOCK_FILE:
+                path.unlink()
+        WORLD.create()
+        self._begin()
 
     def status(self, state: str, message: str = "", waits: bool = False) -> None:
         battle = self.battle

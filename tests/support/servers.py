@@ -50,7 +50,7 @@ def manage(world: World, *arguments: str, **variables: object) -> subprocess.Com
 
 
 @functools.cache
-def _migrated() -> Path:
+def migrated_database() -> Path:
     """A migrated, empty database, made once a run, whichever process asks first; once a process outside of one."""
     shared = Path(os.environ.get(SHARED_VARIABLE) or _temporary())
     with FileLock(shared / "migrated.lock"):
@@ -69,7 +69,7 @@ def _temporary() -> str:
 
 
 def migrate(world: World) -> None:
-    shutil.copyfile(_migrated(), world.database)
+    shutil.copyfile(migrated_database(), world.database)
 
 
 @dataclass(frozen=True)
