@@ -56,9 +56,9 @@ tests() {
     if [ -n "$coverage" ]; then
         "$bin/coverage" run -m pytest "$@" && "$bin/coverage" report --skip-covered
     elif [ -n "$quick" ]; then
-        "$bin/python" -m pytest -q -n 2 --dist loadfile --durations=10 -m "not slow" --ignore=tests/e2e "$@"
+        "$bin/python" -m pytest -q -n 3 --dist loadfile --no-loadscope-reorder --durations=10 -m "not slow" --ignore=tests/e2e "$@"
     else
-        "$bin/python" -m pytest -q -n 2 --dist loadfile --durations=25 "$@"
+        "$bin/python" -m pytest -q -n 3 --dist loadfile --no-loadscope-reorder --durations=25 "$@"
     fi
 }
 

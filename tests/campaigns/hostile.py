@@ -26,7 +26,7 @@ from tests.support import tiny_hero
 from tests.support.hostile_kinds import KINDS, LARGE, Case, make
 from tests.support.live_arena import TRAINING, LiveArena
 
-FILES, QUICK_FILES = 2000, 40
+FILES, QUICK_FILES = 2000, 16
 GOOD_AFTER = 10
 """Hostile files between two good quests."""
 GOOD = "good: plain"

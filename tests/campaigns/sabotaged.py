@@ -97,6 +97,8 @@ def only_what_is_told(folder: Path) -> list[Figure]:
 
 
 _ONLY_TOLD = """
+import os
+
 from arena.daemon import file_events
 from arena.queue import inbox
 

@@ -40,10 +40,10 @@ def blocked(*command: str) -> subprocess.CompletedProcess[str]:
 @pytest.mark.timeout(400)
 def test_the_gpu_rows_need_no_django() -> None:
     shape = ("--gpu", "--shape", "tiny", "--device", "cpu", "--quick", "--repeats", "1", "--json")
-    done = blocked(*shape, "--only", "resume,P9,P16")
+    done = blocked(*shape, "--only", "resume,P9")
     assert done.returncode == 0, done.stderr
     rows = {row["id"]: row for row in map(json.loads, done.stdout.splitlines())}
-    assert set(rows) == {"resume", "P9", "P16"}
+    assert set(rows) == {"resume", "P9"}
     assert (rows["resume"]["ours"], rows["resume"]["interrupted"]) == (1.0, True)
 
 

@@ -4,7 +4,7 @@ const LOST = "The order did not reach the server: nothing was changed. Try again
 
 export class Orders {
   constructor(root, { live, onGiven }) {
-    Object.assign(this, { root, live, onGiven });
+    Object.assign(this, { root, live, onGiven, sending: Promise.resolve() });
     this.form = root.querySelector("#orders");
     this.form.addEventListener("submit", (event) => this.submitted(event));
   }
@@ -29,7 +29,13 @@ export class Orders {
     return this.send(data, { quiet: true });
   }
 
-  async send(data, { quiet = false } = {}) {
+  // One after the other: the server takes requests side by side, and the arena obeys in the order in which they came.
+  send(data, options = {}) {
+    this.sending = this.sending.then(() => this.sendNow(data, options));
+    return this.sending;
+  }
+
+  async sendNow(data, { quiet = false }) {
     try {
       const answer = await post(this.form.action, data);
       if (!quiet || answer.urgent) this.tell(answer);

@@ -1,0 +1,22 @@
+"""Full and dying disks in a save, in small."""
+
+import pytest
+
+from tests.campaigns.small_forms import check_promises, check_twin
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+
+
+def test_the_small_form_keeps_its_promises() -> None:
+    check_promises("disk")
+
+
+@pytest.mark.parametrize(
+    ("guard", "found"),
+    [
+        ("no_waiting_for_room", "full disks not told with volume and bytes"),
+        ("unsynced_is_saved", "failed saves shown as saved"),
+    ],
+)
+def test_without_a_guard_it_finds_what_is_broken(guard: str, found: str) -> None:
+    check_twin(guard, found)
