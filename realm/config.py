@@ -65,7 +65,7 @@ class RealmConfig:
     serve_trainers: tuple[str, ...] = ()
     """Skills whose trainers the weaver serves at their `api_url`; the realm itself needs none of them to be served."""
     tasks: dict[str, Any] = field(default_factory=dict)
-    """When the Task Master does what; read by the guild as `guild.tasks.rules.Rules`."""
+    """When the Task Master does what; read by the guild as `guild.tasks.task_settings.Rules`."""
 
     def __post_init__(self) -> None:
         strict.check_ranges(self)

@@ -10,7 +10,7 @@ from typing import Any, Literal
 from urllib.parse import urlsplit
 
 from realm import config, strict
-from realm.web.addresses import is_forbidden
+from realm.web.forbidden_addresses import is_forbidden
 from realm.world import CHECKOUT, World
 from realm.yaml_files import read_yaml
 

@@ -8,7 +8,7 @@ from django.core.exceptions import ImproperlyConfigured
 from arena.gate.rules import GateRules
 from arena.recipe import Recipe
 from arena.rows.formats import load_declared
-from guild.tasks.rules import Rules as TaskRules
+from guild.tasks.task_settings import Rules as TaskRules
 from realm import config as realm_config
 from realm.strict import BadConfig
 from realm.web import secret_key

@@ -24,8 +24,8 @@ from arena.hero import model as heroes
 from arena.hero.model import Hero
 from arena.recipe import Recipe
 from guild.skills.registry import get_trainer
-from guild.trainers.drawing import Fresh
 from guild.trainers.problems import Problem, to_jsonl, to_lesson
+from guild.trainers.sampling import Fresh
 from guild.work.intervals import difference, wilson
 from guild.work.sparring_rows import KEY, Binding, examples_of, quoted, to_row
 from realm.checkpoint_names import checkpoint_folders, step_of

@@ -26,9 +26,9 @@ from arena.protocol import (
 )
 from arena.queue import files as queue
 from arena.recipe import Recipe
-from guild.curriculum import exam
 from guild.curriculum.plan import read_curriculum
 from guild.errors import GuildError
+from guild.evaluation import exam
 from guild.evaluation.validation import ensure_validation
 from realm.config import RealmConfig
 from realm.disk import durable

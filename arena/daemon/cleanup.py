@@ -11,7 +11,7 @@ from arena import status as arena_status
 from guild.models import EvaluationTask
 from realm.config import RealmConfig
 from realm.world import World
-from vault import treasury
+from vault import retention
 from vault.models import Checkpoint
 
 
@@ -31,14 +31,14 @@ def clean_up(world: World, config: RealmConfig, *, dry_run: bool = False) -> Cle
     Raises HostTrouble where a host lives but does not say what it has loaded; nothing is deleted then.
     """
     left_to_daemon = config.hero if arena_status.daemon_alive(world) else ""
-    loaded = treasury.loaded_by_hosts(world, config)
+    loaded = retention.loaded_by_hosts(world, config)
     heroes = sorted(set(Checkpoint.objects.values_list("hero", flat=True)) - {left_to_daemon})
     deleted = [
         f"{hero}/{name}"
         for hero in heroes
-        for name in treasury.make_room(world, config, hero, spared=loaded | _queued(hero), dry_run=dry_run)
+        for name in retention.make_room(world, config, hero, spared=loaded | _queued(hero), dry_run=dry_run)
     ]
-    leftovers = [f"{hero}/{name}" for hero in heroes if not dry_run for name in treasury.sweep(world, hero)]
+    leftovers = [f"{hero}/{name}" for hero in heroes if not dry_run for name in retention.sweep(world, hero)]
     return Cleaned(deleted=tuple(deleted), leftovers=tuple(leftovers), left_to_daemon=left_to_daemon)
 
 

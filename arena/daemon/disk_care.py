@@ -9,7 +9,7 @@ from django.db import OperationalError
 
 from arena import disk_errors
 from arena.daemon import recovery
-from arena.daemon.outbox import Outbox
+from arena.daemon.chronicle_outbox import Outbox
 from arena.models import Battle
 from realm.disk.ballast import Ballast
 from realm.world import World

@@ -7,9 +7,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 from arena.models import ChronicleEntry
-from guild.curriculum.exam import evaluation_files
 from guild.curriculum.plan import Curriculum
 from guild.evaluation import queue as evaluation_queue
+from guild.evaluation.exam import evaluation_files
 from guild.evaluation.judging import Judged, Verdict
 from guild.evaluation.progression import EVALUATIONS_TO_LOSE, LOST_ACCURACY
 from realm.world import World

@@ -15,12 +15,12 @@ from django.db import transaction
 
 from arena import chronicle, disk_errors, orders, quest_orders
 from arena import status as arena_status
-from arena.daemon import battles, events, expiry
+from arena.daemon import battles, events, sparring_expiry
 from arena.daemon.autoplay import Player
+from arena.daemon.chronicle_outbox import Outbox
 from arena.daemon.disk_care import DiskCare
 from arena.daemon.host_watch import HostWatch
-from arena.daemon.outbox import Outbox
-from arena.daemon.rest import Rest
+from arena.daemon.pause import Rest
 from arena.daemon.settings import Settings
 from arena.daemon.status import Situation, StatusFile
 from arena.daemon.trainer_care import TrainerCare
@@ -42,7 +42,7 @@ from realm.config import RealmConfig
 from realm.disk.locks import Taken, only_one
 from realm.quest_names import is_forged_name
 from realm.world import World
-from vault import treasury
+from vault import retention
 
 log = logging.getLogger(__name__)
 
@@ -319,7 +319,7 @@ class ArenaDaemon:
         if not self._room_wanted:
             return False
         config = self.settings.config
-        treasury.make_room(self.world, config, config.hero)
+        retention.make_room(self.world, config, config.hero)
         queue.prune_forged(self.world, keep=config.keep_forged_quests)
         self._room_wanted = False
         return True
@@ -365,7 +365,7 @@ class ArenaDaemon:
         # By the settings as they are now.
         self.settings.read_again()
         config, rules = self.settings.config, self.settings.rules
-        if expiry.expire(self.world, quest, hero=config.hero, most_steps=rules.sparring_stale_steps):
+        if sparring_expiry.expire(self.world, quest, hero=config.hero, most_steps=rules.sparring_stale_steps):
             return None
         queue.begin(self.world, quest)
         return battles.open_battle(

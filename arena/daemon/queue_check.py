@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from arena.daemon.expiry import why_stale
+from arena.daemon.sparring_expiry import why_stale
 from arena.gate import report as reports
 from arena.models import Quest
 from arena.queue import admission

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-from arena.daemon.outbox import Outbox
+from arena.daemon.chronicle_outbox import Outbox
 from arena.gate.process import GateSettings
 from arena.gate.rules import GateRules
 from arena.recipe import Recipe

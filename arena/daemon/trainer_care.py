@@ -13,8 +13,8 @@ from django.db import transaction
 
 from arena import chronicle
 from arena.daemon import battles
-from arena.daemon.outbox import Outbox
-from arena.daemon.rest import Rest
+from arena.daemon.chronicle_outbox import Outbox
+from arena.daemon.pause import Rest
 from arena.daemon.trainer_process import TrainerProcess
 from arena.models import Battle
 from arena.protocol import Event, EventKind, ExitCode

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from arena.daemon.heartbeat import Patience, Pulse
+from arena.daemon.trainer_liveness import Patience, Pulse
 from arena.protocol import READY_LINE, Command
 from realm.processes.child import ChildProcess
 from realm.processes.log import ChildLog

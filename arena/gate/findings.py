@@ -13,7 +13,7 @@ from arena.gate import row_index
 from arena.gate.inspection import SET_ASIDE_KINDS
 from arena.gate.report import REPORT, Report, companion, read_report
 from arena.gate.row_index import Records
-from arena.gate.seek import fresh_index
+from arena.gate.row_seek import fresh_index
 from arena.rows.model import Refusal
 
 # A report names only the first refused rows.

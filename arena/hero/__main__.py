@@ -47,7 +47,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def merge(checkpoint: Path, out: Path) -> int:
-    from arena.hero.merge import export
+    from arena.hero.export import export
 
     made = export(checkpoint, out)
     print(
@@ -58,7 +58,7 @@ def merge(checkpoint: Path, out: Path) -> int:
 
 
 def compare(checkpoint: Path, folder: Path) -> int:
-    from arena.hero.merge import compare
+    from arena.hero.export import compare
 
     found = compare(checkpoint, folder)
     print(

@@ -18,7 +18,7 @@ from starlette.types import Receive, Scope, Send
 
 from arena.oracle.chat import DONE, Completion, conversation, event, sampling, witness
 from arena.oracle.host import OracleHost
-from arena.oracle.shelf import Place, described
+from arena.oracle.loaded_models import Place, described
 from arena.oracle.trouble import BadRequest, OracleTrouble, TooLarge
 from realm.oracle.wire import LARGEST_REQUEST_BYTES, AnswersRequest, ChatRequest, Selector
 from realm.strict import BadConfig

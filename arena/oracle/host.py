@@ -13,9 +13,9 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from arena.oracle.catalogue import Catalogue, Entry
+from arena.oracle.loaded_models import Place, Shelf, described
 from arena.oracle.rows import Row
 from arena.oracle.scheduler import Ended, Scheduler
-from arena.oracle.shelf import Place, Shelf, described
 from arena.oracle.trouble import BadRequest, NotLoaded, TooLong
 from arena.recipe import Recipe
 from arena.rows.model import Message
@@ -153,7 +153,7 @@ def _is_meant(model: LoadedModel, wanted: Selector, hero: str) -> bool:
 
 
 def _write(model: LoadedModel, rows: Sequence[Row], ended: Ended) -> None:
-    from arena.oracle.writing import write  # with torch, which is there once a model is
+    from arena.oracle.generation import write  # with torch, which is there once a model is
 
     write(model.speaker, rows, ended)
 

@@ -20,7 +20,7 @@ from arena.gate import row_index
 from arena.gate.findings import Findings, findings_beside
 from arena.gate.report import REPORT, ROWS, companion, read_report
 from arena.gate.row_index import Records, set_aside_lines
-from arena.gate.seek import fresh_index, limits_of, lines_at, lines_from
+from arena.gate.row_seek import fresh_index, limits_of, lines_at, lines_from
 from arena.recipe import Recipe
 from arena.rows.example import Unfit, fitted
 from arena.rows.formats import BUILT_IN, Specs

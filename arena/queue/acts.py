@@ -11,8 +11,8 @@ from arena.gate import report as reports
 from arena.gate.report import Wishes
 from arena.models import Battle, Quest
 from arena.quest_orders import Act, QuestOrder, Target, acts_for
-from arena.queue import arrangement
 from arena.queue import files as queue
+from arena.queue import lane_order
 from realm.world import World
 
 _TOLD = {
@@ -99,7 +99,7 @@ def _move(hands: Hands, quests: Sequence[Quest], order: QuestOrder) -> None:
     before = order.before and _find(order.before)
     place = next((index for index, quest in enumerate(others) if before and quest.pk == before.pk), len(others))
     arranged = [*others[:place], *quests, *others[place:]]
-    arrangement.write_lane(hands.world, priority, [queue.path_of(hands.world, quest).name for quest in arranged])
+    lane_order.write_lane(hands.world, priority, [queue.path_of(hands.world, quest).name for quest in arranged])
     for position, quest in enumerate(arranged, 1):
         quest.position = position
     Quest.objects.bulk_update(arranged, ["position"], batch_size=500)

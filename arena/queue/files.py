@@ -21,7 +21,7 @@ from arena import chronicle
 from arena.gate import report as reports
 from arena.gate.report import NO_WISHES, Report, Wishes
 from arena.models import Quest
-from arena.queue import arrangement
+from arena.queue import lane_order
 from arena.queue.inbox import has_writer
 from arena.rows.lines import INSPECTED, SUFFIXES, content_digest, is_quest_name, stem_of, suffix_of
 from arena.rows.model import UnreadableQuest
@@ -161,7 +161,7 @@ class Lanes:
         yield from (path for *_, path in sorted(found))
 
 
-def see(world: World, found: Sequence[tuple[str, Path]], *, arranged: arrangement.Lanes | None = None) -> list[Quest]:
+def see(world: World, found: Sequence[tuple[str, Path]], *, arranged: lane_order.Lanes | None = None) -> list[Quest]:
     """Rows for files in the lanes; the gatekeepers look at them next.
 
     `arranged` is the kept order, for files that may have had rows before.
@@ -176,7 +176,7 @@ def see(world: World, found: Sequence[tuple[str, Path]], *, arranged: arrangemen
         except FileNotFoundError:
             continue  # taken away since it was found
         last[priority] = last.get(priority, 0) + 1
-        position = arrangement.position_of(arranged or {}, priority, path.name)
+        position = lane_order.position_of(arranged or {}, priority, path.name)
         quests.append(
             Quest(
                 name=stem_of(path.name),

@@ -20,7 +20,7 @@ from arena.gate import report as reports
 from arena.gate.messages import Answer, Job
 from arena.gate.process import Gate, GateSettings
 from arena.models import Quest
-from arena.queue import admission, arrangement, inbox
+from arena.queue import admission, inbox, lane_order
 from arena.queue import files as queue
 from arena.queue.copying import Carrier
 from arena.rows.lines import stem_of
@@ -130,11 +130,11 @@ class Doorway:
 
     def _see_files(self) -> bool:
         found = self._lanes.unknown_files()
-        self._see(found, arranged=arrangement.read(self._world) if self._first_look and found else None)
+        self._see(found, arranged=lane_order.read(self._world) if self._first_look and found else None)
         self._first_look = False
         return bool(found)
 
-    def _see(self, found: list[tuple[str, Path]], *, arranged: arrangement.Lanes | None = None) -> None:
+    def _see(self, found: list[tuple[str, Path]], *, arranged: lane_order.Lanes | None = None) -> None:
         if found:
             with transaction.atomic():
                 _tell_seen(queue.see(self._world, found, arranged=arranged))

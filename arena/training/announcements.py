@@ -13,12 +13,12 @@ import torch
 from arena.convergence import Trend
 from arena.hero.origin import is_adapter
 from arena.protocol import EventKind, Order
+from arena.training.battle_estimate import Forecast
 from arena.training.battle_log import BattleLog
-from arena.training.certificate import Certificate
 from arena.training.control import Asked
 from arena.training.data import LoadedQuest, PackedQuest
 from arena.training.faults import Fault, StepFault, named_lines
-from arena.training.forecast import Forecast
+from arena.training.packing_certificate import Certificate
 from arena.training.start import Trainee
 from realm.sidecar import Cursor, Sidecar
 

@@ -11,7 +11,7 @@ from arena.hero import answering
 from arena.hero.model import Hero
 from arena.protocol import ANSWERS_FOLDER, EvaluationSet, EventKind, Order
 from arena.training.battle_log import BattleLog
-from arena.training.room import Room
+from arena.training.full_disk import Room
 from realm.disk import durable
 from realm.sidecar import Sidecar
 

@@ -19,7 +19,7 @@ import torch
 from arena.hero.model import Hero
 from arena.training import checkpoint
 from arena.training.checkpoint import Captured, Copies
-from arena.training.room import Left, Room
+from arena.training.full_disk import Left, Room
 from realm.sidecar import Cursor, Sidecar
 
 log = logging.getLogger(__name__)

@@ -30,13 +30,13 @@ from arena.protocol import (
 from arena.rows.masking import MaskingError
 from arena.rows.parse import UnreadableQuest
 from arena.training.battle_log import BattleLog
-from arena.training.certificate import PackingFault
 from arena.training.checkpoint import IncompatibleCheckpoint
 from arena.training.control import Asked, Control
 from arena.training.data import UntrainableQuest
 from arena.training.faults import OutOfMemory, is_out_of_memory
+from arena.training.full_disk import Left, Room
+from arena.training.packing_certificate import PackingFault
 from arena.training.ranks import ALONE, Ranks
-from arena.training.room import Left, Room
 from arena.training.saver import SaveFailed
 from arena.training.start import Trainee, UnreadableValidation
 from arena.training.train import train

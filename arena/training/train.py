@@ -25,9 +25,10 @@ from arena.convergence import Convergence, Trend
 from arena.hero import model as heroes
 from arena.protocol import REFUSED_FILE, EventKind, Order, StepRecord, portable_path
 from arena.recipe import Recipe
-from arena.training import announcements, answers, certificate, checkpoint, optimizer
+from arena.training import announcements, answers, checkpoint, optimizer, packing_certificate
 from arena.training.answers import Answers
 from arena.training.batch import Batch
+from arena.training.battle_estimate import Forecast, forecast
 from arena.training.battle_log import BattleLog
 from arena.training.control import Asked, Control
 from arena.training.data import LoadedQuest, PackedQuest
@@ -39,11 +40,10 @@ from arena.training.faults import (
     flag_examples,
     is_out_of_memory,
 )
-from arena.training.forecast import Forecast, forecast
+from arena.training.full_disk import Room
 from arena.training.loss import mean_loss, token_losses
 from arena.training.metrics import StepMeter, memory_in_use
 from arena.training.ranks import ALONE, Ranks, bring_together, gathered, sync_gradients
-from arena.training.room import Room
 from arena.training.saver import Draft, SaveFailed, Saver
 from arena.training.start import (
     Trainee,
@@ -194,8 +194,8 @@ def fight(run: Run, loaded: LoadedQuest) -> None:
 
 def announce(run: Run, loaded: LoadedQuest) -> None:
     """Prove the packing, then say what is about to be trained."""
-    proof = certificate.certify(run.trainee.hero, run.quest)
-    certificate.check(proof)
+    proof = packing_certificate.certify(run.trainee.hero, run.quest)
+    packing_certificate.check(proof)
     folder, refused = Path(run.order.battle_folder), [asdict(refusal) for refusal in loaded.refused]
     if run.ranks.is_main:
         run.room.write(lambda: durable.write_json(folder / REFUSED_FILE, refused), where=folder)

@@ -13,8 +13,8 @@ from guild.errors import GuildError, TrainerUnavailable, UnknownSkill
 from guild.evaluation.validation import held_out
 from guild.skills.health import trainer_of
 from guild.skills.registry import get_skill, list_skills
-from guild.trainers.drawing import draw
 from guild.trainers.problems import Problem, to_jsonl, to_lesson
+from guild.trainers.sampling import draw
 from guild.trainers.seeds import derive, shuffled
 from realm.disk import durable
 from realm.world import World

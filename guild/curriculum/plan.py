@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, field, replace
 from enum import StrEnum
 from typing import Any
 
-from guild.curriculum.forged import forged_quests, next_number
+from guild.curriculum.forged_quests import forged_quests, next_number
 from guild.evaluation.progression import current_level, lost_levels
 from guild.skills import health
 from guild.skills.registry import (

@@ -7,10 +7,10 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from typing import Self
 
-from guild.curriculum.exam import SPARE_TOKENS
 from guild.errors import GuildError
 from guild.evaluation.answers import AnswerRecord
 from guild.evaluation.checkpoints import Chosen
+from guild.evaluation.exam import SPARE_TOKENS
 from guild.evaluation.hosting import on_host
 from guild.evaluation.sets import ensure_evaluation_set, read_evaluation_set
 from guild.models import EvaluationTask

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 
-from guild.curriculum.exam import SPARE_TOKENS
 from guild.evaluation.checkpoints import Chosen
+from guild.evaluation.exam import SPARE_TOKENS
 from guild.trainers.problems import Problem
 from realm.hosts import get_host
 from realm.oracle.sync_client import HostTrouble, LoadedModel, NotLoaded, OracleClient

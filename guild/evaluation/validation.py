@@ -11,8 +11,8 @@ from guild.errors import DamagedSet, TrainerUnavailable
 from guild.evaluation.sets import ensure_evaluation_sets, evaluation_keys
 from guild.skills import health
 from guild.skills.registry import Skill, get_trainer, list_skills
-from guild.trainers.drawing import draw
 from guild.trainers.problems import Problem, to_jsonl, to_lesson
+from guild.trainers.sampling import draw
 from guild.trainers.seeds import derive
 from realm.disk import durable
 from realm.world import World

@@ -10,8 +10,8 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from guild.models import Run
-from guild.tasks.alone import master_alive
 from guild.tasks.children import MARK
+from guild.tasks.only_master import master_alive
 from guild.work.perform import perform, stop_on_signal
 from realm import strict
 from realm.world import World

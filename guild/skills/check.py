@@ -53,7 +53,7 @@ def check(
             raise GuildError(f"{name} has no level {level}; it has 1 to {skill.max_level}")
     spare = (
         skill.evaluation_problems + skill.validation_problems
-    )  # drawn again where they come first: guild.trainers.drawing
+    )  # drawn again where they come first: guild.trainers.sampling
     with trainer_of(world, name) as trainer:
         for level in levels or range(1, skill.max_level + 1):
             found = _check(trainer, name, level, problems)

@@ -9,7 +9,7 @@ from guild.evaluation import answers
 from guild.evaluation.set_making import is_anything_missing
 from guild.models import EvaluationTask
 from guild.tasks.load import Arena, Load, gpu_of
-from guild.tasks.rules import Rules
+from guild.tasks.task_settings import Rules
 from realm import hosts
 from realm.checkpoint_names import step_of
 from realm.config import RealmConfig

@@ -21,14 +21,14 @@ from django.utils import timezone
 
 from guild.models import Run
 from guild.skills.health import usable_skills
-from guild.tasks import children, conditions, registry, state, wishes
+from guild.tasks import children, conditions, registry, run_requests, state
 from guild.tasks.children import Child, Ended, Orphan
 from guild.tasks.conditions import Hosts, View
+from guild.tasks.cooldown import Wait, wait_of
 from guild.tasks.load import Arena, Load, LoadMeter, read_arena
 from guild.tasks.registry import PLAYERS_PRIORITY, RESOURCES, RUN_PREFIX, Task
-from guild.tasks.rules import Rules, read_rules
 from guild.tasks.state import AllStates, LastRun, Outcome, RunningMark, TaskState
-from guild.tasks.waits import Wait, wait_of
+from guild.tasks.task_settings import Rules, read_rules
 from guild.work import runs
 from realm.config import DEFAULTS_FILE, RealmConfig, config_file
 from realm.disk import durable
@@ -244,9 +244,9 @@ class TaskMaster:
         self._read_states()
         tasks = self._all_tasks()
         self._forget_old_runs(tasks)
-        self._wishes = wishes.waiting(self.world, on_damaged=log.warning)
+        self._wishes = run_requests.waiting(self.world, on_damaged=log.warning)
         for unknown in set(self._wishes) - {task.name for task in tasks}:
-            wishes.forget(self._wishes.pop(unknown))
+            run_requests.forget(self._wishes.pop(unknown))
         view = self.view()
         self._waits = {}
         for resource in RESOURCES:
@@ -288,7 +288,7 @@ class TaskMaster:
             if lock is None:
                 return False
             now = self._clock()
-            wishes.forget(self._wishes.pop(task.name, []))
+            run_requests.forget(self._wishes.pop(task.name, []))
             try:
                 child = Child.start(self.world, task, lock)
             except OSError as error:

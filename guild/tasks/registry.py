@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from guild.models import Run
-from guild.tasks.rules import Rules, SparringRules, TaskRules
+from guild.tasks.task_settings import Rules, SparringRules, TaskRules
 from realm.world import CHECKOUT
 
 Resource = Literal["gpu", "cpu", "disk", "oracle"]

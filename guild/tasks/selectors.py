@@ -15,14 +15,14 @@ from guild.skills import health
 from guild.skills.health import Down, usable_skills
 from guild.skills.registry import list_skills
 from guild.tasks import children, conditions, registry, state
-from guild.tasks.alone import master_alive
 from guild.tasks.conditions import Hosts, View
+from guild.tasks.cooldown import Wait, due, wait_of
 from guild.tasks.load import LoadMeter, read_arena
 from guild.tasks.master import STATUS_FILE, realm_tasks, waiting_runs
+from guild.tasks.only_master import master_alive
 from guild.tasks.registry import Task
-from guild.tasks.rules import read_rules
 from guild.tasks.state import AllStates, LastRun, RunningMark
-from guild.tasks.waits import Wait, due, wait_of
+from guild.tasks.task_settings import read_rules
 from realm.config import RealmConfig
 from realm.staleness import STALE_SECONDS
 from realm.world import World

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from guild.trainers.binary_words import ExpressionLevel, circled
-from guild.trainers.boxes import FEWEST_PROBLEMS
+from guild.trainers.numbering import FEWEST_PROBLEMS
 from guild.trainers.problems import Problem
 from guild.trainers.seeds import LARGEST_RANGE, derive, draw_distinct
 from realm import strict

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import cache, cached_property
 from typing import Literal
 
-from guild.trainers.boxes import FEWEST_PROBLEMS, digits, numbers_of, spread
+from guild.trainers.numbering import FEWEST_PROBLEMS, digits, numbers_of, spread
 
 OperationName = Literal["AND", "OR", "XOR", "ADD", "SUB", "MAX", "MIN", "MUL"]
 ChangeName = Literal["NOT", "SHL1", "SHR1", "ROL1", "ROR1", "INC", "DEC", "NEG", "REVERSE", "POPCOUNT", "PARITY"]

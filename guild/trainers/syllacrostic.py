@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from functools import cache, cached_property
 from typing import Any, Literal
 
-from guild.trainers.boxes import FEWEST_PROBLEMS, arrangement, numbers_of, spread
 from guild.trainers.lexicon import Word, read_lexicon
+from guild.trainers.numbering import FEWEST_PROBLEMS, arrangement, numbers_of, spread
 from guild.trainers.problems import Problem
 from guild.trainers.seeds import derive, draw_distinct, shuffled
 from realm import strict

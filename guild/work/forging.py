@@ -18,8 +18,8 @@ from guild.models import Run
 from guild.skills.health import trainer_of
 from guild.skills.registry import get_skill
 from guild.trainers.contract import Trainer
-from guild.trainers.drawing import Fresh
 from guild.trainers.problems import Problem, to_jsonl, to_lesson
+from guild.trainers.sampling import Fresh
 from guild.trainers.seeds import derive, shuffled
 from guild.work import runs
 from guild.work.runs import Watch

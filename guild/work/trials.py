@@ -19,8 +19,8 @@ from guild.models import Run
 from guild.skills import health
 from guild.skills.registry import get_skill
 from guild.trainers.contract import Trainer
-from guild.trainers.drawing import Fresh
 from guild.trainers.problems import Problem
+from guild.trainers.sampling import Fresh
 from guild.trainers.seeds import derive
 from guild.work import runs
 from guild.work.intervals import difference, wilson

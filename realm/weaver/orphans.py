@@ -8,8 +8,8 @@ import os
 import psutil
 
 from realm.processes import orphans
-from realm.weaver.plan import SERVICE_VARIABLE
 from realm.weaver.services import Service
+from realm.weaver.supervisord_config import SERVICE_VARIABLE
 from realm.world import World
 
 

@@ -20,7 +20,7 @@ from supervisor.xmlrpc import Faults, SupervisorTransport
 
 from realm.config import RealmConfig
 from realm.disk import locks
-from realm.weaver import WeaverError, plan
+from realm.weaver import WeaverError, supervisord_config
 from realm.world import World
 
 LOCK_FILE = "weaver.lock"
@@ -76,7 +76,7 @@ def _acquired(handle: int, seconds: float, unless: Callable[[], bool]) -> bool:
 
 def start(world: World, config: RealmConfig, lock_handle: int) -> subprocess.Popen[bytes]:
     """Start supervisord, with no service running yet; it goes on when this process ends."""
-    path = plan.write(world, config)
+    path = supervisord_config.write(world, config)
     forget_socket(world)
     # -P: modules come from the environment, never from a file in the world's folder.
     command = [sys.executable, "-P", "-m", "supervisor.supervisord", "-c", str(path)]
@@ -84,7 +84,7 @@ def start(world: World, config: RealmConfig, lock_handle: int) -> subprocess.Pop
         return subprocess.Popen(
             command,
             cwd=world.home,
-            env=plan.environment(world, _new_socket(world)),
+            env=supervisord_config.environment(world, _new_socket(world)),
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,

@@ -14,7 +14,7 @@ from typing import Any
 import anyio
 import httpx2
 
-from realm.web.addresses import is_forbidden
+from realm.web.forbidden_addresses import is_forbidden
 
 CONNECT_SECONDS = 3.0
 

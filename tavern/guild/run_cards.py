@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from guild.models import Run
 from guild.work import runs
-from tavern.frame import Button
+from tavern.page_frame import Button
 
 PER_PAGE = 12
 ICONS = {Run.Kind.FORGE: "scroll-unfurled", Run.Kind.TRIAL: "trophy-cup", Run.Kind.SPARRING: "crossed-swords"}

@@ -16,9 +16,9 @@ from guild.errors import GuildError
 from guild.models import Run
 from guild.work import forging, runs
 from realm import strict
-from tavern.frame import LARGEST_ID, HtmxHttpRequest, frame_context, told
 from tavern.guild import run as run_page
 from tavern.guild.run_cards import card_of
+from tavern.page_frame import LARGEST_ID, HtmxHttpRequest, frame_context, told
 
 BY = "Guild Hall"
 

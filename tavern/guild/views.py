@@ -20,11 +20,11 @@ from guild.skills.registry import broken_skills, get_skill, list_skills
 from guild.tasks.selectors import master_status
 from guild.work import forging, sparring, trials
 from tavern.forms import StyledForm
-from tavern.frame import frame_context
 from tavern.guild import run_cards
 from tavern.guild import skills as guild_skills
 from tavern.guild.forms import ForgeForm, SparringForm, TrialForm
 from tavern.guild.grid import read_grid
+from tavern.page_frame import frame_context
 
 BY = "Guild Hall"
 MOST_TOLD = 8

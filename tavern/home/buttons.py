@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from arena.orders import Wish
-from tavern.frame import Button
+from tavern.page_frame import Button
 
 REST = Button(
     value=Wish.PAUSE, key="pause", label="Rest", shortcut="P", help="Save a checkpoint and pause; no step is lost"

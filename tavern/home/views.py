@@ -8,8 +8,8 @@ from django.views.decorators.http import require_POST, require_safe
 
 from arena import orders
 from arena.orders import Wish
-from tavern.frame import HtmxHttpRequest
 from tavern.home.page import build_brief_snapshot, tavern_context
+from tavern.page_frame import HtmxHttpRequest
 from watchtower.snapshot import build_snapshot
 
 PANELS = frozenset({"stage", "orders", "hero", "queue"})

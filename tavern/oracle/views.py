@@ -27,12 +27,12 @@ from realm.hosts import Host, UnknownHost
 from realm.oracle.errors import Damaged, HostDown, HostTrouble, NoRoom, NotLoaded, TooLong, WrongModel
 from realm.oracle.wire import LoadedModel
 from realm.strict import BadConfig
-from tavern.frame import frame_context
 from tavern.models import Conversation
 from tavern.oracle import asking, history, hosts, page
 from tavern.oracle.asking import Answering, Told
 from tavern.oracle.history import AnotherQuestion
 from tavern.oracle.requests import BadOrder, ChatOrder, LoadOrder, is_json, read_chat, read_load
+from tavern.page_frame import frame_context
 
 _STATUS: dict[type[Exception], int] = {
     BadOrder: 400, AnotherQuestion: 409, UnknownHost: 404, BadConfig: 500, NotLoaded: 404, Damaged: 409, NoRoom: 507,

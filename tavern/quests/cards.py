@@ -11,8 +11,8 @@ from arena.gate import report
 from arena.models import Quest
 from arena.quest_orders import Act
 from realm.world import World
-from tavern.frame import Button
 from tavern.home.foes import Foe, foe_of
+from tavern.page_frame import Button
 
 LABELS = {
     Act.HOLD: "Hold",

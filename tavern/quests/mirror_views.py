@@ -14,9 +14,9 @@ from arena.models import Quest
 from arena.preview.rows import NoSuchRow
 from arena.rows.model import UnreadableQuest
 from realm import strict
-from tavern.frame import frame_context
-from tavern.quests import mirror
-from tavern.quests.mirror import Glass, NoMirror
+from tavern.page_frame import frame_context
+from tavern.quests import token_mirror
+from tavern.quests.token_mirror import Glass, NoMirror
 from tavern.quests.views import find
 
 LARGEST_LINE = 2**31
@@ -36,8 +36,8 @@ def rows(request: HttpRequest, quest_id: int) -> HttpResponse:
     first = line_number(request.GET.get("first", "")) or 1
     context: dict[str, Any] = {"quest": found, "first": first, "trouble": "", "listed": []}
     try:
-        through = mirror.glass(settings.WORLD, settings.REALM)
-        context |= mirror.rows_page(path, first, through, refused_only=request.GET.get("only") == "refused")
+        through = token_mirror.glass(settings.WORLD, settings.REALM)
+        context |= token_mirror.rows_page(path, first, through, refused_only=request.GET.get("only") == "refused")
     except (NoMirror, UnreadableQuest, OSError) as error:
         context["trouble"] = str(error)
     return render(request, "tavern/quests/rows.html", frame_context(settings.WORLD) | context)
@@ -48,7 +48,7 @@ def row(request: HttpRequest, quest_id: int, line: int) -> HttpResponse:
     found, path = _file(quest_id)
     context: dict[str, Any] = {"quest": found, "line": line, "page": None, "trouble": ""}
     try:
-        context["page"] = mirror.read_row(path, min(line, LARGEST_LINE), _glass())
+        context["page"] = token_mirror.read_row(path, min(line, LARGEST_LINE), _glass())
     except NoSuchRow as error:
         raise Http404(str(error)) from error
     except (NoMirror, UnreadableQuest, OSError) as error:
@@ -61,7 +61,7 @@ def packed(request: HttpRequest, quest_id: int, number: int) -> HttpResponse:
     found, path = _file(quest_id)
     context: dict[str, Any] = {"quest": found, "number": number, "page": None, "trouble": ""}
     try:
-        context["page"] = mirror.read_packed(path, number, found, _glass())
+        context["page"] = token_mirror.read_packed(path, number, found, _glass())
     except NoSuchRow as error:
         raise Http404(str(error)) from error
     except (NoMirror, UnreadableQuest, OSError) as error:
@@ -70,7 +70,7 @@ def packed(request: HttpRequest, quest_id: int, number: int) -> HttpResponse:
 
 
 def _glass() -> Glass:
-    return mirror.glass(settings.WORLD, settings.REALM)
+    return token_mirror.glass(settings.WORLD, settings.REALM)
 
 
 def _file(quest_id: int) -> tuple[Quest, Path]:

@@ -15,13 +15,13 @@ from django.views.decorators.http import require_POST, require_safe
 from arena.estimate import UnknownShape
 from arena.gate import report as reports
 from arena.models import Quest
-from arena.preview.outlook import outlook_of
+from arena.preview.quest_estimate import outlook_of
 from arena.recipe import Recipe
 from arena.rows import lines
 from realm import strict
 from realm.strict import BadConfig
 from realm.world import PRIORITIES, World
-from tavern.frame import HtmxHttpRequest, attachment, frame_context, sentence
+from tavern.page_frame import HtmxHttpRequest, attachment, frame_context, sentence
 from tavern.quests import uploads
 from tavern.quests.forms import MendForm
 from tavern.quests.names import BadName

@@ -21,13 +21,13 @@ from arena.reports import training_sources
 from arena.rows.model import UnreadableQuest
 from arena.sources import folders, records, taking
 from arena.sources.folders import BadSource
-from tavern.frame import frame_context
-from tavern.quests import mirror
+from tavern.page_frame import frame_context
 from tavern.quests import sources as source_page
+from tavern.quests import token_mirror
 from tavern.quests.forms import AddForm
-from tavern.quests.gate import MOST_LYING
-from tavern.quests.mirror import NoMirror
+from tavern.quests.gate_panel import MOST_LYING
 from tavern.quests.mirror_views import LARGEST_LINE, line_number
+from tavern.quests.token_mirror import NoMirror
 
 BY = "quest board"
 MOST_AT_ONCE = 1000
@@ -190,11 +190,11 @@ def preview(request: HttpRequest, name: str) -> HttpResponse:
     try:
         folder = folders.folder_of(settings.WORLD, name)
         context["shown"] = source_page.bare_page(settings.WORLD, folder, file)
-        through = mirror.glass(settings.WORLD, settings.REALM)
+        through = token_mirror.glass(settings.WORLD, settings.REALM)
         if line is not None:
             found = folders.find(folder, file)
             findings = Findings(report=source_page.report_of(settings.WORLD, found))
-            context["single"] = mirror.read_row(found.path, min(line, LARGEST_LINE), through, findings)
+            context["single"] = token_mirror.read_row(found.path, min(line, LARGEST_LINE), through, findings)
         else:
             context["shown"] = source_page.preview_page(settings.WORLD, folder, file, first=first, through=through)
     except (BadSource, NoSuchRow) as error:

@@ -21,9 +21,9 @@ from arena.sources import records as source_records
 from arena.sources.folders import SourceFile
 from arena.sources.records import Found, Records
 from realm.world import World
-from tavern.quests import mirror
-from tavern.quests.gate import Looking, looking_at
-from tavern.quests.mirror import Glass, RowPage, Token
+from tavern.quests import token_mirror
+from tavern.quests.gate_panel import Looking, looking_at
+from tavern.quests.token_mirror import Glass, RowPage, Token
 
 PER_PAGE = 50
 LOOK_FILE = "look.json"
@@ -173,7 +173,7 @@ def preview_page(world: World, folder: Path, name: str, *, first: int, through: 
     report = report_of(world, file)
     findings = Findings(report=report)
     listed = preview.list_rows(file.path, first, ROWS_A_PAGE + 1, specs=through.specs, findings=findings)
-    rows = [_shown(mirror.read_row(file.path, row.line, through, findings)) for row in listed[:ROWS_A_PAGE]]
+    rows = [_shown(token_mirror.read_row(file.path, row.line, through, findings)) for row in listed[:ROWS_A_PAGE]]
     after = listed[ROWS_A_PAGE].line if len(listed) > ROWS_A_PAGE else None
     return PreviewPage(
         line=_line(Records(world), file, {}),

@@ -19,14 +19,14 @@ from arena.models import Quest
 from arena.quest_orders import Act
 from realm import strict
 from realm.world import World
-from tavern import frame
-from tavern.frame import BOARD_CHANGED, LARGEST_ID, Button, HtmxHttpRequest, attachment, frame_context, sentence
+from tavern import page_frame
+from tavern.page_frame import BOARD_CHANGED, LARGEST_ID, Button, HtmxHttpRequest, attachment, frame_context, sentence
 from tavern.quests import names, uploads
 from tavern.quests import orders as quest_acts
 from tavern.quests.board import KINDS, QuestList, counts, read_list
 from tavern.quests.cards import HELP, LABELS
 from tavern.quests.forms import AddForm, PasteForm, SliceForm
-from tavern.quests.gate import at_the_gate
+from tavern.quests.gate_panel import at_the_gate
 from tavern.quests.names import BadName
 from tavern.quests.orders import BadOrder
 from tavern.quests.uploads import RefusedUpload, WrongPlace
@@ -126,7 +126,7 @@ def told(request: HtmxHttpRequest, text: str, *, urgent: bool = False, status: i
     """To the board, or to the page of a quest whose form it was."""
     number = strict.whole_number(request.POST.get("page_of", ""))
     back = reverse("tavern:quests") if number is None else reverse("tavern:quest", args=[number])
-    return frame.told(request, text, back=back, urgent=urgent, status=status, trigger=BOARD_CHANGED)
+    return page_frame.told(request, text, back=back, urgent=urgent, status=status, trigger=BOARD_CHANGED)
 
 
 @require_POST

@@ -11,8 +11,9 @@ from typing import Any
 from django import forms
 from django.http import QueryDict
 
-from guild.tasks import wishes
-from guild.tasks.rules import (
+from guild.tasks import run_requests
+from guild.tasks.selectors import MasterStatus, TaskRow, overview
+from guild.tasks.task_settings import (
     LONGEST_SECONDS,
     MOST_PROBLEMS,
     Rules,
@@ -21,7 +22,6 @@ from guild.tasks.rules import (
     read_rules,
     save_tasks,
 )
-from guild.tasks.selectors import MasterStatus, TaskRow, overview
 from realm.strict import BadConfig
 from realm.world import World
 from tavern import formatting
@@ -107,7 +107,7 @@ def read(world: World, *, refused: TaskForm | None = None) -> TaskPage:
         seen = overview(world, found, now=now)
     except BadConfig as error:
         return TaskPage(master=None, silence=None, idle="", cards=[], line=[], notes=(), trouble=str(error))
-    wished = wishes.waiting(world)
+    wished = run_requests.waiting(world)
     rules = read_rules(found)
     cards = [_card(row, rules, now, refused, asked=row.task.name in wished) for row in seen.tasks]
     ran = [card for card in cards if card.row.last]

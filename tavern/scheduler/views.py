@@ -13,10 +13,10 @@ from django.urls import reverse
 from django.views.decorators.http import require_POST, require_safe
 
 from guild.errors import GuildError
-from guild.tasks import wishes
-from guild.tasks.alone import master_alive
+from guild.tasks import run_requests
+from guild.tasks.only_master import master_alive
 from realm.strict import BadConfig
-from tavern.frame import frame_context
+from tavern.page_frame import frame_context
 from tavern.scheduler import curriculum as curriculum_page
 from tavern.scheduler import tasks
 from tavern.scheduler.curriculum import WishesForm
@@ -111,7 +111,7 @@ def run_task(request: HttpRequest, name: str) -> HttpResponse:
         return _back("tasks")
     if row is None:
         raise Http404(f"there is no task {name!r}")
-    wishes.send(settings.WORLD, name, by=BY)
+    run_requests.send(settings.WORLD, name, by=BY)
     asleep = "" if master_alive(settings.WORLD) else " No Task Master lives: it waits until one is started."
     messages.success(request, f"Asked: {row.task.title}.{asleep}")
     return _back("tasks")

@@ -13,8 +13,8 @@ from pytest_django import Settings
 
 from arena import estimate
 from arena.estimate import Load, Measured, Shape, UnknownShape
-from arena.preview import outlook
-from arena.preview.outlook import Machine
+from arena.preview import quest_estimate
+from arena.preview.quest_estimate import Machine
 from arena.protocol import EVENTS_FILE, Event, EventKind
 from arena.recipe import Recipe
 from realm.config import load
@@ -148,7 +148,7 @@ def test_events_of_another_version_tell_nothing(world: World, line: bytes) -> No
 @pytest.fixture
 def quest(world: World, settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     settings.REALM = load(world, {}, recipe=Recipe)
-    monkeypatch.setattr(outlook, "machine", lambda: Machine(device="cpu", cuda=False, memory_bytes=8 * 10**9))
+    monkeypatch.setattr(quest_estimate, "machine", lambda: Machine(device="cpu", cuda=False, memory_bytes=8 * 10**9))
     path = tmp_path / "mine.jsonl"
     path.write_text("".join(f'{{"prompt": "a {number:04d}", "completion": "b"}}\n' for number in range(1000)))
     return path
@@ -179,9 +179,9 @@ def test_what_earlier_battles_measured_is_used_and_their_errors_are_told(
     quest: Path, world: World, settings: Settings
 ) -> None:
     recipe = Recipe(**settings.REALM.training)
-    shape = outlook.hero_shape(world, settings.REALM)
+    shape = quest_estimate.hero_shape(world, settings.REALM)
     fought(world, "b1", alike(recipe, shape, battle="b1"))
-    seen = outlook.outlook(world, settings.REALM, recipe, quest)
+    seen = quest_estimate.outlook(world, settings.REALM, recipe, quest)
     assert seen.report.tokens is not None
     assert seen.seconds == pytest.approx(seen.report.tokens * 20 / 1000 + 5)
     assert seen.memory.process == 4 * 10**8
@@ -194,7 +194,7 @@ def test_what_earlier_battles_measured_is_used_and_their_errors_are_told(
 
 def test_another_preset_is_another_size(quest: Path, world: World, settings: Settings) -> None:
     recipe = Recipe(**settings.REALM.training)
-    fought(world, "b1", alike(recipe, outlook.hero_shape(world, settings.REALM), battle="b1"))
+    fought(world, "b1", alike(recipe, quest_estimate.hero_shape(world, settings.REALM), battle="b1"))
     said = say(str(quest), "--preset", "quick-test")
     assert "time      not known" in said
     assert "at the speed of b1" not in said
@@ -204,13 +204,13 @@ def test_twin_without_the_comparison_of_size_a_wrong_time_is_told(
     quest: Path, world: World, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     recipe = Recipe(**settings.REALM.training)
-    fought(world, "b1", alike(recipe, outlook.hero_shape(world, settings.REALM), battle="b1"))
-    monkeypatch.setattr(outlook, "_is_alike", lambda battle, like: True)
+    fought(world, "b1", alike(recipe, quest_estimate.hero_shape(world, settings.REALM), battle="b1"))
+    monkeypatch.setattr(quest_estimate, "_is_alike", lambda battle, like: True)
     assert "at the speed of b1" in say(str(quest), "--preset", "quick-test")
 
 
 def test_more_than_the_machine_has_is_said(quest: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(outlook, "machine", lambda: Machine(device="cpu", cuda=False, memory_bytes=10**6))
+    monkeypatch.setattr(quest_estimate, "machine", lambda: Machine(device="cpu", cuda=False, memory_bytes=10**6))
     assert "That is more than there is: lower rows_per_micro_batch" in say(str(quest))
 
 
@@ -231,5 +231,5 @@ def test_the_shape_of_a_hub_model_comes_with_its_first_checkpoint(
     folder.mkdir(parents=True)
     (folder / ".ledger.json").write_text("{}")
     (folder / "config.json").write_text(json.dumps(QWEN))
-    found = outlook.hero_shape(world, replace(settings.REALM, base_model="Qwen/Qwen3-0.6B"))
+    found = quest_estimate.hero_shape(world, replace(settings.REALM, base_model="Qwen/Qwen3-0.6B"))
     assert found == Shape.of(QWEN)

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from arena.protocol import EventKind, Order, StepRecord
-from arena.training import room
+from arena.training import full_disk
 from realm.checkpoint_names import checkpoint_folders
 from tests.campaigns import battles, faults
 from tests.campaigns.battles import Tale
@@ -76,7 +76,7 @@ def full_volume(folder: Path, wanted: dict[str, str], *, levels: int) -> list[Fi
             return [Figure(promise="C1", what="small volume", figure=f"not shown: {reason}")]
         for battle in range(levels):
             order = battles.make_order(folder / f"{battle}")
-            needed = _bytes_of_a_save(folder.parent / "undisturbed") + room.MARGIN_BYTES
+            needed = _bytes_of_a_save(folder.parent / "undisturbed") + full_disk.MARGIN_BYTES
             tale = _fight_while_full(order, leave_bytes=needed * battle // levels)
             _judge(outcomes, f"{needed * battle // levels} bytes left", order, tale, wanted, volume=folder)
             battles.forget(order)
@@ -90,7 +90,7 @@ def refused_space(folder: Path, wanted: dict[str, str], points: list[tuple[str, 
         order = battles.make_order(folder / f"{number}")
         fault = Fault(call=call, number=count, effect="ENOSPC", lasting=True)
         battles.fight(order, fault, lift=True)
-        _judge(outcomes, fault, order, battles.tale_of(order), wanted, volume=room.volume_of(folder))
+        _judge(outcomes, fault, order, battles.tale_of(order), wanted, volume=full_disk.volume_of(folder))
         battles.forget(order)
     return _figures(f"ENOSPC from one call of a save on ({faults.how()})", outcomes, len(points))
 
@@ -157,7 +157,7 @@ def _fight_while_full(order: Order, *, leave_bytes: int) -> Tale:
 
 
 def fill(filler: Path, leave_bytes: int) -> None:
-    size = room.free_bytes(filler.parent) - leave_bytes
+    size = full_disk.free_bytes(filler.parent) - leave_bytes
     with open(filler, "wb") as file:
         os.posix_fallocate(file.fileno(), 0, max(1, size))
 

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from arena.training import room
+from arena.training import full_disk
 from realm import sidecar
 from realm.disk import durable
 from tests.campaigns import battles, disk, flip, floods, hostile, kill_points, slow_writers, swap, twins, two_daemons
@@ -44,7 +44,7 @@ def no_temp_folder(folder: Path) -> list[Figure]:
 
 def no_waiting_for_room(folder: Path) -> list[Figure]:
     """A full disk is an error like any other."""
-    room.FULL = frozenset()
+    full_disk.FULL = frozenset()
     points = battles.points(folder / "count")
     chosen = [point for point in points if point[0] == "mkdir"][:1]
     return disk.refused_space(folder / "space", battles.undisturbed(folder / "undisturbed"), chosen)

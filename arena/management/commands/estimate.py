@@ -12,7 +12,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
 from arena.estimate import Memory, UnknownShape
-from arena.preview.outlook import Outlook, outlook
+from arena.preview.quest_estimate import Outlook, outlook
 from arena.recipe import Recipe
 from arena.rows.model import UnreadableQuest
 from arena.rows.tokenizer import UnusableTokenizer

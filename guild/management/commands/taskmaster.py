@@ -11,9 +11,9 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from guild.tasks import selectors
-from guild.tasks.alone import AnotherMaster, only_master
 from guild.tasks.master import QUIET_SECONDS, TaskMaster
-from guild.tasks.rules import Rules
+from guild.tasks.only_master import AnotherMaster, only_master
+from guild.tasks.task_settings import Rules
 from realm.config import load
 from realm.strict import BadConfig
 

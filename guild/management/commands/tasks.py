@@ -16,9 +16,9 @@ from rich.table import Table
 from guild.errors import GuildError
 from guild.skills.registry import list_skills
 from guild.tasks import by_hand, registry, selectors
-from guild.tasks.rules import save_tasks
 from guild.tasks.selectors import TaskRow
 from guild.tasks.state import AllStates
+from guild.tasks.task_settings import save_tasks
 from realm.config import parse_pairs
 from realm.strict import BadConfig
 

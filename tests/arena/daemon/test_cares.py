@@ -10,9 +10,9 @@ from typing import cast
 import pytest
 
 from arena import status as arena_status
+from arena.daemon.chronicle_outbox import Outbox
 from arena.daemon.disk_care import DiskCare
-from arena.daemon.outbox import Outbox
-from arena.daemon.rest import Rest
+from arena.daemon.pause import Rest
 from arena.daemon.settings import FRESH_SECONDS, Settings
 from arena.daemon.status import HEARTBEAT_SECONDS, Situation, StatusFile
 from arena.daemon.trainer_care import LONGEST_BACKOFF_SECONDS, MOST_FALSE_STARTS, TrainerCare

@@ -15,9 +15,9 @@ import pytest
 from arena import orders
 from arena import status as arena_status
 from arena.daemon.battles import ensure_hero
-from arena.daemon.heartbeat import Patience
 from arena.daemon.loop import ArenaDaemon
 from arena.daemon.trainer_care import MOST_FALSE_STARTS, MOST_SET_ASIDE, TrainerCare
+from arena.daemon.trainer_liveness import Patience
 from arena.daemon.trainer_process import TrainerProcess
 from arena.models import ChronicleEntry
 from arena.orders import Wish

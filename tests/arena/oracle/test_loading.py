@@ -16,10 +16,10 @@ from arena import embedded
 from arena.hero import answering, origin
 from arena.oracle import loading
 from arena.oracle.catalogue import Catalogue
+from arena.oracle.generation import write
 from arena.oracle.loading import Base, LoadedModel, Loader
 from arena.oracle.rows import Row
 from arena.oracle.trouble import UnfitCheckpoint, UnknownModel
-from arena.oracle.writing import write
 from realm import sidecar
 from realm.config import RealmConfig
 from realm.oracle.wire import Selector

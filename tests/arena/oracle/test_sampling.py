@@ -8,7 +8,7 @@ from transformers import PreTrainedTokenizerBase
 
 from arena.hero import answering
 from arena.hero.model import Hero
-from arena.oracle import writing
+from arena.oracle import generation
 from arena.oracle.catalogue import Catalogue
 from arena.oracle.loading import Loader
 from arena.oracle.rows import Row, Sampling
@@ -30,7 +30,7 @@ def row(hero: Hero, prompt: str = "1+1", tokens: int = 12, **sampling: float) ->
 
 
 def ids(hero: Hero, *rows: Row) -> list[list[int]]:
-    writing.write(hero, rows, lambda _: None)
+    generation.write(hero, rows, lambda _: None)
     return [each.ids for each in rows]
 
 
@@ -51,12 +51,12 @@ def test_a_seed_gives_the_same_answer_alone_and_among_others(hero: Hero) -> None
 def test_twin_with_one_generator_for_all_the_neighbours_change_it(hero: Hero, monkeypatch: pytest.MonkeyPatch) -> None:
     common = torch.Generator().manual_seed(0)
 
-    class Shared(writing._Dice):
+    class Shared(generation._Dice):
         def __init__(self, sampling: Sampling) -> None:
             super().__init__(sampling)
             self._generator = common
 
-    monkeypatch.setattr(writing, "_Dice", Shared)
+    monkeypatch.setattr(generation, "_Dice", Shared)
     assert sampled(hero, 1) != sampled(hero, 1)
 
 
@@ -86,7 +86,7 @@ def test_draws_follow_the_models_own_chances(hero: Hero) -> None:
 def test_each_row_has_its_own_length_and_its_own_end(hero: Hero) -> None:
     rows = [row(hero, tokens=tokens) for tokens in (1, 5, 12)]
     ended: list[Row] = []
-    writing.write(hero, rows, ended.extend)
+    generation.write(hero, rows, ended.extend)
     assert [len(each.ids) for each in rows] == [1, 5, 12]
     assert ended == rows
     assert [each.ids for each in rows] == [rows[2].ids[:1], rows[2].ids[:5], rows[2].ids]
@@ -97,5 +97,5 @@ def test_each_row_has_its_own_length_and_its_own_end(hero: Hero) -> None:
 def test_a_row_that_is_gone_ends_its_batch(hero: Hero) -> None:
     left = row(hero, tokens=2000)
     left.on_text = lambda _: setattr(left, "gone", True)
-    writing.write(hero, [left], lambda _: None)
+    generation.write(hero, [left], lambda _: None)
     assert len(left.ids) < 20

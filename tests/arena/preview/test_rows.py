@@ -15,7 +15,7 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
 from arena import embedded
 from arena.gate import report as reports
-from arena.gate import row_index, seek
+from arena.gate import row_index, row_seek
 from arena.gate.inspection import Look, inspect_in_place
 from arena.gate.report import Report
 from arena.gate.rules import GateRules
@@ -303,7 +303,7 @@ def test_the_gatekeepers_own_index_gives_the_packed_rows_of_training(quest: Path
     quest.write_text(f"{quest.read_text()}{json.dumps(EMOJI)}\n")
     look = Look(rules=GateRules(), recipe=RECIPE, mask=mask, tokenizer_sha256=mask.tokenizer.sha256)
     inspect_in_place(quest, look, on_progress=lambda rows, size_bytes: None)
-    index = seek.fresh_index(quest)
+    index = row_seek.fresh_index(quest)
     assert index is not None
     set_aside = tuple(row_index.set_aside_lines(index).tolist())
     assert 49 in set_aside
@@ -422,13 +422,13 @@ def test_lines_by_the_index_are_those_found_by_reading(
     path.write_bytes(bom + b'{"text": "a"}\n\n{"text": "b"}\r\n' + b'{"text": "' + b"c" * 90 + b'"}\n{\n{"text": "d"}')
     expected = {first: by_reading(path, first) for first in (1, 3, 4, 5, 6, 7)}
     write_index(path, mask, RECIPE)
-    monkeypatch.setattr(seek, "open_quest", None)
+    monkeypatch.setattr(row_seek, "open_quest", None)
     for first, lines in expected.items():
-        assert list(seek.lines_from(path, first)) == lines
-    assert seek.lines_at(path, [6, 3]) == {6: expected[6][0], 3: expected[3][0]}
-    monkeypatch.setattr(seek, "LARGEST_LINE_BYTES", 40)
-    assert [line.data is None for line in seek.lines_from(path, 3)] == [False, True, False, False]
-    assert [line.number for line in seek.lines_from(path, 3)] == [3, 4, 5, 6]
+        assert list(row_seek.lines_from(path, first)) == lines
+    assert row_seek.lines_at(path, [6, 3]) == {6: expected[6][0], 3: expected[3][0]}
+    monkeypatch.setattr(row_seek, "LARGEST_LINE_BYTES", 40)
+    assert [line.data is None for line in row_seek.lines_from(path, 3)] == [False, True, False, False]
+    assert [line.number for line in row_seek.lines_from(path, 3)] == [3, 4, 5, 6]
 
 
 def damaged(index: Path, quest: Path) -> None:
@@ -462,8 +462,10 @@ def test_an_index_that_is_damaged_or_stale_counts_as_absent(
     write_index(quest, mask, RECIPE)
     harm(reports.companion(quest, reports.ROWS), quest)
     for first in (2, 40, 43):
-        assert list(seek.lines_from(quest, first)) == by_reading(quest, first)
-    assert seek.lines_at(quest, [7, 3]) == {line.number: line for line in by_reading(quest, 3) if line.number in (3, 7)}
+        assert list(row_seek.lines_from(quest, first)) == by_reading(quest, first)
+    assert row_seek.lines_at(quest, [7, 3]) == {
+        line.number: line for line in by_reading(quest, 3) if line.number in (3, 7)
+    }
 
 
 @pytest.mark.parametrize("guard", ["_begins_line", "fresh_index"])
@@ -473,13 +475,13 @@ def test_twin_with_a_stale_index_believed_other_lines_are_found(
     write_index(quest, mask, RECIPE)
     index = row_index.load(reports.companion(quest, reports.ROWS))
     if guard == "_begins_line":
-        monkeypatch.setattr(seek, "_begins_line", lambda *given: True)
+        monkeypatch.setattr(row_seek, "_begins_line", lambda *given: True)
         of_another_file(reports.companion(quest, reports.ROWS), quest)
     else:
         older_than_the_quest(reports.companion(quest, reports.ROWS), quest)
-        monkeypatch.setattr(seek, "fresh_index", lambda path: index)
-        monkeypatch.setattr(seek, "_begins_line", lambda *given: True)
-    assert list(seek.lines_from(quest, 40)) != by_reading(quest, 40)
+        monkeypatch.setattr(row_seek, "fresh_index", lambda path: index)
+        monkeypatch.setattr(row_seek, "_begins_line", lambda *given: True)
+    assert list(row_seek.lines_from(quest, 40)) != by_reading(quest, 40)
 
 
 def test_a_compressed_quest_is_read_on(quest: Path, mask: ChatMask, tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from arena.training import announcements, answers
 from arena.training.answers import Answers
 from arena.training.battle_log import BattleLog
 from arena.training.control import Asked
-from arena.training.room import Room
+from arena.training.full_disk import Room
 from arena.training.start import Trainee
 from tests.support import tiny_hero
 from tests.support.checkpoints import a_sidecar

@@ -16,7 +16,7 @@ from arena.training import checkpoint, train
 from arena.training.battle_log import BattleLog
 from arena.training.control import Control
 from arena.training.faults import Fault
-from arena.training.room import Room
+from arena.training.full_disk import Room
 from arena.training.service import run_order
 from arena.training.start import Trainee
 from realm import checkpoint_names, sidecar

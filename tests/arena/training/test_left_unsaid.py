@@ -10,9 +10,9 @@ import pytest
 from arena.hero.model import Hero
 from arena.protocol import EvaluationSet, Event, EventKind, Order
 from arena.training import announcements
-from arena.training.certificate import Certificate, certify
 from arena.training.control import Asked, Control
 from arena.training.data import PackedQuest, load_quest
+from arena.training.packing_certificate import Certificate, certify
 from arena.training.service import run_order
 from realm.checkpoint_names import checkpoint_folders
 from tests.support import tiny_hero
@@ -98,8 +98,10 @@ def test_a_loss_that_is_no_number_breaks_the_certificate_wherever_it_stands(
     loaded = load_quest(quest, hero.mask, tiny_hero.RECIPE)
     packed = PackedQuest(loaded.examples, tiny_hero.RECIPE, quest_sha256="0" * 64)
     losses = iter([1.0] * 3 + [float("nan")] + [1.0] * 100)
-    monkeypatch.setattr("arena.training.certificate._loss_alone", lambda *_: next(losses))
-    monkeypatch.setattr("arena.training.certificate._example_losses", lambda hero, batch: [1.0] * len(batch.lengths))
+    monkeypatch.setattr("arena.training.packing_certificate._loss_alone", lambda *_: next(losses))
+    monkeypatch.setattr(
+        "arena.training.packing_certificate._example_losses", lambda hero, batch: [1.0] * len(batch.lengths)
+    )
     proof: Certificate = certify(hero, packed)
     assert not proof.holds
 

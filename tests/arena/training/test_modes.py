@@ -17,7 +17,7 @@ from arena.hero import origin as base
 from arena.hero.model import Hero, UnloadableHero
 from arena.protocol import Event, EventKind, Order
 from arena.recipe import Recipe
-from arena.training import certificate, train
+from arena.training import packing_certificate, train
 from arena.training.control import Asked, Control
 from arena.training.data import PackedQuest, load_quest
 from arena.training.loss import mean_loss
@@ -497,7 +497,7 @@ def test_an_adapter_learns_on_frozen_weights_in_bfloat16(tmp_path: Path) -> None
 def test_the_certificate_of_an_adapter_on_bfloat16_holds(tiny_base: Path, tmp_path: Path) -> None:
     hero = fresh(tiny_base, replace(LORA, dtype="bfloat16"))
     rows = load_quest(tiny_hero.write_quest(tmp_path / "quest.jsonl", 40), hero.mask, LORA).examples
-    certificate.check(certificate.certify(hero, PackedQuest(rows, LORA, quest_sha256="0" * 64)))
+    packing_certificate.check(packing_certificate.certify(hero, PackedQuest(rows, LORA, quest_sha256="0" * 64)))
 
 
 # Four bits

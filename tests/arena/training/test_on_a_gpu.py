@@ -10,7 +10,7 @@ import torch
 from arena.hero import attention
 from arena.hero.model import Hero, load
 from arena.recipe import Recipe
-from arena.training import certificate, loss
+from arena.training import loss, packing_certificate
 from arena.training.data import PackedQuest, load_quest
 from tests.support import tiny_hero
 
@@ -77,8 +77,8 @@ def test_the_certificate_holds_and_poisons_the_real_kernel(
     real = attention._attend_varlen
     monkeypatch.setattr(attention, "_attend_varlen", lambda *rest: used.append(rest[1].dtype) or real(*rest))
     random_state = torch.cuda.get_rng_state()
-    proof = certificate.certify(on_gpu, quest)
-    certificate.check(proof)
+    proof = packing_certificate.certify(on_gpu, quest)
+    packing_certificate.check(proof)
     assert (proof.tolerance, proof.largest_leak) == (1e-5, 0.0)
     assert set(used) == {torch.bfloat16}
     assert torch.equal(torch.cuda.get_rng_state(), random_state)

@@ -14,9 +14,9 @@ from safetensors import SafetensorError, safe_open
 
 from arena.hero import model as heroes
 from arena.protocol import Event, EventKind, Order
-from arena.training import checkpoint, optimizer, room, saver
+from arena.training import checkpoint, full_disk, optimizer, saver
 from arena.training.control import Asked, Control
-from arena.training.room import Left
+from arena.training.full_disk import Left
 from arena.training.saver import SaveFailed
 from realm import sidecar
 from realm.checkpoint_names import checkpoint_folders
@@ -29,7 +29,7 @@ pytestmark = pytest.mark.slow
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(saver, "RETRY_SECONDS", 0.05)
-    monkeypatch.setattr(room, "LOOK_SECONDS", 0.05)
+    monkeypatch.setattr(full_disk, "LOOK_SECONDS", 0.05)
 
 
 @pytest.fixture
@@ -252,7 +252,7 @@ def test_a_full_disk_that_safetensors_meets_is_waited_for_too(
 def test_a_small_write_that_fits_does_not_end_the_waiting_of_another(tmp_path: Path) -> None:
     full, told = threading.Event(), list[str]()
     full.set()
-    here = room.Room(told.append, lambda: False)
+    here = full_disk.Room(told.append, lambda: False)
 
     def checkpoint_sized() -> None:
         if full.is_set():
@@ -303,7 +303,7 @@ def test_on_a_volume_that_is_really_full_it_goes_on_when_there_is_room(
     def fill(event: Event) -> None:
         if event.kind == EventKind.BATTLE_STARTED:
             with open(filler, "wb") as file:
-                os.posix_fallocate(file.fileno(), 0, max(1, room.free_bytes(small_volume) - 8192))
+                os.posix_fallocate(file.fileno(), 0, max(1, full_disk.free_bytes(small_volume) - 8192))
 
     def on_trouble(text: str) -> None:
         troubles.append(text)
@@ -327,7 +327,7 @@ def test_a_step_record_that_did_not_fit_is_cut_off_and_written_again(
     def fill(event: Event) -> None:
         if event.kind == EventKind.BATTLE_STARTED:
             with open(filler, "wb") as file:
-                os.posix_fallocate(file.fileno(), 0, room.free_bytes(small_volume))
+                os.posix_fallocate(file.fileno(), 0, full_disk.free_bytes(small_volume))
 
     def on_trouble(text: str) -> None:
         troubles.append(text)
@@ -362,4 +362,4 @@ def train_one(order: Order, hero: checkpoint.Hero) -> torch.optim.AdamW:
 
 
 def test_a_volume_is_named_by_its_mount_point(tmp_path: Path) -> None:
-    assert os.path.ismount(room.volume_of(tmp_path / "not" / "there"))
+    assert os.path.ismount(full_disk.volume_of(tmp_path / "not" / "there"))

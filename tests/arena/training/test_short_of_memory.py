@@ -12,7 +12,7 @@ import torch
 from arena.hero import model as heroes
 from arena.hero.model import Hero
 from arena.protocol import Event, EventKind
-from arena.training import certificate, optimizer, train
+from arena.training import optimizer, packing_certificate, train
 from arena.training.faults import is_out_of_memory
 from realm.world import CHECKOUT
 from tests.support import tiny_hero
@@ -23,7 +23,7 @@ def no_room(*_: object, **__: object) -> None:
     raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
 
 
-@pytest.mark.parametrize(("module", "name"), [(heroes, "load"), (certificate, "certify"), (train, "mean_loss")])
+@pytest.mark.parametrize(("module", "name"), [(heroes, "load"), (packing_certificate, "certify"), (train, "mean_loss")])
 def test_the_quest_is_not_to_blame_where_it_was_no_step(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, module: object, name: str
 ) -> None:
@@ -35,7 +35,7 @@ def test_the_quest_is_not_to_blame_where_it_was_no_step(
 
 def test_without_knowing_it_the_process_dies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The twin: then the daemon counts a death of the quest."""
-    monkeypatch.setattr(certificate, "certify", no_room)
+    monkeypatch.setattr(packing_certificate, "certify", no_room)
     monkeypatch.setattr("arena.training.service.is_out_of_memory", lambda _: False)
     with pytest.raises(torch.OutOfMemoryError):
         run(tiny_hero.make_order(tmp_path, rows=20))

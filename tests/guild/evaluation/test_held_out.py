@@ -14,8 +14,8 @@ from guild.evaluation.sets import ensure_evaluation_set, read_evaluation_set, se
 from guild.evaluation.validation import MOST_ROWS, ensure_validation, held_out, read_validation, rows_by_level
 from guild.skills import health
 from guild.skills.registry import Skill, get_skill, get_trainer, list_skills
-from guild.trainers.drawing import draw
 from guild.trainers.problems import Problem
+from guild.trainers.sampling import draw
 from realm.world import World
 from tests.support.small_skills import write_skill
 

@@ -2,8 +2,8 @@ import re
 
 import pytest
 
-from guild.curriculum.exam import evaluation_files
 from guild.errors import DamagedSet, GuildError
+from guild.evaluation.exam import evaluation_files
 from guild.evaluation.judging import Verdict, judge_answers
 from guild.evaluation.sets import ensure_evaluation_set, read_evaluation_set
 from guild.models import Evaluation, SkillProgress

@@ -15,8 +15,8 @@ from django.core.management import CommandError, call_command
 
 from guild.skills import health
 from guild.tasks import children, selectors, state
-from guild.tasks.alone import only_master
 from guild.tasks.master import STATUS_FILE
+from guild.tasks.only_master import only_master
 from guild.tasks.state import LastRun, TaskState
 from realm.config import RealmConfig
 from realm.world import CHECKOUT, World

@@ -14,7 +14,7 @@ from guild.evaluation.set_making import make_missing_sets
 from guild.models import EvaluationTask
 from guild.tasks.conditions import Answer, Hosts, View, why_not
 from guild.tasks.load import Arena, Load, LoadMeter, gpu_of, read_arena, seconds_of
-from guild.tasks.rules import Rules
+from guild.tasks.task_settings import Rules
 from realm.config import RealmConfig
 from realm.world import World
 from tests.support.checkpoints import make_checkpoint

@@ -20,12 +20,13 @@ from django.utils import timezone
 
 from guild.errors import GuildError
 from guild.models import Run
-from guild.tasks import by_hand, children, state, waits
+from guild.tasks import by_hand, children, state
+from guild.tasks import cooldown as waits
 from guild.tasks import master as master_module
-from guild.tasks.alone import AnotherMaster, only_master
+from guild.tasks.cooldown import MOST_FALSE_STARTS
 from guild.tasks.master import TaskMaster
+from guild.tasks.only_master import AnotherMaster, only_master
 from guild.tasks.registry import Task
-from guild.tasks.waits import MOST_FALSE_STARTS
 from realm.config import RealmConfig
 from realm.disk import durable
 from realm.strict import BadConfig
@@ -401,7 +402,7 @@ import sys, time
 import django
 django.setup()
 from django.conf import settings
-from guild.tasks.alone import only_master
+from guild.tasks.only_master import only_master
 from tests.support.task_master import a_master, a_task
 with only_master(settings.WORLD):
     master = a_master(settings.WORLD, [a_task("long", sys.argv[1])], clock=time.time)

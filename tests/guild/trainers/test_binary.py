@@ -7,10 +7,10 @@ import pytest
 from arena import embedded
 from arena.rows.tokenizer import HeroTokenizer
 from guild.skills.registry import get_skill
-from guild.trainers import boxes
+from guild.trainers import numbering
 from guild.trainers.binary import BinaryAlchemist
 from guild.trainers.binary_words import CHANGES, OPERATIONS, ExpressionLevel, circled
-from guild.trainers.boxes import FEWEST_PROBLEMS
+from guild.trainers.numbering import FEWEST_PROBLEMS
 from guild.trainers.problems import Problem
 from guild.trainers.seeds import derive
 from realm.strict import BadConfig, read
@@ -117,7 +117,7 @@ def test_no_two_numbers_of_a_level_make_the_same_problem(level: int) -> None:
 
 
 def test_twin_a_stride_that_shares_a_divisor_makes_problems_twice(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(boxes, "_stride", lambda total: total // 2)
+    monkeypatch.setattr(numbering, "_stride", lambda total: total // 2)
     prompts = {shipped().problem(30, number).prompt for number in range(1000)}
     assert len(prompts) == 2
 

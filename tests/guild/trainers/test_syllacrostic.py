@@ -10,9 +10,9 @@ import pytest
 from arena import embedded
 from arena.rows.tokenizer import HeroTokenizer
 from guild.skills.registry import get_skill
-from guild.trainers import boxes, syllacrostic
-from guild.trainers.boxes import FEWEST_PROBLEMS
+from guild.trainers import numbering, syllacrostic
 from guild.trainers.lexicon import Word, read_lexicon
+from guild.trainers.numbering import FEWEST_PROBLEMS
 from guild.trainers.problems import Problem
 from guild.trainers.syllacrostic import TASK, WeavingLevel, WordWeaver, shorten
 from realm.strict import BadConfig, read
@@ -147,12 +147,12 @@ def test_no_two_numbers_make_the_same_puzzle(level: int) -> None:
 
 
 def test_twin_a_stride_that_shares_a_divisor_makes_puzzles_of_the_same_words(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(boxes, "_stride", lambda total: total // 2)
+    monkeypatch.setattr(numbering, "_stride", lambda total: total // 2)
     assert len({shipped().problem(1, number).answer for number in range(100)}) == 2
 
 
 def test_every_arrangement_of_a_small_box_is_made_once() -> None:
-    made = {tuple(boxes.arrangement(boxes.spread(number, 60), 5, 3)) for number in range(60)}
+    made = {tuple(numbering.arrangement(numbering.spread(number, 60), 5, 3)) for number in range(60)}
     assert len(made) == 60
     assert all(len(set(one)) == 3 and set(one) <= set(range(5)) for one in made)
 

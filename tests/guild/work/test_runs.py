@@ -20,8 +20,8 @@ from django.utils import timezone
 
 from guild.errors import GuildError
 from guild.models import Run
-from guild.tasks.alone import only_master
 from guild.tasks.children import MARK
+from guild.tasks.only_master import only_master
 from guild.work import forging, perform, runs
 from guild.work.runs import MOST_EVENTS, StopAsked, Watch
 from realm.world import World

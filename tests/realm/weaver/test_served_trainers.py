@@ -7,7 +7,7 @@ import pytest
 from realm import config
 from realm.config import RealmConfig
 from realm.strict import BadConfig
-from realm.weaver import plan
+from realm.weaver import supervisord_config
 from realm.weaver.services import services
 from realm.world import World
 
@@ -23,7 +23,9 @@ def test_no_trainer_is_served_by_default() -> None:
 def test_named_trainers_are_services() -> None:
     settings = RealmConfig(serve_trainers=("sy", "bin"))
     assert named(settings) == ["trainer-sy", "trainer-bin"]
-    assert re.search(r"\[program:trainer-sy\]\s+command *= *.* manage\.py trainer sy", plan.text(services(settings)))
+    assert re.search(
+        r"\[program:trainer-sy\]\s+command *= *.* manage\.py trainer sy", supervisord_config.text(services(settings))
+    )
 
 
 @pytest.mark.parametrize("value", ["[BIN]", "[../bin]", "[bin, bin]", "bin"])

@@ -17,7 +17,7 @@ from arena.models import Battle, Quest
 from guild.models import Evaluation, EvaluationTask, Run
 from guild.skills import health
 from guild.skills.registry import get_skill
-from guild.tasks.alone import only_master
+from guild.tasks.only_master import only_master
 from guild.trainers.problems import Problem
 from realm.world import World
 from tavern.guild import samples, views

@@ -12,11 +12,11 @@ import pytest
 from django.test import Client
 
 from guild.curriculum.plan import plan, read_curriculum
-from guild.tasks import state, wishes
-from guild.tasks.alone import only_master
+from guild.tasks import run_requests, state
 from guild.tasks.master import STATUS_FILE
-from guild.tasks.rules import read_rules
+from guild.tasks.only_master import only_master
 from guild.tasks.state import LastRun, TaskState
+from guild.tasks.task_settings import read_rules
 from realm import config
 from realm.disk import durable
 from realm.world import World
@@ -240,7 +240,7 @@ def test_a_task_is_not_set_to_what_cannot_be(client: Client, world: World) -> No
 def test_a_task_is_asked_for(client: Client, world: World) -> None:
     response = post(client, "tasks/health_check/run")
     assert "it waits until one is started" in response.content.decode()
-    assert list(wishes.waiting(world)) == ["health_check"]
+    assert list(run_requests.waiting(world)) == ["health_check"]
     text = task(page(client), "health_check")
     assert "asked for: it begins as soon as nothing else has the cpu" in text
     assert "Run now" not in text

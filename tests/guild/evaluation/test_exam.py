@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from guild.curriculum import exam
-from guild.curriculum.exam import MOST_CHARACTERS, MOST_PROBLEMS, MOST_REVIEWED, evaluation_files
 from guild.curriculum.plan import Curriculum, Wishes
+from guild.evaluation import exam
+from guild.evaluation.exam import MOST_CHARACTERS, MOST_PROBLEMS, MOST_REVIEWED, evaluation_files
 from guild.evaluation.sets import read_evaluation_set
 from guild.models import SkillProgress
 from guild.skills.registry import get_trainer

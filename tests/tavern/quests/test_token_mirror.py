@@ -21,7 +21,7 @@ from arena.preview.rows import PackedExample, PackedRow, Piece
 from arena.rows.masking import ChatMask
 from arena.rows.parse import Refusal
 from realm.world import CHECKOUT, World
-from tavern.quests import mirror
+from tavern.quests import token_mirror
 from tests.support.pages import in_one_line
 from tests.support.tavern_quests import HOSTILE, make_quest, path_of, write_report
 
@@ -48,22 +48,22 @@ def test_only_the_answer_and_its_end_are_trained(world: World, client: Client) -
 
 def test_positions_count_tokens_not_pieces() -> None:
     pieces = [Piece("a", (5,), False, False), Piece("世", (7, 8, 9), True, False), Piece("b", (6,), True, False)]
-    assert [(token.at, token.ids) for token in mirror.tokens_of(pieces)] == [(0, "5"), (1, "7, 8, 9"), (4, "6")]
+    assert [(token.at, token.ids) for token in token_mirror.tokens_of(pieces)] == [(0, "5"), (1, "7, 8, 9"), (4, "6")]
 
 
 @pytest.mark.parametrize(
     ("text", "seen"), [(" ", "·"), ("  ", "··"), ("\n", "↵\n"), (" a", " a"), ("\t", "⇥\t"), ("\r\n", "␍↵\n")]
 )
 def test_blanks_can_be_seen(text: str, seen: str) -> None:
-    assert mirror.visible(Piece(text, (1,), False, False)) == seen
+    assert token_mirror.visible(Piece(text, (1,), False, False)) == seen
 
 
 def test_rows_are_listed_in_pages_and_jumped_to(world: World, client: Client) -> None:
     quest = make_quest(world, "mine", rows=tuple({"text": f"row number {n}"} for n in range(60)))
     address = f"/quests/{quest.pk}/rows"
     first = in_one_line(client.get(address).content.decode())
-    assert first.count("row number") == mirror.ROWS_A_PAGE
-    assert f'href="?first={mirror.ROWS_A_PAGE + 1}" rel="next"' in first
+    assert first.count("row number") == token_mirror.ROWS_A_PAGE
+    assert f'href="?first={token_mirror.ROWS_A_PAGE + 1}" rel="next"' in first
     last = client.get(f"{address}?first=51").content.decode()
     assert last.count("row number") == 10
     assert 'rel="next"' not in last
@@ -95,7 +95,7 @@ def test_packed_rows_show_their_examples_apart(world: World, client: Client) -> 
 def test_segments_lie_side_by_side() -> None:
     examples = tuple(PackedExample(line, (), count, 1) for line, count in ((4, 100), (9, 50), (2, 50)))
     row = PackedRow(number=1, of=1, examples=examples, tokens=200, max_length=400, step=1)
-    segments = mirror.segments_of(row)
+    segments = token_mirror.segments_of(row)
     assert [segment.x for segment in segments] == [0, 25, 37.5]
     assert all(one.x + one.width < other.x for one, other in pairwise(segments))
 
@@ -109,7 +109,7 @@ def test_a_large_row_is_capped_and_says_so(world: World, client: Client) -> None
     answer = client.get(f"/quests/{quest.pk}/rows/1")
     html = answer.content.decode()
     assert len(answer.content) < 1_000_000
-    assert len(tokens(html)) == mirror.MOST_PIECES
+    assert len(tokens(html)) == token_mirror.MOST_PIECES
     assert html.count("Cut:") == 2
     assert "more characters" in html
 
@@ -130,7 +130,7 @@ def test_a_huge_row_is_never_tokenised_for_the_eyes(
     assert "too much to be shown token by token" in html
     assert "more characters" in html
     assert sizes == []
-    monkeypatch.setattr(mirror, "LARGEST_TOKENISED_BYTES", 10**9)
+    monkeypatch.setattr(token_mirror, "LARGEST_TOKENISED_BYTES", 10**9)
     client.get(f"/quests/{quest.pk}/rows/1")
     assert sizes, "without the limit it would be"
 

@@ -21,10 +21,10 @@ from arena.hero import answering, attention
 from arena.hero.model import Hero, UnloadableHero, load
 from arena.recipe import Recipe
 from arena.rows.example import IGNORE, Example
-from arena.training import certificate, loss
+from arena.training import loss, packing_certificate
 from arena.training.batch import Batch, join
-from arena.training.certificate import PackingFault
 from arena.training.data import PackedQuest, load_quest
+from arena.training.packing_certificate import PackingFault
 from tests.support import tiny_hero
 from tests.support.runs import run
 
@@ -40,12 +40,12 @@ def one_sequence(lengths: tuple[int, ...], device: torch.device) -> attention.La
 
 
 def test_packed_and_alone_agree(hero: Hero, quest: PackedQuest) -> None:
-    proof = certificate.certify(hero, quest)
+    proof = packing_certificate.certify(hero, quest)
     assert proof.examples >= 4
     assert proof.largest_difference <= 1e-5
     assert proof.largest_gradient_difference <= 1e-5
     assert (proof.largest_leak, proof.leak_tolerance) == (0.0, 0.0)
-    certificate.check(proof)
+    packing_certificate.check(proof)
 
 
 def test_the_line_that_begins_a_battle_shows_it(tmp_path: Path) -> None:
@@ -59,9 +59,9 @@ def test_without_the_layout_neighbours_see_each_other_and_the_certificate_fails(
 ) -> None:
     """The twin: the row is one long causal sequence, as where peers packed without a block mask."""
     monkeypatch.setattr(loss, "lay_out", one_sequence)
-    proof = certificate.certify(hero, quest)
+    proof = packing_certificate.certify(hero, quest)
     with pytest.raises(PackingFault, match=r"packing changes the loss.*packing changes the gradient.*leaks into"):
-        certificate.check(proof)
+        packing_certificate.check(proof)
 
 
 class LeakingBackwards(torch.autograd.Function):
@@ -81,11 +81,11 @@ def test_a_leak_in_the_backward_pass_alone_is_seen_by_the_gradient(
 ) -> None:
     right = attention._attend_buckets
     monkeypatch.setattr(attention, "_attend_buckets", lambda *states: LeakingBackwards.apply(right(*states)))
-    proof = certificate.certify(hero, quest)
+    proof = packing_certificate.certify(hero, quest)
     assert proof.largest_difference <= proof.tolerance
     assert proof.largest_leak == 0
     with pytest.raises(PackingFault, match="packing changes the gradient"):
-        certificate.check(proof)
+        packing_certificate.check(proof)
 
 
 def test_a_leak_in_the_battles_precision_alone_is_seen_by_the_poison(
@@ -99,13 +99,13 @@ def test_a_leak_in_the_battles_precision_alone_is_seen_by_the_poison(
         return attended + 0.1 * attended.roll(40, dims=0) if attended.dtype == torch.bfloat16 else attended
 
     half = replace(hero, compute_dtype=torch.bfloat16)
-    certificate.check(certificate.certify(half, quest))
+    packing_certificate.check(packing_certificate.certify(half, quest))
     monkeypatch.setattr(attention, "_attend_buckets", leaking_in_bfloat16)
-    certificate.check(certificate.certify(hero, quest))
-    proof = certificate.certify(half, quest)
+    packing_certificate.check(packing_certificate.certify(hero, quest))
+    proof = packing_certificate.certify(half, quest)
     assert max(proof.largest_difference, proof.largest_gradient_difference) <= proof.tolerance
     with pytest.raises(PackingFault, match="leaks into"):
-        certificate.check(proof)
+        packing_certificate.check(proof)
 
 
 def test_running_positions_are_seen_where_a_model_learns_them(
@@ -115,16 +115,16 @@ def test_running_positions_are_seen_where_a_model_learns_them(
     model = GPT2LMHeadModel(config).eval()
     model.set_attn_implementation(attention.NAME)
     absolute = replace(hero, model=model)
-    certificate.check(certificate.certify(absolute, quest))
+    packing_certificate.check(packing_certificate.certify(absolute, quest))
 
     def running(examples: list[Example]) -> Batch:
         batch = join(examples)
         return replace(batch, positions_1T=torch.arange(batch.tokens)[None])
 
-    monkeypatch.setattr(certificate, "join", running)
-    proof = certificate.certify(absolute, quest)
+    monkeypatch.setattr(packing_certificate, "join", running)
+    proof = packing_certificate.certify(absolute, quest)
     with pytest.raises(PackingFault, match="packing changes the loss"):
-        certificate.check(proof)
+        packing_certificate.check(proof)
 
 
 @pytest.mark.parametrize("mode", ["full", "lora"])
@@ -138,7 +138,7 @@ def test_certifying_leaves_no_trace(
     trained = load(str(tiny_base), recipe, checkpoint=None, device=torch.device("cpu"))
     trained.model.train()
     random_state = torch.get_rng_state()
-    certificate.check(certificate.certify(trained, quest))
+    packing_certificate.check(packing_certificate.certify(trained, quest))
     assert all(parameter.grad is None for parameter in trained.model.parameters())
     assert trained.model.training
     assert torch.equal(torch.get_rng_state(), random_state)
@@ -150,10 +150,10 @@ def test_a_frozen_base_in_bfloat16_is_held_to_what_bfloat16_can_keep(tiny_base: 
     for parameter in trained.model.parameters():
         if not parameter.requires_grad:
             parameter.data = parameter.data.bfloat16()
-    proof = certificate.certify(replace(trained, compute_dtype=torch.bfloat16), quest)
-    assert proof.tolerance == certificate.ROUNDED_TOLERANCE
+    proof = packing_certificate.certify(replace(trained, compute_dtype=torch.bfloat16), quest)
+    assert proof.tolerance == packing_certificate.ROUNDED_TOLERANCE
     assert proof.leak_tolerance == 0
-    certificate.check(proof)
+    packing_certificate.check(proof)
 
 
 def test_experts_sum_in_another_order_and_a_leak_is_still_seen(
@@ -167,11 +167,11 @@ def test_experts_sum_in_another_order_and_a_leak_is_still_seen(
     model = Qwen3MoeForCausalLM(config).eval()
     model.set_attn_implementation(attention.NAME)
     experts = replace(hero, model=model)
-    proof = certificate.certify(experts, quest)
+    proof = packing_certificate.certify(experts, quest)
     assert proof.leak_tolerance == 1e-5
-    certificate.check(proof)
+    packing_certificate.check(proof)
     monkeypatch.setattr(loss, "lay_out", one_sequence)
-    assert certificate.certify(experts, quest).largest_leak > 1e-3
+    assert packing_certificate.certify(experts, quest).largest_leak > 1e-3
 
 
 def test_a_hero_that_knows_every_answer_still_passes(hero: Hero, quest: PackedQuest) -> None:
@@ -183,11 +183,11 @@ def test_a_hero_that_knows_every_answer_still_passes(hero: Hero, quest: PackedQu
         optimizer.step()
         optimizer.zero_grad()
     assert loss.mean_loss(hero, [batch]) < 0.01
-    certificate.check(certificate.certify(hero, quest))
+    packing_certificate.check(packing_certificate.certify(hero, quest))
 
 
 def test_nan_does_not_pass() -> None:
-    sound = certificate.Certificate(
+    sound = packing_certificate.Certificate(
         examples=4, largest_difference=0, largest_gradient_difference=0, largest_leak=0, tolerance=1, leak_tolerance=0
     )
     assert sound.holds
@@ -198,7 +198,7 @@ def test_nan_does_not_pass() -> None:
 def test_attention_scores_that_are_capped_are_refused(hero: Hero, quest: PackedQuest) -> None:
     capped = replace(hero, model=Gemma2ForCausalLM(Gemma2Config(vocab_size=1024, hidden_size=16, num_hidden_layers=1)))
     with pytest.raises(UnloadableHero, match="Gemma2ForCausalLM changes attention scores in a way of its own"):
-        certificate.certify(capped, quest)
+        packing_certificate.certify(capped, quest)
 
 
 def test_positions_only_matter_inside_an_example(hero: Hero, quest: PackedQuest) -> None:

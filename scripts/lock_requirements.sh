@@ -18,6 +18,6 @@ PY
 freeze() { "$pip" freeze | grep -viE '^(pip|setuptools|nvidia-c[a-z]+|nvidia-n[cv][a-z]+|triton|cuda-)' | sed -E 's/^torch @.*/torch==2.13.0/; s/^torch==.*/torch==2.13.0/; s/^(backports.zstd==.*)/\1; python_version < "3.14"/'; }
 
 "$pip" install --quiet -r "$scratch/runtime.in"
-{ echo "# Written by scripts/lock.sh"; freeze; } >requirements.lock
+{ echo "# Written by scripts/lock_requirements.sh"; freeze; } >requirements.lock
 "$pip" install --quiet --group test --group lint --group bench
-{ echo "# Written by scripts/lock.sh"; echo "-r requirements.lock"; freeze | grep -vxFf requirements.lock; } >requirements-test.lock
+{ echo "# Written by scripts/lock_requirements.sh"; echo "-r requirements.lock"; freeze | grep -vxFf requirements.lock; } >requirements-test.lock

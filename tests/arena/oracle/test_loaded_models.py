@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from arena.oracle import shelf as shelf_module
-from arena.oracle.shelf import Shelf
+from arena.oracle import loaded_models as shelf_module
+from arena.oracle.loaded_models import Shelf
 from arena.oracle.trouble import NoRoom, NotLoaded
 
 WHOLE, OWN = 100, 10

@@ -7,7 +7,7 @@ from realm.checkpoint_names import checkpoint_folders, step_of
 from realm.disk import durable
 from realm.world import World
 from tests.support.checkpoints import make_checkpoint
-from vault import index, treasury
+from vault import index, retention
 from vault.models import Checkpoint
 
 pytestmark = pytest.mark.django_db
@@ -25,24 +25,24 @@ def fill(world: World) -> None:
 
 def test_the_newest_and_the_best_stay(world: World) -> None:
     fill(world)
-    assert len(treasury.prune(world, "DIO", keep=3)) == 2
+    assert len(retention.prune(world, "DIO", keep=3)) == 2
     assert names(world) == [7, 6, 5, 3, 2]
     assert sorted(Checkpoint.objects.values_list("step", flat=True)) == [2, 3, 5, 6, 7]
-    assert treasury.prune(world, "DIO", keep=3) == []
+    assert retention.prune(world, "DIO", keep=3) == []
 
 
 def test_a_folder_that_is_not_listed_is_left_alone(world: World) -> None:
     fill(world)
     (checkpoint_folders(world.heroes / "DIO")[-1] / sidecar.SIDECAR).unlink()
     index.scan(world)
-    treasury.prune(world, "DIO", keep=2)
+    retention.prune(world, "DIO", keep=2)
     assert 1 in names(world)
 
 
 def test_one_that_is_set_aside_meanwhile_is_no_error(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """The trainer that goes back from a divergence renames checkpoints at the same moment."""
     fill(world)
-    original = treasury.selectors.list_checkpoints
+    original = retention.selectors.list_checkpoints
 
     def set_aside_behind_it(*args: object, **named: object) -> list[Checkpoint]:
         rows = original(*args, **named)  # type: ignore[arg-type]
@@ -50,8 +50,8 @@ def test_one_that_is_set_aside_meanwhile_is_no_error(world: World, monkeypatch: 
         oldest.rename(oldest.with_name(f"diverged-{oldest.name}"))
         return rows
 
-    monkeypatch.setattr(treasury.selectors, "list_checkpoints", set_aside_behind_it)
-    treasury.prune(world, "DIO", keep=3)
+    monkeypatch.setattr(retention.selectors, "list_checkpoints", set_aside_behind_it)
+    retention.prune(world, "DIO", keep=3)
     assert names(world) == [7, 6, 5, 3, 2]
 
 
@@ -61,9 +61,9 @@ def test_killed_half_way_leaves_no_half_checkpoint(world: World, monkeypatch: py
     def die(folder: Path) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(treasury.shutil, "rmtree", die)
+    monkeypatch.setattr(retention.shutil, "rmtree", die)
     with pytest.raises(KeyboardInterrupt):
-        treasury.prune(world, "DIO", keep=2)
+        retention.prune(world, "DIO", keep=2)
     monkeypatch.undo()
     for folder in checkpoint_folders(world.heroes / "DIO"):
         sidecar.verify(folder)
@@ -73,7 +73,7 @@ def test_killed_half_way_leaves_no_half_checkpoint(world: World, monkeypatch: py
 @pytest.mark.parametrize("keep", [-1, 0, 1])
 def test_fewer_than_two_are_never_kept(world: World, keep: int) -> None:
     with pytest.raises(ValueError, match="too small"):
-        treasury.prune(world, "DIO", keep=keep)
+        retention.prune(world, "DIO", keep=keep)
 
 
 def size_of_each() -> int:
@@ -91,45 +91,45 @@ def test_beyond_the_budget_the_oldest_go(world: World) -> None:
     fill(world)
     budget = 5 * size_of_each()
     assert on_disk(world) == 7 * size_of_each()
-    deleted = treasury.prune(world, "DIO", keep=30, budget_bytes=budget)
+    deleted = retention.prune(world, "DIO", keep=30, budget_bytes=budget)
     assert [step_of(name) for name in deleted] == [1, 4]
     assert names(world) == [7, 6, 5, 3, 2]
     assert on_disk(world) == budget
     assert sorted(Checkpoint.objects.values_list("step", flat=True)) == [2, 3, 5, 6, 7]
-    assert treasury.prune(world, "DIO", keep=30, budget_bytes=budget) == []
+    assert retention.prune(world, "DIO", keep=30, budget_bytes=budget) == []
 
 
 def test_one_byte_too_few_costs_one_checkpoint(world: World) -> None:
     fill(world)
-    assert treasury.prune(world, "DIO", keep=30, budget_bytes=7 * size_of_each()) == []
-    assert len(treasury.prune(world, "DIO", keep=30, budget_bytes=7 * size_of_each() - 1)) == 1
+    assert retention.prune(world, "DIO", keep=30, budget_bytes=7 * size_of_each()) == []
+    assert len(retention.prune(world, "DIO", keep=30, budget_bytes=7 * size_of_each() - 1)) == 1
 
 
 def test_what_goes_by_number_is_not_counted_against_the_budget(world: World) -> None:
     fill(world)
-    treasury.prune(world, "DIO", keep=3, budget_bytes=5 * size_of_each())
+    retention.prune(world, "DIO", keep=3, budget_bytes=5 * size_of_each())
     assert names(world) == [7, 6, 5, 3, 2]
 
 
 @pytest.mark.parametrize("budget", [0, 1])
 def test_the_two_newest_and_the_best_stay_over_any_budget(world: World, budget: int) -> None:
     fill(world)
-    treasury.prune(world, "DIO", keep=30, budget_bytes=budget)
+    retention.prune(world, "DIO", keep=30, budget_bytes=budget)
     assert names(world) == [7, 6, 3, 2]
 
 
 def test_twin_without_what_is_safe_the_budget_takes_all(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     fill(world)
-    beyond = treasury._beyond
-    monkeypatch.setattr(treasury, "_beyond", lambda budget, rows, safe: beyond(budget, rows, set()))
-    treasury.prune(world, "DIO", keep=30, budget_bytes=0)
+    beyond = retention._beyond
+    monkeypatch.setattr(retention, "_beyond", lambda budget, rows, safe: beyond(budget, rows, set()))
+    retention.prune(world, "DIO", keep=30, budget_bytes=0)
     assert names(world) == []
 
 
 def test_without_a_budget_size_does_not_matter(world: World) -> None:
     fill(world)
     Checkpoint.objects.update(size_bytes=10**15)
-    assert treasury.prune(world, "DIO", keep=30) == []
+    assert retention.prune(world, "DIO", keep=30) == []
 
 
 @pytest.mark.parametrize("scanned", [True, False])
@@ -140,7 +140,7 @@ def test_what_has_no_sidecar_is_none_of_the_newest(world: World, scanned: bool) 
         (folder / sidecar.SIDECAR).unlink()
     if scanned:
         index.scan(world)
-    treasury.prune(world, "DIO", keep=2, budget_bytes=0)
+    retention.prune(world, "DIO", keep=2, budget_bytes=0)
     assert names(world) == [7, 6, 5, 4, 3, 2]
 
 
@@ -149,7 +149,7 @@ def test_other_heroes_are_left_alone(world: World) -> None:
     for step in (1, 2, 3):
         make_checkpoint(world.heroes, step, hero="EVA")
     index.scan(world)
-    treasury.prune(world, "DIO", keep=2, budget_bytes=0)
+    retention.prune(world, "DIO", keep=2, budget_bytes=0)
     assert len(checkpoint_folders(world.heroes / "EVA")) == 3
 
 
@@ -168,7 +168,7 @@ def checkpoints(world: World) -> list[Path]:
 def test_what_an_adapter_sits_on_stays_as_long_as_the_adapter(world: World, budget: int | None) -> None:
     fill(world)
     put_an_adapter_on(world, 1)
-    treasury.prune(world, "DIO", keep=2, budget_bytes=budget)
+    retention.prune(world, "DIO", keep=2, budget_bytes=budget)
     assert names(world) == [8, 7, 3, 2, 1]
     sidecar.verify(checkpoints(world)[-1])
 
@@ -176,7 +176,7 @@ def test_what_an_adapter_sits_on_stays_as_long_as_the_adapter(world: World, budg
         make_checkpoint(world.heroes, step)
     index.scan(world)
     for _ in range(2):  # the adapter goes first, then what it sat on
-        treasury.prune(world, "DIO", keep=2, budget_bytes=budget)
+        retention.prune(world, "DIO", keep=2, budget_bytes=budget)
     assert names(world) == [10, 9, 3, 2]
 
 
@@ -184,13 +184,13 @@ def test_an_adapter_that_is_not_listed_yet_keeps_what_it_sits_on(world: World) -
     fill(world)
     put_an_adapter_on(world, 1)
     Checkpoint.objects.filter(step=8).delete()
-    treasury.prune(world, "DIO", keep=2, budget_bytes=0)
+    retention.prune(world, "DIO", keep=2, budget_bytes=0)
     assert names(world) == [8, 7, 6, 3, 2, 1]
 
 
 def test_twin_without_a_look_at_adapters_what_one_sits_on_goes(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     fill(world)
     put_an_adapter_on(world, 1)
-    monkeypatch.setattr(treasury, "_under_adapters", lambda hero_folder: set())
-    treasury.prune(world, "DIO", keep=2)
+    monkeypatch.setattr(retention, "_under_adapters", lambda hero_folder: set())
+    retention.prune(world, "DIO", keep=2)
     assert 1 not in names(world)

@@ -13,7 +13,7 @@ from typing import Any
 
 from arena.gate.findings import Findings, findings_beside
 from arena.gate.row_index import Records
-from arena.gate.seek import lines_from
+from arena.gate.row_seek import lines_from
 from arena.models import Quest
 from arena.preview import rows
 from arena.preview.rows import PackedRow, Piece, RowPreview

@@ -14,7 +14,7 @@ from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel
 
 from arena.hero import __main__ as command
-from arena.hero import adapter, merge
+from arena.hero import adapter, export
 from arena.hero import model as heroes
 from arena.hero.origin import IncompatibleCheckpoint, UnloadableHero
 from arena.protocol import Order
@@ -48,7 +48,7 @@ BF16_LORA = replace(LORA, dtype="bfloat16")
 def test_a_merged_checkpoint_is_an_ordinary_model(tmp_path: Path, recipes: tuple[Recipe, ...]) -> None:
     order = fought(tmp_path, *recipes)
     out = tmp_path / "exports" / "merged"
-    made = merge.export(newest(order), out)
+    made = export.export(newest(order), out)
     assert (made.checkpoint, made.mode) == (newest(order).name, recipes[-1].mode)
     assert made.largest_difference <= made.tolerance
 
@@ -73,7 +73,7 @@ def test_a_merged_checkpoint_is_an_ordinary_model(tmp_path: Path, recipes: tuple
 
 def test_a_full_checkpoints_weights_are_copied_bit_for_bit(tmp_path: Path) -> None:
     order = fought(tmp_path, FULL)
-    made = merge.export(newest(order), tmp_path / "out")
+    made = export.export(newest(order), tmp_path / "out")
     assert made.largest_difference == 0
     before, after_ = (load_file(folder / "model.safetensors") for folder in (newest(order), tmp_path / "out"))
     assert before.keys() == after_.keys()
@@ -118,7 +118,7 @@ def test_a_merge_that_answers_otherwise_is_not_made(
     order = fought(tmp_path, LORA)
     sabotage(monkeypatch)
     with pytest.raises(UnloadableHero, match=told):
-        merge.export(newest(order), tmp_path / "out")
+        export.export(newest(order), tmp_path / "out")
     assert not (tmp_path / "out").exists()
     assert not list(tmp_path.glob(".tmp-*"))
 
@@ -127,7 +127,7 @@ def test_twin_uncompared_it_would_be_made(tmp_path: Path, monkeypatch: pytest.Mo
     order = fought(tmp_path, LORA)
     miss_one_layer(monkeypatch)
     monkeypatch.setattr(adapter, "tolerance", lambda logits: float("inf"))
-    merge.export(newest(order), tmp_path / "out")
+    export.export(newest(order), tmp_path / "out")
     assert (tmp_path / "out").is_dir()
 
 
@@ -145,11 +145,11 @@ def test_what_is_damaged_or_sits_on_other_weights_is_not_merged(tmp_path: Path) 
     order = fought(tmp_path, LORA)
     change_weights(Path(order.base_model))
     with pytest.raises(IncompatibleCheckpoint, match="is an adapter on other weights"):
-        merge.export(newest(order), tmp_path / "out")
+        export.export(newest(order), tmp_path / "out")
     weights = newest(order) / "adapter_model.safetensors"
     weights.write_bytes(weights.read_bytes()[:-1] + b"!")
     with pytest.raises(DamagedCheckpoint, match=r"adapter_model\.safetensors has changed"):
-        merge.export(newest(order), tmp_path / "out")
+        export.export(newest(order), tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
 
@@ -157,22 +157,22 @@ def test_nothing_is_overwritten_and_no_checkpoint_is_added_to(tmp_path: Path) ->
     order = fought(tmp_path, FULL)
     (tmp_path / "out").mkdir()
     with pytest.raises(FileExistsError, match="exists already"):
-        merge.export(newest(order), tmp_path / "out")
+        export.export(newest(order), tmp_path / "out")
     with pytest.raises(FileExistsError, match="lies inside the checkpoint"):
-        merge.export(newest(order), newest(order) / "merged")
+        export.export(newest(order), newest(order) / "merged")
     sidecar.verify(newest(order))
 
 
 def test_a_model_folder_is_held_against_its_checkpoint(tmp_path: Path) -> None:
     order = fought(tmp_path, LORA)
-    merge.export(newest(order), tmp_path / "out")
-    assert merge.compare(newest(order), tmp_path / "out").holds
+    export.export(newest(order), tmp_path / "out")
+    assert export.compare(newest(order), tmp_path / "out").holds
     other = tiny_hero.make_base(tmp_path / "other")
-    assert not merge.compare(newest(order), other).holds
+    assert not export.compare(newest(order), other).holds
     assert command.compare(newest(order), other) == 1
     (tmp_path / "out" / "model.safetensors").unlink()
     with pytest.raises(UnloadableHero, match=r"out cannot be loaded: "):
-        merge.compare(newest(order), tmp_path / "out")
+        export.compare(newest(order), tmp_path / "out")
 
 
 def run_merge(

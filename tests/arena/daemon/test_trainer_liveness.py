@@ -2,7 +2,7 @@
 
 import pytest
 
-from arena.daemon.heartbeat import Patience, Pulse
+from arena.daemon.trainer_liveness import Patience, Pulse
 
 PATIENCE = Patience(startup_seconds=60, silent_seconds=20, idle_seconds=900)
 

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 from django.core.management import call_command
 
-from arena.daemon import battles, expiry
-from arena.daemon.expiry import why_stale
+from arena.daemon import battles, sparring_expiry
 from arena.daemon.loop import ArenaDaemon
+from arena.daemon.sparring_expiry import why_stale
 from arena.models import ChronicleEntry, Quest
 from arena.reports import sparrings
 from guild.models import Evaluation, Run
@@ -117,7 +117,7 @@ def test_twin_without_the_check_it_is_trained(
     open_daemon: Callable[..., ArenaDaemon],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(expiry, "why_stale", lambda *ignored, **also: "")
+    monkeypatch.setattr(sparring_expiry, "why_stale", lambda *ignored, **also: "")
     outgrown(world, open_daemon)
     assert [order.quest for order in trainer.orders] == [NAME]
 

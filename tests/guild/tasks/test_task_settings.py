@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from guild.tasks.registry import FIXED, MANAGE, RESOURCES, Task, list_tasks
-from guild.tasks.rules import Rules, read_rules, save_tasks
+from guild.tasks.task_settings import Rules, read_rules, save_tasks
 from realm.config import RealmConfig, load
 from realm.strict import BadConfig
 from realm.world import World
