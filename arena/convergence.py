@@ -50,7 +50,7 @@ class Convergence:
         """The step at which the rolling mean was lowest: where a diverged run should go back to."""
         return self._best_step
 
-    def told(self) -> str:
+    def summary(self) -> str:
         """In words, once there is a mean."""
         spread = math.sqrt(self.variance or 0.0)
         return f"rolling loss {self.mean:.4f} ± {spread:.4f}, its best {self._best:.4f} at step {self._best_step}"

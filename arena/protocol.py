@@ -161,7 +161,7 @@ class EventKind(StrEnum):
     """Lines of `events.jsonl`: `{"seq": 1, "time": …, "kind": …, "step": …, "message": …, "data": {…}}`."""
 
     BATTLE_STARTED = "battle_started"
-    """Like `battle_resumed` with `data.estimate`: steps, seconds, memory by component (arena.training.battle_estimate)."""
+    """Like `battle_resumed` with `data.estimate`: steps, seconds, memory by component (training.battle_estimate)."""
     BATTLE_RESUMED = "battle_resumed"
     CHECKPOINT_SAVED = "checkpoint_saved"
     CHECKPOINT_REFUSED = "checkpoint_refused"

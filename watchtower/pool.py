@@ -32,7 +32,7 @@ _REPLAY_BATCH = 200
 class Watcher(Protocol):
     """Whoever is told that there is news; it must not wait here."""
 
-    def ring(self) -> None: ...
+    def wake(self) -> None: ...
 
 
 class Pool:
@@ -112,7 +112,7 @@ class Pool:
             if news or now - told >= HEARTBEAT_SECONDS:
                 told = now
                 for watcher in self._watchers:
-                    watcher.ring()
+                    watcher.wake()
 
     async def reach(self, seq: int) -> None:
         """Wait until the view holds entry `seq`, or the database was asked since and there is none.

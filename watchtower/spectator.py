@@ -19,13 +19,13 @@ class Spectator:
 
     def __init__(self, send: Send) -> None:
         self._send = send
-        self._bell = asyncio.Event()
+        self._wake_up = asyncio.Event()
         self._seq = 0
         self._scene = 0
         self._count = 0
 
-    def ring(self) -> None:
-        self._bell.set()
+    def wake(self) -> None:
+        self._wake_up.set()
 
     async def watch(self, pool: Pool, since: int | None) -> None:
         """Runs until it is cancelled. `since` is the newest event that the client has; None is a client with none."""
@@ -36,8 +36,8 @@ class Spectator:
         await self._send_events(pool)
         while True:
             await self._catch_up(pool)
-            await self._bell.wait()
-            self._bell.clear()
+            await self._wake_up.wait()
+            self._wake_up.clear()
 
     async def _catch_up(self, pool: Pool) -> None:
         if not pool.remembers(self._seq):

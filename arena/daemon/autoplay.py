@@ -26,7 +26,7 @@ from realm.world import World
 
 log = logging.getLogger(__name__)
 
-PATIENCE_SECONDS = 10.0
+TIMEOUT_SECONDS = 10.0
 """After a forging that came to nothing."""
 
 Work = Callable[[], None]
@@ -50,13 +50,13 @@ class Player:
         world: World,
         hero: str,
         curriculum: Callable[[], Curriculum],
-        ring: Work,
+        wake: Work,
         *,
         clock: Callable[[], float] = time.monotonic,
         do: Callable[[Work], None] = in_thread,
     ) -> None:
-        """`curriculum` reads the player's settings anew and may raise BadConfig; `ring` wakes the daemon."""
-        self._world, self._hero, self._curriculum, self._ring = world, hero, curriculum, ring
+        """`curriculum` reads the player's settings anew and may raise BadConfig; `wake` wakes the daemon."""
+        self._world, self._hero, self._curriculum, self._wake = world, hero, curriculum, wake
         self._clock, self._do = clock, do
         self._sets = threading.Lock()
         """Held by who makes held-out sets, or forges, which makes those that are missing."""
@@ -89,7 +89,7 @@ class Player:
             log.error("held-out sets cannot be made: %s", error)
         finally:
             self._preparing = False
-            self._ring()
+            self._wake()
         self._make_remote_sets()
 
     def _make_remote_sets(self) -> None:
@@ -151,8 +151,8 @@ class Player:
             self._give_up(f"forging failed: {type(error).__name__}: {error}")
         finally:
             self._forging = False
-            self._ring()
+            self._wake()
 
     def _give_up(self, trouble: str) -> None:
         self.trouble = trouble
-        self._not_before = self._clock() + PATIENCE_SECONDS
+        self._not_before = self._clock() + TIMEOUT_SECONDS

@@ -19,22 +19,22 @@ TELLING = (FileClosedEvent, FileCreatedEvent, FileMovedEvent)
 
 
 class _Bell(FileSystemEventHandler):
-    def __init__(self, ring: Callable[[], None]) -> None:
-        self._ring = ring
+    def __init__(self, wake: Callable[[], None]) -> None:
+        self._wake = wake
 
     def on_any_event(self, event: FileSystemEvent) -> None:
         if isinstance(event, TELLING):
-            self._ring()
+            self._wake()
 
 
 @contextmanager
-def watching(world: World, ring: Callable[[], None]) -> Iterator[None]:
+def watching(world: World, wake: Callable[[], None]) -> Iterator[None]:
     """Watch inbox, lanes and control; by polling where the system's file events are used up."""
     try:
-        observer = _start(Observer(), world, ring)
+        observer = _start(Observer(), world, wake)
     except OSError as error:
         log.warning("no file events (%s): looking every 2 s instead", error)
-        observer = _start(PollingObserver(timeout=2), world, ring)
+        observer = _start(PollingObserver(timeout=2), world, wake)
     try:
         yield
     finally:
@@ -42,10 +42,10 @@ def watching(world: World, ring: Callable[[], None]) -> Iterator[None]:
         observer.join()
 
 
-def _start(observer: BaseObserver, world: World, ring: Callable[[], None]) -> BaseObserver:
-    bell = _Bell(ring)
-    observer.schedule(bell, str(world.inbox), recursive=True)
+def _start(observer: BaseObserver, world: World, wake: Callable[[], None]) -> BaseObserver:
+    wake_up = _Bell(wake)
+    observer.schedule(wake_up, str(world.inbox), recursive=True)
     for folder in (world.control, *(world.lane(priority) for priority in PRIORITIES)):
-        observer.schedule(bell, str(folder))
+        observer.schedule(wake_up, str(folder))
     observer.start()
     return observer

@@ -20,7 +20,7 @@ from arena.daemon.autoplay import Player
 from arena.daemon.chronicle_outbox import Outbox
 from arena.daemon.disk_care import DiskCare
 from arena.daemon.host_watch import HostWatch
-from arena.daemon.pause import Rest
+from arena.daemon.pause import Pause
 from arena.daemon.settings import Settings
 from arena.daemon.status import Situation, StatusFile
 from arena.daemon.trainer_care import TrainerCare
@@ -33,7 +33,7 @@ from arena.protocol import Command, Event, EventKind
 from arena.quest_orders import Act
 from arena.queue import acts, admission, network_mounts
 from arena.queue import files as queue
-from arena.queue.acts import Hands
+from arena.queue.acts import Context
 from arena.queue.intake import Doorway
 from arena.reports import sparrings
 from arena.sources.inspecting import Lookout
@@ -81,7 +81,7 @@ class ArenaDaemon:
         reload_config: Callable[[], RealmConfig] | None = None,
     ) -> None:
         self.world = world
-        self.bell = threading.Event()
+        self.wake_up = threading.Event()
         self._damaged: list[str] = []
         """One sentence for each file in `control/` that was set aside."""
         self._stopping = threading.Event()
@@ -91,13 +91,13 @@ class ArenaDaemon:
         self._outbox = Outbox()
         self._tell = self._outbox.add
         self.settings = Settings(world, config, self._outbox, load=reload_config or (lambda: config), clock=clock)
-        self.rest = Rest(world)
+        self.rest = Pause(world)
         self._disk = DiskCare(world, self._outbox)
         self._status = StatusFile(world.arena_status, clock=clock)
         self._hosts = HostWatch(world)
 
         # The trainer, and what it fights.
-        self.trainer = trainer or TrainerProcess(world, self.bell.set, clock=clock)
+        self.trainer = trainer or TrainerProcess(world, self.wake_up.set, clock=clock)
         self._trainer_care = TrainerCare(world, self.trainer, self._outbox, self.rest, clock=clock)
         self._running: Battle | None = None
         self._over = False
@@ -106,21 +106,21 @@ class ArenaDaemon:
         self._room_wanted = False
 
         # Where quests come from: the inbox by the gatekeepers, folders of the player's, the guild.
-        self.gate = gate or GateProcess(world, self.bell.set, clock=clock)
-        self.large_gate = gate or GateProcess(world, self.bell.set, clock=clock, kind=LARGE)
+        self.gate = gate or GateProcess(world, self.wake_up.set, clock=clock)
+        self.large_gate = gate or GateProcess(world, self.wake_up.set, clock=clock, kind=LARGE)
         self._doorway = Doorway(world, self.gate, self.settings.for_gate, large_gate=self.large_gate, clock=clock)
-        self.looker = looker or GateProcess(world, self.bell.set, clock=clock, kind=ASIDE)
+        self.looker = looker or GateProcess(world, self.wake_up.set, clock=clock, kind=ASIDE)
         self._lookout = Lookout(
             world, self.looker, self.settings.for_gate,
             quests_wait=self._quests_arrive, on_damaged=self._damaged.append,
         )  # fmt: skip
-        self.player = player or Player(world, config.hero, self.settings.curriculum, self.bell.set, clock=clock)
+        self.player = player or Player(world, config.hero, self.settings.curriculum, self.wake_up.set, clock=clock)
         self._hears_nothing = network_mounts.is_remote(world.inbox.stat().st_dev)
 
     def stop(self) -> None:
         """Ask the loop to end; safe in a signal handler."""
         self._stopping.set()
-        self.bell.set()
+        self.wake_up.set()
 
     def run(self) -> None:
         """Serve until stopped; the trainer saves before this returns."""
@@ -129,8 +129,8 @@ class ArenaDaemon:
         try:
             while not self._stopping.is_set():
                 if not self.tick():
-                    self.bell.wait(self._patience())
-                self.bell.clear()
+                    self.wake_up.wait(self._idle_seconds())
+                self.wake_up.clear()
         finally:
             self._hosts.close()
             self.trainer.shut_down()
@@ -140,7 +140,7 @@ class ArenaDaemon:
             self._disk.guard(self._take_in_events)
             self._status.tell(self._situation, offline=True)
 
-    def _patience(self) -> float:
+    def _idle_seconds(self) -> float:
         """Seconds until the next look; short while a file is settling, longer the longer it takes."""
         since = self._doorway.unsettled_since
         if since is None:
@@ -220,13 +220,13 @@ class ArenaDaemon:
 
     def _obey_of_quests(self) -> bool:
         obeyed = 0
-        hands = Hands(self.world, skip=self._skip)
+        context = Context(self.world, skip=self._skip)
         for path, order in quest_orders.MAILBOX.waiting(self.world, on_damaged=self._damaged.append):
             log.info("%s of %d quests asked by %s", order.act, len(order.quests), order.by)
             if order.act == Act.FORCE:  # the only one that would do harm if it were carried out twice
                 path.unlink()
             try:
-                acts.carry_out(hands, order)
+                acts.carry_out(context, order)
             except OSError as error:
                 if disk_errors.passes(error):
                     if order.act == Act.FORCE:
@@ -330,7 +330,7 @@ class ArenaDaemon:
             self._take_in_events()
             self._trainer_care.note_death(code, None if self._over else self._running)
             self._running, self._over = None, False
-            self.trainer.bury()
+            self.trainer.reap()
         return self._trainer_care.start()
 
     def _set_aside(self) -> bool:

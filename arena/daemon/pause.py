@@ -7,7 +7,7 @@ from arena.orders import Wish
 from realm.world import World
 
 
-class Rest:
+class Pause:
     def __init__(self, world: World) -> None:
         self._world = world
         self._owed = ""

@@ -14,7 +14,7 @@ from django.db import transaction
 from arena import chronicle
 from arena.daemon import battles
 from arena.daemon.chronicle_outbox import Outbox
-from arena.daemon.pause import Rest
+from arena.daemon.pause import Pause
 from arena.daemon.trainer_process import TrainerProcess
 from arena.models import Battle
 from arena.protocol import Event, EventKind, ExitCode
@@ -45,7 +45,7 @@ class Deaths:
 
 class TrainerCare:
     def __init__(
-        self, world: World, trainer: TrainerProcess, outbox: Outbox, rest: Rest, *, clock: Callable[[], float]
+        self, world: World, trainer: TrainerProcess, outbox: Outbox, rest: Pause, *, clock: Callable[[], float]
     ) -> None:
         self._world, self._trainer, self._outbox, self._rest, self._clock = world, trainer, outbox, rest, clock
         self._hung = ""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from arena.protocol import BEAT_LINE, TROUBLE_LINE
 
-LONGEST_LOOK_SECONDS = 5.0
+LONGEST_POLL_SECONDS = 5.0
 """At most this much of the time between two looks counts as silence: who did not look did not hear.
 
 Else a daemon that was itself stopped, or a machine that slept, would find every trainer hung.
@@ -15,7 +15,7 @@ Else a daemon that was itself stopped, or a machine that slept, would find every
 
 
 @dataclass(frozen=True, kw_only=True)
-class Patience:
+class Timeouts:
     startup_seconds: float = 60.0
     """Until the first line; a cold disk takes its time to load torch."""
     silent_seconds: float = 20.0
@@ -24,11 +24,11 @@ class Patience:
     """Of beats which say that the run gets on with nothing."""
 
 
-class Pulse:
+class Liveness:
     """Of one process. `hear` is called by the thread that reads its lines, everything else by the daemon's."""
 
-    def __init__(self, now: float, patience: Patience) -> None:
-        self._patience = patience
+    def __init__(self, now: float, timeouts: Timeouts) -> None:
+        self._timeout_seconds = timeouts
         self._looked_at = now
         self._lines = 0
         self._lines_seen = 0
@@ -50,7 +50,7 @@ class Pulse:
 
     def look(self, now: float, *, busy: bool) -> str:
         """Why the trainer counts as hung; empty while it does not. `busy` is one that does not wait for an order."""
-        passed = min(now - self._looked_at, LONGEST_LOOK_SECONDS)
+        passed = min(now - self._looked_at, LONGEST_POLL_SECONDS)
         self._looked_at = now
         lines = self._lines
         self._silent_seconds = 0.0 if lines != self._lines_seen else self._silent_seconds + passed
@@ -62,11 +62,11 @@ class Pulse:
     def _verdict(self) -> str:
         if not self._lines_seen:
             silent = self._silent_seconds
-            return f"said nothing for {silent:.0f} s" if silent >= self._patience.startup_seconds else ""
-        if self._silent_seconds >= self._patience.silent_seconds:
+            return f"said nothing for {silent:.0f} s" if silent >= self._timeout_seconds.startup_seconds else ""
+        if self._silent_seconds >= self._timeout_seconds.silent_seconds:
             return f"did not answer for {self._silent_seconds:.0f} s"
         idle = min(self._idle_seconds, self._busy_seconds)
-        return f"got no further for {idle:.0f} s" if idle >= self._patience.idle_seconds else ""
+        return f"got no further for {idle:.0f} s" if idle >= self._timeout_seconds.idle_seconds else ""
 
 
 def _seconds(text: str) -> float:

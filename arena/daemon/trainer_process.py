@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from arena.daemon.trainer_liveness import Patience, Pulse
+from arena.daemon.trainer_liveness import Liveness, Timeouts
 from arena.protocol import READY_LINE, Command
 from realm.processes.child import ChildProcess
 from realm.processes.log import ChildLog
@@ -25,21 +25,21 @@ class TrainerProcess:
     def __init__(
         self,
         world: World,
-        ring: Callable[[], None],
+        wake: Callable[[], None],
         command: tuple[str, ...] = COMMAND,
         *,
         clock: Callable[[], float] = time.monotonic,
-        patience: Patience | None = None,
+        timeouts: Timeouts | None = None,
     ) -> None:
         self._log = ChildLog(world.logs / "trainer" / LOG_FILE)
-        self._ring = ring
+        self._wake = wake
         self._command = command
         self._clock = clock
-        self._patience = patience or Patience()
+        self._timeout_seconds = timeouts or Timeouts()
         self._child: ChildProcess | None = None
         # Both anew for each child: the last words of the one before may still be on their way.
         self._ready = threading.Event()
-        self._pulse = Pulse(clock(), self._patience)
+        self._liveness = Liveness(clock(), self._timeout_seconds)
 
     @property
     def alive(self) -> bool:
@@ -53,7 +53,7 @@ class TrainerProcess:
     @property
     def trouble(self) -> str:
         """What the run waits for, in its own words; empty while it waits for nothing."""
-        return self._pulse.trouble if self.alive else ""
+        return self._liveness.trouble if self.alive else ""
 
     @property
     def pid(self) -> int | None:
@@ -61,23 +61,23 @@ class TrainerProcess:
 
     def start(self) -> None:
         ready = self._ready = threading.Event()
-        pulse = self._pulse = Pulse(self._clock(), self._patience)
+        liveness = self._liveness = Liveness(self._clock(), self._timeout_seconds)
 
         def hear(line: bytes) -> None:
             said = line.decode(errors="replace")
             if said.strip() == READY_LINE:
                 ready.set()
-            if pulse.hear(said):
-                self._ring()
+            if liveness.hear(said):
+                self._wake()
 
-        self._child = ChildProcess.conversing(self._command, self._log, on_line=hear, on_end=self._ring)
+        self._child = ChildProcess.conversing(self._command, self._log, on_line=hear, on_end=self._wake)
 
     @property
     def exit_code(self) -> int | None:
-        """Of a child that has ended, until `bury`; None otherwise."""
+        """Of a child that has ended, until `reap`; None otherwise."""
         return None if self._child is None else self._child.exit_code
 
-    def bury(self) -> None:
+    def reap(self) -> None:
         """Its end was seen to; the next one may be started."""
         if self._child is not None:
             self._child.hang_up()
@@ -86,7 +86,7 @@ class TrainerProcess:
 
     def why_hung(self) -> str:
         """In what way the living child fails to answer; empty while it does. To be asked every few seconds."""
-        return self._pulse.look(self._clock(), busy=not self.ready) if self.alive else ""
+        return self._liveness.look(self._clock(), busy=not self.ready) if self.alive else ""
 
     def kill(self) -> None:
         """At once, with its group; a stopped process dies of it too."""
@@ -106,7 +106,7 @@ class TrainerProcess:
             return
         self._child.terminate()
         self._child.wait_or_kill(GRACE_SECONDS)
-        self.bury()
+        self.reap()
 
     def last_lines(self, count: int = 5) -> str:
         """What the newest child said last on standard error."""
@@ -115,4 +115,4 @@ class TrainerProcess:
     def _send(self, line: str) -> None:
         assert self._child is not None
         if not self._child.send(f"{line}\n".encode()):
-            self._ring()  # it has just ended; the daemon sees that on its next look
+            self._wake()  # it has just ended; the daemon sees that on its next look

@@ -29,7 +29,7 @@ KINDS = (*{kind for kind, _ in _TOLD.values()}, "order_refused")
 
 
 @dataclass(frozen=True)
-class Hands:
+class Context:
     """What carrying out an order may need of the daemon."""
 
     world: World
@@ -37,7 +37,7 @@ class Hands:
     """End the battle that is fought and go on with the next quest."""
 
 
-def carry_out(hands: Hands, order: QuestOrder) -> None:
+def carry_out(context: Context, order: QuestOrder) -> None:
     """Quests that are gone, or in a state in which the order makes no sense any more, are told and passed over."""
     quests, missed = [], []
     for target in dict.fromkeys(order.quests):
@@ -49,7 +49,7 @@ def carry_out(hands: Hands, order: QuestOrder) -> None:
         else:
             quests.append(quest)
     if quests:
-        _ACTS[order.act](hands, quests, order)
+        _ACTS[order.act](context, quests, order)
         _tell(order, quests)
     if missed:
         rest = f" (and {len(missed) - 1} more)" if len(missed) > 1 else ""
@@ -70,12 +70,12 @@ def _tell(order: QuestOrder, quests: Sequence[Quest]) -> None:
     chronicle.say(kind, f"{who} {verb} {what}", ids=[quest.pk for quest in quests if quest.pk][:1000], **told)
 
 
-def _hold(hands: Hands, quests: Sequence[Quest], order: QuestOrder) -> None:
-    _set_hold(hands.world, quests, held=True)
+def _hold(context: Context, quests: Sequence[Quest], order: QuestOrder) -> None:
+    _set_hold(context.world, quests, held=True)
 
 
-def _release(hands: Hands, quests: Sequence[Quest], order: QuestOrder) -> None:
-    _set_hold(hands.world, quests, held=False)
+def _release(context: Context, quests: Sequence[Quest], order: QuestOrder) -> None:
+    _set_hold(context.world, quests, held=False)
 
 
 def _set_hold(world: World, quests: Sequence[Quest], *, held: bool) -> None:
@@ -87,56 +87,56 @@ def _set_hold(world: World, quests: Sequence[Quest], *, held: bool) -> None:
     Quest.objects.filter(pk__in=[quest.pk for quest in quests]).update(state=state)
 
 
-def _move(hands: Hands, quests: Sequence[Quest], order: QuestOrder) -> None:
+def _move(context: Context, quests: Sequence[Quest], order: QuestOrder) -> None:
     """The moved ones stand together, in the order they were named, in front of `before` or behind all."""
     priority = order.priority or quests[0].priority
     for quest in quests:
         if quest.priority != priority:
-            queue.change_lane(hands.world, quest, priority)
+            queue.change_lane(context.world, quest, priority)
     moved = {quest.pk for quest in quests}
     lane = queue.in_order(Quest.objects.filter(priority=priority, state__in=queue.WAITING))
     others = [quest for quest in lane if quest.pk not in moved]
     before = order.before and _find(order.before)
     place = next((index for index, quest in enumerate(others) if before and quest.pk == before.pk), len(others))
     arranged = [*others[:place], *quests, *others[place:]]
-    lane_order.write_lane(hands.world, priority, [queue.path_of(hands.world, quest).name for quest in arranged])
+    lane_order.write_lane(context.world, priority, [queue.path_of(context.world, quest).name for quest in arranged])
     for position, quest in enumerate(arranged, 1):
         quest.position = position
     Quest.objects.bulk_update(arranged, ["position"], batch_size=500)
 
 
-def _cancel(hands: Hands, quests: Sequence[Quest], order: QuestOrder) -> None:
+def _cancel(context: Context, quests: Sequence[Quest], order: QuestOrder) -> None:
     for quest in quests:
         if quest.state == Quest.State.BATTLING:
-            hands.skip()
+            context.skip()
         else:
-            queue.cancel(hands.world, quest, "cancelled by the player")
+            queue.cancel(context.world, quest, "cancelled by the player")
 
 
-def _retry(hands: Hands, quests: Sequence[Quest], order: QuestOrder) -> None:
+def _retry(context: Context, quests: Sequence[Quest], order: QuestOrder) -> None:
     for quest in quests:
-        queue.look_again(hands.world, quest)
+        queue.look_again(context.world, quest)
 
 
-def _force(hands: Hands, quests: Sequence[Quest], order: QuestOrder) -> None:
+def _force(context: Context, quests: Sequence[Quest], order: QuestOrder) -> None:
     for quest in quests:
-        path = queue.path_of(hands.world, quest)
+        path = queue.path_of(context.world, quest)
         if quest.state == Quest.State.COMPLETED:
-            queue.add_file(hands.world, path, priority=quest.priority, wishes=Wishes(force=True))
+            queue.add_file(context.world, path, priority=quest.priority, wishes=Wishes(force=True))
         else:
             reports.write_wishes(path, replace(reports.read_wishes(path), force=True))
-            queue.look_again(hands.world, quest)
+            queue.look_again(context.world, quest)
 
 
-def _discard(hands: Hands, quests: Sequence[Quest], order: QuestOrder) -> None:
+def _discard(context: Context, quests: Sequence[Quest], order: QuestOrder) -> None:
     fought = set(Battle.objects.filter(quest__in=quests).values_list("quest_id", flat=True))
     for quest in quests:
-        queue.delete_file(hands.world, quest)
+        queue.delete_file(context.world, quest)
         if quest.pk not in fought and quest.state != Quest.State.COMPLETED:
             quest.delete()
 
 
-_ACTS: dict[Act, Callable[[Hands, Sequence[Quest], QuestOrder], None]] = {
+_ACTS: dict[Act, Callable[[Context, Sequence[Quest], QuestOrder], None]] = {
     Act.HOLD: _hold,
     Act.RELEASE: _release,
     Act.MOVE: _move,

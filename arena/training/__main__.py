@@ -44,7 +44,7 @@ def main() -> int:
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
 
     # Imported late: torch takes seconds, --help and a wrong argument should not.
-    from arena.training.control import Asked, Control
+    from arena.training.control import Control, Request
     from arena.training.ranks import join, leave
     from arena.training.service import Service, run_order, take_over_standard_output
 
@@ -54,7 +54,7 @@ def main() -> int:
     # One order, told on standard output; a signal lets it save and leave.
     control = Control()
     for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: control.ask(Asked.SHUTDOWN))
+        signal.signal(number, lambda *_: control.request(Request.SHUTDOWN))
 
     def show(event: Event) -> None:
         print(f"{event.kind} step {event.step}: {event.message}", flush=True)

@@ -15,7 +15,7 @@ from arena.hero.origin import is_adapter
 from arena.protocol import EventKind, Order
 from arena.training.battle_estimate import Forecast
 from arena.training.battle_log import BattleLog
-from arena.training.control import Asked
+from arena.training.control import Request
 from arena.training.data import LoadedQuest, PackedQuest
 from arena.training.faults import Fault, StepFault, named_lines
 from arena.training.packing_certificate import Certificate
@@ -37,16 +37,16 @@ def begun(
     expected: Forecast,
 ) -> None:
     """What is about to be trained, of which rows, from where; begun anew or resumed."""
-    order, resumed = trainee.order, log.said(EventKind.BATTLE_STARTED)
+    order, resumed = trainee.order, log.has(EventKind.BATTLE_STARTED)
     what = (
         f"goes on at step {cursor.quest_step} of {quest.total_steps}"
         if resumed
         else f"{len(quest.examples)} lessons in {quest.total_steps} steps"
     )
-    log.say(
+    log.write(
         EventKind.BATTLE_RESUMED if resumed else EventKind.BATTLE_STARTED,
         step=trainee.step,
-        message=f"{order.quest}: {what}; {proof.told()}{mode_change(trainee)}",
+        message=f"{order.quest}: {what}; {proof.summary()}{mode_change(trainee)}",
         goes_on_from_mode=trainee.mode_before,
         quest=order.quest,
         # Where the battle stands.
@@ -84,7 +84,7 @@ def stagnation(log: BattleLog, *, step: int, seen: str) -> None:
     """Unless it was told of this step."""
     if not any(event.step == step for event in log.standing(EventKind.CONVERGENCE_WARNING)):
         message = f"The loss no longer falls: {seen}"
-        log.say(EventKind.CONVERGENCE_WARNING, step=step, message=message, warning=Trend.STAGNATION)
+        log.write(EventKind.CONVERGENCE_WARNING, step=step, message=message, warning=Trend.STAGNATION)
 
 
 def validated(log: BattleLog, *, step: int, val_loss: float) -> None:
@@ -93,14 +93,14 @@ def validated(log: BattleLog, *, step: int, val_loss: float) -> None:
     if not any(event.step == step for event in told):
         previous = told[0].data["val_loss"] if told else None
         message = f"Validation loss {val_loss:.4f}"
-        log.say(EventKind.VALIDATED, step=step, message=message, val_loss=val_loss, previous=previous)
+        log.write(EventKind.VALIDATED, step=step, message=message, val_loss=val_loss, previous=previous)
 
 
 def undone(log: BattleLog, fault: StepFault, trainee: Trainee, *, lines: list[int], flagged: Path | None) -> None:
     """A step that went wrong: which rows it trained on, and that `trainee` stands before it again."""
     saved = trainee.saved
     back = saved.name if saved else "the beginning: there is no older checkpoint"
-    log.say(
+    log.write(
         EventKind.FAULT,
         step=fault.record.step,
         message=f"{fault}; {named_lines(lines)}; back to {back}"[:LONGEST_MESSAGE],
@@ -115,7 +115,7 @@ def undone(log: BattleLog, fault: StepFault, trainee: Trainee, *, lines: list[in
 
 def shrunk(log: BattleLog, *, step: int, quest_step: int, was: int, rows: int, shortage: str) -> None:
     """Memory ran short, and the step is done again with fewer rows at once."""
-    log.say(
+    log.write(
         EventKind.FAULT,
         step=step,
         message=f"Out of memory: {rows} rows at once from here on instead of {was}",
@@ -128,9 +128,9 @@ def shrunk(log: BattleLog, *, step: int, quest_step: int, was: int, rows: int, s
 
 def saved(log: BattleLog, checkpoint: Sidecar, **data: float) -> None:
     """That a checkpoint is there; a run killed between its rename and this line left that to the next run."""
-    if log.said(EventKind.CHECKPOINT_SAVED, name=checkpoint.name):
+    if log.has(EventKind.CHECKPOINT_SAVED, name=checkpoint.name):
         return
-    log.say(
+    log.write(
         EventKind.CHECKPOINT_SAVED,
         step=checkpoint.step,
         message=f"Checkpoint {checkpoint.name} saved",
@@ -143,16 +143,16 @@ def saved(log: BattleLog, checkpoint: Sidecar, **data: float) -> None:
 
 def save_failed(log: BattleLog, failure: Exception, *, step: int) -> None:
     message = f"{failure}; training goes on from memory"
-    log.say(EventKind.CHECKPOINT_FAILED, step=step, message=message, reason=str(failure))
+    log.write(EventKind.CHECKPOINT_FAILED, step=step, message=message, reason=str(failure))
 
 
-def left_early(log: BattleLog, asked: Asked, *, step: int, quest_step: int) -> None:
-    stopped = asked == Asked.STOP
-    log.say(
+def left_early(log: BattleLog, requested: Request, *, step: int, quest_step: int) -> None:
+    stopped = requested == Request.STOP
+    log.write(
         EventKind.BATTLE_STOPPED if stopped else EventKind.BATTLE_PAUSED,
         step=step,
         message=f"{'Stopped' if stopped else 'Resting'} at step {step}, which is kept safe",
-        asked=asked,
+        asked=requested,
         quest_step=quest_step,
     )
 
@@ -160,7 +160,7 @@ def left_early(log: BattleLog, asked: Asked, *, step: int, quest_step: int) -> N
 def paused_for_faults(log: BattleLog, order: Order, reason: str, *, step: int, quest_step: int) -> None:
     """The battle pauses by itself: what went wrong would go wrong again."""
     where = f"; the rows are written down in {Path(order.flagged_folder).name}" if order.flagged_folder else ""
-    log.say(
+    log.write(
         EventKind.BATTLE_PAUSED,
         step=step,
         message=f"Resting at step {step}: {reason}{where}",
@@ -174,7 +174,7 @@ def completed(
     log: BattleLog, order: Order, checkpoint: Sidecar, *, steps: int, measured: dict[str, Any] | None
 ) -> None:
     """All steps of the quest are done; `measured` is what they took, by the run that did the last of them."""
-    log.say(
+    log.write(
         EventKind.BATTLE_COMPLETED,
         step=checkpoint.step,
         message=f"{order.quest}: all {steps} steps done",

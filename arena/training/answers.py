@@ -58,7 +58,7 @@ def tell(log: BattleLog, room: Room, order: Order, answered: Answers, saved: Sid
 
     room.write(write, where=folder.parent)
 
-    log.say(
+    log.write(
         EventKind.ANSWERED,
         step=saved.step,
         message=f"Answered {len(answered.answers)} problems of {evaluation.skill} level {evaluation.level}",
@@ -72,4 +72,4 @@ def tell(log: BattleLog, room: Room, order: Order, answered: Answers, saved: Sid
 
 def _is_told(log: BattleLog, evaluation: EvaluationSet, saved: Sidecar) -> bool:
     what = {"checkpoint": saved.name, "skill": evaluation.skill, "level": evaluation.level}
-    return log.said(EventKind.ANSWERED, **what)
+    return log.has(EventKind.ANSWERED, **what)

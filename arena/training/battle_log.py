@@ -68,7 +68,7 @@ class BattleLog:
     def sync_steps(self) -> None:
         os.fsync(self._steps.fileno())
 
-    def say(self, kind: EventKind, *, step: int, message: str, **data: Any) -> Event:
+    def write(self, kind: EventKind, *, step: int, message: str, **data: Any) -> Event:
         """Append an event; when this returns it is on disk."""
         seq = self.events[-1].seq + 1 if self.events else 1
         event = Event(seq=seq, time=time.time(), kind=kind, step=step, message=message, data=data)
@@ -78,8 +78,8 @@ class BattleLog:
             self._on_event(event)
         return event
 
-    def said(self, kind: EventKind, **data: Any) -> bool:
-        """Whether an event of this kind with these data was said before, by this run or a killed one, and holds yet."""
+    def has(self, kind: EventKind, **data: Any) -> bool:
+        """Whether an event of this kind with these data was written, by this run or a killed one, and holds yet."""
         return any(data.items() <= event.data.items() for event in self.standing(kind))
 
     def standing(self, kind: EventKind) -> Iterator[Event]:

@@ -1,4 +1,4 @@
-"""What was asked of the running battle, read by the loop on step edges, and when the loop last got on."""
+"""What is requested of the running battle, read by the loop on step edges, and when the loop last made progress."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import time
 from enum import StrEnum
 
 
-class Asked(StrEnum):
+class Request(StrEnum):
     PAUSE = "pause"
     STOP = "stop"
     SHUTDOWN = "shutdown"
@@ -15,34 +15,34 @@ class Asked(StrEnum):
 
 
 class Control:
-    """The last thing asked; a shutdown is never taken back."""
+    """The last request; a shutdown is never taken back."""
 
     def __init__(self) -> None:
-        self._asked: Asked | None = None
+        self._requested: Request | None = None
         self._lock = threading.Lock()
         self._progress = time.monotonic()
 
-    def ask(self, what: Asked) -> None:
+    def request(self, what: Request) -> None:
         with self._lock:
-            if self._asked != Asked.SHUTDOWN:
-                self._asked = what
+            if self._requested != Request.SHUTDOWN:
+                self._requested = what
 
     def clear(self) -> None:
         """Forget a pause or stop before the next run."""
         with self._lock:
-            if self._asked != Asked.SHUTDOWN:
-                self._asked = None
+            if self._requested != Request.SHUTDOWN:
+                self._requested = None
 
     @property
-    def asked(self) -> Asked | None:
-        return self._asked
+    def requested(self) -> Request | None:
+        return self._requested
 
     @property
     def leaving(self) -> bool:
-        return self._asked == Asked.SHUTDOWN
+        return self._requested == Request.SHUTDOWN
 
     def mark_progress(self) -> None:
-        """Said by the run wherever it gets on; a run that says it no more hangs."""
+        """Called by the run wherever it makes progress; a run that calls it no more hangs."""
         self._progress = time.monotonic()
 
     @property

@@ -67,7 +67,7 @@ class Certificate:
     def holds(self) -> bool:
         return not self.faults
 
-    def told(self) -> str:
+    def summary(self) -> str:
         """For the player, in the line of the log that begins a battle."""
         return f"packed equals alone within {self.largest_difference:.1e} (loss), leak {self.largest_leak:.1e}"
 

@@ -31,7 +31,7 @@ from arena.rows.masking import MaskingError
 from arena.rows.parse import UnreadableQuest
 from arena.training.battle_log import BattleLog
 from arena.training.checkpoint import IncompatibleCheckpoint
-from arena.training.control import Asked, Control
+from arena.training.control import Control, Request
 from arena.training.data import UntrainableQuest
 from arena.training.faults import OutOfMemory, is_out_of_memory
 from arena.training.full_disk import Left, Room
@@ -107,7 +107,7 @@ def run_order(
 
 def _fail(log: BattleLog, fault: Exception, *, blame: str) -> None:
     step = log.events[-1].step if log.events else 0
-    log.say(EventKind.BATTLE_FAILED, step=step, message=str(fault)[:400], reason=str(fault), blame=blame)
+    log.write(EventKind.BATTLE_FAILED, step=step, message=str(fault)[:400], reason=str(fault), blame=blame)
     if not log.writes:  # another rank keeps the log, and may not know
         print(fault, file=sys.stderr)
 
@@ -165,7 +165,7 @@ class Service:
                 return ExitCode.SYSTEM
 
     def _shut_down(self) -> None:
-        self._control.ask(Asked.SHUTDOWN)
+        self._control.request(Request.SHUTDOWN)
         self._orders.put(None)
 
     def _read_commands(self) -> None:
@@ -176,9 +176,9 @@ class Service:
                 self._control.clear()  # here, so that a pause behind the order is not forgotten with the last one
                 self._orders.put(Path(argument))
             elif verb == Command.PAUSE:
-                self._control.ask(Asked.PAUSE)
+                self._control.request(Request.PAUSE)
             elif verb == Command.STOP:
-                self._control.ask(Asked.STOP)
+                self._control.request(Request.STOP)
         self._shut_down()
 
     def _beat(self) -> None:

@@ -92,7 +92,7 @@ def newest_checkpoint(order: Order, log: BattleLog, ranks: Ranks) -> Sidecar | N
         newest, refused = checkpoint.newest_whole(folder)
         for damage in refused:
             message, step = f"Refused a damaged checkpoint: {damage}", newest.step if newest else 0
-            log.say(EventKind.CHECKPOINT_REFUSED, step=step, message=message, reason=str(damage))
+            log.write(EventKind.CHECKPOINT_REFUSED, step=step, message=message, reason=str(damage))
         ranks.wait()
         return newest
     ranks.wait()

@@ -30,7 +30,7 @@ from arena.training.answers import Answers
 from arena.training.batch import Batch
 from arena.training.battle_estimate import Forecast, forecast
 from arena.training.battle_log import BattleLog
-from arena.training.control import Asked, Control
+from arena.training.control import Control, Request
 from arena.training.data import LoadedQuest, PackedQuest
 from arena.training.faults import (
     Fault,
@@ -105,7 +105,7 @@ def train(
     # The hero at its newest whole checkpoint.
     make_repeatable(order.recipe)
     trainee = ready_trainee(order, log, warm, ranks)
-    if log.said(EventKind.BATTLE_COMPLETED) and trainee.saved and trainee.saved.battle != order.battle:
+    if log.has(EventKind.BATTLE_COMPLETED) and trainee.saved and trainee.saved.battle != order.battle:
         return trainee  # an old order: the hero has moved on since
 
     # The quest, in packed rows.
@@ -139,11 +139,11 @@ def train(
     )
 
     with closing(run.saver):
-        fight(run, loaded)
+        train_quest(run, loaded)
     return run.trainee
 
 
-def fight(run: Run, loaded: LoadedQuest) -> None:
+def train_quest(run: Run, loaded: LoadedQuest) -> None:
     """The loop itself: step, watch, save, until the quest is done, something else is asked, or too much goes wrong."""
     # What is about to be trained, and what a killed run left unsaid.
     beginning, saved = run.cursor, run.trainee.saved
@@ -160,9 +160,9 @@ def fight(run: Run, loaded: LoadedQuest) -> None:
         try:
             if not take_step(run):
                 continue
-            asked = asked_of(run)
+            requested = requested_of(run)
             due = save_is_due(run)
-            watch(run, run.meter.ready(wait=due or run.cursor.finished or bool(asked) or not run.ranks.alone))
+            watch(run, run.meter.ready(wait=due or run.cursor.finished or bool(requested) or not run.ranks.alone))
         except StepFault as fault:
             reason = roll_back(run, fault)
             if reason:
@@ -171,8 +171,8 @@ def fight(run: Run, loaded: LoadedQuest) -> None:
             continue
 
         # Validation, and the checkpoint that is due: beside the training, or before it ends.
-        run.val_loss = validate(run) if validation_is_due(run, saving=due or bool(asked)) else None
-        if run.cursor.finished or asked:
+        run.val_loss = validate(run) if validation_is_due(run, saving=due or bool(requested)) else None
+        if run.cursor.finished or requested:
             save_and_wait(run)
             if run.cursor.finished:  # a battle that goes on later answers then
                 with gathered(run.trainee.hero):
@@ -183,12 +183,12 @@ def fight(run: Run, loaded: LoadedQuest) -> None:
         # Whatever has reached the disk meanwhile; then an early end.
         tell_saved(run)
         wait_for_room(run)
-        if asked and not run.cursor.finished:
-            end_early(run, asked)
+        if requested and not run.cursor.finished:
+            end_early(run, requested)
             return
 
     # The end, unless a run before this one said it.
-    if run.cursor != beginning or not run.log.said(EventKind.BATTLE_COMPLETED):
+    if run.cursor != beginning or not run.log.has(EventKind.BATTLE_COMPLETED):
         complete(run)
 
 
@@ -210,16 +210,16 @@ def begin_together(run: Run) -> None:
     trainee.hero.model.train()
 
 
-def asked_of(run: Run) -> Asked | None:
+def requested_of(run: Run) -> Request | None:
     """What was asked of rank 0: every rank obeys it at the end of the same step."""
-    asked = list(Asked)
-    told = run.control.asked
-    number = run.ranks.of_main(asked.index(told) if told else -1)
-    return asked[number] if number >= 0 else None
+    requested = list(Request)
+    told = run.control.requested
+    number = run.ranks.of_main(requested.index(told) if told else -1)
+    return requested[number] if number >= 0 else None
 
 
-def end_early(run: Run, asked: Asked) -> None:
-    announcements.left_early(run.log, asked, step=run.trainee.step, quest_step=run.cursor.quest_step)
+def end_early(run: Run, requested: Request) -> None:
+    announcements.left_early(run.log, requested, step=run.trainee.step, quest_step=run.cursor.quest_step)
 
 
 def end_for_faults(run: Run, reason: str) -> None:
@@ -345,10 +345,10 @@ def watch(run: Run, records: list[StepRecord]) -> None:
         run.saver.write_after(record.step - 1, record.loss)
         trend = run.convergence.add(record.step, record.loss)
         if trend == Trend.DIVERGENCE:
-            text = f"step {record.step}: {run.convergence.told()}"
+            text = f"step {record.step}: {run.convergence.summary()}"
             raise StepFault(Fault.DIVERGENCE, record, text, back_to=run.convergence.best_step)
         if trend == Trend.STAGNATION:
-            announcements.stagnation(run.log, step=record.step, seen=run.convergence.told())
+            announcements.stagnation(run.log, step=record.step, seen=run.convergence.summary())
 
 
 # ----------------------------------------------------------------------------------------------------------------------

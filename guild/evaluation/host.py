@@ -21,7 +21,7 @@ from realm.oracle.sync_client import HostDown, HostTrouble, LoadedModel, OracleC
 from realm.world import World
 
 
-class Voice:
+class HostClient:
     """The first host that answers, with one checkpoint loaded at a time."""
 
     def __init__(self, world: World, hosts: Sequence[Host], *, note: Callable[[str], None]) -> None:

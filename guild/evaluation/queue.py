@@ -28,7 +28,7 @@ from realm.oracle.errors import Damaged, HostTrouble
 from realm.world import World
 
 if TYPE_CHECKING:
-    from guild.evaluation.host import Voice
+    from guild.evaluation.host import HostClient
 
 LOCK_FILE = "evaluation.lock"
 MOST_ATTEMPTS = 5
@@ -98,17 +98,20 @@ def process(
     """Answer and judge what waits, the oldest step first, until all is tried once. `hosts`: None means those that
     are set to evaluate. Raises strict.BadConfig.
     """
-    from guild.evaluation.host import Voice  # takes a third of a second, and most who queue never ask a host
+    from guild.evaluation.host import HostClient  # takes a third of a second, and most who queue never ask a host
 
     report = Report()
     failed_before = EvaluationTask.objects.filter(state=State.FAILED).count()
-    with _at_work(world), Voice(world, evaluating_hosts(world) if hosts is None else hosts, note=report.note) as voice:
+    with (
+        _at_work(world),
+        HostClient(world, evaluating_hosts(world) if hosts is None else hosts, note=report.note) as client,
+    ):
         silent: set[str] = set()
         for task in _waiting(limit):
-            if task.skill in silent or not (voice.answers or _has_answers(world, task)) or not _claim(task):
+            if task.skill in silent or not (client.answers or _has_answers(world, task)) or not _claim(task):
                 continue
             try:
-                _settle(world, task, voice, tell)
+                _settle(world, task, client, tell)
                 report.done += 1
             except TrainerUnavailable as trouble:
                 silent.add(task.skill)
@@ -167,11 +170,11 @@ def _has_answers(world: World, task: EvaluationTask) -> bool:
     return answers.path_of(world, task.hero, task.checkpoint, task.skill, task.level).exists()
 
 
-def _settle(world: World, task: EvaluationTask, voice: Voice, tell: Tell) -> None:
+def _settle(world: World, task: EvaluationTask, client: HostClient, tell: Tell) -> None:
     """Raises GuildError, HostTrouble, or ValueError for names that are none."""
     record = answers.read(world, task.hero, task.checkpoint, task.skill, task.level)
     if record is None:
-        record = voice.ask(task)
+        record = client.ask(task)
         answers.write(world, record)
     if record.verdict() is None:
         with trainer_of(world, task.skill):

@@ -18,7 +18,7 @@ from realm.world import World
 PROBLEMS = 200
 FEW = 4
 SEED = 1
-PATIENCE_SECONDS = 60.0
+TIMEOUT_SECONDS = 60.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,7 +69,7 @@ def _rows_of_a_quest(skill: Skill, level: int) -> int:
     return sum(part.rows for part in mix(skill, level, ()) if part.why is Why.CURRENT)
 
 
-def check_remote(world: World, *, seconds: float = PATIENCE_SECONDS) -> dict[str, str | None]:
+def check_remote(world: World, *, seconds: float = TIMEOUT_SECONDS) -> dict[str, str | None]:
     """A few problems of the first level from every trainer that is remote and not paused, all at the same time.
 
     By skill, the sentence that says what is wrong, or None. One that says nothing for so long is marked down, as a task

@@ -19,7 +19,7 @@ from realm.world import PRIORITIES, World
 
 ASK_SECONDS = 30.0
 """A host's health is asked for at most this often."""
-PATIENCE_SECONDS = 2.0
+TIMEOUT_SECONDS = 2.0
 MOST_LOOKED_AT = 50
 """Of the evaluation queue, in search of answers that wait for a judge."""
 
@@ -62,7 +62,7 @@ def _ask(host: Host) -> Answer:
     from realm.oracle.sync_client import HostTrouble, OracleClient
 
     try:
-        with OracleClient(host, timeout_seconds=PATIENCE_SECONDS) as client:
+        with OracleClient(host, timeout_seconds=TIMEOUT_SECONDS) as client:
             said = client.health()
     except HostTrouble as error:
         return Answer(trouble=str(error))

@@ -206,7 +206,7 @@ class TaskMaster:
             if ended:
                 self._bury(running, ended)
             elif running.ending:
-                self._lose_patience(running)
+                self._end_overdue(running)
             elif self._clock() - running.started_at > running.task.timeout_seconds:
                 log.warning("%s takes longer than %.0f s: it is ended", running.task.name, running.task.timeout_seconds)
                 self._ask_to_end(running, "timeout")
@@ -216,7 +216,7 @@ class TaskMaster:
             running.ending, running.kill_at = why, self._clock() + children.GRACE_SECONDS
             running.process.terminate()
 
-    def _lose_patience(self, running: Running) -> None:
+    def _end_overdue(self, running: Running) -> None:
         if not running.killed and self._clock() >= running.kill_at:
             log.warning("%s does not end: it is killed", running.task.name)
             running.process.kill()

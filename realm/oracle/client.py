@@ -51,7 +51,7 @@ class Ending:
 class AsyncOracle:
     def __init__(self, host: Host, *, timeout_seconds: float | None = None) -> None:
         self.host = host
-        self._patience = host.timeout_seconds if timeout_seconds is None else timeout_seconds
+        self._timeout_seconds = host.timeout_seconds if timeout_seconds is None else timeout_seconds
         self._stack = AsyncExitStack()
 
     async def __aenter__(self) -> Self:
@@ -98,7 +98,7 @@ class AsyncOracle:
         if not self.host.is_realm:
             raise HostTrouble(f"{self.host.name} keeps its own models; nothing can be unloaded there.")
         wanted = _selector(hero, step, name)
-        await self._ask("POST", "/models/unload", wire.Done, body=wanted, seconds=self._patience)
+        await self._ask("POST", "/models/unload", wire.Done, body=wanted, seconds=self._timeout_seconds)
 
     async def answer(self, model: LoadedModel, prompts: Sequence[str], *, max_new_tokens: int) -> list[str]:
         """Greedy answers, one user turn each, in the order of `prompts`."""
@@ -133,7 +133,7 @@ class AsyncOracle:
     async def _events(self, response: httpx2.Response) -> AsyncIterator[wire.Completion]:
         events = aiter(httpx2.EventSource(response, max_event_size=LARGEST_EVENT_BYTES))
         while True:
-            with _told(self.host, self._patience), anyio.fail_after(self._patience):
+            with _told(self.host, self._timeout_seconds), anyio.fail_after(self._timeout_seconds):
                 event = await anext(events, None)
             if event is None or event.data.strip() == "[DONE]":
                 return
@@ -144,7 +144,9 @@ class AsyncOracle:
 
     async def _answer_batch(self, model: LoadedModel, prompts: Sequence[str], max_new_tokens: int) -> list[str]:
         asked = wire.AnswersRequest(model=model.id, prompts=list(prompts), max_new_tokens=max_new_tokens)
-        said = await self._ask("POST", "/v1/answers", wire.Answers, body=asked, seconds=self._patience, model=model)
+        said = await self._ask(
+            "POST", "/v1/answers", wire.Answers, body=asked, seconds=self._timeout_seconds, model=model
+        )
         if (said.model, said.step, said.sha256) != (model.id, model.step, model.sha256):
             raise _wrong_model(self.host, model, said.model, said.sha256)
         if len(said.answers) != len(prompts):
@@ -160,7 +162,12 @@ class AsyncOracle:
             asked = _chat_request(model, [Turn(role="user", content=prompt)], greedy)
             async with places:
                 said = await self._ask(
-                    "POST", "/v1/chat/completions", wire.Completion, body=asked, seconds=self._patience, model=model
+                    "POST",
+                    "/v1/chat/completions",
+                    wire.Completion,
+                    body=asked,
+                    seconds=self._timeout_seconds,
+                    model=model,
                 )
             _check_model(self.host, model, said, witnessed=False)
             answers[at] = said.text
@@ -205,10 +212,10 @@ class AsyncOracle:
     async def _stream(self, path: str, body: Body, model: LoadedModel) -> AsyncIterator[httpx2.Response]:
         """An answer with status 200, its body unread; `model` is who a 404 speaks of."""
         request = self._client.build_request("POST", path, json=_plain(body))
-        with _told(self.host, self._patience), anyio.fail_after(self._patience):
+        with _told(self.host, self._timeout_seconds), anyio.fail_after(self._timeout_seconds):
             response = await self._client.send(request, stream=True)
         try:
-            with _told(self.host, self._patience), anyio.fail_after(self._patience):
+            with _told(self.host, self._timeout_seconds), anyio.fail_after(self._timeout_seconds):
                 outbound.check_encoding(response)
                 if response.status_code != 200:
                     refusal = await outbound.read(response, largest_bytes=LARGEST_REPLY_BYTES)

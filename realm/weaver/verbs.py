@@ -97,8 +97,8 @@ def stop(world: World, config: RealmConfig) -> list[str]:
             running = Loom(world)
             ran = [name for name, state in running.states().items() if state.pid]
             running.shut_down()
-    patience = STUCK_SECONDS + sum(service.stop_seconds for service in services(config))
-    with supervisord.lock(world, seconds=patience, unless=lambda: False):
+    timeout_seconds = STUCK_SECONDS + sum(service.stop_seconds for service in services(config))
+    with supervisord.lock(world, seconds=timeout_seconds, unless=lambda: False):
         ran += orphans.end(world, services(config))
         supervisord.forget_socket(world)
     return ran

@@ -11,7 +11,7 @@ from guild.skills.registry import Skill, get_trainer
 from guild.trainers.problems import Problem
 
 SAMPLES = 4
-PATIENCE_SECONDS = 4.0
+TIMEOUT_SECONDS = 4.0
 _far = ThreadPoolExecutor(max_workers=2, thread_name_prefix="samples")
 """Asks trainers that may take long; two that hang keep a third from being asked, not the page from answering."""
 
@@ -23,21 +23,21 @@ class Samples:
     trouble: str = ""
 
 
-def read(skill: Skill, level: int, *, patience_seconds: float = PATIENCE_SECONDS) -> Samples:
+def read(skill: Skill, level: int, *, timeout_seconds: float = TIMEOUT_SECONDS) -> Samples:
     level = min(max(level, 1), skill.max_level)
     try:
-        drawn = _draw_far(skill, level, patience_seconds) if skill.is_remote else _draw(skill.name, level)
+        drawn = _draw_far(skill, level, timeout_seconds) if skill.is_remote else _draw(skill.name, level)
     except TooLong:
-        return Samples(level=level, trouble=f"Its trainer did not answer within {patience_seconds:.0f} s.")
+        return Samples(level=level, trouble=f"Its trainer did not answer within {timeout_seconds:.0f} s.")
     except (GuildError, ValueError) as error:
         return Samples(level=level, trouble=str(error))
     return Samples(level=level, problems=drawn)
 
 
-def _draw_far(skill: Skill, level: int, patience_seconds: float) -> list[Problem]:
+def _draw_far(skill: Skill, level: int, timeout_seconds: float) -> list[Problem]:
     asked: Future[list[Problem]] = _far.submit(_draw, skill.name, level)
     try:
-        return asked.result(patience_seconds)
+        return asked.result(timeout_seconds)
     finally:
         asked.cancel()  # nobody looks any more at what has not begun
 

@@ -50,7 +50,7 @@ def test_a_loss_that_rises_diverges_from_its_best_step() -> None:
     convergence, trends = fed(fell + rose)
     assert trends[0][1] == Trend.DIVERGENCE
     assert 90 <= convergence.best_step <= 115
-    assert "its best" in convergence.told()
+    assert "its best" in convergence.summary()
 
 
 def test_a_hero_that_is_ruined_from_the_first_step_on_diverges_to_before_it() -> None:

@@ -26,7 +26,7 @@ from tests.support import tiny_hero
 ROWS = 120
 STRUCK_SAVE = 2
 """The save that faults strike: one before it is whole, and steps follow."""
-PATIENCE_SECONDS = 120.0
+TIMEOUT_SECONDS = 120.0
 SPACE_RETURNS_SECONDS = 0.3
 """How long after the trouble was told the disk has room again."""
 TRACE, TALE = "trace.txt", "tale.json"
@@ -50,11 +50,11 @@ def in_a_process(work: Callable[[], None]) -> int:
     """
     process = multiprocessing.get_context("fork").Process(target=work)
     process.start()
-    process.join(PATIENCE_SECONDS)
+    process.join(TIMEOUT_SECONDS)
     if process.is_alive():
         process.kill()
         process.join()
-        raise TimeoutError(f"a battle did not end within {PATIENCE_SECONDS:.0f} s")
+        raise TimeoutError(f"a battle did not end within {TIMEOUT_SECONDS:.0f} s")
     assert process.exitcode is not None
     return process.exitcode
 

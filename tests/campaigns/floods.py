@@ -19,7 +19,7 @@ from tests.campaigns.resting import looked_at, resting_arena, seconds_until, see
 from tests.support.live_arena import LiveArena
 
 PROMISED_SECONDS = 30.0
-PATIENCE_SECONDS = 60.0
+TIMEOUT_SECONDS = 60.0
 LOOKED_AT_A_SECOND = 20
 """Slower than that is waited for no longer."""
 _QUEUE_LENGTH = Path("/proc/sys/fs/inotify/max_queued_events")  # inotify(7)
@@ -35,11 +35,11 @@ def run(folder: Path, base: Path, *, files: int, **variables: str) -> list[Figur
 
 
 def overflow(
-    folder: Path, base: Path, *, files: int, patience_seconds: float = PATIENCE_SECONDS, **variables: str
+    folder: Path, base: Path, *, files: int, timeout_seconds: float = TIMEOUT_SECONDS, **variables: str
 ) -> list[Figure]:
     """The files come while the daemon is stopped and its queue of events is full: not one is told of."""
     what = f"{files} files whose file events the kernel dropped"
-    return _flood(folder, base, what, _unheard(files), files, patience_seconds, **variables)
+    return _flood(folder, base, what, _unheard(files), files, timeout_seconds, **variables)
 
 
 Fall = Callable[[LiveArena], Callable[[], None]]
@@ -52,7 +52,7 @@ def _flood(
     what: str,
     prepare: Fall,
     files: int,
-    patience_seconds: float = PATIENCE_SECONDS,
+    timeout_seconds: float = TIMEOUT_SECONDS,
     **variables: str,
 ) -> list[Figure]:
     arena = resting_arena(folder, base, **variables)
@@ -73,8 +73,8 @@ def _flood(
 
             return seconds_until(done, begun, most=most)
 
-        saw = until(seen, patience_seconds)
-        looked = until(looked_at, PATIENCE_SECONDS + files / LOOKED_AT_A_SECOND) if saw else None
+        saw = until(seen, timeout_seconds)
+        looked = until(looked_at, TIMEOUT_SECONDS + files / LOOKED_AT_A_SECOND) if saw else None
         found, crashes = seen(arena) - 1, watch.crashes()
     finally:
         arena.stop()

@@ -34,7 +34,7 @@ NOT_TAKEN = frozenset({"file: a folder"})
 """What is no quest to the inbox and stays lying there."""
 LONGEST_INSPECTION_SECONDS = 5.0
 LARGEST_GROWTH_BYTES = 200 * 10**6
-PATIENCE_SECONDS = 60.0
+TIMEOUT_SECONDS = 60.0
 
 
 @dataclass(frozen=True)
@@ -145,8 +145,8 @@ def _try(arena: LiveArena, drop: Drop, outcomes: Outcomes, watch: Watch) -> None
     begun = time.monotonic()
     _drop(arena, case)
     while (fate := _fate(arena, drop)) is None:
-        if time.monotonic() - begun > PATIENCE_SECONDS:
-            outcomes.hung.append(f"{drop}: nothing became of it in {PATIENCE_SECONDS:.0f} s")
+        if time.monotonic() - begun > TIMEOUT_SECONDS:
+            outcomes.hung.append(f"{drop}: nothing became of it in {TIMEOUT_SECONDS:.0f} s")
             return
         watch.look()
         time.sleep(0.01)

@@ -15,7 +15,7 @@ from multiprocessing.synchronize import Barrier, Event
 import django
 from django.conf import settings
 
-PATIENCE_SECONDS = 30.0
+TIMEOUT_SECONDS = 30.0
 FORK = multiprocessing.get_context("fork")
 
 
@@ -28,18 +28,18 @@ def race(forks: int) -> dict[str, list[str]]:
     words = [said.get() for _ in racers]
     over.set()
     for racer in racers:
-        racer.join(PATIENCE_SECONDS)
+        racer.join(TIMEOUT_SECONDS)
     return {outcome: [word for how, word in words if how == outcome] for outcome in ("served", "refused")}
 
 
 def _reach(line: Barrier, said: SimpleQueue[tuple[str, str]], over: Event) -> None:
     from arena.daemon.loop import AnotherDaemon, only_daemon
 
-    line.wait(PATIENCE_SECONDS)
+    line.wait(TIMEOUT_SECONDS)
     try:
         with only_daemon(settings.WORLD):
             said.put(("served", str(os.getpid())))
-            over.wait(PATIENCE_SECONDS)
+            over.wait(TIMEOUT_SECONDS)
     except AnotherDaemon as refusal:
         said.put(("refused", str(refusal)))
 

@@ -93,7 +93,7 @@ def no_writer_check(folder: Path) -> list[Figure]:
 def only_what_is_told(folder: Path) -> list[Figure]:
     """Files are taken when an event names them; nobody looks into the inbox."""
     path = injected.with_django(folder, _ONLY_TOLD)
-    return floods.overflow(folder / "world", _base(folder), files=20, patience_seconds=6, PYTHONPATH=path)
+    return floods.overflow(folder / "world", _base(folder), files=20, timeout_seconds=6, PYTHONPATH=path)
 
 
 _ONLY_TOLD = """

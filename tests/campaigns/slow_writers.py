@@ -25,7 +25,7 @@ REOPENED_WITHIN_SECONDS = 0.03
 CLOCK_TICK_SECONDS = 0.01
 """By as much a file may seem older than it is."""
 MOST_ATTEMPTS = 20
-PATIENCE_SECONDS = 60.0
+TIMEOUT_SECONDS = 60.0
 MANNERS = ("kept open", "kept open in a lane", "reopened", "renamed when whole", "renamed while open")
 
 
@@ -119,7 +119,7 @@ def run(folder: Path, base: Path, *, seed: int, writers: int, held_seconds: floa
         arena.start()
         _write_all(crowd)
         begun = time.monotonic()
-        seconds_until(lambda: _settled(arena, crowd), begun, most=PATIENCE_SECONDS)
+        seconds_until(lambda: _settled(arena, crowd), begun, most=TIMEOUT_SECONDS)
         return _figures(arena, crowd, held_seconds)
     finally:
         arena.stop()

@@ -39,7 +39,7 @@ NEW_TOKENS = 6
 PROMPTS = tuple(f"{a}+{b}" for a in (1, 7, 20, 345) for b in (2, 22, 999))
 MOST_PROMPTS = 6
 ASKERS, SWAPPERS = 4, 2
-_PATIENCE_SECONDS = 1800.0
+_TIMEOUT_SECONDS = 1800.0
 
 
 @dataclass(frozen=True)
@@ -116,7 +116,7 @@ def _alone(world: World, step: int) -> Known:
 
 
 def _run_threads(host: RunningOracle, known: dict[str, Known], tally: Tally, seed: int) -> None:
-    end = time.monotonic() + _PATIENCE_SECONDS
+    end = time.monotonic() + _TIMEOUT_SECONDS
 
     def until_over(act: Callable[[RunningOracle, dict[str, Known], Tally, random.Random], None], number: int) -> None:
         dice = random.Random(f"{seed} {act.__name__} {number}")

@@ -23,7 +23,7 @@ ROWS = 3
 AGAIN = ("again/{}.jsonl", "{}-under-another-name.jsonl", "{}-compressed.jsonl.gz", "high/{}.jsonl", "low/{}.jsonl.gz")
 """Where the second file of a content is dropped."""
 LONGEST_PAUSE_SECONDS = 0.02
-PATIENCE_SECONDS = 60.0
+TIMEOUT_SECONDS = 60.0
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ def run(folder: Path, base: Path, *, seed: int, drops: int, **variables: str) ->
         for drop in plan:
             drop.fall(arena)
             time.sleep(pauses.random() ** 4 * LONGEST_PAUSE_SECONDS)
-        took = seconds_until(lambda: looked_at(arena) == len(plan), begun, most=PATIENCE_SECONDS + 0.2 * drops)
+        took = seconds_until(lambda: looked_at(arena) == len(plan), begun, most=TIMEOUT_SECONDS + 0.2 * drops)
     finally:
         arena.stop()
     return _figures(arena, plan, took)

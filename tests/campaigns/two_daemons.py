@@ -14,7 +14,7 @@ from tests.campaigns.resting import resting_arena
 from tests.support.live_arena import LiveArena
 
 STOPS_WITHIN_SECONDS, STARTS_WITHIN_SECONDS = 1.0, 2.0
-PATIENCE_SECONDS = 60.0
+TIMEOUT_SECONDS = 60.0
 RACERS = 4
 
 
@@ -66,7 +66,7 @@ def _after_kills(arena: LiveArena, repeats: int) -> list[Figure]:
             new = Started(arena)
             arena.daemon = new.process
             while arena.status.get("pid") != new.process.pid:
-                new.check_patience()
+                new.check_timeout()
                 time.sleep(0.005)
             served.append(time.monotonic() - new.reached_at)
             imports.append(new.reached_at - new.begun)
@@ -95,20 +95,20 @@ class Started:
         self._said_before = self._log.stat().st_size if self._log.exists() else 0
         self.process = arena.open_daemon()
         while not self._reaches() and self.process.poll() is None:
-            self.check_patience()
+            self.check_timeout()
             time.sleep(0.005)
         self.reached_at = time.monotonic()
 
     def wait(self) -> str:
         """For its end; what it said."""
-        self.process.wait(PATIENCE_SECONDS)
+        self.process.wait(TIMEOUT_SECONDS)
         return self._log.read_bytes()[self._said_before :].decode()
 
-    def check_patience(self) -> None:
-        if time.monotonic() - self.begun > PATIENCE_SECONDS:
+    def check_timeout(self) -> None:
+        if time.monotonic() - self.begun > TIMEOUT_SECONDS:
             self.process.kill()
             self.process.wait()
-            raise TimeoutError(f"a daemon did not come to its lock within {PATIENCE_SECONDS:.0f} s")
+            raise TimeoutError(f"a daemon did not come to its lock within {TIMEOUT_SECONDS:.0f} s")
 
     def _reaches(self) -> bool:
         with suppress(OSError):

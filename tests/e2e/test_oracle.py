@@ -17,7 +17,7 @@ from tests.support.tavern_quests import HOSTILE
 
 M1000 = realm_model(1000)
 CHAT = "POST /v1/chat/completions"
-PATIENCE_MS = 60_000
+TIMEOUT_MS = 60_000
 
 
 @pytest.fixture
@@ -61,7 +61,7 @@ def ask(page: Page, text: str) -> None:
 
 def test_a_checkpoint_is_loaded_asked_and_compared(oracle: Tavern, visitor: Visitor) -> None:
     page = visitor.page
-    page.set_default_timeout(PATIENCE_MS)
+    page.set_default_timeout(TIMEOUT_MS)
     page.goto(f"{oracle.address}/oracle")
     expect(page.locator(".rail [aria-current=page]")).to_have_text("Oracle")
     expect(page.locator("[data-side='0'] [data-state-of]")).to_have_text("Not loaded there yet.")
@@ -72,10 +72,10 @@ def test_a_checkpoint_is_loaded_asked_and_compared(oracle: Tavern, visitor: Visi
     expect(page.locator("#message")).to_have_value("How many?")
     page.fill("[name=max_tokens]", "12")
     refused.get_by_role("button", name="Load and ask").click()
-    expect(page.locator(".answer [data-part=model]")).to_have_text("DIO/base", timeout=PATIENCE_MS)
+    expect(page.locator(".answer [data-part=model]")).to_have_text("DIO/base", timeout=TIMEOUT_MS)
     expect(page.locator(".answer.trouble")).to_have_count(0)
-    expect(page.locator("#stop")).to_be_hidden(timeout=PATIENCE_MS)
-    expect(page.locator("[data-side='0'] [data-state-of]")).to_have_text("Loaded: DIO/base", timeout=PATIENCE_MS)
+    expect(page.locator("#stop")).to_be_hidden(timeout=TIMEOUT_MS)
+    expect(page.locator("[data-side='0'] [data-state-of]")).to_have_text("Loaded: DIO/base", timeout=TIMEOUT_MS)
 
     page.check("#beside")
     second = page.locator("#second")
@@ -86,7 +86,7 @@ def test_a_checkpoint_is_loaded_asked_and_compared(oracle: Tavern, visitor: Visi
     page.locator("#message").fill("")
     ask(page, "How many now?")
     left, right = page.locator(".exchange").last.locator(".answer").all()
-    expect(left.locator("[data-part=speed]")).to_contain_text("tok/s", timeout=PATIENCE_MS)
+    expect(left.locator("[data-part=speed]")).to_contain_text("tok/s", timeout=TIMEOUT_MS)
     expect(left.locator("[data-part=model]")).to_have_text("DIO/base")
     assert len(left.locator("[data-part=sha256]").inner_text()) == 12
     expect(left.locator("[data-part=sampling]")).to_have_text("t 0.7, seed 7")
@@ -107,7 +107,7 @@ def test_a_checkpoint_is_loaded_asked_and_compared(oracle: Tavern, visitor: Visi
 
 def test_stop_really_stops_and_words_are_only_words(oracle: Tavern, stub: Stub, visitor: Visitor) -> None:
     page = visitor.page
-    page.set_default_timeout(PATIENCE_MS)
+    page.set_default_timeout(TIMEOUT_MS)
     said = events(chunk(M1000["id"], HOSTILE, **witness(M1000)), done=False).body
     stub.replies[CHAT] = Raw(body=said, headers=(("Content-Type", "text/event-stream"),), then_waits=True)
     page.goto(f"{oracle.address}/oracle")
@@ -135,7 +135,7 @@ def test_stop_really_stops_and_words_are_only_words(oracle: Tavern, stub: Stub, 
 
 def test_what_a_host_said_before_it_broke_off_stays(oracle: Tavern, stub: Stub, visitor: Visitor) -> None:
     page = visitor.page
-    page.set_default_timeout(PATIENCE_MS)
+    page.set_default_timeout(TIMEOUT_MS)
     stub.replies[CHAT] = events(chunk(M1000["id"], "So far", **witness(M1000)), done=False)
     page.goto(f"{oracle.address}/oracle")
     page.select_option("[data-side='0'] [data-host]", "stub")
@@ -152,7 +152,7 @@ def test_it_works_without_scripts(oracle: Tavern, chromium: Browser) -> None:
     context = chromium.new_context(java_script_enabled=False)
     try:
         page = context.new_page()
-        page.set_default_timeout(PATIENCE_MS)
+        page.set_default_timeout(TIMEOUT_MS)
         page.goto(f"{oracle.address}/oracle")
         page.fill("[name=max_tokens]", "8")
         page.fill("#message", "How many?")

@@ -40,7 +40,7 @@ class FakeTrainer:
     def start(self) -> None:
         self.alive, self.starts, self.hung = True, self.starts + 1, ""
 
-    def bury(self) -> None:
+    def reap(self) -> None:
         self.exit_code = None
 
     def why_hung(self) -> str:

@@ -28,7 +28,7 @@ TRAINING = {
     "warmup_steps": 3,
     "learning_rate": 0.01,
 }
-PATIENCE_SECONDS = 90.0
+TIMEOUT_SECONDS = 90.0
 
 
 class LiveArena:
@@ -66,7 +66,7 @@ class LiveArena:
     def _run(self, *arguments: str) -> str:
         command = [sys.executable, *arguments]
         done = subprocess.run(
-            command, cwd=CHECKOUT, env=self._environment, check=True, capture_output=True, timeout=PATIENCE_SECONDS
+            command, cwd=CHECKOUT, env=self._environment, check=True, capture_output=True, timeout=TIMEOUT_SECONDS
         )
         return done.stdout.decode()
 
@@ -92,7 +92,7 @@ class LiveArena:
         trainer = self.trainer_pid
         if self.daemon is not None:
             self.daemon.terminate()
-            self.daemon.wait(PATIENCE_SECONDS)
+            self.daemon.wait(TIMEOUT_SECONDS)
         if trainer:
             self.wait_for(lambda: not _lives(trainer), "the trainer is gone")
 
@@ -131,7 +131,7 @@ class LiveArena:
     def completed(self) -> set[str]:
         return {path.name for path in self.world.recently_completed.glob("*.jsonl")}
 
-    def wait_for(self, condition: Callable[[], bool], what: str, *, seconds: float = PATIENCE_SECONDS) -> None:
+    def wait_for(self, condition: Callable[[], bool], what: str, *, seconds: float = TIMEOUT_SECONDS) -> None:
         deadline = time.monotonic() + seconds
         while not condition():
             if time.monotonic() > deadline:

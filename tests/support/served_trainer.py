@@ -18,7 +18,7 @@ from guild.trainers.contract import Trainer
 from realm.web.guard import Guard
 from tests.support.servers import free_port
 
-PATIENCE_SECONDS = 30.0
+TIMEOUT_SECONDS = 30.0
 
 
 @contextmanager
@@ -29,7 +29,7 @@ def served(skill: Skill, trainer: Trainer) -> Iterator[str]:
     server = uvicorn.Server(uvicorn.Config(guarded, port=port, log_level="warning", lifespan="off"))
     thread = threading.Thread(target=server.run)
     thread.start()
-    deadline = time.monotonic() + PATIENCE_SECONDS
+    deadline = time.monotonic() + TIMEOUT_SECONDS
     while not server.started:
         assert time.monotonic() < deadline, "the server did not start"
         time.sleep(0.01)
@@ -37,7 +37,7 @@ def served(skill: Skill, trainer: Trainer) -> Iterator[str]:
         yield f"http://127.0.0.1:{port}"
     finally:
         server.should_exit = True
-        thread.join(PATIENCE_SECONDS)
+        thread.join(TIMEOUT_SECONDS)
 
 
 Answer = Callable[[BaseHTTPRequestHandler, str, dict[str, Any]], Any]

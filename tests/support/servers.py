@@ -22,7 +22,7 @@ from filelock import FileLock
 
 from realm.world import CHECKOUT, World
 
-PATIENCE_SECONDS = 60
+TIMEOUT_SECONDS = 60
 SHARED_VARIABLE = "TESTS_SHARED_FOLDER"
 """Names the folder of one run's things that are made once."""
 _POLL_SECONDS = 0.05
@@ -106,7 +106,7 @@ def answers(port: int) -> bool:
 def wait_until(condition: object) -> None:
     """Waits as long as it takes within reason; what is waited for decides the test, not how long it took."""
     assert callable(condition)
-    end = time.monotonic() + PATIENCE_SECONDS
+    end = time.monotonic() + TIMEOUT_SECONDS
     while not condition():
         assert time.monotonic() < end, "it did not happen"
         time.sleep(_POLL_SECONDS)
@@ -114,7 +114,7 @@ def wait_until(condition: object) -> None:
 
 def say(port: int, request: bytes) -> bytes:
     """Everything that the server answers to these bytes until it closes or has sent a whole head and pauses."""
-    with socket.create_connection(("127.0.0.1", port), timeout=PATIENCE_SECONDS) as connection:
+    with socket.create_connection(("127.0.0.1", port), timeout=TIMEOUT_SECONDS) as connection:
         connection.sendall(request)
         answer = b""
         while b"\r\n\r\n" not in answer:

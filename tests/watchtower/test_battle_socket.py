@@ -23,7 +23,7 @@ from watchtower.spectator import Spectator
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
-PATIENCE_SECONDS = 20
+TIMEOUT_SECONDS = 20
 
 
 @asynccontextmanager
@@ -38,7 +38,7 @@ async def browser(query: str = "") -> AsyncIterator[WebsocketCommunicator]:
 
 
 async def hear(client: WebsocketCommunicator) -> dict[str, Any]:
-    message: dict[str, Any] = orjson.loads(await client.receive_from(timeout=PATIENCE_SECONDS))
+    message: dict[str, Any] = orjson.loads(await client.receive_from(timeout=TIMEOUT_SECONDS))
     return message
 
 
@@ -226,7 +226,7 @@ async def test_a_since_from_another_world_does_not_silence_this_one(world: World
 async def test_a_since_that_is_no_event_number_is_refused(world: World, since: str) -> None:
     client = WebsocketCommunicator(websocket_router, f"/ws/battle/?since={since}")
     await client.connect()
-    assert await client.receive_output(timeout=PATIENCE_SECONDS) == {
+    assert await client.receive_output(timeout=TIMEOUT_SECONDS) == {
         "type": "websocket.close",
         "code": 4400,
     }
@@ -277,9 +277,9 @@ async def test_a_slow_reader_gets_the_newest_tick_and_loses_no_event(world: Worl
             await hear_until(quick, lambda message: message.get("step") == 2000)
             assert slow.sent.empty()
             slow.reads.set()
-            heard = [orjson.loads(await asyncio.wait_for(slow.sent.get(), PATIENCE_SECONDS))]
+            heard = [orjson.loads(await asyncio.wait_for(slow.sent.get(), TIMEOUT_SECONDS))]
             while heard[-1].get("step") != 2000 or not is_tick(heard[-1]):
-                heard.append(orjson.loads(await asyncio.wait_for(slow.sent.get(), PATIENCE_SECONDS)))
+                heard.append(orjson.loads(await asyncio.wait_for(slow.sent.get(), TIMEOUT_SECONDS)))
             watching.cancel()
             await asyncio.gather(watching, return_exceptions=True)
             await pool.leave(joined, slow.spectator)

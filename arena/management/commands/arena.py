@@ -37,7 +37,7 @@ class Command(BaseCommand):
                 log.info("the arena of %s opens", settings.WORLD.home)
                 # Sent when a writer opens a file in the instant the inbox holds a lease on it; it kills by default.
                 signal.signal(signal.SIGIO, signal.SIG_IGN)
-                with watching(settings.WORLD, daemon.bell.set):
+                with watching(settings.WORLD, daemon.wake_up.set):
                     daemon.run()
         except (AnotherDaemon, BadConfig) as error:
             raise CommandError(str(error)) from error

@@ -26,7 +26,7 @@ from realm import strict
 from realm.world import PRIORITIES
 
 OVER = (Quest.State.COMPLETED, Quest.State.FAILED, Quest.State.CANCELLED)
-PATIENCE_SECONDS = 5.0
+TIMEOUT_SECONDS = 5.0
 WIDE = 200
 HELD = "held"
 """What an inspected quest that waits for the player is called where people read."""
@@ -134,7 +134,7 @@ class Command(BaseCommand):
         if not arena_status.daemon_alive(settings.WORLD):
             self.stdout.write("The arena is not running; it will carry that out when it starts.")
             return
-        deadline = time.monotonic() + PATIENCE_SECONDS
+        deadline = time.monotonic() + TIMEOUT_SECONDS
         while path.exists() and time.monotonic() < deadline:
             time.sleep(0.05)
         if path.exists():

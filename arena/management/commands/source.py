@@ -25,7 +25,7 @@ from arena.sources.inspecting import in_words
 from arena.sources.records import Records
 from realm.world import PRIORITIES
 
-PATIENCE_SECONDS = 5.0
+TIMEOUT_SECONDS = 5.0
 MOST_SHOWN = 1000
 
 
@@ -124,7 +124,7 @@ class Command(BaseCommand):
         if not arena_status.daemon_alive(settings.WORLD):
             self.stdout.write("The arena is not running; the gatekeepers will look when it starts.")
             return
-        deadline = time.monotonic() + PATIENCE_SECONDS
+        deadline = time.monotonic() + TIMEOUT_SECONDS
         while order.exists() and time.monotonic() < deadline:
             time.sleep(0.05)
         if order.exists():

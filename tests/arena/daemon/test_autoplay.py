@@ -16,7 +16,7 @@ import pytest
 
 from arena import status as arena_status
 from arena.daemon import autoplay as playing
-from arena.daemon.autoplay import PATIENCE_SECONDS, Player
+from arena.daemon.autoplay import TIMEOUT_SECONDS, Player
 from arena.daemon.loop import ArenaDaemon
 from arena.models import Quest
 from arena.protocol import EventKind
@@ -112,7 +112,7 @@ def test_a_forging_that_fails_is_told_and_tried_again_later(
     assert player.trouble == str(error)
     settings_now.error = None
     assert not player.look(wanted=True, free=True)
-    clock.now += PATIENCE_SECONDS
+    clock.now += TIMEOUT_SECONDS
     assert player.look(wanted=True, free=True)
     assert player.trouble == ""
 

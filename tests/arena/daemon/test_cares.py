@@ -12,7 +12,7 @@ import pytest
 from arena import status as arena_status
 from arena.daemon.chronicle_outbox import Outbox
 from arena.daemon.disk_care import DiskCare
-from arena.daemon.pause import Rest
+from arena.daemon.pause import Pause
 from arena.daemon.settings import FRESH_SECONDS, Settings
 from arena.daemon.status import HEARTBEAT_SECONDS, Situation, StatusFile
 from arena.daemon.trainer_care import LONGEST_BACKOFF_SECONDS, MOST_FALSE_STARTS, TrainerCare
@@ -123,12 +123,12 @@ def test_settings_that_cannot_be_leave_the_old_ones_in_force(world: World, clock
 
 
 def test_a_rest_that_is_owed_counts_before_it_is_written_and_outlives_the_daemon(world: World) -> None:
-    rest = Rest(world)
+    rest = Pause(world)
     rest.begin_for("no memory is left")
     assert rest.active
-    assert not Rest(world).active
+    assert not Pause(world).active
     assert rest.settle()
-    assert (Rest(world).active, Rest(world).reason) == (True, "no memory is left")
+    assert (Pause(world).active, Pause(world).reason) == (True, "no memory is left")
     rest.forgive()
     assert (rest.trouble, rest.reason, rest.active) == ("", "", True)
     rest.begin(Wish.STOP)
@@ -139,20 +139,20 @@ def test_a_rest_that_is_owed_counts_before_it_is_written_and_outlives_the_daemon
 
 
 @pytest.fixture
-def care(world: World, clock: Clock) -> Callable[[FakeTrainer, Rest], TrainerCare]:
+def care(world: World, clock: Clock) -> Callable[[FakeTrainer, Pause], TrainerCare]:
     return lambda trainer, rest: TrainerCare(world, cast(TrainerProcess, trainer), Outbox(), rest, clock=clock)
 
 
 def test_a_trainer_that_dies_again_and_again_is_started_later_each_time_and_then_no_more(
-    world: World, clock: Clock, care: Callable[[FakeTrainer, Rest], TrainerCare]
+    world: World, clock: Clock, care: Callable[[FakeTrainer, Pause], TrainerCare]
 ) -> None:
-    trainer, rest = FakeTrainer(), Rest(world)
+    trainer, rest = FakeTrainer(), Pause(world)
     minded, waits = care(trainer, rest), []
     for _ in range(MOST_FALSE_STARTS):
         assert minded.start()
         trainer.die()
         minded.note_death(-9, None)
-        trainer.bury()
+        trainer.reap()
         assert not minded.start()
         waits.append(minded.seconds_to_start)
         clock.now += waits[-1]
@@ -165,16 +165,16 @@ def test_a_trainer_that_dies_again_and_again_is_started_later_each_time_and_then
 
 @pytest.mark.parametrize("code", [ExitCode.SYSTEM, ExitCode.ANOTHER_TRAINER])
 def test_trouble_of_the_machine_lets_the_arena_rest_at_once(
-    world: World, care: Callable[[FakeTrainer, Rest], TrainerCare], code: int
+    world: World, care: Callable[[FakeTrainer, Pause], TrainerCare], code: int
 ) -> None:
-    rest = Rest(world)
+    rest = Pause(world)
     care(FakeTrainer(), rest).note_death(code, None)
     assert rest.trouble == "the trainer cannot go on: out of luck"
 
 
 def test_one_that_hangs_is_killed_and_its_death_says_so(world: World, clock: Clock) -> None:
     trainer, outbox = FakeTrainer(), Outbox()
-    minded = TrainerCare(world, cast(TrainerProcess, trainer), outbox, Rest(world), clock=clock)
+    minded = TrainerCare(world, cast(TrainerProcess, trainer), outbox, Pause(world), clock=clock)
     minded.start()
     minded.watch()
     assert trainer.alive

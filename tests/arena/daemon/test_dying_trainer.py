@@ -17,7 +17,7 @@ from arena import status as arena_status
 from arena.daemon.battles import ensure_hero
 from arena.daemon.loop import ArenaDaemon
 from arena.daemon.trainer_care import MOST_FALSE_STARTS, MOST_SET_ASIDE, TrainerCare
-from arena.daemon.trainer_liveness import Patience
+from arena.daemon.trainer_liveness import Timeouts
 from arena.daemon.trainer_process import TrainerProcess
 from arena.models import ChronicleEntry
 from arena.orders import Wish
@@ -34,7 +34,7 @@ __all__ = ["clock", "open_daemon", "trainer"]  # fixtures
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(300), pytest.mark.slow]
 
 STAND_IN = (sys.executable, "-m", "tests.support.stand_in_trainer")
-PATIENCE_SECONDS = 240.0
+TIMEOUT_SECONDS = 240.0
 
 
 class Arena:
@@ -43,12 +43,12 @@ class Arena:
     def __init__(self, world: World, clock: Clock, *arguments: str) -> None:
         ensure_hero(world, CONFIG)
         self.clock = clock
-        self.trainer = TrainerProcess(world, lambda: None, (*STAND_IN, *arguments), clock=clock, patience=Patience())
+        self.trainer = TrainerProcess(world, lambda: None, (*STAND_IN, *arguments), clock=clock, timeouts=Timeouts())
         self.daemon = ArenaDaemon(world=world, config=CONFIG, trainer=self.trainer, gate=LocalGate(world), clock=clock)
 
     def tick_until(self, condition: Callable[[], bool], *, moving: float = 0.0) -> None:
         """Let the daemon look again and again; each look comes `moving` seconds after the one before."""
-        deadline = time.monotonic() + PATIENCE_SECONDS
+        deadline = time.monotonic() + TIMEOUT_SECONDS
         while not condition():
             assert time.monotonic() < deadline, f"in vain; told: {told()}, {self.trainer.last_lines()}"
             self.clock.now += moving
@@ -149,7 +149,7 @@ def test_the_first_deaths_cost_no_more_than_five_seconds(
         settle(daemon)
         trainer.die()
         settle(daemon)
-        assert daemon._patience() <= 2
+        assert daemon._idle_seconds() <= 2
         clock.now += 4
         settle(daemon)
         assert trainer.alive
@@ -215,8 +215,8 @@ def test_a_trainer_that_beats_is_left_alone(world: World, build: Callable[..., A
     arena = build()
     arena.tick_until(lambda: arena.trainer.ready)
     before = arena.trainer.pid
-    lines = arena.trainer._pulse._lines
-    arena.tick_until(lambda: arena.trainer._pulse._lines > lines + 10, moving=0.5)
+    lines = arena.trainer._liveness._lines
+    arena.tick_until(lambda: arena.trainer._liveness._lines > lines + 10, moving=0.5)
     assert arena.trainer.pid == before
 
 

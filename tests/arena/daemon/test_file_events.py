@@ -25,10 +25,10 @@ LONG_SECONDS = 60.0
 
 
 def test_a_command_file_rings_the_bell(world: World) -> None:
-    bell = threading.Event()
-    with watching(world, bell.set):
+    wake_up = threading.Event()
+    with watching(world, wake_up.set):
         orders.send(world, wish=Wish.PAUSE, by="test")
-        assert bell.wait(LONG_SECONDS)
+        assert wake_up.wait(LONG_SECONDS)
 
 
 class Heard(FakeTrainer):
@@ -61,7 +61,7 @@ def serving(serve: ArenaDaemon) -> Iterator[None]:
         thread.join()
 
 
-@pytest.mark.parametrize("watched", [True, False], ids=["bell", "sabotaged"])
+@pytest.mark.parametrize("watched", [True, False], ids=["wake_up", "sabotaged"])
 def test_the_trainer_hears_of_it_without_a_look_of_the_daemons_own(
     world: World,
     trainer: Heard,
@@ -75,9 +75,9 @@ def test_the_trainer_hears_of_it_without_a_look_of_the_daemons_own(
     trainer.busy = True
     monkeypatch.setattr(loop, "IDLE_SECONDS", 10 * LONG_SECONDS)
     waits = threading.Event()
-    wait = serve.bell.wait
-    monkeypatch.setattr(serve.bell, "wait", lambda seconds: (waits.set(), wait(seconds)))
-    with watching(world, serve.bell.set if watched else lambda: None), serving(serve):
+    wait = serve.wake_up.wait
+    monkeypatch.setattr(serve.wake_up, "wait", lambda seconds: (waits.set(), wait(seconds)))
+    with watching(world, serve.wake_up.set if watched else lambda: None), serving(serve):
         assert waits.wait(LONG_SECONDS)
         orders.send(world, wish=Wish.PAUSE, by="test")
         assert trainer.told.wait(LONG_SECONDS if watched else 3) is watched

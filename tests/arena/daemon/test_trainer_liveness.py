@@ -2,9 +2,9 @@
 
 import pytest
 
-from arena.daemon.trainer_liveness import Patience, Pulse
+from arena.daemon.trainer_liveness import Liveness, Timeouts
 
-PATIENCE = Patience(startup_seconds=60, silent_seconds=20, idle_seconds=900)
+PATIENCE = Timeouts(startup_seconds=60, silent_seconds=20, idle_seconds=900)
 
 
 class Watched:
@@ -12,15 +12,15 @@ class Watched:
 
     def __init__(self) -> None:
         self.now = 100.0
-        self.pulse = Pulse(self.now, PATIENCE)
+        self.liveness = Liveness(self.now, PATIENCE)
 
     def look(self, seconds: float, line: str | None = None, *, busy: bool = True, apart: float = 2.0) -> str:
         said = ""
         for _ in range(round(seconds / apart)):
             if line is not None:
-                self.pulse.hear(line + "\n")
+                self.liveness.hear(line + "\n")
             self.now += apart
-            said = self.pulse.look(self.now, busy=busy)
+            said = self.liveness.look(self.now, busy=busy)
         return said
 
 
@@ -56,11 +56,11 @@ def test_one_that_waits_for_an_order_gets_on_with_nothing_and_does_not_hang() ->
 
 def test_one_that_waits_for_room_does_not_hang() -> None:
     watched = Watched()
-    watched.pulse.hear("trouble no room on /data\n")
-    assert watched.pulse.trouble == "no room on /data"
+    watched.liveness.hear("trouble no room on /data\n")
+    assert watched.liveness.trouble == "no room on /data"
     assert watched.look(2000, "beat 2000") == ""
-    watched.pulse.hear("trouble\n")
-    assert watched.pulse.trouble == ""
+    watched.liveness.hear("trouble\n")
+    assert watched.liveness.trouble == ""
     assert watched.look(800, "beat 3000") == ""
 
 
@@ -78,8 +78,8 @@ def test_whatever_is_said_shows_that_it_lives(line: str) -> None:
 
 
 def test_a_beat_alone_rings_no_bell() -> None:
-    pulse = Pulse(0.0, PATIENCE)
-    assert [pulse.hear(line) for line in ("beat 1.0\n", "event\n", "ready\n", "trouble a\n")] == [
+    liveness = Liveness(0.0, PATIENCE)
+    assert [liveness.hear(line) for line in ("beat 1.0\n", "event\n", "ready\n", "trouble a\n")] == [
         False,
         True,
         True,

@@ -19,7 +19,7 @@ from arena.gate.rules import GateRules
 from arena.recipe import Recipe
 from realm.world import World
 
-PATIENCE_SECONDS = 60.0
+TIMEOUT_SECONDS = 60.0
 # Dies of a file called deadly, hangs at one called endless, and answers of all others that they are unreadable.
 STAND_IN = """
 import json, os, sys, time
@@ -46,13 +46,13 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def bell() -> threading.Event:
+def wake_up() -> threading.Event:
     return threading.Event()
 
 
 @pytest.fixture
-def stand_in(world: World, bell: threading.Event, clock: Clock) -> Iterator[GateProcess]:
-    gate = GateProcess(world, bell.set, (sys.executable, "-c", STAND_IN), clock=clock)
+def stand_in(world: World, wake_up: threading.Event, clock: Clock) -> Iterator[GateProcess]:
+    gate = GateProcess(world, wake_up.set, (sys.executable, "-c", STAND_IN), clock=clock)
     yield gate
     gate.shut_down()
 
@@ -64,54 +64,54 @@ def job(gate: GateProcess, path: Path) -> Job:
     )
 
 
-def answers(gate: GateProcess, bell: threading.Event, count: int) -> list[Answer]:
+def answers(gate: GateProcess, wake_up: threading.Event, count: int) -> list[Answer]:
     found: list[Answer] = []
     while len(found) < count:
-        assert bell.wait(PATIENCE_SECONDS), "the gatekeepers say nothing"
-        bell.clear()
+        assert wake_up.wait(TIMEOUT_SECONDS), "the gatekeepers say nothing"
+        wake_up.clear()
         found += gate.take_answers()
     return found
 
 
-def test_files_are_looked_at_in_order_by_a_warm_child(world: World, bell: threading.Event) -> None:
-    gate = GateProcess(world, bell.set)
+def test_files_are_looked_at_in_order_by_a_warm_child(world: World, wake_up: threading.Event) -> None:
+    gate = GateProcess(world, wake_up.set)
     try:
         paths = [world.lane("normal") / f"{name}.jsonl" for name in "abc"]
         for path in paths:
             path.write_text(f'{{"prompt": "a", "completion": "b {path.name}"}}\n')
             gate.give(job(gate, path))
-        found = answers(gate, bell, 3)
+        found = answers(gate, wake_up, 3)
         assert [answer.path for answer in found] == [str(path) for path in paths]
         assert [answer.report and answer.report.taken for answer in found] == [1, 1, 1]
         assert found[0].report is not None
         assert found[0].report.tokens
         gone = world.lane("normal") / "gone.jsonl"
         gate.give(job(gate, gone))
-        (answer,) = answers(gate, bell, 1)
+        (answer,) = answers(gate, wake_up, 1)
         assert (answer.report, answer.errno) == (None, 2)
     finally:
         gate.shut_down()
 
 
 def test_a_child_that_was_killed_is_started_again_and_the_file_looked_at(
-    stand_in: GateProcess, bell: threading.Event, world: World
+    stand_in: GateProcess, wake_up: threading.Event, world: World
 ) -> None:
     stand_in.give(job(stand_in, world.home / "a.jsonl"))
-    answers(stand_in, bell, 1)
+    answers(stand_in, wake_up, 1)
     assert stand_in._child is not None
     os.kill(stand_in._child.pid, signal.SIGKILL)
     stand_in._child.wait()
     stand_in.take_answers()
     stand_in.give(job(stand_in, world.home / "b.jsonl"))
-    assert [answer.unreadable for answer in answers(stand_in, bell, 1)] == ["x"]
+    assert [answer.unreadable for answer in answers(stand_in, wake_up, 1)] == ["x"]
 
 
 def test_a_file_of_which_it_dies_twice_is_refused_and_the_next_is_looked_at(
-    stand_in: GateProcess, bell: threading.Event, world: World
+    stand_in: GateProcess, wake_up: threading.Event, world: World
 ) -> None:
     for name in ("a", "deadly", "b"):
         stand_in.give(job(stand_in, world.home / f"{name}.jsonl"))
-    found = answers(stand_in, bell, 3)
+    found = answers(stand_in, wake_up, 3)
     assert [Path(answer.path).stem for answer in found] == ["a", "deadly", "b"]
     assert found[1].kind == "gate-died"
     assert "died (exit code 7" in found[1].unreadable
@@ -119,7 +119,7 @@ def test_a_file_of_which_it_dies_twice_is_refused_and_the_next_is_looked_at(
 
 
 def test_a_file_at_which_it_hangs_is_refused_and_the_next_is_looked_at(
-    stand_in: GateProcess, bell: threading.Event, world: World, clock: Clock
+    stand_in: GateProcess, wake_up: threading.Event, world: World, clock: Clock
 ) -> None:
     for name in ("endless", "b"):
         stand_in.give(job(stand_in, world.home / f"{name}.jsonl"))
@@ -129,36 +129,36 @@ def test_a_file_at_which_it_hangs_is_refused_and_the_next_is_looked_at(
         clock.now += process.HANG_SECONDS + 1
         found += stand_in.take_answers()
     assert "hung for 60 s" in found[0].unreadable
-    assert [answer.unreadable for answer in answers(stand_in, bell, 1)] == ["x"]
+    assert [answer.unreadable for answer in answers(stand_in, wake_up, 1)] == ["x"]
 
 
 def test_an_idle_child_is_ended_and_started_when_it_is_wanted(
-    stand_in: GateProcess, bell: threading.Event, world: World, clock: Clock
+    stand_in: GateProcess, wake_up: threading.Event, world: World, clock: Clock
 ) -> None:
     stand_in.give(job(stand_in, world.home / "a.jsonl"))
-    answers(stand_in, bell, 1)
+    answers(stand_in, wake_up, 1)
     clock.now += process.IDLE_SECONDS + 1
     stand_in.take_answers()
     assert stand_in._child is None
     stand_in.give(job(stand_in, world.home / "b.jsonl"))
-    assert len(answers(stand_in, bell, 1)) == 1
+    assert len(answers(stand_in, wake_up, 1)) == 1
 
 
-def test_the_child_ends_when_its_daemon_does(world: World, bell: threading.Event) -> None:
-    gate = GateProcess(world, bell.set)
+def test_the_child_ends_when_its_daemon_does(world: World, wake_up: threading.Event) -> None:
+    gate = GateProcess(world, wake_up.set)
     path = world.lane("normal") / "a.jsonl"
     path.write_text('{"prompt": "a", "completion": "b"}\n')
     gate.give(job(gate, path))
-    answers(gate, bell, 1)
+    answers(gate, wake_up, 1)
     child = gate._child
     assert child is not None
     child.hang_up()  # as the kernel does when the daemon is killed
-    assert child.wait(PATIENCE_SECONDS) == 0
+    assert child.wait(TIMEOUT_SECONDS) == 0
 
 
-def test_so_many_jobs_ahead_fit_into_a_pipe(world: World, bell: threading.Event) -> None:
+def test_so_many_jobs_ahead_fit_into_a_pipe(world: World, wake_up: threading.Event) -> None:
     """Else the daemon would wait for a child that is busy with a large file."""
-    gate = GateProcess(world, bell.set, (sys.executable, "-c", "import time; time.sleep(3600)"))
+    gate = GateProcess(world, wake_up.set, (sys.executable, "-c", "import time; time.sleep(3600)"))
     try:
         while gate.has_room:
             gate.give(job(gate, world.home / ("x" * 200 + ".jsonl")))

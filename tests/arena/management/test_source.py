@@ -94,7 +94,7 @@ def test_look_leaves_an_order(world: World, folder: Path, monkeypatch: pytest.Mo
     assert "not running" in say("source", "look", "mine")
     ((_, order),) = source_orders.MAILBOX.waiting(world)
     assert (order.source, order.files, order.by) == ("mine", ("a.jsonl", "deep/b.jsonl"), "command line")
-    monkeypatch.setattr(command, "PATIENCE_SECONDS", 0.0)
+    monkeypatch.setattr(command, "TIMEOUT_SECONDS", 0.0)
     with only_daemon(world):
         assert "are at it" in say("source", "look", "mine", "deep/b.jsonl")
 

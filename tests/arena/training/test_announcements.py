@@ -13,7 +13,7 @@ from arena.protocol import EvaluationSet, Event, EventKind, Order
 from arena.training import announcements, answers
 from arena.training.answers import Answers
 from arena.training.battle_log import BattleLog
-from arena.training.control import Asked
+from arena.training.control import Request
 from arena.training.full_disk import Room
 from arena.training.start import Trainee
 from tests.support import tiny_hero
@@ -95,17 +95,17 @@ def test_a_change_of_mode_is_told(order: Order, was: str, mode: str, said: str) 
 
 
 @pytest.mark.parametrize(
-    ("asked", "kind", "word"),
+    ("requested", "kind", "word"),
     [
-        (Asked.STOP, EventKind.BATTLE_STOPPED, "Stopped"),
-        (Asked.PAUSE, EventKind.BATTLE_PAUSED, "Resting"),
-        (Asked.SHUTDOWN, EventKind.BATTLE_PAUSED, "Resting"),
+        (Request.STOP, EventKind.BATTLE_STOPPED, "Stopped"),
+        (Request.PAUSE, EventKind.BATTLE_PAUSED, "Resting"),
+        (Request.SHUTDOWN, EventKind.BATTLE_PAUSED, "Resting"),
     ],
 )
-def test_an_early_end_says_who_asked(log: BattleLog, asked: Asked, kind: EventKind, word: str) -> None:
-    announcements.left_early(log, asked, step=12, quest_step=3)
+def test_an_early_end_says_who_asked(log: BattleLog, requested: Request, kind: EventKind, word: str) -> None:
+    announcements.left_early(log, requested, step=12, quest_step=3)
     assert (last(log).kind, last(log).message) == (kind, f"{word} at step 12, which is kept safe")
-    assert last(log).data == {"asked": asked, "quest_step": 3}
+    assert last(log).data == {"asked": requested, "quest_step": 3}
 
 
 def test_a_pause_for_faults_says_where_the_rows_are_and_what_can_be_done(log: BattleLog, order: Order) -> None:

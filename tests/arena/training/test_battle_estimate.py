@@ -18,7 +18,7 @@ from arena.recipe import Recipe
 from arena.rows.example import Example
 from arena.training import metrics
 from arena.training.batch import join
-from arena.training.control import Asked, Control
+from arena.training.control import Control, Request
 from arena.training.loss import token_losses
 from arena.training.metrics import memory_in_use
 from realm import sidecar
@@ -174,7 +174,9 @@ def test_a_resumed_battle_is_estimated_and_measured_from_where_it_goes_on(tmp_pa
     tiny_hero.make_base(tmp_path / "base")
     order = order_of(tmp_path, 0, rows_per_step=1, rows_per_micro_batch=1)
     control = Control()
-    first = run(order, control, lambda event: control.ask(Asked.PAUSE) if event.kind == "checkpoint_saved" else None)
+    first = run(
+        order, control, lambda event: control.request(Request.PAUSE) if event.kind == "checkpoint_saved" else None
+    )
     assert first[-1].kind == EventKind.BATTLE_PAUSED
     rest = run(order)
     said = next(event.data["estimate"] for event in rest if event.kind == EventKind.BATTLE_RESUMED)

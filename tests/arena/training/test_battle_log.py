@@ -71,12 +71,12 @@ def test_by_their_numbers_alone_zeros_would_count(
 
 def test_a_line_of_events_that_is_none_is_passed_over_and_stays(tmp_path: Path, logs: list[BattleLog]) -> None:
     log = opened(logs, tmp_path)
-    log.say(EventKind.BATTLE_STARTED, step=0, message="first")
+    log.write(EventKind.BATTLE_STARTED, step=0, message="first")
     with open(tmp_path / EVENTS_FILE, "ab") as file:
         file.write(bytes(4096) + b'"}\n')
     before = (tmp_path / EVENTS_FILE).stat().st_size
     again = opened(logs, tmp_path)
     assert [event.message for event in again.events] == ["first"]
     assert (tmp_path / EVENTS_FILE).stat().st_size == before
-    assert again.say(EventKind.VALIDATED, step=1, message="second").seq == 2
+    assert again.write(EventKind.VALIDATED, step=1, message="second").seq == 2
     assert [event.message for event in opened(logs, tmp_path).events] == ["first", "second"]

@@ -182,12 +182,12 @@ def log_of(folder: Path) -> BattleLog:
 def test_what_was_said_of_steps_that_were_undone_counts_as_unsaid(tmp_path: Path) -> None:
     log = log_of(tmp_path)
     for step in (5, 10, 15):
-        log.say(EventKind.CHECKPOINT_SAVED, step=step, message="", name=f"c{step}")
-    log.say(EventKind.FAULT, step=17, message="", fault=Fault.DIVERGENCE, undone_after=5)
-    log.say(EventKind.FAULT, step=8, message="", fault=Fault.NON_FINITE)
-    log.say(EventKind.CHECKPOINT_SAVED, step=10, message="", name="c10")
+        log.write(EventKind.CHECKPOINT_SAVED, step=step, message="", name=f"c{step}")
+    log.write(EventKind.FAULT, step=17, message="", fault=Fault.DIVERGENCE, undone_after=5)
+    log.write(EventKind.FAULT, step=8, message="", fault=Fault.NON_FINITE)
+    log.write(EventKind.CHECKPOINT_SAVED, step=10, message="", name="c10")
     log.close()
     again = log_of(tmp_path)
-    found = [again.said(EventKind.CHECKPOINT_SAVED, name=name) for name in ("c5", "c10", "c15")]
+    found = [again.has(EventKind.CHECKPOINT_SAVED, name=name) for name in ("c5", "c10", "c15")]
     again.close()
     assert found == [True, True, False]

@@ -10,7 +10,7 @@ import pytest
 from arena.hero.model import Hero
 from arena.protocol import EvaluationSet, Event, EventKind, Order
 from arena.training import announcements
-from arena.training.control import Asked, Control
+from arena.training.control import Control, Request
 from arena.training.data import PackedQuest, load_quest
 from arena.training.packing_certificate import Certificate, certify
 from arena.training.service import run_order
@@ -57,7 +57,7 @@ def test_a_pause_at_the_last_step_leaves_no_checkpoint_unanswered(tmp_path: Path
     evaluation = EvaluationSet(skill="bin", level=1, path=str(problems), max_new_tokens=2)
     order = tiny_hero.make_order(tmp_path, rows=3, evaluation_sets=(evaluation,))
     control = Control()
-    control.ask(Asked.PAUSE)
+    control.request(Request.PAUSE)
     assert kinds(run(order, control))[-2:] == [EventKind.ANSWERED, EventKind.BATTLE_COMPLETED]
 
 

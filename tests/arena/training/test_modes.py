@@ -18,7 +18,7 @@ from arena.hero.model import Hero, UnloadableHero
 from arena.protocol import Event, EventKind, Order
 from arena.recipe import Recipe
 from arena.training import packing_certificate, train
-from arena.training.control import Asked, Control
+from arena.training.control import Control, Request
 from arena.training.data import PackedQuest, load_quest
 from arena.training.loss import mean_loss
 from arena.training.service import run_order
@@ -194,7 +194,7 @@ def test_a_mode_changed_within_a_quest_keeps_its_place(tmp_path: Path, monkeypat
 
     def pausing(trainee: train.Trainee, *rest: Any) -> Any:
         if trainee.step == 3:
-            control.ask(Asked.PAUSE)
+            control.request(Request.PAUSE)
         return original(trainee, *rest)
 
     with monkeypatch.context() as patch:
@@ -536,26 +536,26 @@ def test_qlora_says_what_is_missing(
 
 
 def test_what_is_asked_of_the_library(tiny_base: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    asked: dict[str, Any] = {}
+    requested: dict[str, Any] = {}
     from_pretrained = heroes.AutoModelForCausalLM.from_pretrained
 
     def without_library(source: str, *, quantization_config: Any, device_map: Any, **rest: Any) -> Any:
-        asked.update(rest, config=quantization_config, device_map=device_map)
+        requested.update(rest, config=quantization_config, device_map=device_map)
         return from_pretrained(source, **rest)
 
     monkeypatch.setattr(heroes.AutoModelForCausalLM, "from_pretrained", without_library)
     monkeypatch.setattr(heroes, "check_quantisable", lambda device: None)
     hero = fresh(tiny_base, replace(QLORA, dtype="bfloat16"))
 
-    config = asked["config"]
+    config = requested["config"]
     assert isinstance(config, BitsAndBytesConfig)
     assert (config.load_in_4bit, config.load_in_8bit) == (True, False)
     assert (config.bnb_4bit_quant_type, config.bnb_4bit_use_double_quant) == ("nf4", True)
     assert config.bnb_4bit_compute_dtype == torch.bfloat16
-    assert asked["device_map"] == {"": CPU}
-    assert asked["dtype"] == torch.bfloat16
-    assert asked["trust_remote_code"] is False
-    assert asked["use_safetensors"] is True
+    assert requested["device_map"] == {"": CPU}
+    assert requested["dtype"] == torch.bfloat16
+    assert requested["trust_remote_code"] is False
+    assert requested["use_safetensors"] is True
     kept = dict(hero.model.named_parameters())
     assert dtypes(hero, trains=True) == {torch.float32}
     assert {kept[name].dtype for name in kept if "norm" in name} == {torch.float32}
@@ -591,18 +591,18 @@ def test_the_warm_hero_is_loaded_anew_for_another_mode(tmp_path: Path, monkeypat
     load = heroes.load
     monkeypatch.setattr(heroes, "load", lambda *args, **kw: loads.append(args[1].mode) or load(*args, **kw))
 
-    def fight(order: Order, warm: train.Trainee | None) -> train.Trainee:
+    def train_quest(order: Order, warm: train.Trainee | None) -> train.Trainee:
         trainee = run_order(order, Control(), warm, lambda event: None)
         assert trainee is not None
         return trainee
 
-    warm = fight(first, None)
-    warm = fight(after(first, "second", FULL), warm)
+    warm = train_quest(first, None)
+    warm = train_quest(after(first, "second", FULL), warm)
     assert loads == ["full"]
-    warm = fight(after(first, "third", LORA), warm)
-    warm = fight(after(first, "fourth", LORA), warm)
+    warm = train_quest(after(first, "third", LORA), warm)
+    warm = train_quest(after(first, "fourth", LORA), warm)
     assert loads == ["full", "lora"]
-    fight(after(first, "fifth", FULL), warm)
+    train_quest(after(first, "fifth", FULL), warm)
     assert loads == ["full", "lora", "full"]
 
 

@@ -10,7 +10,7 @@ import torch
 from arena.hero.model import load
 from arena.protocol import EventKind, Order
 from arena.training import checkpoint, train
-from arena.training.control import Asked, Control
+from arena.training.control import Control, Request
 from arena.training.data import PackedQuest, load_quest
 from arena.training.loss import mean_loss
 from realm import sidecar
@@ -32,7 +32,7 @@ def run_in_parts(order: Order, pause_at: tuple[int, ...]) -> None:
 
         def pausing(trainee: train.Trainee, *rest: object, _step: int = step, _control: Control = control) -> object:
             if trainee.step == _step:
-                _control.ask(Asked.PAUSE)
+                _control.request(Request.PAUSE)
             return original(trainee, *rest)  # type: ignore[arg-type]
 
         with pytest.MonkeyPatch.context() as patch:

@@ -15,7 +15,7 @@ from safetensors import SafetensorError, safe_open
 from arena.hero import model as heroes
 from arena.protocol import Event, EventKind, Order
 from arena.training import checkpoint, full_disk, optimizer, saver
-from arena.training.control import Asked, Control
+from arena.training.control import Control, Request
 from arena.training.full_disk import Left
 from arena.training.saver import SaveFailed
 from realm import sidecar
@@ -277,7 +277,7 @@ def test_asked_to_leave_while_the_disk_is_full_it_leaves(order: Order, monkeypat
     failing(monkeypatch, errno.ENOSPC, lambda call: True)
     control = Control()
     with pytest.raises(Left):
-        run(order, control, on_trouble=lambda text: control.ask(Asked.SHUTDOWN))
+        run(order, control, on_trouble=lambda text: control.request(Request.SHUTDOWN))
     assert not checkpoint_folders(Path(order.hero_folder))
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from arena.protocol import STEP_DTYPE, EvaluationSet, Event, EventKind, Order
-from arena.training.control import Asked, Control
+from arena.training.control import Control, Request
 from realm import sidecar
 from realm.world import CHECKOUT
 from tests.support import tiny_hero
@@ -96,7 +96,7 @@ def test_two_processes_train_as_one(kind: str, alone: Order, request: pytest.Fix
 
 def pause_after_one_step(order: Order) -> None:
     control = Control()
-    control.ask(Asked.PAUSE)
+    control.request(Request.PAUSE)
     assert run(order, control)[-1].kind == EventKind.BATTLE_PAUSED
     assert sidecar.read(newest(order)).step == 1
 

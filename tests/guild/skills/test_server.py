@@ -22,7 +22,7 @@ from guild.trainers import protocol
 from guild.trainers.http import HttpTrainer
 from realm.world import CHECKOUT, World
 from tests.support import skill_files
-from tests.support.served_trainer import PATIENCE_SECONDS, served
+from tests.support.served_trainer import TIMEOUT_SECONDS, served
 from tests.support.servers import environment, free_port
 
 LEVELS = "[{ operations: [NOT], width: 20 }, { operations: [ADD], width: 11 }]"
@@ -108,13 +108,13 @@ def test_the_command_serves_until_it_is_ended(world: World) -> None:
             call_command("trainer", "bin", port=port, stdout=StringIO())
     finally:
         server.send_signal(signal.SIGTERM)
-        told = server.communicate(timeout=PATIENCE_SECONDS)[0].decode()
+        told = server.communicate(timeout=TIMEOUT_SECONDS)[0].decode()
     assert f"serves http://127.0.0.1:{port} until it is stopped." in told
     assert "Traceback" not in told
 
 
 def _wait_for(port: int, server: subprocess.Popen[bytes]) -> None:
-    deadline = time.monotonic() + PATIENCE_SECONDS
+    deadline = time.monotonic() + TIMEOUT_SECONDS
     while True:
         with socket.socket() as probe:
             if probe.connect_ex(("127.0.0.1", port)) == 0:

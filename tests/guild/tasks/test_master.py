@@ -214,7 +214,7 @@ def test_without_the_kill_it_would_run_for_ever(
 ) -> None:
     """Sabotage twin of the above."""
     with monkeypatch.context() as patched:
-        patched.setattr(TaskMaster, "_lose_patience", lambda self, running: None)
+        patched.setattr(TaskMaster, "_end_overdue", lambda self, running: None)
         master = make(a_task("stubborn", STUBBORN, timeout_seconds=100))
         master.tick()
         log = children.log_path(world, "stubborn")

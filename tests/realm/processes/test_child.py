@@ -18,7 +18,7 @@ from realm.processes.child import ChildProcess
 from realm.processes.log import ChildLog
 from realm.world import CHECKOUT, World
 
-PATIENCE_SECONDS = 60.0
+TIMEOUT_SECONDS = 60.0
 ECHO = "import sys\nfor line in sys.stdin: print(line.strip().upper(), flush=True)"
 # Starts another one of its group, says its number, and waits.
 PARENT = """
@@ -47,7 +47,7 @@ class Heard:
 
     def wait_for(self, count: int) -> list[bytes]:
         with self._said:
-            assert self._said.wait_for(lambda: len(self.lines) >= count, PATIENCE_SECONDS)
+            assert self._said.wait_for(lambda: len(self.lines) >= count, TIMEOUT_SECONDS)
             return self.lines
 
 
@@ -68,7 +68,7 @@ def converse(code: str, log: ChildLog, heard: Heard) -> ChildProcess:
 def ends(pid: int) -> bool:
     """Whether it is gone, or will be in a moment."""
     try:
-        psutil.Process(pid).wait(PATIENCE_SECONDS)
+        psutil.Process(pid).wait(TIMEOUT_SECONDS)
     except psutil.NoSuchProcess:
         return True
     except psutil.TimeoutExpired:
@@ -83,13 +83,13 @@ def test_lines_go_both_ways_and_it_ends_when_its_input_does(log: ChildLog, heard
     assert heard.wait_for(2) == [b"ONE\n", b"TWO\n"]
     assert (child.alive, child.exit_code) == (True, None)
     child.hang_up()
-    assert heard.ended.wait(PATIENCE_SECONDS)
+    assert heard.ended.wait(TIMEOUT_SECONDS)
     assert (child.alive, child.exit_code) == (False, 0), "who hears of the end finds it dead"
 
 
 def test_half_a_line_is_not_heard_and_its_last_words_are_in_the_log(log: ChildLog, heard: Heard) -> None:
     child = converse("import sys; print('whole'); print('ha', end=''); sys.exit('ouch')", log, heard)
-    assert heard.ended.wait(PATIENCE_SECONDS)
+    assert heard.ended.wait(TIMEOUT_SECONDS)
     assert (heard.lines, child.exit_code, log.last_lines(1)) == ([b"whole\n"], 1, "ouch")
     assert not child.send(b"too late\n")
     child.hang_up()
@@ -134,7 +134,7 @@ def test_a_stopped_one_dies_of_the_kill(log: ChildLog, heard: Heard) -> None:
     child = converse(ECHO, log, heard)
     os.kill(child.pid, signal.SIGSTOP)
     assert child.reap() == -signal.SIGKILL
-    assert heard.ended.wait(PATIENCE_SECONDS)
+    assert heard.ended.wait(TIMEOUT_SECONDS)
 
 
 def test_it_dies_when_the_one_who_speaks_to_it_is_killed(tmp_path: Path) -> None:

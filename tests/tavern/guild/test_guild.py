@@ -428,7 +428,7 @@ def test_a_slow_trainer_holds_nobody_up(skill_folder: Path, monkeypatch: pytest.
     write_skill(skill_folder, "far", trainer="http", more="api_url: http://127.0.0.1:9\n")
     may_answer = threading.Event()
     monkeypatch.setattr(samples, "get_trainer", lambda name: SlowTrainer(may_answer))
-    found = samples.read(get_skill("far"), 1, patience_seconds=0.05)
+    found = samples.read(get_skill("far"), 1, timeout_seconds=0.05)
     may_answer.set()
     assert "did not answer" in found.trouble
     assert [problem.prompt for problem in samples.read(get_skill("far"), 2).problems] == ["p2"]

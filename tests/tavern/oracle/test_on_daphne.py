@@ -15,7 +15,7 @@ import pytest
 
 from realm import hosts
 from realm.world import World
-from tests.support.servers import PATIENCE_SECONDS, WebServer, free_port, migrate, wait_until, web_server
+from tests.support.servers import TIMEOUT_SECONDS, WebServer, free_port, migrate, wait_until, web_server
 from tests.support.stub_host import Raw, Stub, chunk, events, realm_model, spoken, stub_host, witness
 
 pytestmark = pytest.mark.slow
@@ -56,7 +56,7 @@ def fresh(stub: Stub) -> None:
 def send(
     server: WebServer, method: str, headers: dict[str, str], body: str | None = None
 ) -> Iterator[http.client.HTTPConnection]:
-    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=PATIENCE_SECONDS)
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=TIMEOUT_SECONDS)
     with closing(connection):
         connection.request(method, "/oracle/chat", body, headers)
         yield connection
@@ -70,7 +70,7 @@ def ask(
 
 
 def page(server: WebServer, path: str) -> str:
-    with urllib.request.urlopen(f"http://127.0.0.1:{server.port}{path}", timeout=PATIENCE_SECONDS) as reply:
+    with urllib.request.urlopen(f"http://127.0.0.1:{server.port}{path}", timeout=TIMEOUT_SECONDS) as reply:
         text: str = reply.read().decode()
         return text
 

@@ -255,7 +255,7 @@ def test_the_web_process_holds_no_torch_after_a_look() -> None:
     code = (
         "import os, sys, tempfile; os.environ['REALM_HOME'] = tempfile.mkdtemp();"
         "os.environ['DJANGO_SETTINGS_MODULE'] = 'realm.settings'; import django; django.setup();"
-        "import realm.urls; from django.conf import settings; from tavern.quests import mirror;"
+        "import realm.urls; from django.conf import settings; from tavern.quests import token_mirror as mirror;"
         "seen = mirror.glass(settings.WORLD, settings.REALM); assert seen.mask is not None, seen.trouble;"
         "print(json.dumps(sorted({'torch', 'transformers'} & set(sys.modules))))"
     )
