@@ -28,8 +28,6 @@ REFUSED_FILE = "refused.json"
 SET_ASIDE_FILE = "set_aside.npy"
 """Lines that a battle leaves out, int64, sorted: the gatekeepers' copies of other rows and the like."""
 
-LARGEST_LINE_BYTES = 16 * 1024 * 1024
-
 
 @dataclass(frozen=True, kw_only=True)
 class EvaluationSet:

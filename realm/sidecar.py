@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from realm import strict
+from realm.cursor import Cursor
 from realm.disk import durable
 
 SIDECAR = ".ledger.json"
@@ -34,18 +35,6 @@ class DamagedCheckpoint(Exception):
 class FileProof:
     sha256: str
     size_bytes: int
-
-
-@dataclass(frozen=True, kw_only=True)
-class Cursor:
-    """How far a quest is trained: the next optimizer step is `position` of `epoch`. Saved on step edges only."""
-
-    quest_sha256: str
-    epoch: int
-    position: int
-    quest_step: int
-    """Optimizer steps done of this quest, over all epochs."""
-    finished: bool
 
 
 @dataclass(frozen=True, kw_only=True)

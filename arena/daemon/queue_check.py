@@ -13,7 +13,8 @@ from arena.gate import report as reports
 from arena.models import Quest
 from arena.queue import admission
 from arena.queue import files as queue
-from arena.rows.lines import INSPECTED, content_digest
+from arena.rows.limits import INSPECTED
+from arena.rows.lines import content_digest
 from arena.rows.model import UnreadableQuest
 from realm.disk import durable
 from realm.world import World

@@ -8,7 +8,8 @@ from arena import chronicle
 from arena.models import Quest
 from arena.queue import files as queue
 from arena.reports import sparrings
-from arena.rows.lines import INSPECTED, open_quest
+from arena.rows.limits import INSPECTED
+from arena.rows.lines import open_quest
 from arena.rows.model import UnreadableQuest
 from guild.evaluation import checkpoints
 from guild.work.sparring_rows import Binding, binding_of

@@ -27,7 +27,8 @@ from arena.recipe import Recipe
 from arena.rows import lines, parse
 from arena.rows.example import Unfit, fitted
 from arena.rows.formats import BUILT_IN, Specs
-from arena.rows.lines import Limits, Line, stem_of
+from arena.rows.limits import Limits
+from arena.rows.lines import Line, stem_of
 from arena.rows.masking import ChatMask, MaskingError, Tokenized
 from arena.rows.model import Content, Kind, Refusal, Row, UnreadableQuest, shortened
 from arena.rows.packing import count_rows

@@ -12,8 +12,8 @@ import numpy as np
 from arena.gate import row_index
 from arena.gate.report import REPORT, ROWS, companion
 from arena.gate.row_index import Records
-from arena.protocol import LARGEST_LINE_BYTES
-from arena.rows.lines import INSPECTED, LIMITS, Limits, Line, open_quest, suffix_of
+from arena.rows.limits import INSPECTED, LARGEST_LINE_BYTES, LIMITS, Limits
+from arena.rows.lines import Line, open_quest, suffix_of
 
 
 def fresh_index(path: Path) -> Records | None:

@@ -23,7 +23,8 @@ from arena.gate.report import NO_WISHES, Report, Wishes
 from arena.models import Quest
 from arena.queue import lane_order
 from arena.queue.inbox import has_writer
-from arena.rows.lines import INSPECTED, SUFFIXES, content_digest, is_quest_name, stem_of, suffix_of
+from arena.rows.limits import INSPECTED
+from arena.rows.lines import SUFFIXES, content_digest, is_quest_name, stem_of, suffix_of
 from arena.rows.model import UnreadableQuest
 from realm.disk import durable
 from realm.disk.durable import TEMP_PREFIX

@@ -11,14 +11,13 @@ import os
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
-from arena.protocol import LARGEST_LINE_BYTES
 from arena.rows import file_types
 from arena.rows.decompress import BLOCK_BYTES, inflated
+from arena.rows.limits import LIMITS, Limits
 from arena.rows.model import Kind, UnreadableQuest
 
 SUFFIXES = (".jsonl", ".jsonl.gz", ".jsonl.zst")
@@ -27,20 +26,6 @@ _SUFFIX_OF = {method: suffix for suffix, method in _METHODS.items()}
 _BOM = b"\xef\xbb\xbf"
 _SKIPPED_LINES = 64
 """A line over the limit is skipped; one that goes on for this many times the limit gives the whole file up."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Limits:
-    largest_line_bytes: int = LARGEST_LINE_BYTES
-    largest_bytes: int = 32 * 10**9
-    """Decompressed."""
-    largest_ratio: int = 200
-    """Decompressed to compressed size, once 64 MiB are decompressed."""
-
-
-LIMITS = Limits()
-INSPECTED = Limits(largest_bytes=2**63, largest_ratio=2**63)
-"""For quests that the gatekeepers let pass, whatever limits the settings gave them."""
 
 
 class Line(NamedTuple):

@@ -15,9 +15,9 @@ from typing import Any, NoReturn
 
 import orjson
 
-from arena.protocol import LARGEST_LINE_BYTES
 from arena.rows.formats import BUILT_IN, Specs, kind_of
-from arena.rows.lines import LIMITS, Limits, Line, open_quest
+from arena.rows.limits import LARGEST_LINE_BYTES, LIMITS, Limits
+from arena.rows.lines import Line, open_quest
 from arena.rows.model import BadRow, Content, Kind, Message, Refusal, Row, UnreadableQuest, shortened
 
 __all__ = [

@@ -20,7 +20,8 @@ from arena.training.data import LoadedQuest, PackedQuest
 from arena.training.faults import Fault, StepFault, named_lines
 from arena.training.packing_certificate import Certificate
 from arena.training.start import Trainee
-from realm.sidecar import Cursor, Sidecar
+from realm.cursor import Cursor
+from realm.sidecar import Sidecar
 
 LONGEST_MESSAGE = 400
 MOST_LINES = 1000

@@ -22,7 +22,7 @@ from arena.training.battle_log import BattleLog
 from arena.training.data import PackedQuest
 from arena.training.metrics import memory_in_use
 from arena.training.start import Trainee
-from realm.sidecar import Cursor
+from realm.cursor import Cursor
 
 PAGE_BYTES = 4096
 

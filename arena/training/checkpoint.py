@@ -31,8 +31,9 @@ from arena.hero.model import Hero
 from arena.hero.origin import IncompatibleCheckpoint as IncompatibleCheckpoint
 from realm import sidecar
 from realm.checkpoint_names import canonical_name, checkpoint_folders, step_of
+from realm.cursor import Cursor
 from realm.disk import durable
-from realm.sidecar import Cursor, DamagedCheckpoint, Sidecar
+from realm.sidecar import DamagedCheckpoint, Sidecar
 
 OPTIMIZER_FILE = "optimizer.safetensors"
 RNG_FILE = "rng.safetensors"

@@ -17,7 +17,7 @@ import numpy.typing as npt
 from arena.recipe import Recipe
 from arena.rows.example import Unfit, fitted, shift
 from arena.rows.formats import BUILT_IN, Specs
-from arena.rows.lines import INSPECTED
+from arena.rows.limits import INSPECTED
 from arena.rows.masking import ChatMask, MaskingError, Tokenized
 from arena.rows.packing import PackedOrder, pack_best_fit_decreasing
 from arena.rows.parse import Refusal, Row, in_pieces, read_rows, shortened

@@ -20,7 +20,8 @@ from arena.hero.model import Hero
 from arena.training import checkpoint
 from arena.training.checkpoint import Captured, Copies
 from arena.training.full_disk import Left, Room
-from realm.sidecar import Cursor, Sidecar
+from realm.cursor import Cursor
+from realm.sidecar import Sidecar
 
 log = logging.getLogger(__name__)
 

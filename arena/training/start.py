@@ -19,7 +19,8 @@ from arena.hero.origin import IncompatibleCheckpoint, carries_moments
 from arena.protocol import EventKind, Order, portable_path
 from arena.recipe import Recipe
 from arena.rows import formats
-from arena.rows.lines import INSPECTED, content_digest
+from arena.rows.limits import INSPECTED
+from arena.rows.lines import content_digest
 from arena.rows.parse import UnreadableQuest
 from arena.training import checkpoint, optimizer
 from arena.training.batch import Batch
@@ -28,7 +29,8 @@ from arena.training.data import LoadedQuest, PackedQuest, UntrainableQuest, batc
 from arena.training.ranks import Ranks
 from realm import sidecar
 from realm.checkpoint_names import checkpoint_folders
-from realm.sidecar import Cursor, Sidecar
+from realm.cursor import Cursor
+from realm.sidecar import Sidecar
 
 OWN_THREADS = torch.get_num_threads()
 """torch's own choice."""

@@ -56,8 +56,8 @@ from arena.training.start import (
     seed_other_ranks,
     validation_batches,
 )
+from realm.cursor import Cursor
 from realm.disk import durable
-from realm.sidecar import Cursor
 
 WAIT_SECONDS = 0.1
 

@@ -9,12 +9,11 @@ from pathlib import Path
 
 from arena.queue import inbox
 from arena.queue.inbox import LeftLying
+from realm.staleness import STALE_SECONDS
 from realm.world import World
 
 MOST_LYING = 20
 GATE_FILE = "gate.json"
-STALE_SECONDS = 10.0
-"""Told about twice a second while a file is looked at."""
 
 
 @dataclass(frozen=True, kw_only=True)

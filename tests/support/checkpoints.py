@@ -10,8 +10,9 @@ from typing import Any
 
 from realm import sidecar
 from realm.checkpoint_names import canonical_name
+from realm.cursor import Cursor
 from realm.disk import durable
-from realm.sidecar import Cursor, Sidecar
+from realm.sidecar import Sidecar
 
 WEIGHTS = "model.safetensors"
 

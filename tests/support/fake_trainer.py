@@ -12,8 +12,8 @@ from typing import Any
 from arena.protocol import EVENTS_FILE, REFUSED_FILE, Command, Event, EventKind, Order
 from realm import sidecar
 from realm.checkpoint_names import canonical_name
+from realm.cursor import Cursor
 from realm.disk import durable
-from realm.sidecar import Cursor
 from tests.support.checkpoints import a_sidecar
 
 

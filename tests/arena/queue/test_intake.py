@@ -32,7 +32,8 @@ from arena.queue import admission
 from arena.queue import files as queue
 from arena.queue.intake import Doorway
 from arena.recipe import Recipe
-from arena.rows.lines import INSPECTED, content_digest
+from arena.rows.limits import INSPECTED
+from arena.rows.lines import content_digest
 from arena.rows.model import UnreadableQuest
 from realm.disk import durable
 from realm.processes.child import ChildProcess

@@ -11,7 +11,8 @@ import pytest
 from backports import zstd
 
 from arena.rows import decompress
-from arena.rows.lines import Limits, content_digest, is_quest_name, open_quest, stem_of, suffix_of
+from arena.rows.limits import Limits
+from arena.rows.lines import content_digest, is_quest_name, open_quest, stem_of, suffix_of
 from arena.rows.model import UnreadableQuest
 
 ROW = b'{"prompt": "a", "completion": "b"}\n'

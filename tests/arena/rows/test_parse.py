@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from arena.rows.lines import Limits
+from arena.rows.limits import Limits
 from arena.rows.parse import Message, Refusal, Row, UnreadableQuest, read_rows
 
 GOOD = b'{"prompt": "a", "completion": "b"}\n'

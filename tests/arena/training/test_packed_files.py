@@ -9,7 +9,8 @@ import pytest
 from backports import zstd
 
 from arena.protocol import Order
-from arena.rows.lines import INSPECTED, content_digest
+from arena.rows.limits import INSPECTED
+from arena.rows.lines import content_digest
 from arena.rows.parse import UnreadableQuest
 from arena.training.data import PackedQuest, UntrainableQuest
 from arena.training.ranks import ALONE

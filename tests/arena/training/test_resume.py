@@ -15,7 +15,7 @@ from arena.training.data import PackedQuest, load_quest
 from arena.training.loss import mean_loss
 from realm import sidecar
 from realm.checkpoint_names import checkpoint_folders
-from realm.sidecar import Cursor
+from realm.cursor import Cursor
 from tests.support import tiny_hero
 from tests.support.runs import digests, newest, run
 
