@@ -129,3 +129,11 @@ def test_a_file_name_that_cannot_name_a_skill_is_told(folder: Path) -> None:
 def test_an_unknown_skill_is_answered_with_the_known_ones(folder: Path) -> None:
     with pytest.raises(UnknownSkill, match="There is no skill 'sy'; known are: bin, weaving"):
         get_trainer("sy", folder)
+
+
+def test_skills_are_asked_for_by_the_names_of_the_contract() -> None:
+    from guild import skills
+
+    assert skills.get_skill("bin").max_level == 30
+    assert len(skills.get_trainer("sy").sample(level=5, count=100, seed=1)) == 100
+    assert [skill.name for skill in skills.list_skills()] == ["bin", "sy"]
