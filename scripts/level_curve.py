@@ -20,7 +20,7 @@ from arena import embedded
 from arena.recipe import Recipe
 from guild.skills.registry import get_trainer
 from guild.trainers.problems import Problem, to_jsonl, to_lesson
-from realm.checkpoint_names import checkpoint_folders
+from realm.checkpoints.names import checkpoint_folders
 from scripts.bench import runs
 
 if TYPE_CHECKING:

@@ -28,7 +28,7 @@ from guild.trainers.problems import Problem, to_jsonl, to_lesson
 from guild.trainers.sampling import Fresh
 from guild.work.intervals import difference, wilson
 from guild.work.sparring_rows import KEY, Binding, examples_of, quoted, to_row
-from realm.checkpoint_names import checkpoint_folders, step_of
+from realm.checkpoints.names import checkpoint_folders, step_of
 from scripts.bench import runs
 
 SKILL = "bin"

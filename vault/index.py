@@ -12,9 +12,9 @@ from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.utils import timezone
 
-from realm import sidecar
-from realm.checkpoint_names import checkpoint_folders, step_of
-from realm.sidecar import DamagedCheckpoint
+from realm.checkpoints import sidecar
+from realm.checkpoints.names import checkpoint_folders, step_of
+from realm.checkpoints.sidecar import DamagedCheckpoint
 from realm.world import World
 from vault.models import Checkpoint
 

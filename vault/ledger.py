@@ -8,7 +8,7 @@ from pathlib import Path
 
 from django.conf import settings
 
-from realm.checkpoint_names import step_of
+from realm.checkpoints.names import step_of
 from realm.world import World
 from vault.models import Checkpoint
 from vault.selectors import Metric, best_checkpoint, checkpoint_at, list_checkpoints, newest_checkpoint

@@ -9,15 +9,15 @@ from collections.abc import Collection
 from contextlib import suppress
 from pathlib import Path
 
-from realm import sidecar
-from realm.checkpoint_names import checkpoint_folders
+from realm.checkpoints import sidecar
+from realm.checkpoints.names import checkpoint_folders
+from realm.checkpoints.sidecar import DamagedCheckpoint
 from realm.config import RealmConfig
 from realm.disk import durable
 from realm.disk.durable import TEMP_PREFIX
 from realm.hosts import read_hosts
 from realm.oracle import served
 from realm.oracle.errors import HostDown
-from realm.sidecar import DamagedCheckpoint
 from realm.strict import BadConfig
 from realm.world import World
 from vault import selectors

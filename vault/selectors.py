@@ -8,7 +8,7 @@ from typing import Literal
 
 from django.db.models import F, QuerySet
 
-from realm.sidecar import SIDECAR
+from realm.checkpoints.sidecar import SIDECAR
 from realm.world import World
 from vault.models import Checkpoint
 

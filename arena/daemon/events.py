@@ -35,10 +35,10 @@ from guild.evaluation import judging
 from guild.evaluation import queue as evaluation_queue
 from guild.evaluation.answers import AnswerRecord
 from guild.skills.registry import get_trainer
-from realm.checkpoint_names import step_of
+from realm.checkpoints.names import step_of
+from realm.checkpoints.sidecar import DamagedCheckpoint
 from realm.config import load as load_config
 from realm.quest_names import sparring_level
-from realm.sidecar import DamagedCheckpoint
 from realm.strict import BadConfig
 from realm.world import World
 from realm.xp_and_gold import GOLD_PER_QUEST, level_at

@@ -23,8 +23,8 @@ from arena.daemon.host_watch import HostWatch
 from arena.daemon.pause import Pause
 from arena.daemon.settings import Settings
 from arena.daemon.status import Situation, StatusFile
-from arena.daemon.trainer_care import TrainerCare
-from arena.daemon.trainer_process import TrainerProcess
+from arena.daemon.trainer.care import TrainerCare
+from arena.daemon.trainer.process import TrainerProcess
 from arena.gate import report as reports
 from arena.gate.process import ASIDE, LARGE, Gate, GateProcess
 from arena.models import Battle

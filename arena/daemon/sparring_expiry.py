@@ -13,7 +13,7 @@ from arena.rows.lines import open_quest
 from arena.rows.model import UnreadableQuest
 from guild.evaluation import checkpoints
 from guild.work.sparring_rows import Binding, binding_of
-from realm.checkpoint_names import step_of
+from realm.checkpoints.names import step_of
 from realm.world import World
 
 

@@ -36,7 +36,7 @@ def run(arguments: argparse.Namespace) -> int:
     """The exit status of the chosen command; 1 where a checkpoint or model cannot be used, told on standard error."""
     # Imported late: torch takes seconds, --help and a wrong argument should not.
     from arena.hero.origin import IncompatibleCheckpoint, UnloadableHero
-    from realm.sidecar import DamagedCheckpoint
+    from realm.checkpoints.sidecar import DamagedCheckpoint
 
     do: Callable[[argparse.Namespace], int] = arguments.do
     try:

@@ -19,9 +19,9 @@ from arena.hero.adapter import LOAD_ERRORS
 from arena.hero.model import load_tokenizer, whole_model
 from arena.hero.origin import Origin, UnloadableHero
 from arena.protocol import resolved_path
-from realm import sidecar
+from realm.checkpoints import sidecar
+from realm.checkpoints.sidecar import Sidecar
 from realm.disk import durable
-from realm.sidecar import Sidecar
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,9 +11,9 @@ from pathlib import Path
 
 from transformers.utils.hub import cached_file
 
-from realm import sidecar
-from realm.checkpoint_names import step_of
-from realm.sidecar import DamagedCheckpoint
+from realm.checkpoints import sidecar
+from realm.checkpoints.names import step_of
+from realm.checkpoints.sidecar import DamagedCheckpoint
 
 WEIGHT_FILES = "model*.safetensors"
 """What transformers names the weights of a model, in one file or in several."""

@@ -11,11 +11,12 @@ from pathlib import Path
 from arena import embedded
 from arena.oracle.trouble import BadRequest, UnknownModel
 from arena.protocol import resolved_path
-from realm import config, sidecar
-from realm.checkpoint_names import checkpoint_folders, step_of
+from realm import config
+from realm.checkpoints import sidecar
+from realm.checkpoints.names import checkpoint_folders, step_of
+from realm.checkpoints.sidecar import DamagedCheckpoint
 from realm.config import RealmConfig
 from realm.oracle.wire import Selector
-from realm.sidecar import DamagedCheckpoint
 from realm.world import World
 
 BASE = "base"

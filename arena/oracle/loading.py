@@ -33,8 +33,8 @@ from arena.hero.origin import IncompatibleCheckpoint, Origin, UnloadableHero
 from arena.oracle.catalogue import Catalogue, Entry
 from arena.oracle.trouble import NoRoom, UnfitCheckpoint
 from arena.rows.masking import ChatMask, MaskingError
-from realm import sidecar
-from realm.sidecar import DamagedCheckpoint
+from realm.checkpoints import sidecar
+from realm.checkpoints.sidecar import DamagedCheckpoint
 from realm.world import World
 
 _ADAPTER_FILES = "adapter_model*.safetensors"

@@ -20,7 +20,7 @@ from arena.rows.formats import load_declared, registry
 from arena.rows.masking import ChatMask
 from arena.rows.tokenizer import HeroTokenizer
 from realm import strict
-from realm.checkpoint_names import checkpoint_folders
+from realm.checkpoints.names import checkpoint_folders
 from realm.config import RealmConfig
 from realm.world import World
 

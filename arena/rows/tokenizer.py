@@ -19,7 +19,7 @@ from tokenizers.processors import TemplateProcessing
 
 from arena import embedded
 from arena.rows import chat_template
-from realm.checkpoint_names import checkpoint_folders
+from realm.checkpoints.names import checkpoint_folders
 from realm.config import RealmConfig
 from realm.world import World
 

@@ -29,15 +29,15 @@ from arena.protocol import (
 )
 from arena.rows.masking import MaskingError
 from arena.rows.parse import UnreadableQuest
-from arena.training.battle_log import BattleLog
-from arena.training.checkpoint import IncompatibleCheckpoint
 from arena.training.control import Control, Request
 from arena.training.data import UntrainableQuest
 from arena.training.faults import OutOfMemory, is_out_of_memory
-from arena.training.full_disk import Left, Room
 from arena.training.packing_certificate import PackingFault
 from arena.training.ranks import ALONE, Ranks
-from arena.training.saver import SaveFailed
+from arena.training.reporting.battle_log import BattleLog
+from arena.training.saving.checkpoint import IncompatibleCheckpoint
+from arena.training.saving.full_disk import Left, Room
+from arena.training.saving.saver import SaveFailed
 from arena.training.start import Trainee, UnreadableValidation
 from arena.training.train import train
 from realm.disk import durable, locks

@@ -22,15 +22,16 @@ from arena.rows import formats
 from arena.rows.limits import INSPECTED
 from arena.rows.lines import content_digest
 from arena.rows.parse import UnreadableQuest
-from arena.training import checkpoint, optimizer
+from arena.training import optimizer
 from arena.training.batch import Batch
-from arena.training.battle_log import BattleLog
 from arena.training.data import LoadedQuest, PackedQuest, UntrainableQuest, batches_of, load_quest
 from arena.training.ranks import Ranks
-from realm import sidecar
-from realm.checkpoint_names import checkpoint_folders
-from realm.cursor import Cursor
-from realm.sidecar import Sidecar
+from arena.training.reporting.battle_log import BattleLog
+from arena.training.saving import checkpoint
+from realm.checkpoints import sidecar
+from realm.checkpoints.cursor import Cursor
+from realm.checkpoints.names import checkpoint_folders
+from realm.checkpoints.sidecar import Sidecar
 
 OWN_THREADS = torch.get_num_threads()
 """torch's own choice."""

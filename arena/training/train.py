@@ -1,11 +1,11 @@
 """The training loop, top to bottom: recipe, hero, quest, certificate, steps, checkpoints, end.
 
 Read beside it, in this order: start.py (what a battle begins from), ../rows/masking.py (what is trained on),
-../rows/packing.py, data.py and batch.py (rows of a step), loss.py and ../hero/attention.py, optimizer.py, metrics.py
-(what a step measured), forecast.py (what a battle will take), faults.py (what goes wrong in one), checkpoint.py (the
-commit point), saver.py (writing it beside the training), room.py (full disks), ranks.py (several processes),
-certificate.py (packed equals alone), answers.py (to the evaluation sets), battle_log.py and announcements.py (what the
-battle says). service.py keeps a process warm between battles; __main__.py is the command line.
+../rows/packing.py, data.py and batch.py (rows of a step), loss.py and ../hero/attention.py, optimizer.py, faults.py
+(what goes wrong in a step), packing_certificate.py (packed equals alone), ranks.py (several processes); saving/ with
+checkpoint.py (the commit point), saver.py (writing it beside the training), full_disk.py (waiting for room); reporting/
+with metrics.py (what a step measured), battle_estimate.py (what a battle will take), battle_log.py, announcements.py and
+answers.py (to the evaluation sets). service.py keeps a process warm between battles; __main__.py is the command line.
 """
 
 from __future__ import annotations
@@ -25,11 +25,8 @@ from arena.convergence import Convergence, Trend
 from arena.hero import model as heroes
 from arena.protocol import REFUSED_FILE, EventKind, Order, StepRecord, portable_path
 from arena.recipe import Recipe
-from arena.training import announcements, answers, checkpoint, optimizer, packing_certificate
-from arena.training.answers import Answers
+from arena.training import optimizer, packing_certificate
 from arena.training.batch import Batch
-from arena.training.battle_estimate import Forecast, forecast
-from arena.training.battle_log import BattleLog
 from arena.training.control import Control, Request
 from arena.training.data import LoadedQuest, PackedQuest
 from arena.training.faults import (
@@ -40,11 +37,16 @@ from arena.training.faults import (
     flag_examples,
     is_out_of_memory,
 )
-from arena.training.full_disk import Room
 from arena.training.loss import mean_loss, token_losses
-from arena.training.metrics import StepMeter, memory_in_use
 from arena.training.ranks import ALONE, Ranks, bring_together, gathered, sync_gradients
-from arena.training.saver import Draft, SaveFailed, Saver
+from arena.training.reporting import announcements, answers
+from arena.training.reporting.answers import Answers
+from arena.training.reporting.battle_estimate import Forecast, forecast
+from arena.training.reporting.battle_log import BattleLog
+from arena.training.reporting.metrics import StepMeter, memory_in_use
+from arena.training.saving import checkpoint
+from arena.training.saving.full_disk import Room
+from arena.training.saving.saver import Draft, SaveFailed, Saver
 from arena.training.start import (
     Trainee,
     convergence_until,
@@ -56,7 +58,7 @@ from arena.training.start import (
     seed_other_ranks,
     validation_batches,
 )
-from realm.cursor import Cursor
+from realm.checkpoints.cursor import Cursor
 from realm.disk import durable
 
 WAIT_SECONDS = 0.1

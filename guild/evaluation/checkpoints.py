@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from guild.errors import GuildError
-from realm import sidecar, strict
-from realm.checkpoint_names import checkpoint_folders, step_of
-from realm.sidecar import DamagedCheckpoint
+from realm import strict
+from realm.checkpoints import sidecar
+from realm.checkpoints.names import checkpoint_folders, step_of
+from realm.checkpoints.sidecar import DamagedCheckpoint
 from realm.world import World
 
 WORDS = ("newest", "best", "all", "base")

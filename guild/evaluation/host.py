@@ -15,7 +15,7 @@ from guild.evaluation.hosting import on_host
 from guild.evaluation.sets import ensure_evaluation_set, read_evaluation_set
 from guild.models import EvaluationTask
 from guild.skills.registry import get_skill
-from realm import sidecar
+from realm.checkpoints import sidecar
 from realm.hosts import Host
 from realm.oracle.sync_client import HostDown, HostTrouble, LoadedModel, OracleClient
 from realm.world import World

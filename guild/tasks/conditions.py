@@ -11,7 +11,7 @@ from guild.models import EvaluationTask
 from guild.tasks.load import Arena, Load, gpu_of
 from guild.tasks.task_settings import Rules
 from realm import hosts
-from realm.checkpoint_names import step_of
+from realm.checkpoints.names import step_of
 from realm.config import RealmConfig
 from realm.hosts import Host
 from realm.strict import BadConfig

@@ -25,8 +25,8 @@ from arena.protocol import EventKind
 from arena.recipe import Recipe
 from arena.rows.masking import ChatMask
 from arena.training.data import load_quest
-from realm import sidecar
-from realm.checkpoint_names import checkpoint_folders
+from realm.checkpoints import sidecar
+from realm.checkpoints.names import checkpoint_folders
 from scripts.bench import runs
 from scripts.bench.answering import beside_generate
 from scripts.bench.estimates import errors_of

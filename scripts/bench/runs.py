@@ -19,7 +19,7 @@ import numpy.typing as npt
 
 from arena.protocol import EVENTS_FILE, STEP_DTYPE, STEPS_FILE, Event, EventKind, Order
 from arena.recipe import Recipe
-from realm import sidecar
+from realm.checkpoints import sidecar
 
 WARMUP_STEPS = 5
 

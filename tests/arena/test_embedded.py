@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from tokenizers import Tokenizer
 
 from arena import embedded
-from realm import sidecar
+from realm.checkpoints import sidecar
 
 TOKENIZER = Tokenizer.from_file(str(embedded.SOURCE / "tokenizer.json"))
 WEIGHTS_SHA256 = "5eecf0287ed409bff65f4f059d95aa794899ed47e2a934238d350b8dc766f415"

@@ -19,7 +19,7 @@ from pytest_django import Settings
 from arena import presets
 from arena.daemon.battles import ensure_hero
 from arena.daemon.loop import ArenaDaemon
-from arena.daemon.trainer_process import TrainerProcess
+from arena.daemon.trainer.process import TrainerProcess
 from arena.models import ChronicleEntry
 from arena.presets import PresetError
 from arena.protocol import Order

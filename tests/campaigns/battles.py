@@ -14,12 +14,12 @@ from typing import Any
 
 from arena.protocol import EVENTS_FILE, STEPS_FILE, Event, EventKind, Order, StepRecord
 from arena.recipe import Recipe
-from arena.training import checkpoint
 from arena.training.control import Control
+from arena.training.saving import checkpoint
 from arena.training.service import run_order
-from realm import sidecar
-from realm.checkpoint_names import checkpoint_folders
-from realm.sidecar import DamagedCheckpoint
+from realm.checkpoints import sidecar
+from realm.checkpoints.names import checkpoint_folders
+from realm.checkpoints.sidecar import DamagedCheckpoint
 from tests.campaigns.faults import Fault, Strike, calls_in
 from tests.support import tiny_hero
 

@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from arena.protocol import EventKind, Order, StepRecord
-from arena.training import full_disk
-from realm.checkpoint_names import checkpoint_folders
+from arena.training.saving import full_disk
+from realm.checkpoints.names import checkpoint_folders
 from tests.campaigns import battles, faults
 from tests.campaigns.battles import Tale
 from tests.campaigns.faults import Fault

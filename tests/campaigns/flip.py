@@ -19,11 +19,11 @@ from arena.oracle.catalogue import Catalogue, Entry
 from arena.oracle.loading import Loader
 from arena.oracle.trouble import UnfitCheckpoint
 from arena.protocol import Event, EventKind, Order
-from arena.training import checkpoint
-from realm import sidecar
-from realm.checkpoint_names import checkpoint_folders, step_of
+from arena.training.saving import checkpoint
+from realm.checkpoints import sidecar
+from realm.checkpoints.names import checkpoint_folders, step_of
+from realm.checkpoints.sidecar import DamagedCheckpoint
 from realm.config import RealmConfig
-from realm.sidecar import DamagedCheckpoint
 from realm.world import World
 from tests.campaigns import battles
 from tests.campaigns.report import Figure, none_of

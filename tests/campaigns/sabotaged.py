@@ -13,8 +13,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from arena.training import full_disk
-from realm import sidecar
+from arena.training.saving import full_disk
+from realm.checkpoints import sidecar
 from realm.disk import durable
 from tests.campaigns import battles, disk, flip, floods, hostile, kill_points, slow_writers, swap, twins, two_daemons
 from tests.campaigns.report import Figure, show_json
@@ -119,15 +119,15 @@ def one_current_model(folder: Path) -> list[Figure]:
 
 
 _CURRENT = """
-from arena.oracle import host, shelf
+from arena.oracle import host, loaded_models
 
-write, put, current = host._write, shelf.Shelf.put, []
+write, put, current = host._write, loaded_models.Shelf.put, []
 
 def note(table, model):
     current[:] = [model]
     return put(table, model)
 
-shelf.Shelf.put = note
+loaded_models.Shelf.put = note
 host._write = lambda model, rows, ended: write(current[0], rows, ended)
 """
 

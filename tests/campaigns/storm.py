@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from arena.protocol import EVENTS_FILE, STEPS_FILE, EventKind, StepRecord
-from realm import sidecar
-from realm.checkpoint_names import checkpoint_folders, step_of
+from realm.checkpoints import sidecar
+from realm.checkpoints.names import checkpoint_folders, step_of
 from tests.campaigns.battles import steps_of, unreadable
 from tests.campaigns.report import Figure, none_of
 from tests.support import tiny_hero

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from realm.cursor import Cursor
+from realm.checkpoints.cursor import Cursor
 from tests.campaigns.storm import twice_or_never
 from tests.support import checkpoints
 

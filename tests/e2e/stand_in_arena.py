@@ -31,8 +31,8 @@ from arena import status as arena_status  # noqa: E402
 from arena.models import Battle, ChronicleEntry, Quest  # noqa: E402
 from arena.quest_orders import Act, QuestOrder  # noqa: E402
 from guild.models import Evaluation, SkillProgress  # noqa: E402
+from realm.checkpoints.sidecar import SIDECAR  # noqa: E402
 from realm.disk import durable  # noqa: E402
-from realm.sidecar import SIDECAR  # noqa: E402
 from vault.models import Checkpoint  # noqa: E402
 
 WORLD, HERO = settings.WORLD, settings.REALM.hero

@@ -8,11 +8,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from realm import sidecar
-from realm.checkpoint_names import canonical_name
-from realm.cursor import Cursor
+from realm.checkpoints import sidecar
+from realm.checkpoints.cursor import Cursor
+from realm.checkpoints.names import canonical_name
+from realm.checkpoints.sidecar import Sidecar
 from realm.disk import durable
-from realm.sidecar import Sidecar
 
 WEIGHTS = "model.safetensors"
 

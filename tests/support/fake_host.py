@@ -8,7 +8,7 @@ from typing import Self, cast
 import pytest
 
 from guild.evaluation import hosting
-from realm.checkpoint_names import step_of
+from realm.checkpoints.names import step_of
 from realm.oracle.sync_client import Damaged, HostDown, LoadedModel, NotLoaded, OracleClient
 
 Answer = Callable[[LoadedModel, str], str]

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from arena.protocol import EVENTS_FILE, REFUSED_FILE, Command, Event, EventKind, Order
-from realm import sidecar
-from realm.checkpoint_names import canonical_name
-from realm.cursor import Cursor
+from realm.checkpoints import sidecar
+from realm.checkpoints.cursor import Cursor
+from realm.checkpoints.names import canonical_name
 from realm.disk import durable
 from tests.support.checkpoints import a_sidecar
 

@@ -10,7 +10,7 @@ from realm.world import CHECKOUT
 
 _STAND_IN_TRAINER = """
 import sys
-from arena.daemon.trainer_process import TrainerProcess
+from arena.daemon.trainer.process import TrainerProcess
 
 TrainerProcess.__init__.__defaults__ = ((sys.executable, "-m", "tests.support.stand_in_trainer"),)
 """

@@ -21,7 +21,7 @@ from transformers import AutoModelForCausalLM
 
 from arena import embedded
 from arena.hero import origin
-from realm import sidecar
+from realm.checkpoints import sidecar
 from realm.disk import durable
 from realm.world import CHECKOUT, World
 from tests.support import tiny_hero

@@ -6,8 +6,8 @@ from pathlib import Path
 from arena.protocol import Event, Order
 from arena.training.control import Control
 from arena.training.service import run_order
-from realm import sidecar
-from realm.checkpoint_names import checkpoint_folders
+from realm.checkpoints import sidecar
+from realm.checkpoints.names import checkpoint_folders
 
 Digests = dict[str, str]
 

@@ -13,7 +13,7 @@ from safetensors.numpy import save_file
 from arena import embedded
 from arena.protocol import Order
 from arena.recipe import Recipe
-from realm import sidecar
+from realm.checkpoints import sidecar
 
 SHAPE = {
     "hidden_size": 32,

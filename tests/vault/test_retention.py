@@ -2,8 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from realm import sidecar
-from realm.checkpoint_names import checkpoint_folders, step_of
+from realm.checkpoints import sidecar
+from realm.checkpoints.names import checkpoint_folders, step_of
 from realm.disk import durable
 from realm.world import World
 from tests.support.checkpoints import make_checkpoint

@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 from django.forms.models import model_to_dict
 
-from realm import sidecar
-from realm.sidecar import SIDECAR, DamagedCheckpoint
+from realm.checkpoints import sidecar
+from realm.checkpoints.sidecar import SIDECAR, DamagedCheckpoint
 from realm.world import World
 from tests.support.checkpoints import WEIGHTS, make_checkpoint, rewrite_sidecar
 from vault.index import ScanReport, index_checkpoint, scan

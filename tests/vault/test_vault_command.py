@@ -3,7 +3,7 @@ from io import StringIO
 import pytest
 from django.core.management import CommandError, call_command
 
-from realm.sidecar import SIDECAR
+from realm.checkpoints.sidecar import SIDECAR
 from realm.world import World
 from tests.support.checkpoints import make_checkpoint
 from vault.models import Checkpoint

@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 
 from arena.models import Battle, Quest
-from realm.sidecar import SIDECAR
+from realm.checkpoints.sidecar import SIDECAR
 from realm.world import World
 from tests.watchtower.factories import HERO, append_steps, make_battle, record
 from vault.models import Checkpoint

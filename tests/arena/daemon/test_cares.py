@@ -15,8 +15,8 @@ from arena.daemon.disk_care import DiskCare
 from arena.daemon.pause import Pause
 from arena.daemon.settings import FRESH_SECONDS, Settings
 from arena.daemon.status import HEARTBEAT_SECONDS, Situation, StatusFile
-from arena.daemon.trainer_care import LONGEST_BACKOFF_SECONDS, MOST_FALSE_STARTS, TrainerCare
-from arena.daemon.trainer_process import TrainerProcess
+from arena.daemon.trainer.care import LONGEST_BACKOFF_SECONDS, MOST_FALSE_STARTS, TrainerCare
+from arena.daemon.trainer.process import TrainerProcess
 from arena.models import Battle, ChronicleEntry
 from arena.orders import Wish
 from arena.protocol import ExitCode

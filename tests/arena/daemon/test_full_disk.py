@@ -20,7 +20,7 @@ from arena.daemon import recovery
 from arena.daemon.battles import ensure_hero
 from arena.daemon.disk_care import BALLAST_FILE
 from arena.daemon.loop import ArenaDaemon
-from arena.daemon.trainer_process import TrainerProcess
+from arena.daemon.trainer.process import TrainerProcess
 from arena.models import Battle, ChronicleEntry, Quest
 from arena.orders import Wish
 from arena.protocol import Command, EventKind

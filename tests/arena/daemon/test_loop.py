@@ -15,8 +15,8 @@ from arena.daemon import recovery
 from arena.daemon.autoplay import Player
 from arena.daemon.battles import ensure_hero
 from arena.daemon.loop import AnotherDaemon, ArenaDaemon, only_daemon
-from arena.daemon.trainer_care import MOST_DEATHS
-from arena.daemon.trainer_process import TrainerProcess
+from arena.daemon.trainer.care import MOST_DEATHS
+from arena.daemon.trainer.process import TrainerProcess
 from arena.models import Battle, ChronicleEntry, Quest
 from arena.orders import Wish
 from arena.protocol import Command, EventKind

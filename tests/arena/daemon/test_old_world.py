@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from realm import sidecar
-from realm.checkpoint_names import checkpoint_folders
+from realm.checkpoints import sidecar
+from realm.checkpoints.names import checkpoint_folders
 from tests.support.live_arena import LiveArena
 
 FIXTURES = Path(__file__).parents[2] / "fixtures"

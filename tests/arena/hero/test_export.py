@@ -19,8 +19,8 @@ from arena.hero import model as heroes
 from arena.hero.origin import IncompatibleCheckpoint, UnloadableHero
 from arena.protocol import Order
 from arena.recipe import Recipe
-from realm import sidecar
-from realm.sidecar import DamagedCheckpoint
+from realm.checkpoints import sidecar
+from realm.checkpoints.sidecar import DamagedCheckpoint
 from tests.arena.training.test_modes import FULL, LORA, after, change_weights, trained
 from tests.support import tiny_hero
 from tests.support.runs import newest, run

@@ -15,7 +15,7 @@ from typing import Any
 import httpx2
 import pytest
 
-from realm import sidecar
+from realm.checkpoints import sidecar
 from realm.oracle.wire import LARGEST_REQUEST_BYTES
 from realm.world import CHECKOUT, World
 from tests.support import oracle_heroes as heroes

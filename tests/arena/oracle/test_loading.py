@@ -20,7 +20,7 @@ from arena.oracle.generation import write
 from arena.oracle.loading import Base, LoadedModel, Loader
 from arena.oracle.rows import Row
 from arena.oracle.trouble import UnfitCheckpoint, UnknownModel
-from realm import sidecar
+from realm.checkpoints import sidecar
 from realm.config import RealmConfig
 from realm.oracle.wire import Selector
 from realm.world import World

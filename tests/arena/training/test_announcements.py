@@ -10,11 +10,11 @@ from torch.optim import AdamW
 
 from arena.hero.model import Hero
 from arena.protocol import EvaluationSet, Event, EventKind, Order
-from arena.training import announcements, answers
-from arena.training.answers import Answers
-from arena.training.battle_log import BattleLog
 from arena.training.control import Request
-from arena.training.full_disk import Room
+from arena.training.reporting import announcements, answers
+from arena.training.reporting.answers import Answers
+from arena.training.reporting.battle_log import BattleLog
+from arena.training.saving.full_disk import Room
 from arena.training.start import Trainee
 from tests.support import tiny_hero
 from tests.support.checkpoints import a_sidecar

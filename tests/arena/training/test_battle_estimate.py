@@ -16,12 +16,12 @@ from arena.hero.model import Hero
 from arena.protocol import STEP_DTYPE, STEPS_FILE, EventKind, Order
 from arena.recipe import Recipe
 from arena.rows.example import Example
-from arena.training import metrics
 from arena.training.batch import join
 from arena.training.control import Control, Request
 from arena.training.loss import token_losses
-from arena.training.metrics import memory_in_use
-from realm import sidecar
+from arena.training.reporting import metrics
+from arena.training.reporting.metrics import memory_in_use
+from realm.checkpoints import sidecar
 from tests.support import tiny_hero
 from tests.support.runs import run
 

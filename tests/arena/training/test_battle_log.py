@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from arena.protocol import EVENTS_FILE, STEP_DTYPE, STEPS_FILE, EventKind, StepRecord
-from arena.training import battle_log
-from arena.training.battle_log import BattleLog
-from arena.training.full_disk import Room
+from arena.training.reporting import battle_log
+from arena.training.reporting.battle_log import BattleLog
+from arena.training.saving.full_disk import Room
 from arena.training.start import convergence_until
 
 

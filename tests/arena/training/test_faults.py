@@ -17,7 +17,7 @@ from arena.training import service, train
 from arena.training.batch import Batch
 from arena.training.faults import Fault, FaultHistory
 from arena.training.start import Trainee
-from realm import sidecar
+from realm.checkpoints import sidecar
 from realm.world import CHECKOUT
 from tests.support import tiny_hero
 from tests.support.runs import digests, newest, run

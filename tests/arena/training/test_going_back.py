@@ -12,15 +12,16 @@ import torch
 from arena.hero import model as heroes
 from arena.protocol import EvaluationSet, Event, EventKind, Order
 from arena.recipe import Recipe
-from arena.training import checkpoint, train
-from arena.training.battle_log import BattleLog
+from arena.training import train
 from arena.training.control import Control
 from arena.training.faults import Fault
-from arena.training.full_disk import Room
+from arena.training.reporting.battle_log import BattleLog
+from arena.training.saving import checkpoint
+from arena.training.saving.full_disk import Room
 from arena.training.service import run_order
 from arena.training.start import Trainee
-from realm import checkpoint_names, sidecar
-from realm.checkpoint_names import checkpoint_folders, step_of
+from realm.checkpoints import names, sidecar
+from realm.checkpoints.names import checkpoint_folders, step_of
 from tests.support import tiny_hero
 from tests.support.runs import run
 
@@ -111,7 +112,7 @@ def test_what_is_saved_anew_is_told_anew_even_under_the_same_name(
     order = tiny_hero.make_order(
         tmp_path, rows=80, recipe=RECIPE, evaluation_sets=(evaluation,), validation_file=str(validation)
     )
-    monkeypatch.setattr(checkpoint_names, "canonical_name", lambda step, moment: f"checkpoint-{step}-20260101-0000")
+    monkeypatch.setattr(names, "canonical_name", lambda step, moment: f"checkpoint-{step}-20260101-0000")
     diverge_once(monkeypatch)
     events = run(order)
     (at,) = [number for number, event in enumerate(events) if event.kind == EventKind.FAULT]

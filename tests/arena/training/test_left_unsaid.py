@@ -9,12 +9,12 @@ import pytest
 
 from arena.hero.model import Hero
 from arena.protocol import EvaluationSet, Event, EventKind, Order
-from arena.training import announcements
 from arena.training.control import Control, Request
 from arena.training.data import PackedQuest, load_quest
 from arena.training.packing_certificate import Certificate, certify
+from arena.training.reporting import announcements
 from arena.training.service import run_order
-from realm.checkpoint_names import checkpoint_folders
+from realm.checkpoints.names import checkpoint_folders
 from tests.support import tiny_hero
 
 pytestmark = pytest.mark.slow

@@ -22,9 +22,9 @@ from arena.training.control import Control, Request
 from arena.training.data import PackedQuest, load_quest
 from arena.training.loss import mean_loss
 from arena.training.service import run_order
-from realm import sidecar
-from realm.checkpoint_names import checkpoint_folders
-from realm.sidecar import Sidecar
+from realm.checkpoints import sidecar
+from realm.checkpoints.names import checkpoint_folders
+from realm.checkpoints.sidecar import Sidecar
 from tests.arena.training.test_resume import run_in_parts
 from tests.support import tiny_hero
 from tests.support.runs import digests, newest, run

@@ -17,8 +17,8 @@ from arena.protocol import EvaluationSet, Event, EventKind, Order
 from arena.recipe import Recipe
 from arena.training.control import Control
 from arena.training.service import run_order
-from realm import sidecar
-from realm.checkpoint_names import checkpoint_folders
+from realm.checkpoints import sidecar
+from realm.checkpoints.names import checkpoint_folders
 from tests.support import tiny_hero
 
 

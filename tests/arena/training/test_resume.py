@@ -9,13 +9,14 @@ import torch
 
 from arena.hero.model import load
 from arena.protocol import EventKind, Order
-from arena.training import checkpoint, train
+from arena.training import train
 from arena.training.control import Control, Request
 from arena.training.data import PackedQuest, load_quest
 from arena.training.loss import mean_loss
-from realm import sidecar
-from realm.checkpoint_names import checkpoint_folders
-from realm.cursor import Cursor
+from arena.training.saving import checkpoint
+from realm.checkpoints import sidecar
+from realm.checkpoints.cursor import Cursor
+from realm.checkpoints.names import checkpoint_folders
 from tests.support import tiny_hero
 from tests.support.runs import digests, newest, run
 

@@ -14,12 +14,13 @@ from safetensors import SafetensorError, safe_open
 
 from arena.hero import model as heroes
 from arena.protocol import Event, EventKind, Order
-from arena.training import checkpoint, full_disk, optimizer, saver
+from arena.training import optimizer
 from arena.training.control import Control, Request
-from arena.training.full_disk import Left
-from arena.training.saver import SaveFailed
-from realm import sidecar
-from realm.checkpoint_names import checkpoint_folders
+from arena.training.saving import checkpoint, full_disk, saver
+from arena.training.saving.full_disk import Left
+from arena.training.saving.saver import SaveFailed
+from realm.checkpoints import sidecar
+from realm.checkpoints.names import checkpoint_folders
 from tests.support import tiny_hero
 from tests.support.runs import digests, newest, run
 

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from arena.protocol import EVENT_LINE, READY_LINE, Event, EventKind, Order
-from realm import sidecar
-from realm.checkpoint_names import checkpoint_folders
+from realm.checkpoints import sidecar
+from realm.checkpoints.names import checkpoint_folders
 from realm.world import CHECKOUT
 from tests.support import tiny_hero
 

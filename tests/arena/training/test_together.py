@@ -11,7 +11,7 @@ import pytest
 
 from arena.protocol import STEP_DTYPE, EvaluationSet, Event, EventKind, Order
 from arena.training.control import Control, Request
-from realm import sidecar
+from realm.checkpoints import sidecar
 from realm.world import CHECKOUT
 from tests.support import tiny_hero
 from tests.support.runs import newest, run

@@ -10,7 +10,7 @@ from arena import convergence
 from arena.protocol import Event, EventKind, Order
 from arena.recipe import Recipe
 from arena.training import train
-from realm.checkpoint_names import checkpoint_folders
+from realm.checkpoints.names import checkpoint_folders
 from tests.support import tiny_hero
 from tests.support.runs import digests, run
 

@@ -7,8 +7,8 @@ import pytest
 
 from arena.protocol import Event, EventKind, Order
 from arena.training import train
-from realm import sidecar
-from realm.checkpoint_names import checkpoint_folders
+from realm.checkpoints import sidecar
+from realm.checkpoints.names import checkpoint_folders
 from tests.support import tiny_hero
 from tests.support.runs import run
 

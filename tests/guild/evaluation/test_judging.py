@@ -9,7 +9,7 @@ from guild.evaluation.sets import ensure_evaluation_set, read_evaluation_set
 from guild.models import Evaluation, SkillProgress
 from guild.skills.registry import get_skill
 from guild.trainers.problems import Problem
-from realm.sidecar import digest
+from realm.checkpoints.sidecar import digest
 from realm.world import World
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("skills_folder")]

@@ -22,9 +22,9 @@ from guild.evaluation.sets import ensure_evaluation_set, read_evaluation_set
 from guild.models import Evaluation, EvaluationTask, SkillProgress
 from guild.skills.registry import get_skill
 from guild.trainers.problems import Problem
+from realm.checkpoints.sidecar import SIDECAR
 from realm.hosts import Host
 from realm.oracle.sync_client import LoadedModel, NotLoaded
-from realm.sidecar import SIDECAR
 from realm.world import World
 from tests.support.fake_host import FakeHost
 

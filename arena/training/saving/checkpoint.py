@@ -29,11 +29,11 @@ from torch.distributed.tensor import DTensor
 
 from arena.hero.model import Hero
 from arena.hero.origin import IncompatibleCheckpoint as IncompatibleCheckpoint
-from realm import sidecar
-from realm.checkpoint_names import canonical_name, checkpoint_folders, step_of
-from realm.cursor import Cursor
+from realm.checkpoints import sidecar
+from realm.checkpoints.cursor import Cursor
+from realm.checkpoints.names import canonical_name, checkpoint_folders, step_of
+from realm.checkpoints.sidecar import DamagedCheckpoint, Sidecar
 from realm.disk import durable
-from realm.sidecar import DamagedCheckpoint, Sidecar
 
 OPTIMIZER_FILE = "optimizer.safetensors"
 RNG_FILE = "rng.safetensors"

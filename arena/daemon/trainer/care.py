@@ -15,7 +15,7 @@ from arena import chronicle
 from arena.daemon import battles
 from arena.daemon.chronicle_outbox import Outbox
 from arena.daemon.pause import Pause
-from arena.daemon.trainer_process import TrainerProcess
+from arena.daemon.trainer.process import TrainerProcess
 from arena.models import Battle
 from arena.protocol import Event, EventKind, ExitCode
 from arena.queue import files as queue

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from realm import sidecar
-from realm.checkpoint_names import canonical_name, checkpoint_folders, step_of
+from realm.checkpoints import sidecar
+from realm.checkpoints.names import canonical_name, checkpoint_folders, step_of
+from realm.checkpoints.sidecar import SIDECAR, DamagedCheckpoint
 from realm.disk import durable
-from realm.sidecar import SIDECAR, DamagedCheckpoint
 from tests.support.checkpoints import WEIGHTS, a_sidecar, make_checkpoint, rewrite_sidecar
 
 FLIPS = 40

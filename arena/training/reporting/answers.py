@@ -10,10 +10,10 @@ from pathlib import Path
 from arena.hero import answering
 from arena.hero.model import Hero
 from arena.protocol import ANSWERS_FOLDER, EvaluationSet, EventKind, Order
-from arena.training.battle_log import BattleLog
-from arena.training.full_disk import Room
+from arena.training.reporting.battle_log import BattleLog
+from arena.training.saving.full_disk import Room
+from realm.checkpoints.sidecar import Sidecar
 from realm.disk import durable
-from realm.sidecar import Sidecar
 
 
 @dataclass(frozen=True)

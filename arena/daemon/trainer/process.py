@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from arena.daemon.trainer_liveness import Liveness, Timeouts
+from arena.daemon.trainer.liveness import Liveness, Timeouts
 from arena.protocol import READY_LINE, Command
 from realm.processes.child import ChildProcess
 from realm.processes.log import ChildLog

@@ -2,7 +2,7 @@
 
 import pytest
 
-from arena.daemon.trainer_liveness import Liveness, Timeouts
+from arena.daemon.trainer.liveness import Liveness, Timeouts
 
 PATIENCE = Timeouts(startup_seconds=60, silent_seconds=20, idle_seconds=900)
 

@@ -17,11 +17,11 @@ from typing import Any
 import torch
 
 from arena.hero.model import Hero
-from arena.training import checkpoint
-from arena.training.checkpoint import Captured, Copies
-from arena.training.full_disk import Left, Room
-from realm.cursor import Cursor
-from realm.sidecar import Sidecar
+from arena.training.saving import checkpoint
+from arena.training.saving.checkpoint import Captured, Copies
+from arena.training.saving.full_disk import Left, Room
+from realm.checkpoints.cursor import Cursor
+from realm.checkpoints.sidecar import Sidecar
 
 log = logging.getLogger(__name__)
 

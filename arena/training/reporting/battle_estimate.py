@@ -18,11 +18,11 @@ from arena import estimate
 from arena.estimate import Load, Measured, Shape, UnknownShape
 from arena.hero.model import Hero
 from arena.protocol import STEP_DTYPE, STEPS_FILE, EventKind, Order
-from arena.training.battle_log import BattleLog
 from arena.training.data import PackedQuest
-from arena.training.metrics import memory_in_use
+from arena.training.reporting.battle_log import BattleLog
+from arena.training.reporting.metrics import memory_in_use
 from arena.training.start import Trainee
-from realm.cursor import Cursor
+from realm.checkpoints.cursor import Cursor
 
 PAGE_BYTES = 4096
 

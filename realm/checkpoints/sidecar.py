@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from realm import strict
-from realm.cursor import Cursor
+from realm.checkpoints.cursor import Cursor
 from realm.disk import durable
 
 SIDECAR = ".ledger.json"

@@ -16,9 +16,9 @@ from arena import orders
 from arena import status as arena_status
 from arena.daemon.battles import ensure_hero
 from arena.daemon.loop import ArenaDaemon
-from arena.daemon.trainer_care import MOST_FALSE_STARTS, MOST_SET_ASIDE, TrainerCare
-from arena.daemon.trainer_liveness import Timeouts
-from arena.daemon.trainer_process import TrainerProcess
+from arena.daemon.trainer.care import MOST_FALSE_STARTS, MOST_SET_ASIDE, TrainerCare
+from arena.daemon.trainer.liveness import Timeouts
+from arena.daemon.trainer.process import TrainerProcess
 from arena.models import ChronicleEntry
 from arena.orders import Wish
 from arena.protocol import ExitCode
@@ -121,7 +121,7 @@ def test_a_trainer_that_does_not_start_is_given_up_and_its_last_lines_are_shown(
 def test_without_the_count_it_is_started_for_ever(
     world: World, build: Callable[..., Arena], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("arena.daemon.trainer_care.MOST_FALSE_STARTS", 10**6)
+    monkeypatch.setattr("arena.daemon.trainer.care.MOST_FALSE_STARTS", 10**6)
     arena = build("stillborn")
     arena.tick_until(lambda: len(told()) > MOST_FALSE_STARTS + 1, moving=5)
 

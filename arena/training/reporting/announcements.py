@@ -13,15 +13,15 @@ import torch
 from arena.convergence import Trend
 from arena.hero.origin import is_adapter
 from arena.protocol import EventKind, Order
-from arena.training.battle_estimate import Forecast
-from arena.training.battle_log import BattleLog
 from arena.training.control import Request
 from arena.training.data import LoadedQuest, PackedQuest
 from arena.training.faults import Fault, StepFault, named_lines
 from arena.training.packing_certificate import Certificate
+from arena.training.reporting.battle_estimate import Forecast
+from arena.training.reporting.battle_log import BattleLog
 from arena.training.start import Trainee
-from realm.cursor import Cursor
-from realm.sidecar import Sidecar
+from realm.checkpoints.cursor import Cursor
+from realm.checkpoints.sidecar import Sidecar
 
 LONGEST_MESSAGE = 400
 MOST_LINES = 1000

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from arena.protocol import EVENTS_FILE, STEP_DTYPE, STEPS_FILE, Event, EventKind, StepRecord
-from arena.training.full_disk import Room
+from arena.training.saving.full_disk import Room
 from realm.disk import durable
 
 log = logging.getLogger(__name__)
