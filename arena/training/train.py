@@ -4,7 +4,7 @@ Read beside it, in this order: start.py (what a battle begins from), ../rows/mas
 ../rows/packing.py, data.py and batch.py (rows of a step), loss.py and ../hero/attention.py, optimizer.py, faults.py
 (what goes wrong in a step), packing_certificate.py (packed equals alone), ranks.py (several processes); saving/ with
 checkpoint.py (the commit point), saver.py (writing it beside the training), full_disk.py (waiting for room); reporting/
-with metrics.py (what a step measured), battle_estimate.py (what a battle will take), battle_log.py, announcements.py and
+with metrics.py (what a step measured), battle_estimate.py (what a battle takes), battle_log.py, announcements.py and
 answers.py (to the evaluation sets). service.py keeps a process warm between battles; __main__.py is the command line.
 """
 
