@@ -21,5 +21,5 @@ def run(folder: Path, *, seed: int, quick: bool, count: int | None) -> list[Figu
         *two_daemons.run(folder / "daemons", base, races=races, repeats=repeats),
         *twins.run(folder / "twins", base, seed=seed, drops=QUICK_TWINS if quick else TWINS),
         *slow_writers.run(folder / "writers", base, seed=seed, writers=writers, held_seconds=held_seconds),
-        *floods.run(folder / "floods", base, files=count or (QUICK_FLOOD if quick else FLOOD)),
+        *floods.run(folder / "floods", base, files=count or (QUICK_FLOOD if quick else FLOOD), quick=quick),
     ]

@@ -26,9 +26,11 @@ _QUEUE_LENGTH = Path("/proc/sys/fs/inotify/max_queued_events")  # inotify(7)
 _EVENT = struct.Struct("iIII")
 
 
-def run(folder: Path, base: Path, *, files: int, **variables: str) -> list[Figure]:
+def run(folder: Path, base: Path, *, files: int, quick: bool, **variables: str) -> list[Figure]:
+    """In small, files of one name stand for all."""
+    flat = f"{files} files by rename"
     return [
-        *_flood(folder / "flat", base, f"{files} files by rename", _flat(files), files, **variables),
+        *([] if quick else _flood(folder / "flat", base, flat, _flat(files), files, **variables)),
         *_flood(folder / "deep", base, f"{files} of one name in {files} folders", _deep(files), files, **variables),
         *overflow(folder / "overflow", base, files=files, **variables),
     ]

@@ -14,7 +14,7 @@ from tests.campaigns.report import Figure, none_of
 from tests.support import tiny_hero
 from tests.support.live_arena import LiveArena
 
-QUICK_POINTS, QUICK_MOVES = 3, 1
+QUICK_POINTS, QUICK_MOVES = 2, 1
 QUEST_ROWS = 60
 MOVING = tuple(call for call in faults.CHANGING if not call.startswith("mkdir"))
 """Folders are made as the daemon starts, before there is a quest."""

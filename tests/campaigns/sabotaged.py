@@ -66,7 +66,7 @@ def unsynced_is_saved(folder: Path) -> list[Figure]:
 def no_strict_json(folder: Path) -> list[Figure]:
     """In every process of the arena, of two equal keys the last one wins."""
     loosening = "from arena.rows import parse\nparse._is_plainly_right = lambda value, data: True\n"
-    kinds, path = ("twice: key twice", "nested: deep lists"), injected.at_start(folder, loosening)
+    kinds, path = ("twice: key twice", "nested: deep lists"), injected.without_training(folder, everywhere=loosening)
     return hostile.run(folder, seed=SEED, quick=True, count=6, kinds=kinds, compared=False, PYTHONPATH=path)
 
 
@@ -115,7 +115,8 @@ inbox._candidates = lambda folder: [path for path in candidates(folder) if str(p
 
 def one_current_model(folder: Path) -> list[Figure]:
     """The host writes by the model that was loaded last, whichever a request has taken."""
-    return swap.run(folder, seed=SEED, quick=False, count=60, PYTHONPATH=injected.at_start(folder, _CURRENT))
+    path = injected.at_start(folder, _CURRENT)
+    return swap.run(folder, seed=SEED, quick=False, count=5000, until_wrong=True, PYTHONPATH=path)
 
 
 _CURRENT = """

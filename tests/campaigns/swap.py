@@ -29,7 +29,7 @@ from tests.campaigns.report import Figure, none_of
 from tests.support import oracle_heroes as heroes
 from tests.support.oracle_heroes import RunningOracle
 
-PROMISED, QUICK = 10_000, 300
+PROMISED, QUICK = 10_000, 150
 STEPS = (0, 5, 10, 15, 20, 25, 30)
 ADAPTERS = (15, 20, 30)
 """Of these the last sits on the full checkpoint 5."""
@@ -58,6 +58,8 @@ class Tally:
     """Shared by all threads; a list's append and a counter under its lock are all that they do with it."""
 
     wanted: int
+    until_wrong: bool = False
+    """Whether the first wrong answer is enough."""
     counts: Counter[str] = field(default_factory=Counter)
     wrong: list[str] = field(default_factory=list)
     broken: list[str] = field(default_factory=list)
@@ -69,16 +71,19 @@ class Tally:
 
     @property
     def is_over(self) -> bool:
-        return self.counts["answers"] >= self.wanted or bool(self.broken)
+        found = bool(self.broken or (self.until_wrong and self.wrong))
+        return found or self.counts["answers"] >= self.wanted
 
 
-def run(folder: Path, *, seed: int, quick: bool, count: int | None, **variables: object) -> list[Figure]:
+def run(
+    folder: Path, *, seed: int, quick: bool, count: int | None, until_wrong: bool = False, **variables: object
+) -> list[Figure]:
     world = _stocked(folder / "world")
     known = {each.id: each for each in (_alone(world, step) for step in STEPS)}
     alike = [p for p in PROMPTS if len({each.says[p] for each in known.values()}) < len(known)]
     budget = ROOM * max(each.memory_bytes for each in known.values()) / 1e9
     (world.home / "config.yaml").write_text(f"oracle_memory_gb: {budget:.9f}\n")
-    tally = Tally(count or (QUICK if quick else PROMISED))
+    tally = Tally(count or (QUICK if quick else PROMISED), until_wrong)
     with heroes.oracle(world, **variables) as host:
         host.load(0)  # torch is imported before anybody counts
         began = time.monotonic()

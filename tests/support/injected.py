@@ -24,16 +24,16 @@ def at_start(folder: Path, code: str) -> str:
     return os.pathsep.join([str(injected), str(CHECKOUT)])
 
 
-def with_django(folder: Path, code: str) -> str:
-    """The same for `code` that needs models; it runs when Django is set up."""
+def with_django(folder: Path, code: str, *, everywhere: str = "") -> str:
+    """The same for `code` that needs models; it runs when Django is set up. `everywhere` runs in every process."""
     indented = textwrap.indent(code, "    ")
     return at_start(
         folder,
-        "import django\n\nset_up = django.setup\n\ndef setup(*rest, **named):\n    set_up(*rest, **named)\n"
-        f"{indented}\ndjango.setup = setup\n",
+        f"{everywhere}\nimport django\n\nset_up = django.setup\n\ndef setup(*rest, **named):\n"
+        f"    set_up(*rest, **named)\n{indented}\ndjango.setup = setup\n",
     )
 
 
-def without_training(folder: Path) -> str:
+def without_training(folder: Path, *, everywhere: str = "") -> str:
     """The same for arenas in which nothing is trained: their trainer stands in, and imports no torch."""
-    return with_django(folder, _STAND_IN_TRAINER)
+    return with_django(folder, _STAND_IN_TRAINER, everywhere=everywhere)

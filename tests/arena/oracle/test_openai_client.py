@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import openai
 import pytest
-from openai import OpenAI
 
 from tests.support import oracle_heroes as heroes
 from tests.support.oracle_heroes import RunningOracle
+
+if TYPE_CHECKING:
+    from openai import OpenAI
 
 pytestmark = pytest.mark.slow
 
@@ -20,6 +21,8 @@ MODEL = f"DIO/{heroes.folder_name(5)}"
 
 @pytest.fixture(scope="module")
 def client(running: RunningOracle) -> Iterator[OpenAI]:
+    from openai import OpenAI  # here: it takes seconds, and workers collect what others run
+
     with OpenAI(base_url=f"{running.url}/v1", api_key="none needed", max_retries=0) as made:
         yield made
 
@@ -71,6 +74,8 @@ def test_parts_of_text_and_what_changes_nothing(client: OpenAI) -> None:
 
 
 def test_a_model_that_is_not_loaded_is_not_found(client: OpenAI) -> None:
+    import openai
+
     with pytest.raises(openai.NotFoundError) as caught:
         client.chat.completions.create(model="DIO/checkpoint-148000-20260101-1230", messages=ASKED)
     assert caught.value.code == "model_not_found"
@@ -92,6 +97,8 @@ def test_a_model_that_is_not_loaded_is_not_found(client: OpenAI) -> None:
     ],
 )  # fmt: skip
 def test_what_would_change_the_answer_and_is_not_done_is_refused(client: OpenAI, wrong: dict[str, Any]) -> None:
+    import openai
+
     options: Any = {"model": MODEL, "messages": ASKED, "max_tokens": 4} | wrong
     with pytest.raises(openai.BadRequestError) as caught:
         client.chat.completions.create(**options)

@@ -87,7 +87,7 @@ sys.exit(main())
 """
 
 
-@pytest.mark.slow
+@pytest.mark.large
 @pytest.mark.timeout(300)
 def test_one_process_of_several_does_not_shrink_its_part_alone(tmp_path: Path) -> None:
     """Its batches would overlap with the others', silently; so all of them end, and it says why."""
