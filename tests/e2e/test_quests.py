@@ -213,8 +213,13 @@ def test_mirror_marks_what_is_trained(tavern: Tavern, visitor: Visitor, width: i
 
 
 def test_rest_is_ended_from_the_board(board: Page, tavern: Tavern) -> None:
-    tavern.do("status", state="resting", message="3 forged quests failed in a row")
-    expect(board.locator(".rests")).to_contain_text("DIO rests 3 forged quests failed in a row", timeout=10_000)
+    def shown() -> bool:
+        """The arena says every two seconds how it is; what it said ten seconds ago counts no more."""
+        tavern.do("status", state="resting", message="3 forged quests failed in a row")
+        return board.locator(".rests").count() > 0
+
+    wait_until(board, shown)
+    expect(board.locator(".rests")).to_contain_text("DIO rests 3 forged quests failed in a row")
     board.get_by_role("button", name="Resume").click()
     wait_until(board, lambda: bool(list((tavern.home / "control").glob("*-resume*"))))
     tavern.do("status", state="idle")

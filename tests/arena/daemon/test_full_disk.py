@@ -194,6 +194,7 @@ def test_whatever_write_fails_the_outcome_is_the_same(
         assert life.outcome() == calm, f"{life.world.home} differs"
 
 
+@pytest.mark.slow
 def test_without_the_mending_a_quest_would_be_lost(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, calm: dict[str, Any]
 ) -> None:

@@ -132,6 +132,7 @@ def test_a_hub_id_and_a_model_elsewhere_stay_what_they_are(tmp_path: Path, train
         assert Order.read(order.write()) == order
 
 
+@pytest.mark.slow
 def test_forged_quests_that_fail_again_and_again_stop_the_play(
     world: World, trainer: FakeTrainer, open_daemon: Opener
 ) -> None:

@@ -28,6 +28,8 @@ from arena.rows import masking
 from arena.rows.masking import ChatMask, MaskingError
 from arena.rows.parse import Message
 
+pytestmark = pytest.mark.slow
+
 TEMPLATES = Path(trl.__file__).parent / "chat_templates"
 NAMES = sorted(path.stem for path in TEMPLATES.glob("*.jinja"))
 MARKER = re.compile(r"<[|｜][^<>{}'\n]*?[|｜]>|<(?:start|end)_of_turn>|<end_of_utterance>|<\|?turn\|?>|<channel\|>")

@@ -18,6 +18,8 @@ from realm.processes.child import ChildProcess
 from realm.processes.log import ChildLog
 from realm.world import CHECKOUT, World
 
+pytestmark = pytest.mark.slow
+
 TIMEOUT_SECONDS = 60.0
 ECHO = "import sys\nfor line in sys.stdin: print(line.strip().upper(), flush=True)"
 # Starts another one of its group, says its number, and waits.

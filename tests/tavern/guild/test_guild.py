@@ -120,6 +120,7 @@ def fill(checkpoints: int, levels: int) -> None:
     )  # fmt: skip
 
 
+@pytest.mark.slow
 def test_no_more_queries_for_80_levels_and_1000_checkpoints_than_for_one(client: Client, skill_folder: Path) -> None:
     write_skill(skill_folder, "many", levels=80)
     addresses = ("/guild?grid=many", "/guild/many")
