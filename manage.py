@@ -8,7 +8,9 @@ import sys
 
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management import execute_from_command_line
+from django.db import DatabaseError
 
+SETTINGS = "realm.settings"
 TELL_OF_SKILLS = ("arena", "taskmaster")
 """Daemons, whose log is read later. A command says itself what its player must know of a skill, and no more."""
 
@@ -20,9 +22,9 @@ def hush(command: str) -> None:
 
 
 def main() -> None:
-    settings = os.environ.setdefault("DJANGO_SETTINGS_MODULE", "realm.settings")
+    os.environ["DJANGO_SETTINGS_MODULE"] = SETTINGS  # never those of another project that the shell names
     try:
-        importlib.import_module(settings)
+        importlib.import_module(SETTINGS)
     except ImproperlyConfigured as error:
         with_bad_settings(str(error))
     else:
@@ -31,10 +33,14 @@ def main() -> None:
 
 
 def execute() -> None:
-    """A reader that has seen enough, such as `head`, is no fault."""
+    """A reader that has seen enough, such as `head`, is no fault, nor is a world that was not started yet."""
     try:
         execute_from_command_line(sys.argv)
         sys.stdout.flush()
+    except DatabaseError as error:
+        from realm import unready_database  # needs the settings
+
+        sys.exit(unready_database.sentence(error))
     except BrokenPipeError:
         # Else Python says it once more when it flushes what is left at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

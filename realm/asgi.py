@@ -5,7 +5,7 @@ import os
 from channels.routing import ProtocolTypeRouter
 from django.core.asgi import get_asgi_application
 
-os.environ.setdefault("DJANGO_SETTINGS_MODULE", "realm.settings")
+os.environ["DJANGO_SETTINGS_MODULE"] = "realm.settings"  # never those of another project that the shell names
 django_application = get_asgi_application()
 
 # Consumers import models, which exist only now.

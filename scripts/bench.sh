@@ -2,6 +2,7 @@
 # Measures the rows of the performance table that this machine can show, beside the peer, interleaved, medians.
 # `scripts/bench.sh --json` prints one object a line. Nothing here is a test: figures depend on the machine.
 set -euo pipefail
+unset CDPATH
 cd "$(dirname "$0")/.."
 . scripts/environment.sh
 ensure_environment requirements.lock

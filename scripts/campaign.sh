@@ -2,6 +2,7 @@
 # Shows what holds under faults: `scripts/campaign.sh crash|disk|drops|flip|hostile|large|swap [--quick|--count N] [--seed S] [--json]`.
 # Prints figures beside what is promised and ends with 1 where a promise is broken. Worlds are temporary ones.
 set -euo pipefail
+unset CDPATH
 cd "$(dirname "$0")/.."
 . scripts/environment.sh
 ensure_environment requirements.lock

@@ -1,5 +1,10 @@
 # Sourced by the scripts beside it: the checkout's own Python environment in .venv.
 
+# What other programs set for theirs must not decide which program, packages or settings run here.
+unset CDPATH PYTHONHOME PYTHONPATH PYTHONSTARTUP PYTHONUSERBASE PYTHONSAFEPATH VIRTUAL_ENV
+unset PIP_PREFIX PIP_ROOT PIP_TARGET PIP_USER PIP_REQUIRE_VIRTUALENV DJANGO_SETTINGS_MODULE
+export PYTHONUTF8=1
+
 find_python() {
     local name
     for name in python3.11 python3.12 python3.13 python3.14 python3 python; do
@@ -12,25 +17,36 @@ find_python() {
     return 1
 }
 
-# Makes .venv if it is missing and installs a lock file into it if that was not done yet. When everything is in place
-# this touches neither the network nor pip: the stamp holds the digest of what was installed.
+# Whether .venv's interpreter starts and finds its packages. An upgrade of the system's Python may have taken it away, or
+# put a release there that looks for them in another folder.
+environment_runs() {
+    .venv/bin/python -c 'import pip' 2>/dev/null
+}
+
+# Makes .venv if it is missing or broken and installs a lock file into it if that was not done yet. When everything is in
+# place this touches neither the network nor pip: the stamp holds the digest of what was installed.
 ensure_environment() {
     local lock=$1 stamp wanted
     stamp=".venv/$(basename "$lock").installed"
     wanted=$(cat requirements.lock "$lock" | cksum)
-    if [ -x .venv/bin/python ] && [ "$(cat "$stamp" 2>/dev/null)" = "$wanted" ]; then
+    if [ "$(cat "$stamp" 2>/dev/null)" = "$wanted" ] && environment_runs; then
         return
     fi
     mkdir -p .venv
     (
         # One installation at a time: a second start waits here and then finds everything in place.
         command -v flock >/dev/null && flock 9
-        [ "$(cat "$stamp" 2>/dev/null)" = "$wanted" ] && exit
-        if ! .venv/bin/python -m pip --version >/dev/null 2>&1; then
+        if ! environment_runs; then
             python=$(find_python)
+            if [ -e .venv/pyvenv.cfg ] || [ -L .venv/bin/python ]; then
+                echo ".venv is broken: it is made anew"
+            fi
             echo "Making .venv with $("$python" --version)"
+            # venv refuses links that lead nowhere. The lock stays: others may wait for it.
+            find .venv/ -mindepth 1 -maxdepth 1 ! -name .lock -exec rm -rf {} +
             "$python" -m venv .venv
         fi
+        [ "$(cat "$stamp" 2>/dev/null)" = "$wanted" ] && exit
         .venv/bin/python scripts/install.py "$lock"
         echo "$wanted" >"$stamp"
     ) 9>.venv/.lock

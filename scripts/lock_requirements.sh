@@ -2,6 +2,7 @@
 # Writes requirements.lock (what start_all.sh installs) and requirements-test.lock (what test.sh adds), from pyproject.toml.
 # The lock carries no hashes: torch==2.13.0 is a different file on machines with and without a GPU.
 set -euo pipefail
+unset CDPATH
 cd "$(dirname "$0")/.."
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT

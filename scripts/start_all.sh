@@ -7,6 +7,7 @@ case "${REALM_HOME:-/}" in
     /* | "~"*) ;;
     *) export REALM_HOME="$PWD/$REALM_HOME" ;; # a relative world is meant from where the script was called
 esac
+unset CDPATH
 cd "$(dirname "$0")/.."
 . scripts/environment.sh
 ensure_environment requirements.lock

@@ -5,6 +5,7 @@
 #   scripts/test.sh --coverage   everything, with branch coverage, in one process
 # Further arguments go to pytest. A table at the end says where the time went.
 set -euo pipefail
+unset CDPATH
 cd "$(dirname "$0")/.."
 . scripts/environment.sh
 

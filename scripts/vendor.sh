@@ -2,6 +2,7 @@
 # Fetches the front end's vendored files from npm, checks each against its digest and puts it under static/vendor/.
 # What it writes is committed; run it again only to change a version here.
 set -eu
+unset CDPATH
 cd "$(dirname "$0")/.."
 vendor=static/vendor
 temp=$(mktemp -d)

@@ -25,14 +25,20 @@ class ChildProcess:
 
     @classmethod
     def conversing(
-        cls, command: Sequence[str], log: ChildLog, *, on_line: Callable[[bytes], None], on_end: Callable[[], None]
+        cls,
+        command: Sequence[str],
+        log: ChildLog,
+        *,
+        on_line: Callable[[bytes], None],
+        on_end: Callable[[], None],
+        env: Mapping[str, str] | None = None,
     ) -> Self:
         """One that takes lines, answers in lines and learns by the end of its input that this process is gone.
 
         A thread of its own hears each whole line, and then that the child is dead. Raises OSError.
         """
         with log.opened() as output:
-            child = cls(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=output)
+            child = cls(command, env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=output)
         replies = child._process.stdout
         threading.Thread(target=child._listen, args=(replies, on_line, on_end), daemon=True).start()
         return child

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import threading
 import time
@@ -11,6 +12,7 @@ from pathlib import Path
 from arena.daemon.trainer.liveness import Liveness, Timeouts
 from arena.protocol import READY_LINE, Command
 from realm.processes.child import ChildProcess
+from realm.processes.launcher import without_launcher
 from realm.processes.log import ChildLog
 from realm.world import World
 
@@ -70,7 +72,8 @@ class TrainerProcess:
             if liveness.hear(said):
                 self._wake()
 
-        self._child = ChildProcess.conversing(self._command, self._log, on_line=hear, on_end=self._wake)
+        alone = without_launcher(os.environ)
+        self._child = ChildProcess.conversing(self._command, self._log, on_line=hear, on_end=self._wake, env=alone)
 
     @property
     def exit_code(self) -> int | None:

@@ -89,7 +89,9 @@ class Command(BaseCommand):
             self.stdout.write("The arena is not running; it will look at them when it starts.")
 
     def _list(self, state: str | None, limit: int) -> None:
-        table = Table("id", Column("quest", no_wrap=True, min_width=20), "state", "priority", "rows", "steps", "reason")
+        table = Table(
+            "id", Column("quest", overflow="fold", min_width=20), "state", "priority", "rows", "steps", "reason"
+        )
         quests = self._chosen(state, limit)
         for quest in quests:
             rows = f"{quest.taken}/{quest.rows}" if quest.rows else "--"
