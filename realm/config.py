@@ -82,6 +82,8 @@ class RealmConfig:
                 f"hero: {self.hero!r} is no hero's name; allowed are 1 to 40 letters (A-Z, a-z), digits, '-' and '_', "
                 "a letter first"
             )
+        if self.base_model is not None and self.base_model.startswith("."):
+            raise ValueError(f"base_model: {self.base_model!r} is a relative folder; write its whole path")
         if self.bind not in LOOPBACK:
             allowed = ", ".join(sorted(LOOPBACK))
             raise ValueError(f"bind: {self.bind!r} is not loopback, and there is no login yet; allowed are {allowed}")

@@ -3,11 +3,7 @@
 # Safe to run again: what is installed is not installed again, what runs goes on running.
 set -euo pipefail
 umask 077
-case "${REALM_HOME:-/}" in
-    /* | "~"*) ;;
-    *) export REALM_HOME="$PWD/$REALM_HOME" ;; # a relative world is meant from where the script was called
-esac
-unset CDPATH
+. "$(dirname "$0")/relative_paths.sh"
 cd "$(dirname "$0")/.."
 . scripts/environment.sh
 ensure_environment requirements.lock

@@ -2,11 +2,7 @@
 # Stops every service of the world (REALM_HOME, default: world/ in this folder), each saving first.
 set -euo pipefail
 umask 077
-case "${REALM_HOME:-/}" in
-    /* | "~"*) ;;
-    *) export REALM_HOME="$PWD/$REALM_HOME" ;; # a relative world is meant from where the script was called
-esac
-unset CDPATH
+. "$(dirname "$0")/relative_paths.sh"
 cd "$(dirname "$0")/.."
 . scripts/environment.sh
 
