@@ -32,6 +32,7 @@ from arena.rows.lines import Line, stem_of
 from arena.rows.masking import ChatMask, MaskingError, Tokenized
 from arena.rows.model import Content, Kind, Refusal, Row, UnreadableQuest, shortened
 from arena.rows.packing import count_rows
+from arena.rows.turn_check import NO_BEGIN, NO_END
 from realm.quest_names import read_name
 
 PIECE_ROWS = 512
@@ -213,6 +214,14 @@ class _Inspection:
             self._refuse(records, number, Refusal(row.line, shortened(found.reason), found.kind), row_index.UNTRAINABLE)
         elif found is not result:
             self._warn(Refusal(row.line, f"it is cut to {self._look.recipe.max_length} tokens", "cut"))
+        if isinstance(found, Tokenized):
+            self._warn_of_turns(row, found)
+
+    def _warn_of_turns(self, row: Row, found: Tokenized) -> None:
+        if not found.ends:
+            self._warn(Refusal(row.line, NO_END, "no-end"))
+        if self._look.mask and not self._look.mask.turns.begins and not isinstance(row.content, str):
+            self._warn(Refusal(row.line, NO_BEGIN, "no-begin"))
 
     def _ask_warden(self, readable: list[tuple[int, Row]], records: row_index.Records) -> None:
         for number, row in readable:

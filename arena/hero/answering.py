@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from pathlib import Path
 from typing import Any
@@ -36,10 +37,18 @@ def _unreadable(evaluation: EvaluationSet, why: str) -> UnreadableEvaluation:
 
 
 def answer(hero: Hero, prompts: list[str], *, max_new_tokens: int) -> list[str]:
-    """One answer a prompt, special tokens left out. Uses no random numbers and leaves training state alone."""
-    written_BT = write(hero, [prompt_ids(hero, prompt) for prompt in prompts], max_new_tokens=max_new_tokens)
-    answers: list[str] = hero.tokenizer.batch_decode(written_BT, skip_special_tokens=True)
-    return answers
+    """One answer a prompt, without what ends it and without special tokens.
+
+    Uses no random numbers and leaves training state alone.
+    """
+    end_text = hero.mask.end_text
+    stops: dict[str, Any] = {"stop_strings": [end_text], "tokenizer": hero.tokenizer} if end_text else {}
+    asked = [prompt_ids(hero, prompt) for prompt in prompts]
+    written_BT = write(hero, asked, max_new_tokens=max_new_tokens, **stops)
+    ends = set(hero.stop_ids)
+    spoken = [list(itertools.takewhile(lambda token: token not in ends, row)) for row in written_BT.tolist()]
+    answers: list[str] = hero.tokenizer.batch_decode(spoken, skip_special_tokens=True)
+    return [answer.partition(end_text)[0] for answer in answers] if end_text else answers
 
 
 def prompt_ids(hero: Hero, prompt: str) -> list[int]:
@@ -62,7 +71,7 @@ def write(hero: Hero, prompts: list[list[int]], *, max_new_tokens: int, **option
             do_sample=False,
             use_cache=True,
             pad_token_id=hero.pad_id,
-            eos_token_id=hero.tokenizer.eos_token_id,
+            eos_token_id=hero.stop_ids or None,
             **options,
         )
     behind_BT: torch.Tensor = written_BT[:, inputs_BT.shape[1] :]

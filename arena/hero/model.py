@@ -21,6 +21,7 @@ from transformers import (
     AutoModelForCausalLM,
     AutoTokenizer,
     BitsAndBytesConfig,
+    GenerationConfig,
     PreTrainedModel,
     PreTrainedTokenizerBase,
 )
@@ -33,6 +34,7 @@ from arena.hero.adapter import LOAD_ERRORS
 from arena.hero.origin import UnloadableHero as UnloadableHero
 from arena.recipe import Recipe
 from arena.rows.masking import ChatMask, MaskingError
+from arena.rows.model_ends import model_ends
 from arena.rows.tokenizer import HeroTokenizer, default_template
 from realm.disk import durable
 
@@ -98,6 +100,11 @@ class Hero:
             return {path.name: path.read_bytes() for path in sorted(Path(folder).iterdir())}
 
     @property
+    def stop_ids(self) -> list[int]:
+        """Tokens at which generation stops; those beyond the vocabulary could never be written."""
+        return sorted(index for index in self.mask.stop_ids if index < len(self.tokenizer))
+
+    @property
     def pad_id(self) -> int:
         """Padding is never attended to nor trained on, so any token will do where none is named."""
         return int(self.tokenizer.pad_token_id or self.tokenizer.eos_token_id or 0)
@@ -156,7 +163,7 @@ def load(base_model: str, recipe: Recipe, *, checkpoint: Path | None, device: to
     return Hero(
         model=trained,
         tokenizer=tokenizer,
-        mask=ChatMask(hero_tokenizer(tokenizer)),
+        mask=ChatMask(hero_tokenizer(tokenizer, ends=model_ends(base.folder_of(origin.source)))),
         device=device,
         compute_dtype=getattr(torch, recipe.dtype),
         adapter_base=origin.checkpoint if adapts else None,
@@ -172,7 +179,7 @@ def load_tokenizer(source: str) -> PreTrainedTokenizerBase:
     return tokenizer
 
 
-def hero_tokenizer(tokenizer: PreTrainedTokenizerBase) -> HeroTokenizer:
+def hero_tokenizer(tokenizer: PreTrainedTokenizerBase, *, ends: frozenset[int] = frozenset()) -> HeroTokenizer:
     """What masks and preview need of a loaded tokenizer; it shares its backend. Raises MaskingError."""
     if not tokenizer.is_fast:
         raise MaskingError("this tokenizer has no character offsets; use its fast version (tokenizer.json)")
@@ -182,6 +189,7 @@ def hero_tokenizer(tokenizer: PreTrainedTokenizerBase) -> HeroTokenizer:
         template=default_template(tokenizer.chat_template),
         named_tokens=named,
         extra_tokens=tuple(token for token in tokenizer.all_special_tokens if token not in named.values()),
+        model_ends=ends,
     )
 
 
@@ -195,6 +203,10 @@ def whole_model(source: str, *, dtype: torch.dtype, **options: Any) -> PreTraine
             trust_remote_code=False,
             attn_implementation=attention.NAME,
             output_loading_info=True,
+            generation_config=GenerationConfig(),  # how the hero decodes, no file of a model decides
+            return_dict=True,
+            output_hidden_states=False,
+            output_attentions=False,
             **options,
         )
     except LOAD_ERRORS as error:
@@ -203,6 +215,7 @@ def whole_model(source: str, *, dtype: torch.dtype, **options: Any) -> PreTraine
     if report["missing_keys"]:
         raise UnloadableHero(f"the model {source} lacks {', '.join(sorted(report['missing_keys'])[:3])}")
     assert isinstance(model, PreTrainedModel)
+    model.generation_config = GenerationConfig()  # what config.json says of it goes the same way
     model.config.use_cache = False
     return model
 

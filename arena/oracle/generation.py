@@ -44,12 +44,10 @@ class _Rows(StoppingCriteria):
     """Hands each new token to its row, which says whether it has ended."""
 
     def __init__(self, hero: Hero, rows: Sequence[Row], ended: Callable[[list[Row]], None]) -> None:
-        eos_id: int | None = hero.tokenizer.eos_token_id
-
         def decode(ids: list[int]) -> str:
             return str(hero.tokenizer.decode(ids, skip_special_tokens=True))
 
-        self._scribes = [Scribe(row, decode, eos_id) for row in rows]
+        self._scribes = [Scribe(row, decode, hero.stop_ids) for row in rows]
         self._ended = ended
 
     def __call__(self, input_ids: Tensor, scores: Any, **kwargs: Any) -> Tensor:

@@ -33,6 +33,7 @@ from arena.hero.origin import IncompatibleCheckpoint, Origin, UnloadableHero
 from arena.oracle.catalogue import Catalogue, Entry
 from arena.oracle.trouble import NoRoom, UnfitCheckpoint
 from arena.rows.masking import ChatMask, MaskingError
+from arena.rows.model_ends import model_ends
 from realm.checkpoints import sidecar
 from realm.checkpoints.sidecar import DamagedCheckpoint
 from realm.world import World
@@ -138,7 +139,7 @@ class Loader:
             speaker = Hero(
                 model=model,
                 tokenizer=tokenizer,
-                mask=ChatMask(hero_tokenizer(tokenizer)),
+                mask=ChatMask(hero_tokenizer(tokenizer, ends=model_ends(Path(plan.base_key[0])))),
                 device=self.device,
                 compute_dtype=self._dtype,
             )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -30,6 +30,9 @@ class Row:
     prompt_ids: list[int]
     max_new_tokens: int
     stop: tuple[str, ...] = ()
+    """Texts at which it ends; they are left out."""
+    stop_ids: frozenset[int] = frozenset()
+    """Tokens at which it ends, beside those at which every row of its model does."""
     sampling: Sampling | None = None
     """None: greedy."""
     on_text: Callable[[str], None] | None = None
@@ -49,10 +52,10 @@ class Row:
 class Scribe:
     """Takes one row's tokens, and knows when it ends."""
 
-    def __init__(self, row: Row, decode: Callable[[list[int]], str], eos_id: int | None) -> None:
+    def __init__(self, row: Row, decode: Callable[[list[int]], str], stop_ids: Collection[int]) -> None:
         self.row = row
         self._decode = decode
-        self._eos_id = eos_id
+        self._stop_ids = row.stop_ids.union(stop_ids)
         self._watches = bool(row.stop) or row.on_text is not None
         self._sent = 0
 
@@ -67,13 +70,13 @@ class Scribe:
             return False
         row.ids.append(token)
         ended: FinishReason | None = None
-        if token == self._eos_id:
+        if token in self._stop_ids:
             ended = "stop"
         elif len(row.ids) >= row.max_new_tokens:
             ended = "length"
         if not ended and not self._watches:
             return False
-        text = self._decode(row.ids)
+        text = self._decode(row.ids[:-1] if token in self._stop_ids else row.ids)
         cut = _first_stop(text, row.stop)
         if cut is not None:
             text, ended = text[:cut], "stop"

@@ -4,9 +4,12 @@ template; in plain text all of them.
 Works for any template, without knowing it. The conversation is rendered once more with marks in place of the answers;
 what stands between the marks is the template's own, and what is left of the first rendering is the answers. Where a
 template rewrites an answer (strips its thoughts, say), its turn is rendered once more alone and the two are compared.
-A turn's span begins behind the generation prompt (so a `<think>` header that the model must write itself belongs to
-it, one that it is given does not) and ends with its end-of-turn token. The blanks that many templates write behind that
-token do not belong to it: generation has stopped there.
+A turn's span begins where the prompt ends as the hero is asked (so a `<think>` header that the model must write itself
+belongs to it, one that it is given does not) and ends with what ends its turn: a special token, or the text that the
+template closes a turn with where the tokenizer has no such token. The blanks that many templates write behind it do
+not belong to it: generation has stopped there. A template that leaves the last answer open gets the token behind it
+that closes the others, or the end of sequence. No token reaches over the beginning of a span: the prompt that is asked
+and the row agree token by token. `arena.rows.turn_check` tries all this on each template.
 
 Plain text is trained on from its first token to an end-of-sequence token behind it, so that the hero learns to stop;
 TRL appends one too. Where the tokenizer puts tokens of its own in front (a BOS), they stand in front here. A text that
@@ -19,21 +22,25 @@ import re
 from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import count, islice
+from itertools import count, islice, pairwise
 
 from tokenizers import Encoding
 
-from arena.rows.parse import Content, Message
+from arena.rows.model import Content, Message
+from arena.rows.tokenized import MaskingError, Tokenized
 from arena.rows.tokenizer import HeroTokenizer
+from arena.rows.turn_check import TurnCheck, check_turns
+
+__all__ = ["ChatMask", "MaskingError", "Span", "Tokenized"]
 
 MOST_COMPARED = 200_000_000
 """Characters that may be rendered to find the rewritten answers of one conversation: seconds, not hours."""
 _PRIVATE = range(0xE000, 0xF900)
+_MARK = chr(_PRIVATE[0])
+NO_TEMPLATE = "this hero's tokenizer has no chat template; add chat_template.jinja to its folder"
+_BLANK_MARKS = ("Ġ", "Ċ", "▁", " ")
+"""What tokens that begin with a blank or a newline begin with in vocabularies."""
 _BLANK = re.compile(r"\s*")
-
-
-class MaskingError(ValueError):
-    """The template hides where an answer begins or ends; the text says which turn."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,27 +49,8 @@ class Span:
 
     start: int
     end: int
-
-
-@dataclass(frozen=True, slots=True)
-class Tokenized:
-    """`trained[i]` says whether token i is one that the hero must learn to write."""
-
-    input_ids: list[int]
-    trained: list[bool]
-
-    @property
-    def slots(self) -> int:
-        """Tokens that are computed: each but the last predicts the next, up to the last that is trained on."""
-        return next((index for index in range(len(self.trained) - 1, 0, -1) if self.trained[index]), 0)
-
-    @property
-    def labels(self) -> int:
-        """Tokens that are trained on. The first is not: nothing stands before it that could predict it."""
-        return sum(self.trained[1:])
-
-    def cut(self, tokens: int) -> Tokenized:
-        return Tokenized(self.input_ids[:tokens], self.trained[:tokens])
+    ends: bool = True
+    """Whether what is trained last is something at which generation stops."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,21 +64,38 @@ class ChatMask:
     """Renders, tokenises and masks rows for one tokenizer."""
 
     def __init__(self, tokenizer: HeroTokenizer) -> None:
-        """Raises MaskingError for a tokenizer without a chat template."""
-        if not tokenizer.template:
-            raise MaskingError("this hero's tokenizer has no chat template; add chat_template.jinja to its folder")
+        """Without a chat template only plain text can be trained on. Raises MaskingError if it refuses a question."""
         self.tokenizer = tokenizer
         self._special = frozenset(filter(None, tokenizer.special))
         self._special_lengths = sorted({len(token) for token in self._special}, reverse=True)
-        self.special_ids = frozenset(tokenizer.special.values())
+        self.special_ids = frozenset(index for index in tokenizer.special.values() if index is not None)
         self._eos = tokenizer.eos_token or ""
-        self._generation_prompt = self._find_generation_prompt()
+        self._closing = ""
+        self._open_end: str | None = None
+        self._asks_exactly = False
+        """Whether where a turn begins is found by rendering the prompt of each, which takes longer."""
+        self._generation_prompt = self._find_generation_prompt() if tokenizer.template else ""
         self._turn_opening = min(
             (token for token in self._special if token in self._generation_prompt),
             key=self._generation_prompt.find,
             default=None,
         )
         self._before_text = self._find_before_text()
+        self.turns = TurnCheck()
+        if tokenizer.template:
+            self._find_closing()
+            self.turns = self._checked()
+
+    @property
+    def stop_ids(self) -> frozenset[int]:
+        """Tokens at which generation stops: those that end a trained turn, the end of sequence, the model's own."""
+        eos = self.tokenizer.eos_id
+        return self.turns.end_ids | self.tokenizer.model_ends | (frozenset() if eos is None else {eos})
+
+    @property
+    def end_text(self) -> str:
+        """What closes a turn where that is no token of its own; generation stops at it. Empty where it is one."""
+        return self._closing
 
     def tokenize(self, content: Content) -> Tokenized:
         """Raises MaskingError if a turn's span cannot be found, or the template refuses the conversation."""
@@ -128,31 +133,101 @@ class ChatMask:
     def _masked(self, draft: _Rendered, encoding: Encoding) -> Tokenized | MaskingError:
         if draft.spans is None:
             return self._whole(encoding.ids)
-        ids: list[int] = encoding.ids
-        trained = _inside(encoding.offsets, draft.spans)
+        ids, offsets = self._parted(draft.text, draft.spans, encoding)
+        trained = _inside(offsets, draft.spans)
         if not any(trained):
             return MaskingError("the mask is empty: no token of the answers stands apart from the prompt's")
         if all(trained[1:]) and (trained[0] or ids[0] in self.special_ids):
             return MaskingError("the mask is full: the chat template shows no prompt before the answer")
-        return Tokenized(ids, trained)
+        ends = all(span.ends for span in draft.spans)
+        if not draft.spans[-1].ends and not draft.text[draft.spans[-1].end :].strip() and self._open_end:
+            last = len(trained) - trained[::-1].index(True)
+            ids, trained = [*ids[:last], self.tokenizer.special[self._open_end] or 0], [*trained[:last], True]
+            ends = all(span.ends for span in draft.spans[:-1])
+        return Tokenized(ids, trained, ends)
+
+    def _parted(self, text: str, spans: Sequence[Span], encoding: Encoding) -> tuple[list[int], list[tuple[int, int]]]:
+        """Token ids and where each stands in `text`, parted where a turn begins: so the hero will be asked, too."""
+        ids, offsets = encoding.ids, encoding.offsets
+        cuts = [span.start for span in spans if self._reaches_over(text, span.start, ids, offsets)]
+        if not cuts:
+            return ids, offsets
+        pieces = [text[begin:end] for begin, end in pairwise([0, *cuts, len(text)])]
+        parts = self.tokenizer.encode_many(pieces)
+        parted = [token for part in parts for token in part.ids]
+        if self.tokenizer.decode(parted) != self.tokenizer.decode(ids):
+            # This tokenizer puts something in front of whatever it is given. What reaches over is the hero's to write.
+            reaching = ((next((cut for cut in cuts if first < cut < last), first), last) for first, last in offsets)
+            return ids, list(reaching)
+        return parted, [
+            (cut + first, cut + last) for cut, part in zip([0, *cuts], parts, strict=True)
+            for first, last in part.offsets
+        ]  # fmt: skip
+
+    def _reaches_over(self, text: str, begin: int, ids: list[int], offsets: Sequence[tuple[int, int]]) -> bool:
+        """Whether one token holds characters on both sides of `begin`."""
+        first = bisect_left(offsets, (begin,))
+        if first and offsets[first - 1][1] > begin:
+            return True
+        # Some tokenizers tell a token's place without the blank that it begins with.
+        if first == len(ids) or not text[begin - 1 : begin].isspace() or text[begin : begin + 1].isspace():
+            return False
+        return (self.tokenizer.backend.id_to_token(ids[first]) or "").startswith(_BLANK_MARKS)
 
     def _whole(self, ids: list[int]) -> Tokenized:
         before = [] if ids[: len(self._before_text)] == self._before_text else self._before_text
         eos = self.tokenizer.eos_id
         after = [] if eos is None or ids[-1:] == [eos] else [eos]
         whole = [*before, *ids, *after]
-        return Tokenized(whole, [True] * len(whole))
+        return Tokenized(whole, [True] * len(whole), eos is not None)
 
     def _render(self, chat: list[dict[str, str]], *, add_generation_prompt: bool = False) -> str:
+        if not self.tokenizer.template:
+            raise MaskingError(NO_TEMPLATE)
         try:
             return self.tokenizer.render(chat, add_generation_prompt=add_generation_prompt)
         except Exception as error:  # templates raise what they like
             raise MaskingError(f"the chat template refuses this conversation: {error}") from error
 
+    def _checked(self) -> TurnCheck:
+        """What the template does on probe conversations, by the quick way to find a beginning if that is right."""
+        quick = check_turns(self)
+        if quick.begins:
+            return quick
+        self._asks_exactly = True
+        return check_turns(self)
+
     def _find_generation_prompt(self) -> str:
         asked = [{"role": "user", "content": "a"}]
         without, with_prompt = self._render(asked), self._render(asked, add_generation_prompt=True)
-        return with_prompt.removeprefix(without) if with_prompt.startswith(without) else ""
+        if with_prompt != without:
+            return with_prompt.removeprefix(without) if with_prompt.startswith(without) else ""
+        # A template without one: what it writes behind every question stands there.
+        marked = self._render([{"role": "user", "content": _MARK}], add_generation_prompt=True)
+        return marked.rpartition(_MARK)[2] if _MARK in marked else ""
+
+    def _find_closing(self) -> None:
+        """What ends a turn that no special token ends: a text, or a token that is put behind the last answer."""
+        asked, answered = {"role": "user", "content": "a"}, {"role": "assistant", "content": _MARK}
+        try:
+            last, amid = self._render([asked, answered]), self._render([asked, answered, asked, answered])
+        except MaskingError:  # a template of one question and one answer, or none of the kind
+            return
+        behind_last, behind_first = last.rpartition(_MARK)[2], amid.partition(_MARK)[2].partition(_MARK)[0]
+        if _MARK not in last or self._special_behind(behind_last, 0):
+            return
+        closing = behind_last.strip()
+        if closing and behind_first.lstrip().startswith(closing):
+            self._closing = closing
+        elif not closing:
+            self._open_end = self._special_behind(behind_first, 0) or self._eos_in_vocabulary()
+
+    def _eos_in_vocabulary(self) -> str | None:
+        return self._eos if self._eos and self.tokenizer.special.get(self._eos) is not None else None
+
+    def _special_behind(self, text: str, end: int) -> str | None:
+        blank = _BLANK.match(text, end)
+        return self._special_at(text, blank.end() if blank else end)
 
     def _find_before_text(self) -> list[int]:
         """Token ids that the tokenizer itself puts before a text."""
@@ -166,9 +241,17 @@ class ChatMask:
             earliest = spans[-1].end if spans else 0
             if start < earliest:
                 raise MaskingError("the chat template mixes one answer's text with another's")
-            begin = self._behind_generation_prompt(text, earliest, start, end)
-            spans.append(Span(begin, self._end_of_turn(text, end)))
+            begin = self._begin(chat, len(spans), text, earliest, start, end)
+            spans.append(Span(begin, *self._end_of_turn(text, end)))
         return spans
+
+    def _begin(self, chat: list[dict[str, str]], turn: int, text: str, earliest: int, start: int, end: int) -> int:
+        if self._asks_exactly:
+            index = [place for place, said in enumerate(chat) if _is_answer(said)][turn]
+            asked = self._render(chat[:index], add_generation_prompt=True) if index else ""
+            if asked and text.startswith(asked) and earliest <= len(asked) <= end:
+                return len(asked)
+        return self._behind_generation_prompt(text, earliest, start, end)
 
     def _answers(self, chat: list[dict[str, str]], text: str) -> list[tuple[int, int]]:
         """Where in `text` each answer stands, without its header and end-of-turn."""
@@ -223,18 +306,20 @@ class ChatMask:
         foreign = [self._turn_opening] if self._turn_opening else self._special
         return start if any(token in text[begin:start] for token in foreign) else begin
 
-    def _end_of_turn(self, text: str, end: int) -> int:
-        """Behind the first special token after the answer; through the end of sequence if it follows at once."""
+    def _end_of_turn(self, text: str, end: int) -> tuple[int, bool]:
+        """Behind the first special token after the answer, or the text that closes it; through the end of sequence if
+        that follows at once. And whether there is one."""
         blank = _BLANK.match(text, end)
         position = blank.end() if blank else end
         token = self._special_at(text, position)
         if token is None:
-            return end
+            closed = bool(self._closing) and text.startswith(self._closing, position)
+            return (position + len(self._closing), True) if closed else (end, False)
         first = last = position + len(token)
         while token and token != self._eos:
             token = self._special_at(text, last)
             last += len(token or "")
-        return last if token else first
+        return last if token else first, True
 
     def _special_at(self, text: str, position: int) -> str | None:
         # Some vocabularies have thousands of special tokens, of few lengths.

@@ -19,6 +19,7 @@ from tokenizers.processors import TemplateProcessing
 
 from arena import embedded
 from arena.rows import chat_template
+from arena.rows.model_ends import model_ends
 from realm.checkpoints.names import checkpoint_folders
 from realm.config import RealmConfig
 from realm.world import World
@@ -43,6 +44,8 @@ class HeroTokenizer:
     """Special tokens by what they are: `eos_token` and the like. Templates read them as variables."""
     extra_tokens: tuple[str, ...] = ()
     """Special tokens without a name."""
+    model_ends: frozenset[int] = frozenset()
+    """Tokens at which the model itself ends, by the files beside its weights."""
 
     @classmethod
     def load(cls, folder: Path) -> Self:
@@ -64,6 +67,7 @@ class HeroTokenizer:
             template=_template(folder, config),
             named_tokens={name: str(_content(token)) for name, token in named.items()},
             extra_tokens=tuple(str(_content(token)) for token in extra),
+            model_ends=model_ends(folder),
         )
 
     @cached_property

@@ -20,7 +20,7 @@ def decode(ids: list[int]) -> str:
 def written(tokens: bytes, *, stop: tuple[str, ...] = (), max_new_tokens: int = 1000) -> tuple[Row, list[str]]:
     pieces: list[str] = []
     row = Row(prompt_ids=[1], max_new_tokens=max_new_tokens, stop=stop, on_text=pieces.append)
-    scribe = Scribe(row, decode, EOS)
+    scribe = Scribe(row, decode, {EOS})
     ends = [scribe.take(token) for token in [*tokens, EOS, 65]]
     assert ends.count(True) == 1
     return row, pieces
@@ -69,5 +69,5 @@ def test_pieces_together_are_the_text(data: bytes, stop: list[str]) -> None:
 
 def test_a_row_that_nobody_wants_takes_nothing() -> None:
     row = Row(prompt_ids=[1], max_new_tokens=5, gone=True)
-    assert not Scribe(row, decode, EOS).take(65)
+    assert not Scribe(row, decode, {EOS}).take(65)
     assert row.ids == []

@@ -93,11 +93,14 @@ def test_a_template_that_rewrites_earlier_turns_trains_on_what_it_shows(tokenize
     assert trained_text(mask, mask.tokenize(messages)) == ["Two.<|im_end|>", f"{thought}<|im_end|>"]
 
 
-def test_a_token_that_began_before_the_answer_is_not_the_heros_to_write(tokenizer: PreTrainedTokenizerBase) -> None:
-    """The header's newline and an answer's leading space are one token; asked, the hero sees the newline alone."""
+def test_no_token_reaches_from_the_prompt_into_the_answer(tokenizer: PreTrainedTokenizerBase) -> None:
+    """The header's newline and an answer's leading space would be one token; asked, the hero sees the newline alone."""
     mask = ChatMask(hero_tokenizer(tokenizer))
     tokenized = mask.tokenize((Message("user", "a"), Message("assistant", "  b")))
-    assert trained_text(mask, tokenized) == [" b<|im_end|>"]
+    assert trained_text(mask, tokenized) == ["  b<|im_end|>"]
+    asked = mask.prompt_ids((Message("user", "a"),))
+    assert tokenized.input_ids[: len(asked)] == asked
+    assert tokenized.trained.index(True) == len(asked)
 
 
 def test_prompt_is_what_stands_before_the_answer(tokenizer: PreTrainedTokenizerBase) -> None:
@@ -191,10 +194,17 @@ def test_a_mask_that_is_full_or_empty_is_refused(
         ChatMask(hero_tokenizer(tokenizer)).tokenize(turn * 2 if "with" in reason else turn)
 
 
-def test_an_answer_that_is_one_token_with_the_prompt_leaves_an_empty_mask(tokenizer: PreTrainedTokenizerBase) -> None:
+def test_an_answer_that_would_be_one_token_with_the_prompt_is_parted_from_it(
+    tokenizer: PreTrainedTokenizerBase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By this template nothing stands between them. The twin does not part them, and then no token is the answer's."""
     tokenizer.chat_template = "{% for m in messages %}{{ m.content }}{% endfor %}"
+    mask = ChatMask(hero_tokenizer(tokenizer))
+    pair = (Message("user", "a"), Message("assistant", "nd"))
+    assert trained_text(mask, mask.tokenize(pair)) == ["nd<|im_end|>"]
+    monkeypatch.setattr(ChatMask, "_parted", lambda self, text, spans, encoding: (encoding.ids, encoding.offsets))
     with pytest.raises(MaskingError, match="the mask is empty"):
-        ChatMask(hero_tokenizer(tokenizer)).tokenize((Message("user", "a"), Message("assistant", "nd")))
+        mask.tokenize(pair)
 
 
 def test_a_very_long_conversation_of_rewritten_answers_is_refused_and_not_waited_for(
@@ -209,7 +219,9 @@ def test_a_very_long_conversation_of_rewritten_answers_is_refused_and_not_waited
         mask.tokenize(turn * 30)
 
 
-def test_a_tokenizer_without_a_template_is_refused(tokenizer: PreTrainedTokenizerBase) -> None:
+def test_without_a_template_only_plain_text_is_trained(tokenizer: PreTrainedTokenizerBase) -> None:
     tokenizer.chat_template = None
+    mask = ChatMask(hero_tokenizer(tokenizer))
+    assert all(mask.tokenize("a text").trained)
     with pytest.raises(MaskingError, match="no chat template"):
-        ChatMask(hero_tokenizer(tokenizer))
+        mask.tokenize(DIALOGUE)

@@ -1,0 +1,145 @@
+"""Greedy answers equal a plain loop over the logits, whatever the model's folder says of how to generate."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from transformers import GenerationConfig
+
+from arena.hero import answering, model
+from arena.hero.model import Hero
+from tests.support.tiny_hero import RECIPE, make_base
+
+pytestmark = pytest.mark.slow
+NEW_TOKENS = 10
+PROMPTS = ["1+1", "copy 1011", "ab"]
+HOSTILE: list[tuple[str, Any]] = [
+    ("repetition_penalty", 5.0),
+    ("encoder_repetition_penalty", 3.0),
+    ("no_repeat_ngram_size", 1),
+    ("num_beams", 4),
+    ("do_sample", True),
+    ("temperature", 0.0),
+    ("top_k", 0),
+    ("min_new_tokens", 8),
+    ("min_length", 60),
+    ("max_length", 3),
+    ("max_new_tokens", 1),
+    ("max_time", 1e-9),
+    ("suppress_tokens", list(range(200))),
+    ("begin_suppress_tokens", list(range(900))),
+    ("bad_words_ids", [[index] for index in range(0, 900, 2)]),
+    ("forced_bos_token_id", 5),
+    ("forced_eos_token_id", 5),
+    ("sequence_bias", [[[7], 100.0]]),
+    ("exponential_decay_length_penalty", [1, 50.0]),
+    ("return_dict_in_generate", True),
+    ("num_return_sequences", 3),
+    ("stop_strings", ["a", "1"]),
+    ("output_scores", True),
+    ("use_cache", False),
+    ("cache_implementation", "static"),
+    ("prompt_lookup_num_tokens", 3),
+    ("guidance_scale", 3.0),
+    ("watermarking_config", {"bias": 9.0}),
+    ("penalty_alpha", 0.6),
+    ("dola_layers", "high"),
+    ("eos_token_id", "many"),
+    ("pad_token_id", [1, 2]),
+    ("temperature", "warm"),
+]
+CONFIGS: list[tuple[str, Any]] = [
+    ("use_cache", False),
+    ("return_dict", False),
+    ("output_hidden_states", True),
+    ("output_attentions", True),
+]
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_base(tmp_path_factory.mktemp("decoding") / "base")
+
+
+@pytest.fixture(scope="module")
+def expected(base: Path) -> list[list[int]]:
+    hero = loaded(base)
+    return [plainly(hero, answering.prompt_ids(hero, prompt)) for prompt in PROMPTS]
+
+
+def loaded(folder: Path) -> Hero:
+    hero = model.load(str(folder), RECIPE, checkpoint=None, device=torch.device("cpu"))
+    hero.model.eval()
+    return hero
+
+
+@torch.no_grad()
+def plainly(hero: Hero, ids: list[int]) -> list[int]:
+    """The likeliest token, again and again, without a cache."""
+    written: list[int] = []
+    while len(written) < NEW_TOKENS and not (written and written[-1] in hero.stop_ids):
+        logits = hero.causal_lm(input_ids=torch.tensor([[*ids, *written]])).logits
+        written.append(int(logits[0, -1].argmax()))
+    return written
+
+
+def greedily(hero: Hero) -> list[list[int]]:
+    """What is written for all prompts together, without the padding behind an end."""
+    asked = [answering.prompt_ids(hero, prompt) for prompt in PROMPTS]
+    rows = answering.write(hero, asked, max_new_tokens=NEW_TOKENS).tolist()
+    ends = set(hero.stop_ids)
+    cut = (next((place + 1 for place, token in enumerate(row) if token in ends), len(row)) for row in rows)
+    return [row[:length] for row, length in zip(rows, cut, strict=True)]
+
+
+def with_key(base: Path, folder: Path, name: str, key: str, value: Any) -> Path:
+    shutil.copytree(base, folder)
+    path = folder / name
+    told = json.loads(path.read_bytes()) if path.exists() else {}
+    path.write_text(json.dumps(told | {key: value}))
+    return folder
+
+
+@pytest.mark.parametrize(("key", "value"), HOSTILE, ids=[f"{key}-{number}" for number, (key, _) in enumerate(HOSTILE)])
+def test_no_generation_config_changes_an_answer(
+    base: Path, tmp_path: Path, expected: list[list[int]], key: str, value: object
+) -> None:
+    hero = loaded(with_key(base, tmp_path / "hostile", "generation_config.json", key, value))
+    assert greedily(hero) == expected
+
+
+@pytest.mark.parametrize(("key", "value"), CONFIGS, ids=[key for key, _ in CONFIGS])
+def test_no_configuration_changes_an_answer(
+    base: Path, tmp_path: Path, expected: list[list[int]], key: str, value: object
+) -> None:
+    assert greedily(loaded(with_key(base, tmp_path / "hostile", "config.json", key, value))) == expected
+
+
+@pytest.mark.parametrize("key", ["repetition_penalty", "suppress_tokens"])
+def test_twin_with_the_models_own_settings_they_do(base: Path, expected: list[list[int]], key: str) -> None:
+    hero = loaded(base)
+    hero.causal_lm.generation_config = GenerationConfig(**{key: dict(HOSTILE)[key]})
+    assert greedily(hero) != expected
+
+
+def test_the_models_own_ends_end_an_answer(base: Path, tmp_path: Path, expected: list[list[int]]) -> None:
+    """The token that would be written second is named as an end, beside one that no vocabulary holds."""
+    ends = [expected[0][-1], 10**6]
+    own = loaded(with_key(base, tmp_path / "own", "generation_config.json", "eos_token_id", ends))
+    length = expected[0].index(ends[0]) + 1
+    assert greedily(own)[0] == expected[0][:length]
+    spoken = own.tokenizer.decode(expected[0][: length - 1], skip_special_tokens=True)
+    assert answering.answer(own, PROMPTS[:1], max_new_tokens=NEW_TOKENS) == [spoken]
+
+
+def test_an_end_that_is_plain_text_ends_an_answer(base: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    hero = loaded(base)
+    (whole,) = answering.answer(hero, PROMPTS[:1], max_new_tokens=NEW_TOKENS)
+    assert len(whole) > 2
+    monkeypatch.setattr(hero.mask, "_closing", whole[1:3])
+    assert answering.answer(hero, PROMPTS[:1], max_new_tokens=NEW_TOKENS) == [whole[:1]]
