@@ -17,10 +17,12 @@ from typing import Any
 
 from arena.protocol import EVENTS_FILE, EventKind
 from arena.recipe import Recipe
+from realm.disk.regular_files import read_regular
 
 FLOAT32, HALF = 4, 2
 LOGITS_AT_ONCE = 2**27
 """As arena.training.loss: beyond it logits are computed part by part, and again in the backward pass."""
+LARGEST_CONFIG_BYTES = 4_000_000
 MOST_BATTLES = 50
 """Newest battles that are looked through for one of the same size."""
 _TAIL_BYTES = 256 * 1024
@@ -121,12 +123,15 @@ class Shape:
 def read_shape(folder: Path) -> Shape:
     """Of a model folder. Raises UnknownShape."""
     try:
-        config = json.loads((folder / "config.json").read_bytes())
-    except (OSError, ValueError) as error:
+        config = json.loads(read_regular(folder / "config.json", most_bytes=LARGEST_CONFIG_BYTES))
+    except (OSError, ValueError, RecursionError) as error:
         raise UnknownShape(f"{folder}/config.json cannot be read: {error}") from error
     if not isinstance(config, dict):
         raise UnknownShape(f"{folder}/config.json is no mapping")
-    return Shape.of(config)
+    try:
+        return Shape.of(config)
+    except (TypeError, AttributeError, ValueError, OverflowError) as error:
+        raise UnknownShape(f"{folder}/config.json describes no decoder: {error}") from error
 
 
 @dataclass(frozen=True, kw_only=True)

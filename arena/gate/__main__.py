@@ -12,19 +12,24 @@ import os
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO
 
 from arena.gate.duplicates import EarlierRows
 from arena.gate.inspection import Look, inspect, inspect_in_place
 from arena.gate.messages import BEAT, Answer, Job, state_of
+from arena.gate.report import Report
 from arena.gate.warden import EvaluatedProblems
 from arena.rows import lines
 from arena.rows.formats import registry
-from arena.rows.masking import ChatMask
+from arena.rows.masking import NO_TEMPLATE, ChatMask
 from arena.rows.model import UnreadableQuest
+from arena.rows.overrun import Overrun
+from arena.rows.tokenized import MaskingError
 from arena.rows.tokenizer import TOKENIZER_FILE, HeroTokenizer, UnusableTokenizer
 from realm.disk import durable
+from realm.processes.memory_limit import limit_memory
 from realm.world import PRIORITIES, World
 
 log = logging.getLogger(__name__)
@@ -33,6 +38,9 @@ PROGRESS_SECONDS = 0.5
 PROGRESS_FILE = "gate.json"
 NICENESS = 5
 """Looking at a large quest must not slow down the battle beside it."""
+MOST_BYTES = 4 * 2**30
+"""Of memory: rows of earlier quests, a piece of the file, and what a template makes of it."""
+Inspect = Callable[..., Report]
 KINDS = {"": (NICENESS, PROGRESS_FILE), "large": (10, PROGRESS_FILE), "aside": (15, "look.json")}
 """Niceness, and the file that tells how far it is."""
 
@@ -58,7 +66,7 @@ class Gate:
             plain = lines.suffix_of(path.name) == lines.SUFFIXES[0]  # how much else will unpack to nobody knows
             told = Progress(self._progress_file, path.name, seen[1] if plain else 0, self._on_progress)
             look = inspect_in_place if job.in_place else inspect
-            report = look(path, self._look(job), on_progress=told)
+            report, model_error = _inspected(look, path, self._look(job), told)
         except UnreadableQuest as error:
             return Answer(number=job.number, path=job.path, seen=seen, unreadable=str(error), kind=error.kind)
         except OSError as error:
@@ -69,16 +77,16 @@ class Gate:
                 self._progress_file.unlink(missing_ok=True)
         if report.fault is None and job.in_place:
             self._earlier.add(path)
-        return Answer(number=job.number, path=job.path, seen=seen, report=report)
+        return Answer(number=job.number, path=job.path, seen=seen, report=report, model_error=model_error)
 
     def _look(self, job: Job) -> Look:
-        tokenizer = _tokenizer(job.tokenizer) if job.tokenizer and job.rules.depth != "quick" else None
+        mask = _mask(job.tokenizer) if job.tokenizer and job.rules.depth != "quick" else None
         return Look(
             rules=job.rules,
             recipe=job.recipe,
             specs=registry(job.specs),
-            mask=ChatMask(tokenizer) if tokenizer else None,
-            tokenizer_sha256=tokenizer.sha256 if tokenizer else None,
+            mask=mask,
+            tokenizer_sha256=mask.facts.sha256 if mask else None,
             evaluated=self._evaluated,
             earlier=self._earlier,
         )
@@ -102,18 +110,31 @@ class Progress:
         self.written = True
 
 
-def _tokenizer(folder: str) -> HeroTokenizer | None:
-    """None for one that cannot be used: the trainer will say so; here only its tokens are not counted."""
+def _inspected(look: Inspect, path: Path, how: Look, told: Progress) -> tuple[Report, str]:
+    """What was found, and what is wrong with the hero's model, for which the file is looked at without it."""
+    try:
+        report = look(path, how, on_progress=told)
+    except Overrun as error:
+        model_error = str(error)
+    else:
+        if report.taken or how.mask is None or how.mask.facts.has_template:
+            return report, ""
+        model_error = NO_TEMPLATE
+    return look(path, replace(how, mask=None, tokenizer_sha256=None), on_progress=told), model_error
+
+
+def _mask(folder: str) -> ChatMask | None:
+    """None for a model that cannot be used: the arena rests for it; here only its tokens are not counted."""
     try:
         return _load_once(folder, (Path(folder) / TOKENIZER_FILE).stat().st_size)
-    except (OSError, UnusableTokenizer) as error:
+    except (OSError, UnusableTokenizer, MaskingError, Overrun) as error:
         log.warning("tokens are not counted: %s", error)
         return None
 
 
 @functools.lru_cache(maxsize=1)
-def _load_once(folder: str, size_bytes: int) -> HeroTokenizer:
-    return HeroTokenizer.load(Path(folder))
+def _load_once(folder: str, size_bytes: int) -> ChatMask:
+    return ChatMask(HeroTokenizer.load(Path(folder)))
 
 
 def serve(world: World, jobs: BinaryIO, out: BinaryIO, *, progress_file: str = PROGRESS_FILE) -> None:
@@ -130,6 +151,7 @@ def serve(world: World, jobs: BinaryIO, out: BinaryIO, *, progress_file: str = P
 def main() -> None:
     niceness, progress_file = KINDS[sys.argv[2] if sys.argv[2:] else ""]
     os.nice(niceness)
+    limit_memory(MOST_BYTES)
     out = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # whatever a library prints must not stand among the answers
     serve(World(Path(sys.argv[1])), sys.stdin.buffer, out, progress_file=progress_file)

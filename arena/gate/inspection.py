@@ -29,9 +29,10 @@ from arena.rows.example import Unfit, fitted
 from arena.rows.formats import BUILT_IN, Specs
 from arena.rows.limits import Limits
 from arena.rows.lines import Line, stem_of
-from arena.rows.masking import ChatMask, MaskingError, Tokenized
+from arena.rows.mask import Mask
 from arena.rows.model import Content, Kind, Refusal, Row, UnreadableQuest, shortened
 from arena.rows.packing import count_rows
+from arena.rows.tokenized import MaskingError, Tokenized
 from arena.rows.turn_check import NO_BEGIN, NO_END
 from realm.quest_names import read_name
 
@@ -54,7 +55,7 @@ class Look:
     rules: GateRules
     recipe: Recipe
     specs: Specs = BUILT_IN
-    mask: ChatMask | None = None
+    mask: Mask | None = None
     """None: tokens are not counted."""
     tokenizer_sha256: str | None = None
     evaluated: EvaluatedProblems = field(default_factory=lambda: EvaluatedProblems(()))
@@ -103,7 +104,7 @@ class _Inspection:
 
     def __init__(self, path: Path, look: Look, beside: Path, on_progress: Callable[[int, int], None]) -> None:
         self._path, self._look, self._beside, self._on_progress = path, look, beside, on_progress
-        special = look.mask.tokenizer.special if look.mask else ()
+        special = look.mask.facts.special if look.mask else ()
         self._warden = ContentWarden(look.rules, look.evaluated, special)
         look.evaluated.refresh()
         self._rows = 0
@@ -192,10 +193,10 @@ class _Inspection:
         self._ask_warden(readable, records)
         self._compare_with_earlier(readable, records, hashes)
 
-    def _count_tokens(self, mask: ChatMask, readable: list[tuple[int, Row]], records: row_index.Records) -> None:
+    def _count_tokens(self, mask: Mask, readable: list[tuple[int, Row]], records: row_index.Records) -> None:
         longest = self._look.recipe.max_length
         cut = self._look.recipe.over_long == "truncate"
-        endless = math.inf if cut else mask.tokenizer.longest_token * longest
+        endless = math.inf if cut else mask.facts.longest_token * longest
         countable = [(number, row) for number, row in readable if _characters(row) <= endless]
         for number, row in readable:
             if _characters(row) > endless:
@@ -220,7 +221,7 @@ class _Inspection:
     def _warn_of_turns(self, row: Row, found: Tokenized) -> None:
         if not found.ends:
             self._warn(Refusal(row.line, NO_END, "no-end"))
-        if self._look.mask and not self._look.mask.turns.begins and not isinstance(row.content, str):
+        if self._look.mask and not self._look.mask.facts.begins and not isinstance(row.content, str):
             self._warn(Refusal(row.line, NO_BEGIN, "no-begin"))
 
     def _ask_warden(self, readable: list[tuple[int, Row]], records: row_index.Records) -> None:

@@ -51,6 +51,8 @@ class Answer:
     unreadable: str = ""
     kind: str = ""
     """Of what makes it unreadable."""
+    model_error: str = ""
+    """What is wrong with the hero's model and not with this file, whose tokens were then not counted."""
     errno: int | None = None
     """Of a trouble of the disk, which says nothing of the quest and may pass."""
 

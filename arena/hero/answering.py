@@ -41,7 +41,7 @@ def answer(hero: Hero, prompts: list[str], *, max_new_tokens: int) -> list[str]:
 
     Uses no random numbers and leaves training state alone.
     """
-    end_text = hero.mask.end_text
+    end_text = hero.mask.facts.end_text
     stops: dict[str, Any] = {"stop_strings": [end_text], "tokenizer": hero.tokenizer} if end_text else {}
     asked = [prompt_ids(hero, prompt) for prompt in prompts]
     written_BT = write(hero, asked, max_new_tokens=max_new_tokens, **stops)

@@ -15,7 +15,6 @@ from transformers import AutoModelForCausalLM, PreTrainedModel
 
 from arena.hero import adapter
 from arena.hero import origin as base
-from arena.hero.adapter import LOAD_ERRORS
 from arena.hero.model import load_tokenizer, whole_model
 from arena.hero.origin import Origin, UnloadableHero
 from arena.protocol import resolved_path
@@ -103,8 +102,8 @@ def _compare(expected_BTV: Tensor, folder: Path) -> Comparison:
     """Loaded as anybody would load it, by transformers alone."""
     try:
         model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
-    except LOAD_ERRORS as error:
-        raise UnloadableHero(f"the model {folder} cannot be loaded: {error}") from error
+    except Exception as error:  # files of a stranger's break a library in every way
+        raise UnloadableHero(f"the model {folder} cannot be loaded: {base.in_short(error)}") from error
     found_BTV = adapter.probe(model)
     if found_BTV.shape != expected_BTV.shape:
         raise UnloadableHero(f"the model {folder} has another vocabulary than the hero")

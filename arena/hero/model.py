@@ -30,9 +30,10 @@ from transformers.utils.import_utils import is_bitsandbytes_available
 
 from arena.hero import adapter, attention
 from arena.hero import origin as base
-from arena.hero.adapter import LOAD_ERRORS
 from arena.hero.origin import UnloadableHero as UnloadableHero
+from arena.hero.origin import in_short
 from arena.recipe import Recipe
+from arena.rows.mask import Mask
 from arena.rows.masking import ChatMask, MaskingError
 from arena.rows.model_ends import model_ends
 from arena.rows.tokenizer import HeroTokenizer, default_template
@@ -48,7 +49,7 @@ class Hero:
 
     model: PreTrainedModel | PeftModel
     tokenizer: PreTrainedTokenizerBase
-    mask: ChatMask
+    mask: Mask
     device: torch.device
     compute_dtype: torch.dtype = torch.float32
     adapter_base: str | None = None
@@ -102,7 +103,7 @@ class Hero:
     @property
     def stop_ids(self) -> list[int]:
         """Tokens at which generation stops; those beyond the vocabulary could never be written."""
-        return sorted(index for index in self.mask.stop_ids if index < len(self.tokenizer))
+        return sorted(index for index in self.mask.facts.stop_ids if index < len(self.tokenizer))
 
     @property
     def pad_id(self) -> int:
@@ -174,8 +175,8 @@ def load(base_model: str, recipe: Recipe, *, checkpoint: Path | None, device: to
 def load_tokenizer(source: str) -> PreTrainedTokenizerBase:
     try:
         tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(source, trust_remote_code=False)
-    except LOAD_ERRORS as error:
-        raise UnloadableHero(f"the tokenizer of {source} cannot be loaded: {error}") from error
+    except Exception as error:  # files of a stranger's break a library in every way
+        raise UnloadableHero(f"the tokenizer of {source} cannot be loaded: {in_short(error)}") from error
     return tokenizer
 
 
@@ -209,8 +210,10 @@ def whole_model(source: str, *, dtype: torch.dtype, **options: Any) -> PreTraine
             output_attentions=False,
             **options,
         )
-    except LOAD_ERRORS as error:
-        raise UnloadableHero(f"the model {source} cannot be loaded: {error}") from error
+    except (MemoryError, torch.OutOfMemoryError):
+        raise
+    except Exception as error:  # files of a stranger's break a library in every way
+        raise UnloadableHero(f"the model {source} cannot be loaded: {in_short(error)}") from error
     model, report = loaded
     if report["missing_keys"]:
         raise UnloadableHero(f"the model {source} lacks {', '.join(sorted(report['missing_keys'])[:3])}")

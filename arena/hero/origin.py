@@ -11,6 +11,7 @@ from pathlib import Path
 
 from transformers.utils.hub import cached_file
 
+from arena.rows.model import shortened
 from realm.checkpoints import sidecar
 from realm.checkpoints.names import step_of
 from realm.checkpoints.sidecar import DamagedCheckpoint
@@ -44,6 +45,13 @@ class Origin:
         return str(self.adapter or self.source)
 
 
+def in_short(error: Exception) -> str:
+    """What a library's error says, in a sentence: some say it in a page."""
+    said = " ".join(str(error).split())
+    known = isinstance(error, (OSError, ValueError, RuntimeError))
+    return shortened(said if known and said else f"{type(error).__name__}: {said}")
+
+
 def origin_of(base_model: str, checkpoint: Path | None) -> Origin:
     """Where the weights of `checkpoint` (its bytes already verified), or of a hero without one, come from.
 
@@ -56,7 +64,7 @@ def origin_of(base_model: str, checkpoint: Path | None) -> Origin:
         return Origin(source=str(checkpoint), checkpoint=checkpoint.name)
     if saved.adapter_base is None:
         return Origin(source=base_model, adapter=checkpoint, sha256=saved.base_sha256)
-    full = checkpoint.parent / _checked_name(checkpoint, saved.adapter_base)
+    full = adapter_base_of(checkpoint, saved.adapter_base)
     try:
         sidecar.verify(full)
     except DamagedCheckpoint as damage:
@@ -104,11 +112,11 @@ def weights_digest(source: str, *, afresh: bool = False) -> str:
     return sidecar.weights_digest(digests)
 
 
-def _checked_name(checkpoint: Path, name: str) -> str:
-    """A name from a file must not lead elsewhere."""
+def adapter_base_of(checkpoint: Path, name: str) -> Path:
+    """The full checkpoint that an adapter sits on. Raises IncompatibleCheckpoint for a name that leads elsewhere."""
     if step_of(name) is None:
         raise IncompatibleCheckpoint(f"{checkpoint.name} is an adapter on {name!r}, which is no checkpoint's name")
-    return name
+    return checkpoint.parent / name
 
 
 def folder_of(source: str) -> Path:

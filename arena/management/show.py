@@ -9,6 +9,7 @@ from typing import Any
 from django.core.management.base import CommandError
 from rich.console import RenderableType
 
+from arena.confined.mask import mask_of
 from arena.gate import report as reports
 from arena.models import Quest
 from arena.preview import rows, terminal
@@ -16,9 +17,10 @@ from arena.queue import files as queue
 from arena.recipe import Recipe
 from arena.rows import lines, tokenizer
 from arena.rows.formats import Specs, load_declared, registry
-from arena.rows.masking import ChatMask, MaskingError
 from arena.rows.model import UnreadableQuest
-from arena.rows.tokenizer import HeroTokenizer, UnusableTokenizer
+from arena.rows.overrun import Overrun
+from arena.rows.tokenized import MaskingError
+from arena.rows.tokenizer import UnusableTokenizer
 from realm import strict
 from realm.config import RealmConfig
 from realm.strict import BadConfig
@@ -47,7 +49,7 @@ def shown(world: World, config: RealmConfig, options: dict[str, Any], *, colours
     """Raises CommandError with the reason in words."""
     try:
         return _Showing(world, config).of(options, colours=colours)
-    except (UnreadableQuest, UnusableTokenizer, MaskingError, BadConfig, LookupError) as error:
+    except (UnreadableQuest, UnusableTokenizer, MaskingError, Overrun, BadConfig, LookupError) as error:
         raise CommandError(str(error)) from error
 
 
@@ -57,7 +59,7 @@ class _Showing:
         self._recipe = strict.read(Recipe, config.training, source="settings: training")
         self._specs: Specs = registry(load_declared(world))
         folder = tokenizer.find(world, config)
-        self._mask = ChatMask(HeroTokenizer.load(folder)) if folder else None
+        self._mask = mask_of(folder) if folder else None
 
     def of(self, options: dict[str, Any], *, colours: bool) -> str:
         path = _find(self._world, options["quest"])

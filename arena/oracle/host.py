@@ -19,6 +19,7 @@ from arena.oracle.scheduler import Ended, Scheduler
 from arena.oracle.trouble import BadRequest, NotLoaded, TooLong
 from arena.recipe import Recipe
 from arena.rows.model import Message
+from arena.rows.tokenized import MaskingError
 from realm import strict
 from realm.config import RealmConfig
 from realm.oracle.served import Served
@@ -37,7 +38,7 @@ class OracleHost:
         self._settings = settings
         self._dtype = strict.read(Recipe, settings.training, source="training").dtype
         self._loader: Loader | None = None
-        self._loads = asyncio.Lock()
+        self._starts, self._loads = asyncio.Lock(), asyncio.Lock()
         self._is_starting = False
         self._served = served
         self._coming: list[str] = []
@@ -73,22 +74,28 @@ class OracleHost:
         }
 
     async def load(self, wanted: Selector) -> Place:
-        """The model in the table: verified and loaded now, unless it is there. Raises OracleTrouble."""
+        """The model in the table: verified and loaded now, unless it is there. Raises OracleTrouble.
+
+        What lies there is examined before its turn, so that files which take long to refuse hold nobody up.
+        """
+        entry = await asyncio.to_thread(self.catalogue.find, wanted)
+        if found := self.shelf.find(entry.id):
+            return found
+        loader = await self._ready()
+        await asyncio.to_thread(loader.examine, entry)
         async with self._loads:
-            entry = await asyncio.to_thread(self.catalogue.find, wanted)
             found = self.shelf.find(entry.id)
             if found:
                 return found
             self._coming = [entry.id]
             self._tell()  # before its files are read, so that nobody deletes them meanwhile
             try:
-                return await self._load(entry)
+                return await self._load(loader, entry)
             finally:
                 self._coming = []
                 self._tell()
 
-    async def _load(self, entry: Entry) -> Place:
-        loader = await self._ready()
+    async def _load(self, loader: Loader, entry: Entry) -> Place:
         plan = await asyncio.to_thread(loader.plan, entry, self.shelf.base_keys())
         self.shelf.make_room(plan)
         if plan.relies_on_memory and self.shelf.base(plan.base_key) is None:  # unloaded since
@@ -111,7 +118,7 @@ class OracleHost:
     async def answer(self, model: LoadedModel, prompts: Sequence[str], *, max_new_tokens: int) -> list[Row]:
         """Greedy, one turn of the user's each. Raises OracleTrouble."""
         asked = [[Message("user", prompt)] for prompt in prompts]
-        rows = await asyncio.to_thread(_rows, model, asked, max_new_tokens)
+        rows = await self._rows(model, asked, max_new_tokens)
         await self.scheduler.write(model, rows)
         return rows
 
@@ -119,21 +126,26 @@ class OracleHost:
         self, model: LoadedModel, conversation: list[Message], *, max_new_tokens: int, **options: Any
     ) -> Row:
         """A row that waits to be written; `options` are fields of Row. Raises OracleTrouble."""
-        (row,) = await asyncio.to_thread(_rows, model, [conversation], max_new_tokens, **options)
+        (row,) = await self._rows(model, [conversation], max_new_tokens, **options)
         return row
+
+    async def _rows(self, model: LoadedModel, *asked: Any, **options: Any) -> list[Row]:
+        async with model.asking:
+            return await asyncio.to_thread(_rows, model, *asked, **options)
 
     def _tell(self) -> None:
         """To those who delete checkpoints."""
         self._served.tell([place.model.id for place in self.shelf.places] + self._coming)
 
     async def _ready(self) -> Loader:
-        if self._loader is None:
-            self._is_starting = True
-            try:
-                self._loader = await asyncio.to_thread(self._imported)
-            finally:
-                self._is_starting = False
-        return self._loader
+        async with self._starts:
+            if self._loader is None:
+                self._is_starting = True
+                try:
+                    self._loader = await asyncio.to_thread(self._imported)
+                finally:
+                    self._is_starting = False
+            return self._loader
 
     def _imported(self) -> Loader:
         from arena.oracle.loading import Loader
@@ -162,18 +174,17 @@ def _rows(
     model: LoadedModel, asked: list[list[Message]], max_new_tokens: int, *, stop: tuple[str, ...] = (), **options: Any
 ) -> list[Row]:
     """An answer ends at the latest where the model's context does. Raises TooLong or BadRequest."""
-    from arena.rows.masking import MaskingError
 
     mask = model.speaker.mask
     # Special tokens are left out of an answer's text, where a stop that names one would never be found.
-    named = frozenset(index for each in stop if (index := mask.tokenizer.special.get(each.strip())) is not None)
-    texts = (*stop, mask.end_text) if mask.end_text else stop
+    named = frozenset(index for each in stop if (index := mask.facts.special.get(each.strip())) is not None)
+    texts = (*stop, mask.facts.end_text) if mask.facts.end_text else stop
+    try:
+        prompts = mask.prompts(asked)
+    except MaskingError as error:
+        raise BadRequest(str(error)) from error
     rows = []
-    for number, conversation in enumerate(asked, start=1):
-        try:
-            prompt_ids = mask.prompt_ids(conversation)
-        except MaskingError as error:
-            raise BadRequest(str(error)) from error
+    for number, prompt_ids in enumerate(prompts, start=1):
         room = model.context - len(prompt_ids)
         if room < 1:
             which = f"prompt {number}" if len(asked) > 1 else "the conversation"

@@ -10,33 +10,42 @@ the file later would change the answers of a model whose digest was right when i
 
 from __future__ import annotations
 
+import asyncio
 import copy
 import itertools
+import logging
 import math
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import torch
 from peft import PeftModel
-from safetensors import SafetensorError, safe_open
+from safetensors import safe_open
 from torch import Tensor, nn
-from transformers import PreTrainedModel
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from arena import embedded
+from arena.confined.asking import verdict_of
+from arena.confined.mask import mask_of
+from arena.confined.probe import Asked
 from arena.hero import adapter
 from arena.hero import origin as base
 from arena.hero.device import best_device
-from arena.hero.model import Hero, hero_tokenizer, load_tokenizer, whole_model
+from arena.hero.model import Hero, load_tokenizer, whole_model
 from arena.hero.origin import IncompatibleCheckpoint, Origin, UnloadableHero
 from arena.oracle.catalogue import Catalogue, Entry
-from arena.oracle.trouble import NoRoom, UnfitCheckpoint
-from arena.rows.masking import ChatMask, MaskingError
-from arena.rows.model_ends import model_ends
+from arena.oracle.trouble import NoRoom, OracleTrouble, UnfitCheckpoint
+from arena.rows.overrun import Overrun
+from arena.rows.tokenized import MaskingError
+from arena.rows.tokenizer import TOKENIZER_FILE
 from realm.checkpoints import sidecar
 from realm.checkpoints.sidecar import DamagedCheckpoint
 from realm.world import World
+
+log = logging.getLogger(__name__)
 
 _ADAPTER_FILES = "adapter_model*.safetensors"
 _CONTEXT_OF_UNTOLD = 2048
@@ -76,6 +85,10 @@ class LoadedModel:
     context: int
     """Most tokens of prompt and answer together."""
     speaker: Hero
+    made: TemporaryDirectory[str] | None = None
+    """Holds the tokenizer's files where the model's own are of an older kind."""
+    asking: asyncio.Lock = field(default_factory=asyncio.Lock)
+    """Held while its template and tokenizer run for one request: others wait in the event loop, not in threads."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,6 +114,18 @@ class Loader:
         self._catalogue = catalogue
         self._dtype = getattr(torch, dtype)
         self.device = device or best_device()
+
+    def examine(self, entry: Entry) -> None:
+        """Within seconds, whatever lies there: raises UnfitCheckpoint for files that are not to be loaded."""
+        with _told(entry):
+            if entry.folder is None:
+                self._catalogue.check_base(entry.source)
+                folder = model = self._folder(entry.source)
+            else:
+                folder, model = str(entry.folder), self._whole(entry.folder)
+            refusal = verdict_of(Asked(model=model, tokenizer=folder)).refusal
+            if refusal:
+                raise UnfitCheckpoint(refusal)
 
     def plan(self, entry: Entry, in_memory: Collection[BaseKey]) -> Plan:
         """Verify every byte that will be read; bases that are in memory are proven already. Raises UnfitCheckpoint."""
@@ -136,10 +161,12 @@ class Loader:
                 _detach(model, keep=set(map(id, _tensors(whole.model))))
             model.requires_grad_(False).eval()
             tokenizer = load_tokenizer(plan.origin.newest)
+            folder = base.folder_of(plan.origin.newest)
+            made = None if (folder / TOKENIZER_FILE).exists() else _saved(tokenizer)
             speaker = Hero(
                 model=model,
                 tokenizer=tokenizer,
-                mask=ChatMask(hero_tokenizer(tokenizer, ends=model_ends(Path(plan.base_key[0])))),
+                mask=mask_of(Path(made.name) if made else folder, ends=Path(plan.base_key[0])),
                 device=self.device,
                 compute_dtype=self._dtype,
             )
@@ -158,6 +185,7 @@ class Loader:
             own_bytes=_bytes_of(model, besides=whole.model),
             context=_context(whole.model),
             speaker=speaker,
+            made=made,
         )
 
     def _plan_base(self, entry: Entry) -> Plan:
@@ -181,6 +209,15 @@ class Loader:
             own_bytes=_numbers(own) * _FLOAT32_BYTES,
             stamps=stamps,
         )
+
+    def _whole(self, checkpoint: Path) -> str:
+        """The folder of the whole model that a checkpoint is, or sits on."""
+        saved = sidecar.verify(checkpoint, quick=True)
+        if not base.is_adapter(saved.mode):
+            return str(checkpoint)
+        if saved.adapter_base is not None:
+            return str(base.adapter_base_of(checkpoint, saved.adapter_base))
+        return self._folder(self._own_source(checkpoint, saved.base_model))
 
     def _own_source(self, checkpoint: Path, told: str) -> str:
         source = self._catalogue.base_of(checkpoint, told)
@@ -253,9 +290,19 @@ def _told(entry: Entry) -> Iterator[None]:
     """Every way in which a checkpoint can be unfit, as one error."""
     try:
         yield
-    except (DamagedCheckpoint, IncompatibleCheckpoint, UnloadableHero, MaskingError) as error:
+    except OracleTrouble:
+        raise
+    except (DamagedCheckpoint, IncompatibleCheckpoint, UnloadableHero, MaskingError, Overrun) as error:
         raise UnfitCheckpoint(str(error)) from error
-    except (OSError, SafetensorError) as error:
-        raise UnfitCheckpoint(f"{entry.id} cannot be read: {error}") from error
-    except torch.OutOfMemoryError as error:
+    except (MemoryError, torch.OutOfMemoryError) as error:
         raise NoRoom(f"{entry.id} does not fit into the device's memory") from error
+    except Exception as error:  # files of a stranger's break a library in every way
+        log.exception("%s cannot be loaded", entry.id)
+        raise UnfitCheckpoint(f"{entry.id} cannot be loaded: {base.in_short(error)}") from error
+
+
+def _saved(tokenizer: PreTrainedTokenizerBase) -> TemporaryDirectory[str]:
+    """The tokenizer as all others read it."""
+    folder: TemporaryDirectory[str] = TemporaryDirectory(prefix="realm-tokenizer-", ignore_cleanup_errors=True)
+    tokenizer.save_pretrained(folder.name)
+    return folder

@@ -9,6 +9,7 @@ import psutil
 import pynvml
 
 from arena import embedded, estimate
+from arena.confined.mask import mask_of
 from arena.estimate import Load, Measured, Memory, Shape, UnknownShape
 from arena.gate.inspection import Look, inspect
 from arena.gate.report import Report
@@ -17,8 +18,6 @@ from arena.gate.warden import EvaluatedProblems
 from arena.recipe import Recipe
 from arena.rows import tokenizer
 from arena.rows.formats import load_declared, registry
-from arena.rows.masking import ChatMask
-from arena.rows.tokenizer import HeroTokenizer
 from realm import strict
 from realm.checkpoints.names import checkpoint_folders
 from realm.config import RealmConfig
@@ -75,7 +74,8 @@ def hero_shape(world: World, config: RealmConfig) -> Shape:
 
 
 def outlook(world: World, config: RealmConfig, recipe: Recipe, path: Path) -> Outlook:
-    """Reads every row of the quest. Raises UnknownShape, BadConfig, UnusableTokenizer, or rows.UnreadableQuest."""
+    """Reads every row of the quest. Raises UnknownShape, BadConfig, UnusableTokenizer, MaskingError, Overrun,
+    or rows.UnreadableQuest."""
     return outlook_of(world, config, recipe, _report(world, config, recipe, path))
 
 
@@ -111,7 +111,7 @@ def _report(world: World, config: RealmConfig, recipe: Recipe, path: Path) -> Re
     """As the gatekeepers would see it, but for rows of earlier quests."""
     rules = strict.read(GateRules, config.gatekeeper, source="gatekeeper")
     folder = tokenizer.find(world, config)
-    mask = ChatMask(HeroTokenizer.load(folder)) if folder else None
+    mask = mask_of(folder) if folder else None
     specs = registry(load_declared(world))
     evaluated = EvaluatedProblems((world.evaluation, world.validation))
     return inspect(path, Look(rules=rules, recipe=recipe, specs=specs, mask=mask, evaluated=evaluated))

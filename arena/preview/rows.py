@@ -14,7 +14,6 @@ from typing import NoReturn
 
 import numpy as np
 import numpy.typing as npt
-from tokenizers.decoders import DecodeStream
 
 from arena.gate import row_index
 from arena.gate.findings import Findings, findings_beside
@@ -25,35 +24,23 @@ from arena.recipe import Recipe
 from arena.rows.example import Unfit, fitted
 from arena.rows.formats import BUILT_IN, Specs
 from arena.rows.lines import Line
-from arena.rows.masking import ChatMask, MaskingError, Tokenized
+from arena.rows.mask import Mask
 from arena.rows.model import Content, Kind, Refusal, Row, UnreadableQuest, shortened
 from arena.rows.packing import PackedOrder, Rows
 from arena.rows.parse import in_pieces, parse_line, read_rows
+from arena.rows.pieces import Piece
+from arena.rows.tokenized import MaskingError, Tokenized
 
 RAW_BYTES = 64 * 1024
 RENDERED_CHARACTERS = 200_000
 MOST_TOKENS = 20_000
 """Of a row that are shown as pieces; a row of a million tokens is no use to anybody's eyes."""
-MOST_HELD = 60
-"""Tokens of one piece. No character has as many, but a text of replacement characters (U+FFFD) never looks whole; what
-is cut off such a text may show more of them than it has."""
 LISTED_CHARACTERS = 160
 """Of a row in a list."""
 
 
 class NoSuchRow(LookupError):
     """The quest has no such line or packed row; the text says what it has."""
-
-
-@dataclass(frozen=True, slots=True)
-class Piece:
-    """Tokens whose bytes make whole characters: one token wherever it decodes cleanly by itself."""
-
-    text: str
-    ids: tuple[int, ...]
-    trained: bool
-    """Whether any of them is a label: a token that the hero is trained to write."""
-    special: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +99,7 @@ def preview_line(
     path: Path,
     line: int,
     *,
-    mask: ChatMask | None,
+    mask: Mask | None,
     max_length: int,
     over_long: str = "refuse",
     specs: Specs = BUILT_IN,
@@ -147,13 +134,13 @@ def _untrained(row: RowPreview, why: Refusal) -> RowPreview:
     return replace(row, refusal=why, pieces=pieces, trained_tokens=0)
 
 
-def _of_row(row: Row, raw: str, mask: ChatMask, max_length: int, over_long: str, raw_cut: bool) -> RowPreview:
+def _of_row(row: Row, raw: str, mask: Mask, max_length: int, over_long: str, raw_cut: bool) -> RowPreview:
     (tokenized,) = mask.tokenize_many([row.content])
     rendered = _rendered(mask, row.content)
     fit = fitted(tokenized, max_length, over_long)
     refusal = Refusal(row.line, shortened(fit.reason), fit.kind) if isinstance(fit, Unfit) else None
     if isinstance(tokenized, MaskingError):
-        ids = mask.tokenizer.encode(rendered[:RENDERED_CHARACTERS]) if rendered else []
+        ids = _encoded(mask, rendered[:RENDERED_CHARACTERS]) if rendered else []
         shown, slots, labels = Tokenized(ids, [False] * len(ids)), 0, 0
         too_long = False
     else:
@@ -180,7 +167,7 @@ def preview_packed(
     path: Path,
     number: int,
     *,
-    mask: ChatMask,
+    mask: Mask,
     recipe: Recipe,
     quest_sha256: str,
     specs: Specs = BUILT_IN,
@@ -200,9 +187,7 @@ def _changed(path: Path) -> NoReturn:
     raise UnreadableQuest(f"{path.name} changed while it was read; look again", Kind.CHANGED)
 
 
-def _packed_row(
-    path: Path, number: int, packed: _Packed, mask: ChatMask, recipe: Recipe, specs: Specs
-) -> PackedRow | None:
+def _packed_row(path: Path, number: int, packed: _Packed, mask: Mask, recipe: Recipe, specs: Specs) -> PackedRow | None:
     """None if the rows are not of the lengths by which they were packed."""
     if not 1 <= number <= len(packed.rows):
         raise NoSuchRow(f"{path.name} is packed into {len(packed.rows)} rows; there is no number {number}")
@@ -224,15 +209,13 @@ def _are_long(examples: Sequence[PackedExample], lengths: npt.NDArray[np.int32])
     return bool([example.tokens for example in examples] == lengths.tolist())
 
 
-def knows_packing(path: Path, *, mask: ChatMask, recipe: Recipe, quest_sha256: str) -> bool:
+def knows_packing(path: Path, *, mask: Mask, recipe: Recipe, quest_sha256: str) -> bool:
     """Whether `preview_packed` answers at once, however large the quest."""
     index = fresh_index(path)
     return index is not None and _counted_alike(path, index, mask, recipe, quest_sha256)
 
 
-def _examples(
-    path: Path, numbers: Sequence[int], mask: ChatMask, recipe: Recipe, specs: Specs
-) -> Iterator[PackedExample]:
+def _examples(path: Path, numbers: Sequence[int], mask: Mask, recipe: Recipe, specs: Specs) -> Iterator[PackedExample]:
     found = lines_at(path, numbers)
     rows = [parse_line(found[number], specs) for number in numbers if number in found]
     readable = [row for row in rows if isinstance(row, Row)]
@@ -257,7 +240,7 @@ class _Packed:
 def _packed(
     path: Path,
     state: tuple[int, ...],
-    mask: ChatMask,
+    mask: Mask,
     recipe: Recipe,
     quest_sha256: str,
     specs: Specs,
@@ -280,10 +263,10 @@ def _packed(
     return _Packed(lines, lengths, rows, order.of_epoch(len(rows), 0))
 
 
-def _counted_alike(path: Path, index: Records, mask: ChatMask, recipe: Recipe, quest_sha256: str) -> bool:
+def _counted_alike(path: Path, index: Records, mask: Mask, recipe: Recipe, quest_sha256: str) -> bool:
     """Whether the index counts the tokens that this recipe would train on."""
     report = read_report(path)
-    if report is None or (report.sha256, report.hero_tokenizer) != (quest_sha256, mask.tokenizer.sha256):
+    if report is None or (report.sha256, report.hero_tokenizer) != (quest_sha256, mask.facts.sha256):
         return False
     taken = index["verdict"] == row_index.TAKEN
     if report.max_length != recipe.max_length or (index["tokens"][taken] < 1).any():
@@ -294,7 +277,7 @@ def _counted_alike(path: Path, index: Records, mask: ChatMask, recipe: Recipe, q
 
 
 def _count(
-    path: Path, mask: ChatMask, recipe: Recipe, passed_over: frozenset[int], specs: Specs
+    path: Path, mask: Mask, recipe: Recipe, passed_over: frozenset[int], specs: Specs
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int32]]:
     """Line and slots of each example, by reading and tokenising every row."""
     lines: list[int] = []
@@ -359,7 +342,7 @@ def _raw(line: Line) -> tuple[str, bool]:
     return line.data[:RAW_BYTES].decode(errors="replace"), len(line.data) > RAW_BYTES
 
 
-def _rendered(mask: ChatMask, content: Content) -> str:
+def _rendered(mask: Mask, content: Content) -> str:
     try:
         return mask.rendered(content)
     except MaskingError:
@@ -371,38 +354,17 @@ def _labels(tokenized: Tokenized) -> list[bool]:
     return [False, *tokenized.trained[1:]]
 
 
-def _pieces(mask: ChatMask, ids: Sequence[int], labels: Sequence[bool]) -> Iterator[Piece]:
-    """Tokens in pieces of whole characters. What is behind the end of `labels` is none."""
-    backend = mask.tokenizer.backend
-    stream, held = DecodeStream(skip_special_tokens=False), _Held()
-    for index, token in enumerate(ids):
-        trained = index < len(labels) and labels[index]
-        special = token in mask.special_ids
-        if held.ids and (special or len(held.ids) == MOST_HELD):  # a character that the row breaks off
-            yield held.piece(mask.tokenizer.decode(held.ids))
-            stream, held = DecodeStream(skip_special_tokens=False), _Held()
-        held.add(token, trained)
-        text = stream.step(backend, token)
-        if special:
-            yield held.piece(backend.id_to_token(token) or "", special=True)
-        elif text is not None:
-            yield held.piece(text)
-    if held.ids:
-        yield held.piece(mask.tokenizer.decode(held.ids))
+def _encoded(mask: Mask, text: str) -> list[int]:
+    """Nothing where the tokenizer takes too long for it: the row is refused, and says so."""
+    try:
+        return mask.encode(text)
+    except MaskingError:
+        return []
 
 
-class _Held:
-    """Tokens that make no whole character yet."""
-
-    def __init__(self) -> None:
-        self.ids: list[int] = []
-        self._trained = False
-
-    def add(self, token: int, trained: bool) -> None:
-        self.ids.append(token)
-        self._trained |= trained
-
-    def piece(self, text: str, *, special: bool = False) -> Piece:
-        found = Piece(text, tuple(self.ids), self._trained, special)
-        self.ids, self._trained = [], False
-        return found
+def _pieces(mask: Mask, ids: Sequence[int], labels: Sequence[bool]) -> Sequence[Piece]:
+    """None where the tokenizer takes too long to read its own tokens."""
+    try:
+        return mask.pieces(ids, labels)
+    except MaskingError:
+        return ()

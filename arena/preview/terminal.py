@@ -20,13 +20,14 @@ from rich.table import Table
 from rich.text import Text
 
 from arena.gate.report import Report
-from arena.preview.rows import ListedRow, PackedRow, Piece, RowPreview
+from arena.preview.rows import ListedRow, PackedRow, RowPreview
 from arena.recipe import Recipe
 from arena.rows.example import Unfit, fitted
 from arena.rows.formats import Specs
-from arena.rows.masking import ChatMask
+from arena.rows.mask import Mask
 from arena.rows.model import Refusal, Row, shortened
 from arena.rows.parse import in_pieces, read_rows
+from arena.rows.pieces import Piece
 
 OPEN, CLOSE = "⟦", "⟧"
 LEGEND = f"{OPEN}trained{CLOSE}  masked  <|special|>"
@@ -51,7 +52,7 @@ class Measured:
         return len(self.lengths) + len(self.refused)
 
 
-def measure(path: Path, mask: ChatMask, recipe: Recipe, specs: Specs) -> Measured:
+def measure(path: Path, mask: Mask, recipe: Recipe, specs: Specs) -> Measured:
     """Slots of each example as the trainer would pack it, and the rows that it would refuse. Raises UnreadableQuest."""
     found = Measured()
     for piece in in_pieces(read_rows(path, specs)):

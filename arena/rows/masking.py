@@ -22,11 +22,15 @@ import re
 from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import count, islice, pairwise
 
 from tokenizers import Encoding
 
+from arena.rows.mask import Facts
 from arena.rows.model import Content, Message
+from arena.rows.overrun import Overrun, bounded
+from arena.rows.pieces import Piece, pieces_of
 from arena.rows.tokenized import MaskingError, Tokenized
 from arena.rows.tokenizer import HeroTokenizer
 from arena.rows.turn_check import TurnCheck, check_turns
@@ -37,7 +41,7 @@ MOST_COMPARED = 200_000_000
 """Characters that may be rendered to find the rewritten answers of one conversation: seconds, not hours."""
 _PRIVATE = range(0xE000, 0xF900)
 _MARK = chr(_PRIVATE[0])
-NO_TEMPLATE = "this hero's tokenizer has no chat template; add chat_template.jinja to its folder"
+NO_TEMPLATE = "this hero's model has no chat template; add chat_template.jinja to its folder"
 _BLANK_MARKS = ("Ġ", "Ċ", "▁", " ")
 """What tokens that begin with a blank or a newline begin with in vocabularies."""
 _BLANK = re.compile(r"\s*")
@@ -86,6 +90,18 @@ class ChatMask:
             self._find_closing()
             self.turns = self._checked()
 
+    @cached_property
+    def facts(self) -> Facts:
+        return Facts(
+            sha256=self.tokenizer.sha256,
+            special=self.tokenizer.special,
+            longest_token=self.tokenizer.longest_token,
+            stop_ids=self.stop_ids,
+            end_text=self.end_text,
+            begins=self.turns.begins,
+            has_template=bool(self.tokenizer.template),
+        )
+
     @property
     def stop_ids(self) -> frozenset[int]:
         """Tokens at which generation stops: those that end a trained turn, the end of sequence, the model's own."""
@@ -116,9 +132,20 @@ class ChatMask:
         text = self._render(_chat(messages), add_generation_prompt=True)
         return self.tokenizer.encode(text)
 
+    def prompts(self, conversations: Sequence[Sequence[Message]]) -> list[list[int]]:
+        """The same of several."""
+        return [self.prompt_ids(conversation) for conversation in conversations]
+
     def rendered(self, content: Content) -> str:
         """The row as text, before it becomes tokens. Raises MaskingError if the template refuses the conversation."""
         return content if isinstance(content, str) else self._render(_chat(content))
+
+    def encode(self, text: str) -> list[int]:
+        return self.tokenizer.encode(text)
+
+    def pieces(self, ids: Sequence[int], labels: Sequence[bool]) -> list[Piece]:
+        """Tokens as eyes read them. What is behind the end of `labels` is none."""
+        return list(pieces_of(self.tokenizer, self.special_ids, ids, labels))
 
     def _draft(self, content: Content) -> _Rendered | MaskingError:
         if isinstance(content, str):
@@ -185,7 +212,10 @@ class ChatMask:
         if not self.tokenizer.template:
             raise MaskingError(NO_TEMPLATE)
         try:
-            return self.tokenizer.render(chat, add_generation_prompt=add_generation_prompt)
+            with bounded("the chat template"):
+                return self.tokenizer.render(chat, add_generation_prompt=add_generation_prompt)
+        except Overrun:
+            raise
         except Exception as error:  # templates raise what they like
             raise MaskingError(f"the chat template refuses this conversation: {error}") from error
 

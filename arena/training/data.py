@@ -18,9 +18,11 @@ from arena.recipe import Recipe
 from arena.rows.example import Unfit, fitted, shift
 from arena.rows.formats import BUILT_IN, Specs
 from arena.rows.limits import INSPECTED
-from arena.rows.masking import ChatMask, MaskingError, Tokenized
+from arena.rows.mask import Mask
+from arena.rows.masking import NO_TEMPLATE
 from arena.rows.packing import PackedOrder, pack_best_fit_decreasing
 from arena.rows.parse import Refusal, Row, in_pieces, read_rows, shortened
+from arena.rows.tokenized import MaskingError, Tokenized
 from arena.training.batch import Batch, join
 from arena.training.examples import Examples, ExampleWriter
 
@@ -46,7 +48,7 @@ class LoadedQuest:
 
 def load_quest(
     path: Path,
-    mask: ChatMask,
+    mask: Mask,
     recipe: Recipe,
     *,
     specs: Specs = BUILT_IN,
@@ -58,10 +60,11 @@ def load_quest(
 
     Lines that were `set_aside` are passed over: who did it has named them. Tokens of a large quest go to a nameless
     file in `folder`, which is the quest's own where none is given. `on_progress` is called after each piece. Raises
-    UntrainableQuest if nothing is left, or if too many rows have an empty mask, a full one, or none at all.
+    UntrainableQuest if nothing is left, or if too many rows have an empty mask, a full one, or none; MaskingError
+    where only a chat template is missing, and Overrun.
     """
     with ExampleWriter(folder or path.parent) as writer:
-        loading = _Loading(recipe, writer)
+        loading = _Loading(recipe, writer, has_template=mask.facts.has_template)
         rows = (row for row in read_rows(path, specs, INSPECTED) if row.line not in set_aside)
         for piece in in_pieces(rows):
             tokenized = iter(mask.tokenize_many([row.content for row in piece if isinstance(row, Row)]))
@@ -77,9 +80,10 @@ def load_quest(
 class _Loading:
     """What has become of the rows read so far."""
 
-    def __init__(self, recipe: Recipe, writer: ExampleWriter) -> None:
+    def __init__(self, recipe: Recipe, writer: ExampleWriter, *, has_template: bool) -> None:
         self._recipe = recipe
         self._writer = writer
+        self._has_template = has_template
         self._refused: list[Refusal] = []
         self._refused_count = self._truncated = self._tokenized = self._unmasked = 0
         self._first_unmasked: Refusal | None = None
@@ -100,10 +104,13 @@ class _Loading:
 
     def finish(self) -> LoadedQuest:
         if not len(self._writer):
+            if self._unmasked and not self._has_template:
+                raise MaskingError(NO_TEMPLATE)
             first = self._refused[0] if self._refused else None
             reason = f"line {first.line}: {first.reason}" if first else "the file is empty"
             raise UntrainableQuest(f"no row can be trained on ({reason})")
-        if self._first_unmasked and self._unmasked > MOST_UNMASKED_SHARE * self._tokenized:
+        too_many = self._unmasked > MOST_UNMASKED_SHARE * self._tokenized
+        if self._first_unmasked and too_many and self._has_template:
             raise UntrainableQuest(
                 f"line {self._first_unmasked.line}: {self._first_unmasked.reason} "
                 f"({self._unmasked} of {self._tokenized} rows have no mask to train by)"

@@ -28,6 +28,7 @@ from arena.protocol import (
     Order,
 )
 from arena.rows.masking import MaskingError
+from arena.rows.overrun import Overrun
 from arena.rows.parse import UnreadableQuest
 from arena.training.control import Control, Request
 from arena.training.data import UntrainableQuest
@@ -47,8 +48,8 @@ LOCK_WAIT_SECONDS = 60.0
 
 QUEST_FAULTS = (UntrainableQuest, UnreadableQuest)
 HERO_FAULTS = (
-    UnloadableHero, IncompatibleCheckpoint, MaskingError, UnreadableValidation, UnreadableEvaluation, OutOfMemory,
-    PackingFault,
+    UnloadableHero, IncompatibleCheckpoint, MaskingError, Overrun, UnreadableValidation, UnreadableEvaluation,
+    OutOfMemory, PackingFault,
 )  # fmt: skip
 """Faults that every other quest would meet too: the quest is not to blame."""
 SHORT_BESIDE_STEPS = (

@@ -176,7 +176,8 @@ def _set_aside(order: Order) -> frozenset[int]:
 
 
 def validation_batches(order: Order, hero: Hero) -> list[Batch]:
-    if not order.validation_file:
+    """None for a model without a chat template: the set's rows are conversations. Raises UnreadableValidation."""
+    if not order.validation_file or not hero.mask.facts.has_template:
         return []
     try:
         loaded = load_quest(Path(order.validation_file), hero.mask, replace(order.recipe, over_long="truncate"))

@@ -17,11 +17,13 @@ from typing import Any
 from realm import strict
 from realm.checkpoints.cursor import Cursor
 from realm.disk import durable
+from realm.disk.regular_files import UnfitFile, open_regular, read_regular
 
 SIDECAR = ".ledger.json"
 SEAL = "seal_sha256"
 FORMAT_VERSION = 1
-
+LARGEST_BYTES = 16 * 2**20
+"""Of a sidecar."""
 
 # Troubles of the machine, which may pass; they prove nothing of the checkpoint.
 _PASSING = frozenset({errno.EIO, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ESTALE})
@@ -68,7 +70,12 @@ class Sidecar:
 
 
 def digest(path: Path) -> str:
-    with open(path, "rb") as file:
+    """SHA-256 of a regular file. Raises DamagedCheckpoint for anything else, such as a FIFO, or OSError."""
+    try:
+        file = open_regular(path)
+    except UnfitFile as error:
+        raise DamagedCheckpoint(str(error)) from error
+    with file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
@@ -113,7 +120,7 @@ def read(folder: Path) -> Sidecar:
     """The sidecar of `folder`; raises DamagedCheckpoint if it is missing, not a sidecar, or not as it was written."""
     path = folder / SIDECAR
     try:
-        data = path.read_bytes()
+        data = read_regular(path, most_bytes=LARGEST_BYTES)
         value = json.loads(data)
         _check_bytes(data, value, source=str(path))
         return parse(value, source=str(path))
@@ -171,6 +178,6 @@ def verify(folder: Path, *, quick: bool = False) -> Sidecar:
 
 def _files(folder: Path) -> Iterator[Path]:
     for path in sorted(folder.rglob("*")):
-        is_file = path.is_symlink() or path.is_file()
-        if is_file and path != folder / SIDECAR:
+        is_folder = path.is_dir() and not path.is_symlink()
+        if not is_folder and path != folder / SIDECAR:
             yield path

@@ -7,7 +7,7 @@ import signal
 import subprocess
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from typing import IO, Any, Self
 
 from realm.processes.log import ChildLog
@@ -27,7 +27,7 @@ class ChildProcess:
     def conversing(
         cls,
         command: Sequence[str],
-        log: ChildLog,
+        log: ChildLog | None,
         *,
         on_line: Callable[[bytes], None],
         on_end: Callable[[], None],
@@ -35,9 +35,10 @@ class ChildProcess:
     ) -> Self:
         """One that takes lines, answers in lines and learns by the end of its input that this process is gone.
 
-        A thread of its own hears each whole line, and then that the child is dead. Raises OSError.
+        A thread of its own hears each whole line, and then that the child is dead. Its errors go to the
+        log, or where this process's do. Raises OSError.
         """
-        with log.opened() as output:
+        with log.opened() if log else nullcontext() as output:
             child = cls(command, env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=output)
         replies = child._process.stdout
         threading.Thread(target=child._listen, args=(replies, on_line, on_end), daemon=True).start()

@@ -5,25 +5,28 @@ A row may be 16 MB and a page must not: what is shown is capped, and what is cut
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from arena.confined.mask import mask_of
 from arena.gate.findings import Findings, findings_beside
 from arena.gate.row_index import Records
 from arena.gate.row_seek import lines_from
 from arena.models import Quest
 from arena.preview import rows
-from arena.preview.rows import PackedRow, Piece, RowPreview
+from arena.preview.rows import PackedRow, RowPreview
 from arena.recipe import Recipe
 from arena.rows import formats, tokenizer
 from arena.rows.formats import Specs
-from arena.rows.masking import ChatMask, MaskingError
+from arena.rows.mask import Mask
 from arena.rows.model import Content, Row
+from arena.rows.overrun import Overrun
 from arena.rows.parse import parse_line
-from arena.rows.tokenizer import HeroTokenizer, UnusableTokenizer
+from arena.rows.pieces import Piece
+from arena.rows.tokenized import MaskingError
+from arena.rows.tokenizer import UnusableTokenizer
 from realm import strict
 from realm.config import RealmConfig
 from realm.strict import BadConfig
@@ -128,7 +131,7 @@ class NoMirror(Exception):
 class Glass:
     """The hero's eyes: its tokenizer, and the forms of rows that this world knows."""
 
-    mask: ChatMask | None
+    mask: Mask | None
     trouble: str
     specs: Specs
     recipe: Recipe
@@ -145,19 +148,9 @@ def glass(world: World, config: RealmConfig) -> Glass:
         folder = tokenizer.find(world, config)
         if folder is None:
             return Glass(None, WITHOUT_TOKENIZER, specs, recipe)
-        return Glass(_mask(folder, _age(folder)), "", specs, recipe)
-    except (UnusableTokenizer, MaskingError, OSError) as error:
+        return Glass(mask_of(folder), "", specs, recipe)
+    except (UnusableTokenizer, MaskingError, Overrun, OSError) as error:
         return Glass(None, str(error), specs, recipe)
-
-
-@functools.lru_cache(maxsize=1)
-def _mask(folder: Path, age: int) -> ChatMask:
-    """One is kept, until its file changes."""
-    return ChatMask(HeroTokenizer.load(folder))
-
-
-def _age(folder: Path) -> int:
-    return (folder / tokenizer.TOKENIZER_FILE).stat().st_mtime_ns
 
 
 def read_row(path: Path, line: int, through: Glass, findings: Findings | None = None) -> RowPage:

@@ -15,6 +15,8 @@ from arena.estimate import Memory, UnknownShape
 from arena.preview.quest_estimate import Outlook, outlook
 from arena.recipe import Recipe
 from arena.rows.model import UnreadableQuest
+from arena.rows.overrun import Overrun
+from arena.rows.tokenized import MaskingError
 from arena.rows.tokenizer import UnusableTokenizer
 from realm import config, strict
 from realm.strict import BadConfig
@@ -43,7 +45,7 @@ class Command(BaseCommand):
         try:
             recipe = self._recipe(options["preset"])
             seen = outlook(settings.WORLD, settings.REALM, recipe, options["file"])
-        except (BadConfig, UnknownShape, UnreadableQuest, UnusableTokenizer) as error:
+        except (BadConfig, UnknownShape, UnreadableQuest, UnusableTokenizer, MaskingError, Overrun) as error:
             raise CommandError(str(error)) from error
         self._show_quest(options["file"], recipe, seen)
         self._show_memory(seen.memory, seen)

@@ -26,9 +26,12 @@ class Answers:
 
 
 def answer_all(hero: Hero, order: Order, on_progress: Callable[[], None]) -> list[Answers]:
-    """The hero's answers to every evaluation set, by its weights as they are. Raises answering.UnreadableEvaluation."""
+    """The hero's answers to every evaluation set, by its weights as they are. Raises answering.UnreadableEvaluation.
+
+    None of a model without a chat template, which cannot be asked.
+    """
     answered = []
-    for evaluation in order.evaluation_sets:
+    for evaluation in order.evaluation_sets if hero.mask.facts.has_template else ():
         started = time.perf_counter()
         prompts = answering.read_prompts(evaluation)
         answers = answering.answer(hero, prompts, max_new_tokens=evaluation.max_new_tokens)

@@ -1,0 +1,48 @@
+"""A model's own code (its chat template) ends when it takes too long or too much. Standard library only."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+LONGEST_SECONDS = 5.0
+"""Of one rendering; an honest template takes a millisecond for a long conversation."""
+_AGAIN_SECONDS = 1.0
+"""Should the first interruption be lost, as in a finaliser."""
+
+
+class Overrun(Exception):
+    """What comes with the model took too long or too much; no row and no quest is to blame. The text says what."""
+
+
+@contextmanager
+def bounded(what: str, *, seconds: float = LONGEST_SECONDS) -> Iterator[None]:
+    """Raises Overrun when what is done in it takes longer, or more memory than this process may have.
+
+    A thread other than the main one cannot be interrupted: there only memory is watched.
+    """
+    try:
+        if threading.current_thread() is threading.main_thread():
+            with _alarm(f"{what} ran for more than {seconds:.0f} s", seconds):
+                yield
+        else:
+            yield
+    except MemoryError:
+        raise Overrun(f"{what} needed too much memory") from None
+
+
+@contextmanager
+def _alarm(told: str, seconds: float) -> Iterator[None]:
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        raise Overrun(told)
+
+    before = signal.signal(signal.SIGALRM, interrupt)
+    signal.setitimer(signal.ITIMER_REAL, seconds, _AGAIN_SECONDS)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0.0)
+        signal.signal(signal.SIGALRM, before)
