@@ -59,6 +59,7 @@ LOOKS = {
     "quest_skipped": Look("knight-banner", "plain"),
     "nothing_skipped": Look("knight-banner", "plain"),
     "disk_trouble": Look("locked-chest", "blood"),
+    "hero_refused": Look("locked-chest", "blood"),
     "disk_recovered": Look("locked-chest", "moss"),
     "guild_trouble": Look("cursed-star", "gold"),
     "bad_line": Look("poison-bottle", "blood"),

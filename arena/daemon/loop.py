@@ -15,7 +15,7 @@ from django.db import transaction
 
 from arena import chronicle, disk_errors, orders, quest_orders
 from arena import status as arena_status
-from arena.daemon import battles, events, sparring_expiry
+from arena.daemon import battles, events, hero_check, sparring_expiry
 from arena.daemon.autoplay import Player
 from arena.daemon.chronicle_outbox import Outbox
 from arena.daemon.disk_care import DiskCare
@@ -171,6 +171,7 @@ class ArenaDaemon:
             self._set_aside(),
             self._finish_stop(),
             self._make_room(),
+            self._mind_model(),
             self.rest.settle(),
             self._start_battle(),
             self._play(),
@@ -324,6 +325,13 @@ class ArenaDaemon:
         self._room_wanted = False
         return True
 
+    def _mind_model(self) -> bool:
+        """What the gatekeepers found wrong with the hero's model every other quest would meet too."""
+        error, self._doorway.model_error = self._doorway.model_error, ""
+        if error:
+            self.rest.begin_for(error)
+        return bool(error)
+
     def _mind_trainer(self) -> bool:
         code = self.trainer.exit_code
         if code is not None:
@@ -339,12 +347,26 @@ class ArenaDaemon:
     def _start_battle(self) -> bool:
         if self.rest.active or self._running or not self.trainer.ready:
             return False
-        battle = battles.unfinished() or self._next_battle()
+        battle = battles.unfinished()
+        if (battle or queue.waiting().exists()) and self._refuses_hero():
+            return True
+        battle = battle or self._next_battle()
         if battle is None:
             return False
         self._running = battle
         self.trainer.run(battles.order_path(self.world, battle))
         return True
+
+    def _refuses_hero(self) -> bool:
+        """A model that cannot be trained, by the settings as they are now: the arena rests, and the quests wait."""
+        self.settings.read_again()
+        config = self.settings.config
+        battles.ensure_hero(self.world, config)
+        refusal = hero_check.refusal_of(self.world, config, self.settings.recipe)
+        if refusal:
+            self._tell("hero_refused", refusal)
+            self.rest.begin_for(refusal)
+        return bool(refusal)
 
     def _next_battle(self) -> Battle | None:
         """Open the battle of the next quest; None where none waits, or the first of them is not to be fought."""
@@ -362,8 +384,6 @@ class ArenaDaemon:
             queue.look_again(self.world, quest)
             return None
 
-        # By the settings as they are now.
-        self.settings.read_again()
         config, rules = self.settings.config, self.settings.rules
         if sparring_expiry.expire(self.world, quest, hero=config.hero, most_steps=rules.sparring_stale_steps):
             return None

@@ -66,7 +66,8 @@ class Gate:
             plain = lines.suffix_of(path.name) == lines.SUFFIXES[0]  # how much else will unpack to nobody knows
             told = Progress(self._progress_file, path.name, seen[1] if plain else 0, self._on_progress)
             look = inspect_in_place if job.in_place else inspect
-            report, model_error = _inspected(look, path, self._look(job), told)
+            report, error = _inspected(look, path, self._look(job), told)
+            model_error = f"the model {job.tokenizer}: {error}" if error else ""
         except UnreadableQuest as error:
             return Answer(number=job.number, path=job.path, seen=seen, unreadable=str(error), kind=error.kind)
         except OSError as error:

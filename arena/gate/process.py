@@ -6,7 +6,7 @@ import sys
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
@@ -76,6 +76,8 @@ class GateProcess:
         self._sizes: deque[int] = deque()
         """Bytes of each of them on its way."""
         self._deaths = 0
+        self._without_model: dict[int, str] = {}
+        """By the number of a job that is tried once more without the hero's model: what happened with it."""
         self._heard_at = 0.0
         self._numbers = 0
 
@@ -111,7 +113,7 @@ class GateProcess:
                 self._underway.popleft()
                 self._sizes.popleft()
                 self._deaths = 0
-                answers.append(Answer.from_line(line))
+                answers.append(self._blamed(Answer.from_line(line)))
         return answers + self._watch()
 
     def shut_down(self) -> None:
@@ -134,7 +136,10 @@ class GateProcess:
         return self._begin_again(f"{how} (exit code {code}: {self._log.last_lines(3)})") if self._underway else []
 
     def _begin_again(self, how: str) -> list[Answer]:
-        """The job that it died of is tried once more, then refused; those behind it are given again."""
+        """The job that it died of is tried once more, then without the hero's model, then refused.
+
+        Those behind it are given again.
+        """
         jobs = list(self._underway)
         self._underway.clear()
         self._sizes.clear()
@@ -143,11 +148,25 @@ class GateProcess:
         if self._deaths >= MOST_DEATHS:
             culprit, *jobs = jobs
             self._deaths = 0
-            why = f"looking at this file, the gatekeepers' process {how}"
-            given_up = [Answer(number=culprit.number, path=culprit.path, seen=(), unreadable=why, kind="gate-died")]
+            if culprit.tokenizer is not None:
+                told = (
+                    f"the model {culprit.tokenizer}: reading {Path(culprit.path).name} by it, the gatekeepers' process"
+                )
+                self._without_model[culprit.number] = f"{told} {how}"
+                self._deaths = MOST_DEATHS - 1
+                jobs = [replace(culprit, tokenizer=None), *jobs]
+            else:
+                self._without_model.pop(culprit.number, None)
+                why = f"looking at this file, the gatekeepers' process {how}"
+                given_up = [Answer(number=culprit.number, path=culprit.path, seen=(), unreadable=why, kind="gate-died")]
         for job in jobs:
             self.give(job)
         return given_up
+
+    def _blamed(self, answer: Answer) -> Answer:
+        """A file that can be read without the hero's model is not to blame for what happened with it."""
+        how = self._without_model.pop(answer.number, "")
+        return replace(answer, model_error=how) if how and answer.report else answer
 
     def _start(self) -> None:
         heard = self._heard = deque()  # its own: the last words of the one before may still be on their way

@@ -75,6 +75,8 @@ class Doorway:
         """Of the gatekeepers' disk, until they found room again."""
         self._carrier = Carrier(world)
         self.trouble = ""
+        self.model_error = ""
+        """What is wrong with the hero's model, as the gatekeepers met it."""
         self.unsettled_since: float | None = None
         """Since when some file in the inbox may be whole in a moment."""
 
@@ -214,6 +216,7 @@ class Doorway:
             admission.settle(self._world, quest, answer, self._settings().rules)
             self._read_errors.pop(quest.pk, None)
             self.disk_error = None
+            self.model_error = answer.model_error or self.model_error
 
     def _may_pass(self, quest: Quest, answer: Answer) -> bool:
         """Whether the disk is to blame and not this file: if it were looked at for ever, nothing else would be done."""

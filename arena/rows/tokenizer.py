@@ -140,9 +140,14 @@ def find(world: World, config: RealmConfig) -> Path | None:
     for checkpoint in checkpoint_folders(hero) if hero.is_dir() else ():
         if (checkpoint / TOKENIZER_FILE).is_file():
             return checkpoint
+    return base_folder(world, config) or (None if config.base_model else embedded.SOURCE)
+
+
+def base_folder(world: World, config: RealmConfig) -> Path | None:
+    """Folder of the base model's files; None where they are not on this machine yet."""
     if not config.base_model:
         made = embedded.folder(world.models)
-        return made if made.is_dir() else embedded.SOURCE
+        return made if made.is_dir() else None
     folder = Path(config.base_model).expanduser()
     return folder.resolve() if folder.is_dir() else _in_hub_cache(config.base_model)
 

@@ -124,7 +124,7 @@ def test_a_file_at_which_it_hangs_is_refused_and_the_next_is_looked_at(
     for name in ("endless", "b"):
         stand_in.give(job(stand_in, world.home / f"{name}.jsonl"))
     found: list[Answer] = []
-    for _ in range(2):
+    for _ in range(process.MOST_DEATHS + 1):
         assert stand_in.take_answers() == []
         clock.now += process.HANG_SECONDS + 1
         found += stand_in.take_answers()

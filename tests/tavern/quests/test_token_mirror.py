@@ -14,11 +14,11 @@ import numpy as np
 import pytest
 from django.test import Client
 
+from arena.confined.mask import ConfinedMask
 from arena.gate import row_index
 from arena.gate.findings import Findings
 from arena.models import Quest
 from arena.preview.rows import PackedExample, PackedRow, Piece
-from arena.rows.masking import ChatMask
 from arena.rows.parse import Refusal
 from realm.world import CHECKOUT, World
 from tavern.quests import token_mirror
@@ -118,13 +118,13 @@ def test_a_huge_row_is_never_tokenised_for_the_eyes(
     world: World, client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sizes: list[int] = []
-    real = ChatMask.tokenize_many
+    real = ConfinedMask.tokenize_many
 
-    def tokenize(self: ChatMask, contents: list[Any]) -> list[Any]:
+    def tokenize(self: ConfinedMask, contents: list[Any]) -> list[Any]:
         sizes.extend(len(str(content)) for content in contents)
         return real(self, contents)
 
-    monkeypatch.setattr(ChatMask, "tokenize_many", tokenize)
+    monkeypatch.setattr(ConfinedMask, "tokenize_many", tokenize)
     quest = make_quest(world, "mine", rows=talk(60_000))
     html = client.get(f"/quests/{quest.pk}/rows/1").content.decode()
     assert "too much to be shown token by token" in html
