@@ -23,7 +23,7 @@ from realm.processes.child import ChildProcess
 from realm.processes.launcher import without_launcher
 
 COMMAND = (sys.executable, "-m", "arena.confined")
-LONGEST_SECONDS = 4.0
+LONGEST_SECONDS = 3.0
 """Of a job: of this process's clock, unless the child computed for less, because the machine was busy with others."""
 PATIENCE = 5
 """How often that time at most, however little the child computed."""
@@ -39,8 +39,7 @@ WHAT = "its chat template or tokenizer"
 class ConfinedChild:
     """Threads may ask at once; they are answered one after the other."""
 
-    def __init__(self, command: tuple[str, ...] = COMMAND, *, longest_seconds: float = LONGEST_SECONDS) -> None:
-        self._command, self._longest_seconds = command, longest_seconds
+    def __init__(self) -> None:
         self._turn = threading.Lock()
         self._child: ChildProcess | None = None
         self._heard: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
@@ -56,7 +55,7 @@ class ConfinedChild:
         with self._turn:
             if self._child is None or not self._child.alive:
                 self._start()
-            reply = self._reply(line, self._longest_seconds + SECONDS_A_MEGABYTE * (len(line) // MEGABYTE), about)
+            reply = self._reply(line, LONGEST_SECONDS + SECONDS_A_MEGABYTE * (len(line) // MEGABYTE), about)
         try:
             return messages.value_of(messages.from_line(reply))
         except Overrun as error:
@@ -90,7 +89,7 @@ class ConfinedChild:
         self._kill()
         heard = self._heard = queue.SimpleQueue()
         self._child = ChildProcess.conversing(
-            self._command, None, on_line=heard.put, on_end=lambda: heard.put(None), env=without_launcher(os.environ)
+            COMMAND, None, on_line=heard.put, on_end=lambda: heard.put(None), env=without_launcher(os.environ)
         )
         try:
             ready = heard.get(timeout=START_SECONDS)

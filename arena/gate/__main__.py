@@ -67,7 +67,7 @@ class Gate:
             told = Progress(self._progress_file, path.name, seen[1] if plain else 0, self._on_progress)
             look = inspect_in_place if job.in_place else inspect
             report, error = _inspected(look, path, self._look(job), told)
-            model_error = f"the model {job.tokenizer}: {error}" if error else ""
+            model_error = error and f"the model {job.tokenizer}: {error}"
         except UnreadableQuest as error:
             return Answer(number=job.number, path=job.path, seen=seen, unreadable=str(error), kind=error.kind)
         except OSError as error:

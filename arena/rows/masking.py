@@ -41,7 +41,7 @@ MOST_COMPARED = 200_000_000
 """Characters that may be rendered to find the rewritten answers of one conversation: seconds, not hours."""
 _PRIVATE = range(0xE000, 0xF900)
 _MARK = chr(_PRIVATE[0])
-NO_TEMPLATE = "this hero's model has no chat template; add chat_template.jinja to its folder"
+NO_TEMPLATE = "the hero's model has no chat template; add chat_template.jinja to its folder"
 _BLANK_MARKS = ("Ġ", "Ċ", "▁", " ")
 """What tokens that begin with a blank or a newline begin with in vocabularies."""
 _BLANK = re.compile(r"\s*")

@@ -19,14 +19,14 @@ class Overrun(Exception):
 
 
 @contextmanager
-def bounded(what: str, *, seconds: float = LONGEST_SECONDS) -> Iterator[None]:
+def bounded(what: str) -> Iterator[None]:
     """Raises Overrun when what is done in it takes longer, or more memory than this process may have.
 
     A thread other than the main one cannot be interrupted: there only memory is watched.
     """
     try:
         if threading.current_thread() is threading.main_thread():
-            with _alarm(f"{what} ran for more than {seconds:.0f} s", seconds):
+            with _alarm(f"{what} ran for more than {LONGEST_SECONDS:.0f} s"):
                 yield
         else:
             yield
@@ -35,12 +35,12 @@ def bounded(what: str, *, seconds: float = LONGEST_SECONDS) -> Iterator[None]:
 
 
 @contextmanager
-def _alarm(told: str, seconds: float) -> Iterator[None]:
+def _alarm(told: str) -> Iterator[None]:
     def interrupt(number: int, frame: FrameType | None) -> None:
         raise Overrun(told)
 
     before = signal.signal(signal.SIGALRM, interrupt)
-    signal.setitimer(signal.ITIMER_REAL, seconds, _AGAIN_SECONDS)
+    signal.setitimer(signal.ITIMER_REAL, LONGEST_SECONDS, _AGAIN_SECONDS)
     try:
         yield
     finally:

@@ -17,6 +17,7 @@ CAMPAIGNS = {
     "flip": "flipped bits, cut and swapped files in real checkpoints",
     "large": "tests of the suite in their large form: the daemon at every write that fails, and more",
     "hostile": "hostile files of every kind in the inbox, with good quests in between",
+    "models": "hostile model folders under an inference host that answers others",
     "swap": "checkpoints loaded and unloaded under an inference host that answers",
 }
 SEED = 20_261_121
