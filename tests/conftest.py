@@ -11,6 +11,7 @@ import pytest
 from hypothesis import settings as hypothesis_settings
 from pytest_django import Settings
 
+from arena.confined.process import CHILDREN
 from realm.world import World
 from tests.support import reaper
 from tests.support.servers import SHARED_VARIABLE
@@ -43,7 +44,8 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(trylast=True)
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    """A run that leaves processes behind has failed."""
+    """A run that leaves processes behind has failed. Confined children stay warm until their process ends."""
+    CHILDREN.end()
     if _REAPER not in session.config.stash:
         return
     _, left = psutil.wait_procs(reaper.marked(os.environ[reaper.VARIABLE]), timeout=LEAVING_SECONDS)

@@ -28,8 +28,9 @@ def from_line(line: bytes) -> Any:
 
 def refused(error: Exception) -> dict[str, str]:
     """A reply that says why there is none."""
-    kind = next((name for name, each in _ERRORS.items() if isinstance(error, each)), UnusableTokenizer.__name__)
-    return {"error": str(error), "kind": kind}
+    kind = next((name for name, each in _ERRORS.items() if isinstance(error, each)), None)
+    text = str(error) if kind else f"{type(error).__name__}: {error}"
+    return {"error": text, "kind": kind or UnusableTokenizer.__name__}
 
 
 def value_of(reply: Mapping[str, Any]) -> Any:

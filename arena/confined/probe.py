@@ -16,6 +16,7 @@ from arena.confined.weights import TensorShape, read_headers
 from arena.rows.masking import ChatMask
 from arena.rows.model import Message, shortened
 from arena.rows.model_ends import model_ends
+from arena.rows.overrun import Overrun
 from arena.rows.tokenized import MaskingError
 from arena.rows.tokenizer import TOKENIZER_FILE, HeroTokenizer, UnusableTokenizer
 from realm.disk.regular_files import UnfitFile, read_regular
@@ -53,6 +54,10 @@ def probe(asked: Asked) -> Verdict:
         return _probe(asked)
     except (UnusableTokenizer, MaskingError) as error:
         return Verdict(refusal=shortened(_named(asked, str(error))))
+    except (Overrun, MemoryError):
+        raise
+    except Exception as error:  # files of a stranger's break what reads them in every way
+        return Verdict(refusal=shortened(_named(asked, f"it cannot be read: {type(error).__name__}: {error}")))
 
 
 def _named(asked: Asked, sentence: str) -> str:

@@ -58,8 +58,11 @@ class HeroTokenizer:
         except Exception as error:  # the library raises bare exceptions
             raise UnusableTokenizer(f"{path} is no tokenizer: {error}") from error
         config = _config(folder)
-        named, extra = _special_tokens(config)
-        _add(backend, config, [*named.values(), *extra])
+        try:
+            named, extra = _special_tokens(config)
+            _add(backend, config, [*named.values(), *extra])
+        except (AttributeError, KeyError, TypeError, ValueError, OverflowError) as error:
+            raise UnusableTokenizer(f"{folder / CONFIG_FILE} names tokens that are none: {error}") from error
         if backend.post_processor is None:
             backend.post_processor = TemplateProcessing(single="$A", pair="$A:0 $B:1", special_tokens=[])
         return cls(

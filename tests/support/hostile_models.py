@@ -254,7 +254,7 @@ _CONFIGS = {
     "config: code of its own": HostileModel(
         _set(model_type="own", auto_map={"AutoConfig": "own.Own", "AutoModelForCausalLM": "own.Own"})
     ),
-    "config: an unknown quantisation": HostileModel(_set(quantization_config={"quant_method": "nonesuch"})),
+    "config: an unknown quantisation": HostileModel(_set(quantization_config={"quant_method": "nonesuch"}), "either"),
     "config: a quantisation that is a list": HostileModel(_set(quantization_config=[1])),
     "config: rope of no kind": HostileModel(_set(rope_parameters={"rope_type": "nonesuch", "rope_theta": 1})),
     "config: rope that is a number": HostileModel(_set(rope_parameters=7)),

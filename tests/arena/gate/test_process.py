@@ -32,6 +32,18 @@ for line in sys.stdin:
     print(json.dumps({"number": job["number"], "path": job["path"], "seen": [], "unreadable": "x"}), flush=True)
 """
 
+# Dies of every file that it reads by the hero's model.
+DIES_BY_THE_MODEL = """
+import json, os, sys
+for line in sys.stdin:
+    job = json.loads(line)
+    if job["tokenizer"]:
+        os._exit(7)
+    answer = {"number": job["number"], "path": job["path"], "seen": []}
+    answer["report"] = {"quest": "a", "sha256": "0", "size_bytes": 1}
+    print(json.dumps(answer), flush=True)
+"""
+
 
 class Clock:
     now = 1000.0
@@ -162,5 +174,21 @@ def test_so_many_jobs_ahead_fit_into_a_pipe(world: World, wake_up: threading.Eve
     try:
         while gate.has_room:
             gate.give(job(gate, world.home / ("x" * 200 + ".jsonl")))
+    finally:
+        gate.shut_down()
+
+
+def test_what_only_happens_with_the_model_is_the_models_fault(
+    world: World, wake_up: threading.Event, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gate = GateProcess(world, wake_up.set, (sys.executable, "-c", DIES_BY_THE_MODEL))
+    try:
+        gate.give(job(gate, world.home / "a.jsonl"))
+        (answer,) = answers(gate, wake_up, 1)
+        assert answer.report is not None
+        assert answer.model_error.startswith(f"the model {embedded.SOURCE}: reading a.jsonl by it, the gatekeepers'")
+        monkeypatch.setattr(gate, "_blamed", lambda answer: answer)
+        gate.give(job(gate, world.home / "b.jsonl"))
+        assert answers(gate, wake_up, 1)[0].model_error == "", "twin: nobody would hear of it"
     finally:
         gate.shut_down()
