@@ -85,7 +85,9 @@ def serve(jobs: BinaryIO, out: BinaryIO) -> None:
             reply = {"value": answer(messages.from_line(line))}
         except MemoryError:
             reply = messages.refused(Overrun("it needed too much memory"))
-        except Exception as error:  # whatever it is, it is the model's, and who asked must hear of it
+        except (KeyboardInterrupt, SystemExit):
+            raise
+        except BaseException as error:  # whatever it is, a panic of Rust's too, it is the model's
             reply = messages.refused(error)
         say(messages.to_line(reply))
 

@@ -26,7 +26,7 @@ def from_line(line: bytes) -> Any:
     return json.loads(line)
 
 
-def refused(error: Exception) -> dict[str, str]:
+def refused(error: BaseException) -> dict[str, str]:
     """A reply that says why there is none."""
     kind = next((name for name, each in _ERRORS.items() if isinstance(error, each)), None)
     text = str(error) if kind else f"{type(error).__name__}: {error}"

@@ -1,8 +1,8 @@
 """Chat templates rendered as transformers 5 does it (`apply_chat_template(tokenize=False)`), without transformers.
 
 A template comes with the model, so it runs in jinja2's immutable sandbox: it reaches no file and no attribute of
-Python's own, and one `range` has at most 100,000 items. As in transformers, nothing bounds loops inside loops: a
-template that counts for hours does so, and a hero from a stranger is as trustworthy as the stranger.
+Python's own, and one `range` has at most 100,000 items. What that does not bound, loops inside loops and strings
+doubled again and again, is bounded around it: `arena.rows.overrun` by time, confined processes by memory too.
 """
 
 from __future__ import annotations

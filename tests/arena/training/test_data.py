@@ -12,13 +12,14 @@ from arena.hero.model import Hero, hero_tokenizer
 from arena.recipe import Recipe
 from arena.rows import packing, parse
 from arena.rows.example import IGNORE, Example, shift
-from arena.rows.masking import Tokenized
+from arena.rows.masking import ChatMask, MaskingError, Tokenized
 from arena.rows.packing import Rows
 from arena.rows.parse import read_rows
 from arena.training import data
 from arena.training import examples as storage
 from arena.training.batch import Batch, join
 from arena.training.data import PackedQuest, UntrainableQuest, batches_of, load_quest
+from arena.training.start import validation_batches
 from tests.support import tiny_hero
 
 
@@ -48,6 +49,25 @@ def test_labels_are_the_answer_and_its_end_of_turn(hero: Hero, quest: PackedQues
         prompt = hero.tokenizer.decode(example.inputs.tolist())
         a, b = prompt.split("<|im_start|>user\n")[1].split("<|im_end|>")[0].split("+")
         assert answer == f"{int(a) + int(b)}<|im_end|>"
+
+
+def test_without_a_template_text_is_trained_and_a_conversation_is_the_models_fault(
+    tmp_path: Path, hero: Hero, recipe: Recipe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hero.tokenizer.chat_template = None
+    mask = ChatMask(hero_tokenizer(hero.tokenizer))
+    text = tmp_path / "text.jsonl"
+    text.write_text('{"text": "Paris is blue"}\n' * 3)
+    assert len(load_quest(text, mask, recipe).examples) == 3
+    talk = tiny_hero.write_quest(tmp_path / "talk.jsonl", 3)
+    with pytest.raises(MaskingError, match="has no chat template"):
+        load_quest(talk, mask, recipe)
+    monkeypatch.setattr(mask, "facts", replace(mask.facts, has_template=True))
+    with pytest.raises(UntrainableQuest):  # twin: the quest would be blamed
+        load_quest(talk, mask, recipe)
+    order = tiny_hero.make_order(tmp_path / "order", rows=3)
+    silent = replace(hero, mask=ChatMask(hero_tokenizer(hero.tokenizer)))
+    assert validation_batches(replace(order, validation_file=str(talk)), silent) == []
 
 
 def test_joined_rows_restart_positions_and_predict_across_no_boundary(quest: PackedQuest) -> None:
