@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import functools
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -28,12 +29,12 @@ from transformers import (
 from transformers.utils import logging as transformers_logging
 from transformers.utils.import_utils import is_bitsandbytes_available
 
-from arena.hero import adapter, attention
+from arena.hero import adapter, attention, portable
 from arena.hero import origin as base
 from arena.hero.adapter import LOAD_ERRORS
 from arena.hero.origin import UnloadableHero as UnloadableHero
 from arena.recipe import Recipe
-from arena.rows.masking import ChatMask, MaskingError
+from arena.rows.masking import SOME_DAY, ChatMask, MaskingError
 from arena.rows.model_ends import model_ends
 from arena.rows.tokenizer import HeroTokenizer, default_template
 from realm.disk import durable
@@ -57,6 +58,10 @@ class Hero:
     """Digest of the frozen weights under an adapter."""
     together: nn.Module | None = None
     """Where several processes train this hero: the module whose forward pass brings them together; see ranks.py."""
+    generation: Mapping[str, Any] = field(default_factory=dict)
+    """How the base's authors would have it generate: kept for other readers of its checkpoints, never followed."""
+    source: str = ""
+    """Hub id or folder of the base model."""
 
     def autocast(self) -> torch.autocast:
         """What forward passes of training and scoring run under: weights stay as they are kept."""
@@ -91,6 +96,7 @@ class Hero:
             self.model.save_pretrained(str(folder), state_dict=weights)
         for name, data in self.tokenizer_files.items():
             durable.write_bytes(folder / name, data, sync=False)
+        portable.finish(folder, generation=self.generation, ends=self.stop_ids, base_model=self.source)
 
     @functools.cached_property
     def tokenizer_files(self) -> dict[str, bytes]:
@@ -127,9 +133,12 @@ def dropout_off(hero: Hero) -> Iterator[None]:
         hero.model.train(was_training)
 
 
-def load(base_model: str, recipe: Recipe, *, checkpoint: Path | None, device: torch.device) -> Hero:
+def load(
+    base_model: str, recipe: Recipe, *, checkpoint: Path | None, device: torch.device, day: datetime = SOME_DAY
+) -> Hero:
     """Load the base, or `checkpoint` if one is given (its bytes already verified), to train as the recipe says.
 
+    `day` is today's date for a chat template that writes one into the rows.
     A full checkpoint gets an adapter, and an adapter is merged into what it sits on, where the recipe's mode asks for
     it. Only safetensors are read and no code of a model is run. Raises UnloadableHero or base.IncompatibleCheckpoint.
     """
@@ -160,14 +169,18 @@ def load(base_model: str, recipe: Recipe, *, checkpoint: Path | None, device: to
         trained.to(device)  # type: ignore[arg-type]  # transformers' wrapper names another type
 
     tokenizer = load_tokenizer(origin.newest)
+    folder = base.folder_of(origin.source)
+    ends = model_ends(folder)
     return Hero(
         model=trained,
         tokenizer=tokenizer,
-        mask=ChatMask(hero_tokenizer(tokenizer, ends=model_ends(base.folder_of(origin.source)))),
+        mask=ChatMask(hero_tokenizer(tokenizer, ends=ends), day=day),
         device=device,
         compute_dtype=getattr(torch, recipe.dtype),
         adapter_base=origin.checkpoint if adapts else None,
         base_sha256=base_sha256 if adapts else None,
+        generation=portable.generation_settings(folder),
+        source=base_model,
     )
 
 

@@ -22,6 +22,7 @@ import re
 from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from itertools import count, islice, pairwise
 
 from tokenizers import Encoding
@@ -37,6 +38,7 @@ MOST_COMPARED = 200_000_000
 """Characters that may be rendered to find the rewritten answers of one conversation: seconds, not hours."""
 _PRIVATE = range(0xE000, 0xF900)
 _MARK = chr(_PRIVATE[0])
+SOME_DAY = datetime(2000, 1, 1)
 NO_TEMPLATE = "this hero's tokenizer has no chat template; add chat_template.jinja to its folder"
 _BLANK_MARKS = ("Ġ", "Ċ", "▁", " ")
 """What tokens that begin with a blank or a newline begin with in vocabularies."""
@@ -63,9 +65,12 @@ class _Rendered:
 class ChatMask:
     """Renders, tokenises and masks rows for one tokenizer."""
 
-    def __init__(self, tokenizer: HeroTokenizer) -> None:
-        """Without a chat template only plain text can be trained on. Raises MaskingError if it refuses a question."""
+    def __init__(self, tokenizer: HeroTokenizer, *, day: datetime = SOME_DAY) -> None:
+        """`day` is what a template that writes the date takes for today in rows, so that they are the same on any day.
+
+        Without a chat template only plain text can be trained on. Raises MaskingError if it refuses a question."""
         self.tokenizer = tokenizer
+        self._day = day
         self._special = frozenset(filter(None, tokenizer.special))
         self._special_lengths = sorted({len(token) for token in self._special}, reverse=True)
         self.special_ids = frozenset(index for index in tokenizer.special.values() if index is not None)
@@ -111,10 +116,14 @@ class ChatMask:
         encodings = iter(self.tokenizer.encode_many(texts))
         return [draft if isinstance(draft, MaskingError) else self._masked(draft, next(encodings)) for draft in drafts]
 
-    def prompt_ids(self, messages: Sequence[Message]) -> list[int]:
-        """The conversation as the hero sees it when it is asked to answer."""
-        text = self._render(_chat(messages), add_generation_prompt=True)
+    def prompt_ids(self, messages: Sequence[Message], *, on: datetime | None = None) -> list[int]:
+        """The conversation as the hero sees it when it is asked to answer, today where no day is given."""
+        text = self._render(_chat(messages), add_generation_prompt=True, on=on or datetime.now())
         return self.tokenizer.encode(text)
+
+    def prompt_ids_of_row(self, messages: Sequence[Message]) -> list[int]:
+        """The same on the day that rows are of."""
+        return self.prompt_ids(messages, on=self._day)
 
     def rendered(self, content: Content) -> str:
         """The row as text, before it becomes tokens. Raises MaskingError if the template refuses the conversation."""
@@ -181,11 +190,13 @@ class ChatMask:
         whole = [*before, *ids, *after]
         return Tokenized(whole, [True] * len(whole), eos is not None)
 
-    def _render(self, chat: list[dict[str, str]], *, add_generation_prompt: bool = False) -> str:
+    def _render(
+        self, chat: list[dict[str, str]], *, add_generation_prompt: bool = False, on: datetime | None = None
+    ) -> str:
         if not self.tokenizer.template:
             raise MaskingError(NO_TEMPLATE)
         try:
-            return self.tokenizer.render(chat, add_generation_prompt=add_generation_prompt)
+            return self.tokenizer.render(chat, add_generation_prompt=add_generation_prompt, now=on or self._day)
         except Exception as error:  # templates raise what they like
             raise MaskingError(f"the chat template refuses this conversation: {error}") from error
 

@@ -26,7 +26,7 @@ class Mask(Protocol):
 
     def tokenize(self, content: Content) -> Tokenized: ...
 
-    def prompt_ids(self, messages: Sequence[Message]) -> list[int]: ...
+    def prompt_ids_of_row(self, messages: Sequence[Message]) -> list[int]: ...
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,7 +51,9 @@ def check_turns(mask: Mask) -> TurnCheck:
     for chat in _probes():
         try:
             row = mask.tokenize(chat)
-            asked = [mask.prompt_ids(chat[:index]) for index, said in enumerate(chat) if said.role == "assistant"]
+            asked = [
+                mask.prompt_ids_of_row(chat[:index]) for index, said in enumerate(chat) if said.role == "assistant"
+            ]
         except MaskingError:
             continue
         for stretch in _stretches(row):
