@@ -139,7 +139,7 @@ async def _found(oracle: AsyncOracle, order: ChatOrder, host: Host) -> LoadedMod
     try:
         return find_loaded(await oracle.loaded(), **wanted)
     except NotLoaded:
-        if not order.load:
+        if not (order.load and host.is_realm):
             raise
         return await oracle.load(**wanted)
 

@@ -232,7 +232,6 @@ def _again(request: HttpRequest, order: LoadOrder | None, told: Exception | str)
     context |= {
         "draft": request.POST["message"],
         "chosen_host": request.POST.get("host", ""),
-        "can_load": isinstance(told, NotLoaded) and isinstance(order, ChatOrder) and not order.load,
     }
     if isinstance(order, ChatOrder):
         context |= {"sampling": order, "remember": order.remember}
