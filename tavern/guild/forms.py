@@ -6,6 +6,7 @@ import re
 from typing import Any
 
 from django import forms
+from django.conf import settings
 
 from guild.skills.registry import list_skills
 from guild.work import forging, sparring, trials
@@ -94,6 +95,7 @@ class SparringForm(StyledForm):
             count=given["count"],
             level=given["level"],
             checkpoint=given["checkpoint"],
+            quote=settings.REALM.sparring_quotes_mistakes,
         )
 
 

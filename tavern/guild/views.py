@@ -54,7 +54,10 @@ WORKS = {
         ),
         Work(
             kind=Run.Kind.SPARRING, form=SparringForm, title="Spar", button="Spar",
-            said="The hero answers fresh problems; each mistake becomes three examples of a quest of high priority.",
+            said=(
+                "The hero answers fresh problems; each mistake becomes three examples and its plain problem, "
+                "in a quest of high priority."
+            ),
         ),
         Work(
             kind=Run.Kind.TRIAL, form=TrialForm, title="Hold a trial", button="Hold the trial",

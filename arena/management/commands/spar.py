@@ -38,6 +38,11 @@ class Command(BaseCommand):
         parser.add_argument("--seed", type=int, help="the same problems again (default: by chance)")
         parser.add_argument("--no-rehearsal", action="store_true", help="only mistakes, nothing of what the hero knows")
         parser.add_argument(
+            "--no-quotes",
+            action="store_true",
+            help="no correction quotes the wrong answer, as sparring_quotes_mistakes",
+        )
+        parser.add_argument(
             "--least-right", type=float, default=0.0, metavar="SHARE",
             help="make no quest where fewer were right, such as 0.5 (default 0)",
         )  # fmt: skip
@@ -67,6 +72,7 @@ class Command(BaseCommand):
             host=options["host"],
             seed=options["seed"],
             rehearse=not options["no_rehearsal"],
+            quote=settings.REALM.sparring_quotes_mistakes and not options["no_quotes"],
             least_right=options["least_right"],
         )
         run = sparring.create(order, by=foreground.asker())
