@@ -139,7 +139,12 @@ def _is_address(url: str) -> bool:
         return False
 
 
-def list_skills(folder: Path | None = None) -> tuple[Skill, ...]:
+def list_skills(folder: Path | None = None) -> list[str]:
+    """Names of the usable skills, in their order."""
+    return [skill.name for skill in read_skills(folder)]
+
+
+def read_skills(folder: Path | None = None) -> tuple[Skill, ...]:
     """Every usable skill by name; a broken file is left out and told once in the log."""
     return tuple(found for found in map(_look, _files(folder)) if isinstance(found, Skill))
 
@@ -204,7 +209,7 @@ def file_of(name: str, folder: Path | None = None) -> Path:
 def _file(name: str, folder: Path | None) -> Path:
     path = next((path for path in _files(folder) if path.stem == name), None)
     if path is None:
-        known = [skill.name for skill in list_skills(folder)]
+        known = list_skills(folder)
         raise UnknownSkill(f"There is no skill {name!r}; known are: {', '.join(known) or 'none'}{_meant(name, known)}")
     return path
 

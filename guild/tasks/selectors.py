@@ -13,7 +13,7 @@ import psutil
 
 from guild.skills import health
 from guild.skills.health import Down, usable_skills
-from guild.skills.registry import list_skills
+from guild.skills.registry import read_skills
 from guild.tasks import children, conditions, registry, state
 from guild.tasks.conditions import Hosts, View
 from guild.tasks.cooldown import Wait, due, wait_of
@@ -171,7 +171,7 @@ def _resting(down: Mapping[str, Down], listed: Collection[str]) -> tuple[str, ..
 
 
 def _unused(config: RealmConfig) -> tuple[str, ...]:
-    known = {skill.name for skill in list_skills()}
+    known = {skill.name for skill in read_skills()}
     foreign = sorted(set(read_rules(config).sparring.skills) - known)
     return tuple(f"tasks: sparring: skills: {name}: no skill of that name can be used" for name in foreign)
 

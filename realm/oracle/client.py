@@ -17,6 +17,7 @@ import httpx2
 import orjson
 from pydantic import BaseModel, ValidationError
 
+from realm.health import HEALTHY
 from realm.hosts import Host
 from realm.oracle import wire
 from realm.oracle.errors import Damaged, HostDown, HostTrouble, NoRoom, NotLoaded, TooLong, WrongModel, not_loaded
@@ -69,7 +70,7 @@ class AsyncOracle:
         """Raises HostTrouble; at a foreign host it is that its models are listed."""
         if not self.host.is_realm:
             served = await self._ask("GET", "/v1/models", wire.ServedModels, seconds=ASKED_SECONDS)
-            return {"status": "ok", "loaded": len(served.data)}
+            return {"status": HEALTHY, "loaded": len(served.data)}
         health = await self._ask("GET", "/health", wire.Health, seconds=ASKED_SECONDS)
         return health.model_dump(exclude_none=True)
 

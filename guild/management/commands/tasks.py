@@ -14,7 +14,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from guild.errors import GuildError
-from guild.skills.registry import list_skills
+from guild.skills.registry import read_skills
 from guild.tasks import by_hand, registry, selectors
 from guild.tasks.selectors import TaskRow
 from guild.tasks.state import AllStates
@@ -99,7 +99,7 @@ class Command(BaseCommand):
 
     def _set(self, name: str, pairs: list[str]) -> None:
         sparrings = [
-            f"{registry.SPARRING_PREFIX}{skill.name}" for skill in list_skills()
+            f"{registry.SPARRING_PREFIX}{skill.name}" for skill in read_skills()
         ]  # also of those that are down
         known = [*_names(), *sparrings, "sparring", "all"]
         if name not in known:

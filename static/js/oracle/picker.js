@@ -148,7 +148,7 @@ function healthOf(state) {
   if (!state.alive) return state.trouble;
   const { status, device, memory_bytes: used, budget_bytes: budget, busy } = state.health;
   const memory = budget ? `${size(used ?? 0)} of ${size(budget)}` : "";
-  const words = [status === "ok" ? "" : status, device ?? state.device, memory, busy ? "busy" : ""];
+  const words = [status === "healthy" ? "" : status, device ?? state.device, memory, busy ? "busy" : ""];
   return words.filter(Boolean).join(" · ") || "ready";
 }
 

@@ -41,7 +41,7 @@ def hear(host: Host, model: LoadedModel, prompt: str, **sampling: Any) -> tuple[
 
 def test_each_loaded_checkpoint_answers_as_itself(running: RunningOracle) -> None:
     with OracleClient(as_realm(running)) as oracle:
-        assert oracle.health()["status"] == "ok"
+        assert oracle.health()["status"] == "healthy"
         models = oracle.loaded()
         assert [model.step for model in models] == [15, 5, 0]
         assert len({model.sha256 for model in models}) == 3

@@ -32,7 +32,7 @@ KEY = "6f0d9f5e-3c0b-4a52-9a55-0c9b7b1f2a10"
 def stub(world: World) -> Iterator[Stub]:
     with stub_host() as running:
         running.replies |= {
-            "GET /health": (200, {"status": "ok", "device": "cpu"}),
+            "GET /health": (200, {"status": "healthy", "device": "cpu"}),
             "GET /models/info": (200, {"models": [M0, M1000], "available": []}),
             "GET /v1/models": (200, {"data": [{"id": "dio-1000"}]}),
             CHAT: lambda body: spoken(M1000 if body["model"] == M1000["id"] else M0, "For", "ty", "-two"),
@@ -256,7 +256,7 @@ def test_the_status_lists_hosts_and_what_they_hold(stub: Stub, client: Client, w
     told = client.get("/oracle/status").json()
     local, dead = told["hosts"]
     assert local["alive"]
-    assert local["health"] == {"status": "ok", "device": "cpu"}
+    assert local["health"] == {"status": "healthy", "device": "cpu"}
     assert [(model["step"], model["id"], model["sha256"]) for model in local["loaded"]] == [
         (1000, M1000["id"], SHA), (0, "DIO/base", SHA),
     ]  # fmt: skip
