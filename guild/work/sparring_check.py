@@ -23,6 +23,7 @@ from guild.work.sparring_rows import (
     in_groups,
     read_row,
 )
+from realm.quest_names import is_sparring_name
 from realm.world import World
 
 MOST_BYTES = 500 * 10**6
@@ -60,6 +61,12 @@ def check(world: World, path: Path) -> Finding:
     elif not faults:
         faults.append(Fault(1, "the file is empty"))
     return Finding(rows=len(rows), groups=len(groups), faults=tuple(sorted(faults)))
+
+
+def find_files(world: World) -> list[Path]:
+    """Sparrings' files that lie in the inbox and the queue, those that were fought included."""
+    found = [path for folder in (world.inbox, world.queue) for path in folder.rglob("sparring-*.jsonl")]
+    return sorted(path for path in found if is_sparring_name(path.stem))
 
 
 def _read(path: Path) -> tuple[list[tuple[int, SparringRow]], list[Fault]]:

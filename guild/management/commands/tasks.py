@@ -14,11 +14,11 @@ from rich.markup import escape
 from rich.table import Table
 
 from guild.errors import GuildError
-from guild.skills.registry import read_skills
+from guild.skills.registry import list_skills
 from guild.tasks import by_hand, registry, selectors
 from guild.tasks.selectors import TaskRow
 from guild.tasks.state import AllStates
-from guild.tasks.task_settings import save_tasks
+from guild.tasks.task_settings import OF_SKILLS, kind_and_skill, save_tasks
 from realm.config import parse_pairs
 from realm.strict import BadConfig
 
@@ -38,7 +38,9 @@ class Command(BaseCommand):
         run = actions.add_parser("run", help="one now, in the foreground; its exit code is this command's")
         run.add_argument("name")
         change = actions.add_parser("set", help="put settings into the world's config.yaml")
-        change.add_argument("name", help="a task, `sparring` for every skill, or `all` for idle_percent")
+        change.add_argument(
+            "name", help="a task, `sparring`, `large_sparring` or `generate` for all skills, `all` for idle_percent"
+        )
         change.add_argument("keys", nargs="+", metavar="KEY=VALUE", help="enabled, priority, cooldown_seconds, …")
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -98,10 +100,9 @@ class Command(BaseCommand):
         sys.exit(by_hand.run_now(settings.WORLD, task))
 
     def _set(self, name: str, pairs: list[str]) -> None:
-        sparrings = [
-            f"{registry.SPARRING_PREFIX}{skill.name}" for skill in read_skills()
-        ]  # also of those that are down
-        known = [*_names(), *sparrings, "sparring", "all"]
+        of_skills = [one.replace("SKILL", skill) for one in OF_SKILLS for skill in list_skills()]  # that are down, too
+        known = [*_names(), *of_skills, "sparring", "large_sparring", "generate", "all"]
+        name = selectors.own_name(name)
         if name not in known:
             raise _unknown(name, known)
         save_tasks(settings.WORLD, {"" if name == "all" else name: parse_pairs(pairs)})
@@ -123,8 +124,8 @@ def _unknown(name: str, known: list[str]) -> GuildError:
     """With those that one may type from memory; of skills and runs there may be hundreds."""
     close = difflib.get_close_matches(name.lower(), known, n=1)
     meant = f"; did you mean {close[0]!r}?" if close else ""
-    own = [one for one in known if not one.startswith((registry.RUN_PREFIX, registry.SPARRING_PREFIX))]
-    every = ", ".join(sorted({*own, f"{registry.SPARRING_PREFIX}SKILL"}))
+    own = [one for one in known if not one.startswith(registry.RUN_PREFIX) and not kind_and_skill(one)[1]]
+    every = ", ".join(sorted({*own, *OF_SKILLS}))
     return GuildError(f"There is no task {name!r}; there are {every}, and those of `manage.py tasks list`{meant}")
 
 

@@ -63,7 +63,7 @@ def test_the_template_itself_is_no_skill(folder: Path) -> None:
         ('color: "#b99af5"', "color: purple", "color: 'purple' is not allowed; allowed is #"),
         ("priority: 1", "priority: -1", "priority: -1 is not allowed; allowed are 0 to 1000"),
         ("priority: 1", "priority: high", "priority: a whole number is expected, not 'high'"),
-        ("quest_rows: 6000", "quest_row: 6000", "unknown key 'quest_row'; allowed are api_url, color"),
+        ("quest_rows: 6000", "quest_row: 6000", "unknown key 'quest_row'; allowed are aliases, api_url, color"),
         ("quest_rows: 6000", "quest_row: 6000", "levels, lost_weight, other_skills_share, preview_share, priority"),
         ("quest_rows: 6000", "requires: { bin: 2 }", "requires: bin cannot require itself"),
         ("quest_rows: 6000", "trainer_skill: box", "trainer_skill: only a trainer of kind http has a name of its own"),
