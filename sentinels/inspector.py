@@ -114,8 +114,8 @@ def _host(host: hosts.Host) -> Finding:
         with OracleClient(host, timeout_seconds=HOST_SECONDS) as oracle:
             said = oracle.health()
     except HostTrouble as error:
-        return Finding(what=f"host {host.name}", verdict="warning", said=str(error))
-    return Finding(what=f"host {host.name}", verdict="ok", said=str(said.get("status", HEALTHY)))
+        return Finding(what=f"host {host.id}", verdict="warning", said=str(error))
+    return Finding(what=f"host {host.id}", verdict="ok", said=str(said.get("status", HEALTHY)))
 
 
 def _trainers(world: World, config: RealmConfig) -> Iterator[Finding]:

@@ -68,7 +68,7 @@ def _ask(host: Host) -> Answer:
     except HostTrouble as error:
         return Answer(trouble=str(error))
     if said.get("status") != HEALTHY:
-        return Answer(trouble=f"the host {host.name} is {said.get('status')}")
+        return Answer(trouble=f"the host {host.id} is {said.get('status')}")
     return Answer(device=str(said.get("device") or ""))
 
 

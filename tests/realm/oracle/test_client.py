@@ -357,7 +357,7 @@ def test_a_host_that_never_stops_is_cut_off(stub: Stub, monkeypatch: pytest.Monk
 
 
 def test_nobody_there_is_one_sentence() -> None:
-    host = Host(name="local", url=f"http://127.0.0.1:{free_port()}", kind="realm")
+    host = Host(id="local", name="local", url=f"http://127.0.0.1:{free_port()}", kind="realm")
     with OracleClient(host) as oracle, pytest.raises(HostDown, match=r"Nobody answers for local at http://127"):
         oracle.health()
     with pytest.raises(HostDown, match=r"Start it there: manage\.py oracle$"):
