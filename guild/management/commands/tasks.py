@@ -15,7 +15,7 @@ from rich.table import Table
 
 from guild.errors import GuildError
 from guild.skills.registry import list_skills
-from guild.tasks import by_hand, registry, selectors
+from guild.tasks import by_hand, gpus, registry, selectors
 from guild.tasks.selectors import TaskRow
 from guild.tasks.state import AllStates
 from guild.tasks.task_settings import OF_SKILLS, kind_and_skill, save_tasks
@@ -33,7 +33,10 @@ class Command(BaseCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         actions = parser.add_subparsers(dest="action", required=True)
         actions.add_parser("list", help="every task, its settings, and why it does not run now")
-        actions.add_parser("available", help="those that could begin now; measures and asks for itself")
+        available = actions.add_parser("available", help="those that could begin now; measures and asks for itself")
+        available.add_argument(
+            "--gpu", metavar="NAME", help="only those that need it: a host, the name in its device, or `none`"
+        )
         actions.add_parser("status", help="what became of each")
         run = actions.add_parser("run", help="one now, in the foreground; its exit code is this command's")
         run.add_argument("name")
@@ -49,7 +52,7 @@ class Command(BaseCommand):
                 case "list":
                     self._list()
                 case "available":
-                    self._available()
+                    self._available(options["gpu"])
                 case "status":
                     self._status()
                 case "run":
@@ -72,10 +75,14 @@ class Command(BaseCommand):
         for note in seen.notes:
             self.stdout.write(note)
 
-    def _available(self) -> None:
+    def _available(self, gpu: str | None) -> None:
+        tasks = selectors.all_tasks(settings.WORLD, settings.REALM, AllStates())
+        wanted = None if gpu is None else gpus.needing(settings.WORLD, settings.REALM, tasks, gpu)
         found = selectors.available(settings.WORLD, settings.REALM)
         table = Table("task", "could begin", "why not")
         for task, wait in found:
+            if wanted is not None and task.name not in wanted:
+                continue
             table.add_row(task.name, "no" if wait else "yes", escape(wait.why) if wait else "")
         self._print(table)
 

@@ -13,8 +13,9 @@ from typing import Any
 import pytest
 from django.core.management import CommandError, call_command
 
+from guild.errors import GuildError
 from guild.skills import health
-from guild.tasks import children, selectors, state
+from guild.tasks import children, gpus, selectors, state
 from guild.tasks.master import STATUS_FILE
 from guild.tasks.only_master import only_master
 from guild.tasks.state import LastRun, TaskState
@@ -226,3 +227,32 @@ def test_once_does_what_is_due_and_ends(world: World) -> None:
     assert done.returncode == 0, done.stderr
     assert "health_check" in done.stdout
     assert state.read(world).of("health_check").runs == 1
+
+
+def check_gpus(world: World) -> None:
+    (world.home / "hosts.yaml").write_text(
+        "local: null\n3090: {host: 127.0.0.1, device: 'RTX 3090, 24 GB'}\nlab: {host: localhost, evaluates: true}\n"
+        "4090: {host: 127.0.0.1, role: trainer, services: {vault: {}}}\n"
+    )
+    tasks = selectors.all_tasks(world, RealmConfig(), state.AllStates())
+
+    def needing(gpu: str) -> set[str]:
+        return set(gpus.needing(world, RealmConfig(), tasks, gpu))
+
+    sparrings = {"sparring_bin", "sparring_sy", "sparring_bin_large", "sparring_sy_large"}
+    assert needing("3090") == needing("RTX") == sparrings | {"model_warmup"}
+    assert (needing("lab"), needing("4090")) == ({"process_eval_queue"}, set())
+    assert {"generate_bin", "health_check", "vault_scan"} <= needing("none")
+    assert not needing("none") & needing("3090")
+    with pytest.raises(GuildError, match=r"There is no GPU 'moon'.*: 3090, lab, 4090, none"):
+        needing("moon")
+
+
+def test_a_gpu_is_named_by_its_host_or_its_device(world: World) -> None:
+    check_gpus(world)
+
+
+def test_twin_where_every_host_is_taken_for_the_default(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gpus, "_asks", lambda task, host, default: task.resource == "oracle")
+    with pytest.raises(AssertionError):
+        check_gpus(world)
