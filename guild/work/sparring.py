@@ -84,7 +84,7 @@ class SparringResult:
     asked: int
     wrong: int
     examples: int
-    """Three for each wrong answer, two without the quoted ones; none where too little was right."""
+    """Three for each wrong answer, two where it is not quoted; none where too little was right."""
     plain: int = 0
     """Rows beside them: the plain problem of each mistake."""
     rehearsed: int = 0

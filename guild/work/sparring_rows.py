@@ -84,8 +84,10 @@ class SparringRow:
 def examples_of(problem: Problem, wrong: str, other: Problem, *, group: int, quote: bool = True) -> tuple[Example, ...]:
     """The examples of KINDS, then the plain problem; without `quote` there is no `correct-it`.
 
-    `wrong` is the hero's answer to `problem`, as `quoted`; `other` is a fresh problem with its right answer.
+    `wrong` is the hero's answer to `problem`, as `quoted`; `other` is a fresh problem with its right answer. A wrong
+    answer within which the right one stands is not quoted either: there would be nothing to solve, only to copy.
     """
+    quote = quote and not _stands_in(problem.answer, wrong)
     correction = Example(kind="correct-it", group=group, problem=problem.prompt, proposed=wrong, answer=problem.answer)
     return (
         Example(kind="identify-wrong", group=group, problem=problem.prompt, proposed=wrong, answer=INCORRECT),
@@ -93,6 +95,12 @@ def examples_of(problem: Problem, wrong: str, other: Problem, *, group: int, quo
         Example(kind="confirm-right", group=group, problem=other.prompt, proposed=other.answer, answer=CORRECT),
         replace(correction, kind=PLAIN),
     )
+
+
+def _stands_in(right: str, wrong: str) -> bool:
+    """Case and spaces aside, as the gatekeepers look for leaks."""
+    right, wrong = (" ".join(text.casefold().split()) for text in (right, wrong))
+    return right in wrong
 
 
 def rehearsal_of(problem: Problem) -> Example:

@@ -16,10 +16,11 @@ from django.core.management.base import CommandError
 
 from arena.gate.inspection import Look, inspect
 from arena.gate.rules import GateRules
-from arena.gate.warden import EvaluatedProblems
+from arena.gate.warden import EvaluatedProblems, is_leaked
 from arena.queue.inbox import priority_of
 from arena.recipe import Recipe
 from arena.rows.formats import BUILT_IN
+from arena.rows.model import Message
 from arena.rows.parse import Row, read_rows
 from guild.curriculum.forge import forge_next
 from guild.errors import GuildError
@@ -27,9 +28,19 @@ from guild.evaluation.validation import held_out
 from guild.models import Run, SkillProgress
 from guild.skills.registry import get_skill, get_trainer
 from guild.trainers.problems import Problem, to_jsonl, to_lesson
-from guild.work import perform, runs, sparring, sparring_check
+from guild.work import perform, runs, sparring, sparring_check, sparring_rows
 from guild.work.sparring_check import Finding
-from guild.work.sparring_rows import CORRECT, ENDINGS, INCORRECT, KINDS, PLAIN, binding_of, quoted, read_row
+from guild.work.sparring_rows import (
+    CORRECT,
+    ENDINGS,
+    INCORRECT,
+    KINDS,
+    PLAIN,
+    binding_of,
+    examples_of,
+    quoted,
+    read_row,
+)
 from realm.oracle.sync_client import LoadedModel
 from realm.quest_names import is_sparring_name, sparring_level, sparring_name
 from realm.world import World
@@ -185,6 +196,24 @@ def test_a_setting_leaves_the_quoted_correction_out(world: World, host: FakeHost
 def test_twin_without_the_setting_mistakes_are_quoted(world: World, host: FakeHost) -> None:
     with pytest.raises(AssertionError, match="correct-it"):
         check_nothing_is_quoted(world, spar(world, rehearse=False))
+
+
+def check_nothing_leaks() -> None:
+    long = Problem("Write it out.", "①" * 60, "bin", 1)
+    for wrong in (f"{long.answer}⓪", f"It is {long.answer}", "⓪" * 60):
+        for example in examples_of(long, wrong, long, group=1):
+            said = (Message("user", example.prompt), Message("assistant", example.answer))
+            assert not is_leaked(said), (wrong, example.kind)
+
+
+def test_a_right_answer_within_the_wrong_one_is_no_correction_to_copy() -> None:
+    check_nothing_leaks()
+
+
+def test_twin_without_that_the_gatekeepers_take_it_for_a_leak(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sparring_rows, "_stands_in", lambda right, wrong: False)
+    with pytest.raises(AssertionError, match="correct-it"):
+        check_nothing_leaks()
 
 
 def test_no_problem_is_held_out(world: World, host: FakeHost, monkeypatch: pytest.MonkeyPatch) -> None:
