@@ -126,7 +126,7 @@ async def _answer(order: ChatOrder, host: Host) -> AsyncGenerator[LoadedModel | 
     finally:
         if order.conversation:
             await sync_to_async(history.keep)(
-                order, host=host.name, model=model, text="".join(said), ending=ending, trouble=trouble,
+                order, host=host.id, model=model, text="".join(said), ending=ending, trouble=trouble,
                 earlier_turns=read.turns if read else None,
             )  # fmt: skip
     assert read

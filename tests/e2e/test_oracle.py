@@ -24,7 +24,7 @@ TIMEOUT_MS = 60_000
 def stub() -> Iterator[Stub]:
     with stub_host() as running:
         running.replies |= {
-            "GET /health": (200, {"status": "ok"}),
+            "GET /health": (200, {"status": "healthy"}),
             "GET /models/info": (200, {"models": [M1000], "available": []}),
             CHAT: spoken(M1000, "For", "ty", "-two"),
         }

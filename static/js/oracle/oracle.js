@@ -85,7 +85,7 @@ class Oracle {
   async askStatus() {
     try {
       const told = await (await fetch("/oracle/status")).json();
-      if (told.success) for (const picker of this.pickers) picker.heard(told.hosts, told.checkpoints);
+      if (told.success) for (const picker of this.pickers) picker.heard(Object.values(told.hosts), told.checkpoints);
     } catch {
       // The pill tells that the server is gone.
     }
