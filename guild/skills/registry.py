@@ -1,4 +1,5 @@
-"""The skills of `configs/skills/*.yaml`, the one place where they are defined. A file's name is its skill's name.
+"""The skills of `configs/skills/*.yaml` and of the world's own `skills/*.yaml`, which is laid over them: the one place
+where they are defined. A file's name is its skill's name.
 
 A file is read anew when it has changed. What stands in it is checked when skills are listed; the parameters of a
 reasoning-gym task, whose package takes long to import, when its trainer is first asked for. What one process finds so
@@ -23,7 +24,7 @@ from guild.trainers import gym, local
 from guild.trainers.contract import Generator, Trainer
 from realm import strict
 from realm.strict import Range
-from realm.world import CHECKOUT
+from realm.world import CHECKOUT, World
 from realm.yaml_files import read_yaml
 
 SKILLS_FOLDER = CHECKOUT / "configs" / "skills"
@@ -214,7 +215,8 @@ def stamp(path: Path) -> Stamp:
 
 def file_of(name: str, folder: Path | None = None) -> Path:
     """Where a skill of that name stands, or would."""
-    return (folder or SKILLS_FOLDER) / f"{name}.yaml"
+    found = next((path for path in _files(folder) if path.stem == name), None)
+    return found or (folder or SKILLS_FOLDER) / f"{name}.yaml"
 
 
 def _file(name: str, folder: Path | None) -> Path:
@@ -227,8 +229,13 @@ def _file(name: str, folder: Path | None) -> Path:
 
 
 def _files(folder: Path | None) -> list[Path]:
-    """A name that begins with an underscore or a dot is no skill: the template, an editor's copy."""
-    return sorted(path for path in (folder or SKILLS_FOLDER).glob("*.yaml") if path.name[0] not in "_.")
+    """Those of one folder; else the shipped ones, over which those of the world's own are laid by name.
+
+    A name that begins with an underscore or a dot is no skill: the template, an editor's copy.
+    """
+    folders = (folder,) if folder else (SKILLS_FOLDER, World.from_environment().skills)
+    found = {path.name: path for each in folders for path in each.glob("*.yaml") if path.name[0] not in "_."}
+    return [found[name] for name in sorted(found)]
 
 
 _refused: dict[tuple[Path, Stamp], str] = {}

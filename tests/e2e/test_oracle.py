@@ -154,12 +154,6 @@ def test_it_works_without_scripts(oracle: Tavern, chromium: Browser) -> None:
         page.fill("[name=max_tokens]", "8")
         page.fill("#message", "How many?")
         page.click("#send")
-        expect(page.locator(".notice")).to_have_text("Step 0 not loaded. Available: []")
-        expect(page.locator("#message")).to_have_value("How many?")
-        page.get_by_role("button", name="Load it").click()
-        expect(page.locator(".notice")).to_have_text("DIO/base is loaded on local.")
-        expect(page.locator("#message")).to_have_value("How many?")
-        page.click("#send")
         expect(page.locator(".prompt").last).to_have_text("How many?")
         expect(page.locator("[data-part=model]").last).to_have_text("DIO/base")
     finally:

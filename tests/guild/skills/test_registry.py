@@ -6,6 +6,7 @@ import pytest
 from guild.errors import UnknownSkill
 from guild.skills import registry
 from guild.skills.registry import broken_skills, get_skill, get_trainer, list_skills, read_skills
+from realm.world import World
 
 SHIPPED = registry.SKILLS_FOLDER
 BIN = """
@@ -137,3 +138,22 @@ def test_skills_are_asked_for_by_the_names_of_the_contract() -> None:
     assert skills.get_skill("bin").max_level == 30
     assert len(skills.get_trainer("sy").sample(level=5, count=100, seed=1)) == 100
     assert skills.list_skills() == ["bin", "sy"]
+
+
+def test_a_worlds_own_skills_are_laid_over_the_shipped_ones(
+    skills_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So copying the world's folder moves the game with them; the twin is another world, which has none."""
+    shipped = registry.get_skill("bin")
+    own = World(tmp_path / "own")
+    own.create()
+    text = registry.file_of("bin").read_text()
+    (own.skills / "bin.yaml").write_text(text.replace(f"title: {shipped.title}", "title: My own"))
+    (own.skills / "mine.yaml").write_text(text)
+    monkeypatch.setenv("REALM_HOME", str(own.home))
+    assert registry.get_skill("bin").title == "My own"
+    assert registry.list_skills() == ["bin", "mine"]
+    assert registry.file_of("mine").parent == own.skills
+    monkeypatch.setenv("REALM_HOME", str(tmp_path / "other"))
+    assert registry.get_skill("bin").title == shipped.title
+    assert registry.list_skills() == ["bin"]
