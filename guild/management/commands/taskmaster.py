@@ -55,7 +55,7 @@ class Command(BaseCommand):
         if options["interval"] and not options["daemon"]:
             raise CommandError("--interval is of --daemon alone")
         if options["run"]:
-            call_command("tasks", "run", options["run"], stdout=self.stdout, skip_checks=True)
+            call_command("tasks", "run", options["run"], stdout=self.stdout)
             return
         try:
             with only_master(settings.WORLD):

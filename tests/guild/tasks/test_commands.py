@@ -256,3 +256,18 @@ def test_twin_where_every_host_is_taken_for_the_default(world: World, monkeypatc
     monkeypatch.setattr(gpus, "_asks", lambda task, host, default: task.resource == "oracle")
     with pytest.raises(AssertionError):
         check_gpus(world)
+
+
+def test_the_task_master_runs_one_task_as_tasks_run_does(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    ran: list[str] = []
+    monkeypatch.setattr("guild.tasks.by_hand.run_now", lambda world, task: ran.append(task.name) or 3)
+    for words in (("tasks", "run", "sparring_binary"), ("taskmaster", "--run", "sparring_binary")):
+        with pytest.raises(SystemExit, match="3"):
+            say(*words)
+    assert ran == ["sparring_bin", "sparring_bin"]
+    with pytest.raises(CommandError, match="There is no task 'moon'"):
+        say("taskmaster", "--run", "moon")
+    with pytest.raises(CommandError, match="--interval is of --daemon alone"):
+        say("taskmaster", "--once", "--interval", "60")
+    with pytest.raises(CommandError, match="'0' is not allowed; allowed is more than 0, at most 3600"):
+        say("taskmaster", "--daemon", "--interval", "0")
