@@ -28,7 +28,7 @@ from transformers import (
 from transformers.utils import logging as transformers_logging
 from transformers.utils.import_utils import is_bitsandbytes_available
 
-from arena.hero import adapter, attention
+from arena.hero import adapter, architecture, attention
 from arena.hero import origin as base
 from arena.hero.adapter import LOAD_ERRORS
 from arena.hero.origin import UnloadableHero as UnloadableHero
@@ -100,11 +100,6 @@ class Hero:
             return {path.name: path.read_bytes() for path in sorted(Path(folder).iterdir())}
 
     @property
-    def stop_ids(self) -> list[int]:
-        """Tokens at which generation stops; those beyond the vocabulary could never be written."""
-        return sorted(index for index in self.mask.stop_ids if index < len(self.tokenizer))
-
-    @property
     def pad_id(self) -> int:
         """Padding is never attended to nor trained on, so any token will do where none is named."""
         return int(self.tokenizer.pad_token_id or self.tokenizer.eos_token_id or 0)
@@ -160,10 +155,12 @@ def load(base_model: str, recipe: Recipe, *, checkpoint: Path | None, device: to
         trained.to(device)  # type: ignore[arg-type]  # transformers' wrapper names another type
 
     tokenizer = load_tokenizer(origin.newest)
+    mask = ChatMask(hero_tokenizer(tokenizer, ends=model_ends(base.folder_of(origin.source))))
+    name_ends(model, mask)
     return Hero(
         model=trained,
         tokenizer=tokenizer,
-        mask=ChatMask(hero_tokenizer(tokenizer, ends=model_ends(base.folder_of(origin.source)))),
+        mask=mask,
         device=device,
         compute_dtype=getattr(torch, recipe.dtype),
         adapter_base=origin.checkpoint if adapts else None,
@@ -173,7 +170,10 @@ def load(base_model: str, recipe: Recipe, *, checkpoint: Path | None, device: to
 
 def load_tokenizer(source: str) -> PreTrainedTokenizerBase:
     try:
-        tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(source, trust_remote_code=False)
+        config = architecture.read(base.folder_of(source)) if architecture.lies_in(source) else None
+        tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(
+            source, config=config, trust_remote_code=False
+        )
     except LOAD_ERRORS as error:
         raise UnloadableHero(f"the tokenizer of {source} cannot be loaded: {error}") from error
     return tokenizer
@@ -203,10 +203,8 @@ def whole_model(source: str, *, dtype: torch.dtype, **options: Any) -> PreTraine
             trust_remote_code=False,
             attn_implementation=attention.NAME,
             output_loading_info=True,
-            generation_config=GenerationConfig(),  # how the hero decodes, no file of a model decides
-            return_dict=True,
-            output_hidden_states=False,
-            output_attentions=False,
+            config=architecture.read(base.folder_of(source)),
+            generation_config=GenerationConfig(),  # so that the model's own is not even opened
             **options,
         )
     except LOAD_ERRORS as error:
@@ -215,9 +213,15 @@ def whole_model(source: str, *, dtype: torch.dtype, **options: Any) -> PreTraine
     if report["missing_keys"]:
         raise UnloadableHero(f"the model {source} lacks {', '.join(sorted(report['missing_keys'])[:3])}")
     assert isinstance(model, PreTrainedModel)
-    model.generation_config = GenerationConfig()  # what config.json says of it goes the same way
+    model.generation_config = GenerationConfig()
     model.config.use_cache = False
     return model
+
+
+def name_ends(model: PreTrainedModel, mask: ChatMask) -> None:
+    """Have the model's saved files name the tokens at which it ends, for whoever generates by them alone."""
+    vocabulary = len(model.get_input_embeddings().weight)  # type: ignore[arg-type]  # nn.Module hides it
+    model.generation_config.eos_token_id = sorted(index for index in mask.ends.ids if index < vocabulary) or None
 
 
 def check_quantisable(device: torch.device) -> None:

@@ -13,6 +13,7 @@ from arena.hero.model import hero_tokenizer
 from arena.rows import masking
 from arena.rows.masking import ChatMask, MaskingError, Tokenized
 from arena.rows.parse import Message
+from arena.rows.seams import Seams
 
 TEMPLATES = Path(trl.__file__).parent / "chat_templates"
 DIALOGUE = (
@@ -202,7 +203,7 @@ def test_an_answer_that_would_be_one_token_with_the_prompt_is_parted_from_it(
     mask = ChatMask(hero_tokenizer(tokenizer))
     pair = (Message("user", "a"), Message("assistant", "nd"))
     assert trained_text(mask, mask.tokenize(pair)) == ["nd<|im_end|>"]
-    monkeypatch.setattr(ChatMask, "_parted", lambda self, text, spans, encoding: (encoding.ids, encoding.offsets))
+    monkeypatch.setattr(Seams, "_mended_at", lambda *_: None)
     with pytest.raises(MaskingError, match="the mask is empty"):
         mask.tokenize(pair)
 
