@@ -32,7 +32,7 @@ from arena.rows.lines import Line, stem_of
 from arena.rows.masking import ChatMask, MaskingError, Tokenized
 from arena.rows.model import Content, Kind, Refusal, Row, UnreadableQuest, shortened
 from arena.rows.packing import count_rows
-from arena.rows.turn_check import NO_BEGIN, NO_END
+from arena.rows.turn_check import NO_END, TOLD_BY_LINE
 from realm.quest_names import read_name
 
 PIECE_ROWS = 512
@@ -113,6 +113,7 @@ class _Inspection:
         self._warned_kinds: Counter[str] = Counter()
         self._formats: Counter[str] = Counter()
         self._trained: Counter[tuple[str | None, int | None]] = Counter()
+        self._has_conversations = False
         self._owners: set[str] = set()
         """File names of earlier quests that have some of the refused rows."""
         self._sha256, self._size_bytes = "", 0
@@ -126,6 +127,7 @@ class _Inspection:
                 self._read(rows, digests, near)
                 for writer in (rows, digests, near):
                     writer.finish()
+            self._check_turns()
             records = self._records(mode="r+")
             self._leave_out_copies(records)
             return self._report(records)
@@ -187,6 +189,7 @@ class _Inspection:
             else:
                 self._formats[row.data_format] += 1
                 self._trained[row.skill, row.level] += 1
+                self._has_conversations |= not isinstance(row.content, str)
         if self._look.mask:
             self._count_tokens(self._look.mask, readable, records)
         self._ask_warden(readable, records)
@@ -214,14 +217,15 @@ class _Inspection:
             self._refuse(records, number, Refusal(row.line, shortened(found.reason), found.kind), row_index.UNTRAINABLE)
         elif found is not result:
             self._warn(Refusal(row.line, f"it is cut to {self._look.recipe.max_length} tokens", "cut"))
-        if isinstance(found, Tokenized):
-            self._warn_of_turns(row, found)
-
-    def _warn_of_turns(self, row: Row, found: Tokenized) -> None:
-        if not found.ends:
+        if isinstance(found, Tokenized) and not found.ends:
             self._warn(Refusal(row.line, NO_END, "no-end"))
-        if self._look.mask and not self._look.mask.turns.begins and not isinstance(row.content, str):
-            self._warn(Refusal(row.line, NO_BEGIN, "no-begin"))
+
+    def _check_turns(self) -> None:
+        """What is wrong with the hero's own template, and with no line."""
+        if self._look.mask and self._has_conversations:
+            for warning in self._look.mask.turns.warnings:
+                if warning not in TOLD_BY_LINE:
+                    self._warn(Refusal(0, warning, "turns"))
 
     def _ask_warden(self, readable: list[tuple[int, Row]], records: row_index.Records) -> None:
         for number, row in readable:

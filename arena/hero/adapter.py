@@ -9,6 +9,7 @@ from collections.abc import Set
 from pathlib import Path
 
 import torch
+from huggingface_hub.errors import StrictDataclassError
 from peft import LoraConfig, PeftConfig, PeftModel, get_peft_model
 from peft.tuners.tuners_utils import check_target_module_exists
 from safetensors import SafetensorError
@@ -20,7 +21,7 @@ from arena.hero.origin import IncompatibleCheckpoint, UnloadableHero
 from arena.recipe import Recipe
 
 # RuntimeError: tensors of another shape than the configuration's.
-LOAD_ERRORS = (OSError, ValueError, KeyError, RuntimeError, ImportError, SafetensorError)
+LOAD_ERRORS = (OSError, ValueError, KeyError, RuntimeError, ImportError, SafetensorError, StrictDataclassError)
 
 TOLERANCE = 1e-4
 """How far logits may move when an adapter is merged, in float32, as a share of the largest: rounding alone."""

@@ -29,7 +29,7 @@ from transformers import (
 from transformers.utils import logging as transformers_logging
 from transformers.utils.import_utils import is_bitsandbytes_available
 
-from arena.hero import adapter, attention, portable
+from arena.hero import adapter, architecture, attention, portable
 from arena.hero import origin as base
 from arena.hero.adapter import LOAD_ERRORS
 from arena.hero.origin import UnloadableHero as UnloadableHero
@@ -96,7 +96,8 @@ class Hero:
             self.model.save_pretrained(str(folder), state_dict=weights)
         for name, data in self.tokenizer_files.items():
             durable.write_bytes(folder / name, data, sync=False)
-        portable.finish(folder, generation=self.generation, ends=self.stop_ids, base_model=self.source)
+        ends = ends_of(self.causal_lm, self.mask)
+        portable.finish(folder, generation=self.generation, ends=ends, base_model=self.source)
 
     @functools.cached_property
     def tokenizer_files(self) -> dict[str, bytes]:
@@ -104,11 +105,6 @@ class Hero:
         with tempfile.TemporaryDirectory() as folder:
             self.tokenizer.save_pretrained(folder)
             return {path.name: path.read_bytes() for path in sorted(Path(folder).iterdir())}
-
-    @property
-    def stop_ids(self) -> list[int]:
-        """Tokens at which generation stops; those beyond the vocabulary could never be written."""
-        return sorted(index for index in self.mask.stop_ids if index < len(self.tokenizer))
 
     @property
     def pad_id(self) -> int:
@@ -170,11 +166,10 @@ def load(
 
     tokenizer = load_tokenizer(origin.newest)
     folder = base.folder_of(origin.source)
-    ends = model_ends(folder)
     return Hero(
         model=trained,
         tokenizer=tokenizer,
-        mask=ChatMask(hero_tokenizer(tokenizer, ends=ends), day=day),
+        mask=ChatMask(hero_tokenizer(tokenizer, ends=model_ends(folder)), day=day),
         device=device,
         compute_dtype=getattr(torch, recipe.dtype),
         adapter_base=origin.checkpoint if adapts else None,
@@ -186,7 +181,10 @@ def load(
 
 def load_tokenizer(source: str) -> PreTrainedTokenizerBase:
     try:
-        tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(source, trust_remote_code=False)
+        config = architecture.read(base.folder_of(source)) if architecture.lies_in(source) else None
+        tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(
+            source, config=config, trust_remote_code=False
+        )
     except LOAD_ERRORS as error:
         raise UnloadableHero(f"the tokenizer of {source} cannot be loaded: {error}") from error
     return tokenizer
@@ -216,10 +214,8 @@ def whole_model(source: str, *, dtype: torch.dtype, **options: Any) -> PreTraine
             trust_remote_code=False,
             attn_implementation=attention.NAME,
             output_loading_info=True,
-            generation_config=GenerationConfig(),  # how the hero decodes, no file of a model decides
-            return_dict=True,
-            output_hidden_states=False,
-            output_attentions=False,
+            config=architecture.read(base.folder_of(source)),
+            generation_config=GenerationConfig(),  # so that the model's own is not even opened
             **options,
         )
     except LOAD_ERRORS as error:
@@ -228,9 +224,15 @@ def whole_model(source: str, *, dtype: torch.dtype, **options: Any) -> PreTraine
     if report["missing_keys"]:
         raise UnloadableHero(f"the model {source} lacks {', '.join(sorted(report['missing_keys'])[:3])}")
     assert isinstance(model, PreTrainedModel)
-    model.generation_config = GenerationConfig()  # what config.json says of it goes the same way
+    model.generation_config = GenerationConfig()
     model.config.use_cache = False
     return model
+
+
+def ends_of(model: PreTrainedModel, mask: ChatMask) -> list[int]:
+    """The tokens at which the model ends, for whoever generates by its saved files alone."""
+    vocabulary = len(model.get_input_embeddings().weight)  # type: ignore[arg-type]  # nn.Module hides it
+    return sorted(index for index in mask.ends.ids if index < vocabulary)
 
 
 def check_quantisable(device: torch.device) -> None:

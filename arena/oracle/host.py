@@ -159,26 +159,19 @@ def _write(model: LoadedModel, rows: Sequence[Row], ended: Ended) -> None:
     write(model.speaker, rows, ended)
 
 
-def _rows(
-    model: LoadedModel, asked: list[list[Message]], max_new_tokens: int, *, stop: tuple[str, ...] = (), **options: Any
-) -> list[Row]:
+def _rows(model: LoadedModel, asked: list[list[Message]], max_new_tokens: int, **options: Any) -> list[Row]:
     """An answer ends at the latest where the model's context does. Raises TooLong or BadRequest."""
     from arena.rows.masking import MaskingError
 
-    mask = model.speaker.mask
-    # Special tokens are left out of an answer's text, where a stop that names one would never be found.
-    named = frozenset(index for each in stop if (index := mask.tokenizer.special.get(each.strip())) is not None)
-    texts = (*stop, mask.end_text) if mask.end_text else stop
     rows = []
     for number, conversation in enumerate(asked, start=1):
         try:
-            prompt_ids = mask.prompt_ids(conversation)
+            prompt_ids = model.speaker.mask.prompt_ids(conversation)
         except MaskingError as error:
             raise BadRequest(str(error)) from error
         room = model.context - len(prompt_ids)
         if room < 1:
             which = f"prompt {number}" if len(asked) > 1 else "the conversation"
             raise TooLong(f"{which} has {len(prompt_ids)} tokens; {model.id} reads at most {model.context - 1}")
-        longest = min(max_new_tokens, room)
-        rows.append(Row(prompt_ids=prompt_ids, max_new_tokens=longest, stop=texts, stop_ids=named, **options))
+        rows.append(Row(prompt_ids=prompt_ids, max_new_tokens=min(max_new_tokens, room), **options))
     return rows

@@ -139,7 +139,7 @@ class Loader:
             speaker = Hero(
                 model=model,
                 tokenizer=tokenizer,
-                mask=ChatMask(hero_tokenizer(tokenizer, ends=model_ends(Path(plan.base_key[0])))),
+                mask=ChatMask(hero_tokenizer(tokenizer, ends=model_ends(Path(plan.base_key[0]))), day=None),
                 device=self.device,
                 compute_dtype=self._dtype,
             )

@@ -8,7 +8,6 @@ from __future__ import annotations
 import functools
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -154,7 +153,7 @@ def glass(world: World, config: RealmConfig) -> Glass:
 @functools.lru_cache(maxsize=1)
 def _mask(folder: Path, age: int) -> ChatMask:
     """One is kept, until its file changes."""
-    return ChatMask(HeroTokenizer.load(folder), day=datetime.now())
+    return ChatMask(HeroTokenizer.load(folder), day=None)
 
 
 def _age(folder: Path) -> int:

@@ -23,6 +23,8 @@ from arena.recipe import Recipe
 from arena.rows.masking import ChatMask
 from arena.rows.packing import PackedOrder, count_rows, pack_best_fit_decreasing
 from arena.rows.tokenizer import HeroTokenizer
+from arena.rows.turn_check import UNLIKE_ASKED, TurnCheck
+from tests.arena.rows import turn_shapes
 
 RECIPE = Recipe(max_length=64, rows_per_step=4)
 
@@ -327,3 +329,33 @@ def test_a_damaged_index_is_no_index(tmp_path: Path) -> None:
     index.write_bytes(whole)
     assert reports.is_complete(path)
     assert warden.normalised(" a \n b ") == "a b"
+
+
+def warned(tmp_path: Path, shape: str, line: str, template: str | None = None) -> list[tuple[int, str, str]]:
+    path = write(tmp_path / "q.jsonl", [line])
+    tokenizer = turn_shapes.tokenizer(shape)
+    report = inspect(path, look(ChatMask(replace(tokenizer, template=template or tokenizer.template))))
+    assert (report.taken, report.warned_count) == (1, len(report.warnings))
+    return [(warning.line, warning.kind, warning.reason) for warning in report.warnings]
+
+
+def test_rows_by_which_no_end_is_learned_are_warned_of(tmp_path: Path) -> None:
+    no_end = [(1, "no-end", "no end of turn is trained: the hero would never learn to stop")]
+    assert warned(tmp_path, "nothing ends a turn", row("a question", "an answer")) == no_end
+    assert warned(tmp_path, "chatml in plain text", row("a question", "an answer")) == []
+
+
+THINKING = (
+    "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{% endfor %}"
+    "{% if add_generation_prompt %}<|im_start|>assistant\n<think>\n{% endif %}"
+)
+
+
+def test_a_template_that_asks_otherwise_than_its_rows_begin_is_warned_of_once(tmp_path: Path) -> None:
+    assert warned(tmp_path, "chatml", row("a question", "an answer"), THINKING) == [(0, "turns", UNLIKE_ASKED)]
+    assert warned(tmp_path, "chatml", json.dumps({"text": "no conversation"}), THINKING) == []
+
+
+def test_twin_that_does_not_try_the_template_warns_of_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ChatMask, "turns", TurnCheck())
+    assert warned(tmp_path, "chatml", row("a question", "an answer"), THINKING) == []

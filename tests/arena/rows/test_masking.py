@@ -11,9 +11,10 @@ from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
 from arena import embedded
 from arena.hero.model import hero_tokenizer
-from arena.rows import masking
+from arena.rows import chat_template, masking
 from arena.rows.masking import ChatMask, MaskingError, Tokenized
 from arena.rows.parse import Message
+from arena.rows.seams import Seams
 
 TEMPLATES = Path(trl.__file__).parent / "chat_templates"
 DIALOGUE = (
@@ -203,7 +204,7 @@ def test_an_answer_that_would_be_one_token_with_the_prompt_is_parted_from_it(
     mask = ChatMask(hero_tokenizer(tokenizer))
     pair = (Message("user", "a"), Message("assistant", "nd"))
     assert trained_text(mask, mask.tokenize(pair)) == ["nd<|im_end|>"]
-    monkeypatch.setattr(ChatMask, "_parted", lambda self, text, spans, encoding: (encoding.ids, encoding.offsets))
+    monkeypatch.setattr(Seams, "_mended_at", lambda *_: None)
     with pytest.raises(MaskingError, match="the mask is empty"):
         mask.tokenize(pair)
 
@@ -243,9 +244,9 @@ def test_rows_are_the_same_tokens_on_any_day(
     rows, asked = [], []
     for today in (datetime(2026, 11, 30, 23, 59), datetime(2026, 12, 1, 0, 1)):
         clock = type("Clock", (datetime,), {"now": classmethod(lambda cls, today=today: today)})
-        monkeypatch.setattr(masking, "datetime", clock)
+        monkeypatch.setattr(chat_template, "datetime", clock)
         rows.append(opened.tokenize(pair).input_ids)
-        asked.append(opened.prompt_ids(pair[:1]))
+        asked.append(ChatMask(hero_tokenizer(tokenizer), day=None).prompt_ids(pair[:1]))
     assert rows[0] == rows[1]
     assert asked[0] != asked[1]  # the twin: the template does write the date
     assert "30 Nov 2026" in tokenizer.decode(rows[0])

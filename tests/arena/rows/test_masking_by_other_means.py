@@ -330,10 +330,8 @@ def test_every_template_works_or_is_refused_in_words(name: str) -> None:
 @pytest.mark.parametrize(
     ("guard", "without", "name", "case"),
     [
-        ("_behind_generation_prompt", lambda mask, text, earliest, start, end: start, "qwen3", "one turn"),
+        ("_behind_prompt", lambda mask, asked, text, earliest, end: len(text) - 11, "qwen3", "one turn"),
         ("_end_of_turn", lambda mask, text, end: (end, False), "qwen2_5", "one turn"),
-        ("_special_at", lambda mask, text, place: "<|im_end|>" if text.startswith("<|im_end|>", place) else None,
-         "phi3", "one turn"),
     ],
 )  # fmt: skip
 def test_twin_without_a_guard_the_other_method_disagrees(
