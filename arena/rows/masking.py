@@ -23,6 +23,7 @@ from itertools import count, islice
 
 from tokenizers import Encoding
 
+from arena.rows import thoughts
 from arena.rows.parse import Content, Message
 from arena.rows.tokenizer import HeroTokenizer
 
@@ -50,6 +51,9 @@ class Tokenized:
 
     input_ids: list[int]
     trained: list[bool]
+    lost_thoughts: tuple[tuple[int, int], ...] = ()
+    """Of each answer that the template shows without its thoughts: which message it is, from 1, and how many characters
+    are lost."""
 
     @property
     def slots(self) -> int:
@@ -70,6 +74,7 @@ class _Rendered:
     text: str
     spans: list[Span] | None
     """None: plain text."""
+    lost_thoughts: tuple[tuple[int, int], ...] = ()
 
 
 class ChatMask:
@@ -91,6 +96,8 @@ class ChatMask:
             default=None,
         )
         self._before_text = self._find_before_text()
+        self.thought_field = thoughts.find_field(self._render)
+        """Where the template takes an assistant's thought; None if it has to stand in the text."""
 
     def tokenize(self, content: Content) -> Tokenized:
         """Raises MaskingError if a turn's span cannot be found, or the template refuses the conversation."""
@@ -108,20 +115,21 @@ class ChatMask:
 
     def prompt_ids(self, messages: Sequence[Message]) -> list[int]:
         """The conversation as the hero sees it when it is asked to answer."""
-        text = self._render(_chat(messages), add_generation_prompt=True)
+        text = self._render(self._chat(messages), add_generation_prompt=True)
         return self.tokenizer.encode(text)
 
     def rendered(self, content: Content) -> str:
         """The row as text, before it becomes tokens. Raises MaskingError if the template refuses the conversation."""
-        return content if isinstance(content, str) else self._render(_chat(content))
+        return content if isinstance(content, str) else self._render(self._chat(content))
 
     def _draft(self, content: Content) -> _Rendered | MaskingError:
         if isinstance(content, str):
             return _Rendered(content, None)
         try:
-            chat = _chat(content)
+            chat = self._chat(content)
             text = self._render(chat)
-            return _Rendered(text, _learned(self._assistant_spans(chat, text), content))
+            spans = self._assistant_spans(chat, text)
+            return _Rendered(text, _learned(spans, content), _lost_thoughts(text, spans, content))
         except MaskingError as error:
             return error
 
@@ -134,7 +142,7 @@ class ChatMask:
             return MaskingError("the mask is empty: no token of the answers stands apart from the prompt's")
         if all(trained[1:]) and (trained[0] or ids[0] in self.special_ids):
             return MaskingError("the mask is full: the chat template shows no prompt before the answer")
-        return Tokenized(ids, trained)
+        return Tokenized(ids, trained, draft.lost_thoughts)
 
     def _whole(self, ids: list[int]) -> Tokenized:
         before = [] if ids[: len(self._before_text)] == self._before_text else self._before_text
@@ -142,6 +150,10 @@ class ChatMask:
         after = [] if eos is None or ids[-1:] == [eos] else [eos]
         whole = [*before, *ids, *after]
         return Tokenized(whole, [True] * len(whole))
+
+    def _chat(self, messages: Sequence[Message]) -> list[dict[str, str]]:
+        chat = [{"role": message.role, "content": message.content} for message in messages]
+        return thoughts.in_field(chat, self.thought_field) if self.thought_field else chat
 
     def _render(self, chat: list[dict[str, str]], *, add_generation_prompt: bool = False) -> str:
         try:
@@ -162,13 +174,32 @@ class ChatMask:
 
     def _assistant_spans(self, chat: list[dict[str, str]], text: str) -> list[Span]:
         spans: list[Span] = []
-        for start, end in self._answers(chat, text):
+        openings = self._thought_openings(chat, text) if self.thought_field else {}
+        place = 0
+        for number, (start, end) in enumerate(self._answers(chat, text)):
             earliest = spans[-1].end if spans else 0
             if start < earliest:
                 raise MaskingError("the chat template mixes one answer's text with another's")
-            begin = self._behind_generation_prompt(text, earliest, start, end)
+            opening = openings.get(number)
+            thought = place + len(opening) if opening and text.startswith(opening, place) else start
+            begin = self._behind_generation_prompt(text, earliest, min(thought, start), end)
             spans.append(Span(begin, self._end_of_turn(text, end)))
+            place = end
         return spans
+
+    def _thought_openings(self, chat: list[dict[str, str]], text: str) -> dict[int, str]:
+        """By the number of an answer what the template writes between the answer before and this one's thought."""
+        field = str(self.thought_field)
+        answers = [said for said in chat if _is_answer(said)]
+        if not any(field in said for said in answers):
+            return {}
+        opening, closing = _absent_from(text)
+        number = count()
+        marked = self._render([_marked(said, field, opening, closing, number) for said in chat])
+        pieces = re.split(f"{opening}(.*?){closing}", marked)
+        return {
+            int(mark[1:]): before for before, mark in zip(pieces[::2], pieces[1::2], strict=False) if mark[0] == "t"
+        }
 
     def _answers(self, chat: list[dict[str, str]], text: str) -> list[tuple[int, int]]:
         """Where in `text` each answer stands, without its header and end-of-turn."""
@@ -248,8 +279,24 @@ def _learned(spans: Sequence[Span], content: Sequence[Message]) -> list[Span]:
     return [span for span, answer in zip(spans, answers, strict=True) if not answer.given]
 
 
-def _chat(messages: Sequence[Message]) -> list[dict[str, str]]:
-    return [{"role": message.role, "content": message.content} for message in messages]
+def _lost_thoughts(text: str, spans: Sequence[Span], content: Sequence[Message]) -> tuple[tuple[int, int], ...]:
+    """Of answers that are learned: what `Tokenized.lost_thoughts` says."""
+    answers = [(number, said) for number, said in enumerate(content, 1) if said.role == "assistant"]
+    lost = [
+        (number, thoughts.lost(thoughts.held_in(said.content), text[span.start : span.end]))
+        for (number, said), span in zip(answers, spans, strict=True)
+        if not said.given
+    ]
+    return tuple((number, characters) for number, characters in lost if characters)
+
+
+def _marked(said: dict[str, str], field: str, opening: str, closing: str, number: count[int]) -> dict[str, str]:
+    """An answer with marks in place of its text and its thought."""
+    if not _is_answer(said):
+        return said
+    mark = next(number)
+    thought = {field: f"{opening}t{mark}{closing}"} if field in said else {}
+    return said | {"content": f"{opening}a{mark}{closing}"} | thought
 
 
 def _is_answer(message: dict[str, str]) -> bool:
