@@ -32,7 +32,7 @@ class Meaning(StrEnum):
     CHANNEL = "channel"
     """Harmony's: `analysis` is a thought of its own turn, `final` the answer."""
     FORGED = "forged"
-    """What the guild's forge writes and the reader reads."""
+    """What the guild writes beside its rows."""
 
 
 _NAMES: dict[Meaning, str] = {
@@ -67,7 +67,7 @@ _NAMES: dict[Meaning, str] = {
         "train_detail training_detail weights prefix mask_history train_on_prompt train_on_input train_on_inputs"
     ),
     Meaning.CHANNEL: "channel",
-    Meaning.FORGED: "skill level",
+    Meaning.FORGED: "skill level sparring",
 }
 
 

@@ -94,8 +94,8 @@ def _parse_row(number: int, data: bytes, specs: Specs) -> Row:
     name, content = _recognised(value, specs, notes)
     _check_content(content)
     skill, level = _skill_and_level(value)
-    warnings = tuple(Refusal(number, shortened(reason), kind) for kind, reason in notes.warnings)
-    return Row(number, name, content, skill, level, warnings, tuple(notes.unread))
+    warnings = [Refusal(number, shortened(reason), kind) for kind, reason in notes.warnings]
+    return Row(number, name, content, skill, level, tuple(warnings), tuple(notes.unread))
 
 
 def _recognised(value: dict[str, Any], specs: Specs, notes: Notes) -> tuple[str, Content]:
@@ -105,8 +105,8 @@ def _recognised(value: dict[str, Any], specs: Specs, notes: Notes) -> tuple[str,
         for spec in specs:
             own = spec.own(candidate)
             if own is not None:
-                beside = row_keys.beside(candidate, own, notes)
-                return spec.name, beside.applied(spec.read(candidate, notes))
+                content = spec.read(candidate, notes)
+                return spec.name, row_keys.honoured(content, candidate, own, notes)
     keys = ", ".join(repr(key) for key in list(value)[:_NAMED_KEYS]) or "none"
     raise BadRow(f"no known format: keys are {keys}; known are {', '.join(spec.keys for spec in specs)}", Kind.FORMAT)
 

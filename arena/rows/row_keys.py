@@ -46,9 +46,11 @@ class Beside:
                 self._take_history(key, value)
             case Meaning.TOOLS:
                 raise BadRow(f"{key}: rows that offer tools are not trained on yet; leave the row out", Kind.TOOL_CALL)
-            case Meaning.MEDIA if value is not False and value != 0:
+            case Meaning.MEDIA | Meaning.PARTIAL if flag(value) is False:
+                pass
+            case Meaning.MEDIA:
                 raise BadRow(f"{key}: only texts can be trained on; leave the row out", Kind.UNSUPPORTED)
-            case Meaning.PARTIAL if flag(value) is not False:
+            case Meaning.PARTIAL:
                 self._take_partial(key, value)
             case Meaning.PREFERENCE:
                 self._warn_of_preference(key)
@@ -139,14 +141,18 @@ class Beside:
             self.notes.warn(NOT_HONOURED, f"{key}: stands beside a plain text and is not trained on")
 
 
-def beside(value: dict[str, Any], own: Set[str], notes: Notes) -> Beside:
-    """What stands in the row under other keys than the form's `own`. Raises BadRow naming the key."""
+def honoured(content: Content, value: dict[str, Any], own: Set[str], notes: Notes) -> Content:
+    """The content with what stands in its row under other keys than the form's `own`. Raises BadRow naming the key."""
+    if value.keys() <= own:
+        return content
     found = Beside(notes)
-    if len(value) > len(own) or not value.keys() <= own:
-        for key, item in value.items():
-            if key not in own and is_given(item):
+    for key, item in value.items():
+        if key not in own and is_given(item):
+            if meaning_of(key) is None:
+                notes.unread[key] = None
+            else:
                 found.take(key, item)
-    return found
+    return found.applied(content)
 
 
 def _earlier_turns(key: str, value: Any, notes: Notes) -> tuple[Message, ...]:

@@ -32,8 +32,8 @@ def conversation(value: Any, key: str, notes: Notes) -> tuple[Message, ...]:
     turns: list[Message] = []
     thought, thought_at = "", ""
     for index, item in enumerate(value):
-        message, channel = _usual_message(item) or _message(item, f"{key}[{index}]", notes), _channel(item)
-        if message.role == "assistant" and channel == "analysis":
+        message = _usual_message(item) or _message(item, f"{key}[{index}]", notes)
+        if message.role == "assistant" and item.get("channel") == "analysis":
             thought, thought_at = f"{thought}\n{message.content}".strip(), f"{key}[{index}]"
             continue
         if thought and message.role == "assistant":
@@ -45,10 +45,6 @@ def conversation(value: Any, key: str, notes: Notes) -> tuple[Message, ...]:
     if thought:
         raise BadRow(f"{thought_at}: no answer follows this thought (channel 'analysis')", Kind.NO_ANSWER)
     return tuple(turns)
-
-
-def _channel(turn: Any) -> str | None:
-    return turn.get("channel") if isinstance(turn, dict) else None
 
 
 def _usual_message(value: Any) -> Message | None:
@@ -110,9 +106,11 @@ class _Turn:
                 raise BadRow(
                     f"{self.where}: tool calls are not trained on yet ({key}); leave the row out", Kind.TOOL_CALL
                 )
-            case Meaning.MEDIA if value is not False:
+            case Meaning.MEDIA | Meaning.PARTIAL if flag(value) is False:
+                pass
+            case Meaning.MEDIA:
                 raise BadRow(f"{self.where}.{key}: only texts can be trained on; leave the row out", Kind.UNSUPPORTED)
-            case Meaning.PARTIAL if flag(value) is not False:
+            case Meaning.PARTIAL:
                 raise BadRow(f"{self.where}.{key}: a turn is learned whole or not at all", Kind.UNSUPPORTED)
             case Meaning.CHANNEL if self.role == "assistant":
                 if value not in ("analysis", "final"):

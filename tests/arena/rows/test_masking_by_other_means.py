@@ -109,9 +109,13 @@ def mask_of(name: str) -> ChatMask:
     return ChatMask(hero_tokenizer(loaded(name)))
 
 
-def as_chat(tokenizer: PreTrainedTokenizerBase, messages: Sequence[Message]) -> list[dict[str, str]]:
+def as_chat(messages: Sequence[Message]) -> list[dict[str, str]]:
+    return [{"role": message.role, "content": message.content} for message in messages]
+
+
+def in_fields(tokenizer: PreTrainedTokenizerBase, messages: Sequence[Message]) -> list[dict[str, str]]:
     """Thoughts stand in the field that the template has for them, if it has one."""
-    chat = [{"role": message.role, "content": message.content} for message in messages]
+    chat = as_chat(messages)
     field = field_of(str(tokenizer.chat_template))
     for said in chat if field else ():
         before, tag, answer = said["content"].partition("</think>")
@@ -131,7 +135,7 @@ def render(tokenizer: PreTrainedTokenizerBase, messages: Sequence[Message], *, a
     """None: the template refuses."""
     try:
         return str(
-            tokenizer.apply_chat_template(as_chat(tokenizer, messages), tokenize=False, add_generation_prompt=asked)
+            tokenizer.apply_chat_template(in_fields(tokenizer, messages), tokenize=False, add_generation_prompt=asked)
         )
     except Exception:
         return None
@@ -246,7 +250,7 @@ def test_by_the_marks_of_trls_training_templates(name: str, messages: tuple[Mess
         assert messages[0].role == "system"
         return
     (text,), (marks,) = render_jinja_template(
-        [as_chat(tokenizer, messages)],
+        [in_fields(tokenizer, messages)],
         chat_template=tokenizer.chat_template,
         return_assistant_tokens_mask=True,
         **tokenizer.special_tokens_map,
@@ -275,7 +279,7 @@ def without_header_and_blanks(
     given = [len(prompt) for prompt in prompts if whole.startswith(prompt) and start <= len(prompt) <= end]
     header = next((text for family, text in UNASKED_HEADERS.items() if name.startswith(family)), "")
     start = given[-1] if given else start + len(header) if whole.startswith(header, start) else start
-    if header and whole.startswith("\n", start) and whole.endswith(header, 0, start):
+    if name.startswith("nemotron") and whole.startswith("\n", start) and whole.endswith(header, 0, start):
         start += 1  # the template's own, behind a header without a thought
     written = whole[start:end].rstrip()
     if name.startswith("phi3"):
