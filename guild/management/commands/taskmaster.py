@@ -15,6 +15,7 @@ from guild.tasks.master import QUIET_SECONDS, TaskMaster
 from guild.tasks.only_master import AnotherMaster, only_master
 from guild.tasks.task_settings import Rules
 from realm.config import load
+from realm.management.as_json import add_json, write_json
 from realm.strict import BadConfig
 
 
@@ -27,10 +28,11 @@ class Command(BaseCommand):
         verbs.add_argument("--status", action="store_true", help="what it does; exit code 1 if it does not run")
         verbs.add_argument("--once", action="store_true", help="do what is due now, and end when that has ended")
         verbs.add_argument("--daemon", action="store_true", help="serve until SIGTERM or Ctrl+C; the weaver does this")
+        add_json(parser, goes_with="--status")
 
     def handle(self, *args: Any, **options: Any) -> None:
         if options["status"]:
-            self._status()
+            self._status(as_json=options["json"])
             return
         try:
             with only_master(settings.WORLD):
@@ -50,8 +52,11 @@ class Command(BaseCommand):
         except (AnotherMaster, BadConfig) as error:
             raise CommandError(str(error)) from error
 
-    def _status(self) -> None:
+    def _status(self, *, as_json: bool) -> None:
         told = selectors.master_status(settings.WORLD)
+        if as_json:
+            write_json(self.stdout, told)
+            sys.exit(None if told.alive else 1)
         if not told.alive:
             self.stdout.write(f"{selectors.OFFLINE}; `weave` starts it")
             sys.exit(1)

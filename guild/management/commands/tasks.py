@@ -20,6 +20,7 @@ from guild.tasks.selectors import TaskRow
 from guild.tasks.state import AllStates
 from guild.tasks.task_settings import save_tasks
 from realm.config import parse_pairs
+from realm.management.as_json import add_json, write_json
 from realm.strict import BadConfig
 
 WIDE = 200
@@ -32,9 +33,12 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         actions = parser.add_subparsers(dest="action", required=True)
-        actions.add_parser("list", help="every task, its settings, and why it does not run now")
-        actions.add_parser("available", help="those that could begin now; measures and asks for itself")
-        actions.add_parser("status", help="what became of each")
+        for action, text in (
+            ("list", "every task, its settings, and why it does not run now"),
+            ("available", "those that could begin now; measures and asks for itself"),
+            ("status", "what became of each"),
+        ):
+            add_json(actions.add_parser(action, help=text))
         run = actions.add_parser("run", help="one now, in the foreground; its exit code is this command's")
         run.add_argument("name")
         change = actions.add_parser("set", help="put settings into the world's config.yaml")
@@ -44,6 +48,12 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         try:
             match options["action"]:
+                case "list" | "status" if options["json"]:
+                    seen = selectors.overview(settings.WORLD, settings.REALM)
+                    write_json(self.stdout, {"tasks": seen.tasks, "notes": seen.notes})
+                case "available" if options["json"]:
+                    found = selectors.available(settings.WORLD, settings.REALM)
+                    write_json(self.stdout, [{"task": task, "wait": wait} for task, wait in found])
                 case "list":
                     self._list()
                 case "available":
