@@ -19,12 +19,12 @@ import numpy as np
 from arena.gate import report as reports
 from arena.gate import row_index
 from arena.gate.duplicates import EarlierRows, digest_of, find_twins, near_digest_of
-from arena.gate.report import Lengths, Report
+from arena.gate.report import UNREAD_KEYS, Lengths, Report
 from arena.gate.row_index import ArrayWriter
 from arena.gate.rules import GateRules
 from arena.gate.warden import ContentWarden, EvaluatedProblems
 from arena.recipe import Recipe
-from arena.rows import lines, parse
+from arena.rows import lines, parse, thoughts
 from arena.rows.example import Unfit, fitted
 from arena.rows.formats import BUILT_IN, Specs
 from arena.rows.limits import Limits
@@ -114,6 +114,8 @@ class _Inspection:
         self._formats: Counter[str] = Counter()
         self._trained: Counter[tuple[str | None, int | None]] = Counter()
         self._has_conversations = False
+        self._unread: Counter[str] = Counter()
+        """Readable rows by key that nobody reads."""
         self._owners: set[str] = set()
         """File names of earlier quests that have some of the refused rows."""
         self._sha256, self._size_bytes = "", 0
@@ -190,6 +192,7 @@ class _Inspection:
                 self._formats[row.data_format] += 1
                 self._trained[row.skill, row.level] += 1
                 self._has_conversations |= not isinstance(row.content, str)
+                self._unread.update(row.unread)
         if self._look.mask:
             self._count_tokens(self._look.mask, readable, records)
         self._ask_warden(readable, records)
@@ -215,10 +218,13 @@ class _Inspection:
             records["tokens"][number], records["trained"][number] = whole.slots, whole.labels
         if isinstance(found, Unfit):
             self._refuse(records, number, Refusal(row.line, shortened(found.reason), found.kind), row_index.UNTRAINABLE)
-        elif found is not result:
+            return
+        if found is not result:
             self._warn(Refusal(row.line, f"it is cut to {self._look.recipe.max_length} tokens", "cut"))
         if isinstance(found, Tokenized) and not found.ends:
             self._warn(Refusal(row.line, NO_END, "no-end"))
+        if isinstance(result, Tokenized) and result.lost_thoughts:
+            self._warn(Refusal(row.line, thoughts.in_words(result.lost_thoughts), "lost-thoughts"))
 
     def _check_turns(self) -> None:
         """What is wrong with the hero's own template, and with no line."""
@@ -234,7 +240,7 @@ class _Inspection:
                 if verdict.refusal:
                     self._refuse(records, number, verdict.refusal, row_index.SET_ASIDE)
                 else:
-                    for warning in verdict.warnings:
+                    for warning in (*row.warnings, *verdict.warnings):
                         self._warn(warning)
 
     def _compare_with_earlier(self, readable: list[tuple[int, Row]], records: row_index.Records, hashes: Any) -> None:
@@ -287,6 +293,8 @@ class _Inspection:
 
     def _report(self, records: row_index.Records) -> Report:
         refused = self._refused_kinds.total()
+        if unread := _mostly(self._unread, self._formats.total()):
+            self._warn(Refusal(0, f"keys that are not read stand in most rows: {', '.join(unread)}", UNREAD_KEYS))
         skill, level = _work_of(stem_of(self._path.name), self._trained)
         report = Report(
             quest=self._path.name,
@@ -362,6 +370,11 @@ class _Inspection:
                     file.write(data)
                     copied, room = copied + 1, room - len(data)
         return replace(report, quarantined=copied)
+
+
+def _mostly(unread: Counter[str], rows: int) -> list[str]:
+    """Keys of more than half of the rows."""
+    return [repr(key) for key, count in unread.items() if 2 * count > rows]
 
 
 def _digest(row: Row | Refusal, digest: Callable[[Content], int]) -> int:

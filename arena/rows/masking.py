@@ -28,6 +28,7 @@ from itertools import count, islice
 
 from tokenizers import Encoding
 
+from arena.rows import thoughts
 from arena.rows.model import Content, Message
 from arena.rows.seams import Seams
 from arena.rows.tokenized import MaskingError, Tokenized
@@ -67,6 +68,7 @@ class _Rendered:
     """Where each answer begins, also one that is not learned."""
     is_open: bool = False
     """The template writes nothing behind the last answer, which is learned."""
+    lost_thoughts: tuple[tuple[int, int], ...] = ()
 
 
 class ChatMask:
@@ -89,6 +91,8 @@ class ChatMask:
             default=None,
         )
         self._before_text = self._find_before_text()
+        self.thought_field = thoughts.find_field(self._render) if tokenizer.template else None
+        """Where the template takes an assistant's thought; None if it has to stand in the text."""
         self._seams = Seams(tokenizer.backend, self.special_ids)
         self.tail, self.closing = self._find_closing() if tokenizer.template else ("", "")
         """What the template writes behind an answer: up to what closes the turn, and that, which is a special token or
@@ -121,25 +125,25 @@ class ChatMask:
 
     def prompt_ids(self, messages: Sequence[Message]) -> list[int]:
         """The conversation as the hero sees it when it is asked to answer."""
-        chat = _chat(messages)
+        chat = self._chat(messages)
         text = self._render(chat, add_generation_prompt=True)
         (encoding,) = self.tokenizer.encode_many([text])
         return self._seams.mended(text, encoding, self._begins_of_history(chat, text)).ids
 
     def rendered(self, content: Content) -> str:
         """The row as text, before it becomes tokens. Raises MaskingError if the template refuses the conversation."""
-        return content if isinstance(content, str) else self._render(_chat(content))
+        return content if isinstance(content, str) else self._render(self._chat(content))
 
     def _draft(self, content: Content) -> _Rendered | MaskingError:
         if isinstance(content, str):
             return _Rendered(content, None)
         try:
-            chat = _chat(content)
+            chat = self._chat(content)
             text = self._render(chat)
             spans = self._assistant_spans(chat, text)
-            learned = _learned(spans, content)
+            learned, lost = _learned(spans, content), _lost_thoughts(text, spans, content)
             is_open = learned[-1:] == spans[-1:] and not spans[-1].ends and not text[spans[-1].end :].strip()
-            return _Rendered(text, learned, [span.start for span in spans], is_open)
+            return _Rendered(text, learned, [span.start for span in spans], is_open, lost)
         except MaskingError as error:
             return error
 
@@ -152,11 +156,12 @@ class ChatMask:
             return MaskingError("the mask is empty: no token of the answers stands apart from the prompt's")
         if all(trained[1:]) and (trained[0] or ids[0] in self.special_ids):
             return MaskingError("the mask is full: the chat template shows no prompt before the answer")
+        ends = all(span.ends for span in draft.spans)
         if draft.is_open and self._open_end is not None:
             last = len(trained) - trained[::-1].index(True)
+            ids, trained = [*ids[:last], self._open_end], [*trained[:last], True]
             ends = all(span.ends for span in draft.spans[:-1])
-            return Tokenized([*ids[:last], self._open_end], [*trained[:last], True], ends)
-        return Tokenized(ids, trained, all(span.ends for span in draft.spans))
+        return Tokenized(ids, trained, ends, draft.lost_thoughts)
 
     def _whole(self, ids: list[int]) -> Tokenized:
         before = [] if ids[: len(self._before_text)] == self._before_text else self._before_text
@@ -164,6 +169,10 @@ class ChatMask:
         after = [] if eos is None or ids[-1:] == [eos] else [eos]
         whole = [*before, *ids, *after]
         return Tokenized(whole, [True] * len(whole), eos is not None)
+
+    def _chat(self, messages: Sequence[Message]) -> list[dict[str, str]]:
+        chat = [{"role": message.role, "content": message.content} for message in messages]
+        return thoughts.in_field(chat, self.thought_field) if self.thought_field else chat
 
     def _render(self, chat: list[dict[str, str]], *, add_generation_prompt: bool = False) -> str:
         if not self.tokenizer.template:
@@ -218,20 +227,24 @@ class ChatMask:
 
     def _spans(self, chat: list[dict[str, str]], text: str, answers: list[tuple[int, int]]) -> list[Span]:
         spans: list[Span] = []
-        lead = ""
+        openings = self._thought_openings(chat, text) if self.thought_field else {}
+        lead, place = "", 0
         for number, (index, (start, end)) in enumerate(zip(_indices(chat), answers, strict=True)):
             earliest = spans[-1].end if spans else 0
             if start < earliest:
                 raise MaskingError("the chat template mixes one answer's text with another's")
+            opening = openings.get(number)
+            thought = place + len(opening) if opening and text.startswith(opening, place) else start
             begin = None
             if number < _ASKED or number >= len(answers) - _ASKED:
                 begin = self._behind_prompt(chat[:index], text, earliest, end)
                 lead = "" if begin is None else text[begin:start]
             if begin is None:
-                begin = self._behind_generation_prompt(text, earliest, start, end)
+                begin = self._behind_generation_prompt(text, earliest, min(thought, start), end)
             if begin == start and text.endswith(lead, earliest, start):
                 begin = start - len(lead)
             spans.append(Span(begin, *self._end_of_turn(text, end)))
+            place = end
         return spans
 
     def _behind_prompt(self, asked: list[dict[str, str]], text: str, earliest: int, end: int) -> int | None:
@@ -254,6 +267,20 @@ class ChatMask:
                 return []
             found.append(answer)
         return [span.start for span in self._spans(chat, prompt, found)] if found else []
+
+    def _thought_openings(self, chat: list[dict[str, str]], text: str) -> dict[int, str]:
+        """By the number of an answer what the template writes between the answer before and this one's thought."""
+        field = str(self.thought_field)
+        answers = [said for said in chat if _is_answer(said)]
+        if not any(field in said for said in answers):
+            return {}
+        opening, closing = _absent_from(text)
+        number = count()
+        marked = self._render([_marked(said, field, opening, closing, number) for said in chat])
+        pieces = re.split(f"{opening}(.*?){closing}", marked)
+        return {
+            int(mark[1:]): before for before, mark in zip(pieces[::2], pieces[1::2], strict=False) if mark[0] == "t"
+        }
 
     def _answers(self, chat: list[dict[str, str]], text: str) -> list[tuple[int, int]]:
         """Where in `text` each answer stands, without its header and end-of-turn."""
@@ -342,8 +369,24 @@ def _learned(spans: Sequence[Span], content: Sequence[Message]) -> list[Span]:
     return [span for span, answer in zip(spans, answers, strict=True) if not answer.given]
 
 
-def _chat(messages: Sequence[Message]) -> list[dict[str, str]]:
-    return [{"role": message.role, "content": message.content} for message in messages]
+def _lost_thoughts(text: str, spans: Sequence[Span], content: Sequence[Message]) -> tuple[tuple[int, int], ...]:
+    """Of answers that are learned: what `Tokenized.lost_thoughts` says."""
+    answers = [(number, said) for number, said in enumerate(content, 1) if said.role == "assistant"]
+    lost = [
+        (number, thoughts.lost(thoughts.held_in(said.content), text[span.start : span.end]))
+        for (number, said), span in zip(answers, spans, strict=True)
+        if not said.given
+    ]
+    return tuple((number, characters) for number, characters in lost if characters)
+
+
+def _marked(said: dict[str, str], field: str, opening: str, closing: str, number: count[int]) -> dict[str, str]:
+    """An answer with marks in place of its text and its thought."""
+    if not _is_answer(said):
+        return said
+    mark = next(number)
+    thought = {field: f"{opening}t{mark}{closing}"} if field in said else {}
+    return said | {"content": f"{opening}a{mark}{closing}"} | thought
 
 
 def _indices(chat: list[dict[str, str]]) -> list[int]:

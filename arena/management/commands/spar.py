@@ -18,6 +18,7 @@ from guild.errors import GuildError
 from guild.management import foreground
 from guild.management.tables import as_text
 from guild.work import sparring, sparring_check
+from realm.management.as_json import add_json, write_json
 
 MOST_FAULTS = 100
 
@@ -50,6 +51,7 @@ class Command(BaseCommand):
         parser.add_argument("--hero", help="default: the settings'")
         parser.add_argument("--host", help="who answers (default: the first of the hosts)")
         parser.add_argument("--background", action="store_true", help="leave it to the Task Master")
+        add_json(parser, goes_with="--status")
 
     def handle(self, *args: Any, **options: Any) -> None:
         try:
@@ -58,7 +60,7 @@ class Command(BaseCommand):
             elif options["check_all"]:
                 self._check_all()
             elif options["status"]:
-                self._status()
+                self._status(as_json=options["json"])
             else:
                 self._spar(options)
         except GuildError as error:
@@ -107,8 +109,11 @@ class Command(BaseCommand):
         self.stdout.write(f"{path}: {found.rows} rows of {found.groups} mistakes, all sound")
         return ""
 
-    def _status(self) -> None:
+    def _status(self, *, as_json: bool) -> None:
         sparrings.write(settings.WORLD)
+        if as_json:
+            write_json(self.stdout, list(sparrings.sparrings(settings.WORLD)))
+            return
         table = Table(
             "run", "skill", "level", "checkpoint", "right", "examples", "state", "gain", "levels below", "reason"
         )

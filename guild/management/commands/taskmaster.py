@@ -17,6 +17,7 @@ from guild.tasks.master import QUIET_SECONDS, TaskMaster
 from guild.tasks.only_master import AnotherMaster, only_master
 from guild.tasks.task_settings import Rules
 from realm.config import load
+from realm.management.as_json import add_json, write_json
 from realm.strict import BadConfig
 
 LONGEST_INTERVAL = 3600.0
@@ -47,10 +48,11 @@ class Command(BaseCommand):
             "--interval", type=_seconds, default=0.0, metavar="SECONDS",
             help="of a daemon: between two looks for what is due (default: at every tick)",
         )  # fmt: skip
+        add_json(parser, goes_with="--status")
 
     def handle(self, *args: Any, **options: Any) -> None:
         if options["status"]:
-            self._status()
+            self._status(as_json=options["json"])
             return
         if options["interval"] and not options["daemon"]:
             raise CommandError("--interval is of --daemon alone")
@@ -76,8 +78,11 @@ class Command(BaseCommand):
         except (AnotherMaster, BadConfig) as error:
             raise CommandError(str(error)) from error
 
-    def _status(self) -> None:
+    def _status(self, *, as_json: bool) -> None:
         told = selectors.master_status(settings.WORLD)
+        if as_json:
+            write_json(self.stdout, told)
+            sys.exit(None if told.alive else 1)
         if not told.alive:
             self.stdout.write(f"{selectors.OFFLINE}; `weave` starts it")
             sys.exit(1)

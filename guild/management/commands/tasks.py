@@ -20,6 +20,7 @@ from guild.tasks.selectors import TaskRow
 from guild.tasks.state import AllStates
 from guild.tasks.task_settings import OF_SKILLS, kind_and_skill, save_tasks
 from realm.config import parse_pairs
+from realm.management.as_json import add_json, write_json
 from realm.strict import BadConfig
 
 WIDE = 200
@@ -32,12 +33,17 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         actions = parser.add_subparsers(dest="action", required=True)
-        actions.add_parser("list", help="every task, its settings, and why it does not run now")
-        available = actions.add_parser("available", help="those that could begin now; measures and asks for itself")
-        available.add_argument(
-            "--gpu", metavar="NAME", help="only those that need it: a host, the name in its device, or `none`"
-        )
-        actions.add_parser("status", help="what became of each")
+        for action, text in (
+            ("list", "every task, its settings, and why it does not run now"),
+            ("available", "those that could begin now; measures and asks for itself"),
+            ("status", "what became of each"),
+        ):
+            listing = actions.add_parser(action, help=text)
+            add_json(listing)
+            if action == "available":
+                listing.add_argument(
+                    "--gpu", metavar="NAME", help="only those that need it: a host, the name in its device, or `none`"
+                )
         run = actions.add_parser("run", help="one now, in the foreground; its exit code is this command's")
         run.add_argument("name")
         change = actions.add_parser("set", help="put settings into the world's config.yaml")
@@ -49,10 +55,13 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         try:
             match options["action"]:
+                case "list" | "status" if options["json"]:
+                    seen = selectors.overview(settings.WORLD, settings.REALM)
+                    write_json(self.stdout, {"tasks": seen.tasks, "notes": seen.notes})
                 case "list":
                     self._list()
                 case "available":
-                    self._available(options["gpu"])
+                    self._available(options["gpu"], as_json=options["json"])
                 case "status":
                     self._status()
                 case "run":
@@ -75,14 +84,16 @@ class Command(BaseCommand):
         for note in seen.notes:
             self.stdout.write(note)
 
-    def _available(self, gpu: str | None) -> None:
+    def _available(self, gpu: str | None, *, as_json: bool) -> None:
         tasks = selectors.all_tasks(settings.WORLD, settings.REALM, AllStates())
         wanted = None if gpu is None else gpus.needing(settings.WORLD, settings.REALM, tasks, gpu)
-        found = selectors.available(settings.WORLD, settings.REALM)
+        every = selectors.available(settings.WORLD, settings.REALM)
+        found = [(task, wait) for task, wait in every if wanted is None or task.name in wanted]
+        if as_json:
+            write_json(self.stdout, [{"task": task, "wait": wait} for task, wait in found])
+            return
         table = Table("task", "could begin", "why not")
         for task, wait in found:
-            if wanted is not None and task.name not in wanted:
-                continue
             table.add_row(task.name, "no" if wait else "yes", escape(wait.why) if wait else "")
         self._print(table)
 

@@ -12,6 +12,7 @@ from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
 
 from realm import fresh_config
+from realm.management.as_json import add_json, write_json
 from realm.weaver import WeaverError
 from realm.weaver import verbs as weave
 from realm.weaver.supervisord import ServiceState
@@ -26,11 +27,12 @@ class Command(BaseCommand):
         verbs.add_argument("--daemon", action="store_true", help="start everything and return when the Tavern answers")
         verbs.add_argument("--status", action="store_true", help="show every service; exit code 1 if one does not run")
         verbs.add_argument("--stop", action="store_true", help="stop everything, saving first")
+        add_json(parser, goes_with="--status")
 
     def handle(self, *args: Any, **options: Any) -> None:
         try:
             if options["status"]:
-                self._status()
+                self._status(as_json=options["json"])
             elif options["stop"]:
                 self._stop()
             else:
@@ -48,9 +50,12 @@ class Command(BaseCommand):
             self.stdout.write("Everything runs already.")
         self.stdout.write(f"The Tavern is open: {weave.address(settings.REALM)}")
 
-    def _status(self) -> None:
+    def _status(self, *, as_json: bool) -> None:
         states = weave.status(settings.WORLD, settings.REALM)
-        self.stdout.write(table(states))
+        if as_json:
+            write_json(self.stdout, states)
+        else:
+            self.stdout.write(table(states))
         if not all(state.runs for state in states):
             sys.exit(1)
 

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from arena import embedded
-from arena.gate import duplicates, row_index, warden
+from arena.gate import duplicates, inspection, row_index, warden
 from arena.gate import report as reports
 from arena.gate.duplicates import EarlierRows
 from arena.gate.inspection import Look, inspect, inspect_in_place
@@ -359,3 +359,30 @@ def test_a_template_that_asks_otherwise_than_its_rows_begin_is_warned_of_once(tm
 def test_twin_that_does_not_try_the_template_warns_of_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ChatMask, "turns", TurnCheck())
     assert warned(tmp_path, "chatml", row("a question", "an answer"), THINKING) == []
+
+
+def test_keys_that_nobody_reads_are_named_once_for_the_quest(tmp_path: Path) -> None:
+    rows = [{"prompt": f"q{number}", "completion": f"a{number}", "id": number} for number in range(9)]
+    rows[4] |= {"weight": 0.5, "rare": 1}
+    path = write(tmp_path / "q.jsonl", map(json.dumps, rows))
+    report = in_place(path, look())
+    assert [(warning.line, warning.kind) for warning in report.warnings] == [(0, "unread-keys"), (5, "not-honoured")]
+    assert "'id'" in report.warnings[0].reason
+    assert "rare" not in report.warnings[0].reason
+    assert (report.warned_count, report.spotless) == (2, False)
+    del rows[4]["weight"]
+    assert in_place(write(path, map(json.dumps, rows)), look()).spotless
+
+
+def test_twin_that_names_no_unread_keys(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(inspection, "_mostly", lambda unread, rows: [])
+    with pytest.raises(AssertionError):
+        test_keys_that_nobody_reads_are_named_once_for_the_quest(tmp_path)
+
+
+def test_a_third_of_answers_to_be_avoided_fails_the_quest_in_words(tmp_path: Path) -> None:
+    rows = [{"prompt": f"Is {n} even?", "completion": f"yes {n}", "label": n % 3 > 0} for n in range(30)]
+    report = in_place(write(tmp_path / "q.jsonl", map(json.dumps, rows)), look())
+    assert [refusal.line for refusal in report.refused] == list(range(1, 31, 3))
+    assert report.fault is not None
+    assert report.fault.reason.startswith("label: False marks an answer to be avoided")

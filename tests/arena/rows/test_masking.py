@@ -213,7 +213,9 @@ def test_a_very_long_conversation_of_rewritten_answers_is_refused_and_not_waited
     tokenizer: PreTrainedTokenizerBase, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(masking, "MOST_COMPARED", 5000)
-    tokenizer.chat_template = (TEMPLATES / "qwen3_training.jinja").read_text()
+    tokenizer.chat_template = str(tokenizer.chat_template).replace(
+        "message.content +", "message.content.split('</think>')[-1] +"
+    )
     mask = ChatMask(hero_tokenizer(tokenizer))
     turn = (Message("user", "1"), Message("assistant", "<think>1</think>2"))
     assert any(mask.tokenize(turn * 3).trained)
