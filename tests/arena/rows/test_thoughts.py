@@ -93,5 +93,7 @@ def test_twin_without_its_place_the_thought_of_two_headers_is_not_learned(monkey
     template = OWN_FIELD.replace("']'", "'<|im_end|><|im_start|>assistant\n'")
     whole = "[One and one.<|im_end|><|im_start|>assistant\nTwo.<|im_end|>"
     assert learned(mask_of(template), "1+1", THOUGHT) == whole
+    monkeypatch.setattr(ChatMask, "_behind_prompt", lambda self, asked, text, earliest, end: None)
+    assert learned(mask_of(template), "1+1", THOUGHT) == whole
     monkeypatch.setattr(ChatMask, "_thought_openings", lambda self, chat, text: {})
     assert learned(mask_of(template), "1+1", THOUGHT) == "Two.<|im_end|>"
