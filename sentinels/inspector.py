@@ -17,6 +17,7 @@ from guild.skills.registry import broken_skills
 from realm import hosts
 from realm.config import RealmConfig
 from realm.disk import durable
+from realm.health import HEALTHY
 from realm.oracle.sync_client import HostTrouble, OracleClient
 from realm.staleness import SILENT_SECONDS
 from realm.strict import BadConfig
@@ -113,8 +114,8 @@ def _host(host: hosts.Host) -> Finding:
         with OracleClient(host, timeout_seconds=HOST_SECONDS) as oracle:
             said = oracle.health()
     except HostTrouble as error:
-        return Finding(what=f"host {host.name}", verdict="warning", said=str(error))
-    return Finding(what=f"host {host.name}", verdict="ok", said=str(said.get("status", "ok")))
+        return Finding(what=f"host {host.id}", verdict="warning", said=str(error))
+    return Finding(what=f"host {host.id}", verdict="ok", said=str(said.get("status", HEALTHY)))
 
 
 def _trainers(world: World, config: RealmConfig) -> Iterator[Finding]:

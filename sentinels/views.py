@@ -11,6 +11,7 @@ from django.http import HttpRequest, JsonResponse
 from django.views.decorators.http import require_safe
 
 from arena import status as arena_status
+from realm.health import HEALTHY
 from realm.staleness import STALE_SECONDS
 from realm.version import version
 from realm.world import World
@@ -25,7 +26,7 @@ def health(request: HttpRequest) -> JsonResponse:
     fresh = age_seconds is not None and age_seconds <= STALE_SECONDS
     database = _database_answers()
     answer = {
-        "status": "ok" if database and arena.alive and fresh else "degraded",
+        "status": HEALTHY if database and arena.alive and fresh else "degraded",
         "version": version(),
         "database": database,
         "arena": {"alive": arena.alive, "state": arena.state, "age_s": age_seconds},

@@ -13,10 +13,10 @@ from peft import PeftModel
 from torch import Tensor
 from transformers import AutoModelForCausalLM, PreTrainedModel
 
-from arena.hero import adapter
+from arena.hero import adapter, portable
 from arena.hero import origin as base
 from arena.hero.adapter import LOAD_ERRORS
-from arena.hero.model import hero_tokenizer, load_tokenizer, name_ends, whole_model
+from arena.hero.model import hero_tokenizer, load_tokenizer, whole_model
 from arena.hero.origin import Origin, UnloadableHero
 from arena.protocol import resolved_path
 from arena.rows.masking import ChatMask
@@ -67,10 +67,12 @@ def export(checkpoint: Path, out: Path) -> Merged:
     # Written, read again and compared under a temporary name.
     out.parent.mkdir(parents=True, exist_ok=True)
     with durable.new_folder(out) as folder:
-        tokenizer = load_tokenizer(origin.newest)
-        name_ends(model, ChatMask(hero_tokenizer(tokenizer, ends=model_ends(base.folder_of(origin.source)))))
         model.save_pretrained(str(folder))
+        tokenizer = load_tokenizer(origin.newest)
         tokenizer.save_pretrained(folder)
+        own = base.folder_of(origin.source)
+        ends = ChatMask(hero_tokenizer(tokenizer, ends=model_ends(own))).ends.ids
+        portable.finish(folder, generation=portable.generation_settings(own), ends=ends)
         found = _compare(expected_BTV, folder)
         if not found.holds:
             raise UnloadableHero(

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import functools
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -28,12 +29,12 @@ from transformers import (
 from transformers.utils import logging as transformers_logging
 from transformers.utils.import_utils import is_bitsandbytes_available
 
-from arena.hero import adapter, architecture, attention
+from arena.hero import adapter, architecture, attention, portable
 from arena.hero import origin as base
 from arena.hero.adapter import LOAD_ERRORS
 from arena.hero.origin import UnloadableHero as UnloadableHero
 from arena.recipe import Recipe
-from arena.rows.masking import ChatMask, MaskingError
+from arena.rows.masking import SOME_DAY, ChatMask, MaskingError
 from arena.rows.model_ends import model_ends
 from arena.rows.tokenizer import HeroTokenizer, default_template
 from realm.disk import durable
@@ -57,6 +58,10 @@ class Hero:
     """Digest of the frozen weights under an adapter."""
     together: nn.Module | None = None
     """Where several processes train this hero: the module whose forward pass brings them together; see ranks.py."""
+    generation: Mapping[str, Any] = field(default_factory=dict)
+    """How the base's authors would have it generate: kept for other readers of its checkpoints, never followed."""
+    source: str = ""
+    """Hub id or folder of the base model."""
 
     def autocast(self) -> torch.autocast:
         """What forward passes of training and scoring run under: weights stay as they are kept."""
@@ -91,6 +96,7 @@ class Hero:
             self.model.save_pretrained(str(folder), state_dict=weights)
         for name, data in self.tokenizer_files.items():
             durable.write_bytes(folder / name, data, sync=False)
+        portable.finish(folder, generation=self.generation, ends=self.stop_ids, base_model=self.source)
 
     @functools.cached_property
     def tokenizer_files(self) -> dict[str, bytes]:
@@ -98,6 +104,11 @@ class Hero:
         with tempfile.TemporaryDirectory() as folder:
             self.tokenizer.save_pretrained(folder)
             return {path.name: path.read_bytes() for path in sorted(Path(folder).iterdir())}
+
+    @property
+    def stop_ids(self) -> list[int]:
+        """Tokens at which generation stops; those beyond the vocabulary could never be written."""
+        return sorted(index for index in self.mask.ends.ids if index < len(self.tokenizer))
 
     @property
     def pad_id(self) -> int:
@@ -122,9 +133,12 @@ def dropout_off(hero: Hero) -> Iterator[None]:
         hero.model.train(was_training)
 
 
-def load(base_model: str, recipe: Recipe, *, checkpoint: Path | None, device: torch.device) -> Hero:
+def load(
+    base_model: str, recipe: Recipe, *, checkpoint: Path | None, device: torch.device, day: datetime = SOME_DAY
+) -> Hero:
     """Load the base, or `checkpoint` if one is given (its bytes already verified), to train as the recipe says.
 
+    `day` is today's date for a chat template that writes one into the rows.
     A full checkpoint gets an adapter, and an adapter is merged into what it sits on, where the recipe's mode asks for
     it. Only safetensors are read and no code of a model is run. Raises UnloadableHero or base.IncompatibleCheckpoint.
     """
@@ -155,16 +169,18 @@ def load(base_model: str, recipe: Recipe, *, checkpoint: Path | None, device: to
         trained.to(device)  # type: ignore[arg-type]  # transformers' wrapper names another type
 
     tokenizer = load_tokenizer(origin.newest)
-    mask = ChatMask(hero_tokenizer(tokenizer, ends=model_ends(base.folder_of(origin.source))))
-    name_ends(model, mask)
+    folder = base.folder_of(origin.source)
+    ends = model_ends(folder)
     return Hero(
         model=trained,
         tokenizer=tokenizer,
-        mask=mask,
+        mask=ChatMask(hero_tokenizer(tokenizer, ends=ends), day=day),
         device=device,
         compute_dtype=getattr(torch, recipe.dtype),
         adapter_base=origin.checkpoint if adapts else None,
         base_sha256=base_sha256 if adapts else None,
+        generation=portable.generation_settings(folder),
+        source=base_model,
     )
 
 
@@ -216,12 +232,6 @@ def whole_model(source: str, *, dtype: torch.dtype, **options: Any) -> PreTraine
     model.generation_config = GenerationConfig()
     model.config.use_cache = False
     return model
-
-
-def name_ends(model: PreTrainedModel, mask: ChatMask) -> None:
-    """Have the model's saved files name the tokens at which it ends, for whoever generates by them alone."""
-    vocabulary = len(model.get_input_embeddings().weight)  # type: ignore[arg-type]  # nn.Module hides it
-    model.generation_config.eos_token_id = sorted(index for index in mask.ends.ids if index < vocabulary) or None
 
 
 def check_quantisable(device: torch.device) -> None:

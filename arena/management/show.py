@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from argparse import ArgumentParser, ArgumentTypeError
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -57,7 +58,7 @@ class _Showing:
         self._recipe = strict.read(Recipe, config.training, source="settings: training")
         self._specs: Specs = registry(load_declared(world))
         folder = tokenizer.find(world, config)
-        self._mask = ChatMask(HeroTokenizer.load(folder)) if folder else None
+        self._mask = ChatMask(HeroTokenizer.load(folder), day=datetime.now()) if folder else None
 
     def of(self, options: dict[str, Any], *, colours: bool) -> str:
         path = _find(self._world, options["quest"])

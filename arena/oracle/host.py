@@ -21,6 +21,7 @@ from arena.recipe import Recipe
 from arena.rows.model import Message
 from realm import strict
 from realm.config import RealmConfig
+from realm.health import HEALTHY
 from realm.oracle.served import Served
 from realm.oracle.wire import Selector
 from realm.world import World
@@ -47,7 +48,7 @@ class OracleHost:
 
     def health(self) -> dict[str, Any]:
         return {
-            "status": "starting" if self._is_starting else "ok",
+            "status": "starting" if self._is_starting else HEALTHY,
             "service": "oracle",
             "host": platform.node(),
             "world": str(self._world.home),

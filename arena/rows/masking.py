@@ -22,6 +22,7 @@ import re
 from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from functools import cached_property
 from itertools import count, islice
 
@@ -42,6 +43,7 @@ _ASKED = 4
 """Answers at the beginning of a conversation, and at its end, whose prompts are rendered; those between them begin
 alike, and to render a prompt for each would take the square of the conversation."""
 NO_TEMPLATE = "this hero's tokenizer has no chat template; add chat_template.jinja to its folder"
+SOME_DAY = datetime(2000, 1, 1)
 _PRIVATE = range(0xE000, 0xF900)
 _BLANK = re.compile(r"\s*")
 
@@ -70,9 +72,12 @@ class _Rendered:
 class ChatMask:
     """Renders, tokenises and masks rows for one tokenizer."""
 
-    def __init__(self, tokenizer: HeroTokenizer) -> None:
-        """Without a chat template only plain text can be trained on. Raises MaskingError if it refuses a question."""
+    def __init__(self, tokenizer: HeroTokenizer, *, day: datetime = SOME_DAY) -> None:
+        """`day` is what a template that writes the date takes for today in rows, so that they are the same on any day.
+
+        Without a chat template only plain text can be trained on. Raises MaskingError if it refuses a question."""
         self.tokenizer = tokenizer
+        self._day = day
         self._special = frozenset(filter(None, tokenizer.special))
         self._special_lengths = sorted({len(token) for token in self._special}, reverse=True)
         self.special_ids = frozenset(index for index in tokenizer.special.values() if index is not None)
@@ -114,12 +119,16 @@ class ChatMask:
         encodings = iter(self.tokenizer.encode_many(texts))
         return [draft if isinstance(draft, MaskingError) else self._masked(draft, next(encodings)) for draft in drafts]
 
-    def prompt_ids(self, messages: Sequence[Message]) -> list[int]:
-        """The conversation as the hero sees it when it is asked to answer."""
-        chat = _chat(messages)
-        text = self._render(chat, add_generation_prompt=True)
+    def prompt_ids(self, messages: Sequence[Message], *, on: datetime | None = None) -> list[int]:
+        """The conversation as the hero sees it when it is asked to answer, today where no day is given."""
+        chat, day = _chat(messages), on or datetime.now()
+        text = self._render(chat, add_generation_prompt=True, on=day)
         (encoding,) = self.tokenizer.encode_many([text])
-        return self._seams.mended(text, encoding, self._begins_of_history(chat, text)).ids
+        return self._seams.mended(text, encoding, self._begins_of_history(chat, text, day)).ids
+
+    def prompt_ids_of_row(self, messages: Sequence[Message]) -> list[int]:
+        """The same on the day that rows are of."""
+        return self.prompt_ids(messages, on=self._day)
 
     def rendered(self, content: Content) -> str:
         """The row as text, before it becomes tokens. Raises MaskingError if the template refuses the conversation."""
@@ -160,11 +169,13 @@ class ChatMask:
         whole = [*before, *ids, *after]
         return Tokenized(whole, [True] * len(whole), eos is not None)
 
-    def _render(self, chat: list[dict[str, str]], *, add_generation_prompt: bool = False) -> str:
+    def _render(
+        self, chat: list[dict[str, str]], *, add_generation_prompt: bool = False, on: datetime | None = None
+    ) -> str:
         if not self.tokenizer.template:
             raise MaskingError(NO_TEMPLATE)
         try:
-            return self.tokenizer.render(chat, add_generation_prompt=add_generation_prompt)
+            return self.tokenizer.render(chat, add_generation_prompt=add_generation_prompt, now=on or self._day)
         except Exception as error:  # templates raise what they like
             raise MaskingError(f"the chat template refuses this conversation: {error}") from error
 
@@ -211,7 +222,9 @@ class ChatMask:
     def _assistant_spans(self, chat: list[dict[str, str]], text: str) -> list[Span]:
         return self._spans(chat, text, self._answers(chat, text))
 
-    def _spans(self, chat: list[dict[str, str]], text: str, answers: list[tuple[int, int]]) -> list[Span]:
+    def _spans(
+        self, chat: list[dict[str, str]], text: str, answers: list[tuple[int, int]], on: datetime | None = None
+    ) -> list[Span]:
         spans: list[Span] = []
         lead = ""
         for number, (index, (start, end)) in enumerate(zip(_indices(chat), answers, strict=True)):
@@ -220,7 +233,7 @@ class ChatMask:
                 raise MaskingError("the chat template mixes one answer's text with another's")
             begin = None
             if number < _ASKED or number >= len(answers) - _ASKED:
-                begin = self._behind_prompt(chat[:index], text, earliest, end)
+                begin = self._behind_prompt(chat[:index], text, earliest, end, on)
                 lead = "" if begin is None else text[begin:start]
             if begin is None:
                 begin = self._behind_generation_prompt(text, earliest, start, end)
@@ -229,18 +242,20 @@ class ChatMask:
             spans.append(Span(begin, *self._end_of_turn(text, end)))
         return spans
 
-    def _behind_prompt(self, asked: list[dict[str, str]], text: str, earliest: int, end: int) -> int | None:
+    def _behind_prompt(
+        self, asked: list[dict[str, str]], text: str, earliest: int, end: int, on: datetime | None
+    ) -> int | None:
         """Where the prompt ends with which the hero is asked; None where the row does not begin with it."""
         try:
-            prompt = self._render(asked, add_generation_prompt=True)
+            prompt = self._render(asked, add_generation_prompt=True, on=on)
         except MaskingError:  # nobody can ask so
             return None
         return len(prompt) if earliest <= len(prompt) <= end and text.startswith(prompt) else None
 
-    def _begins_of_history(self, chat: list[dict[str, str]], prompt: str) -> list[int]:
+    def _begins_of_history(self, chat: list[dict[str, str]], prompt: str, on: datetime) -> list[int]:
         """Where the answers begin that a prompt holds; none where the template shows them otherwise than given."""
         indices = _indices(chat)
-        frames = self._frames(chat, prompt) if indices else []
+        frames = self._frames(chat, prompt, on) if indices else []
         found: list[tuple[int, int]] = []
         for number, index in enumerate(indices if frames else ()):
             place = found[-1][1] if found else 0
@@ -248,7 +263,7 @@ class ChatMask:
             if answer is None:
                 return []
             found.append(answer)
-        return [span.start for span in self._spans(chat, prompt, found)] if found else []
+        return [span.start for span in self._spans(chat, prompt, found, on)] if found else []
 
     def _answers(self, chat: list[dict[str, str]], text: str) -> list[tuple[int, int]]:
         """Where in `text` each answer stands, without its header and end-of-turn."""
@@ -267,12 +282,13 @@ class ChatMask:
             place = answer[1]
         return found
 
-    def _frames(self, chat: list[dict[str, str]], text: str) -> list[str]:
+    def _frames(self, chat: list[dict[str, str]], text: str, on: datetime | None = None) -> list[str]:
         """What the template writes before, between and behind the answers; empty if it does not show each once."""
         opening, closing = _absent_from(text)
         number = count()
         marked = self._render(
-            [said | {"content": f"{opening}{next(number)}{closing}"} if _is_answer(said) else said for said in chat]
+            [said | {"content": f"{opening}{next(number)}{closing}"} if _is_answer(said) else said for said in chat],
+            on=on,
         )
         marks = [f"{opening}{index}{closing}" for index in range(next(number))]
         if re.findall(f"{opening}.*?{closing}", marked) != marks:

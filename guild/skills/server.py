@@ -18,6 +18,7 @@ from guild.trainers import protocol
 from guild.trainers.contract import Trainer
 from guild.trainers.problems import Problem
 from realm import strict
+from realm.health import HEALTHY
 from realm.web import bodies
 from realm.web.bodies import Body, TooLarge
 from realm.web.serve import bind_port, run
@@ -59,7 +60,7 @@ class _Desk:
         )  # fmt: skip
 
     async def _health(self, request: Request) -> Response:
-        return JSONResponse({"status": "ok"})
+        return JSONResponse({"status": HEALTHY})
 
     async def _told(self, request: Request) -> Response:
         told = protocol.SkillReply(protocol=protocol.PROTOCOL, name=self._skill.name, max_level=self._skill.max_level)

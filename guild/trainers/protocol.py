@@ -3,7 +3,7 @@
 All bodies are JSON objects in UTF-8 with exactly these keys; a refusal has a status of 400 or more and a body
 `{"error": "one sentence"}`.
 
-    GET  /health → {"status": "ok"}
+    GET  /health → {"status": "healthy"}
     GET  /skill  → {"protocol": 1, "name": "bin", "max_level": 30}
     POST /sample   {"level": 5, "count": 100, "seed": 7, "parameters": {}}
                  → {"skill": "bin", "level": 5, "problems": [{"prompt": "…", "answer": "…", "ticket": ""}, …]}

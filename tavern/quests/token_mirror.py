@@ -8,6 +8,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -153,7 +154,7 @@ def glass(world: World, config: RealmConfig) -> Glass:
 @functools.lru_cache(maxsize=1)
 def _mask(folder: Path, age: int) -> ChatMask:
     """One is kept, until its file changes."""
-    return ChatMask(HeroTokenizer.load(folder))
+    return ChatMask(HeroTokenizer.load(folder), day=datetime.now())
 
 
 def _age(folder: Path) -> int:

@@ -18,7 +18,7 @@ def test_all_well(client: Client, world: World) -> None:
         answer = client.get("/health", headers={"host": "localhost"})
     assert answer.status_code == 200
     told = answer.json()
-    assert (told["status"], told["database"], told["version"]) == ("ok", True, version())
+    assert (told["status"], told["database"], told["version"]) == ("healthy", True, version())
     assert (told["arena"]["alive"], told["arena"]["state"]) == (True, "idle")
     assert told["disk_free_bytes"] > 0
 

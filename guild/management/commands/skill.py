@@ -13,7 +13,7 @@ from guild.curriculum.plan import read_curriculum
 from guild.errors import GuildError
 from guild.skills import check as skill_check
 from guild.skills import health
-from guild.skills.registry import broken_skills, file_of, get_skill, impossible_requirements, list_skills
+from guild.skills.registry import broken_skills, file_of, get_skill, impossible_requirements, read_skills
 from realm import config
 from realm.strict import BadConfig
 
@@ -42,7 +42,7 @@ class Command(BaseCommand):
     def _list(self, options: dict[str, Any]) -> None:
         health.note_broken_files(settings.WORLD)
         down = health.down(settings.WORLD)
-        for skill in list_skills():
+        for skill in read_skills():
             where = f" at {skill.api_url}" if skill.kind == "http" else ""
             self.stdout.write(f"{skill.name}: {skill.title}, {skill.max_level} levels, {skill.trainer}{where}")
             if skill.name in down:

@@ -1,14 +1,16 @@
-"""`manage.py taskmaster --status|--once|--daemon`."""
+"""`manage.py taskmaster --status|--once|--daemon|--run TASK`."""
 
 from __future__ import annotations
 
+import math
 import signal
 import sys
+from argparse import ArgumentTypeError
 from datetime import datetime
 from typing import Any
 
 from django.conf import settings
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management import BaseCommand, CommandError, CommandParser, call_command
 
 from guild.tasks import selectors
 from guild.tasks.master import QUIET_SECONDS, TaskMaster
@@ -16,6 +18,19 @@ from guild.tasks.only_master import AnotherMaster, only_master
 from guild.tasks.task_settings import Rules
 from realm.config import load
 from realm.strict import BadConfig
+
+LONGEST_INTERVAL = 3600.0
+
+
+def _seconds(text: str) -> float:
+    """Raises ArgumentTypeError."""
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = math.nan
+    if not 0 < seconds <= LONGEST_INTERVAL:
+        raise ArgumentTypeError(f"{text!r} is not allowed; allowed is more than 0, at most {LONGEST_INTERVAL:.0f}")
+    return seconds
 
 
 class Command(BaseCommand):
@@ -27,10 +42,20 @@ class Command(BaseCommand):
         verbs.add_argument("--status", action="store_true", help="what it does; exit code 1 if it does not run")
         verbs.add_argument("--once", action="store_true", help="do what is due now, and end when that has ended")
         verbs.add_argument("--daemon", action="store_true", help="serve until SIGTERM or Ctrl+C; the weaver does this")
+        verbs.add_argument("--run", metavar="TASK", help="this one now, whatever it waits for, as `tasks run` does")
+        parser.add_argument(
+            "--interval", type=_seconds, default=0.0, metavar="SECONDS",
+            help="of a daemon: between two looks for what is due (default: at every tick)",
+        )  # fmt: skip
 
     def handle(self, *args: Any, **options: Any) -> None:
         if options["status"]:
             self._status()
+            return
+        if options["interval"] and not options["daemon"]:
+            raise CommandError("--interval is of --daemon alone")
+        if options["run"]:
+            call_command("tasks", "run", options["run"], stdout=self.stdout)
             return
         try:
             with only_master(settings.WORLD):
@@ -39,6 +64,7 @@ class Command(BaseCommand):
                     config=settings.REALM,
                     reload_config=lambda: load(settings.WORLD, tasks=Rules),
                     quiet_seconds=QUIET_SECONDS if options["daemon"] else 0.0,
+                    interval_seconds=options["interval"],
                 )
                 for number in (signal.SIGTERM, signal.SIGINT):
                     signal.signal(number, lambda *_: master.stop())

@@ -11,6 +11,7 @@ from django.core.management import BaseCommand, CommandError, CommandParser, cal
 from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
 
+from realm import fresh_config
 from realm.weaver import WeaverError
 from realm.weaver import verbs as weave
 from realm.weaver.supervisord import ServiceState
@@ -38,7 +39,7 @@ class Command(BaseCommand):
             raise CommandError(str(error)) from error
 
     def _mend(self) -> None:
-        mended = weave.mend(settings.WORLD, settings.REALM, prepare=migrate_if_needed)
+        mended = weave.mend(settings.WORLD, settings.REALM, prepare=prepare)
         for name in mended.ended_orphans:
             self.stdout.write(f"{name} had lost its supervisor and was ended cleanly")
         for name in mended.started:
@@ -56,6 +57,11 @@ class Command(BaseCommand):
     def _stop(self) -> None:
         stopped = weave.stop(settings.WORLD, settings.REALM)
         self.stdout.write(f"Stopped: {', '.join(stopped)}." if stopped else "Nothing was running.")
+
+
+def prepare() -> None:
+    fresh_config.write(settings.WORLD)
+    migrate_if_needed()
 
 
 def migrate_if_needed() -> None:

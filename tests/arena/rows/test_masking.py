@@ -1,6 +1,7 @@
 """Masks are checked token by token against two independent methods: the template's own `{% generation %}` marks,
 and, for public templates without them, a sentinel search in the decoded text."""
 
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -226,3 +227,26 @@ def test_without_a_template_only_plain_text_is_trained(tokenizer: PreTrainedToke
     assert all(mask.tokenize("a text").trained)
     with pytest.raises(MaskingError, match="no chat template"):
         mask.tokenize(DIALOGUE)
+
+
+DATED = (
+    "{{ '<|im_start|>' + strftime_now('%d %b %Y') }}{% for m in messages %}{{ m.content + '<|im_end|>' }}{% endfor %}"
+)
+
+
+def test_rows_are_the_same_tokens_on_any_day(
+    tokenizer: PreTrainedTokenizerBase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A battle goes on after midnight by the day on which it was opened; who asks is told today's date."""
+    tokenizer.chat_template = DATED
+    pair = DIALOGUE[:2]
+    opened = ChatMask(hero_tokenizer(tokenizer), day=datetime(2026, 11, 30))
+    rows, asked = [], []
+    for today in (datetime(2026, 11, 30, 23, 59), datetime(2026, 12, 1, 0, 1)):
+        clock = type("Clock", (datetime,), {"now": classmethod(lambda cls, today=today: today)})
+        monkeypatch.setattr(masking, "datetime", clock)
+        rows.append(opened.tokenize(pair).input_ids)
+        asked.append(opened.prompt_ids(pair[:1]))
+    assert rows[0] == rows[1]
+    assert asked[0] != asked[1]  # the twin: the template does write the date
+    assert "30 Nov 2026" in tokenizer.decode(rows[0])

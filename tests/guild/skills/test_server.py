@@ -41,7 +41,7 @@ def post(url: str, body: object, **headers: str) -> tuple[int, str]:
 
 
 def test_what_is_served_is_what_the_class_gives(url: str) -> None:
-    assert httpx2.get(f"{url}/health").json() == {"status": "ok"}
+    assert httpx2.get(f"{url}/health").json() == {"status": "healthy"}
     assert httpx2.get(f"{url}/skill").json() == {"protocol": 1, "name": "box", "max_level": 2}
     body = {"level": 2, "count": 30, "seed": 5, "parameters": {}}
     given = httpx2.post(f"{url}/sample", json=body).json()

@@ -10,14 +10,14 @@ import pytest
 from realm.web.serve import CannotServe, bind_port, url_of
 from tests.support.stub_host import Raw, stub_host
 
-HEALTH = {"status": "ok", "service": "oracle", "world": "/worlds/one"}
+HEALTH = {"status": "healthy", "service": "oracle", "world": "/worlds/one"}
 
 
 @pytest.mark.parametrize(
     ("health", "taker"),
     [
         ((200, HEALTH), "the oracle of /worlds/one"),
-        ((200, {"status": "ok"}), "another program"),
+        ((200, {"status": "healthy"}), "another program"),
         ((200, [1]), "another program"),
         (Raw(body=b"<html>"), "another program"),
         (Raw(body=b'{"service": "' + b"x" * 10**6), "another program"),
