@@ -12,7 +12,7 @@ import pytest
 import torch
 from transformers import GenerationConfig
 
-from arena.hero import answering, model
+from arena.hero import answering, architecture, model
 from arena.hero.model import Hero
 from arena.oracle import generation
 from arena.oracle.rows import Row
@@ -141,6 +141,16 @@ def test_no_configuration_changes_an_answer(
     if key == "eos_token_id":  # the template's own end is left
         expected = [plainly(hero, answering.prompt_ids(hero, prompt)) for prompt in PROMPTS]
     assert greedily(hero) == expected
+
+
+def test_what_is_saved_of_a_hostile_folder_answers_as_it_does(
+    base: Path, tmp_path: Path, expected: list[list[int]]
+) -> None:
+    folder = base
+    for number, (key, value) in enumerate(CONFIGS):
+        if key != "eos_token_id":
+            folder = with_key(folder, tmp_path / str(number), "config.json", key, value)
+    hero = loaded(folder)
     hero.write_model(tmp_path / "saved", {name: tensor.clone() for name, tensor in hero.model.state_dict().items()})
     assert greedily(loaded(tmp_path / "saved")) == expected
 
@@ -168,3 +178,13 @@ def test_an_end_that_is_plain_text_ends_an_answer(base: Path, monkeypatch: pytes
     assert len(whole) > 2
     monkeypatch.setattr(hero.mask, "ends", dataclasses.replace(hero.mask.ends, text=whole[1:3]))
     assert answering.answer(hero, PROMPTS[:1], max_new_tokens=NEW_TOKENS) == [whole[:1]]
+
+
+@pytest.mark.parametrize("key", ["return_dict", "is_encoder_decoder", "compile_config"])
+def test_twin_that_reads_all_of_a_configuration_cannot_answer(
+    base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, key: str
+) -> None:
+    monkeypatch.setattr(architecture, "_without_decoding", lambda described: described)
+    folder = with_key(base, tmp_path / "hostile", "config.json", key, dict(CONFIGS)[key])
+    with pytest.raises(Exception, match=r"tuple|cannot be loaded|decoder_start_token_id"):
+        greedily(loaded(folder))

@@ -74,16 +74,15 @@ def test_other_kinds_of_tokenizers(shape: str, kind: str) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", [name for name in NAMES if not name.endswith("_training")])
 def test_every_template_that_trl_ships(name: str) -> None:
     mask = mask_of(name)
     if name.startswith(tuple(REFUSED)):
-        assert check_turns(mask).refusal is not None
+        assert mask.turns.refusal is not None
         return
-    unlike = [fault for fault in violations(mask) if "begin" not in fault]
-    assert unlike == []
-    assert check_turns(mask).warnings in ((), (turn_check.UNLIKE_ASKED,))
-    assert check_turns(mask).refusal is None
+    assert [fault for fault in violations(mask) if "begin" not in fault] == []
+    assert mask.turns.warnings in ((), (turn_check.UNLIKE_ASKED,))
+    assert mask.turns.refusal is None
 
 
 def test_a_row_begins_with_the_tokens_that_the_hero_is_asked_with() -> None:
