@@ -107,11 +107,6 @@ class Hero:
             return {path.name: path.read_bytes() for path in sorted(Path(folder).iterdir())}
 
     @property
-    def stop_ids(self) -> list[int]:
-        """Tokens at which generation stops; those beyond the vocabulary could never be written."""
-        return sorted(index for index in self.mask.ends.ids if index < len(self.tokenizer))
-
-    @property
     def pad_id(self) -> int:
         """Padding is never attended to nor trained on, so any token will do where none is named."""
         return int(self.tokenizer.pad_token_id or self.tokenizer.eos_token_id or 0)

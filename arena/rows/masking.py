@@ -45,7 +45,6 @@ _ASKED = 4
 alike, and to render a prompt for each would take the square of the conversation."""
 SOME_DAY = datetime(2000, 1, 1)
 NO_TEMPLATE = "this hero's tokenizer has no chat template; add chat_template.jinja to its folder"
-SOME_DAY = datetime(2000, 1, 1)
 _PRIVATE = range(0xE000, 0xF900)
 _BLANK = re.compile(r"\s*")
 
@@ -226,9 +225,7 @@ class ChatMask:
     def _assistant_spans(self, chat: list[dict[str, str]], text: str) -> list[Span]:
         return self._spans(chat, text, self._answers(chat, text))
 
-    def _spans(
-        self, chat: list[dict[str, str]], text: str, answers: list[tuple[int, int]], on: datetime | None = None
-    ) -> list[Span]:
+    def _spans(self, chat: list[dict[str, str]], text: str, answers: list[tuple[int, int]]) -> list[Span]:
         spans: list[Span] = []
         openings = self._thought_openings(chat, text) if self.thought_field else {}
         lead, place = "", 0
@@ -240,7 +237,7 @@ class ChatMask:
             thought = place + len(opening) if opening and text.startswith(opening, place) else start
             begin = None
             if number < _ASKED or number >= len(answers) - _ASKED:
-                begin = self._behind_prompt(chat[:index], text, earliest, end, on)
+                begin = self._behind_prompt(chat[:index], text, earliest, end)
                 lead = "" if begin is None else text[begin:start]
             if begin is None:
                 begin = self._behind_generation_prompt(text, earliest, min(thought, start), end)
@@ -250,20 +247,18 @@ class ChatMask:
             place = end
         return spans
 
-    def _behind_prompt(
-        self, asked: list[dict[str, str]], text: str, earliest: int, end: int, on: datetime | None
-    ) -> int | None:
+    def _behind_prompt(self, asked: list[dict[str, str]], text: str, earliest: int, end: int) -> int | None:
         """Where the prompt ends with which the hero is asked; None where the row does not begin with it."""
         try:
-            prompt = self._render(asked, add_generation_prompt=True, on=on)
+            prompt = self._render(asked, add_generation_prompt=True)
         except MaskingError:  # nobody can ask so
             return None
         return len(prompt) if earliest <= len(prompt) <= end and text.startswith(prompt) else None
 
-    def _begins_of_history(self, chat: list[dict[str, str]], prompt: str, on: datetime) -> list[int]:
+    def _begins_of_history(self, chat: list[dict[str, str]], prompt: str) -> list[int]:
         """Where the answers begin that a prompt holds; none where the template shows them otherwise than given."""
         indices = _indices(chat)
-        frames = self._frames(chat, prompt, on) if indices else []
+        frames = self._frames(chat, prompt) if indices else []
         found: list[tuple[int, int]] = []
         for number, index in enumerate(indices if frames else ()):
             place = found[-1][1] if found else 0
@@ -271,7 +266,7 @@ class ChatMask:
             if answer is None:
                 return []
             found.append(answer)
-        return [span.start for span in self._spans(chat, prompt, found, on)] if found else []
+        return [span.start for span in self._spans(chat, prompt, found)] if found else []
 
     def _thought_openings(self, chat: list[dict[str, str]], text: str) -> dict[int, str]:
         """By the number of an answer what the template writes between the answer before and this one's thought."""
@@ -304,13 +299,12 @@ class ChatMask:
             place = answer[1]
         return found
 
-    def _frames(self, chat: list[dict[str, str]], text: str, on: datetime | None = None) -> list[str]:
+    def _frames(self, chat: list[dict[str, str]], text: str) -> list[str]:
         """What the template writes before, between and behind the answers; empty if it does not show each once."""
         opening, closing = _absent_from(text)
         number = count()
         marked = self._render(
-            [said | {"content": f"{opening}{next(number)}{closing}"} if _is_answer(said) else said for said in chat],
-            on=on,
+            [said | {"content": f"{opening}{next(number)}{closing}"} if _is_answer(said) else said for said in chat]
         )
         marks = [f"{opening}{index}{closing}" for index in range(next(number))]
         if re.findall(f"{opening}.*?{closing}", marked) != marks:

@@ -66,7 +66,7 @@ def _faults(mask: Mask, ends: TurnEnds, conversation: tuple[Message, ...]) -> It
     tokenized = mask.tokenize(conversation)
     for index, message in enumerate(conversation):
         if message.role == "assistant":
-            prompt = mask.prompt_ids_of_row(conversation[:index])
+            prompt = mask.prompt_ids(conversation[:index])
             behind = slice(len(prompt), None)
             is_last = index == len(conversation) - 1
             if tokenized.input_ids[: len(prompt)] != prompt:

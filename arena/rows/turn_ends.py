@@ -29,7 +29,7 @@ class Mask(Protocol):
 
     def tokenize(self, content: Content) -> Tokenized: ...
 
-    def prompt_ids_of_row(self, messages: Sequence[Message]) -> list[int]: ...
+    def prompt_ids(self, messages: Sequence[Message]) -> list[int]: ...
 
     def is_special(self, text: str) -> bool: ...
 
@@ -117,7 +117,7 @@ def _closes_thoughts(mask: Mask, token: int) -> bool:
 def _header_ids(mask: Mask) -> tuple[int, ...]:
     """What the hero writes before an answer without a thought, up to its last special token."""
     asked = (Message("user", QUESTION),)
-    ids = mask.tokenize((*asked, Message("assistant", ANSWER))).input_ids[len(mask.prompt_ids_of_row(asked)) :]
+    ids = mask.tokenize((*asked, Message("assistant", ANSWER))).input_ids[len(mask.prompt_ids(asked)) :]
     special = [place for place, token in enumerate(ids[:-1]) if token in mask.special_ids]
     return tuple(ids[: special[-1] + 1]) if special else ()
 

@@ -352,7 +352,7 @@ def test_every_template_works_or_is_refused_in_words(name: str) -> None:
 @pytest.mark.parametrize(
     ("guard", "without", "name", "case"),
     [
-        ("_behind_prompt", lambda mask, asked, text, earliest, end, on: len(text) - 11, "qwen3", "one turn"),
+        ("_behind_prompt", lambda mask, asked, text, earliest, end: len(text) - 11, "qwen3", "one turn"),
         ("_end_of_turn", lambda mask, text, end: (end, False), "qwen2_5", "one turn"),
     ],
 )  # fmt: skip
