@@ -108,8 +108,11 @@ class ChatMask:
 
     def prompt_ids(self, messages: Sequence[Message]) -> list[int]:
         """The conversation as the hero sees it when it is asked to answer."""
-        text = self._render(_chat(messages), add_generation_prompt=True)
-        return self.tokenizer.encode(text)
+        return self.tokenizer.encode(self.prompt(messages))
+
+    def prompt(self, messages: Sequence[Message]) -> str:
+        """The same before it becomes tokens. Raises MaskingError if the template refuses the conversation."""
+        return self._render(_chat(messages), add_generation_prompt=True)
 
     def rendered(self, content: Content) -> str:
         """The row as text, before it becomes tokens. Raises MaskingError if the template refuses the conversation."""

@@ -9,6 +9,7 @@ import socket
 import uvicorn
 
 from realm.web.guard import Application, Guard
+from realm.web.head_limit import TimedProtocol
 
 ENDS_WITHIN_SECONDS = 5
 """Of what is being answered when the process is told to end."""
@@ -43,6 +44,7 @@ def run(application: Application, listening: socket.socket, *, most_connections:
     """Serve until the process is told to end, and within ENDS_WITHIN_SECONDS after that."""
     config = uvicorn.Config(
         Guard(application, port=listening.getsockname()[1]),
+        http=TimedProtocol,
         log_level="warning",
         access_log=False,
         server_header=False,
