@@ -164,14 +164,19 @@ def _rows(model: LoadedModel, asked: list[list[Message]], max_new_tokens: int, *
     from arena.rows.masking import MaskingError
 
     rows = []
+    mask = model.speaker.mask
     for number, conversation in enumerate(asked, start=1):
+        which = f"prompt {number}" if len(asked) > 1 else "the conversation"
         try:
-            prompt_ids = model.speaker.mask.prompt_ids(conversation)
+            prompt = mask.prompt(conversation)
         except MaskingError as error:
             raise BadRequest(str(error)) from error
+        # Counting the tokens of megabytes takes seconds and gigabytes.
+        if len(prompt) > model.context * mask.tokenizer.longest_token:
+            raise TooLong(f"{which} has {len(prompt)} characters; {model.id} reads at most {model.context - 1} tokens")
+        prompt_ids = mask.prompt_ids(conversation)
         room = model.context - len(prompt_ids)
         if room < 1:
-            which = f"prompt {number}" if len(asked) > 1 else "the conversation"
             raise TooLong(f"{which} has {len(prompt_ids)} tokens; {model.id} reads at most {model.context - 1}")
         rows.append(Row(prompt_ids=prompt_ids, max_new_tokens=min(max_new_tokens, room), **options))
     return rows

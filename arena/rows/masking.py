@@ -130,6 +130,10 @@ class ChatMask:
         (encoding,) = self.tokenizer.encode_many([text])
         return self._seams.mended(text, encoding, self._begins_of_history(chat, text)).ids
 
+    def prompt(self, messages: Sequence[Message]) -> str:
+        """The same before it becomes tokens. Raises MaskingError if the template refuses the conversation."""
+        return self._render(self._chat(messages), add_generation_prompt=True)
+
     def rendered(self, content: Content) -> str:
         """The row as text, before it becomes tokens. Raises MaskingError if the template refuses the conversation."""
         return content if isinstance(content, str) else self._render(self._chat(content))

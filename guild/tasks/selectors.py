@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shlex
 import time
 from collections.abc import Callable, Collection, Mapping
@@ -24,9 +23,13 @@ from guild.tasks.registry import Task
 from guild.tasks.state import AllStates, LastRun, RunningMark
 from guild.tasks.task_settings import kind_and_skill, read_rules
 from realm.config import RealmConfig
-from realm.staleness import STALE_SECONDS
+from realm.disk import mailbox
+from realm.disk.mailbox import Damaged
+from realm.heartbeat import Heartbeat
+from realm.staleness import is_fresh
 from realm.world import World
 
+LARGEST_STATUS_BYTES = 1024**2
 OFFLINE = "the Task Master is not running"
 
 
@@ -76,7 +79,7 @@ def overview(world: World, config: RealmConfig, *, now: float | None = None) -> 
     said = _read_status(world)
     master = _master_status(world, said, now)
     states = state.read(world)
-    waits = said.get("waits", {}) if master.alive else {}
+    waits = (said.mapping("waits") or {}) if master.alive else {}
     down = health.down(world)
     rows = tuple(_row(task, states, waits, master, now, down) for task in all_tasks(world, config, states))
     listed = {row.task.name for row in rows}
@@ -193,24 +196,22 @@ def master_status(world: World) -> MasterStatus:
     return _master_status(world, _read_status(world), time.time())
 
 
-def _master_status(world: World, said: dict[str, Any], now: float) -> MasterStatus:
+def _master_status(world: World, said: Heartbeat, now: float) -> MasterStatus:
     alive = master_alive(world)
-    told_at = said.get("time")
     return MasterStatus(
         alive=alive,
-        stale=alive and (told_at is None or now - told_at > STALE_SECONDS),
-        trouble=said.get("trouble", "") if alive else OFFLINE,
-        pid=said.get("pid") if alive else None,
-        time=told_at,
-        idle=said.get("idle", {}),
-        running=said.get("running", []) if alive else [],
-        next=said.get("next") if alive else None,
+        stale=alive and not is_fresh(said.time, now),
+        trouble=said.text("trouble") or "" if alive else OFFLINE,
+        pid=said.pid if alive else None,
+        time=said.time,
+        idle=said.mapping("idle") or {},
+        running=said.mappings("running") if alive else [],
+        next=said.mapping("next") if alive else None,
     )
 
 
-def _read_status(world: World) -> dict[str, Any]:
+def _read_status(world: World) -> Heartbeat:
     try:
-        value = json.loads((world.status / STATUS_FILE).read_bytes())
-    except (OSError, ValueError):
-        return {}
-    return value if isinstance(value, dict) else {}
+        return Heartbeat(mailbox.read_json(world.status / STATUS_FILE, largest_bytes=LARGEST_STATUS_BYTES))
+    except (OSError, Damaged):
+        return Heartbeat(None)

@@ -26,7 +26,7 @@ from typing import Annotated, Any, TypeVar
 
 from realm import strict
 from realm.web import bodies
-from realm.web.bodies import Body, between
+from realm.web.bodies import Body, between, counted
 
 PROTOCOL = 1
 MOST_PROBLEMS = 1000
@@ -61,7 +61,7 @@ class Stated(Body):
 class SampleReply(Body):
     skill: str
     level: Number
-    problems: list[Stated]
+    problems: Annotated[list[Stated], counted(0, MOST_PROBLEMS)]
 
 
 class Given(Stated):
@@ -70,11 +70,11 @@ class Given(Stated):
 
 class JudgeRequest(Body):
     level: Number
-    problems: Annotated[list[Given], between(1, MOST_PROBLEMS, of=len)]
+    problems: Annotated[list[Given], counted(1, MOST_PROBLEMS)]
 
 
 class JudgeReply(Body):
-    verdicts: list[bool]
+    verdicts: Annotated[list[bool], counted(0, MOST_PROBLEMS)]
 
 
 class Refusal(Body):

@@ -46,9 +46,13 @@ class Command(BaseCommand):
             self.stdout.write(f"{name} had lost its supervisor and was ended cleanly")
         for name in mended.started:
             self.stdout.write(f"{name} started")
-        if not mended.started:
+        for name, why in mended.not_started.items():
+            self.stdout.write(f"{name} is not started: {why}")
+        if not (mended.started or mended.not_started):
             self.stdout.write("Everything runs already.")
         self.stdout.write(f"The Tavern is open: {weave.address(settings.REALM)}")
+        if mended.not_started:
+            sys.exit(1)
 
     def _status(self, *, as_json: bool) -> None:
         states = weave.status(settings.WORLD, settings.REALM)
