@@ -9,6 +9,7 @@ from django.test import Client
 from arena.models import Quest
 from guild.tasks.master import STATUS_FILE
 from guild.tasks.only_master import only_master as master_lock
+from realm.health import HEALTHY
 from realm.version import version
 from realm.world import World
 from tests.watchtower.factories import daemon_lock, say_status
