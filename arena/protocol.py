@@ -10,6 +10,7 @@ import os
 import struct
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
+from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Self
@@ -67,7 +68,13 @@ class Order:
     """Forms of rows beside the built-in ones, as arena.rows.formats.load_declared gives them."""
     set_aside_file: str | None = None
     """SET_ASIDE_FILE of this battle; None: every row that can be trained on is."""
+    opened_on: str | None = None
+    """ISO date: the day that a chat template which writes the date takes for today, whenever the battle goes on."""
     recipe: Recipe = field(default_factory=Recipe)
+
+    @property
+    def day(self) -> datetime | None:
+        return datetime.fromisoformat(self.opened_on) if self.opened_on else None
 
     def write(self) -> Path:
         """Paths inside the world are written relative to the battle's folder, so that a copied world stays whole."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 
@@ -71,6 +71,8 @@ class QuestOrder:
     priority: str | None = None
     before: Target | None = None
     by: str
+    carried_out: int = 0
+    """Quests of the same wish that were seen to before: a long order is carried out in slices."""
 
     def __post_init__(self) -> None:
         if self.priority not in (None, *PRIORITIES):
@@ -78,6 +80,17 @@ class QuestOrder:
 
 
 MAILBOX = Mailbox(QuestOrder, ".quests.json", largest_bytes=32 * 1024 * 1024)
+
+
+SLICE = 32
+"""Quests that an order is carried out for at once; about a second's work where each file is deleted for good."""
+
+
+def sliced(order: QuestOrder) -> tuple[QuestOrder, QuestOrder | None]:
+    """The order for the first quests, and for all others; None where none are left."""
+    rest = order.quests[SLICE:]
+    behind = replace(order, quests=rest, carried_out=order.carried_out + SLICE) if rest else None
+    return replace(order, quests=order.quests[:SLICE]), behind
 
 
 def send(

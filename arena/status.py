@@ -10,6 +10,7 @@ from pathlib import Path
 from realm.disk import durable, mailbox
 from realm.disk.locks import is_held
 from realm.disk.mailbox import Damaged
+from realm.heartbeat import Heartbeat
 from realm.world import World
 
 LOCK_FILE = "arena.lock"
@@ -102,16 +103,16 @@ def read_status(world: World) -> ArenaStatus:
     alive = daemon_alive(world)
     try:
         value = mailbox.read_json(world.arena_status, largest_bytes=LARGEST_BYTES)
-    except (FileNotFoundError, Damaged):
+    except (OSError, Damaged):
         value = {}
-    said = value if isinstance(value, dict) else {}
+    said = Heartbeat(value)
     return ArenaStatus(
         alive=alive,
-        state=said.get("state", "offline") if alive else "offline",
-        message=said.get("message", "") if alive else "The arena is not running",
-        waits=alive and bool(said.get("waits")),
-        battle=said.get("battle"),
-        quest=said.get("quest"),
-        time=said.get("time"),
-        pid=said.get("pid"),
+        state=said.text("state") or "offline" if alive else "offline",
+        message=said.text("message") or "" if alive else "The arena is not running",
+        waits=alive and said.is_true("waits"),
+        battle=said.text("battle"),
+        quest=said.text("quest"),
+        time=said.time,
+        pid=said.pid,
     )

@@ -16,7 +16,7 @@ from guild.evaluation.progression import (
     good_in_a_row,
 )
 from guild.models import Evaluation, EvaluationTask
-from guild.skills.registry import Skill, get_skill, list_skills
+from guild.skills.registry import Skill, get_skill, read_skills
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,7 +36,7 @@ class SkillLevel:
 
 
 def skill_levels(hero: str) -> tuple[SkillLevel, ...]:
-    return tuple(_skill_level(hero, skill) for skill in list_skills())
+    return tuple(_skill_level(hero, skill) for skill in read_skills())
 
 
 def skill_level(hero: str, skill: str) -> SkillLevel:
@@ -156,7 +156,7 @@ def curriculum_accuracy(hero: str) -> tuple[float, str] | None:
     The newest evaluation at a level that the hero works on now; before the first one there, the newest of all.
     """
     mine = Evaluation.objects.filter(hero=hero).order_by("step", "id")
-    levels = ((skill.name, current_level(hero=hero, skill=skill)) for skill in list_skills())
+    levels = ((skill.name, current_level(hero=hero, skill=skill)) for skill in read_skills())
     at_work = [mine.filter(skill=name, level=level).last() for name, level in levels]
     newest = max((row for row in at_work if row), key=lambda row: (row.step, row.id), default=None) or mine.last()
     return (newest.accuracy, f"{newest.skill} level {newest.level}") if newest else None

@@ -15,8 +15,8 @@ from realm.web import body_limit  # noqa: E402
 from realm.web.guard import Guard  # noqa: E402
 from watchtower.routing import websocket_router  # noqa: E402
 
-body_limit.limit()
 application = Guard(
     ProtocolTypeRouter({"http": django_application, "websocket": websocket_router}),
     port=settings.REALM.port,
 )
+body_limit.limit(application)

@@ -50,6 +50,8 @@ class RealmConfig:
     """GB (10^9 bytes) of a hero's checkpoints; beyond it older ones make room, save the two newest and the best."""
     keep_forged_quests: Annotated[int, Bounds(0)] = 50
     """Completed quests of the guild's own forge whose files stay; they can be forged again from their seed."""
+    sparring_quotes_mistakes: bool = True
+    """Whether a sparring corrects each mistake once with the wrong answer before it, beside its plain problem."""
     oracle_memory_gb: float = 6.0
     """GB (10^9 bytes) of weights that the inference host holds; beyond it idle models are unloaded."""
     database_url: str | None = None

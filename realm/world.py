@@ -85,6 +85,11 @@ class World:
         return self.home / "presets"
 
     @property
+    def skills(self) -> Path:
+        """The player's own skills, laid over the checkout's `configs/skills/`."""
+        return self.home / "skills"
+
+    @property
     def backups(self) -> Path:
         return self.home / "backups"
 
@@ -138,6 +143,7 @@ class World:
             self.control,
             self.logs,
             self.presets,
+            self.skills,
             self.backups,
             self.uploads,
             self.validation,

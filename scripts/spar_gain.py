@@ -27,7 +27,7 @@ from guild.skills.registry import get_trainer
 from guild.trainers.problems import Problem, to_jsonl, to_lesson
 from guild.trainers.sampling import Fresh
 from guild.work.intervals import difference, wilson
-from guild.work.sparring_rows import KEY, Binding, examples_of, quoted, to_row
+from guild.work.sparring_rows import KEY, PLAIN, Binding, examples_of, quoted, to_row
 from realm.checkpoints.names import checkpoint_folders, step_of
 from scripts.bench import runs
 
@@ -75,13 +75,18 @@ class Measurement:
         asked = fresh.take(self._asked.asked)
         wrong = self._wrong(start, asked)
         rows = self._sparring_rows(wrong, fresh.take(len(wrong)), step_of(start.name) or 0)
+        plain = [row for row in rows if row[KEY]["kind"] != "correct-it"]
         mistaken = {problem.key for problem, _ in wrong}
         right = [to_lesson(problem) for problem in asked if problem.key not in mistaken]
         steps = self._way("sparring, with what was right", start, before, repeat, rows + right, mistakes=len(wrong))
         ordinary = [to_lesson(problem) for problem in fresh.take(steps * self._rows_a_step(start))]
         self._way("ordinary problems", start, before, repeat, ordinary)
+        self._way("the same without quoted rows", start, before, repeat, plain + right)
         self._way("sparring", start, before, repeat, rows)
-        self._way("sparring, corrections quote the mistake", start, before, repeat, list(map(_quoting, rows)))
+        self._way("sparring without quoted rows", start, before, repeat, plain)
+        self._way(
+            "sparring, quoted rows alone", start, before, repeat, [row for row in rows if row[KEY]["kind"] != PLAIN]
+        )
 
     def _rows_a_step(self, checkpoint: Path) -> int:
         hero = self._hero(checkpoint)
@@ -151,15 +156,6 @@ class Measurement:
 
     def _hero(self, checkpoint: Path) -> Hero:
         return heroes.load(str(self._base), Recipe(), checkpoint=checkpoint, device=torch.device("cpu"))
-
-
-def _quoting(row: dict[str, Any]) -> dict[str, Any]:
-    """The row as it would be if a correction were asked for with the wrong answer before it."""
-    own = row[KEY]
-    if own["kind"] != "correct-it":
-        return row
-    asked = f"{own['problem']}\n\nProposed answer: {own['proposed']}\n\nThis is incorrect. What is the correct answer?"
-    return row | {"messages": [{"role": "user", "content": asked}, row["messages"][1]]}
 
 
 def say(**fields: object) -> None:

@@ -17,11 +17,15 @@ from guild.skills.registry import broken_skills
 from realm import hosts
 from realm.config import RealmConfig
 from realm.disk import durable
+from realm.health import HEALTHY
 from realm.oracle.sync_client import HostTrouble, OracleClient
-from realm.staleness import SILENT_SECONDS
+from realm.staleness import is_fresh
 from realm.strict import BadConfig
-from realm.weaver import WeaverError, verbs
+from realm.weaver import WeaverError, supervisord, verbs
+from realm.weaver.services import TASKMASTER, TAVERN
+from realm.web import identity
 from realm.world import World
+from sentinels import vitals
 
 HEALTH_FILE = "health.json"
 LEAST_FREE_BYTES, LITTLE_FREE_BYTES = 500 * 10**6, 5 * 10**9
@@ -57,6 +61,9 @@ def _disk(world: World, config: RealmConfig) -> Iterator[Finding]:
 
 def _database(world: World, config: RealmConfig) -> Iterator[Finding]:
     """A damaged page is found here, before the daemon meets it."""
+    if trouble := vitals.database(world):
+        yield Finding(what="database", verdict="trouble", said=trouble)
+        return
     try:
         with connection.cursor() as cursor:
             cursor.execute("PRAGMA quick_check(1)" if connection.vendor == "sqlite" else "SELECT 'ok'")
@@ -77,23 +84,25 @@ def _services(world: World, config: RealmConfig) -> Iterator[Finding]:
     if all(state.state == "STOPPED" for state in states):
         yield Finding(what="services", verdict="warning", said="no weaver runs; `weave --daemon` starts everything")
         return
+    if not supervisord.is_alive(world):
+        yield Finding(what="services", verdict="trouble", said="supervisord is gone; `weave --daemon` mends it")
     for state in states:
         said = state.state.lower()
         yield Finding(what=f"service {state.name}", verdict="ok" if state.runs else "trouble", said=said)
+    if trouble := identity.trouble(world, TAVERN, config.bind, config.port, seconds=HOST_SECONDS):
+        yield Finding(what=TAVERN, verdict="trouble", said=trouble)
+    if trouble := vitals.taskmaster(world):
+        yield Finding(what=TASKMASTER, verdict="trouble", said=trouble)
 
 
 def _arena(world: World, config: RealmConfig) -> Iterator[Finding]:
-    status = arena_status.read_status(world)
-    if not status.alive:
-        yield Finding(what="arena", verdict="trouble", said="its daemon does not run")
+    status, now = arena_status.read_status(world), time.time()
+    trouble = vitals.of_arena(status, now)
+    if not (status.alive and is_fresh(status.time, now)):
+        yield Finding(what="arena", verdict="trouble", said=trouble)
         return
-    silent_seconds = time.time() - (status.time or 0.0)
-    if silent_seconds > SILENT_SECONDS:
-        yield Finding(what="arena", verdict="trouble", said=f"its daemon has been silent for {silent_seconds:.0f} s")
-        return
-    troubled = bool(status.message)
-    said = f"{status.state}: {status.message}" if troubled else status.state
-    yield Finding(what="arena", verdict="warning" if troubled else "ok", said=said)
+    said = f"{status.state}: {trouble}" if trouble else status.state
+    yield Finding(what="arena", verdict="warning" if trouble else "ok", said=said)
 
 
 def _hosts(world: World, config: RealmConfig) -> Iterator[Finding]:
@@ -113,8 +122,8 @@ def _host(host: hosts.Host) -> Finding:
         with OracleClient(host, timeout_seconds=HOST_SECONDS) as oracle:
             said = oracle.health()
     except HostTrouble as error:
-        return Finding(what=f"host {host.name}", verdict="warning", said=str(error))
-    return Finding(what=f"host {host.name}", verdict="ok", said=str(said.get("status", "ok")))
+        return Finding(what=f"host {host.id}", verdict="warning", said=str(error))
+    return Finding(what=f"host {host.id}", verdict="ok", said=str(said.get("status", HEALTHY)))
 
 
 def _trainers(world: World, config: RealmConfig) -> Iterator[Finding]:

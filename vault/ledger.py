@@ -8,7 +8,7 @@ from pathlib import Path
 
 from django.conf import settings
 
-from realm.checkpoints.names import step_of
+from realm.checkpoints.names import step_of_any
 from realm.world import World
 from vault.models import Checkpoint
 from vault.selectors import Metric, best_checkpoint, checkpoint_at, list_checkpoints, newest_checkpoint
@@ -87,5 +87,5 @@ def _active_hero(world: World) -> str:
 
 
 def extract_step(name: str) -> int | None:
-    """The step in a checkpoint's canonical name or path; None for anything else."""
-    return step_of(Path(name).name)
+    """The step in any checkpoint's name or path, such as `checkpoint-175000`; None for anything else."""
+    return step_of_any(name)

@@ -45,24 +45,25 @@ def _of_mask(mask: Mask, verb: str, on: Any) -> Any:
             contents = [messages.content_of(value) for value in on]
             return [_plain(result) for result in mask.tokenize_many(contents)]
         case "prompts":
-            return [mask.prompt_ids(_conversation(value)) for value in on]
+            conversations, most_characters = on
+            return mask.prompts(
+                [messages.conversation_of(each) for each in conversations], most_characters=most_characters
+            )
         case "render":
             return mask.rendered(messages.content_of(on))
         case "encode":
             return mask.encode(on)
+        case "texts":
+            return mask.texts(on)
         case "pieces":
             return [[piece.text, piece.ids, piece.trained, piece.special] for piece in mask.pieces(*on)]
     raise ValueError(f"no such job: {verb}")
 
 
-def _conversation(value: Any) -> Any:
-    return messages.content_of(value)
-
-
 def _plain(result: Tokenized | MaskingError) -> Any:
     if isinstance(result, MaskingError):
         return str(result)
-    return [result.input_ids, result.trained, result.ends]
+    return [result.input_ids, result.trained, result.ends, result.lost_thoughts]
 
 
 @functools.lru_cache(maxsize=MOST_MASKS)
@@ -71,7 +72,7 @@ def _mask(folder: str, ends: str, digest: str) -> Mask:
     if digest_of_rows(Path(folder), Path(ends)) != digest:
         raise UnusableTokenizer(f"the model {folder} has changed since it was loaded; load it again")
     tokenizer = HeroTokenizer.load(Path(folder))
-    return ChatMask(replace(tokenizer, model_ends=model_ends(Path(ends))))
+    return ChatMask(replace(tokenizer, model_ends=model_ends(Path(ends))), day=None)
 
 
 def serve(jobs: BinaryIO, out: BinaryIO) -> None:

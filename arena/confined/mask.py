@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import itertools
+import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -51,13 +52,14 @@ class ConfinedMask:
 
     def prompt_ids(self, messages: Sequence[Message]) -> list[int]:
         """The conversation as the hero sees it when it is asked to answer. Raises MaskingError."""
-        (ids,) = self.prompts([messages])
+        (ids,) = self.prompts([messages], most_characters=sys.maxsize)
+        assert not isinstance(ids, int)
         return ids
 
-    def prompts(self, conversations: Sequence[Sequence[Message]]) -> list[list[int]]:
-        """The same of several. Raises MaskingError."""
+    def prompts(self, conversations: Sequence[Sequence[Message]], *, most_characters: int) -> list[list[int] | int]:
+        """The same of each, or how many characters it has where these are more. Raises MaskingError."""
         asked = [messages.plain_content(tuple(conversation)) for conversation in conversations]
-        ids: list[list[int]] = self.ask("prompts", asked)
+        ids: list[list[int] | int] = self.ask("prompts", [asked, most_characters])
         return ids
 
     def rendered(self, content: Content) -> str:
@@ -68,6 +70,11 @@ class ConfinedMask:
         """Raises MaskingError."""
         ids: list[int] = self.ask("encode", text)
         return ids
+
+    def texts(self, ids: Sequence[int]) -> list[str]:
+        """Of each token alone. Raises MaskingError."""
+        texts: list[str] = self.ask("texts", list(ids))
+        return texts
 
     def pieces(self, ids: Sequence[int], labels: Sequence[bool]) -> list[Piece]:
         """Raises MaskingError."""
@@ -109,7 +116,10 @@ def _facts(mask: ConfinedMask) -> Facts:
 
 
 def _tokenized(value: Any) -> Tokenized | MaskingError:
-    return MaskingError(value) if isinstance(value, str) else Tokenized(*value)
+    if isinstance(value, str):
+        return MaskingError(value)
+    ids, trained, ends, lost = value
+    return Tokenized(ids, trained, ends, tuple((message, characters) for message, characters in lost))
 
 
 def _batches(contents: Sequence[Content]) -> Iterator[list[Content]]:

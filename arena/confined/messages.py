@@ -12,6 +12,7 @@ from arena.rows.model import Content, Message
 from arena.rows.overrun import Overrun
 from arena.rows.tokenized import MaskingError
 from arena.rows.tokenizer import UnusableTokenizer
+from arena.rows.turn_ends import TurnEnds
 
 READY = b'"ready"\n'
 """From the child: it has started."""
@@ -45,12 +46,22 @@ def plain_content(content: Content) -> Any:
 
 
 def content_of(value: Any) -> Content:
-    return value if isinstance(value, str) else tuple(Message(**message) for message in value)
+    return value if isinstance(value, str) else conversation_of(value)
+
+
+def conversation_of(value: Any) -> tuple[Message, ...]:
+    return tuple(Message(**message) for message in value)
 
 
 def plain_facts(facts: Facts) -> dict[str, Any]:
-    return {**vars(facts), "special": dict(facts.special), "stop_ids": sorted(facts.stop_ids)}
+    ends = facts.ends
+    behind = [[token, list(header)] for token, header in ends.ids_behind.items()]
+    plain_ends = {**vars(ends), "ids": sorted(ends.ids), "ids_behind": behind}
+    return {**vars(facts), "special": dict(facts.special), "ends": plain_ends}
 
 
 def facts_of(value: Mapping[str, Any]) -> Facts:
-    return Facts(**{**value, "stop_ids": frozenset(value["stop_ids"])})
+    ends = value["ends"]
+    behind = {token: tuple(header) for token, header in ends["ids_behind"]}
+    whole = TurnEnds(**{**ends, "ids": frozenset(ends["ids"]), "ids_behind": behind})
+    return Facts(**{**value, "ends": whole, "warnings": tuple(value["warnings"])})

@@ -20,7 +20,7 @@ from guild.curriculum.plan import Curriculum
 from guild.errors import GuildError
 from guild.evaluation.sets import ensure_evaluation_sets
 from guild.evaluation.validation import ensure_validation, local_skills
-from guild.skills.registry import list_skills
+from guild.skills.registry import read_skills
 from realm.strict import BadConfig
 from realm.world import World
 
@@ -93,7 +93,7 @@ class Player:
         self._make_remote_sets()
 
     def _make_remote_sets(self) -> None:
-        for skill in list_skills():
+        for skill in read_skills():
             try:
                 with self._sets:
                     ensure_evaluation_sets(self._world, skill)

@@ -119,6 +119,7 @@ def _order(
         evaluated_by="queue" if host_answers else "trainer",
         validation_file=str(ensure_validation(world)),
         flagged_folder=str(world.flagged_examples),
+        opened_on=datetime.now().date().isoformat(),
         recipe=recipe,
         dataset_specs=dict(specs),
         set_aside_file=_write_set_aside(world, quest, world.battles / battle_id),

@@ -50,6 +50,6 @@ def _is_there(host: Host) -> bool:
         with OracleClient(host) as client:
             client.health()
     except HostTrouble as trouble:
-        log.info("%s does not evaluate now: %s", host.name, trouble)
+        log.info("%s does not evaluate now: %s", host.id, trouble)
         return False
     return True

@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from django.db import transaction
 
@@ -30,7 +31,7 @@ from arena.gate.process import ASIDE, LARGE, Gate, GateProcess
 from arena.models import Battle
 from arena.orders import Wish
 from arena.protocol import Command, Event, EventKind
-from arena.quest_orders import Act
+from arena.quest_orders import Act, QuestOrder
 from arena.queue import acts, admission, network_mounts
 from arena.queue import files as queue
 from arena.queue.acts import Context
@@ -104,6 +105,7 @@ class ArenaDaemon:
         """Whether the running battle has said that it ended."""
         self._forged_failures = 0
         self._room_wanted = False
+        self._again: dict[int, Path] = {}
 
         # Where quests come from: the inbox by the gatekeepers, folders of the player's, the guild.
         self.gate = gate or GateProcess(world, self.wake_up.set, clock=clock)
@@ -221,13 +223,14 @@ class ArenaDaemon:
 
     def _obey_of_quests(self) -> bool:
         obeyed = 0
-        context = Context(self.world, skip=self._skip)
+        context = Context(self.world, skip=self._skip, again=self._again)
         for path, order in quest_orders.MAILBOX.waiting(self.world, on_damaged=self._damaged.append):
             log.info("%s of %d quests asked by %s", order.act, len(order.quests), order.by)
+            slice_, rest = quest_orders.sliced(order)
             if order.act == Act.FORCE:  # the only one that would do harm if it were carried out twice
-                path.unlink()
+                self._forget(path, rest)
             try:
-                acts.carry_out(context, order)
+                acts.carry_out(context, slice_, is_last=rest is None)
             except OSError as error:
                 if disk_errors.passes(error):
                     if order.act == Act.FORCE:
@@ -237,9 +240,19 @@ class ArenaDaemon:
                     raise
                 log.exception("an order cannot be carried out")  # else it would end each daemon that finds it
                 self._tell("order_refused", f"{order.act} cannot be carried out: {error}", act=order.act)
-            path.unlink(missing_ok=True)
+            if order.act != Act.FORCE:
+                self._forget(path, rest)
             obeyed += 1
+            if rest:
+                break  # other commands come between the slices of a long one
         return bool(obeyed)
+
+    def _forget(self, path: Path, rest: QuestOrder | None) -> None:
+        """An order that was obeyed; of a long one the rest stays."""
+        if rest:
+            quest_orders.MAILBOX.leave_rest(path, rest)
+        else:
+            path.unlink(missing_ok=True)
 
     def _skip(self) -> None:
         """End this battle without resting; where the arena rests already, it stays at rest."""

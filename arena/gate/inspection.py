@@ -19,12 +19,12 @@ import numpy as np
 from arena.gate import report as reports
 from arena.gate import row_index
 from arena.gate.duplicates import EarlierRows, digest_of, find_twins, near_digest_of
-from arena.gate.report import Lengths, Report
+from arena.gate.report import UNREAD_KEYS, Lengths, Report
 from arena.gate.row_index import ArrayWriter
 from arena.gate.rules import GateRules
 from arena.gate.warden import ContentWarden, EvaluatedProblems
 from arena.recipe import Recipe
-from arena.rows import lines, parse
+from arena.rows import lines, parse, thoughts
 from arena.rows.example import Unfit, fitted
 from arena.rows.formats import BUILT_IN, Specs
 from arena.rows.limits import Limits
@@ -33,7 +33,7 @@ from arena.rows.mask import Mask
 from arena.rows.model import Content, Kind, Refusal, Row, UnreadableQuest, shortened
 from arena.rows.packing import count_rows
 from arena.rows.tokenized import MaskingError, Tokenized
-from arena.rows.turn_check import NO_BEGIN, NO_END
+from arena.rows.turn_check import NO_END, TOLD_BY_LINE
 from realm.quest_names import read_name
 
 PIECE_ROWS = 512
@@ -114,6 +114,9 @@ class _Inspection:
         self._warned_kinds: Counter[str] = Counter()
         self._formats: Counter[str] = Counter()
         self._trained: Counter[tuple[str | None, int | None]] = Counter()
+        self._has_conversations = False
+        self._unread: Counter[str] = Counter()
+        """Readable rows by key that nobody reads."""
         self._owners: set[str] = set()
         """File names of earlier quests that have some of the refused rows."""
         self._sha256, self._size_bytes = "", 0
@@ -127,6 +130,7 @@ class _Inspection:
                 self._read(rows, digests, near)
                 for writer in (rows, digests, near):
                     writer.finish()
+            self._check_turns()
             records = self._records(mode="r+")
             self._leave_out_copies(records)
             return self._report(records)
@@ -188,6 +192,8 @@ class _Inspection:
             else:
                 self._formats[row.data_format] += 1
                 self._trained[row.skill, row.level] += 1
+                self._has_conversations |= not isinstance(row.content, str)
+                self._unread.update(row.unread)
         if self._look.mask:
             self._count_tokens(self._look.mask, readable, records)
         self._ask_warden(readable, records)
@@ -213,16 +219,20 @@ class _Inspection:
             records["tokens"][number], records["trained"][number] = whole.slots, whole.labels
         if isinstance(found, Unfit):
             self._refuse(records, number, Refusal(row.line, shortened(found.reason), found.kind), row_index.UNTRAINABLE)
-        elif found is not result:
+            return
+        if found is not result:
             self._warn(Refusal(row.line, f"it is cut to {self._look.recipe.max_length} tokens", "cut"))
-        if isinstance(found, Tokenized):
-            self._warn_of_turns(row, found)
-
-    def _warn_of_turns(self, row: Row, found: Tokenized) -> None:
-        if not found.ends:
+        if isinstance(found, Tokenized) and not found.ends:
             self._warn(Refusal(row.line, NO_END, "no-end"))
-        if self._look.mask and not self._look.mask.facts.begins and not isinstance(row.content, str):
-            self._warn(Refusal(row.line, NO_BEGIN, "no-begin"))
+        if isinstance(result, Tokenized) and result.lost_thoughts:
+            self._warn(Refusal(row.line, thoughts.in_words(result.lost_thoughts), "lost-thoughts"))
+
+    def _check_turns(self) -> None:
+        """What is wrong with the hero's own template, and with no line."""
+        if self._look.mask and self._has_conversations:
+            for warning in self._look.mask.facts.warnings:
+                if warning not in TOLD_BY_LINE:
+                    self._warn(Refusal(0, warning, "turns"))
 
     def _ask_warden(self, readable: list[tuple[int, Row]], records: row_index.Records) -> None:
         for number, row in readable:
@@ -231,7 +241,7 @@ class _Inspection:
                 if verdict.refusal:
                     self._refuse(records, number, verdict.refusal, row_index.SET_ASIDE)
                 else:
-                    for warning in verdict.warnings:
+                    for warning in (*row.warnings, *verdict.warnings):
                         self._warn(warning)
 
     def _compare_with_earlier(self, readable: list[tuple[int, Row]], records: row_index.Records, hashes: Any) -> None:
@@ -284,6 +294,8 @@ class _Inspection:
 
     def _report(self, records: row_index.Records) -> Report:
         refused = self._refused_kinds.total()
+        if unread := _mostly(self._unread, self._formats.total()):
+            self._warn(Refusal(0, f"keys that are not read stand in most rows: {', '.join(unread)}", UNREAD_KEYS))
         skill, level = _work_of(stem_of(self._path.name), self._trained)
         report = Report(
             quest=self._path.name,
@@ -359,6 +371,11 @@ class _Inspection:
                     file.write(data)
                     copied, room = copied + 1, room - len(data)
         return replace(report, quarantined=copied)
+
+
+def _mostly(unread: Counter[str], rows: int) -> list[str]:
+    """Keys of more than half of the rows."""
+    return [repr(key) for key, count in unread.items() if 2 * count > rows]
 
 
 def _digest(row: Row | Refusal, digest: Callable[[Content], int]) -> int:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import itertools
 import json
 from pathlib import Path
 from typing import Any
 
 import torch
+from transformers import StoppingCriteria, StoppingCriteriaList
 
 from arena.hero.model import Hero, dropout_off
 from arena.protocol import EvaluationSet
@@ -41,14 +41,15 @@ def answer(hero: Hero, prompts: list[str], *, max_new_tokens: int) -> list[str]:
 
     Uses no random numbers and leaves training state alone.
     """
-    end_text = hero.mask.facts.end_text
-    stops: dict[str, Any] = {"stop_strings": [end_text], "tokenizer": hero.tokenizer} if end_text else {}
     asked = [prompt_ids(hero, prompt) for prompt in prompts]
-    written_BT = write(hero, asked, max_new_tokens=max_new_tokens, **stops)
-    ends = set(hero.stop_ids)
-    spoken = [list(itertools.takewhile(lambda token: token not in ends, row)) for row in written_BT.tolist()]
-    answers: list[str] = hero.tokenizer.batch_decode(spoken, skip_special_tokens=True)
-    return [answer.partition(end_text)[0] for answer in answers] if end_text else answers
+    written_BT = write(hero, asked, max_new_tokens=max_new_tokens, has_ended=_Ended(hero, len(asked)))
+    return [_answer(hero, row) for row in written_BT.tolist()]
+
+
+def _answer(hero: Hero, written: list[int]) -> str:
+    length = hero.mask.facts.ends.length(written)
+    text = str(hero.tokenizer.decode(written[:length], skip_special_tokens=True))
+    return hero.mask.facts.ends.cut(text, ended=length < len(written))
 
 
 def prompt_ids(hero: Hero, prompt: str) -> list[int]:
@@ -57,10 +58,12 @@ def prompt_ids(hero: Hero, prompt: str) -> list[int]:
 
 
 @torch.no_grad()
-def write(hero: Hero, prompts: list[list[int]], *, max_new_tokens: int, **options: Any) -> torch.Tensor:
-    """Token ids written after each prompt, int64, shape (B, T); what ended before the longest is padded.
+def write(
+    hero: Hero, prompts: list[list[int]], *, max_new_tokens: int, has_ended: StoppingCriteria, **options: Any
+) -> torch.Tensor:
+    """Token ids written after each prompt, int64, shape (B, T); behind the end of an answer they mean nothing.
 
-    Greedy, in one left-padded batch; `options` are more of `generate`'s.
+    Greedy, in one left-padded batch, until all of it `has_ended`; `options` are more of `generate`'s.
     """
     inputs_BT, mask_BT = _left_padded(prompts, hero.pad_id)
     with dropout_off(hero), hero.autocast():
@@ -71,11 +74,34 @@ def write(hero: Hero, prompts: list[list[int]], *, max_new_tokens: int, **option
             do_sample=False,
             use_cache=True,
             pad_token_id=hero.pad_id,
-            eos_token_id=hero.stop_ids or None,
+            eos_token_id=None,
+            stopping_criteria=StoppingCriteriaList([has_ended]),
             **options,
         )
     behind_BT: torch.Tensor = written_BT[:, inputs_BT.shape[1] :]
     return behind_BT
+
+
+class _Ended(StoppingCriteria):
+    """Which answers of a batch have ended."""
+
+    def __init__(self, hero: Hero, prompts: int) -> None:
+        self._hero, self._ends = hero, hero.mask.facts.ends
+        self._written: list[list[int]] = [[] for _ in range(prompts)]
+        self._done = [False] * prompts
+
+    def __call__(self, input_ids: torch.Tensor, scores: Any, **kwargs: Any) -> torch.Tensor:
+        for place, token in enumerate(input_ids[:, -1].tolist()):
+            self._written[place].append(token)
+            self._done[place] = self._done[place] or self._ended(self._written[place])
+        return torch.tensor(self._done, device=input_ids.device)
+
+    def _ended(self, written: list[int]) -> bool:
+        # A character of the mark is at most four tokens of one byte, and half a character may stand before it.
+        mark = self._ends.text
+        return self._ends.end_at(written) or (
+            bool(mark) and mark in str(self._hero.tokenizer.decode(written[-4 * len(mark) - 4 :]))
+        )
 
 
 def _left_padded(sequences: list[list[int]], pad_id: int) -> tuple[torch.Tensor, torch.Tensor]:

@@ -13,11 +13,13 @@ from peft import PeftModel
 from torch import Tensor
 from transformers import AutoModelForCausalLM, PreTrainedModel
 
-from arena.hero import adapter
+from arena.hero import adapter, portable
 from arena.hero import origin as base
-from arena.hero.model import load_tokenizer, whole_model
+from arena.hero.model import ends_of, hero_tokenizer, load_tokenizer, whole_model
 from arena.hero.origin import Origin, UnloadableHero
 from arena.protocol import resolved_path
+from arena.rows.masking import ChatMask
+from arena.rows.model_ends import model_ends
 from realm.checkpoints import sidecar
 from realm.checkpoints.sidecar import Sidecar
 from realm.disk import durable
@@ -64,8 +66,11 @@ def export(checkpoint: Path, out: Path) -> Merged:
     # Written, read again and compared under a temporary name.
     out.parent.mkdir(parents=True, exist_ok=True)
     with durable.new_folder(out) as folder:
+        tokenizer, own = load_tokenizer(origin.newest), base.folder_of(origin.source)
         model.save_pretrained(str(folder))
-        load_tokenizer(origin.newest).save_pretrained(folder)
+        tokenizer.save_pretrained(folder)
+        ends = ends_of(model, ChatMask(hero_tokenizer(tokenizer, ends=model_ends(own))))
+        portable.finish(folder, generation=portable.generation_settings(own), ends=ends)
         found = _compare(expected_BTV, folder)
         if not found.holds:
             raise UnloadableHero(

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import functools
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -28,13 +29,14 @@ from transformers import (
 from transformers.utils import logging as transformers_logging
 from transformers.utils.import_utils import is_bitsandbytes_available
 
-from arena.hero import adapter, attention
+from arena.confined.probe import ADAPTER_FILE
+from arena.hero import adapter, architecture, attention, portable
 from arena.hero import origin as base
 from arena.hero.origin import UnloadableHero as UnloadableHero
 from arena.hero.origin import in_short
 from arena.recipe import Recipe
 from arena.rows.mask import Mask
-from arena.rows.masking import ChatMask, MaskingError
+from arena.rows.masking import SOME_DAY, ChatMask, MaskingError
 from arena.rows.model_ends import model_ends
 from arena.rows.tokenizer import HeroTokenizer, default_template
 from realm.disk import durable
@@ -58,6 +60,10 @@ class Hero:
     """Digest of the frozen weights under an adapter."""
     together: nn.Module | None = None
     """Where several processes train this hero: the module whose forward pass brings them together; see ranks.py."""
+    generation: Mapping[str, Any] = field(default_factory=dict)
+    """How the base's authors would have it generate: kept for other readers of its checkpoints, never followed."""
+    source: str = ""
+    """Hub id or folder of the base model."""
 
     def autocast(self) -> torch.autocast:
         """What forward passes of training and scoring run under: weights stay as they are kept."""
@@ -92,6 +98,8 @@ class Hero:
             self.model.save_pretrained(str(folder), state_dict=weights)
         for name, data in self.tokenizer_files.items():
             durable.write_bytes(folder / name, data, sync=False)
+        ends = ends_of(self.causal_lm, self.mask)
+        portable.finish(folder, generation=self.generation, ends=ends, base_model=self.source)
 
     @functools.cached_property
     def tokenizer_files(self) -> dict[str, bytes]:
@@ -99,11 +107,6 @@ class Hero:
         with tempfile.TemporaryDirectory() as folder:
             self.tokenizer.save_pretrained(folder)
             return {path.name: path.read_bytes() for path in sorted(Path(folder).iterdir())}
-
-    @property
-    def stop_ids(self) -> list[int]:
-        """Tokens at which generation stops; those beyond the vocabulary could never be written."""
-        return sorted(index for index in self.mask.facts.stop_ids if index < len(self.tokenizer))
 
     @property
     def pad_id(self) -> int:
@@ -128,9 +131,12 @@ def dropout_off(hero: Hero) -> Iterator[None]:
         hero.model.train(was_training)
 
 
-def load(base_model: str, recipe: Recipe, *, checkpoint: Path | None, device: torch.device) -> Hero:
+def load(
+    base_model: str, recipe: Recipe, *, checkpoint: Path | None, device: torch.device, day: datetime = SOME_DAY
+) -> Hero:
     """Load the base, or `checkpoint` if one is given (its bytes already verified), to train as the recipe says.
 
+    `day` is today's date for a chat template that writes one into the rows.
     A full checkpoint gets an adapter, and an adapter is merged into what it sits on, where the recipe's mode asks for
     it. Only safetensors are read and no code of a model is run. Raises UnloadableHero or base.IncompatibleCheckpoint.
     """
@@ -161,20 +167,26 @@ def load(base_model: str, recipe: Recipe, *, checkpoint: Path | None, device: to
         trained.to(device)  # type: ignore[arg-type]  # transformers' wrapper names another type
 
     tokenizer = load_tokenizer(origin.newest)
+    folder = base.folder_of(origin.source)
     return Hero(
         model=trained,
         tokenizer=tokenizer,
-        mask=ChatMask(hero_tokenizer(tokenizer, ends=model_ends(base.folder_of(origin.source)))),
+        mask=ChatMask(hero_tokenizer(tokenizer, ends=model_ends(folder)), day=day),
         device=device,
         compute_dtype=getattr(torch, recipe.dtype),
         adapter_base=origin.checkpoint if adapts else None,
         base_sha256=base_sha256 if adapts else None,
+        generation=portable.generation_settings(folder),
+        source=base_model,
     )
 
 
 def load_tokenizer(source: str) -> PreTrainedTokenizerBase:
     try:
-        tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(source, trust_remote_code=False)
+        config = architecture.read(base.folder_of(source)) if architecture.lies_in(source) else None
+        tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(
+            source, config=config, trust_remote_code=False
+        )
     except Exception as error:  # files of a stranger's break a library in every way
         raise UnloadableHero(f"the tokenizer of {source} cannot be loaded: {in_short(error)}") from error
     return tokenizer
@@ -197,6 +209,9 @@ def hero_tokenizer(tokenizer: PreTrainedTokenizerBase, *, ends: frozenset[int] =
 def whole_model(source: str, *, dtype: torch.dtype, **options: Any) -> PreTrainedModel:
     """A model without an adapter, by our attention; a tensor that is missing is never made up."""
     try:
+        folder = base.folder_of(source, may_download=True)
+        if (folder / ADAPTER_FILE).exists():  # transformers would put it on its model, frozen
+            raise UnloadableHero(f"the model {source} is an adapter: merge it into its model, and name the merged one")
         loaded: Any = AutoModelForCausalLM.from_pretrained(
             source,
             dtype=dtype,
@@ -204,13 +219,11 @@ def whole_model(source: str, *, dtype: torch.dtype, **options: Any) -> PreTraine
             trust_remote_code=False,
             attn_implementation=attention.NAME,
             output_loading_info=True,
-            generation_config=GenerationConfig(),  # how the hero decodes, no file of a model decides
-            return_dict=True,
-            output_hidden_states=False,
-            output_attentions=False,
+            config=architecture.read(folder),
+            generation_config=GenerationConfig(),  # so that the model's own is not even opened
             **options,
         )
-    except (MemoryError, torch.OutOfMemoryError):
+    except (UnloadableHero, MemoryError, torch.OutOfMemoryError):
         raise
     except Exception as error:  # files of a stranger's break a library in every way
         raise UnloadableHero(f"the model {source} cannot be loaded: {in_short(error)}") from error
@@ -218,9 +231,17 @@ def whole_model(source: str, *, dtype: torch.dtype, **options: Any) -> PreTraine
     if report["missing_keys"]:
         raise UnloadableHero(f"the model {source} lacks {', '.join(sorted(report['missing_keys'])[:3])}")
     assert isinstance(model, PreTrainedModel)
-    model.generation_config = GenerationConfig()  # what config.json says of it goes the same way
+    if not any(parameter.is_floating_point() for parameter in model.parameters()):
+        raise UnloadableHero(f"the model {source} has no parameter that can be trained")
+    model.generation_config = GenerationConfig()
     model.config.use_cache = False
     return model
+
+
+def ends_of(model: PreTrainedModel, mask: Mask) -> list[int]:
+    """The tokens at which the model ends, for whoever generates by its saved files alone."""
+    vocabulary = len(model.get_input_embeddings().weight)  # type: ignore[arg-type]  # nn.Module hides it
+    return sorted(index for index in mask.facts.ends.ids if index < vocabulary)
 
 
 def check_quantisable(device: torch.device) -> None:

@@ -119,10 +119,11 @@ def adapter_base_of(checkpoint: Path, name: str) -> Path:
     return checkpoint.parent / name
 
 
-def folder_of(source: str) -> Path:
+def folder_of(source: str, *, may_download: bool = False) -> Path:
+    """Of a model's files; of a hub id the one in its cache. Raises OSError or ValueError where it is not here."""
     if Path(source).is_dir():
         return Path(source)
-    config = cached_file(source, "config.json", local_files_only=True)
+    config = cached_file(source, "config.json", local_files_only=not may_download)
     assert config is not None  # else it raises
     return Path(config).parent
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from argparse import ArgumentParser, ArgumentTypeError
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -13,16 +15,19 @@ from arena.confined.mask import mask_of
 from arena.gate import report as reports
 from arena.models import Quest
 from arena.preview import rows, terminal
+from arena.preview.tokens import RefusedRow, tokens_of
 from arena.queue import files as queue
 from arena.recipe import Recipe
 from arena.rows import lines, tokenizer
 from arena.rows.formats import Specs, load_declared, registry
+from arena.rows.mask import Mask
 from arena.rows.model import UnreadableQuest
 from arena.rows.overrun import Overrun
 from arena.rows.tokenized import MaskingError
 from arena.rows.tokenizer import UnusableTokenizer
 from realm import strict
 from realm.config import RealmConfig
+from realm.management.as_json import add_json
 from realm.strict import BadConfig
 from realm.world import World
 
@@ -35,6 +40,8 @@ def add_arguments(parser: ArgumentParser) -> None:
     what.add_argument("--row", type=int, metavar="N", help="the row in line N as the hero sees it, token by token")
     what.add_argument("--packed", type=int, metavar="N", help="the N-th packed row that a battle would train on")
     what.add_argument("--rows", type=_rows, metavar="FIRST:COUNT", help="rows in short, from line FIRST on")
+    parser.add_argument("--model", type=Path, metavar="FOLDER", help="as this model sees it (default: the hero)")
+    add_json(parser)
 
 
 def _rows(text: str) -> tuple[int, int]:
@@ -47,18 +54,32 @@ def _rows(text: str) -> tuple[int, int]:
 
 def shown(world: World, config: RealmConfig, options: dict[str, Any], *, colours: bool) -> str:
     """Raises CommandError with the reason in words."""
+    with _in_words():
+        return _Showing(world, config, options["model"]).of(options, colours=colours)
+
+
+def document(world: World, config: RealmConfig, options: dict[str, Any]) -> Any:
+    """The same for programs: of one row its text and its tokens. Raises CommandError where the row is refused, too."""
+    with _in_words():
+        return _Showing(world, config, options["model"]).document(options)
+
+
+@contextmanager
+def _in_words() -> Iterator[None]:
     try:
-        return _Showing(world, config).of(options, colours=colours)
-    except (UnreadableQuest, UnusableTokenizer, MaskingError, Overrun, BadConfig, LookupError) as error:
+        yield
+    except (
+        UnreadableQuest, UnusableTokenizer, MaskingError, Overrun, BadConfig, LookupError, RefusedRow,
+    ) as error:  # fmt: skip
         raise CommandError(str(error)) from error
 
 
 class _Showing:
-    def __init__(self, world: World, config: RealmConfig) -> None:
+    def __init__(self, world: World, config: RealmConfig, model: Path | None) -> None:
         self._world = world
         self._recipe = strict.read(Recipe, config.training, source="settings: training")
         self._specs: Specs = registry(load_declared(world))
-        folder = tokenizer.find(world, config)
+        folder = model or tokenizer.find(world, config)
         self._mask = mask_of(folder) if folder else None
 
     def of(self, options: dict[str, Any], *, colours: bool) -> str:
@@ -73,6 +94,22 @@ class _Showing:
             parts = [*self._summary(path), *self._list(path, 1, FIRST_ROWS)]
         return terminal.printed(parts, colours=colours)
 
+    def document(self, options: dict[str, Any]) -> Any:
+        path = _find(self._world, options["quest"])
+        if options["row"] is not None:
+            mask = self._known_mask("its tokens")
+            return tokens_of(path, options["row"], mask=mask, recipe=self._recipe, specs=self._specs)
+        if options["packed"] is not None:
+            return self._packed_row(path, options["packed"])
+        if options["rows"] is not None:
+            return rows.list_rows(path, *options["rows"], specs=self._specs)
+        report = reports.read_report(path)
+        measured = None
+        if report is None and self._mask is not None:
+            measured = terminal.measure(path, self._mask, self._recipe, self._specs)
+        listed = rows.list_rows(path, 1, FIRST_ROWS, specs=self._specs)
+        return {"file": path, "report": report, "measured": measured, "rows": listed}
+
     def _row(self, path: Path, line: int) -> list[RenderableType]:
         recipe = self._recipe
         row = rows.preview_line(
@@ -81,19 +118,22 @@ class _Showing:
         return [*terminal.of_row(row, recipe.max_length), *self._without_tokenizer()]
 
     def _packed(self, path: Path, number: int) -> list[RenderableType]:
-        if self._mask is None:
-            raise LookupError(
-                "packed rows are known once the hero's tokenizer is on this machine: fight a battle first"
-            )
-        row = rows.preview_packed(
+        return list(terminal.of_packed(self._packed_row(path, number)))
+
+    def _packed_row(self, path: Path, number: int) -> rows.PackedRow:
+        return rows.preview_packed(
             path,
             number,
-            mask=self._mask,
+            mask=self._known_mask("packed rows"),
             recipe=self._recipe,
             quest_sha256=lines.content_digest(path),
             specs=self._specs,
         )
-        return list(terminal.of_packed(row))
+
+    def _known_mask(self, what: str) -> Mask:
+        if self._mask is None:
+            raise LookupError(f"{what} are known once the hero's tokenizer is on this machine: fight a battle first")
+        return self._mask
 
     def _list(self, path: Path, first: int, count: int) -> list[RenderableType]:
         return list(terminal.of_list(rows.list_rows(path, first, count, specs=self._specs)))

@@ -19,7 +19,7 @@ from starlette.types import Receive, Scope, Send
 from arena.oracle.chat import DONE, Completion, conversation, event, sampling, witness
 from arena.oracle.host import OracleHost
 from arena.oracle.loaded_models import Place, described
-from arena.oracle.trouble import BadRequest, OracleTrouble, TooLarge
+from arena.oracle.trouble import BadRequest, OracleTrouble, TooLarge, TooSlow
 from realm.oracle.wire import LARGEST_REQUEST_BYTES, AnswersRequest, ChatRequest, Selector
 from realm.strict import BadConfig
 from realm.web import bodies
@@ -146,12 +146,14 @@ class _Stream(StreamingResponse):
 
 
 async def _read(request: Request, cls: type[B]) -> B:
-    """Raises BadRequest, TooLarge."""
+    """Raises BadRequest, TooLarge, TooSlow."""
     try:
         body = await bodies.receive(request, largest_bytes=LARGEST_REQUEST_BYTES)
         return bodies.read(cls, orjson.loads(body), source="request")  # which takes no lone surrogates
     except bodies.TooLarge as error:
         raise TooLarge(str(error)) from error
+    except bodies.TooSlow as error:
+        raise TooSlow(str(error)) from error
     except BadConfig as error:
         raise BadRequest(str(error).removeprefix("request: ")) from error
     except ValueError as error:

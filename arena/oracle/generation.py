@@ -14,7 +14,6 @@ from transformers import (
     LogitsProcessor,
     LogitsProcessorList,
     StoppingCriteria,
-    StoppingCriteriaList,
     TemperatureLogitsWarper,
     TopKLogitsWarper,
     TopPLogitsWarper,
@@ -33,21 +32,23 @@ def write(hero: Hero, rows: Sequence[Row], ended: Callable[[list[Row]], None]) -
 
     `ended` is told of rows as they end: the others may take much longer.
     """
-    options: dict[str, Any] = {"stopping_criteria": StoppingCriteriaList([_Rows(hero, rows, ended)])}
+    options: dict[str, Any] = {}
     if any(row.sampling for row in rows):
         options["logits_processor"] = LogitsProcessorList([_Draw([row.sampling for row in rows])])
     longest = max(row.max_new_tokens for row in rows)
-    answering.write(hero, [row.prompt_ids for row in rows], max_new_tokens=longest, **options)
+    asked = [row.prompt_ids for row in rows]
+    answering.write(hero, asked, max_new_tokens=longest, has_ended=_Rows(hero, rows, ended), **options)
 
 
 class _Rows(StoppingCriteria):
     """Hands each new token to its row, which says whether it has ended."""
 
     def __init__(self, hero: Hero, rows: Sequence[Row], ended: Callable[[list[Row]], None]) -> None:
-        def decode(ids: list[int]) -> str:
-            return str(hero.tokenizer.decode(ids, skip_special_tokens=True))
+        def decode(ids: list[int], *, with_special: bool = False) -> str:
+            return str(hero.tokenizer.decode(ids, skip_special_tokens=not with_special))
 
-        self._scribes = [Scribe(row, decode, hero.stop_ids) for row in rows]
+        special = frozenset(hero.mask.facts.special)
+        self._scribes = [Scribe(row, decode, hero.mask.facts.ends, special) for row in rows]
         self._ended = ended
 
     def __call__(self, input_ids: Tensor, scores: Any, **kwargs: Any) -> Tensor:

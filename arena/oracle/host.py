@@ -22,6 +22,7 @@ from arena.rows.model import Message
 from arena.rows.tokenized import MaskingError
 from realm import strict
 from realm.config import RealmConfig
+from realm.health import HEALTHY
 from realm.oracle.served import Served
 from realm.oracle.wire import Selector
 from realm.world import World
@@ -48,7 +49,7 @@ class OracleHost:
 
     def health(self) -> dict[str, Any]:
         return {
-            "status": "starting" if self._is_starting else "ok",
+            "status": "starting" if self._is_starting else HEALTHY,
             "service": "oracle",
             "host": platform.node(),
             "world": str(self._world.home),
@@ -170,25 +171,23 @@ def _write(model: LoadedModel, rows: Sequence[Row], ended: Ended) -> None:
     write(model.speaker, rows, ended)
 
 
-def _rows(
-    model: LoadedModel, asked: list[list[Message]], max_new_tokens: int, *, stop: tuple[str, ...] = (), **options: Any
-) -> list[Row]:
+def _rows(model: LoadedModel, asked: list[list[Message]], max_new_tokens: int, **options: Any) -> list[Row]:
     """An answer ends at the latest where the model's context does. Raises TooLong or BadRequest."""
 
     mask = model.speaker.mask
-    # Special tokens are left out of an answer's text, where a stop that names one would never be found.
-    named = frozenset(index for each in stop if (index := mask.facts.special.get(each.strip())) is not None)
-    texts = (*stop, mask.facts.end_text) if mask.facts.end_text else stop
+    # Counting the tokens of megabytes takes seconds and gigabytes.
+    most_characters = model.context * mask.facts.longest_token
     try:
-        prompts = mask.prompts(asked)
+        prompts = mask.prompts(asked, most_characters=most_characters)
     except MaskingError as error:
         raise BadRequest(str(error)) from error
     rows = []
     for number, prompt_ids in enumerate(prompts, start=1):
+        which = f"prompt {number}" if len(asked) > 1 else "the conversation"
+        if isinstance(prompt_ids, int):
+            raise TooLong(f"{which} has {prompt_ids} characters; {model.id} reads at most {model.context - 1} tokens")
         room = model.context - len(prompt_ids)
         if room < 1:
-            which = f"prompt {number}" if len(asked) > 1 else "the conversation"
             raise TooLong(f"{which} has {len(prompt_ids)} tokens; {model.id} reads at most {model.context - 1}")
-        longest = min(max_new_tokens, room)
-        rows.append(Row(prompt_ids=prompt_ids, max_new_tokens=longest, stop=texts, stop_ids=named, **options))
+        rows.append(Row(prompt_ids=prompt_ids, max_new_tokens=min(max_new_tokens, room), **options))
     return rows

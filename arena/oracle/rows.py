@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, Protocol
 
 from arena.oracle.trouble import OracleTrouble
+from arena.rows.turn_ends import TurnEnds
 
 _UNFINISHED = "�"
 """What a decoder puts where a character's bytes are not all there yet."""
+_ANYTHING = "\0"
 FinishReason = Literal["stop", "length"]
 
 
@@ -30,9 +32,7 @@ class Row:
     prompt_ids: list[int]
     max_new_tokens: int
     stop: tuple[str, ...] = ()
-    """Texts at which it ends; they are left out."""
-    stop_ids: frozenset[int] = frozenset()
-    """Tokens at which it ends, beside those at which every row of its model does."""
+    """Texts at which it ends; they are left out. They may name special tokens, which no answer's text has."""
     sampling: Sampling | None = None
     """None: greedy."""
     on_text: Callable[[str], None] | None = None
@@ -49,14 +49,22 @@ class Row:
         return self.finish_reason is not None or self.trouble is not None or self.gone
 
 
+class Decode(Protocol):
+    def __call__(self, ids: list[int], *, with_special: bool = False) -> str: ...
+
+
 class Scribe:
     """Takes one row's tokens, and knows when it ends."""
 
-    def __init__(self, row: Row, decode: Callable[[list[int]], str], stop_ids: Collection[int]) -> None:
+    def __init__(self, row: Row, decode: Decode, ends: TurnEnds, special: Collection[str] = ()) -> None:
+        """`special` are the texts of the special tokens."""
         self.row = row
-        self._decode = decode
-        self._stop_ids = row.stop_ids.union(stop_ids)
-        self._watches = bool(row.stop) or row.on_text is not None
+        self._decode, self._ends, self._special = decode, ends, special
+        self._stops_at_special = tuple(stop for stop in row.stop if any(token in stop for token in special))
+        self._stops = tuple(stop for stop in row.stop if stop not in self._stops_at_special)
+        # Of what an answer must not have, no beginning may be told: nor what stands before an end that is a token.
+        self._held = (*row.stop, f"{ends.tail}{ends.text or _ANYTHING}")
+        self._watches = bool(row.stop) or bool(ends.text) or row.on_text is not None
         self._sent = 0
 
     @property
@@ -69,30 +77,43 @@ class Scribe:
         if row.is_done:
             return False
         row.ids.append(token)
-        ended: FinishReason | None = None
-        if token in self._stop_ids:
-            ended = "stop"
-        elif len(row.ids) >= row.max_new_tokens:
+        by_token = self._ends.end_at(row.ids)
+        ended: FinishReason | None = "stop" if by_token else None
+        if not ended and len(row.ids) >= row.max_new_tokens:
             ended = "length"
         if not ended and not self._watches:
             return False
-        text = self._decode(row.ids[:-1] if token in self._stop_ids else row.ids)
-        cut = _first_stop(text, row.stop)
-        if cut is not None:
-            text, ended = text[:cut], "stop"
-        row.text = text
-        self._send(len(text) if ended else _settled(text, row.stop))
+        text = self._decode(row.ids[:-1] if by_token else row.ids)
+        stopped = [*self._up_to_stops(text), *self._up_to_special_stops()]
+        row.text = min((self._ends.cut(text, ended=by_token), *stopped), key=len)
+        if stopped:
+            ended = "stop"
+        self._send(len(row.text) if ended else _settled(row.text, self._held))
         row.finish_reason = ended
         return ended is not None
+
+    def _up_to_stops(self, text: str) -> Iterator[str]:
+        """What stands before each stop that has come, and before a mark that ends the turn."""
+        for stop in self._stops:
+            if stop in text:
+                yield text.partition(stop)[0]
+        if self._ends.text and self._ends.text in text:
+            yield self._ends.cut(text, ended=False)
+
+    def _up_to_special_stops(self) -> Iterator[str]:
+        """The same of stops that name a special token, which are sought where those are shown."""
+        whole = self._decode(self.row.ids, with_special=True) if self._stops_at_special else ""
+        for stop in self._stops_at_special:
+            if stop in whole:
+                before = whole.partition(stop)[0]
+                for token in self._special:
+                    before = before.replace(token, "")
+                yield before
 
     def _send(self, until: int) -> None:
         if self.row.on_text and until > self._sent:
             piece, self._sent = self.row.text[self._sent : until], until
             self.row.on_text(piece)
-
-
-def _first_stop(text: str, stop: tuple[str, ...]) -> int | None:
-    return min((at for at in map(text.find, stop) if at >= 0), default=None)
 
 
 def _settled(text: str, stop: tuple[str, ...]) -> int:

@@ -9,6 +9,8 @@ from realm.oracle.served import Served
 from realm.web import serve
 from realm.world import World
 
+MOST_CONNECTIONS = 200
+
 
 def run(world: World, settings: RealmConfig, *, port: int) -> None:
     """Until SIGTERM or SIGINT. Raises CannotServe."""
@@ -17,4 +19,4 @@ def run(world: World, settings: RealmConfig, *, port: int) -> None:
         Served(world, port) as served,
     ):
         print(f"the oracle of {world.home} answers at {serve.url_of(settings.bind, port)}/", flush=True)
-        serve.run(application(OracleHost(world, settings, served)), listening)
+        serve.run(application(OracleHost(world, settings, served)), listening, most_connections=MOST_CONNECTIONS)

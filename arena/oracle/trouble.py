@@ -29,6 +29,10 @@ class TooLarge(BadRequest):
     status, code = 413, "request_too_large"
 
 
+class TooSlow(BadRequest):
+    status, code = 408, "request_timeout"
+
+
 class UnknownModel(OracleTrouble):
     """`available`: steps that could be loaded."""
 

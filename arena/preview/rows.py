@@ -110,12 +110,7 @@ def preview_line(
     `findings`: what the gatekeepers said of the file; what lies beside it where they are not given.
     Raises NoSuchRow, or UnreadableQuest if the file as a whole cannot be read.
     """
-    found = next(lines_from(path, line), None)
-    if found is None:
-        raise NoSuchRow(f"{path.name} has no line {line}")
-    row = parse_line(found, specs) if found.number == line else None
-    if row is None:
-        raise NoSuchRow(f"line {line} of {path.name} is blank")
+    found, row = row_at(path, line, specs)
     raw, raw_cut = _raw(found)
     if isinstance(row, Refusal):
         return RowPreview(line, "", raw, row, "", (), 0, 0, over_long=False, cut=raw_cut)
@@ -126,6 +121,17 @@ def preview_line(
     shown = _of_row(row, raw, mask, max_length, over_long, raw_cut)
     set_aside = findings.set_aside(line)
     return _untrained(shown, set_aside) if set_aside else shown
+
+
+def row_at(path: Path, line: int, specs: Specs) -> tuple[Line, Row | Refusal]:
+    """The line `line`, counted from 1, and what it holds. Raises NoSuchRow or UnreadableQuest."""
+    found = next(lines_from(path, line), None)
+    if found is None:
+        raise NoSuchRow(f"{path.name} has no line {line}")
+    row = parse_line(found, specs) if found.number == line else None
+    if row is None:
+        raise NoSuchRow(f"line {line} of {path.name} is blank")
+    return found, row
 
 
 def _untrained(row: RowPreview, why: Refusal) -> RowPreview:

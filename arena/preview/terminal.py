@@ -109,11 +109,13 @@ def of_report(report: Report) -> Iterator[RenderableType]:
     if report.lengths and report.lengths.histogram:
         yield _histogram([(first, last, count) for first, last, count in report.lengths.histogram])
     yield from _refusals(report.refused, report.refused_count)
+    yield from _refusals(report.warnings, report.warned_count, style="yellow")
 
 
-def _refusals(first: Sequence[Refusal], count: int) -> Iterator[RenderableType]:
+def _refusals(first: Sequence[Refusal], count: int, *, style: str = "red") -> Iterator[RenderableType]:
     for refusal in first[:MOST_REFUSALS]:
-        yield Text(f"line {refusal.line}: {visible(refusal.reason)}", style="red")
+        where = f"line {refusal.line}" if refusal.line else "all lines"
+        yield Text(f"{where}: {visible(refusal.reason)}", style=style)
     if count > MOST_REFUSALS:
         yield f"… and {count - MOST_REFUSALS} more"
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 from arena import chronicle
@@ -13,8 +14,10 @@ from arena.models import Battle, Quest
 from arena.quest_orders import Act, QuestOrder, Target, acts_for
 from arena.queue import files as queue
 from arena.queue import lane_order
+from arena.rows import lines
 from realm.world import World
 
+OVER = (Quest.State.COMPLETED, Quest.State.FAILED, Quest.State.CANCELLED)
 _TOLD = {
     Act.HOLD: ("quest_held", "on hold"),
     Act.RELEASE: ("quest_released", "released"),
@@ -35,25 +38,43 @@ class Context:
     world: World
     skip: Callable[[], None]
     """End the battle that is fought and go on with the next quest."""
+    again: dict[int, Path] = field(default_factory=dict)
+    """By completed quest the file in the inbox that was last made of it, to be fought once more."""
 
 
-def carry_out(context: Context, order: QuestOrder) -> None:
-    """Quests that are gone, or in a state in which the order makes no sense any more, are told and passed over."""
+def carry_out(context: Context, order: QuestOrder, *, is_last: bool = True) -> None:
+    """Quests that are gone, or in a state in which the order makes no sense any more, are told and passed over.
+
+    What was done is told with the last slice of an order.
+    """
     quests, missed = [], []
     for target in dict.fromkeys(order.quests):
         quest = _find(target)
         if quest is None:
             missed.append(f"{target.name}: there is no such quest any more")
+        elif order.act == Act.FORCE and (coming := _coming_again(context, quest)):
+            missed.append(f"{quest.name} comes again already, as {coming}")
         elif order.act not in acts_for(quest):
             missed.append(f"{quest.name} is {quest.get_state_display().lower()}: {order.act} makes no sense")
         else:
             quests.append(quest)
     if quests:
         _ACTS[order.act](context, quests, order)
+    if is_last and (quests or order.carried_out):
         _tell(order, quests)
     if missed:
         rest = f" (and {len(missed) - 1} more)" if len(missed) > 1 else ""
         chronicle.say("order_refused", f"{missed[0]}{rest}", act=order.act)
+
+
+def _coming_again(context: Context, quest: Quest) -> str:
+    """The name under which a completed quest is on its way to be fought once more; empty where it is not."""
+    added = context.again.get(quest.pk)
+    if added is None:
+        return ""
+    name = lines.stem_of(added.name)
+    on_its_way = added.exists() or Quest.objects.filter(name=name).exclude(state__in=OVER).exists()
+    return name if on_its_way else ""
 
 
 def _find(target: Target) -> Quest | None:
@@ -63,10 +84,11 @@ def _find(target: Target) -> Quest | None:
 def _tell(order: QuestOrder, quests: Sequence[Quest]) -> None:
     kind, what = _TOLD[order.act]
     if order.act == Act.MOVE:
-        what = f"moved to {quests[0].priority}"
-    who = quests[0].name if len(quests) == 1 else f"{len(quests)} quests"
-    verb = "is" if len(quests) == 1 else "are"
-    told: dict[str, Any] = {"quest": quests[0].name} if len(quests) == 1 else {}
+        what = f"moved to {quests[0].priority if quests else order.priority}"
+    count = order.carried_out + len(quests)
+    who = quests[0].name if count == 1 else f"{count:,} quests"
+    verb = "is" if count == 1 else "are"
+    told: dict[str, Any] = {"quest": quests[0].name} if count == 1 else {}
     chronicle.say(kind, f"{who} {verb} {what}", ids=[quest.pk for quest in quests if quest.pk][:1000], **told)
 
 
@@ -122,7 +144,8 @@ def _force(context: Context, quests: Sequence[Quest], order: QuestOrder) -> None
     for quest in quests:
         path = queue.path_of(context.world, quest)
         if quest.state == Quest.State.COMPLETED:
-            queue.add_file(context.world, path, priority=quest.priority, wishes=Wishes(force=True))
+            wishes = Wishes(force=True)
+            context.again[quest.pk] = queue.add_file(context.world, path, priority=quest.priority, wishes=wishes)
         else:
             reports.write_wishes(path, replace(reports.read_wishes(path), force=True))
             queue.look_again(context.world, quest)

@@ -15,7 +15,7 @@ from arena.sources import folders
 from arena.sources.folders import BadSource, Files
 from arena.sources.records import Found, Records, Verdict
 from guild.errors import TrainerUnavailable
-from guild.skills.registry import Skill, Stamp, broken_skills, file_of, get_skill, get_trainer, list_skills, stamp
+from guild.skills.registry import Skill, Stamp, broken_skills, file_of, get_skill, get_trainer, read_skills, stamp
 from guild.trainers.contract import Trainer
 from guild.trainers.problems import Problem
 from guild.trainers.seeds import derive
@@ -71,7 +71,7 @@ def all_sources(world: World) -> list[Source]:
 
 def built_in(world: World) -> list[Source]:
     waits = folders.files_in(world.inbox)
-    skills, broken = list_skills(), broken_skills()
+    skills, broken = read_skills(), broken_skills()
     return [
         Source(
             name="inbox", kind="inbox", folder=str(world.inbox), files=len(waits.found), size_bytes=waits.size_bytes,
@@ -148,7 +148,7 @@ def skills() -> list[SkillSource]:
     """The generators, each with a few problems of each level, the same ones each time."""
     return [
         SkillSource(skill=skill, levels=_without_samples(skill) if skill.is_remote else _with_samples(skill))
-        for skill in list_skills()
+        for skill in read_skills()
     ]
 
 

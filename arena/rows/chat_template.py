@@ -23,13 +23,24 @@ from jinja2.utils import Namespace
 Chat = Sequence[Mapping[str, str]]
 
 
-def render(template: str, chat: Chat, *, variables: Mapping[str, str], add_generation_prompt: bool = False) -> str:
-    """`variables` are the named special tokens, such as `eos_token`. Templates raise what they like."""
+def render(
+    template: str,
+    chat: Chat,
+    *,
+    variables: Mapping[str, str],
+    add_generation_prompt: bool = False,
+    now: datetime | None = None,
+) -> str:
+    """The conversation as text. Templates raise what they like.
+
+    `variables` are the named special tokens, such as `eos_token`; `now` is what the template takes for the present.
+    """
     return _compiled(template).render(
         messages=[dict(message) for message in chat],
         tools=None,
         documents=None,
         add_generation_prompt=add_generation_prompt,
+        strftime_now=(now or datetime.now()).strftime,
         **variables,
     )
 
@@ -42,7 +53,6 @@ def _compiled(template: str) -> Template:
     environment.filters["tojson"] = _to_json
     environment.globals |= {
         "raise_exception": _raise,
-        "strftime_now": _strftime_now,
         "dict": _Dict(),
         "namespace": _OpenNamespace,
     }
@@ -109,7 +119,3 @@ def _to_json(
 
 def _raise(message: str) -> NoReturn:
     raise TemplateError(message)
-
-
-def _strftime_now(form: str) -> str:
-    return datetime.now().strftime(form)

@@ -9,6 +9,7 @@ from typing import Protocol
 from arena.rows.model import Content, Message
 from arena.rows.pieces import Piece
 from arena.rows.tokenized import MaskingError, Tokenized
+from arena.rows.turn_ends import TurnEnds
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,12 +22,10 @@ class Facts:
     """Every special token and its id."""
     longest_token: int
     """Characters of the longest token."""
-    stop_ids: frozenset[int]
-    """Tokens at which generation stops."""
-    end_text: str
-    """What closes a turn where that is no token of its own; empty where it is one."""
-    begins: bool
-    """Whether every token behind a prompt as it is asked is trained."""
+    ends: TurnEnds
+    """At what generation stops."""
+    warnings: tuple[str, ...]
+    """What is wrong with the template's turns."""
     has_template: bool
 
 
@@ -42,10 +41,12 @@ class Mask(Protocol):
 
     def prompt_ids(self, messages: Sequence[Message]) -> list[int]: ...
 
-    def prompts(self, conversations: Sequence[Sequence[Message]]) -> list[list[int]]: ...
+    def prompts(self, conversations: Sequence[Sequence[Message]], *, most_characters: int) -> list[list[int] | int]: ...
 
     def rendered(self, content: Content) -> str: ...
 
     def encode(self, text: str) -> list[int]: ...
+
+    def texts(self, ids: Sequence[int]) -> list[str]: ...
 
     def pieces(self, ids: Sequence[int], labels: Sequence[bool]) -> Sequence[Piece]: ...

@@ -4,12 +4,12 @@ template; in plain text all of them.
 Works for any template, without knowing it. The conversation is rendered once more with marks in place of the answers;
 what stands between the marks is the template's own, and what is left of the first rendering is the answers. Where a
 template rewrites an answer (strips its thoughts, say), its turn is rendered once more alone and the two are compared.
-A turn's span begins where the prompt ends as the hero is asked (so a `<think>` header that the model must write itself
-belongs to it, one that it is given does not) and ends with what ends its turn: a special token, or the text that the
-template closes a turn with where the tokenizer has no such token. The blanks that many templates write behind it do
-not belong to it: generation has stopped there. A template that leaves the last answer open gets the token behind it
-that closes the others, or the end of sequence. No token reaches over the beginning of a span: the prompt that is asked
-and the row agree token by token. `arena.rows.turn_check` tries all this on each template.
+
+A turn's span begins where the prompt ends that the hero is asked with (so a `<think>` header that the model must write
+itself belongs to it, one that it is given does not), in the same tokens (seams.py). It ends with what closes the turn:
+a special token, or the text that the template writes there where the tokenizer has no such token. A last answer that
+the template leaves open gets the token behind it that ends the others, or an end of sequence, as a text does. The
+blanks that many templates write behind the end do not belong to the turn: generation has stopped there (turn_ends.py).
 
 Plain text is trained on from its first token to an end-of-sequence token behind it, so that the hero learns to stop;
 TRL appends one too. Where the tokenizer puts tokens of its own in front (a BOS), they stand in front here. A text that
@@ -21,29 +21,34 @@ from __future__ import annotations
 import re
 from bisect import bisect_left
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import datetime
 from functools import cached_property
-from itertools import count, islice, pairwise
+from itertools import count, islice
 
 from tokenizers import Encoding
 
+from arena.rows import thoughts
 from arena.rows.mask import Facts
 from arena.rows.model import Content, Message
 from arena.rows.overrun import Overrun, bounded
 from arena.rows.pieces import Piece, pieces_of
+from arena.rows.seams import Seams
 from arena.rows.tokenized import MaskingError, Tokenized
 from arena.rows.tokenizer import HeroTokenizer
 from arena.rows.turn_check import TurnCheck, check_turns
+from arena.rows.turn_ends import TurnEnds
 
 __all__ = ["ChatMask", "MaskingError", "Span", "Tokenized"]
 
 MOST_COMPARED = 200_000_000
 """Characters that may be rendered to find the rewritten answers of one conversation: seconds, not hours."""
-_PRIVATE = range(0xE000, 0xF900)
-_MARK = chr(_PRIVATE[0])
+_ASKED = 4
+"""Answers at the beginning of a conversation, and at its end, whose prompts are rendered; those between them begin
+alike, and to render a prompt for each would take the square of the conversation."""
+SOME_DAY = datetime(2000, 1, 1)
 NO_TEMPLATE = "the hero's model has no chat template; add chat_template.jinja to its folder"
-_BLANK_MARKS = ("Ġ", "Ċ", "▁", " ")
-"""What tokens that begin with a blank or a newline begin with in vocabularies."""
+_PRIVATE = range(0xE000, 0xF900)
 _BLANK = re.compile(r"\s*")
 
 
@@ -54,7 +59,7 @@ class Span:
     start: int
     end: int
     ends: bool = True
-    """Whether what is trained last is something at which generation stops."""
+    """Whether what is trained last closes the turn."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,22 +67,26 @@ class _Rendered:
     text: str
     spans: list[Span] | None
     """None: plain text."""
+    begins: list[int] = field(default_factory=list)
+    """Where each answer begins, also one that is not learned."""
+    is_open: bool = False
+    """The template writes nothing behind the last answer, which is learned."""
+    lost_thoughts: tuple[tuple[int, int], ...] = ()
 
 
 class ChatMask:
     """Renders, tokenises and masks rows for one tokenizer."""
 
-    def __init__(self, tokenizer: HeroTokenizer) -> None:
-        """Without a chat template only plain text can be trained on. Raises MaskingError if it refuses a question."""
+    def __init__(self, tokenizer: HeroTokenizer, *, day: datetime | None = SOME_DAY) -> None:
+        """`day` is today's date for a template that writes it, so that rows are the same on any day; None: the present.
+
+        Without a chat template only plain text can be trained on. Raises MaskingError if it refuses a question."""
         self.tokenizer = tokenizer
+        self._day = day
         self._special = frozenset(filter(None, tokenizer.special))
         self._special_lengths = sorted({len(token) for token in self._special}, reverse=True)
         self.special_ids = frozenset(index for index in tokenizer.special.values() if index is not None)
         self._eos = tokenizer.eos_token or ""
-        self._closing = ""
-        self._open_end: str | None = None
-        self._asks_exactly = False
-        """Whether where a turn begins is found by rendering the prompt of each, which takes longer."""
         self._generation_prompt = self._find_generation_prompt() if tokenizer.template else ""
         self._turn_opening = min(
             (token for token in self._special if token in self._generation_prompt),
@@ -85,10 +94,13 @@ class ChatMask:
             default=None,
         )
         self._before_text = self._find_before_text()
-        self.turns = TurnCheck()
-        if tokenizer.template:
-            self._find_closing()
-            self.turns = self._checked()
+        self.thought_field = thoughts.find_field(self._render) if tokenizer.template else None
+        """Where the template takes an assistant's thought; None if it has to stand in the text."""
+        self._seams = Seams(tokenizer.backend, self.special_ids)
+        self.tail, self.closing = self._find_closing() if tokenizer.template else ("", "")
+        """What the template writes behind an answer: up to what closes the turn, and that, which is a special token or
+        text; blanks behind it left out. Both empty where nothing closes it."""
+        self._open_end = self._find_open_end() if tokenizer.template and not self.closing else None
 
     @cached_property
     def facts(self) -> Facts:
@@ -96,22 +108,20 @@ class ChatMask:
             sha256=self.tokenizer.sha256,
             special=self.tokenizer.special,
             longest_token=self.tokenizer.longest_token,
-            stop_ids=self.stop_ids,
-            end_text=self.end_text,
-            begins=self.turns.begins,
+            ends=self.ends,
+            warnings=self.turns.warnings,
             has_template=bool(self.tokenizer.template),
         )
 
-    @property
-    def stop_ids(self) -> frozenset[int]:
-        """Tokens at which generation stops: those that end a trained turn, the end of sequence, the model's own."""
-        eos = self.tokenizer.eos_id
-        return self.turns.end_ids | self.tokenizer.model_ends | (frozenset() if eos is None else {eos})
+    @cached_property
+    def turns(self) -> TurnCheck:
+        """What the template does on probe conversations."""
+        return check_turns(self)
 
-    @property
-    def end_text(self) -> str:
-        """What closes a turn where that is no token of its own; generation stops at it. Empty where it is one."""
-        return self._closing
+    @cached_property
+    def ends(self) -> TurnEnds:
+        """At what generation stops."""
+        return TurnEnds.of(self, self.tokenizer.model_ends)
 
     def tokenize(self, content: Content) -> Tokenized:
         """Raises MaskingError if a turn's span cannot be found, or the template refuses the conversation."""
@@ -129,19 +139,33 @@ class ChatMask:
 
     def prompt_ids(self, messages: Sequence[Message]) -> list[int]:
         """The conversation as the hero sees it when it is asked to answer."""
-        text = self._render(_chat(messages), add_generation_prompt=True)
-        return self.tokenizer.encode(text)
+        chat = self._chat(messages)
+        text = self._render(chat, add_generation_prompt=True)
+        (encoding,) = self.tokenizer.encode_many([text])
+        return self._seams.mended(text, encoding, self._begins_of_history(chat, text)).ids
 
-    def prompts(self, conversations: Sequence[Sequence[Message]]) -> list[list[int]]:
-        """The same of several."""
-        return [self.prompt_ids(conversation) for conversation in conversations]
+    def prompt(self, messages: Sequence[Message]) -> str:
+        """The same before it becomes tokens. Raises MaskingError if the template refuses the conversation."""
+        return self._render(self._chat(messages), add_generation_prompt=True)
+
+    def prompts(self, conversations: Sequence[Sequence[Message]], *, most_characters: int) -> list[list[int] | int]:
+        """`prompt_ids` of each, or how many characters it has where these are more. Raises MaskingError."""
+        lengths = (len(self.prompt(conversation)) for conversation in conversations)
+        return [
+            self.prompt_ids(conversation) if length <= most_characters else length
+            for conversation, length in zip(conversations, lengths, strict=True)
+        ]
 
     def rendered(self, content: Content) -> str:
         """The row as text, before it becomes tokens. Raises MaskingError if the template refuses the conversation."""
-        return content if isinstance(content, str) else self._render(_chat(content))
+        return content if isinstance(content, str) else self._render(self._chat(content))
 
     def encode(self, text: str) -> list[int]:
         return self.tokenizer.encode(text)
+
+    def texts(self, ids: Sequence[int]) -> list[str]:
+        """Of each token alone."""
+        return [self.tokenizer.decode([token]) for token in ids]
 
     def pieces(self, ids: Sequence[int], labels: Sequence[bool]) -> list[Piece]:
         """Tokens as eyes read them. What is behind the end of `labels` is none."""
@@ -151,55 +175,30 @@ class ChatMask:
         if isinstance(content, str):
             return _Rendered(content, None)
         try:
-            chat = _chat(content)
+            chat = self._chat(content)
             text = self._render(chat)
-            return _Rendered(text, _learned(self._assistant_spans(chat, text), content))
+            spans = self._assistant_spans(chat, text)
+            learned, lost = _learned(spans, content), _lost_thoughts(text, spans, content)
+            is_open = learned[-1:] == spans[-1:] and not spans[-1].ends and not text[spans[-1].end :].strip()
+            return _Rendered(text, learned, [span.start for span in spans], is_open, lost)
         except MaskingError as error:
             return error
 
     def _masked(self, draft: _Rendered, encoding: Encoding) -> Tokenized | MaskingError:
         if draft.spans is None:
             return self._whole(encoding.ids)
-        ids, offsets = self._parted(draft.text, draft.spans, encoding)
-        trained = _inside(offsets, draft.spans)
+        tokens = self._seams.mended(draft.text, encoding, draft.begins)
+        ids, trained = tokens.ids, _inside(tokens.starts, draft.spans)
         if not any(trained):
             return MaskingError("the mask is empty: no token of the answers stands apart from the prompt's")
         if all(trained[1:]) and (trained[0] or ids[0] in self.special_ids):
             return MaskingError("the mask is full: the chat template shows no prompt before the answer")
         ends = all(span.ends for span in draft.spans)
-        if not draft.spans[-1].ends and not draft.text[draft.spans[-1].end :].strip() and self._open_end:
+        if draft.is_open and self._open_end is not None:
             last = len(trained) - trained[::-1].index(True)
-            ids, trained = [*ids[:last], self.tokenizer.special[self._open_end] or 0], [*trained[:last], True]
+            ids, trained = [*ids[:last], self._open_end], [*trained[:last], True]
             ends = all(span.ends for span in draft.spans[:-1])
-        return Tokenized(ids, trained, ends)
-
-    def _parted(self, text: str, spans: Sequence[Span], encoding: Encoding) -> tuple[list[int], list[tuple[int, int]]]:
-        """Token ids and where each stands in `text`, parted where a turn begins: so the hero will be asked, too."""
-        ids, offsets = encoding.ids, encoding.offsets
-        cuts = [span.start for span in spans if self._reaches_over(text, span.start, ids, offsets)]
-        if not cuts:
-            return ids, offsets
-        pieces = [text[begin:end] for begin, end in pairwise([0, *cuts, len(text)])]
-        parts = self.tokenizer.encode_many(pieces)
-        parted = [token for part in parts for token in part.ids]
-        if self.tokenizer.decode(parted) != self.tokenizer.decode(ids):
-            # This tokenizer puts something in front of whatever it is given. What reaches over is the hero's to write.
-            reaching = ((next((cut for cut in cuts if first < cut < last), first), last) for first, last in offsets)
-            return ids, list(reaching)
-        return parted, [
-            (cut + first, cut + last) for cut, part in zip([0, *cuts], parts, strict=True)
-            for first, last in part.offsets
-        ]  # fmt: skip
-
-    def _reaches_over(self, text: str, begin: int, ids: list[int], offsets: Sequence[tuple[int, int]]) -> bool:
-        """Whether one token holds characters on both sides of `begin`."""
-        first = bisect_left(offsets, (begin,))
-        if first and offsets[first - 1][1] > begin:
-            return True
-        # Some tokenizers tell a token's place without the blank that it begins with.
-        if first == len(ids) or not text[begin - 1 : begin].isspace() or text[begin : begin + 1].isspace():
-            return False
-        return (self.tokenizer.backend.id_to_token(ids[first]) or "").startswith(_BLANK_MARKS)
+        return Tokenized(ids, trained, ends, draft.lost_thoughts)
 
     def _whole(self, ids: list[int]) -> Tokenized:
         before = [] if ids[: len(self._before_text)] == self._before_text else self._before_text
@@ -208,56 +207,25 @@ class ChatMask:
         whole = [*before, *ids, *after]
         return Tokenized(whole, [True] * len(whole), eos is not None)
 
+    def _chat(self, messages: Sequence[Message]) -> list[dict[str, str]]:
+        chat = [{"role": message.role, "content": message.content} for message in messages]
+        return thoughts.in_field(chat, self.thought_field) if self.thought_field else chat
+
     def _render(self, chat: list[dict[str, str]], *, add_generation_prompt: bool = False) -> str:
         if not self.tokenizer.template:
             raise MaskingError(NO_TEMPLATE)
         try:
             with bounded("the chat template"):
-                return self.tokenizer.render(chat, add_generation_prompt=add_generation_prompt)
+                return self.tokenizer.render(chat, add_generation_prompt=add_generation_prompt, now=self._day)
         except Overrun:
             raise
         except Exception as error:  # templates raise what they like
             raise MaskingError(f"the chat template refuses this conversation: {error}") from error
 
-    def _checked(self) -> TurnCheck:
-        """What the template does on probe conversations, by the quick way to find a beginning if that is right."""
-        quick = check_turns(self)
-        if quick.begins:
-            return quick
-        self._asks_exactly = True
-        return check_turns(self)
-
     def _find_generation_prompt(self) -> str:
         asked = [{"role": "user", "content": "a"}]
         without, with_prompt = self._render(asked), self._render(asked, add_generation_prompt=True)
-        if with_prompt != without:
-            return with_prompt.removeprefix(without) if with_prompt.startswith(without) else ""
-        # A template without one: what it writes behind every question stands there.
-        marked = self._render([{"role": "user", "content": _MARK}], add_generation_prompt=True)
-        return marked.rpartition(_MARK)[2] if _MARK in marked else ""
-
-    def _find_closing(self) -> None:
-        """What ends a turn that no special token ends: a text, or a token that is put behind the last answer."""
-        asked, answered = {"role": "user", "content": "a"}, {"role": "assistant", "content": _MARK}
-        try:
-            last, amid = self._render([asked, answered]), self._render([asked, answered, asked, answered])
-        except MaskingError:  # a template of one question and one answer, or none of the kind
-            return
-        behind_last, behind_first = last.rpartition(_MARK)[2], amid.partition(_MARK)[2].partition(_MARK)[0]
-        if _MARK not in last or self._special_behind(behind_last, 0):
-            return
-        closing = behind_last.strip()
-        if closing and behind_first.lstrip().startswith(closing):
-            self._closing = closing
-        elif not closing:
-            self._open_end = self._special_behind(behind_first, 0) or self._eos_in_vocabulary()
-
-    def _eos_in_vocabulary(self) -> str | None:
-        return self._eos if self._eos and self.tokenizer.special.get(self._eos) is not None else None
-
-    def _special_behind(self, text: str, end: int) -> str | None:
-        blank = _BLANK.match(text, end)
-        return self._special_at(text, blank.end() if blank else end)
+        return with_prompt.removeprefix(without) if with_prompt.startswith(without) else ""
 
     def _find_before_text(self) -> list[int]:
         """Token ids that the tokenizer itself puts before a text."""
@@ -265,28 +233,99 @@ class ChatMask:
         starts = (start for start in range(len(whole)) if whole[start : start + len(bare)] == bare)
         return whole[: next(starts, 0)]
 
+    def _find_closing(self) -> tuple[str, str]:
+        chat = [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]
+        try:
+            text = self._render(chat)
+            ((_, end),) = self._answers(chat, text)
+        except MaskingError:  # so it will be for every row
+            return "", ""
+        behind = text[end:].rstrip()
+        blank = len(behind) - len(behind.lstrip())
+        first = min((place for place in map(behind.find, self._special) if place >= 0), default=None)
+        if first is None:
+            return behind[:blank], behind[blank:]
+        return behind[:first], behind[first : self._end_of_specials(behind, first)]
+
+    def is_special(self, text: str) -> bool:
+        return self._special_at(text, 0) is not None
+
+    def _find_open_end(self) -> int | None:
+        """The token that is put behind a last answer which the template leaves open: what ends the others, or the end
+        of sequence."""
+        chat = [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}] * 2
+        try:
+            text = self._render(chat)
+            (_, end), _ = self._answers(chat, text)
+        except MaskingError:
+            end = len(text := "")
+        behind = text[end:].lstrip()
+        return self.tokenizer.special.get(self._special_at(behind, 0) or self._eos)
+
     def _assistant_spans(self, chat: list[dict[str, str]], text: str) -> list[Span]:
+        return self._spans(chat, text, self._answers(chat, text))
+
+    def _spans(self, chat: list[dict[str, str]], text: str, answers: list[tuple[int, int]]) -> list[Span]:
         spans: list[Span] = []
-        for start, end in self._answers(chat, text):
+        openings = self._thought_openings(chat, text) if self.thought_field else {}
+        lead, place = "", 0
+        for number, (index, (start, end)) in enumerate(zip(_indices(chat), answers, strict=True)):
             earliest = spans[-1].end if spans else 0
             if start < earliest:
                 raise MaskingError("the chat template mixes one answer's text with another's")
-            begin = self._begin(chat, len(spans), text, earliest, start, end)
+            opening = openings.get(number)
+            thought = place + len(opening) if opening and text.startswith(opening, place) else start
+            begin = None
+            if number < _ASKED or number >= len(answers) - _ASKED:
+                begin = self._behind_prompt(chat[:index], text, earliest, end)
+                lead = "" if begin is None else text[begin:start]
+            if begin is None:
+                begin = self._behind_generation_prompt(text, earliest, min(thought, start), end)
+            if begin == start and text.endswith(lead, earliest, start):
+                begin = start - len(lead)
             spans.append(Span(begin, *self._end_of_turn(text, end)))
+            place = end
         return spans
 
-    def _begin(self, chat: list[dict[str, str]], turn: int, text: str, earliest: int, start: int, end: int) -> int:
-        if self._asks_exactly:
-            index = [place for place, said in enumerate(chat) if _is_answer(said)][turn]
-            asked = self._render(chat[:index], add_generation_prompt=True) if index else ""
-            if asked and text.startswith(asked) and earliest <= len(asked) <= end:
-                return len(asked)
-        return self._behind_generation_prompt(text, earliest, start, end)
+    def _behind_prompt(self, asked: list[dict[str, str]], text: str, earliest: int, end: int) -> int | None:
+        """Where the prompt ends with which the hero is asked; None where the row does not begin with it."""
+        try:
+            prompt = self._render(asked, add_generation_prompt=True)
+        except MaskingError:  # nobody can ask so
+            return None
+        return len(prompt) if earliest <= len(prompt) <= end and text.startswith(prompt) else None
+
+    def _begins_of_history(self, chat: list[dict[str, str]], prompt: str) -> list[int]:
+        """Where the answers begin that a prompt holds; none where the template shows them otherwise than given."""
+        indices = _indices(chat)
+        frames = self._frames(chat, prompt) if indices else []
+        found: list[tuple[int, int]] = []
+        for number, index in enumerate(indices if frames else ()):
+            place = found[-1][1] if found else 0
+            answer = _framed(prompt, place, frames[number : number + 2], chat[index]["content"])
+            if answer is None:
+                return []
+            found.append(answer)
+        return [span.start for span in self._spans(chat, prompt, found)] if found else []
+
+    def _thought_openings(self, chat: list[dict[str, str]], text: str) -> dict[int, str]:
+        """By the number of an answer what the template writes between the answer before and this one's thought."""
+        field = str(self.thought_field)
+        answers = [said for said in chat if _is_answer(said)]
+        if not any(field in said for said in answers):
+            return {}
+        opening, closing = _absent_from(text)
+        number = count()
+        marked = self._render([_marked(said, field, opening, closing, number) for said in chat])
+        pieces = re.split(f"{opening}(.*?){closing}", marked)
+        return {
+            int(mark[1:]): before for before, mark in zip(pieces[::2], pieces[1::2], strict=False) if mark[0] == "t"
+        }
 
     def _answers(self, chat: list[dict[str, str]], text: str) -> list[tuple[int, int]]:
         """Where in `text` each answer stands, without its header and end-of-turn."""
         frames = self._frames(chat, text)
-        indices = [index for index, message in enumerate(chat) if message["role"] == "assistant"]
+        indices = _indices(chat)
         found: list[tuple[int, int]] = []
         place = compared = 0
         for number, index in enumerate(indices):
@@ -337,19 +376,26 @@ class ChatMask:
         return start if any(token in text[begin:start] for token in foreign) else begin
 
     def _end_of_turn(self, text: str, end: int) -> tuple[int, bool]:
-        """Behind the first special token after the answer, or the text that closes it; through the end of sequence if
-        that follows at once. And whether there is one."""
+        """Behind the first special token after the answer; through the end of sequence if it follows at once.
+
+        Where other text closes a turn, behind that; `end` itself, and False, where nothing does.
+        """
         blank = _BLANK.match(text, end)
         position = blank.end() if blank else end
+        if self._special_at(text, position) is not None:
+            return self._end_of_specials(text, position), True
+        closing = (self.tail + self.closing).strip()
+        closed = bool(closing) and text.startswith(closing, position)
+        return (position + len(closing), True) if closed else (end, False)
+
+    def _end_of_specials(self, text: str, position: int) -> int:
+        """Behind the special token at `position`, or behind the end of sequence that follows it at once."""
         token = self._special_at(text, position)
-        if token is None:
-            closed = bool(self._closing) and text.startswith(self._closing, position)
-            return (position + len(self._closing), True) if closed else (end, False)
-        first = last = position + len(token)
+        first = last = position + len(token or "")
         while token and token != self._eos:
             token = self._special_at(text, last)
             last += len(token or "")
-        return last if token else first, True
+        return last if token else first
 
     def _special_at(self, text: str, position: int) -> str | None:
         # Some vocabularies have thousands of special tokens, of few lengths.
@@ -363,8 +409,29 @@ def _learned(spans: Sequence[Span], content: Sequence[Message]) -> list[Span]:
     return [span for span, answer in zip(spans, answers, strict=True) if not answer.given]
 
 
-def _chat(messages: Sequence[Message]) -> list[dict[str, str]]:
-    return [{"role": message.role, "content": message.content} for message in messages]
+def _lost_thoughts(text: str, spans: Sequence[Span], content: Sequence[Message]) -> tuple[tuple[int, int], ...]:
+    """Of answers that are learned: what `Tokenized.lost_thoughts` says."""
+    answers = [(number, said) for number, said in enumerate(content, 1) if said.role == "assistant"]
+    lost = [
+        (number, thoughts.lost(thoughts.held_in(said.content), text[span.start : span.end]))
+        for (number, said), span in zip(answers, spans, strict=True)
+        if not said.given
+    ]
+    return tuple((number, characters) for number, characters in lost if characters)
+
+
+def _marked(said: dict[str, str], field: str, opening: str, closing: str, number: count[int]) -> dict[str, str]:
+    """An answer with marks in place of its text and its thought."""
+    if not _is_answer(said):
+        return said
+    mark = next(number)
+    thought = {field: f"{opening}t{mark}{closing}"} if field in said else {}
+    return said | {"content": f"{opening}a{mark}{closing}"} | thought
+
+
+def _indices(chat: list[dict[str, str]]) -> list[int]:
+    """Of the answers."""
+    return [index for index, message in enumerate(chat) if _is_answer(message)]
 
 
 def _is_answer(message: dict[str, str]) -> bool:
@@ -401,10 +468,10 @@ def _common(text: str, other: str) -> int:
     return low
 
 
-def _inside(offsets: Sequence[tuple[int, int]], spans: Sequence[Span]) -> list[bool]:
-    """A token belongs to a span if its first character does; offsets and spans are in order."""
-    trained = [False] * len(offsets)
+def _inside(starts: Sequence[int], spans: Sequence[Span]) -> list[bool]:
+    """A token belongs to a span if its first character does; starts and spans are in order."""
+    trained = [False] * len(starts)
     for span in spans:
-        first, last = bisect_left(offsets, (span.start,)), bisect_left(offsets, (span.end,))
+        first, last = bisect_left(starts, span.start), bisect_left(starts, span.end)
         trained[first:last] = [True] * (last - first)
     return trained

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 LONGEST_REASON = 300
@@ -28,7 +28,7 @@ class Kind(StrEnum):
     NO_ANSWER = "no-answer"
     TOOL_CALL = "tool-call"
     UNSUPPORTED = "unsupported"
-    """What the form allows and the trainer cannot honour: images, messages with weight 0."""
+    """What the form allows and the trainer cannot honour: images, a weight between 0 and 1, an answer to be avoided."""
 
     # of a whole file
     NOT_A_FILE = "not-a-file"
@@ -64,6 +64,19 @@ class Message:
     """An answer that belongs to the prompt: the hero reads it and is not trained to write it."""
 
 
+@dataclass(slots=True)
+class Notes:
+    """What is noticed while one row is read."""
+
+    warnings: list[tuple[str, str]] = field(default_factory=list)
+    """Kind and reason of each."""
+    unread: dict[str, None] = field(default_factory=dict)
+    """Keys that are passed over, in order."""
+
+    def warn(self, kind: str, reason: str) -> None:
+        self.warnings.append((kind, reason))
+
+
 Content = tuple[Message, ...] | str
 """A conversation, or plain text."""
 
@@ -76,6 +89,10 @@ class Row:
     content: Content
     skill: str | None = None
     level: int | None = None
+    warnings: tuple[Refusal, ...] = ()
+    """Of what it says about itself and is not honoured."""
+    unread: tuple[str, ...] = ()
+    """Keys that hold something and are passed over, because nobody knows what they mean."""
 
     @property
     def messages(self) -> tuple[Message, ...]:

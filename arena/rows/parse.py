@@ -15,10 +15,12 @@ from typing import Any, NoReturn
 
 import orjson
 
-from arena.rows.formats import BUILT_IN, Specs, kind_of
+from arena.rows import row_keys
+from arena.rows.formats import BUILT_IN, Specs
 from arena.rows.limits import LARGEST_LINE_BYTES, LIMITS, Limits
 from arena.rows.lines import Line, open_quest
-from arena.rows.model import BadRow, Content, Kind, Message, Refusal, Row, UnreadableQuest, shortened
+from arena.rows.model import BadRow, Content, Kind, Message, Notes, Refusal, Row, UnreadableQuest, shortened
+from arena.rows.texts import kind_of
 
 __all__ = [
     "BadRow", "Content", "Kind", "Message", "Refusal", "Row", "UnreadableQuest", "in_pieces", "parse_line", "read_rows",
@@ -88,20 +90,23 @@ def _parse_row(number: int, data: bytes, specs: Specs) -> Row:
     value = parse_json(data)
     if not isinstance(value, dict):
         raise BadRow(f"a JSON object is expected, this line holds {kind_of(value)}", Kind.FORMAT)
-    name, content = _recognised(value, specs)
+    notes = Notes()
+    name, content = _recognised(value, specs, notes)
     _check_content(content)
     skill, level = _skill_and_level(value)
-    return Row(number, name, content, skill, level)
+    warnings = [Refusal(number, shortened(reason), kind) for kind, reason in notes.warnings]
+    return Row(number, name, content, skill, level, tuple(warnings), tuple(notes.unread))
 
 
-def _recognised(value: dict[str, Any], specs: Specs) -> tuple[str, Content]:
+def _recognised(value: dict[str, Any], specs: Specs, notes: Notes) -> tuple[str, Content]:
     """A key with null counts as absent, as exports fill up columns, unless nothing else can be made of the row."""
     given = {key: item for key, item in value.items() if item is not None} if None in value.values() else value
     for candidate in (given, value):
         for spec in specs:
-            content = spec.read(candidate)
-            if content is not None:
-                return spec.name, content
+            own = spec.own(candidate)
+            if own is not None:
+                content = spec.read(candidate, notes)
+                return spec.name, row_keys.honoured(content, candidate, own, notes)
     keys = ", ".join(repr(key) for key in list(value)[:_NAMED_KEYS]) or "none"
     raise BadRow(f"no known format: keys are {keys}; known are {', '.join(spec.keys for spec in specs)}", Kind.FORMAT)
 

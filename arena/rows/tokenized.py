@@ -17,6 +17,9 @@ class Tokenized:
     trained: list[bool]
     ends: bool = True
     """Whether each answer that is trained on ends with something at which generation stops."""
+    lost_thoughts: tuple[tuple[int, int], ...] = ()
+    """Of each answer that the template shows without its thoughts: which message it is, from 1, and how many characters
+    are lost."""
 
     @property
     def slots(self) -> int:
@@ -29,4 +32,4 @@ class Tokenized:
         return sum(self.trained[1:])
 
     def cut(self, tokens: int) -> Tokenized:
-        return Tokenized(self.input_ids[:tokens], self.trained[:tokens], self.ends)
+        return Tokenized(self.input_ids[:tokens], self.trained[:tokens], self.ends, self.lost_thoughts)

@@ -10,6 +10,7 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
@@ -104,11 +105,13 @@ class HeroTokenizer:
         """Characters of the longest token: no text of more than n times as many is as short as n tokens."""
         return max(map(len, self.backend.get_vocab()), default=1)
 
-    def render(self, chat: chat_template.Chat, *, add_generation_prompt: bool = False) -> str:
+    def render(
+        self, chat: chat_template.Chat, *, add_generation_prompt: bool = False, now: datetime | None = None
+    ) -> str:
         """The conversation by the chat template, which raises what it likes."""
         assert self.template is not None
         return chat_template.render(
-            self.template, chat, variables=self.named_tokens, add_generation_prompt=add_generation_prompt
+            self.template, chat, variables=self.named_tokens, add_generation_prompt=add_generation_prompt, now=now
         )
 
     def encode(self, text: str, *, add_special_tokens: bool = False) -> list[int]:

@@ -21,6 +21,7 @@ from arena.recipe import Recipe
 from arena.rows import formats
 from arena.rows.limits import INSPECTED
 from arena.rows.lines import content_digest
+from arena.rows.masking import SOME_DAY
 from arena.rows.parse import UnreadableQuest
 from arena.training import optimizer
 from arena.training.batch import Batch
@@ -125,7 +126,8 @@ def check_lineage(order: Order, newest: Sidecar) -> None:
 
 
 def load_trainee(order: Order, newest: Sidecar | None, folder: Path | None, ranks: Ranks) -> Trainee:
-    hero = heroes.load(order.base_model, order.recipe, checkpoint=folder, device=ranks.device or best_device())
+    device = ranks.device or best_device()
+    hero = heroes.load(order.base_model, order.recipe, checkpoint=folder, device=device, day=order.day or SOME_DAY)
     return Trainee(order, hero, optimizer.build(hero, order.recipe), newest, newest.step if newest else 0)
 
 

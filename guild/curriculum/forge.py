@@ -12,7 +12,7 @@ from guild.curriculum.plan import AS_SHIPPED, Curriculum, Plan
 from guild.errors import GuildError, TrainerUnavailable, UnknownSkill
 from guild.evaluation.validation import held_out
 from guild.skills.health import trainer_of
-from guild.skills.registry import get_skill, list_skills
+from guild.skills.registry import get_skill, read_skills
 from guild.trainers.problems import Problem, to_jsonl, to_lesson
 from guild.trainers.sampling import draw
 from guild.trainers.seeds import derive, shuffled
@@ -40,7 +40,7 @@ def prepare(world: World, hero: str, curriculum: Curriculum = AS_SHIPPED) -> For
     It may take as long as remote trainers take. Raises GuildError if no skill wants a quest, or none can be forged.
     """
     troubles: list[GuildError] = []
-    most = len(list_skills())  # counted before: those that turn out broken are listed no more
+    most = len(read_skills())  # counted before: those that turn out broken are listed no more
     while len(troubles) <= most and (plan := curricula.plan(world, hero, curriculum)):
         try:
             return Forged(plan=plan, data=_rows(world, hero, plan))

@@ -23,7 +23,7 @@ from guild.skills.registry import (
     Skill,
     get_skill,
     impossible_requirements,
-    list_skills,
+    read_skills,
 )
 from realm import config_edit, strict
 from realm.config import RealmConfig
@@ -70,7 +70,7 @@ class Curriculum:
 
     def skills(self) -> tuple[Skill, ...]:
         """Every usable skill as the player wants it."""
-        return tuple(map(self.applied, list_skills()))
+        return tuple(map(self.applied, read_skills()))
 
 
 AS_SHIPPED = Curriculum()

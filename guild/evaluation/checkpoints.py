@@ -56,7 +56,7 @@ def _meant(world: World, hero: str, wish: str) -> list[Chosen]:
             raise GuildError(f"{hero} has no checkpoint yet")
         chosen = [_best(hero, folders)] if wish == "best" else folders[:1] if wish == "newest" else folders[::-1]
         return [Chosen(name=folder.name, step=step_of(folder.name)) for folder in chosen]
-    if (step := strict.whole_number(wish)) is not None:
+    if (step := strict.whole_number(wish.removeprefix("checkpoint-"))) is not None:
         names = [folder.name for folder in folders if step_of(folder.name) == step]
         return [Chosen(step=step, name=names[0] if names else None)]
     if step_of(wish) is None:

@@ -58,7 +58,7 @@ class HostClient:
         path = ensure_evaluation_set(self._world, skill, task.level)
         problems = read_evaluation_set(path, skill=task.skill, level=task.level)
         longest = max(len(problem.answer.encode()) for problem in problems)
-        host, started = self._hosts[0].name, time.monotonic()
+        host, started = self._hosts[0].id, time.monotonic()
         EvaluationTask.objects.filter(pk=task.pk).update(host=host)
         answers = self._answer(task, [problem.prompt for problem in problems], longest + SPARE_TOKENS)
         return AnswerRecord(

@@ -8,7 +8,7 @@ from contextlib import contextmanager, suppress
 from guild.evaluation.checkpoints import Chosen
 from guild.evaluation.exam import SPARE_TOKENS
 from guild.trainers.problems import Problem
-from realm.hosts import get_host
+from realm.hosts import read_hosts
 from realm.oracle.sync_client import HostTrouble, LoadedModel, NotLoaded, OracleClient
 from realm.world import World
 
@@ -18,7 +18,7 @@ BATCH = 32
 
 def connect(world: World, host: str | None) -> OracleClient:
     """To the host of that name, or the default one. Raises realm.hosts.UnknownHost and strict.BadConfig."""
-    return OracleClient(get_host(host, world))
+    return OracleClient(read_hosts(world).find_inference(host))
 
 
 @contextmanager

@@ -10,7 +10,7 @@ from pathlib import Path
 from guild.errors import DamagedSet, TrainerUnavailable
 from guild.evaluation.sets import ensure_evaluation_sets, evaluation_keys
 from guild.skills import health
-from guild.skills.registry import Skill, get_trainer, list_skills
+from guild.skills.registry import Skill, get_trainer, read_skills
 from guild.trainers.problems import Problem, to_jsonl, to_lesson
 from guild.trainers.sampling import draw
 from guild.trainers.seeds import derive
@@ -40,7 +40,7 @@ def ensure_validation(world: World) -> Path:
 
 def local_skills() -> tuple[Skill, ...]:
     """Those whose trainer answers at once, because it is a class of this process."""
-    return tuple(skill for skill in list_skills() if not skill.is_remote)
+    return tuple(skill for skill in read_skills() if not skill.is_remote)
 
 
 def rows_by_level(skill: Skill, share: int) -> dict[int, int]:
@@ -81,7 +81,7 @@ def held_out(world: World, skill: Skill | None = None) -> frozenset[str]:
             _ensure_if_it_can(world, other)
     facts = path.stat()
     validated = _keys_of_version(path, (facts.st_mtime_ns, facts.st_size, facts.st_ino))
-    return validated.union(*(evaluation_keys(world, known) for known in list_skills()))
+    return validated.union(*(evaluation_keys(world, known) for known in read_skills()))
 
 
 @lru_cache(maxsize=16)

@@ -10,7 +10,7 @@ from threading import Thread
 from guild.curriculum.plan import Curriculum, Why, mix
 from guild.errors import GuildError, TrainerUnavailable
 from guild.skills.health import is_down, mark_down, note_broken_files, trainer_of
-from guild.skills.registry import Skill, get_skill, list_skills
+from guild.skills.registry import Skill, get_skill, read_skills
 from guild.trainers import checks
 from guild.trainers.contract import Trainer
 from realm.world import World
@@ -76,7 +76,7 @@ def check_remote(world: World, *, seconds: float = TIMEOUT_SECONDS) -> dict[str,
     of reasoning-gym that never ends; its thread is left behind and does not keep the process alive.
     """
     note_broken_files(world)
-    wanted = [skill.name for skill in list_skills() if skill.is_remote and not is_down(world, skill.name)]
+    wanted = [skill.name for skill in read_skills() if skill.is_remote and not is_down(world, skill.name)]
     told: dict[str, str | None] = {}
     threads = {name: Thread(target=_tell_trouble, args=(told, world, name), daemon=True) for name in wanted}
     for thread in threads.values():

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from guild.errors import BrokenFile, TrainerUnavailable, UnknownSkill
 from guild.skills import registry
-from guild.skills.registry import Skill, get_trainer, list_skills
+from guild.skills.registry import Skill, get_trainer, read_skills
 from guild.trainers.contract import Trainer
 from realm import strict
 from realm.disk import durable, locks
@@ -62,7 +62,7 @@ def is_down(world: World, skill: str, *, clock: Clock = time.time) -> bool:
 def usable_skills(world: World, *, clock: Clock = time.time) -> tuple[Skill, ...]:
     """Those that are not down; nobody is asked, so that nobody is waited for."""
     now, known = clock(), down(world)
-    return tuple(skill for skill in list_skills() if skill.name not in known or not _pauses(known[skill.name], now))
+    return tuple(skill for skill in read_skills() if skill.name not in known or not _pauses(known[skill.name], now))
 
 
 @contextmanager
@@ -89,7 +89,7 @@ def note_broken_files(world: World) -> None:
     It may import the package, which takes more than a second: for commands and checks, never for a page.
     """
     known = _read(world)
-    for skill in list_skills():
+    for skill in read_skills():
         if skill.kind != "reasoning-gym":
             continue
         try:

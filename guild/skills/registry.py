@@ -1,4 +1,5 @@
-"""The skills of `configs/skills/*.yaml`, the one place where they are defined. A file's name is its skill's name.
+"""The skills of `configs/skills/*.yaml` and of the world's own `skills/*.yaml`, which is laid over them: the one place
+where they are defined. A file's name is its skill's name.
 
 A file is read anew when it has changed. What stands in it is checked when skills are listed; the parameters of a
 reasoning-gym task, whose package takes long to import, when its trainer is first asked for. What one process finds so
@@ -23,7 +24,7 @@ from guild.trainers import gym, local
 from guild.trainers.contract import Generator, Trainer
 from realm import strict
 from realm.strict import Range
-from realm.world import CHECKOUT
+from realm.world import CHECKOUT, World
 from realm.yaml_files import read_yaml
 
 SKILLS_FOLDER = CHECKOUT / "configs" / "skills"
@@ -65,6 +66,8 @@ class Skill:
     """Where its trainer is a server; for a class or a task, where `manage.py trainer` serves it."""
     trainer_skill: str | None = None
     """What its server calls the skill; None: as its file is named. Only for the kind `http`."""
+    aliases: tuple[str, ...] = ()
+    """Other names by which commands know it."""
     priority: Priority = 1
     """A skill of priority 2 gets twice as many forged quests as one of priority 1; 0 gets none."""
     quest_rows: Rows = 3400
@@ -88,6 +91,8 @@ class Skill:
         for key, pattern in (("name", _NAME), ("icon", _ICON), ("color", _COLOR)):
             if not pattern.fullmatch(getattr(self, key)):
                 raise ValueError(f"{key}: {getattr(self, key)!r} is not allowed; allowed is {pattern.pattern}")
+        if wrong := next((alias for alias in self.aliases if not _NAME.fullmatch(alias)), None):
+            raise ValueError(f"aliases: {wrong!r} is not allowed; allowed is {_NAME.pattern}")
         for key, longest in (("title", 60), ("description", 300)):
             if not 1 <= len(getattr(self, key).strip()) <= longest:
                 raise ValueError(f"{key}: a text of 1 to {longest} characters is expected")
@@ -139,7 +144,12 @@ def _is_address(url: str) -> bool:
         return False
 
 
-def list_skills(folder: Path | None = None) -> tuple[Skill, ...]:
+def list_skills(folder: Path | None = None) -> list[str]:
+    """Names of the usable skills, in their order."""
+    return [skill.name for skill in read_skills(folder)]
+
+
+def read_skills(folder: Path | None = None) -> tuple[Skill, ...]:
     """Every usable skill by name; a broken file is left out and told once in the log."""
     return tuple(found for found in map(_look, _files(folder)) if isinstance(found, Skill))
 
@@ -149,8 +159,15 @@ def broken_skills(folder: Path | None = None) -> tuple[str, ...]:
     return tuple(found for found in map(_look, _files(folder)) if isinstance(found, str))
 
 
+def name_of(name: str, folder: Path | None = None) -> str:
+    """The skill's own name where `name` is an alias; otherwise `name` as it is."""
+    if any(path.stem == name for path in _files(folder)):
+        return name
+    return next((skill.name for skill in read_skills(folder) if name in skill.aliases), name)
+
+
 def get_skill(name: str, folder: Path | None = None) -> Skill:
-    """Raises UnknownSkill, which says why if the skill's file is broken."""
+    """By its name or an alias. Raises UnknownSkill, which says why if the skill's file is broken."""
     found = _look(_file(name, folder))
     if isinstance(found, str):
         raise UnknownSkill(f"Skill {name!r} cannot be used: {found}")
@@ -158,7 +175,7 @@ def get_skill(name: str, folder: Path | None = None) -> Skill:
 
 
 def get_trainer(name: str, folder: Path | None = None) -> Trainer:
-    """Raises UnknownSkill, which says why if the skill's file is broken.
+    """By the skill's name or an alias. Raises UnknownSkill, which says why if the skill's file is broken.
 
     BrokenFile for a fault in the file that only the trainer could find, such as a parameter its task lacks.
     """
@@ -198,20 +215,27 @@ def stamp(path: Path) -> Stamp:
 
 def file_of(name: str, folder: Path | None = None) -> Path:
     """Where a skill of that name stands, or would."""
-    return (folder or SKILLS_FOLDER) / f"{name}.yaml"
+    found = next((path for path in _files(folder) if path.stem == name), None)
+    return found or (folder or SKILLS_FOLDER) / f"{name}.yaml"
 
 
 def _file(name: str, folder: Path | None) -> Path:
-    path = next((path for path in _files(folder) if path.stem == name), None)
+    own = name_of(name, folder)
+    path = next((path for path in _files(folder) if path.stem == own), None)
     if path is None:
-        known = [skill.name for skill in list_skills(folder)]
+        known = list_skills(folder)
         raise UnknownSkill(f"There is no skill {name!r}; known are: {', '.join(known) or 'none'}{_meant(name, known)}")
     return path
 
 
 def _files(folder: Path | None) -> list[Path]:
-    """A name that begins with an underscore or a dot is no skill: the template, an editor's copy."""
-    return sorted(path for path in (folder or SKILLS_FOLDER).glob("*.yaml") if path.name[0] not in "_.")
+    """Those of one folder; else the shipped ones, over which those of the world's own are laid by name.
+
+    A name that begins with an underscore or a dot is no skill: the template, an editor's copy.
+    """
+    folders = (folder,) if folder else (SKILLS_FOLDER, World.from_environment().skills)
+    found = {path.name: path for each in folders for path in each.glob("*.yaml") if path.name[0] not in "_."}
+    return [found[name] for name in sorted(found)]
 
 
 _refused: dict[tuple[Path, Stamp], str] = {}

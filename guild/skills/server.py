@@ -18,15 +18,16 @@ from guild.trainers import protocol
 from guild.trainers.contract import Trainer
 from guild.trainers.problems import Problem
 from realm import strict
+from realm.health import HEALTHY
 from realm.web import bodies
-from realm.web.bodies import Body, TooLarge
+from realm.web.bodies import Body, TooLarge, TooSlow
 from realm.web.serve import bind_port, run
 
 HOST = "127.0.0.1"
 MOST_AT_WORK = 2
 """Requests that make or judge problems at once; the others wait."""
 MOST_CONNECTIONS = 100
-BAD_REQUEST, TOO_LARGE, UNAVAILABLE = 400, 413, 503
+BAD_REQUEST, TOO_SLOW, TOO_LARGE, UNAVAILABLE = 400, 408, 413, 503
 
 B = TypeVar("B", bound=Body)
 
@@ -53,13 +54,13 @@ class _Desk:
                 Route("/judge", self._judge, methods=["POST"]),
             ],
             exception_handlers={
-                HTTPException: _no_such, TooLarge: _refusal(TOO_LARGE), strict.BadConfig: _refusal(BAD_REQUEST),
-                GuildError: _refusal(UNAVAILABLE),
+                HTTPException: _no_such, TooLarge: _refusal(TOO_LARGE), TooSlow: _refusal(TOO_SLOW),
+                strict.BadConfig: _refusal(BAD_REQUEST), GuildError: _refusal(UNAVAILABLE),
             },
         )  # fmt: skip
 
     async def _health(self, request: Request) -> Response:
-        return JSONResponse({"status": "ok"})
+        return JSONResponse({"status": HEALTHY})
 
     async def _told(self, request: Request) -> Response:
         told = protocol.SkillReply(protocol=protocol.PROTOCOL, name=self._skill.name, max_level=self._skill.max_level)
@@ -101,7 +102,7 @@ class _Desk:
 
 
 async def _read(request: Request, cls: type[B]) -> B:
-    """Raises TooLarge, strict.BadConfig for a body that is not of the protocol."""
+    """Raises TooLarge, TooSlow, strict.BadConfig for a body that is not of the protocol."""
     body = await bodies.receive(request, largest_bytes=protocol.LARGEST_BODY_BYTES)
     return protocol.read(cls, body, source=request.url.path)
 

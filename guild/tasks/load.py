@@ -13,7 +13,7 @@ from typing import Any
 import psutil
 import pynvml
 
-from realm.staleness import STALE_SECONDS
+from realm.staleness import is_fresh
 from realm.world import World
 
 log = logging.getLogger(__name__)
@@ -153,7 +153,7 @@ class Arena:
 def read_arena(world: World, now: float) -> Arena:
     try:
         said = json.loads(world.arena_status.read_bytes())
-        fresh = abs(now - float(said["time"])) <= STALE_SECONDS
+        fresh = is_fresh(float(said["time"]), now)
         return Arena(state=str(said["state"]) if fresh else "offline")
     except (OSError, ValueError, TypeError, KeyError):
         return Arena(state="offline")

@@ -6,6 +6,7 @@ A tick looks at everything once; then it waits. What became of a task is on disk
 from __future__ import annotations
 
 import logging
+import math
 import os
 import threading
 import time
@@ -71,8 +72,13 @@ class TaskMaster:
         meter: LoadMeter | None = None,
         hosts: Hosts | None = None,
         quiet_seconds: float = 0.0,
+        interval_seconds: float = 0.0,
     ) -> None:
-        """For `quiet_seconds` nothing begins by itself, only what the player wants."""
+        """For `quiet_seconds` nothing begins by itself, only what the player wants.
+
+        What is due is looked for every `interval_seconds`, or at each tick where these are longer; running tasks and
+        the heartbeat are minded at each tick all the same.
+        """
         self.world = world
         self.config = config
         self.rules = read_rules(config)
@@ -80,6 +86,8 @@ class TaskMaster:
         self._tasks_of = tasks or (lambda rules, states: realm_tasks(rules, states, self._skills()))
         self._clock = clock
         self._quiet_until = clock() + quiet_seconds
+        self._interval_seconds = interval_seconds
+        self._looked_at = -math.inf
         self._meter = meter or LoadMeter()
         self._hosts = hosts
         self._stopping = threading.Event()
@@ -240,6 +248,10 @@ class TaskMaster:
     # What begins
 
     def _start_what_is_due(self) -> None:
+        # A clock that was set back postpones no look.
+        if 0 <= self._clock() - self._looked_at < self._interval_seconds:
+            return
+        self._looked_at = self._clock()
         self._load = self._meter.look(self._clock(), [psutil.Process(), *self._processes()])
         self._read_states()
         tasks = self._all_tasks()
@@ -414,7 +426,7 @@ class TaskMaster:
 
 
 def realm_tasks(rules: Rules, states: AllStates, skills: Sequence[str]) -> tuple[Task, ...]:
-    return registry.list_tasks(rules, skills, large_turn=states.of("large_sparring").runs)
+    return registry.list_tasks(rules, skills)
 
 
 def waiting_runs() -> list[Run]:

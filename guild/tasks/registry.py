@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from guild.models import Run
-from guild.tasks.task_settings import Rules, SparringRules, TaskRules
+from guild.tasks.task_settings import CountRules, Rules, SkillCountRules, TaskRules
 from realm.world import CHECKOUT
 
 Resource = Literal["gpu", "cpu", "disk", "oracle"]
@@ -18,7 +18,7 @@ PLAYERS_PRIORITY = 11
 """What the player asked for goes before all that the realm wants by itself."""
 RUN_SECONDS = 24 * 3600.0
 RUN_PREFIX = "run-"
-SPARRING_PREFIX = "sparring-"
+SPARRING_PREFIX, LARGE_SUFFIX, GENERATE_PREFIX = "sparring_", "_large", "generate_"
 MINUTE, HOUR = 60.0, 3600.0
 
 
@@ -59,7 +59,19 @@ _SPARRING = Task(
     cooldown_seconds=30 * MINUTE,
     timeout_seconds=HOUR,
 )
-SPARRING_COUNT, LARGE_COUNT = 100, 1000
+SPARRING_COUNT, LARGE_COUNT = 100, 500
+_GENERATE = Task(
+    name="generate",
+    title="Forge training data",
+    priority=6,
+    argv=(),
+    resource="cpu",
+    conditions=("playing", "idle"),
+    cooldown_seconds=2 * HOUR,
+    timeout_seconds=30 * MINUTE,
+    enabled=False,
+)
+"""Switched off as shipped: auto-play forges whenever the queue is empty."""
 LEAST_RIGHT = 0.5
 """A small hero gained by sparring at 60% right and lost won levels by sparring at 0%; nothing between was measured."""
 
@@ -75,10 +87,10 @@ FIXED: tuple[Task, ...] = (
         timeout_seconds=30 * MINUTE,
     ),
     Task(
-        name="generate",
+        name="make_sets",
         title="Prepare evaluation and validation sets",
         priority=6,
-        argv=_manage("generate"),
+        argv=_manage("make_sets"),
         resource="cpu",
         conditions=("sets_missing", "idle"),
         cooldown_seconds=2 * MINUTE,
@@ -147,46 +159,49 @@ FIXED: tuple[Task, ...] = (
 )
 
 
-def list_tasks(rules: Rules, skills: Iterable[str], *, large_turn: int = 0) -> tuple[Task, ...]:
-    """The realm's own tasks, the highest priority first; `skills` are those that can be used.
-
-    Large sparring takes one skill at a time: `large_turn` counts how often it had its turn.
-    """
-    names = sorted(skills)
+def list_tasks(rules: Rules, skills: Iterable[str]) -> tuple[Task, ...]:
+    """The realm's own tasks, the highest priority first; `skills` are those that can be used."""
     own = [_ruled(task, getattr(rules, task.name)) for task in FIXED]
-    sparring = [_sparring(rules, skill) for skill in names]
-    large = [_large_sparring(rules, names[large_turn % len(names)])] if names else []
-    return tuple(sorted([*own, *sparring, *large], key=lambda task: (-task.priority, task.name)))
+    of_skills = [make(rules, skill) for skill in skills for make in (_sparring, _large_sparring, _generate)]
+    return tuple(sorted([*own, *of_skills], key=lambda task: (-task.priority, task.name)))
 
 
 def _sparring(rules: Rules, skill: str) -> Task:
-    count = rules.sparring.count or SPARRING_COUNT
     task = replace(_SPARRING, name=f"{SPARRING_PREFIX}{skill}", title=f"Sparring in {skill.upper()}")
-    task = _ruled(task, rules.sparring)
-    if skill in rules.sparring.skills:
-        count = rules.sparring.skills[skill].count or count
-        task = _ruled(task, rules.sparring.skills[skill])
-    return replace(task, argv=_spar(skill, count))
+    task, count = _ruled_by_skill(task, rules.sparring, skill)
+    return replace(task, argv=_spar(skill, count or SPARRING_COUNT))
 
 
 def _large_sparring(rules: Rules, skill: str) -> Task:
     task = replace(
         _SPARRING,
-        name="large_sparring",
-        title=f"Large sparring, next in {skill.upper()}",
+        name=f"{SPARRING_PREFIX}{skill}{LARGE_SUFFIX}",
+        title=f"Large sparring in {skill.upper()}",
         priority=8,
         cooldown_seconds=6 * HOUR,
         timeout_seconds=4 * HOUR,
-        argv=_spar(skill, rules.large_sparring.count or LARGE_COUNT),
     )
-    return _ruled(task, rules.large_sparring)
+    task, count = _ruled_by_skill(task, rules.large_sparring, skill)
+    return replace(task, argv=_spar(skill, count or LARGE_COUNT))
+
+
+def _generate(rules: Rules, skill: str) -> Task:
+    task = replace(_GENERATE, name=f"{GENERATE_PREFIX}{skill}", title=f"Forge training data of {skill.upper()}")
+    task, count = _ruled_by_skill(task, rules.generate, skill)
+    return replace(task, argv=_manage("forge", "--skill", skill, *(("--count", str(count)) if count else ())))
+
+
+def _ruled_by_skill(task: Task, rules: SkillCountRules, skill: str) -> tuple[Task, int | None]:
+    """The task with what the player set of all skills, and over it of this one; and how many problems."""
+    own = rules.skills.get(skill, CountRules())
+    return _ruled(_ruled(task, rules), own), own.count or rules.count
 
 
 def _spar(skill: str, count: int) -> tuple[str, ...]:
     return _manage("spar", "--skill", skill, "--count", str(count), "--least-right", str(LEAST_RIGHT))
 
 
-def _ruled(task: Task, rules: TaskRules | SparringRules) -> Task:
+def _ruled(task: Task, rules: TaskRules) -> Task:
     """With what the player set."""
     keys = ("enabled", "priority", "cooldown_seconds", "timeout_seconds")
     said = {key: value for key in keys if (value := getattr(rules, key)) is not None}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shlex
 import time
 from collections.abc import Callable, Collection, Mapping
@@ -13,7 +12,7 @@ import psutil
 
 from guild.skills import health
 from guild.skills.health import Down, usable_skills
-from guild.skills.registry import list_skills
+from guild.skills.registry import name_of, read_skills
 from guild.tasks import children, conditions, registry, state
 from guild.tasks.conditions import Hosts, View
 from guild.tasks.cooldown import Wait, due, wait_of
@@ -22,11 +21,15 @@ from guild.tasks.master import STATUS_FILE, realm_tasks, waiting_runs
 from guild.tasks.only_master import master_alive
 from guild.tasks.registry import Task
 from guild.tasks.state import AllStates, LastRun, RunningMark
-from guild.tasks.task_settings import read_rules
+from guild.tasks.task_settings import kind_and_skill, read_rules
 from realm.config import RealmConfig
-from realm.staleness import STALE_SECONDS
+from realm.disk import mailbox
+from realm.disk.mailbox import Damaged
+from realm.heartbeat import Heartbeat
+from realm.staleness import is_fresh
 from realm.world import World
 
+LARGEST_STATUS_BYTES = 1024**2
 OFFLINE = "the Task Master is not running"
 
 
@@ -76,7 +79,7 @@ def overview(world: World, config: RealmConfig, *, now: float | None = None) -> 
     said = _read_status(world)
     master = _master_status(world, said, now)
     states = state.read(world)
-    waits = said.get("waits", {}) if master.alive else {}
+    waits = (said.mapping("waits") or {}) if master.alive else {}
     down = health.down(world)
     rows = tuple(_row(task, states, waits, master, now, down) for task in all_tasks(world, config, states))
     listed = {row.task.name for row in rows}
@@ -88,8 +91,16 @@ def all_tasks(world: World, config: RealmConfig, states: AllStates) -> list[Task
     return [*registry.player_runs(waiting_runs()), *realm_tasks(read_rules(config), states, skills)]
 
 
+def own_name(name: str) -> str:
+    """The task's name, where `name` may say an alias of its skill: `sparring_bin` for `sparring_binary`."""
+    _, skill = kind_and_skill(name)
+    return name.replace(f"_{skill}", f"_{name_of(skill)}", 1) if skill else name
+
+
 def find_task(world: World, config: RealmConfig, name: str) -> Task | None:
-    return next((task for task in all_tasks(world, config, state.read(world)) if task.name == name), None)
+    """None where there is no such task."""
+    own = own_name(name)
+    return next((task for task in all_tasks(world, config, state.read(world)) if task.name == own), None)
 
 
 def available(
@@ -154,9 +165,9 @@ def _row(
 
 
 def _doubt(task: Task, down: Mapping[str, Down]) -> str:
-    """Why a sparring whose turn it is may come to nothing."""
-    skill = task.name.removeprefix(registry.SPARRING_PREFIX)
-    if skill == task.name or skill not in down:
+    """Why a task whose turn it is may come to nothing."""
+    _, skill = kind_and_skill(task.name)
+    if skill not in down:
         return ""
     return f"the trainer of {skill} was down when last tried: {down[skill].reason}"
 
@@ -171,33 +182,36 @@ def _resting(down: Mapping[str, Down], listed: Collection[str]) -> tuple[str, ..
 
 
 def _unused(config: RealmConfig) -> tuple[str, ...]:
-    known = {skill.name for skill in list_skills()}
-    foreign = sorted(set(read_rules(config).sparring.skills) - known)
-    return tuple(f"tasks: sparring: skills: {name}: no skill of that name can be used" for name in foreign)
+    known = {skill.name for skill in read_skills()}
+    rules = read_rules(config)
+    by_kind = {kind: getattr(rules, kind).skills for kind in ("sparring", "large_sparring", "generate")}
+    return tuple(
+        f"tasks: {kind}: skills: {name}: no skill of that name can be used"
+        for kind, skills in by_kind.items()
+        for name in sorted(set(skills) - known)
+    )
 
 
 def master_status(world: World) -> MasterStatus:
     return _master_status(world, _read_status(world), time.time())
 
 
-def _master_status(world: World, said: dict[str, Any], now: float) -> MasterStatus:
+def _master_status(world: World, said: Heartbeat, now: float) -> MasterStatus:
     alive = master_alive(world)
-    told_at = said.get("time")
     return MasterStatus(
         alive=alive,
-        stale=alive and (told_at is None or now - told_at > STALE_SECONDS),
-        trouble=said.get("trouble", "") if alive else OFFLINE,
-        pid=said.get("pid") if alive else None,
-        time=told_at,
-        idle=said.get("idle", {}),
-        running=said.get("running", []) if alive else [],
-        next=said.get("next") if alive else None,
+        stale=alive and not is_fresh(said.time, now),
+        trouble=said.text("trouble") or "" if alive else OFFLINE,
+        pid=said.pid if alive else None,
+        time=said.time,
+        idle=said.mapping("idle") or {},
+        running=said.mappings("running") if alive else [],
+        next=said.mapping("next") if alive else None,
     )
 
 
-def _read_status(world: World) -> dict[str, Any]:
+def _read_status(world: World) -> Heartbeat:
     try:
-        value = json.loads((world.status / STATUS_FILE).read_bytes())
-    except (OSError, ValueError):
-        return {}
-    return value if isinstance(value, dict) else {}
+        return Heartbeat(mailbox.read_json(world.status / STATUS_FILE, largest_bytes=LARGEST_STATUS_BYTES))
+    except (OSError, Damaged):
+        return Heartbeat(None)

@@ -3,7 +3,7 @@
 All bodies are JSON objects in UTF-8 with exactly these keys; a refusal has a status of 400 or more and a body
 `{"error": "one sentence"}`.
 
-    GET  /health → {"status": "ok"}
+    GET  /health → {"status": "healthy"}
     GET  /skill  → {"protocol": 1, "name": "bin", "max_level": 30}
     POST /sample   {"level": 5, "count": 100, "seed": 7, "parameters": {}}
                  → {"skill": "bin", "level": 5, "problems": [{"prompt": "…", "answer": "…", "ticket": ""}, …]}
@@ -26,7 +26,7 @@ from typing import Annotated, Any, TypeVar
 
 from realm import strict
 from realm.web import bodies
-from realm.web.bodies import Body, between
+from realm.web.bodies import Body, between, counted
 
 PROTOCOL = 1
 MOST_PROBLEMS = 1000
@@ -61,7 +61,7 @@ class Stated(Body):
 class SampleReply(Body):
     skill: str
     level: Number
-    problems: list[Stated]
+    problems: Annotated[list[Stated], counted(0, MOST_PROBLEMS)]
 
 
 class Given(Stated):
@@ -70,11 +70,11 @@ class Given(Stated):
 
 class JudgeRequest(Body):
     level: Number
-    problems: Annotated[list[Given], between(1, MOST_PROBLEMS, of=len)]
+    problems: Annotated[list[Given], counted(1, MOST_PROBLEMS)]
 
 
 class JudgeReply(Body):
-    verdicts: list[bool]
+    verdicts: Annotated[list[bool], counted(0, MOST_PROBLEMS)]
 
 
 class Refusal(Body):

@@ -89,11 +89,11 @@ def order(
     seed = secrets.randbits(48) if seed is None else seed
     try:
         return ForgeOrder(
-            skill=skill,
+            skill=known.name,
             levels=tuple(levels),
             count=count,
             seed=seed,
-            name=_default_name(skill, levels, count, seed) if name is None else name.removesuffix(_SUFFIX),
+            name=_default_name(known.name, levels, count, seed) if name is None else name.removesuffix(_SUFFIX),
             to=INBOX if to is None else str(to.absolute()),
         )
     except ValueError as error:

@@ -7,7 +7,6 @@ import secrets
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +52,8 @@ class SparringOrder:
     seed: int
     rehearse: bool = True
     """Whether what the hero gets right, and problems of the levels below, go into the quest as well, asked as ever."""
+    quote: bool = True
+    """Whether each mistake is corrected once with the wrong answer before it, beside its plain problem."""
     least_right: float = 0.0
     """Share of right answers below which no quest is made: mistakes at a level that the hero knows little of cost it
     the levels below (see `_won`)."""
@@ -83,7 +84,9 @@ class SparringResult:
     asked: int
     wrong: int
     examples: int
-    """Three for each wrong answer; none where too little was right."""
+    """Three for each wrong answer, two where it is not quoted; none where too little was right."""
+    plain: int = 0
+    """Rows beside them: the plain problem of each mistake."""
     rehearsed: int = 0
     """Rows beside them, of what was right and of the levels below."""
     quest: str
@@ -109,6 +112,7 @@ def order(
     host: str | None = None,
     seed: int | None = None,
     rehearse: bool = True,
+    quote: bool = True,
     least_right: float = 0.0,
 ) -> SparringOrder:
     """Raises GuildError."""
@@ -118,13 +122,14 @@ def order(
     try:
         asked = SparringOrder(
             hero=hero,
-            skill=skill,
+            skill=known.name,
             count=count,
             checkpoint=checkpoint or "newest",
             level=level,
             host=host,
             seed=secrets.randbits(48) if seed is None else seed,
             rehearse=rehearse,
+            quote=quote,
             least_right=least_right,
         )
     except ValueError as error:
@@ -158,10 +163,10 @@ def perform(world: World, parameters: dict[str, Any], watch: Watch) -> SparringR
         won = _won(world, trainer, level, drawn, asked, rows=3 * len(wrong)) if asked.rehearse else []
     binding = _binding(asked, model, drawn=drawn)
     name = sparring_name(skill.name, level, step=model.step, run_id=watch.run.pk)
-    examples = _examples(wrong, others) if _knows_enough(asked, wrong) else []
-    right = [*_right(questions, wrong), *won] if asked.rehearse and examples else []
-    rows = _mixed(examples, right, asked.seed)
-    path = _put(world, name, rows, binding, skill=skill.name, level=level) if examples else None
+    groups = _groups(wrong, others, quote=asked.quote) if _knows_enough(asked, wrong) else []
+    right = [*_right(questions, wrong), *won] if asked.rehearse and groups else []
+    rows = _mixed(groups, right, asked.seed)
+    path = _put(world, name, rows, binding, skill=skill.name, level=level) if groups else None
     return SparringResult(
         hero=asked.hero,
         skill=skill.name,
@@ -171,7 +176,8 @@ def perform(world: World, parameters: dict[str, Any], watch: Watch) -> SparringR
         sha256=model.sha256,
         asked=len(questions),
         wrong=len(wrong),
-        examples=len(examples),
+        examples=sum(map(len, groups)) - len(groups),
+        plain=len(groups),
         rehearsed=len(right),
         quest=name if path else "",
         file=path.relative_to(world.home).as_posix() if path else "",
@@ -192,10 +198,10 @@ def in_words(result: SparringResult) -> str:
         return f"{said}; nothing was wrong, so there is nothing to learn from it"
     if not result.examples:
         return f"{said}; that is too little to learn from mistakes, so no quest is made of them"
-    rehearsed = f" and {result.rehearsed} of what it knows" if result.rehearsed else ""
+    beside = f", {result.plain} plain problems of theirs" if result.plain else ""
+    beside += f" and {result.rehearsed} of what it knows" if result.rehearsed else ""
     return (
-        f"{said}; {result.examples} examples of {result.wrong} mistakes{rehearsed} "
-        f"go to the gatekeepers as {result.quest}"
+        f"{said}; {result.examples} examples of {result.wrong} mistakes{beside} go to the gatekeepers as {result.quest}"
     )
 
 
@@ -281,11 +287,13 @@ def _binding(asked: SparringOrder, model: LoadedModel, *, drawn: int) -> Binding
     )
 
 
-def _examples(wrong: Sequence[tuple[Problem, str]], others: Sequence[Problem]) -> list[Example]:
+def _groups(
+    wrong: Sequence[tuple[Problem, str]], others: Sequence[Problem], *, quote: bool
+) -> list[tuple[Example, ...]]:
+    """The rows of each mistake."""
     return [
-        example
+        examples_of(problem, answer, other, group=group, quote=quote)
         for group, ((problem, answer), other) in enumerate(zip(wrong, others, strict=False), 1)
-        for example in examples_of(problem, answer, other, group=group)
     ]
 
 
@@ -294,11 +302,11 @@ def _right(questions: Sequence[Problem], wrong: Sequence[tuple[Problem, str]]) -
     return [rehearsal_of(problem) for problem in questions if problem.key not in mistaken]
 
 
-def _mixed(examples: Sequence[Example], right: Sequence[Example], seed: int) -> list[Example]:
+def _mixed(groups: Sequence[tuple[Example, ...]], right: Sequence[Example], seed: int) -> list[Example]:
     """Groups stay together and in their order; what is rehearsed lies anywhere between them."""
-    groups, alone = iter(examples), iter(right)
-    places = shuffled([True] * (len(examples) // 3) + [False] * len(right), random.Random(seed))
-    return [example for is_group in places for example in (islice(groups, 3) if is_group else islice(alone, 1))]
+    mistakes, alone = iter(groups), iter(right)
+    places = shuffled([True] * len(groups) + [False] * len(right), random.Random(seed))
+    return [example for is_group in places for example in (next(mistakes) if is_group else [next(alone)])]
 
 
 def _put(world: World, name: str, examples: Sequence[Example], binding: Binding, *, skill: str, level: int) -> Path:

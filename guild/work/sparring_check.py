@@ -16,12 +16,14 @@ from guild.work.sparring_rows import (
     CORRECT,
     INCORRECT,
     KINDS,
+    PLAIN,
     BadSparringRow,
     Example,
     SparringRow,
     in_groups,
     read_row,
 )
+from realm.quest_names import is_sparring_name
 from realm.world import World
 
 MOST_BYTES = 500 * 10**6
@@ -61,6 +63,12 @@ def check(world: World, path: Path) -> Finding:
     return Finding(rows=len(rows), groups=len(groups), faults=tuple(sorted(faults)))
 
 
+def find_files(world: World) -> list[Path]:
+    """Sparrings' files that lie in the inbox and the queue, those that were fought included."""
+    found = [path for folder in (world.inbox, world.queue) for path in folder.rglob("sparring-*.jsonl")]
+    return sorted(path for path in found if is_sparring_name(path.stem))
+
+
 def _read(path: Path) -> tuple[list[tuple[int, SparringRow]], list[Fault]]:
     rows: list[tuple[int, SparringRow]] = []
     faults: list[Fault] = []
@@ -90,15 +98,18 @@ def _binding_faults(rows: list[tuple[int, SparringRow]]) -> Iterator[Fault]:
 def _group_faults(group: list[tuple[int, SparringRow]]) -> Iterator[Fault]:
     line, first = group[0]
     kinds = [row.example.kind for _, row in group]
-    if sorted(kinds) != sorted(KINDS):
-        wanted = ", ".join(KINDS)
-        yield Fault(line, f"group {first.example.group} has {', '.join(kinds)}; one each of {wanted} is expected")
+    if sorted({*kinds, "correct-it"}) != sorted([*KINDS, PLAIN]) or len(set(kinds)) < len(kinds):
+        wanted = ", ".join([*KINDS, PLAIN])
+        yield Fault(
+            line,
+            f"group {first.example.group} has {', '.join(kinds)}; one each of {wanted} is expected, correct-it at most",
+        )
         return
     examples = {row.example.kind: (number, row.example) for number, row in group}
     _, wrong = examples["identify-wrong"]
-    number, correction = examples["correct-it"]
-    if (correction.problem, correction.proposed) != (wrong.problem, wrong.proposed):
-        yield Fault(number, "it corrects another answer than the one that its group calls wrong")
+    for number, correction in (examples[kind] for kind in ("correct-it", PLAIN) if kind in examples):
+        if (correction.problem, correction.proposed) != (wrong.problem, wrong.proposed):
+            yield Fault(number, "it corrects another answer than the one that its group calls wrong")
     number, right = examples["confirm-right"]
     if right.problem == wrong.problem:
         yield Fault(number, "it confirms the very problem that was answered wrong; a fresh one is expected")
@@ -139,10 +150,10 @@ def _known(trainer: Trainer, level: int, rows: list[tuple[int, SparringRow]]) ->
 
 def _why_wrong(example: Example, *, is_right: bool, answers: bool) -> str:
     """`is_right`: what the row proposes; `answers`: what it teaches is the problem's answer."""
-    if example.kind in ("rehearse", "correct-it"):
+    if example.kind in ("rehearse", "correct-it", PLAIN):
         if not answers:
             return "by the trainer's judgement its answer is wrong"
-        return "the answer that it corrects is right" if is_right and example.kind == "correct-it" else ""
+        return "the answer that it corrects is right" if is_right and example.kind != "rehearse" else ""
     if is_right != (example.kind == "confirm-right"):
         return f"by the trainer's judgement the proposed answer is {'right' if is_right else 'wrong'}"
     said = CORRECT if is_right else INCORRECT

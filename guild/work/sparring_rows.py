@@ -1,4 +1,4 @@
-"""The rows of a sparring: three examples for each mistake, bound to the checkpoint that made it.
+"""The rows of a sparring: three examples for each mistake and its plain problem, bound to the checkpoint that made it.
 
 Beside them what the hero got right, and levels that it has won, may be rehearsed: of mistakes alone a small hero
 forgets what it knew.
@@ -8,16 +8,24 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, Literal
 
 from guild.errors import GuildError
 from guild.trainers.problems import Problem
 from realm import strict
 
-Kind = Literal["identify-wrong", "correct-it", "confirm-right", "rehearse"]
+Kind = Literal["identify-wrong", "correct-it", "confirm-right", "solve-again", "rehearse"]
 KINDS: tuple[Kind, ...] = ("identify-wrong", "correct-it", "confirm-right")
-"""What each mistake gives one of."""
+"""What each mistake gives one of; `correct-it` is left out where the settings say so."""
+PLAIN: Kind = "solve-again"
+"""Beside them, counted apart: the mistake's plain problem, which a hero forgets that only hears of proposals."""
+ENDINGS: dict[Kind, str] = {
+    "identify-wrong": "Is this correct?",
+    "correct-it": "This is incorrect. Find the correct solution.",
+    "confirm-right": "Is this correct?",
+}
+"""What is asked of a proposed answer."""
 INCORRECT, CORRECT = "It is incorrect.", "It is correct."
 _SPARE_CHARACTERS = 8
 """A longer answer is babble. With more of it, rows of the highest levels would not fit into a recipe's 256 tokens."""
@@ -60,11 +68,9 @@ class Example:
     @property
     def prompt(self) -> str:
         """What the hero is asked."""
-        if self.kind in ("correct-it", "rehearse"):
-            # Asked as ever, without the wrong answer: a small hero that only hears of proposals forgets the plain
-            # question, and a right answer that stands within the wrong one would be copied (scripts/spar_gain.py).
+        if self.kind not in ENDINGS:
             return self.problem
-        return f"{self.problem}\n\nProposed answer: {self.proposed or '(none)'}\n\nIs this correct?"
+        return f"{self.problem}\n\nProposed answer: {self.proposed or '(none)'}\n\n{ENDINGS[self.kind]}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,13 +81,26 @@ class SparringRow:
     level: int
 
 
-def examples_of(problem: Problem, wrong: str, other: Problem, *, group: int) -> tuple[Example, Example, Example]:
-    """`wrong` is the hero's answer to `problem`, as `quoted`; `other` is a fresh problem with its right answer."""
+def examples_of(problem: Problem, wrong: str, other: Problem, *, group: int, quote: bool = True) -> tuple[Example, ...]:
+    """The examples of KINDS, then the plain problem; without `quote` there is no `correct-it`.
+
+    `wrong` is the hero's answer to `problem`, as `quoted`; `other` is a fresh problem with its right answer. A wrong
+    answer within which the right one stands is not quoted either: there would be nothing to solve, only to copy.
+    """
+    quote = quote and not _stands_in(problem.answer, wrong)
+    correction = Example(kind="correct-it", group=group, problem=problem.prompt, proposed=wrong, answer=problem.answer)
     return (
         Example(kind="identify-wrong", group=group, problem=problem.prompt, proposed=wrong, answer=INCORRECT),
-        Example(kind="correct-it", group=group, problem=problem.prompt, proposed=wrong, answer=problem.answer),
+        *([correction] if quote else []),
         Example(kind="confirm-right", group=group, problem=other.prompt, proposed=other.answer, answer=CORRECT),
+        replace(correction, kind=PLAIN),
     )
+
+
+def _stands_in(right: str, wrong: str) -> bool:
+    """Case and spaces aside, as the gatekeepers look for leaks."""
+    right, wrong = (" ".join(text.casefold().split()) for text in (right, wrong))
+    return right in wrong
 
 
 def rehearsal_of(problem: Problem) -> Example:

@@ -17,7 +17,7 @@ from guild.evaluation.sets import ensure_evaluation_set, read_evaluation_set
 from guild.evaluation.validation import held_out
 from guild.models import Run
 from guild.skills import health
-from guild.skills.registry import get_skill
+from guild.skills.registry import get_skill, name_of
 from guild.trainers.contract import Trainer
 from guild.trainers.problems import Problem
 from guild.trainers.sampling import Fresh
@@ -123,7 +123,7 @@ def order(
         return TrialOrder(
             hero=hero,
             checkpoints=tuple(item.name or ("base" if item.step == 0 else str(item.step)) for item in chosen),
-            levels={skill: _levels(skill, levels) for skill in skills},
+            levels={name: _levels(name, levels) for name in map(name_of, skills)},
             problems=problems,
             seed=secrets.randbits(48) if seed is None else seed,
             host=host,

@@ -1,4 +1,4 @@
-"""Canonical names of checkpoint folders: `checkpoint-{step}-{YYYYMMDD}-{HHMM}`."""
+"""Names of checkpoints: the canonical one of a folder is `checkpoint-{step}-{YYYYMMDD}-{HHMM}`."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from datetime import datetime
 from pathlib import Path
 
 _NAME = re.compile(r"checkpoint-(\d+)-(\d{8})-(\d{4})")
+_ANY_NAME = re.compile(r"checkpoint[-_](\d+)(?:[-_][A-Za-z0-9_-]*)?", re.ASCII)
+"""Other trainers' too, and the vault's identifier of a checkpoint; a suffix after a dot marks what is no checkpoint."""
 
 
 def canonical_name(step: int, moment: datetime) -> str:
@@ -16,6 +18,12 @@ def canonical_name(step: int, moment: datetime) -> str:
 def step_of(name: str) -> int | None:
     """The step in a canonical name; None for any other name."""
     match = _NAME.fullmatch(name)
+    return int(match[1]) if match else None
+
+
+def step_of_any(name: str) -> int | None:
+    """The step in any checkpoint's name or path, such as `checkpoint-175000`; None for anything else."""
+    match = _ANY_NAME.fullmatch(Path(name).name)
     return int(match[1]) if match else None
 
 

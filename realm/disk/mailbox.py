@@ -90,12 +90,20 @@ class Mailbox(Generic[C]):
 
     def leave(self, world: World, command: C, *, label: str = "") -> Path:
         """Its file, with `label` in the name for people. Raises OSError, and ValueError for one that is too long."""
-        data = durable.encode_json(asdict(command))
-        if len(data) > self._largest_bytes:
-            raise ValueError(f"a command of {len(data):,} bytes is longer than {self._largest_bytes:,}")
+        data = self._encoded(command)
         path = world.control / f"{time.time_ns():020d}-{os.getpid()}{label and f'-{label}'}{self._suffix}"
         durable.write_bytes(path, data)
         return path
+
+    def leave_rest(self, path: Path, command: C) -> None:
+        """In place of a command that was obeyed in part. Raises OSError."""
+        durable.write_bytes(path, self._encoded(command))
+
+    def _encoded(self, command: C) -> bytes:
+        data = durable.encode_json(asdict(command))
+        if len(data) > self._largest_bytes:
+            raise ValueError(f"a command of {len(data):,} bytes is longer than {self._largest_bytes:,}")
+        return data
 
     def waiting(self, world: World, *, on_damaged: Callable[[str], None] | None = None) -> Iterator[tuple[Path, C]]:
         """The oldest commands in the order of giving. What is damaged is passed over.

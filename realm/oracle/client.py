@@ -17,6 +17,7 @@ import httpx2
 import orjson
 from pydantic import BaseModel, ValidationError
 
+from realm.health import HEALTHY
 from realm.hosts import Host
 from realm.oracle import wire
 from realm.oracle.errors import Damaged, HostDown, HostTrouble, NoRoom, NotLoaded, TooLong, WrongModel, not_loaded
@@ -69,7 +70,7 @@ class AsyncOracle:
         """Raises HostTrouble; at a foreign host it is that its models are listed."""
         if not self.host.is_realm:
             served = await self._ask("GET", "/v1/models", wire.ServedModels, seconds=ASKED_SECONDS)
-            return {"status": "ok", "loaded": len(served.data)}
+            return {"status": HEALTHY, "loaded": len(served.data)}
         health = await self._ask("GET", "/health", wire.Health, seconds=ASKED_SECONDS)
         return health.model_dump(exclude_none=True)
 
@@ -91,12 +92,12 @@ class AsyncOracle:
         wanted = _selector(hero, step, name)
         model = await self._ask("POST", "/models/load", wire.RealmModel, body=wanted, seconds=self.host.load_seconds)
         if model.hero != hero or step not in (None, model.step) or name not in (None, model.name):
-            raise WrongModel(f"{self.host.name} has loaded {wire.one_line(model.id)} instead of what was asked for.")
+            raise WrongModel(f"{self.host.id} has loaded {wire.one_line(model.id)} instead of what was asked for.")
         return model
 
     async def unload(self, *, hero: str, step: int | None = None, name: str | None = None) -> None:
         if not self.host.is_realm:
-            raise HostTrouble(f"{self.host.name} keeps its own models; nothing can be unloaded there.")
+            raise HostTrouble(f"{self.host.id} keeps its own models; nothing can be unloaded there.")
         wanted = _selector(hero, step, name)
         await self._ask("POST", "/models/unload", wire.Done, body=wanted, seconds=self._timeout_seconds)
 
@@ -117,12 +118,12 @@ class AsyncOracle:
                 size += len(said.text)
                 witnessed = _check_model(self.host, model, said, witnessed=witnessed) or witnessed
                 if size > LARGEST_REPLY_BYTES:
-                    raise HostTrouble(f"{self.host.name} does not stop answering; its answer was cut off.")
+                    raise HostTrouble(f"{self.host.id} does not stop answering; its answer was cut off.")
                 finish, usage = said.finish_reason or finish, said.usage or usage
                 if said.text:
                     yield said.text
         if finish is None:
-            raise HostTrouble(f"{self.host.name} broke off before its answer was complete.")
+            raise HostTrouble(f"{self.host.id} broke off before its answer was complete.")
         yield Ending(
             finish_reason=finish,
             prompt_tokens=usage.prompt_tokens if usage else None,
@@ -139,7 +140,7 @@ class AsyncOracle:
                 return
             value = _parse(self.host, event.data.encode())
             if isinstance(value, dict) and "error" in value:
-                raise HostTrouble(f"{self.host.name}: {wire.refusal(value) or 'it failed while it answered'}")
+                raise HostTrouble(f"{self.host.id}: {wire.refusal(value) or 'it failed while it answered'}")
             yield _as(self.host, wire.Completion, value)
 
     async def _answer_batch(self, model: LoadedModel, prompts: Sequence[str], max_new_tokens: int) -> list[str]:
@@ -150,7 +151,7 @@ class AsyncOracle:
         if (said.model, said.step, said.sha256) != (model.id, model.step, model.sha256):
             raise _wrong_model(self.host, model, said.model, said.sha256)
         if len(said.answers) != len(prompts):
-            raise HostTrouble(f"{self.host.name} gave {len(said.answers)} answers to {len(prompts)} prompts.")
+            raise HostTrouble(f"{self.host.id} gave {len(said.answers)} answers to {len(prompts)} prompts.")
         return said.answers
 
     async def _answer_singly(self, model: LoadedModel, prompts: Sequence[str], max_new_tokens: int) -> list[str]:
@@ -225,7 +226,7 @@ class AsyncOracle:
             await response.aclose()
 
     async def _refuse(self, reply: outbound.Reply, model: LoadedModel | None) -> None:
-        status, name = reply.status, self.host.name
+        status, name = reply.status, self.host.id
         if 300 <= status < 400:
             raise HostTrouble(f"{name} sends to another address (status {status}), which is not followed.")
         value = _parse_leniently(reply.body)
@@ -259,9 +260,9 @@ def _authorization(host: Host) -> dict[str, str]:
     try:
         token = host.token_file.read_text(encoding="ascii").strip()
     except (OSError, ValueError) as error:
-        raise HostTrouble(f"{host.name}: its token cannot be read from {host.token_file}: {error}") from error
+        raise HostTrouble(f"{host.id}: its token cannot be read from {host.token_file}: {error}") from error
     if not token or not token.isprintable() or " " in token:
-        raise HostTrouble(f"{host.name}: {host.token_file} holds no token; one word is expected.")
+        raise HostTrouble(f"{host.id}: {host.token_file} holds no token; one word is expected.")
     return {"Authorization": f"Bearer {token}"}
 
 
@@ -292,7 +293,7 @@ def _check_model(host: Host, model: LoadedModel, said: wire.Completion, *, witne
         return False
     if said.realm is None:
         if said.text and not witnessed:
-            raise WrongModel(f"{host.name} does not say which weights answered; its answer was thrown away.")
+            raise WrongModel(f"{host.id} does not say which weights answered; its answer was thrown away.")
         return False
     if (said.realm.hero, said.realm.step, said.realm.sha256) != (model.hero, model.step, model.sha256):
         raise _wrong_model(host, model, f"{said.realm.hero} at step {said.realm.step}", said.realm.sha256)
@@ -303,7 +304,7 @@ def _wrong_model(host: Host, model: LoadedModel, who: str, sha256: str | None) -
     weights = f" with weights {sha256[:12]}" if sha256 else ""
     asked = f" with weights {model.sha256[:12]}" if sha256 and model.sha256 else ""
     return WrongModel(
-        f"{host.name} answered as {wire.one_line(who, longest=80)}{weights}, not as {model.id}{asked}; "
+        f"{host.id} answered as {wire.one_line(who, longest=80)}{weights}, not as {model.id}{asked}; "
         "its answer was thrown away."
     )
 
@@ -313,7 +314,7 @@ def _parse(host: Host, data: bytes) -> Any:
         return orjson.loads(data)
     except ValueError:
         start = wire.one_line(data[:80].decode("utf-8", "replace"), longest=60)
-        raise HostTrouble(f"{host.name} answers with what is no JSON: {start!r}.") from None
+        raise HostTrouble(f"{host.id} answers with what is no JSON: {start!r}.") from None
 
 
 def _parse_leniently(data: bytes) -> Any:
@@ -330,7 +331,7 @@ def _as(host: Host, kind: type[M], value: Any) -> M:
         first = error.errors(include_url=False)[0]
         where = ".".join(map(str, first["loc"])) or "the whole"
         raise HostTrouble(
-            f"{host.name} does not answer as an oracle does: {wire.one_line(where, longest=80)}: {first['msg']}."
+            f"{host.id} does not answer as an oracle does: {wire.one_line(where, longest=80)}: {first['msg']}."
         ) from None
 
 
@@ -355,22 +356,22 @@ def _told(host: Host, seconds: float) -> Iterator[None]:
     except (TimeoutError, httpx2.TimeoutException) as error:
         if isinstance(error, httpx2.ConnectTimeout):
             seconds = host.connect_seconds
-        raise HostDown(f"{host.name} did not answer within {seconds:g} s ({host.url}).") from None
+        raise HostDown(f"{host.id} did not answer within {seconds:g} s ({host.url}).") from None
     except httpx2.ConnectError:
         hint = " Start it there: manage.py oracle" if host.is_realm else " Is its server running?"
-        raise HostDown(f"Nobody answers for {host.name} at {host.url}.{hint}") from None
+        raise HostDown(f"Nobody answers for {host.id} at {host.url}.{hint}") from None
     except (httpx2.NetworkError, httpx2.RemoteProtocolError) as error:
         is_broken_off = any(words in str(error).lower() for words in _BROKEN_OFF)
         if isinstance(error, httpx2.RemoteProtocolError) and not is_broken_off:
             told = wire.one_line(str(error), longest=120)
-            raise HostTrouble(f"{host.name} does not speak HTTP as a server should: {told}.") from None
-        raise HostDown(f"{host.name} broke off the connection ({host.url}).") from None
+            raise HostTrouble(f"{host.id} does not speak HTTP as a server should: {told}.") from None
+        raise HostDown(f"{host.id} broke off the connection ({host.url}).") from None
     except outbound.ForbiddenAddress as error:
-        raise HostTrouble(f"{host.name} is at {error} now, where no inference host can be.") from None
+        raise HostTrouble(f"{host.id} is at {error} now, where no inference host can be.") from None
     except outbound.Compressed:
-        raise HostTrouble(f"{host.name} answers compressed, which was not asked for.") from None
+        raise HostTrouble(f"{host.id} answers compressed, which was not asked for.") from None
     except outbound.TooLarge:
-        raise HostTrouble(f"{host.name} answers with more than {LARGEST_REPLY_BYTES // 1024**2} MB.") from None
+        raise HostTrouble(f"{host.id} answers with more than {LARGEST_REPLY_BYTES // 1024**2} MB.") from None
     except httpx2.HTTPError as error:
         told = wire.one_line(str(error), longest=120).rstrip(".")
-        raise HostTrouble(f"{host.name} does not answer as an oracle does: {told}.") from None
+        raise HostTrouble(f"{host.id} does not answer as an oracle does: {told}.") from None

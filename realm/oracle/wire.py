@@ -21,10 +21,11 @@ from pydantic import (
 )
 
 from realm import strict
-from realm.web.bodies import Body, allowed, between
+from realm.web.bodies import Body, allowed, between, counted
 
 LARGEST_REQUEST_BYTES = 8 * 1024**2
 MOST_PROMPTS = 10_000
+MOST_MESSAGES = 10_000
 MOST_NEW_TOKENS = 100_000
 DEFAULT_NEW_TOKENS = 512
 _MOST_STOPS, _LONGEST_STOP = 16, 200
@@ -52,17 +53,11 @@ class Selector(Body):
         return self
 
 
-def _check_prompts(prompts: list[str]) -> list[str]:
-    if not 1 <= len(prompts) <= MOST_PROMPTS:
-        raise ValueError(f"1 to {MOST_PROMPTS} are answered at once, not {len(prompts)}")
-    return prompts
-
-
 class AnswersRequest(Body):
     """Of `/v1/answers`: each prompt is one turn of the user's, answered greedily."""
 
     model: str
-    prompts: Annotated[list[str], AfterValidator(_check_prompts)]
+    prompts: Annotated[list[str], counted(1, MOST_PROMPTS)]
     max_new_tokens: Tokens
 
 
@@ -138,7 +133,7 @@ class ChatRequest(Body):
     """
 
     model: str
-    messages: Annotated[list[Turn], AfterValidator(_check_turns)]
+    messages: Annotated[list[Turn], counted(0, MOST_MESSAGES), AfterValidator(_check_turns)]
     stream: bool | None = None
     stream_options: StreamOptions | None = None
     max_tokens: Tokens | None = None
@@ -147,7 +142,7 @@ class ChatRequest(Body):
     top_p: TopP | None = None
     top_k: Annotated[int, between(-1, 2**31)] | None = None
     seed: Annotated[int, between(-(2**63), 2**63 - 1)] | None = None
-    stop: Annotated[list[str] | None, AfterValidator(_check_stops)] = None
+    stop: Annotated[list[str] | None, counted(0, _MOST_STOPS), AfterValidator(_check_stops)] = None
 
     @model_validator(mode="before")
     @classmethod

@@ -21,6 +21,8 @@ class Service:
     """Of the Python interpreter, in the checkout."""
     stop_seconds: int
     """How long it may take to save and end before it is killed."""
+    port: int | None = None
+    """On which it answers, where it does."""
 
 
 def services(config: RealmConfig) -> tuple[Service, ...]:
@@ -33,9 +35,15 @@ def services(config: RealmConfig) -> tuple[Service, ...]:
                 "--ping-interval", "10", "--ping-timeout", "15", "realm.asgi:application",
             ),
             stop_seconds=10,
+            port=config.port,
         ),
         Service(name=ARENA, arguments=("manage.py", "arena"), stop_seconds=60),
-        Service(name=ORACLE, arguments=("-m", "arena.oracle", "--port", str(config.oracle_port)), stop_seconds=15),
+        Service(
+            name=ORACLE,
+            arguments=("-m", "arena.oracle", "--port", str(config.oracle_port)),
+            stop_seconds=15,
+            port=config.oracle_port,
+        ),
         *(
             Service(name=f"trainer-{skill}", arguments=("manage.py", "trainer", skill), stop_seconds=10)
             for skill in config.serve_trainers

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import socket
 import subprocess
 import sys
 import tempfile
@@ -16,7 +17,7 @@ from pathlib import Path
 from typing import Any
 from xmlrpc.client import Fault, ServerProxy
 
-from supervisor.xmlrpc import Faults, SupervisorTransport
+from supervisor.xmlrpc import Faults, SupervisorTransport, UnixStreamHTTPConnection
 
 from realm.config import RealmConfig
 from realm.disk import locks
@@ -26,6 +27,8 @@ from realm.world import World
 LOCK_FILE = "weaver.lock"
 SOCKET_FILE = "weaver.sock"
 START_SECONDS = 20.0
+ANSWER_SECONDS = 2.0
+"""In which a supervisord that is not stuck says that it lives."""
 _POLL_SECONDS = 0.02
 # A Unix socket's path is at most 107 bytes, and supervisord first binds it with its pid appended.
 _LONGEST_SOCKET_PATH = 107 - len(".4194304")
@@ -57,9 +60,9 @@ def lock(world: World, *, seconds: float, unless: Callable[[], bool]) -> Iterato
         yield handle if _acquired(handle, seconds, unless) else None
 
 
-def lock_unless_alive(world: World) -> AbstractContextManager[int | None]:
-    """The lock's handle while no supervisord lives; None if one lives and answers."""
-    return lock(world, seconds=START_SECONDS, unless=lambda: Loom(world).answers())
+def lock_unless_alive(world: World, *, seconds: float = START_SECONDS) -> AbstractContextManager[int | None]:
+    """The lock's handle while no supervisord lives; None if one lives and answers. Raises WeaverError."""
+    return lock(world, seconds=seconds, unless=lambda: Loom(world, seconds=ANSWER_SECONDS).answers())
 
 
 def _acquired(handle: int, seconds: float, unless: Callable[[], bool]) -> bool:
@@ -72,6 +75,11 @@ def _acquired(handle: int, seconds: float, unless: Callable[[], bool]) -> bool:
         if time.monotonic() > end:
             raise WeaverError(f"the weaver of this world is held by another process and silent for {seconds:.0f} s")
         time.sleep(_POLL_SECONDS)
+
+
+def is_alive(world: World) -> bool:
+    """Whether a supervisord of this world lives, or one is being started; it is not asked, so it may be stuck."""
+    return locks.is_held(world.control / LOCK_FILE)
 
 
 def start(world: World, config: RealmConfig, lock_handle: int) -> subprocess.Popen[bytes]:
@@ -111,19 +119,34 @@ def forget_socket(world: World) -> None:
     path.unlink(missing_ok=True)
 
 
-class Loom:
-    """Talks to a supervisord that lives."""
+class _Connection(UnixStreamHTTPConnection):  # type: ignore[misc]
+    """supervisor's own waits for ever."""
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, address: str, seconds: float | None) -> None:
+        super().__init__("localhost")
+        self._address, self._seconds = address, seconds
+
+    def connect(self) -> None:
+        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.sock.settimeout(self._seconds)
+        self.sock.connect(self._address)
+
+
+class Loom:
+    """Talks to a supervisord that lives; `seconds` bound each answer, None waits for services that stop slowly."""
+
+    def __init__(self, world: World, *, seconds: float | None = None) -> None:
         path = world.control / SOCKET_FILE
         address = path.readlink() if path.is_symlink() else path
-        transport = SupervisorTransport(None, None, f"unix://{address}")
-        self._server: Any = ServerProxy("http://127.0.0.1", transport=transport)
+        self._transport: Any = SupervisorTransport(None, None, f"unix://{address}")
+        self._transport._get_connection = lambda: _Connection(str(address), seconds)
+        self._server: Any = ServerProxy("http://127.0.0.1", transport=self._transport)
 
     def answers(self) -> bool:
         try:
             self._server.supervisor.getState()
         except (OSError, HTTPException):
+            self._transport.close()
             return False
         return True
 
@@ -135,8 +158,12 @@ class Loom:
         """Start a service; it may take a while until it does its work."""
         self._ask("startProcess", name, False, passing=Faults.ALREADY_STARTED)
 
-    def restart(self, name: str) -> None:
+    def stop(self, name: str) -> None:
+        """Nor is it started again and again in vain."""
         self._ask("stopProcess", name, True, passing=Faults.NOT_RUNNING)
+
+    def restart(self, name: str) -> None:
+        self.stop(name)
         self.start(name)
 
     def shut_down(self) -> None:

@@ -6,20 +6,21 @@ import errno
 import socket
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
-from http import HTTPStatus
-from http.client import HTTPConnection, HTTPException
+from dataclasses import dataclass, replace
 
 import psutil
 
 from realm.config import RealmConfig
 from realm.weaver import WeaverError, orphans, supervisord
-from realm.weaver.services import TAVERN, WAITED_FOR, services
+from realm.weaver.services import TAVERN, WAITED_FOR, Service, services
 from realm.weaver.supervisord import Loom, ServiceState
+from realm.web import identity
 from realm.world import World
 
 ANSWER_SECONDS = 60.0
 STUCK_SECONDS = 10.0
+STATUS_SECONDS = 3.0
+_ASK_SECONDS = 2.0
 _POLL_SECONDS = 0.05
 _LOG_LINES = 5
 
@@ -28,6 +29,8 @@ _LOG_LINES = 5
 class Mended:
     started: list[str]
     ended_orphans: list[str]
+    not_started: dict[str, str]
+    """Services whose port is taken, with a sentence that names the taker."""
 
 
 def address(config: RealmConfig) -> str:
@@ -56,16 +59,22 @@ def mend(world: World, config: RealmConfig, *, prepare: Callable[[], None]) -> M
                 process.wait()
                 raise
     states = running.states()
-    started = [service.name for service in services(config) if not states[service.name].runs]
+    wanted = [service for service in services(config) if not states[service.name].runs]
+    taken = {service.name: why for service in wanted if service.port and (why := _taken(config, service))}
+    started = [service.name for service in wanted if service.name not in taken]
+    for name in taken:
+        running.stop(name)
+    if TAVERN in taken:
+        raise WeaverError(taken[TAVERN])
     _start(running, (name for name in started if name in WAITED_FOR))
     try:
-        if TAVERN not in started and not _answers_within(config, STUCK_SECONDS):
+        if TAVERN not in started and not _answers_within(world, config, STUCK_SECONDS):
             running.restart(TAVERN)
             started.append(TAVERN)
         _wait_for_tavern(world, config, running)
     finally:
         _start(running, (name for name in started if name not in WAITED_FOR))
-    return Mended(started=started, ended_orphans=ended)
+    return Mended(started=started, ended_orphans=ended, not_started=taken)
 
 
 def _start(running: Loom, names: Iterable[str]) -> None:
@@ -75,12 +84,21 @@ def _start(running: Loom, names: Iterable[str]) -> None:
 
 def status(world: World, config: RealmConfig) -> list[ServiceState]:
     """Every service, in the order of starting; without a supervisord, orphans show as ORPHANED."""
-    with supervisord.lock_unless_alive(world) as lock:
+    with supervisord.lock_unless_alive(world, seconds=STATUS_SECONDS) as lock:
         if lock is None:
-            states = Loom(world).states()
-            return [states[service.name] for service in services(config)]
+            states = Loom(world, seconds=STATUS_SECONDS).states()
+            return [_unless_frozen(states[service.name]) for service in services(config)]
         found = orphans.find(world)
     return [_without_loom(service.name, found.get(service.name)) for service in services(config)]
+
+
+def _unless_frozen(state: ServiceState) -> ServiceState:
+    """supervisord calls a process that was stopped by a signal RUNNING."""
+    try:
+        frozen = bool(state.pid) and psutil.Process(state.pid).status() == psutil.STATUS_STOPPED
+    except psutil.Error:
+        frozen = False
+    return replace(state, state="FROZEN") if frozen else state
 
 
 def _without_loom(name: str, found: list[psutil.Process] | None) -> ServiceState:
@@ -105,47 +123,48 @@ def stop(world: World, config: RealmConfig) -> list[str]:
 
 
 def _require_free_port(config: RealmConfig) -> None:
+    tavern = next(service for service in services(config) if service.name == TAVERN)
+    if taken := _taken(config, tavern):
+        raise WeaverError(taken)
+
+
+def _taken(config: RealmConfig, service: Service) -> str:
+    """Why a service that does not run cannot have its port, and what to do; empty where it can."""
+    assert service.port is not None
     family = socket.AF_INET6 if ":" in config.bind else socket.AF_INET
     with socket.socket(family, socket.SOCK_STREAM) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            probe.bind((config.bind, config.port))
+            probe.bind((config.bind, service.port))
         except OSError as error:
             if error.errno != errno.EADDRINUSE:
-                raise WeaverError(f"cannot listen on {config.bind} port {config.port}: {error.strerror}") from error
-            raise WeaverError(
-                f"port {config.port} of {config.bind} is taken by another program; end it, or set REALM_PORT"
-            ) from error
+                return f"cannot listen on {config.bind} port {service.port}: {error.strerror}"
+            taker = identity.taker(config.bind, service.port, seconds=_ASK_SECONDS)
+            variable = "REALM_PORT" if service.name == TAVERN else "REALM_ORACLE_PORT"
+            return f"port {service.port} of {config.bind} is taken by {taker}; end it, or set {variable}"
+    return ""
 
 
 def _wait_for_tavern(world: World, config: RealmConfig, running: Loom) -> None:
     end = time.monotonic() + ANSWER_SECONDS
-    while not _answers(config):
+    while not _answers(world, config):
         state = running.states()[TAVERN].state
         if state in ("FATAL", "EXITED", "STOPPED") or time.monotonic() > end:
             raise WeaverError(f"the Tavern does not answer at {address(config)} ({state}):\n{_log_end(world)}")
         time.sleep(_POLL_SECONDS)
 
 
-def _answers_within(config: RealmConfig, seconds: float) -> bool:
+def _answers_within(world: World, config: RealmConfig, seconds: float) -> bool:
     end = time.monotonic() + seconds
-    while not _answers(config):
+    while not _answers(world, config):
         if time.monotonic() > end:
             return False
         time.sleep(_POLL_SECONDS)
     return True
 
 
-def _answers(config: RealmConfig) -> bool:
-    """Straight to the port: a proxy of the environment knows nothing of this machine's loopback."""
-    connection = HTTPConnection(config.bind, config.port, timeout=STUCK_SECONDS)
-    try:
-        connection.request("GET", "/health")
-        return connection.getresponse().status == HTTPStatus.OK
-    except (OSError, HTTPException):
-        return False
-    finally:
-        connection.close()
+def _answers(world: World, config: RealmConfig) -> bool:
+    return not identity.trouble(world, TAVERN, config.bind, config.port, seconds=STUCK_SECONDS)
 
 
 def _log_end(world: World) -> str:

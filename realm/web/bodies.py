@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, ValidationError, model_validator
 from pydantic_core import ErrorDetails
 
 from realm import strict
@@ -18,6 +19,9 @@ _EXPECTED = {
     "dict": "a mapping", "model": "a mapping",
 }  # fmt: skip
 """By the first word of pydantic's name of an error, such as `int_type` and `int_parsing`."""
+
+
+BODY_SECONDS = 60.0
 
 
 class Body(BaseModel):
@@ -38,16 +42,28 @@ class TooLarge(Exception):
     """The text says how large a request may be."""
 
 
+class TooSlow(Exception):
+    """The text says how long a request may take to arrive."""
+
+
 B = TypeVar("B", bound=Body)
 
 
 async def receive(request: Request, *, largest_bytes: int) -> bytes:
-    """Raises TooLarge before more than the limit lies in memory."""
+    """Raises TooLarge before more than the limit lies in memory, and TooSlow for a body that trickles."""
+    too_large = TooLarge(f"a request holds at most {largest_bytes} bytes")
+    declared = request.headers.get("content-length", "")
+    if declared.isdecimal() and int(declared[:20]) > largest_bytes:
+        raise too_large
     body = bytearray()
-    async for piece in request.stream():
-        body += piece
-        if len(body) > largest_bytes:
-            raise TooLarge(f"a request holds at most {largest_bytes} bytes")
+    try:
+        async with asyncio.timeout(BODY_SECONDS):
+            async for piece in request.stream():
+                body += piece
+                if len(body) > largest_bytes:
+                    raise too_large
+    except TimeoutError as error:
+        raise TooSlow(f"a request arrives within {BODY_SECONDS:.0f} s, or not at all") from error
     return bytes(body)
 
 
@@ -62,6 +78,17 @@ def read(cls: type[B], value: Any, *, source: str, lax: bool = False) -> B:
 def between(least: float, most: float, *, of: Callable[[Any], Any] = lambda value: value) -> AfterValidator:
     """A range with both its ends, of the value or, say, its length."""
     return allowed(lambda value: least <= value <= most, f"allowed are {least} to {most}", of=of)
+
+
+def counted(least: int, most: int) -> BeforeValidator:
+    """How many a list holds, before any of them is looked at: of millions each would become an object, or an error."""
+
+    def check(value: Any) -> Any:
+        if isinstance(value, list) and not least <= len(value) <= most:
+            raise ValueError(f"{least} to {most} are taken at once, not {len(value)}")
+        return value
+
+    return BeforeValidator(check)
 
 
 def allowed(

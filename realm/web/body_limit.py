@@ -1,39 +1,108 @@
-"""A request's body has a largest size, and is refused before it is read.
+"""A request with a body is judged on its headers, and must be whole in time, before a byte of the body is kept.
 
 daphne puts a whole body into memory before the application, and with it the guard, sees the request; Twisted parses a
-form's body once more, at several times its size. Anybody's page could fill the memory so. Large quests come in slices.
+form's body once more, at many times its size, for nobody. Anybody's page could stop the server so. Large quests come
+in slices.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
+from http import HTTPStatus
 from typing import Any
+from urllib.parse import unquote
 
 from daphne import http_protocol  # type: ignore[import-untyped]
 
-LARGEST_BODY_BYTES = 40 * 1024**2
-"""Above what Django takes of a form without files."""
-_REFUSAL = f"A request holds at most {LARGEST_BODY_BYTES} bytes and says how many. Put larger files into the inbox.\n"
+from realm.web.body_sizes import largest_body_bytes
+from realm.web.guard import Guard
+
+HEAD_SECONDS = 30.0
+"""From the connection, or the end of the last answer, to the end of a request's head."""
+BODY_SECONDS = 300.0
+
+
+class Deadline:
+    """Ends a connection whose next request is not whole in time, however busily it trickles."""
+
+    def __init__(self, end: Callable[[], None], call_later: Callable[..., Any]) -> None:
+        self._end, self._call_later = end, call_later
+        self._call: Any = None
+
+    def set(self, seconds: float) -> None:
+        self.clear()
+        self._call = self._call_later(seconds, self._end)
+
+    def clear(self) -> None:
+        if self._call and self._call.active():
+            self._call.cancel()
 
 
 class BoundedRequest(http_protocol.WebRequest):  # type: ignore[misc]
+    def __init__(self, *arguments: Any, guard: Guard, deadline: Deadline) -> None:
+        super().__init__(*arguments, parsePOSTFormSubmission=False)  # Django reads it, once
+        self._guard, self._deadline = guard, deadline
+        self._is_refused = False
+
     def gotLength(self, length: int | None) -> None:  # noqa: N802
         """Told by Twisted once the headers are read; None: the body's length is not declared."""
-        if length is not None and length <= LARGEST_BODY_BYTES:
-            super().gotLength(length)
-            return
-        super().gotLength(0)
-        self.channel.transport.write(_answer())
-        self.channel.loseConnection()
+        refusal = None if length == 0 else self._refusal(length)
+        super().gotLength(0 if refusal else length)
+        self._deadline.set(BODY_SECONDS)
+        if refusal:
+            self._is_refused = True
+            self.channel.transport.write(_answer(*refusal))
+            self.channel.loseConnection()
+
+    def _refusal(self, length: int | None) -> tuple[int, str] | None:
+        channel = self.channel  # which alone knows yet what is asked
+        headers = [(name, value) for name, values in self.requestHeaders.getAllRawHeaders() for value in values]
+        kind = "websocket" if self.requestHeaders.hasHeader(b"Upgrade") else "http"
+        method = channel._command.decode("latin-1")
+        refusal = self._guard.refusal({"type": kind, "method": method, "headers": headers})
+        if refusal:
+            return refusal
+        most = largest_body_bytes(unquote(channel._path.partition(b"?")[0].decode("latin-1")))
+        if length is None or length > most:
+            words = f"A request holds at most {most} bytes here and says how many. Put larger files into the inbox."
+            return HTTPStatus.REQUEST_ENTITY_TOO_LARGE, words
+        return None
+
+    def handleContentChunk(self, data: bytes) -> None:  # noqa: N802
+        if not self._is_refused:
+            super().handleContentChunk(data)
+
+    def requestReceived(self, *arguments: Any) -> None:  # noqa: N802
+        self._deadline.clear()
+        if not self._is_refused:
+            super().requestReceived(*arguments)
+
+    def finish(self) -> None:
+        self._deadline.set(HEAD_SECONDS)
+        super().finish()
 
 
-def _answer() -> bytes:
+def _answer(status: int, sentence: str) -> bytes:
+    body = f"{sentence}\n".encode()
     head = (
-        "HTTP/1.1 413 Content Too Large\r\nContent-Type: text/plain; charset=utf-8\r\nX-Content-Type-Options: nosniff"
+        f"HTTP/1.1 {int(status)} {HTTPStatus(status).phrase}\r\nContent-Type: text/plain; charset=utf-8\r\n"
+        f"X-Content-Type-Options: nosniff\r\nConnection: close\r\nContent-Length: {len(body)}\r\n\r\n"
     )
-    return f"{head}\r\nConnection: close\r\nContent-Length: {len(_REFUSAL)}\r\n\r\n{_REFUSAL}".encode()
+    return head.encode() + body
 
 
-def limit() -> None:
+def limit(guard: Guard) -> None:
     """From now on, for every connection that daphne accepts; it has no setting for it."""
-    protocol: Any = http_protocol
-    protocol.WebRequest = BoundedRequest
+    factory: Any = http_protocol.HTTPFactory
+    build = factory.buildProtocol
+
+    def bounded(self: Any, address: Any) -> Any:
+        connection = build(self, address)
+        channel = connection._channel
+        deadline = Deadline(lambda: channel.transport.abortConnection(), channel.callLater)
+        connection.requestFactory = partial(BoundedRequest, guard=guard, deadline=deadline)
+        deadline.set(HEAD_SECONDS)
+        return connection
+
+    factory.buildProtocol = bounded

@@ -33,7 +33,7 @@ class Guard:
         if scope["type"] == "lifespan":
             await self._application(scope, receive, send)
             return
-        refusal = self._refusal(scope)
+        refusal = self.refusal(scope)
         if refusal is None:
             await self._application(scope, receive, send)
         elif scope["type"] == "websocket":
@@ -43,8 +43,8 @@ class Guard:
         else:
             await _answer(send, *refusal)
 
-    def _refusal(self, scope: Scope) -> tuple[int, str] | None:
-        """Status and sentence, or None for a request that may pass."""
+    def refusal(self, scope: Scope) -> tuple[int, str] | None:
+        """Status and sentence, or None for a request that may pass, by its type, method and headers alone."""
         headers: list[tuple[bytes, bytes]] = list(scope["headers"])
         if not self._is_host_ours(_values(headers, b"host")):
             return MISDIRECTED, f"This server answers only to the hosts {', '.join(sorted(self._hosts))}."

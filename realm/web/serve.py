@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import errno
-import json
 import socket
 
 import uvicorn
 
+from realm.web import identity
 from realm.web.guard import Application, Guard
+from realm.web.head_limit import TimedProtocol
 
 ENDS_WITHIN_SECONDS = 5
 """Of what is being answered when the process is told to end."""
 _ASK_SECONDS = 2.0
-_LARGEST_HEALTH_BYTES = 64 * 1024
 
 
 class CannotServe(Exception):
@@ -34,7 +34,7 @@ def bind_port(address: str, port: int, *, remedy: str) -> socket.socket:
         listening.close()
         if error.errno != errno.EADDRINUSE:
             raise CannotServe(f"cannot listen on {address} port {port}: {error.strerror}") from error
-        taker = _taker(url_of(address, port))
+        taker = identity.taker(address, port, seconds=_ASK_SECONDS)
         raise CannotServe(f"port {port} of {address} is taken by {taker}; end it, or {remedy}") from error
     return listening
 
@@ -43,6 +43,7 @@ def run(application: Application, listening: socket.socket, *, most_connections:
     """Serve until the process is told to end, and within ENDS_WITHIN_SECONDS after that."""
     config = uvicorn.Config(
         Guard(application, port=listening.getsockname()[1]),
+        http=TimedProtocol,
         log_level="warning",
         access_log=False,
         server_header=False,
@@ -54,15 +55,3 @@ def run(application: Application, listening: socket.socket, *, most_connections:
 
 def url_of(address: str, port: int) -> str:
     return f"http://[{address}]:{port}" if ":" in address else f"http://{address}:{port}"
-
-
-def _taker(url: str) -> str:
-    """What a server of this project says of itself at `/health`."""
-    from realm.web import outbound  # takes longer to import than most servers to start
-
-    try:
-        reply = outbound.ask_once(url, "GET", "/health", seconds=_ASK_SECONDS, largest_bytes=_LARGEST_HEALTH_BYTES)
-        told = json.loads(reply.body)
-        return f"the {told['service']} of {told['world']}"
-    except (*outbound.FAILURES, ValueError, KeyError, TypeError):
-        return "another program"

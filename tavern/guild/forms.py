@@ -6,8 +6,9 @@ import re
 from typing import Any
 
 from django import forms
+from django.conf import settings
 
-from guild.skills.registry import list_skills
+from guild.skills.registry import read_skills
 from guild.work import forging, sparring, trials
 from guild.work.forging import ForgeOrder
 from guild.work.sparring import SparringOrder
@@ -61,7 +62,7 @@ class WishesField(forms.CharField):
 
 
 def skill_choices() -> list[tuple[str, str]]:
-    return [(skill.name, skill.title) for skill in list_skills()]
+    return [(skill.name, skill.title) for skill in read_skills()]
 
 
 class ForgeForm(StyledForm):
@@ -94,6 +95,7 @@ class SparringForm(StyledForm):
             count=given["count"],
             level=given["level"],
             checkpoint=given["checkpoint"],
+            quote=settings.REALM.sparring_quotes_mistakes,
         )
 
 

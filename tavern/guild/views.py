@@ -16,7 +16,7 @@ from django.views.decorators.http import require_POST, require_safe
 
 from guild.errors import GuildError
 from guild.models import EvaluationTask, Run
-from guild.skills.registry import broken_skills, get_skill, list_skills
+from guild.skills.registry import broken_skills, get_skill, read_skills
 from guild.tasks.selectors import master_status
 from guild.work import forging, sparring, trials
 from tavern.forms import StyledForm
@@ -54,7 +54,10 @@ WORKS = {
         ),
         Work(
             kind=Run.Kind.SPARRING, form=SparringForm, title="Spar", button="Spar",
-            said="The hero answers fresh problems; each mistake becomes three examples of a quest of high priority.",
+            said=(
+                "The hero answers fresh problems; each mistake becomes three examples and its plain problem, "
+                "in a quest of high priority."
+            ),
         ),
         Work(
             kind=Run.Kind.TRIAL, form=TrialForm, title="Hold a trial", button="Hold the trial",
@@ -122,7 +125,7 @@ def _evaluations(request: HttpRequest) -> dict[str, Any]:
 
 
 def _grid(request: HttpRequest) -> dict[str, Any]:
-    skills = {skill.name: skill for skill in list_skills()}
+    skills = {skill.name: skill for skill in read_skills()}
     skill = skills.get(request.GET.get("grid", "")) or next(iter(skills.values()), None)
     grid = read_grid(settings.REALM.hero, skill, page=request.GET.get("page")) if skill else None
     return {"grid": grid, "grid_skills": [] if "alone" in request.GET else list(skills.values())}

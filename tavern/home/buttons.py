@@ -10,7 +10,6 @@ from tavern.page_frame import Button
 REST = Button(
     value=Wish.PAUSE, key="pause", label="Rest", shortcut="P", help="Save a checkpoint and pause; no step is lost"
 )
-REST_FROM_SLEEP = replace(REST, help="No battle begins until you resume")
 RESUME = Button(
     value=Wish.RESUME, key="resume", label="Resume", shortcut="P", tone="brass",
     help="Go on from where the hero rests",
@@ -31,12 +30,14 @@ _BY_STATE = {
     "waiting": (REST, SKIP, RETREAT),
     "paused": (RESUME, RETREAT),
     "resting": (RESUME,),
-    "idle": (REST_FROM_SLEEP,),
 }
 
 
 def orders(state: str, asked: Wish | None = None) -> list[Button]:
-    """Empty while the arena is offline. The one just `asked` for can not be pressed again."""
+    """Empty while the arena is offline, and idle, where nothing could rest.
+
+    The one just `asked` for can not be pressed again.
+    """
     return [
         replace(button, label=_ASKED[asked], asked=True, shortcut="") if asked and button.value == asked else button
         for button in _BY_STATE.get(state, ())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.conf import settings
 from django.templatetags.static import static
 
 from arena.orders import Wish
@@ -12,6 +13,7 @@ from tavern import formatting
 from tavern.home.buttons import orders
 from tavern.home.foes import foe_of
 from tavern.home.waiting import waiting_quests
+from tavern.live_settings import read_settings
 from tavern.log_looks import BLANK, entry_of, looks_table
 from watchtower.snapshot import arena_part, battle_part, hero_part
 from watchtower.view import first_look
@@ -78,6 +80,8 @@ def tavern_context(snapshot: dict[str, Any], asked: Wish | None = None) -> dict[
             "accuracy": f"share of held-out problems answered right = {_raw(hero['accuracy'])}",
         },
         "orders": orders(_ordered_state(arena), asked),
+        "is_idle": stance == "idle",
+        "autoplay": stance == "idle" and read_settings(settings.WORLD)[0].autoplay,
         "queue": waiting_quests(),
         "events": [entry_of(event) for event in reversed(snapshot["events"])],
         "blank_entry": BLANK,

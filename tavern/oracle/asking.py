@@ -126,7 +126,7 @@ async def _answer(order: ChatOrder, host: Host) -> AsyncGenerator[LoadedModel | 
     finally:
         if order.conversation:
             await sync_to_async(history.keep)(
-                order, host=host.name, model=model, text="".join(said), ending=ending, trouble=trouble,
+                order, host=host.id, model=model, text="".join(said), ending=ending, trouble=trouble,
                 earlier_turns=read.turns if read else None,
             )  # fmt: skip
     assert read
@@ -139,7 +139,7 @@ async def _found(oracle: AsyncOracle, order: ChatOrder, host: Host) -> LoadedMod
     try:
         return find_loaded(await oracle.loaded(), **wanted)
     except NotLoaded:
-        if not order.load:
+        if not (order.load and host.is_realm):
             raise
         return await oracle.load(**wanted)
 

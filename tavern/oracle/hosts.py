@@ -22,31 +22,38 @@ async def known_hosts() -> Registry:
 
 async def find_host(name: str | None) -> Host:
     """Raises hosts.UnknownHost, or strict.BadConfig."""
-    return (await known_hosts()).find(name)
+    return (await known_hosts()).find_inference(name)
 
 
 def read_hosts() -> Registry:
     return hosts.read_hosts(settings.WORLD, oracle_port=settings.REALM.oracle_port)
 
 
-async def states(found: Iterable[Host]) -> list[dict[str, Any]]:
-    return list(await asyncio.gather(*map(state, found)))
+async def states(found: Iterable[Host]) -> dict[str, dict[str, Any]]:
+    """By id."""
+    told = await asyncio.gather(*map(state, found))
+    return {each["id"]: each for each in told}
 
 
 async def state(host: Host) -> dict[str, Any]:
     """`alive`, what it has loaded, and what ails it."""
-    told: dict[str, Any] = describe(host) | {"alive": False, "trouble": None, "health": {}, "loaded": []}
+    told: dict[str, Any] = describe(host) | {
+        "alive": False, "trouble": None, "health": {}, "loaded_models": [], "model_count": 0,
+    }  # fmt: skip
     try:
         async with AsyncOracle(host) as oracle:
             health, loaded = await asyncio.gather(oracle.health(), oracle.loaded())
     except HostTrouble as trouble:
         return told | {"trouble": str(trouble)}
-    return told | {"alive": True, "health": health, "loaded": [model.model_dump() for model in loaded]}
+    models = [model.model_dump() for model in loaded]
+    return told | {"alive": True, "health": health, "loaded_models": models, "model_count": len(models)}
 
 
 def describe(host: Host) -> dict[str, Any]:
     return {
+        "id": host.id,
         "name": host.name,
+        "role": host.role,
         "url": host.url,
         "kind": host.kind,
         "device": host.device,

@@ -58,7 +58,7 @@ async def status(request: HttpRequest) -> HttpResponseBase:
     name = request.GET.get("host")
     try:
         registry = await hosts.known_hosts()
-        found = [registry.find(name)] if name else registry.hosts
+        found = [registry.find_inference(name)] if name else registry.hosts
     except (UnknownHost, BadConfig) as trouble:
         return _refuse(trouble)
     told = {
@@ -91,7 +91,7 @@ async def load(request: HttpRequest) -> HttpResponseBase:
         return _refuse(trouble) if is_json(request) else await _back(request, order, trouble)
     if is_json(request):
         return JsonResponse(_who(host, model))
-    return await _back(request, order, f"{model.id} is loaded on {host.name}.")
+    return await _back(request, order, f"{model.id} is loaded on {host.id}.")
 
 
 @json_or_form
@@ -103,8 +103,8 @@ async def unload(request: HttpRequest) -> HttpResponseBase:
     except _TROUBLES as trouble:
         return _refuse(trouble) if is_json(request) else await _back(request, order, trouble)
     if is_json(request):
-        return JsonResponse({"success": True, "step": order.step, "host": host.name})
-    return await _back(request, order, f"Step {order.step} is no longer loaded on {host.name}.")
+        return JsonResponse({"success": True, "step": order.step, "host": host.id})
+    return await _back(request, order, f"Step {order.step} is no longer loaded on {host.id}.")
 
 
 @json_or_form
@@ -167,7 +167,7 @@ def _who(host: Host, model: LoadedModel) -> dict[str, Any]:
         "model_path": model.model_path,
         "hero": model.hero,
         "step": model.step,
-        "host": host.name,
+        "host": host.id,
         "sha256": model.sha256,
     }
 
@@ -232,7 +232,6 @@ def _again(request: HttpRequest, order: LoadOrder | None, told: Exception | str)
     context |= {
         "draft": request.POST["message"],
         "chosen_host": request.POST.get("host", ""),
-        "can_load": isinstance(told, NotLoaded) and isinstance(order, ChatOrder) and not order.load,
     }
     if isinstance(order, ChatOrder):
         context |= {"sampling": order, "remember": order.remember}

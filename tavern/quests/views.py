@@ -18,6 +18,7 @@ from arena import status as arena_status
 from arena.models import Quest
 from arena.quest_orders import Act
 from realm import strict
+from realm.web.body_sizes import FILES_BYTES, takes_up_to
 from realm.world import World
 from tavern import page_frame
 from tavern.page_frame import BOARD_CHANGED, LARGEST_ID, Button, HtmxHttpRequest, attachment, frame_context, sentence
@@ -129,6 +130,7 @@ def told(request: HtmxHttpRequest, text: str, *, urgent: bool = False, status: i
     return page_frame.told(request, text, back=back, urgent=urgent, status=status, trigger=BOARD_CHANGED)
 
 
+@takes_up_to(FILES_BYTES)
 @require_POST
 def upload(request: HtmxHttpRequest) -> HttpResponse:
     """Files as one ordinary form, for browsers without scripts."""
@@ -150,6 +152,7 @@ def _take_file(request: HttpRequest, form: AddForm, file: UploadedFile[bytes]) -
         messages.success(request, f"{path.name} is at the gate.")
 
 
+@takes_up_to(uploads.LARGEST_SLICE_BYTES)
 @require_POST
 def upload_slice(request: HttpRequest, key: str) -> HttpResponse:
     """One slice of a file as the raw body.
@@ -183,6 +186,7 @@ def _refused(sentence: str, status: int) -> JsonResponse:
     return JsonResponse({"refused": sentence}, status=status)
 
 
+@takes_up_to(FILES_BYTES)
 @require_POST
 def paste(request: HtmxHttpRequest) -> HttpResponse:
     form = PasteForm(request.POST)

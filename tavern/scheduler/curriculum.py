@@ -11,7 +11,7 @@ from django.http import QueryDict
 
 from guild.curriculum import plan
 from guild.curriculum.plan import Plan, Turn, Why, Wishes, save_curriculum
-from guild.skills.registry import Skill, list_skills
+from guild.skills.registry import Skill, read_skills
 from realm import config, config_edit, strict
 from realm.config import RealmConfig
 from realm.world import World
@@ -117,7 +117,7 @@ def _mix(planned: Plan, titles: Mapping[str, str]) -> Iterable[MixPart]:
 
 def forms_of(world: World, typed: QueryDict | None = None) -> list[WishesForm]:
     wishes, _ = read_wishes(world)
-    return [WishesForm(skill, wishes.wishes.get(skill.name, Wishes()), typed) for skill in list_skills()]
+    return [WishesForm(skill, wishes.wishes.get(skill.name, Wishes()), typed) for skill in read_skills()]
 
 
 def save(world: World, found: Iterable[WishesForm]) -> list[str]:

@@ -16,9 +16,11 @@ from guild.tasks.selectors import MasterStatus, TaskRow, overview
 from guild.tasks.task_settings import (
     LONGEST_SECONDS,
     MOST_PROBLEMS,
+    CountRules,
     Rules,
-    SparringRules,
+    SkillCountRules,
     TaskRules,
+    kind_and_skill,
     read_rules,
     save_tasks,
 )
@@ -139,7 +141,7 @@ def form_of(row: TaskRow, rules: Rules, typed: QueryDict | None = None) -> TaskF
         "beside_battle": "" if own.beside_battle is None else "yes" if own.beside_battle else "no",
     }
     form = TaskForm(typed, prefix=task.name, initial=initial)
-    if isinstance(own, SparringRules):
+    if isinstance(own, CountRules):
         form.initial["count"] = own.count
     else:
         del form.fields["count"]
@@ -147,11 +149,9 @@ def form_of(row: TaskRow, rules: Rules, typed: QueryDict | None = None) -> TaskF
 
 
 def _rules_of(rules: Rules, name: str) -> TaskRules:
-    kind, _, skill = name.partition("-")
-    if skill:
-        return rules.sparring.skills.get(skill, SparringRules())
+    kind, skill = kind_and_skill(name)
     found: TaskRules = getattr(rules, kind)
-    return found
+    return found.skills.get(skill, CountRules()) if isinstance(found, SkillCountRules) else found
 
 
 def find_form(world: World, row: TaskRow, typed: QueryDict) -> TaskForm:

@@ -81,7 +81,7 @@ def set_autoplay(request: HttpRequest) -> HttpResponse:
         messages.error(request, str(error))
     else:
         messages.success(request, f"Auto-play is {'on' if on else 'off'}.")
-    return _back("curriculum")
+    return redirect("tavern:home") if request.POST.get("back") == "home" else _back("curriculum")
 
 
 @require_POST

@@ -36,12 +36,12 @@ def say(home: World, text: str) -> None:
 
 def test_the_shipped_host_is_this_worlds_own_oracle(home: World, monkeypatch: pytest.MonkeyPatch) -> None:
     (local,) = list_hosts(home)
-    assert (local.name, local.url, local.kind) == ("local", "http://127.0.0.1:8765", "realm")
+    assert (local.id, local.url, local.kind) == ("local", "http://127.0.0.1:8765", "realm")
     assert local.trainer_local
     assert not local.evaluates
     assert local.models == {}
     monkeypatch.setenv("REALM_ORACLE_PORT", "9003")
-    assert get_service_url("local", world=home) == "http://127.0.0.1:9003"
+    assert get_service_url("inference", world=home) == "http://127.0.0.1:9003"
     assert get_host("local", home, oracle_port=9004).url == "http://127.0.0.1:9004"
 
 
@@ -50,9 +50,8 @@ def test_without_arguments_the_world_of_the_environment_is_asked(
 ) -> None:  # fmt: skip
     monkeypatch.setenv("REALM_HOME", str(home.home))
     say(home, "local: {trainer_local: false}\n")
-    assert not is_trainer_local("local")
     assert not is_trainer_local()
-    assert get_service_url("local") == "http://127.0.0.1:8765"
+    assert get_service_url("inference", "local") == "http://127.0.0.1:8765"
 
 
 def test_a_world_adds_hosts_and_changes_single_keys(home: World) -> None:
@@ -68,8 +67,8 @@ def test_a_world_adds_hosts_and_changes_single_keys(home: World) -> None:
 
 def test_a_world_takes_a_host_away(home: World) -> None:
     say(home, "local: null\n" + VLLM)
-    assert [host.name for host in list_hosts(home)] == ["box"]
-    assert get_host(None, home).name == "box"
+    assert [host.id for host in list_hosts(home)] == ["box"]
+    assert get_host(None, home).id == "box"
     say(home, "local: null\n")
     with pytest.raises(BadConfig, match="no host is left"):
         list_hosts(home)
@@ -79,8 +78,10 @@ def test_an_unknown_host_or_service_is_told_with_the_known_ones(home: World) -> 
     say(home, VLLM)
     with pytest.raises(UnknownHost, match=r"There is no host 'moon'. Known: local, box\."):
         get_host("moon", home)
-    with pytest.raises(UnknownHost, match=r"There is no service 'vault'. Known: oracle\."):
-        get_service_url("local", "vault", home)
+    with pytest.raises(UnknownHost, match=r"There is no service 'moon'. Known: inference, tavern, vault, ledger, "):
+        get_service_url("moon", world=home)
+    with pytest.raises(UnknownHost, match=r"box has no service 'vault'. Known: inference\."):
+        get_service_url("vault", "box", home)
 
 
 @pytest.mark.parametrize(
@@ -90,8 +91,20 @@ def test_an_unknown_host_or_service_is_told_with_the_known_ones(home: World) -> 
         ("local: {kind: vllm}", r"hosts.yaml: local: kind: 'vllm' is not allowed; allowed are realm, openai"),
         ("local: 5", r"local: a mapping is expected, or null to take the host away, not 5"),
         ("'a b': {kind: realm}", r"'a b' is no host's name"),
-        ("5: {kind: realm}", r"5 is no host's name"),
-        ("box: {url: 'http://x:1'}", r"box: key 'kind' is missing"),
+        ("-5: {kind: realm}", r"-5 is no host's name"),
+        ("true: {kind: realm}", r"True is no host's name"),
+        ("5: {}\n'5': {}", r"the key '5' stands there twice, as a number and as a text"),
+        ("local: {host: 'http://x'}", r"host: 'http://x' is no machine"),
+        ("local: {host: 'x:8765'}", r"host: 'x:8765' is no machine"),
+        ("local: {host: 169.254.169.254}", r"host: '169.254.169.254' is no machine"),
+        ("local: {role: boss}", r"role: 'boss' is not allowed; allowed are trainer, inference, storage"),
+        ("local: {services: {vault: {port: 0}}}", r"services.vault: port: 0 is no port"),
+        ("local: {services: {vault: {path: api}}}", r"services.vault: path: 'api' is not allowed"),
+        ("local: {services: {moon: {}}}", r"services: 'moon' needs a port"),
+        (
+            "box: {kind: openai, host: x, services: {vault: {}}, models: {0: x}}",
+            r"url: a host of kind openai needs one",
+        ),
         ("local: {url: 'ftp://x'}", r"local: url: 'ftp://x' is no server's address"),
         ("local: {url: 'http://'}", r"url: 'http://' is no server's address"),
         ("local: {url: 'http://x:99999'}", r"url: .*Port out of range"),
@@ -129,11 +142,11 @@ def test_a_mistake_is_told_with_file_key_and_what_is_allowed(home: World, text: 
 def check_only_the_broken_one_is_gone(home: World) -> None:
     say(home, "fast: {kind: vllm}\n" + VLLM)
     registry = read_hosts(home)
-    assert [host.name for host in registry.hosts] == ["local", "box"]
+    assert [host.id for host in registry.hosts] == ["local", "box"]
     assert list(registry.broken) == ["fast"]
     assert registry.trouble.endswith("'vllm' is not allowed; allowed are realm, openai.")
     assert list_hosts(home) == list(registry.hosts)
-    assert get_host(None, home).name == "local"
+    assert get_host(None, home).id == "local"
     with pytest.raises(BadConfig, match="fast: kind: 'vllm' is not allowed"):
         get_host("fast", home)
     with pytest.raises(UnknownHost, match=r"There is no host 'moon'. Known: local, box\."):
@@ -160,7 +173,7 @@ def test_twin_where_an_entry_is_not_read_on_its_own_it_takes_all(home: World, mo
 
 def test_no_other_host_stands_in_for_a_broken_default(home: World) -> None:
     say(home, "local: {kind: vllm}\n" + VLLM)
-    assert [host.name for host in list_hosts(home)] == ["box"]
+    assert [host.id for host in list_hosts(home)] == ["box"]
     for name in (None, "local"):
         with pytest.raises(BadConfig, match="local: kind: 'vllm' is not allowed"):
             get_host(name, home)
@@ -173,8 +186,68 @@ def test_no_other_host_stands_in_for_a_broken_default(home: World) -> None:
 def test_a_file_that_cannot_be_read_leaves_the_shipped_hosts(home: World, text: str) -> None:
     say(home, text)
     registry = read_hosts(home)
-    assert [host.name for host in registry.hosts] == ["local"]
+    assert [host.id for host in registry.hosts] == ["local"]
     assert list(registry.broken) == [""]
     assert get_host(None, home).url == "http://127.0.0.1:8765"
     with pytest.raises(BadConfig, match=r"hosts\.yaml"):
         get_host("box", home)
+
+
+SEED = """
+{"hosts": {
+  "4090": {"name": "Training Server", "host": "192.168.7.5", "role": "trainer", "services": {
+    "vault": {"port": 8767, "path": "/api"}, "ledger": {"port": 8767, "path": "/api/ledger"},
+    "tavern": {"port": 8888}}},
+  "3090": {"name": "Inference Server", "host": "192.168.7.6", "role": "inference", "models_dir": "/path/to/models",
+           "services": {"inference": {"port": 8765}}}}}
+"""
+
+
+def check_machines(home: World) -> None:
+    trainer, inference = get_host("4090", home), get_host("3090", home)
+    assert (inference.name, inference.role, str(inference.models_dir)) == (
+        "Inference Server", "inference", "/path/to/models",
+    )  # fmt: skip
+    assert {name: service.url for name, service in trainer.services.items()} == {
+        "vault": "http://192.168.7.5:8767/api",
+        "ledger": "http://192.168.7.5:8767/api/ledger",
+        "tavern": "http://192.168.7.5:8888",
+    }
+    assert get_service_url("ledger", world=home) == "http://192.168.7.5:8767/api/ledger"
+    assert get_service_url("inference", world=home) == "http://192.168.7.6:8765"
+    assert get_service_url("inference", "local", home) == "http://127.0.0.1:8765"
+    assert [host.id for host in list_hosts(home)] == ["local", "3090"]
+    with pytest.raises(UnknownHost, match=r"4090 serves no inference. Known: local, 3090\."):
+        read_hosts(home).find_inference("4090")
+
+
+def test_machines_are_read_from_json_as_well_as_from_yaml(home: World) -> None:
+    (home.home / "hosts.json").write_text(SEED)
+    check_machines(home)
+    (home.home / "hosts.json").unlink()
+    say(home, re.sub(r'"(\d+)":', r"\1:", SEED.strip().removeprefix('{"hosts": ').removesuffix("}")))
+    check_machines(home)
+
+
+def test_twin_numbers_are_no_hosts_where_they_stay_numbers(home: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hosts, "_read_file", hosts.read_yaml)
+    say(home, re.sub(r'"(\d+)":', r"\1:", SEED.strip().removeprefix('{"hosts": ').removesuffix("}")))
+    with pytest.raises((UnknownHost, BadConfig)):
+        check_machines(home)
+
+
+def test_a_machine_of_the_trainers_role_says_where_the_trainer_works(home: World) -> None:
+    assert is_trainer_local(home)
+    say(home, "4090: {host: 192.0.2.7, role: trainer, services: {vault: {}}}")
+    assert not is_trainer_local(home)
+    say(home, "4090: {host: localhost, role: trainer, services: {vault: {}}}")
+    assert is_trainer_local(home)
+    assert get_service_url("vault", world=home) == "http://localhost:8767/api"
+
+
+def test_a_machine_without_inference_is_never_the_default(home: World) -> None:
+    say(home, "local: null\n4090: {host: 192.0.2.7, services: {vault: {}}}\n3090: {host: 192.0.2.8}")
+    assert get_host(None, home).id == "3090"
+    say(home, "local: null\n4090: {host: 192.0.2.7, services: {vault: {}}}")
+    with pytest.raises(BadConfig, match="no host is left"):
+        list_hosts(home)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -19,11 +20,13 @@ from arena.daemon.trainer.process import TrainerProcess
 from realm.config import RealmConfig
 from realm.unready_database import sentence
 from realm.weaver import verbs
+from realm.weaver.services import TAVERN
 from realm.web import outbound
 from realm.world import CHECKOUT, World
 from tests.support.servers import manage
 
 pytestmark = pytest.mark.slow
+WORLD = "/a/world"
 PRINTS_ENVIRONMENT = "import os, sys; print(dict(os.environ), file=sys.stderr)"
 
 
@@ -130,6 +133,7 @@ class Healthy(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         self.send_response(200)
         self.end_headers()
+        self.wfile.write(json.dumps({"status": "healthy", "service": TAVERN, "world": WORLD}).encode())
 
     def log_message(self, *_: object) -> None:
         """Nothing to say."""
@@ -143,8 +147,8 @@ def test_a_proxy_never_stands_between_the_world_and_itself(monkeypatch: pytest.M
     with HTTPServer(("127.0.0.1", 0), Healthy) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         config = RealmConfig(port=server.server_port)
-        assert verbs._answers(config)
+        assert verbs._answers(World(Path(WORLD)), config)
         with pytest.raises(urllib.error.URLError):  # the twin: a client that goes by the environment
-            urllib.request.urlopen(f"{verbs.address(config)}health")
-        assert outbound.ask_once(verbs.address(config), "GET", "/health", seconds=5, largest_bytes=10).status == 200
+            urllib.request.build_opener().open(f"{verbs.address(config)}health")
+        assert outbound.ask_once(verbs.address(config), "GET", "/health", seconds=5, largest_bytes=200).status == 200
         server.shutdown()

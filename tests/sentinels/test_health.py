@@ -1,12 +1,17 @@
+import json
 import time
+from typing import Any
 
 import pytest
 from django.db import DatabaseError
 from django.test import Client
 
+from arena.models import Quest
+from guild.tasks.master import STATUS_FILE
+from guild.tasks.only_master import only_master as master_lock
+from realm.health import HEALTHY
 from realm.version import version
 from realm.world import World
-from sentinels import views
 from tests.watchtower.factories import daemon_lock, say_status
 
 pytestmark = pytest.mark.django_db
@@ -18,7 +23,7 @@ def test_all_well(client: Client, world: World) -> None:
         answer = client.get("/health", headers={"host": "localhost"})
     assert answer.status_code == 200
     told = answer.json()
-    assert (told["status"], told["database"], told["version"]) == ("ok", True, version())
+    assert (told["status"], told["database"], told["version"]) == ("healthy", True, version())
     assert (told["arena"]["alive"], told["arena"]["state"]) == (True, "idle")
     assert told["disk_free_bytes"] > 0
 
@@ -38,17 +43,86 @@ def test_a_silent_arena_degrades(client: Client, world: World) -> None:
     assert told["arena"]["age_s"] >= 60
 
 
-def test_an_unreachable_database_degrades(client: Client, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def health(client: Client) -> Any:
+    return client.get("/health", headers={"host": "localhost"}).json()
+
+
+def said_of(told: Any, organ: str) -> str:
+    return next((trouble["said"] for trouble in told["troubles"] if trouble["organ"] == organ), "")
+
+
+@pytest.mark.parametrize(
+    ("status", "said"),
+    [
+        ({"waits": True, "message": "the disk is full"}, "the disk is full"),
+        ({"message": "three forged quests failed"}, "three forged quests failed"),
+        ({"waits": True}, "it waits"),
+        ({"at": -11.0}, "its daemon has been silent for 11 s"),
+        ({"at": 3600.0}, "its daemon spoke last in the future: the clock was set back"),
+        ({"at": "soon"}, "its daemon has said nothing yet"),
+        ({"at": True}, "its daemon has said nothing yet"),
+    ],
+)
+def test_an_arena_that_lives_and_is_in_trouble_degrades(
+    client: Client, world: World, status: dict[str, Any], said: str
+) -> None:
+    at = status.pop("at", 0.0)
+    say_status(world, at=time.time() + at if type(at) is float else at, **status)
+    with daemon_lock(world):
+        told = health(client)
+    assert (told["status"], said_of(told, "arena")) == ("degraded", said)
+
+
+@pytest.mark.parametrize(
+    "rubbish",
+    [b"", b"\0" * 99, b"[]", b"null", b'{"time": "x"', b"[" * 99_999, b'{"state": 1, "message": []}', b'{"time": NaN}'],
+)
+def test_rubbish_in_the_status_is_no_heartbeat(client: Client, world: World, rubbish: bytes) -> None:
+    world.arena_status.write_bytes(rubbish)
+    with daemon_lock(world):
+        told = health(client)
+    assert (told["status"], told["arena"]["alive"], told["arena"]["age_s"]) == ("degraded", True, None)
+
+
+def test_a_status_folder_that_is_gone_is_told(client: Client, world: World) -> None:
+    world.status.rmdir()
+    with daemon_lock(world):
+        assert said_of(health(client), "arena") == "its daemon has said nothing yet"
+
+
+def test_the_other_services_are_looked_at_where_a_supervisord_keeps_them(
+    client: Client, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    say_status(world, "idle")
+    with daemon_lock(world):
+        assert health(client)["status"] == HEALTHY
+        monkeypatch.setenv("REALM_SERVICE", "tavern")
+        monkeypatch.setattr("sentinels.vitals.oracle", lambda world, config: "")
+        told = health(client)
+        assert said_of(told, "weaver").startswith("supervisord is gone")
+        assert said_of(told, "taskmaster") == "the Task Master is not running"
+        with master_lock(world):
+            assert said_of(health(client), "taskmaster") == "it has said nothing yet"
+            path = world.status / STATUS_FILE
+            path.write_text(json.dumps({"time": time.time() - 45}))
+            assert said_of(health(client), "taskmaster") == "it has been silent for 45 s"
+            path.write_text(json.dumps({"time": time.time()}))
+            assert said_of(health(client), "taskmaster") == ""
+
+
+def test_a_database_without_its_tables_degrades(client: Client, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse() -> None:
-        raise DatabaseError("disk I/O error")
+        raise DatabaseError("no such table: arena_quest")
 
-    monkeypatch.setattr(views.connection, "cursor", refuse)
-    answer = client.get("/health", headers={"host": "localhost"})
-    assert (answer.status_code, answer.json()["database"], answer.json()["status"]) == (200, False, "degraded")
+    monkeypatch.setattr(Quest.objects, "exists", refuse)
+    told = health(client)
+    assert (told["database"], told["status"]) == (False, "degraded")
+    assert said_of(told, "database") == "it does not answer: no such table: arena_quest"
 
 
-def test_it_names_no_folder(client: Client, world: World) -> None:
-    assert str(world.home) not in client.get("/health", headers={"host": "localhost"}).content.decode()
+def test_it_names_itself_and_its_world(client: Client, world: World) -> None:
+    told = health(client)
+    assert (told["service"], told["world"]) == ("tavern", str(world.home))
 
 
 def test_it_only_reads(client: Client, world: World) -> None:

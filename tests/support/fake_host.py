@@ -32,7 +32,7 @@ class FakeHost:
     def health(self) -> dict[str, object]:
         if self.down:
             raise HostDown("Nobody answers at http://127.0.0.1:1. Start it.")
-        return {"status": "ok"}
+        return {"status": "healthy"}
 
     def loaded(self) -> list[LoadedModel]:
         self.health()

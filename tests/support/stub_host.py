@@ -39,7 +39,9 @@ class Stub:
 
     def host(self, kind: Any = "realm", **keys: Any) -> Host:
         foreign = {"models": {0: "base-model", 1000: "dio-1000"}, "hero": "DIO"} if kind == "openai" else {}
-        return Host(**({"name": "stub", "url": self.url, "kind": kind, "timeout_seconds": 30.0} | foreign | keys))
+        return Host(
+            **({"id": "stub", "name": "stub", "url": self.url, "kind": kind, "timeout_seconds": 30.0} | foreign | keys)
+        )
 
     def bodies(self, path: str) -> list[Any]:
         return [body for asked, _, body in self.seen if asked == path]
@@ -154,7 +156,7 @@ def raw_host(serve: Callable[[socket.socket], None]) -> Iterator[Host]:
         thread.start()
         port = server.getsockname()[1]
         try:
-            yield Host(name="raw", url=f"http://127.0.0.1:{port}", kind="realm", timeout_seconds=0.3)
+            yield Host(id="raw", name="raw", url=f"http://127.0.0.1:{port}", kind="realm", timeout_seconds=0.3)
         finally:
             server.shutdown(socket.SHUT_RDWR)
             thread.join()

@@ -11,6 +11,7 @@ from django.core.management.base import BaseCommand
 from arena import orders, selectors
 from arena import status as arena_status
 from arena.orders import Wish
+from realm.management.as_json import add_json, write_json
 
 
 class Command(BaseCommand):
@@ -18,6 +19,7 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("action", choices=["status", *Wish])
+        add_json(parser, goes_with="status")
 
     def handle(self, *args: Any, **options: Any) -> None:
         if options["action"] != "status":
@@ -27,7 +29,17 @@ class Command(BaseCommand):
                 return
             self.stdout.write(f"{options['action']}: told the arena")
             return
-        self._show_status()
+        if options["json"]:
+            self._write_status()
+        else:
+            self._show_status()
+
+    def _write_status(self) -> None:
+        battle = selectors.latest_battle()
+        step = selectors.last_step(settings.WORLD, battle) if battle else None
+        quest = battle.quest.name if battle else None
+        status = arena_status.read_status(settings.WORLD)
+        write_json(self.stdout, {"arena": status, "battle": battle, "quest": quest, "last_step": step})
 
     def _show_status(self) -> None:
         status = arena_status.read_status(settings.WORLD)

@@ -8,6 +8,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from arena.daemon.cleanup import clean_up
+from realm.management.as_json import add_json, write_json
 from realm.oracle.sync_client import HostTrouble
 from realm.strict import BadConfig
 
@@ -18,12 +19,16 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--dry-run", action="store_true", help="only say what would be deleted")
+        add_json(parser)
 
     def handle(self, *args: Any, **options: Any) -> None:
         try:
             cleaned = clean_up(settings.WORLD, settings.REALM, dry_run=options["dry_run"])
         except (HostTrouble, BadConfig) as error:
             raise CommandError(f"nothing is deleted: {error}") from error
+        if options["json"]:
+            write_json(self.stdout, cleaned)
+            return
         word = "would be deleted" if options["dry_run"] else "deleted"
         for name in (*cleaned.deleted, *cleaned.leftovers):
             self.stdout.write(f"{word}: {name}")

@@ -19,6 +19,7 @@ from arena.rows.overrun import Overrun
 from arena.rows.tokenized import MaskingError
 from arena.rows.tokenizer import UnusableTokenizer
 from realm import config, strict
+from realm.management.as_json import add_json, write_json
 from realm.strict import BadConfig
 
 MOST_PAST = 5
@@ -40,6 +41,7 @@ class Command(BaseCommand):
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("file", type=Path)
         parser.add_argument("--preset", help="instead of the one in force")
+        add_json(parser)
 
     def handle(self, *args: Any, **options: Any) -> None:
         try:
@@ -47,6 +49,9 @@ class Command(BaseCommand):
             seen = outlook(settings.WORLD, settings.REALM, recipe, options["file"])
         except (BadConfig, UnknownShape, UnreadableQuest, UnusableTokenizer, MaskingError, Overrun) as error:
             raise CommandError(str(error)) from error
+        if options["json"]:
+            write_json(self.stdout, {"file": options["file"], "peak_bytes": seen.memory.peak, "estimate": seen})
+            return
         self._show_quest(options["file"], recipe, seen)
         self._show_memory(seen.memory, seen)
         self._show_past(seen)

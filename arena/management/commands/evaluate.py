@@ -17,6 +17,7 @@ from guild.evaluation import queue as evaluation_queue
 from guild.management.tables import as_text
 from guild.models import EvaluationTask
 from realm import strict
+from realm.management.as_json import add_json, write_json
 from realm.strict import BadConfig
 
 LOOK_SECONDS = 5.0
@@ -34,10 +35,11 @@ class Command(BaseCommand):
         how.add_argument("--once", action="store_true", help="what waits now, then end")
         how.add_argument("--list", action="store_true", help="only show the queue")
         parser.add_argument("--limit", type=_count, metavar="N", help="at most N evaluations at a time")
+        add_json(parser, goes_with="--list")
 
     def handle(self, *args: Any, **options: Any) -> None:
         if options["list"]:
-            self._list()
+            self._list(as_json=options["json"])
             return
         leaving = threading.Event()
         if not options["once"]:
@@ -59,9 +61,12 @@ class Command(BaseCommand):
             for trouble in report.troubles:
                 self.stdout.write(f"  {trouble}")
 
-    def _list(self) -> None:
+    def _list(self, *, as_json: bool) -> None:
         """What is not done, the oldest step first; of many only the first."""
         tasks = EvaluationTask.objects.exclude(state=EvaluationTask.State.DONE).order_by("step", "checkpoint", "id")
+        if as_json:
+            write_json(self.stdout, list(tasks))
+            return
         table = Table("checkpoint", "skill", "level", "state", "host", "attempts", "why not")
         for task in tasks[:MOST_LISTED]:
             table.add_row(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from argparse import ArgumentParser
+from dataclasses import asdict
 from typing import Any
 
 import yaml
@@ -10,9 +11,11 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
 from arena import presets
-from arena.presets import PresetError
+from arena.presets import Preset, PresetError
 from realm import config
+from realm.management.as_json import add_json, write_json
 from realm.strict import BadConfig
+from realm.yaml_files import read_yaml
 
 EFFECT = "The next battle is fought by it; one that is under way keeps the recipe it began with."
 
@@ -22,9 +25,12 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         actions = parser.add_subparsers(dest="action", required=True)
-        actions.add_parser("list", help="every preset, and which one is in force")
+        add_json(actions.add_parser("list", help="every preset, and which one is in force"))
         for action, what in (("show", "its keys"), ("use", "fight by it"), ("delete", "one of yours")):
-            actions.add_parser(action, help=what).add_argument("name")
+            named = actions.add_parser(action, help=what)
+            named.add_argument("name")
+            if action == "show":
+                add_json(named)
         save = actions.add_parser("save", help="keep the recipe in force, or the keys named here, as a preset of yours")
         save.add_argument("name")
         save.add_argument("keys", nargs="*", metavar="KEY=VALUE")
@@ -33,8 +39,14 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         try:
             match options["action"]:
+                case "list" if options["json"]:
+                    listed = [_record(preset) for preset in presets.list_presets(settings.WORLD)]
+                    write_json(self.stdout, {"presets": listed, "own_keys": config.own_training(settings.WORLD)})
                 case "list":
                     self._list()
+                case "show" if options["json"]:
+                    preset = presets.find(settings.WORLD, options["name"])
+                    write_json(self.stdout, _record(preset) | {"keys": read_yaml(preset.path)})
                 case "show":
                     self.stdout.write(presets.find(settings.WORLD, options["name"]).path.read_text(encoding="utf-8"))
                 case "save":
@@ -69,3 +81,7 @@ class Command(BaseCommand):
         if own:
             told = yaml.safe_dump(own, default_flow_style=True, width=10_000).strip()
             self.stdout.write(f"Keys under training in the settings win over it: {told}")
+
+
+def _record(preset: Preset) -> dict[str, Any]:
+    return asdict(preset) | {"in_force": preset.name == settings.REALM.preset}

@@ -23,6 +23,7 @@ from arena.quest_orders import Act, acts_for
 from arena.queue import files as queue
 from arena.queue.acts import KINDS
 from realm import strict
+from realm.management.as_json import add_json, write_json
 from realm.world import PRIORITIES
 
 OVER = (Quest.State.COMPLETED, Quest.State.FAILED, Quest.State.CANCELLED)
@@ -57,6 +58,7 @@ class Command(BaseCommand):
             "--state", choices=[*Quest.State.values, HELD], help="only these; held are those that wait for your word"
         )
         listing.add_argument("--limit", type=int, default=50, help="newest N that are over (default 50)")
+        add_json(listing)
         show.add_arguments(actions.add_parser("show", help="a quest's rows as the hero will see them"))
         for act in Act:
             ordered = actions.add_parser(act, help=_HELP[act])
@@ -71,10 +73,15 @@ class Command(BaseCommand):
         if options["action"] == "add":
             wishes = Wishes(force=options["force"], hold=options["hold"], depth=options["depth"])
             self._add(options["files"], options["priority"], wishes)
+        elif options["action"] == "show" and options["json"]:
+            write_json(self.stdout, show.document(settings.WORLD, settings.REALM, options))
         elif options["action"] == "show":
             seen = show.shown(settings.WORLD, settings.REALM, options, colours=self.stdout.isatty())
             self.stdout.write(seen, ending="")
         elif options["action"] == "list":
+            if options["json"]:
+                write_json(self.stdout, self._chosen(options["state"], options["limit"]))
+                return
             self._list(options["state"], options["limit"])
         else:
             self._order(Act(options["action"]), options)

@@ -23,6 +23,7 @@ from arena.sources import records as source_records
 from arena.sources.folders import BadSource
 from arena.sources.inspecting import in_words
 from arena.sources.records import Records
+from realm.management.as_json import add_json, write_json
 from realm.world import PRIORITIES
 
 TIMEOUT_SECONDS = 5.0
@@ -34,7 +35,7 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         actions = parser.add_subparsers(dest="action", required=True)
-        actions.add_parser("list", help="all sources, with counts and what the gatekeepers know")
+        add_json(actions.add_parser("list", help="all sources, with counts and what the gatekeepers know"))
         add = actions.add_parser("add", help="register a folder of yours; nothing in it is ever changed")
         add.add_argument("name", metavar="NAME")
         add.add_argument("folder", type=Path, metavar="FOLDER")
@@ -42,6 +43,7 @@ class Command(BaseCommand):
         remove.add_argument("name", metavar="NAME")
         show = actions.add_parser("show", help="the files of a source, each with its state")
         show.add_argument("name", metavar="NAME")
+        add_json(show)
         look = actions.add_parser("look", help="let the gatekeepers look at files, which stay where they are")
         queue = actions.add_parser("queue", help="copy files into the queue")
         for chosen in (look, queue):
@@ -57,6 +59,9 @@ class Command(BaseCommand):
             raise CommandError(str(error)) from error
 
     def _list(self, options: dict[str, Any]) -> None:
+        if options["json"]:
+            write_json(self.stdout, training_sources.all_sources(settings.WORLD))
+            return
         table = Table("source", "files", "bytes", "rows", "known", "where")
         for source in training_sources.all_sources(settings.WORLD):
             rows = "--" if source.rows is None else str(source.rows)
@@ -79,7 +84,9 @@ class Command(BaseCommand):
 
     def _show(self, options: dict[str, Any]) -> None:
         name = options["name"]
-        if name == "skills":
+        if options["json"]:
+            write_json(self.stdout, _document(name))
+        elif name == "skills":
             self._show_skills()
         elif name in ("queue", "completed"):
             table = Table("id", "quest", "state", "rows", "bytes")
@@ -164,6 +171,21 @@ class Command(BaseCommand):
         with console.capture() as text:
             console.print(table)
         self.stdout.write(text.get())
+
+
+def _document(name: str) -> Any:
+    """Levels of each skill, quests, or files with what is known of them, all of them."""
+    world = settings.WORLD
+    if name == "skills":
+        return [
+            {"skill": source.skill.name, "title": source.skill.title, "levels": source.levels}
+            for source in training_sources.skills()
+        ]
+    if name in ("queue", "completed"):
+        return list(training_sources.quests_of("queue" if name == "queue" else "completed"))
+    files = folders.files_in(world.inbox) if name == "inbox" else training_sources.files_of(world, name)
+    records = Records(world)
+    return [{"file": file.name, "size_bytes": file.size_bytes, "found": records.of(file)} for file in files.found]
 
 
 def _plain(*values: object) -> list[str]:

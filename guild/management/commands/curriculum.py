@@ -16,6 +16,7 @@ from guild.management.tables import as_text
 from guild.selectors import lost_levels
 from guild.skills import health
 from realm import config
+from realm.management.as_json import add_json, write_json
 from realm.strict import BadConfig
 
 
@@ -24,7 +25,7 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         actions = parser.add_subparsers(dest="action", required=True)
-        actions.add_parser("show", help="every skill, and the quest that would be forged next")
+        add_json(actions.add_parser("show", help="every skill, and the quest that would be forged next"))
         change = actions.add_parser("set", help="what you want otherwise than the skill's file says")
         change.add_argument("skill")
         keys = ", ".join(curricula.Wishes.__dataclass_fields__)
@@ -35,9 +36,20 @@ class Command(BaseCommand):
             if options["action"] == "set":
                 curricula.save_curriculum(settings.WORLD, options["skill"], config.parse_pairs(options["keys"]))
                 self.stdout.write("Saved. The next quest is forged by it.")
-            self._show(curricula.read_curriculum(config.load(settings.WORLD)))
+            curriculum = curricula.read_curriculum(config.load(settings.WORLD))
+            if options.get("json"):
+                self._write(curriculum)
+            else:
+                self._show(curriculum)
         except (GuildError, BadConfig) as error:
             raise CommandError(str(error)) from error
+
+    def _write(self, curriculum: Curriculum) -> None:
+        world, hero = settings.WORLD, settings.REALM.hero
+        health.note_broken_files(world)
+        turns = curricula.turns(world, hero, curriculum)
+        lost = {turn.skill.name: lost_levels(hero, turn.skill.name) for turn in turns}
+        write_json(self.stdout, {"turns": turns, "lost": lost, "next": curricula.plan(world, hero, curriculum)})
 
     def _show(self, curriculum: Curriculum) -> None:
         world, hero = settings.WORLD, settings.REALM.hero

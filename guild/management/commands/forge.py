@@ -10,7 +10,9 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
 from guild.errors import GuildError
+from guild.evaluation.progression import current_level
 from guild.management import foreground
+from guild.skills.registry import get_skill
 from guild.work import forging
 
 
@@ -30,10 +32,12 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--skill", required=True)
-        chosen = parser.add_mutually_exclusive_group(required=True)
-        chosen.add_argument("--level", type=int)
+        chosen = parser.add_mutually_exclusive_group()
+        chosen.add_argument("--level", type=int, help="default: the one that the hero works on")
         chosen.add_argument("--levels", type=_levels, help="mixed in equal shares, such as 1-3 or 1,4")
-        parser.add_argument("--count", type=int, required=True, help=f"rows, at most {forging.MOST_ROWS}")
+        parser.add_argument(
+            "--count", type=int, help=f"rows, at most {forging.MOST_ROWS} (default: the skill's quest_rows)"
+        )
         parser.add_argument("--seed", type=int, help="the same rows again (default: by chance, and told)")
         parser.add_argument("--name", help="of the quest")
         parser.add_argument("--to", type=_to, metavar="inbox|FILE", help="default: the inbox")
@@ -41,10 +45,14 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         try:
+            skill = get_skill(options["skill"])
+            level = options["level"]
+            if level is None:
+                level = current_level(hero=settings.REALM.hero, skill=skill)
             order = forging.order(
-                skill=options["skill"],
-                levels=options["levels"] or [options["level"]],
-                count=options["count"],
+                skill=skill.name,
+                levels=options["levels"] or [level],
+                count=skill.quest_rows if options["count"] is None else options["count"],
                 seed=options["seed"],
                 name=options["name"],
                 to=options["to"],

@@ -12,6 +12,7 @@ from guild.management.tables import comparison_table, listing, run_table, trial_
 from guild.models import Run
 from guild.work import runs, trials
 from realm import strict
+from realm.management.as_json import add_json, write_json
 
 
 class Command(BaseCommand):
@@ -22,16 +23,21 @@ class Command(BaseCommand):
         listing = actions.add_parser("list", help="the newest first")
         listing.add_argument("--kind", choices=Run.Kind.values)
         listing.add_argument("--limit", type=int, default=30, help="the newest N (default 30)")
+        add_json(listing)
         for action, text in (
             ("show", "what was asked for, how far it is, what came of it"),
             ("stop", "ask a run to stop; it does so at its next pause"),
             ("again", "let a run that failed or was stopped wait for its start once more"),
             ("delete", "forget a run that is over; what it made stays"),
         ):
-            actions.add_parser(action, help=text).add_argument("run", type=int, metavar="ID")
+            one = actions.add_parser(action, help=text)
+            one.add_argument("run", type=int, metavar="ID")
+            if action == "show":
+                add_json(one)
         comparing = actions.add_parser("compare", help="two runs of a kind beside each other")
         comparing.add_argument("run", type=int, metavar="ID")
         comparing.add_argument("other", type=int, metavar="ID")
+        add_json(comparing)
 
     def handle(self, *args: Any, **options: Any) -> None:
         try:
@@ -43,10 +49,17 @@ class Command(BaseCommand):
         kind = Run.Kind(options["kind"]) if options["kind"] else None
         if options["limit"] < 1:
             raise GuildError(f"limit: {options['limit']} is not allowed; allowed are 1 and more")
-        self.stdout.write(run_table(list(runs.history(kind)[: options["limit"]])), ending="")
+        found = list(runs.history(kind)[: options["limit"]])
+        if options["json"]:
+            write_json(self.stdout, found)
+        else:
+            self.stdout.write(run_table(found), ending="")
 
     def _show(self, options: dict[str, Any]) -> None:
         run = runs.get(options["run"])
+        if options["json"]:
+            write_json(self.stdout, {"run": run, "events": runs.events(run), "results": runs.results(run)})
+            return
         self.stdout.write(run_table([run]), ending="")
         self.stdout.write(f"asked for:\n{listing(run.parameters)}", ending="")
         for event in runs.events(run):
@@ -72,6 +85,9 @@ class Command(BaseCommand):
     def _compare(self, options: dict[str, Any]) -> None:
         one, other = runs.get(options["run"]), runs.get(options["other"])
         runs.check_comparable(one, other)
+        if options["json"] and one.kind != Run.Kind.TRIAL:
+            write_json(self.stdout, [{"run": run, "results": runs.results(run)} for run in (one, other)])
+            return
         if one.kind != Run.Kind.TRIAL:
             self.stdout.write(run_table([one, other]), ending="")
             for run in (one, other):
@@ -80,4 +96,7 @@ class Command(BaseCommand):
         found = trials.compare(trials.read_result(runs.results(one)), trials.read_result(runs.results(other)))
         if not found:
             raise GuildError(f"Runs {one.pk} and {other.pk} have no level in common")
-        self.stdout.write(comparison_table(found), ending="")
+        if options["json"]:
+            write_json(self.stdout, found)
+        else:
+            self.stdout.write(comparison_table(found), ending="")

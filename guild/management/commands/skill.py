@@ -13,8 +13,9 @@ from guild.curriculum.plan import read_curriculum
 from guild.errors import GuildError
 from guild.skills import check as skill_check
 from guild.skills import health
-from guild.skills.registry import broken_skills, file_of, get_skill, impossible_requirements, list_skills
+from guild.skills.registry import broken_skills, file_of, get_skill, impossible_requirements, read_skills
 from realm import config
+from realm.management.as_json import add_json, write_json
 from realm.strict import BadConfig
 
 LONGEST_EXAMPLE = 100
@@ -26,12 +27,16 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         actions = parser.add_subparsers(dest="action", required=True)
-        actions.add_parser("list", help="every skill, which of them are broken, and whose trainer is down")
-        actions.add_parser("show", help="a skill's file").add_argument("name", metavar="NAME")
+        listing = actions.add_parser("list", help="every skill, which of them are broken, and whose trainer is down")
+        shown = actions.add_parser("show", help="a skill's file")
+        shown.add_argument("name", metavar="NAME")
+        add_json(listing)
+        add_json(shown)
         check = actions.add_parser("check", help="draw problems of every level and let the trainer judge them")
         check.add_argument("name", metavar="NAME")
         check.add_argument("--level", type=int, action="append", default=[], help="only this one; may stand twice")
         check.add_argument("--count", type=int, default=skill_check.PROBLEMS, help="problems of each level")
+        add_json(check)
 
     def handle(self, *args: Any, **options: Any) -> None:
         try:
@@ -42,7 +47,10 @@ class Command(BaseCommand):
     def _list(self, options: dict[str, Any]) -> None:
         health.note_broken_files(settings.WORLD)
         down = health.down(settings.WORLD)
-        for skill in list_skills():
+        if options["json"]:
+            write_json(self.stdout, {"skills": read_skills(), "down": down, "left_out": broken_skills()})
+            return
+        for skill in read_skills():
             where = f" at {skill.api_url}" if skill.kind == "http" else ""
             self.stdout.write(f"{skill.name}: {skill.title}, {skill.max_level} levels, {skill.trainer}{where}")
             if skill.name in down:
@@ -55,6 +63,9 @@ class Command(BaseCommand):
 
     def _show(self, options: dict[str, Any]) -> None:
         skill = get_skill(options["name"])
+        if options["json"]:
+            write_json(self.stdout, skill)
+            return
         self.stdout.write(file_of(skill.name).read_text(encoding="utf-8"))
 
     def _check(self, options: dict[str, Any]) -> None:
@@ -62,9 +73,13 @@ class Command(BaseCommand):
         if not 1 <= count <= MOST_PROBLEMS:
             raise CommandError(f"--count {count} is not allowed; allowed are 1 to {MOST_PROBLEMS}.")
         curriculum = read_curriculum(config.load(settings.WORLD))
-        for found in skill_check.check(
+        checked = skill_check.check(
             settings.WORLD, options["name"], levels=options["level"], problems=count, curriculum=curriculum
-        ):
+        )
+        if options["json"]:
+            write_json(self.stdout, list(checked))
+            return
+        for found in checked:
             example = _short(" → ".join(found.example))
             self.stdout.write(
                 f"level {found.level}: {found.problems} different problems in {found.sample_seconds:.2f} s, "

@@ -1,21 +1,37 @@
-"""`manage.py taskmaster --status|--once|--daemon`."""
+"""`manage.py taskmaster --status|--once|--daemon|--run TASK`."""
 
 from __future__ import annotations
 
+import math
 import signal
 import sys
+from argparse import ArgumentTypeError
 from datetime import datetime
 from typing import Any
 
 from django.conf import settings
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management import BaseCommand, CommandError, CommandParser, call_command
 
 from guild.tasks import selectors
 from guild.tasks.master import QUIET_SECONDS, TaskMaster
 from guild.tasks.only_master import AnotherMaster, only_master
 from guild.tasks.task_settings import Rules
 from realm.config import load
+from realm.management.as_json import add_json, write_json
 from realm.strict import BadConfig
+
+LONGEST_INTERVAL = 3600.0
+
+
+def _seconds(text: str) -> float:
+    """Raises ArgumentTypeError."""
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = math.nan
+    if not 0 < seconds <= LONGEST_INTERVAL:
+        raise ArgumentTypeError(f"{text!r} is not allowed; allowed is more than 0, at most {LONGEST_INTERVAL:.0f}")
+    return seconds
 
 
 class Command(BaseCommand):
@@ -27,10 +43,21 @@ class Command(BaseCommand):
         verbs.add_argument("--status", action="store_true", help="what it does; exit code 1 if it does not run")
         verbs.add_argument("--once", action="store_true", help="do what is due now, and end when that has ended")
         verbs.add_argument("--daemon", action="store_true", help="serve until SIGTERM or Ctrl+C; the weaver does this")
+        verbs.add_argument("--run", metavar="TASK", help="this one now, whatever it waits for, as `tasks run` does")
+        parser.add_argument(
+            "--interval", type=_seconds, default=0.0, metavar="SECONDS",
+            help="of a daemon: between two looks for what is due (default: at every tick)",
+        )  # fmt: skip
+        add_json(parser, goes_with="--status")
 
     def handle(self, *args: Any, **options: Any) -> None:
         if options["status"]:
-            self._status()
+            self._status(as_json=options["json"])
+            return
+        if options["interval"] and not options["daemon"]:
+            raise CommandError("--interval is of --daemon alone")
+        if options["run"]:
+            call_command("tasks", "run", options["run"], stdout=self.stdout)
             return
         try:
             with only_master(settings.WORLD):
@@ -39,6 +66,7 @@ class Command(BaseCommand):
                     config=settings.REALM,
                     reload_config=lambda: load(settings.WORLD, tasks=Rules),
                     quiet_seconds=QUIET_SECONDS if options["daemon"] else 0.0,
+                    interval_seconds=options["interval"],
                 )
                 for number in (signal.SIGTERM, signal.SIGINT):
                     signal.signal(number, lambda *_: master.stop())
@@ -50,8 +78,11 @@ class Command(BaseCommand):
         except (AnotherMaster, BadConfig) as error:
             raise CommandError(str(error)) from error
 
-    def _status(self) -> None:
+    def _status(self, *, as_json: bool) -> None:
         told = selectors.master_status(settings.WORLD)
+        if as_json:
+            write_json(self.stdout, told)
+            sys.exit(None if told.alive else 1)
         if not told.alive:
             self.stdout.write(f"{selectors.OFFLINE}; `weave` starts it")
             sys.exit(1)

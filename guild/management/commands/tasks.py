@@ -15,11 +15,12 @@ from rich.table import Table
 
 from guild.errors import GuildError
 from guild.skills.registry import list_skills
-from guild.tasks import by_hand, registry, selectors
+from guild.tasks import by_hand, gpus, registry, selectors
 from guild.tasks.selectors import TaskRow
 from guild.tasks.state import AllStates
-from guild.tasks.task_settings import save_tasks
+from guild.tasks.task_settings import OF_SKILLS, kind_and_skill, save_tasks
 from realm.config import parse_pairs
+from realm.management.as_json import add_json, write_json
 from realm.strict import BadConfig
 
 WIDE = 200
@@ -32,22 +33,35 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         actions = parser.add_subparsers(dest="action", required=True)
-        actions.add_parser("list", help="every task, its settings, and why it does not run now")
-        actions.add_parser("available", help="those that could begin now; measures and asks for itself")
-        actions.add_parser("status", help="what became of each")
+        for action, text in (
+            ("list", "every task, its settings, and why it does not run now"),
+            ("available", "those that could begin now; measures and asks for itself"),
+            ("status", "what became of each"),
+        ):
+            listing = actions.add_parser(action, help=text)
+            add_json(listing)
+            if action == "available":
+                listing.add_argument(
+                    "--gpu", metavar="NAME", help="only those that need it: a host, the name in its device, or `none`"
+                )
         run = actions.add_parser("run", help="one now, in the foreground; its exit code is this command's")
         run.add_argument("name")
         change = actions.add_parser("set", help="put settings into the world's config.yaml")
-        change.add_argument("name", help="a task, `sparring` for every skill, or `all` for idle_percent")
+        change.add_argument(
+            "name", help="a task, `sparring`, `large_sparring` or `generate` for all skills, `all` for idle_percent"
+        )
         change.add_argument("keys", nargs="+", metavar="KEY=VALUE", help="enabled, priority, cooldown_seconds, …")
 
     def handle(self, *args: Any, **options: Any) -> None:
         try:
             match options["action"]:
+                case "list" | "status" if options["json"]:
+                    seen = selectors.overview(settings.WORLD, settings.REALM)
+                    write_json(self.stdout, {"tasks": seen.tasks, "notes": seen.notes})
                 case "list":
                     self._list()
                 case "available":
-                    self._available()
+                    self._available(options["gpu"], as_json=options["json"])
                 case "status":
                     self._status()
                 case "run":
@@ -70,8 +84,14 @@ class Command(BaseCommand):
         for note in seen.notes:
             self.stdout.write(note)
 
-    def _available(self) -> None:
-        found = selectors.available(settings.WORLD, settings.REALM)
+    def _available(self, gpu: str | None, *, as_json: bool) -> None:
+        tasks = selectors.all_tasks(settings.WORLD, settings.REALM, AllStates())
+        wanted = None if gpu is None else gpus.needing(settings.WORLD, settings.REALM, tasks, gpu)
+        every = selectors.available(settings.WORLD, settings.REALM)
+        found = [(task, wait) for task, wait in every if wanted is None or task.name in wanted]
+        if as_json:
+            write_json(self.stdout, [{"task": task, "wait": wait} for task, wait in found])
+            return
         table = Table("task", "could begin", "why not")
         for task, wait in found:
             table.add_row(task.name, "no" if wait else "yes", escape(wait.why) if wait else "")
@@ -98,10 +118,9 @@ class Command(BaseCommand):
         sys.exit(by_hand.run_now(settings.WORLD, task))
 
     def _set(self, name: str, pairs: list[str]) -> None:
-        sparrings = [
-            f"{registry.SPARRING_PREFIX}{skill.name}" for skill in list_skills()
-        ]  # also of those that are down
-        known = [*_names(), *sparrings, "sparring", "all"]
+        of_skills = [one.replace("SKILL", skill) for one in OF_SKILLS for skill in list_skills()]  # that are down, too
+        known = [*_names(), *of_skills, "sparring", "large_sparring", "generate", "all"]
+        name = selectors.own_name(name)
         if name not in known:
             raise _unknown(name, known)
         save_tasks(settings.WORLD, {"" if name == "all" else name: parse_pairs(pairs)})
@@ -123,8 +142,8 @@ def _unknown(name: str, known: list[str]) -> GuildError:
     """With those that one may type from memory; of skills and runs there may be hundreds."""
     close = difflib.get_close_matches(name.lower(), known, n=1)
     meant = f"; did you mean {close[0]!r}?" if close else ""
-    own = [one for one in known if not one.startswith((registry.RUN_PREFIX, registry.SPARRING_PREFIX))]
-    every = ", ".join(sorted({*own, f"{registry.SPARRING_PREFIX}SKILL"}))
+    own = [one for one in known if not one.startswith(registry.RUN_PREFIX) and not kind_and_skill(one)[1]]
+    every = ", ".join(sorted({*own, *OF_SKILLS}))
     return GuildError(f"There is no task {name!r}; there are {every}, and those of `manage.py tasks list`{meant}")
 
 

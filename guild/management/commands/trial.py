@@ -33,7 +33,7 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         try:
-            skills = options["skills"].split(",") if options["skills"] else [skill.name for skill in list_skills()]
+            skills = options["skills"].split(",") if options["skills"] else list_skills()
             order = trials.order(
                 world=settings.WORLD,
                 hero=options["hero"] or settings.REALM.hero,

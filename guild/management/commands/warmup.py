@@ -29,7 +29,7 @@ class Command(BaseCommand):
         host = get_host(None, settings.WORLD, oracle_port=settings.REALM.oracle_port)
         with OracleClient(host) as oracle:
             if any(model.hero == hero and newest.name == model.name for model in oracle.loaded()):
-                self.stdout.write(f"{newest} is loaded already on {host.name}")
+                self.stdout.write(f"{newest} is loaded already on {host.id}")
                 return
             model = oracle.load(hero=hero, step=newest.step, name=newest.name)
-        self.stdout.write(f"{host.name} loaded {model.id}")
+        self.stdout.write(f"{host.id} loaded {model.id}")

@@ -11,6 +11,8 @@ from django.core.management import BaseCommand, CommandError, CommandParser, cal
 from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
 
+from realm import fresh_config
+from realm.management.as_json import add_json, write_json
 from realm.weaver import WeaverError
 from realm.weaver import verbs as weave
 from realm.weaver.supervisord import ServiceState
@@ -25,11 +27,12 @@ class Command(BaseCommand):
         verbs.add_argument("--daemon", action="store_true", help="start everything and return when the Tavern answers")
         verbs.add_argument("--status", action="store_true", help="show every service; exit code 1 if one does not run")
         verbs.add_argument("--stop", action="store_true", help="stop everything, saving first")
+        add_json(parser, goes_with="--status")
 
     def handle(self, *args: Any, **options: Any) -> None:
         try:
             if options["status"]:
-                self._status()
+                self._status(as_json=options["json"])
             elif options["stop"]:
                 self._stop()
             else:
@@ -38,24 +41,36 @@ class Command(BaseCommand):
             raise CommandError(str(error)) from error
 
     def _mend(self) -> None:
-        mended = weave.mend(settings.WORLD, settings.REALM, prepare=migrate_if_needed)
+        mended = weave.mend(settings.WORLD, settings.REALM, prepare=prepare)
         for name in mended.ended_orphans:
             self.stdout.write(f"{name} had lost its supervisor and was ended cleanly")
         for name in mended.started:
             self.stdout.write(f"{name} started")
-        if not mended.started:
+        for name, why in mended.not_started.items():
+            self.stdout.write(f"{name} is not started: {why}")
+        if not (mended.started or mended.not_started):
             self.stdout.write("Everything runs already.")
         self.stdout.write(f"The Tavern is open: {weave.address(settings.REALM)}")
+        if mended.not_started:
+            sys.exit(1)
 
-    def _status(self) -> None:
+    def _status(self, *, as_json: bool) -> None:
         states = weave.status(settings.WORLD, settings.REALM)
-        self.stdout.write(table(states))
+        if as_json:
+            write_json(self.stdout, states)
+        else:
+            self.stdout.write(table(states))
         if not all(state.runs for state in states):
             sys.exit(1)
 
     def _stop(self) -> None:
         stopped = weave.stop(settings.WORLD, settings.REALM)
         self.stdout.write(f"Stopped: {', '.join(stopped)}." if stopped else "Nothing was running.")
+
+
+def prepare() -> None:
+    fresh_config.write(settings.WORLD)
+    migrate_if_needed()
 
 
 def migrate_if_needed() -> None:

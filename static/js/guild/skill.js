@@ -1,6 +1,6 @@
 // How many answers of a skill were right, by the hero's step: one line a level (uPlot).
 
-import { compact, percent } from "../shared/format.js";
+import { compact, distinct, percent, whole } from "../shared/format.js";
 
 const MOST_LINES = 6;
 const LEGEND_HEIGHT = 30;
@@ -42,7 +42,7 @@ function draw() {
           size: 24,
           grid: { show: false },
           space: 56,
-          values: (_, splits) => splits.map((value) => (Number.isInteger(value) ? compact(value) : "")),
+          values: (_, splits) => distinct(splits.map((value) => (Number.isInteger(value) ? value : null)), compact, whole),
         },
         { ...axis, size: 46, grid, values: (_, splits) => splits.map((value) => `${Math.round(value * 100)}%`) },
       ],

@@ -1,6 +1,6 @@
 // Loss, accuracy and learning rate by the hero's step (uPlot).
 
-import { compact, loss, percent, scientific, whole } from "../shared/format.js";
+import { compact, digits, distinct, loss, percent, scientific, whole } from "../shared/format.js";
 import { LogScale } from "./logscale.js";
 import { Marks, indexFrom } from "./marks.js";
 
@@ -78,9 +78,9 @@ function axes(format, size, filter = (_, splits) => splits) {
       gap: 2,
       grid: { show: false },
       space: 56,
-      values: (_, splits) => splits.map((step) => (Number.isInteger(step) ? compact(step) : "")),
+      values: (_, splits) => distinct(splits.map((step) => (Number.isInteger(step) ? step : null)), compact, whole),
     },
-    { ...common, size, gap: 4, grid, space: 36, values: (_, splits) => splits.map(format) },
+    { ...common, size, gap: 4, grid, space: 36, values: (_, splits) => distinct(splits, format, digits(5), digits(9)) },
   ];
 }
 
@@ -222,7 +222,8 @@ export class Charts {
     // uPlot sets the scale right after it told of the selection.
     queueMicrotask(() => {
       const { min, max } = chart.plot.scales.x;
-      this.range.textContent = chart.zoomed ? `Paused at ${compact(Math.ceil(min))}–${compact(Math.floor(max))},` : "";
+      const range = distinct([Math.ceil(min), Math.floor(max)], compact, whole);
+      this.range.textContent = chart.zoomed ? `Paused at ${range.join("–")},` : "";
     });
   }
 

@@ -85,7 +85,7 @@ class Oracle {
   async askStatus() {
     try {
       const told = await (await fetch("/oracle/status")).json();
-      if (told.success) for (const picker of this.pickers) picker.heard(told.hosts, told.checkpoints);
+      if (told.success) for (const picker of this.pickers) picker.heard(Object.values(told.hosts), told.checkpoints);
     } catch {
       // The pill tells that the server is gone.
     }
@@ -121,7 +121,8 @@ class Oracle {
         sampling,
         exchange,
         who: picker.label,
-        order: { ...shared, ...picker.chosen, side },
+        loads: !picker.model && picker.state?.kind === "realm",
+        order: { ...shared, ...picker.chosen, side, load: true },
       })),
     );
   }
@@ -131,15 +132,9 @@ class Oracle {
     this.begin(text);
     const outcomes = await Promise.all(asked.map((one) => this.hear(one)));
     this.end(outcomes);
+    this.askStatus();
     if (!outcomes.some(Boolean) && !this.message.value) this.message.value = text;
     await this.showKept().catch(() => {}); // the pill tells that the server is gone
-  }
-
-  async loadAndAsk(answer, asked) {
-    if (this.stopping) return;
-    answer.remove();
-    await this.hearAll(asked.order.message, [{ ...asked, order: { ...asked.order, load: true } }]);
-    this.askStatus();
   }
 
   begin(text) {
@@ -161,16 +156,15 @@ class Oracle {
 
   // Whether something was said. Each answer is heard on its own: one may fail while the other goes on.
   async hear(asked) {
-    const { exchange, who, order, sampling } = asked;
+    const { exchange, who, loads, order, sampling } = asked;
     const answer = exchange.add(order.side);
-    answer.waitFor(order.load ? `Loading ${who}…` : who[0].toUpperCase() + who.slice(1));
+    answer.waitFor(loads ? `Loading ${who}…` : who[0].toUpperCase() + who.slice(1));
     let said = false;
     try {
       const response = await post("/oracle/chat", order, { raw: true, signal: this.stopping.signal });
       for await (const line of lines(response)) {
         if (line.success === false) {
           answer.fail(line.error, { thrownAway: line.thrown_away });
-          if (response.status === 404) this.offerLoad(answer, asked);
           return false;
         }
         if ("response" in line) {
@@ -192,19 +186,6 @@ class Oracle {
       return said && error.name === "AbortError";
     }
     return false;
-  }
-
-  offerLoad(answer, asked) {
-    if (asked.order.load || asked.picker.state?.kind !== "realm") return;
-    const button = document.createElement("button");
-    Object.assign(button, {
-      type: "button",
-      className: "chip",
-      textContent: "Load and ask",
-      title: `Load ${asked.who}, then ask again`,
-    });
-    button.addEventListener("click", () => this.loadAndAsk(answer, asked));
-    answer.part("ended").append(button);
   }
 
   // The list of conversations and the address, as the server has them now.

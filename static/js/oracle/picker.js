@@ -10,7 +10,7 @@ export class Picker {
     this.part = (name) => fieldset.querySelector(`[data-${name}]`);
     this.host = this.part("host");
     this.checkpoint = this.part("checkpoint");
-    if (!this.host.length) this.host.append(...hosts.map(({ name }) => new Option(name, name)));
+    if (!this.host.length) this.host.append(...hosts.map(({ id, name }) => new Option(name, id)));
     this.host.addEventListener("change", () => this.draw());
     this.checkpoint.addEventListener("change", () => this.draw());
     this.part("load").addEventListener("click", (event) => this.order(event, "/oracle/load", "Loading"));
@@ -19,7 +19,7 @@ export class Picker {
   }
 
   get state() {
-    return this.hosts.find(({ name }) => name === this.host.value) ?? null;
+    return this.hosts.find(({ id }) => id === this.host.value) ?? null;
   }
 
   // What a request needs. A foreign host knows steps alone.
@@ -39,7 +39,7 @@ export class Picker {
   }
 
   get mine() {
-    return (this.state?.loaded ?? []).filter(({ hero }) => hero === this.state.hero);
+    return (this.state?.loaded_models ?? []).filter(({ hero }) => hero === this.state.hero);
   }
 
   heard(hosts, choices) {
@@ -148,7 +148,7 @@ function healthOf(state) {
   if (!state.alive) return state.trouble;
   const { status, device, memory_bytes: used, budget_bytes: budget, busy } = state.health;
   const memory = budget ? `${size(used ?? 0)} of ${size(budget)}` : "";
-  const words = [status === "ok" ? "" : status, device ?? state.device, memory, busy ? "busy" : ""];
+  const words = [status === "healthy" ? "" : status, device ?? state.device, memory, busy ? "busy" : ""];
   return words.filter(Boolean).join(" · ") || "ready";
 }
 

@@ -41,6 +41,18 @@ export function compact(value) {
   return whole(value);
 }
 
+// Labels of one axis, by the first of the formats that tells all of them apart; null stays without one.
+export function distinct(values, ...formats) {
+  const written = formats.map((format) => values.map((value) => (value === null ? "" : format(value))));
+  const count = new Set(values.filter((value) => value !== null)).size;
+  return written.find((labels) => new Set(labels.filter(Boolean)).size === count) ?? written.at(-1);
+}
+
+// A number with so many digits that count.
+export function digits(count) {
+  return (value) => word(value) ?? String(Number(value.toPrecision(count)));
+}
+
 export function brief(value) {
   const said = word(value);
   if (said) return said;

@@ -34,7 +34,7 @@ __all__ = ["clock", "open_daemon", "trainer"]  # fixtures
 
 pytestmark = pytest.mark.django_db(transaction=True)
 Opener = Callable[..., ArenaDaemon]
-HOSTS = [Host(name="lab", url="http://127.0.0.1:1", kind="realm", evaluates=True)]
+HOSTS = [Host(id="lab", name="lab", url="http://127.0.0.1:1", kind="realm", evaluates=True)]
 
 
 def fight(world: World, daemon: ArenaDaemon, trainer: FakeTrainer, name: str = "a.jsonl") -> Order:

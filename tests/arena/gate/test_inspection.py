@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from arena import embedded
-from arena.gate import duplicates, row_index, warden
+from arena.gate import duplicates, inspection, row_index, warden
 from arena.gate import report as reports
 from arena.gate.duplicates import EarlierRows
 from arena.gate.inspection import Look, inspect, inspect_in_place
@@ -23,6 +23,8 @@ from arena.recipe import Recipe
 from arena.rows.masking import ChatMask
 from arena.rows.packing import PackedOrder, count_rows, pack_best_fit_decreasing
 from arena.rows.tokenizer import HeroTokenizer
+from arena.rows.turn_check import UNLIKE_ASKED, TurnCheck
+from tests.arena.rows import turn_shapes
 
 RECIPE = Recipe(max_length=64, rows_per_step=4)
 
@@ -327,3 +329,60 @@ def test_a_damaged_index_is_no_index(tmp_path: Path) -> None:
     index.write_bytes(whole)
     assert reports.is_complete(path)
     assert warden.normalised(" a \n b ") == "a b"
+
+
+def warned(tmp_path: Path, shape: str, line: str, template: str | None = None) -> list[tuple[int, str, str]]:
+    path = write(tmp_path / "q.jsonl", [line])
+    tokenizer = turn_shapes.tokenizer(shape)
+    report = inspect(path, look(ChatMask(replace(tokenizer, template=template or tokenizer.template))))
+    assert (report.taken, report.warned_count) == (1, len(report.warnings))
+    return [(warning.line, warning.kind, warning.reason) for warning in report.warnings]
+
+
+def test_rows_by_which_no_end_is_learned_are_warned_of(tmp_path: Path) -> None:
+    no_end = [(1, "no-end", "no end of turn is trained: the hero would never learn to stop")]
+    assert warned(tmp_path, "nothing ends a turn", row("a question", "an answer")) == no_end
+    assert warned(tmp_path, "chatml in plain text", row("a question", "an answer")) == []
+
+
+THINKING = (
+    "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{% endfor %}"
+    "{% if add_generation_prompt %}<|im_start|>assistant\n<think>\n{% endif %}"
+)
+
+
+def test_a_template_that_asks_otherwise_than_its_rows_begin_is_warned_of_once(tmp_path: Path) -> None:
+    assert warned(tmp_path, "chatml", row("a question", "an answer"), THINKING) == [(0, "turns", UNLIKE_ASKED)]
+    assert warned(tmp_path, "chatml", json.dumps({"text": "no conversation"}), THINKING) == []
+
+
+def test_twin_that_does_not_try_the_template_warns_of_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ChatMask, "turns", TurnCheck())
+    assert warned(tmp_path, "chatml", row("a question", "an answer"), THINKING) == []
+
+
+def test_keys_that_nobody_reads_are_named_once_for_the_quest(tmp_path: Path) -> None:
+    rows = [{"prompt": f"q{number}", "completion": f"a{number}", "id": number} for number in range(9)]
+    rows[4] |= {"weight": 0.5, "rare": 1}
+    path = write(tmp_path / "q.jsonl", map(json.dumps, rows))
+    report = in_place(path, look())
+    assert [(warning.line, warning.kind) for warning in report.warnings] == [(0, "unread-keys"), (5, "not-honoured")]
+    assert "'id'" in report.warnings[0].reason
+    assert "rare" not in report.warnings[0].reason
+    assert (report.warned_count, report.spotless) == (2, False)
+    del rows[4]["weight"]
+    assert in_place(write(path, map(json.dumps, rows)), look()).spotless
+
+
+def test_twin_that_names_no_unread_keys(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(inspection, "_mostly", lambda unread, rows: [])
+    with pytest.raises(AssertionError):
+        test_keys_that_nobody_reads_are_named_once_for_the_quest(tmp_path)
+
+
+def test_a_third_of_answers_to_be_avoided_fails_the_quest_in_words(tmp_path: Path) -> None:
+    rows = [{"prompt": f"Is {n} even?", "completion": f"yes {n}", "label": n % 3 > 0} for n in range(30)]
+    report = in_place(write(tmp_path / "q.jsonl", map(json.dumps, rows)), look())
+    assert [refusal.line for refusal in report.refused] == list(range(1, 31, 3))
+    assert report.fault is not None
+    assert report.fault.reason.startswith("label: False marks an answer to be avoided")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import shutil
 from pathlib import Path
@@ -11,8 +12,10 @@ import pytest
 import torch
 from transformers import GenerationConfig
 
-from arena.hero import answering, model
+from arena.hero import answering, architecture, model
 from arena.hero.model import Hero
+from arena.oracle import generation
+from arena.oracle.rows import Row
 from tests.support.tiny_hero import RECIPE, make_base
 
 pytestmark = pytest.mark.slow
@@ -58,6 +61,25 @@ CONFIGS: list[tuple[str, Any]] = [
     ("return_dict", False),
     ("output_hidden_states", True),
     ("output_attentions", True),
+    ("torchscript", True),
+    ("pad_token_id", 10**6),
+    ("pad_token_id", -1),
+    ("bos_token_id", "x"),
+    ("eos_token_id", ["x", 10**9]),
+    ("is_encoder_decoder", True),
+    ("attn_implementation", "flash_attention_2"),
+    ("_attn_implementation", "eager"),
+    ("compile_config", {}),
+    ("cache_implementation", "static"),
+    ("prompt_lookup_num_tokens", 3),
+    ("max_length", 3),
+    ("num_beams", 4),
+    ("repetition_penalty", 5.0),
+    ("suppress_tokens", list(range(200))),
+    ("num_return_sequences", 3),
+    ("task_specific_params", {"text-generation": {"max_length": 3, "do_sample": True}}),
+    ("generation_config", {"num_beams": 3}),
+    ("gradient_checkpointing", True),
 ]
 
 
@@ -82,19 +104,17 @@ def loaded(folder: Path) -> Hero:
 def plainly(hero: Hero, ids: list[int]) -> list[int]:
     """The likeliest token, again and again, without a cache."""
     written: list[int] = []
-    while len(written) < NEW_TOKENS and not (written and written[-1] in hero.stop_ids):
+    while len(written) < NEW_TOKENS and not (written and hero.mask.ends.end_at(written)):
         logits = hero.causal_lm(input_ids=torch.tensor([[*ids, *written]])).logits
         written.append(int(logits[0, -1].argmax()))
     return written
 
 
 def greedily(hero: Hero) -> list[list[int]]:
-    """What is written for all prompts together, without the padding behind an end."""
-    asked = [answering.prompt_ids(hero, prompt) for prompt in PROMPTS]
-    rows = answering.write(hero, asked, max_new_tokens=NEW_TOKENS).tolist()
-    ends = set(hero.stop_ids)
-    cut = (next((place + 1 for place, token in enumerate(row) if token in ends), len(row)) for row in rows)
-    return [row[:length] for row, length in zip(rows, cut, strict=True)]
+    """What is written for all prompts together, up to the end of each."""
+    rows = [Row(prompt_ids=answering.prompt_ids(hero, prompt), max_new_tokens=NEW_TOKENS) for prompt in PROMPTS]
+    generation.write(hero, rows, lambda _: None)
+    return [row.ids for row in rows]
 
 
 def with_key(base: Path, folder: Path, name: str, key: str, value: Any) -> Path:
@@ -113,11 +133,26 @@ def test_no_generation_config_changes_an_answer(
     assert greedily(hero) == expected
 
 
-@pytest.mark.parametrize(("key", "value"), CONFIGS, ids=[key for key, _ in CONFIGS])
+@pytest.mark.parametrize(("key", "value"), CONFIGS, ids=[f"{key}-{number}" for number, (key, _) in enumerate(CONFIGS)])
 def test_no_configuration_changes_an_answer(
     base: Path, tmp_path: Path, expected: list[list[int]], key: str, value: object
 ) -> None:
-    assert greedily(loaded(with_key(base, tmp_path / "hostile", "config.json", key, value))) == expected
+    hero = loaded(with_key(base, tmp_path / "hostile", "config.json", key, value))
+    if key == "eos_token_id":  # the template's own end is left
+        expected = [plainly(hero, answering.prompt_ids(hero, prompt)) for prompt in PROMPTS]
+    assert greedily(hero) == expected
+
+
+def test_what_is_saved_of_a_hostile_folder_answers_as_it_does(
+    base: Path, tmp_path: Path, expected: list[list[int]]
+) -> None:
+    folder = base
+    for number, (key, value) in enumerate(CONFIGS):
+        if key != "eos_token_id":
+            folder = with_key(folder, tmp_path / str(number), "config.json", key, value)
+    hero = loaded(folder)
+    hero.write_model(tmp_path / "saved", {name: tensor.clone() for name, tensor in hero.model.state_dict().items()})
+    assert greedily(loaded(tmp_path / "saved")) == expected
 
 
 @pytest.mark.parametrize("key", ["repetition_penalty", "suppress_tokens"])
@@ -141,5 +176,15 @@ def test_an_end_that_is_plain_text_ends_an_answer(base: Path, monkeypatch: pytes
     hero = loaded(base)
     (whole,) = answering.answer(hero, PROMPTS[:1], max_new_tokens=NEW_TOKENS)
     assert len(whole) > 2
-    monkeypatch.setattr(hero.mask, "_closing", whole[1:3])
+    monkeypatch.setattr(hero.mask, "ends", dataclasses.replace(hero.mask.ends, text=whole[1:3]))
     assert answering.answer(hero, PROMPTS[:1], max_new_tokens=NEW_TOKENS) == [whole[:1]]
+
+
+@pytest.mark.parametrize("key", ["return_dict", "is_encoder_decoder", "compile_config"])
+def test_twin_that_reads_all_of_a_configuration_cannot_answer(
+    base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, key: str
+) -> None:
+    monkeypatch.setattr(architecture, "_without_decoding", lambda described: described)
+    folder = with_key(base, tmp_path / "hostile", "config.json", key, dict(CONFIGS)[key])
+    with pytest.raises(Exception, match=r"tuple|cannot be loaded|decoder_start_token_id"):
+        greedily(loaded(folder))

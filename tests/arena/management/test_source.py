@@ -17,7 +17,7 @@ from arena.models import Quest
 from arena.reports import training_sources
 from arena.sources import records
 from arena.sources.records import Record
-from guild.skills.registry import list_skills
+from guild.skills.registry import read_skills
 from realm.world import World
 from tests.support.local_gate import admit
 
@@ -58,7 +58,7 @@ def test_the_realms_own_sources_are_listed_with_counts(world: World) -> None:
     admit(world)
     sources = {source.name: source for source in training_sources.all_sources(world)}
     assert {name: source.files for name, source in sources.items()} == {
-        "inbox": 0, "queue": 1, "completed": 0, "skills": len(list_skills()),
+        "inbox": 0, "queue": 1, "completed": 0, "skills": len(read_skills()),
     }  # fmt: skip
     assert (sources["queue"].rows, sources["queue"].size_bytes) == (1, len(ROW))
     assert "drop" in say("source", "show", "queue")

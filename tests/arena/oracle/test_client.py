@@ -20,12 +20,12 @@ pytestmark = pytest.mark.slow
 
 
 def as_realm(running: RunningOracle) -> Host:
-    return Host(name="local", url=running.url, kind="realm")
+    return Host(id="local", name="local", url=running.url, kind="realm")
 
 
 def as_foreign(running: RunningOracle) -> Host:
     models = {0: "DIO/base", 5: f"DIO/{heroes.folder_name(5)}", 10: f"DIO/{heroes.folder_name(10)}"}
-    return Host(name="remote", url=running.url, kind="openai", models=models, hero="DIO")
+    return Host(id="remote", name="remote", url=running.url, kind="openai", models=models, hero="DIO")
 
 
 def hear(host: Host, model: LoadedModel, prompt: str, **sampling: Any) -> tuple[str, Ending]:
@@ -41,7 +41,7 @@ def hear(host: Host, model: LoadedModel, prompt: str, **sampling: Any) -> tuple[
 
 def test_each_loaded_checkpoint_answers_as_itself(running: RunningOracle) -> None:
     with OracleClient(as_realm(running)) as oracle:
-        assert oracle.health()["status"] == "ok"
+        assert oracle.health()["status"] == "healthy"
         models = oracle.loaded()
         assert [model.step for model in models] == [15, 5, 0]
         assert len({model.sha256 for model in models}) == 3

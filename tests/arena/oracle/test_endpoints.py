@@ -40,7 +40,7 @@ def refused(reply: httpx2.Response, status: int) -> dict[str, Any]:
 
 def test_a_host_tells_what_is_loaded_and_what_could_be(running: RunningOracle) -> None:
     health = running.http.get("/health").json()
-    assert (health["status"], health["loaded"], health["device"]) == ("ok", 3, "cpu")
+    assert (health["status"], health["loaded"], health["device"]) == ("healthy", 3, "cpu")
     assert 0 < health["memory_bytes"] < health["budget_bytes"]
     info = running.http.get("/models/info").json()
     assert [model["step"] for model in info["models"]] == [0, 5, 15]

@@ -40,7 +40,7 @@ def test_from_the_question_to_the_quest(world: World, tmp_path: Path, monkeypatc
         assert binding.sha256 == found["sha256"]
         assert len(binding.sha256 or "") == 64
         assert sparring_check.check(world, path).sound
-        with OracleClient(Host(name="x", url=host.url, kind="realm")) as client:
+        with OracleClient(Host(id="x", name="x", url=host.url, kind="realm")) as client:
             assert not client.loaded()
         _try(world, old.name, new.name)
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from arena import quest_orders
+from arena import orders, quest_orders
 from arena.daemon import recovery
 from arena.daemon.loop import ArenaDaemon
 from arena.gate import report as reports
@@ -246,3 +246,40 @@ def test_what_makes_sense_in_each_state() -> None:
     assert Act.RETRY not in possible["completed"]
     assert all(possible.values())
     assert acts_for(Quest(state="failed", file="")) == ()
+
+
+def test_a_long_order_is_carried_out_in_slices_with_commands_between(
+    daemon: ArenaDaemon, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(quest_orders, "SLICE", 2)
+    names = [f"waits{number}" for number in range(5)]
+    drop_all(daemon, *names)
+    quest_orders.send(daemon.world, act=Act.CANCEL, quests=[quest(name) for name in names], by="test")
+    daemon.tick()
+    assert [quest(name).state for name in names].count(Quest.State.CANCELLED) == 2
+    orders.send(daemon.world, wish=orders.Wish.PAUSE, by="test")
+    daemon.tick()
+    assert daemon.rest.active  # the twin of one that would be heard only when all are gone
+    assert [quest(name).state for name in names].count(Quest.State.CANCELLED) == 4
+    settle(daemon)
+    assert [quest(name).state for name in names].count(Quest.State.CANCELLED) == 5
+    said = ChronicleEntry.objects.filter(kind="quest_cancelled").values_list("message", flat=True)
+    assert [text for text in said if "quests" in text] == ["5 quests are cancelled"]
+    assert not list(daemon.world.control.glob("*.quests.json"))
+
+
+@pytest.mark.parametrize("at_once", [True, False])
+def test_fight_it_again_twice_queues_once(daemon: ArenaDaemon, trainer: FakeTrainer, *, at_once: bool) -> None:
+    trainer.complete(20)
+    settle(daemon)
+    fought = quest("fought")
+    assert fought.state == Quest.State.COMPLETED
+    for _ in range(2):
+        quest_orders.send(daemon.world, act=Act.FORCE, quests=[fought], by="test")
+        if not at_once:
+            settle(daemon)
+    settle(daemon)
+    assert Quest.objects.filter(sha256=fought.sha256).count() == 2
+    refused = ChronicleEntry.objects.filter(kind="order_refused").values_list("message", flat=True)
+    assert len(refused) == 1
+    assert "comes again already" in refused[0]

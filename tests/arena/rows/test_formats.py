@@ -6,14 +6,14 @@ from typing import Any
 
 import pytest
 
-from arena.rows import formats
+from arena.rows import formats, turns
 from arena.rows.formats import BUILT_IN, load_declared, registry
 from arena.rows.lines import Line
 from arena.rows.parse import Message, Refusal, Row, parse_line
 from realm.strict import BadConfig
 from realm.world import World
 
-S, U, A = (lambda text, role=role: Message(role, text) for role in formats.ROLES)
+S, U, A = (lambda text, role=role: Message(role, text) for role in turns.ROLES)
 
 
 def parse(value: Any, specs: formats.Specs = BUILT_IN) -> Row | Refusal | None:
@@ -42,6 +42,7 @@ def parse(value: Any, specs: formats.Specs = BUILT_IN) -> Row | Refusal | None:
          "prompt-completion", (S("s"), A("a"))),
         ({"instruction": "i", "input": None, "output": "o", "history": []}, "alpaca", (U("i"), A("o"))),
         ({"instruction": "i", "input": "x", "output": "o", "system": "s"}, "alpaca", (S("s"), U("i\n\nx"), A("o"))),
+        ({"instruction": "i", "output": "o", "history": [["a", "b"]]}, "alpaca", (U("a"), A("b"), U("i"), A("o"))),
         ({"conversations": [{"from": "human", "value": "u"}, {"from": "gpt", "value": "a"}], "system": "s"},
          "sharegpt", (S("s"), U("u"), A("a"))),
         ({"conversations": [{"from": "system", "value": "s"}, {"from": "user", "value": "u"},
@@ -84,7 +85,7 @@ ANSWERED = {"role": "assistant", "content": "a"}
         ({"prompt": [ASKED], "completion": "a"}, "type", "prompt and completion must both be texts or both be lists"),
         ({"prompt": 1, "completion": "a"}, "type", "prompt: a text is expected, not a number"),
         ({"prompt": "a", "completion": None}, "type", "completion: a text is expected, not null"),
-        ({"instruction": "i", "output": "o", "history": [["a", "b"]]}, "unsupported", "history: earlier turns"),
+        ({"instruction": "i", "output": "o", "history": "a, b"}, "unsupported", "history: earlier turns are pairs"),
         ({"instruction": "i", "output": "o", "system": 3}, "type", "system: a text is expected, not a number"),
         ({"conversations": []}, "empty", "conversations: a non-empty list"),
         ({"conversations": [{"from": "observation", "value": "x"}]}, "tool-call", "from 'observation' is a tool's"),

@@ -1,6 +1,7 @@
 """Masks are checked token by token against two independent methods: the template's own `{% generation %}` marks,
 and, for public templates without them, a sentinel search in the decoded text."""
 
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -10,9 +11,10 @@ from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
 from arena import embedded
 from arena.hero.model import hero_tokenizer
-from arena.rows import masking
+from arena.rows import chat_template, masking
 from arena.rows.masking import ChatMask, MaskingError, Tokenized
 from arena.rows.parse import Message
+from arena.rows.seams import Seams
 
 TEMPLATES = Path(trl.__file__).parent / "chat_templates"
 DIALOGUE = (
@@ -202,7 +204,7 @@ def test_an_answer_that_would_be_one_token_with_the_prompt_is_parted_from_it(
     mask = ChatMask(hero_tokenizer(tokenizer))
     pair = (Message("user", "a"), Message("assistant", "nd"))
     assert trained_text(mask, mask.tokenize(pair)) == ["nd<|im_end|>"]
-    monkeypatch.setattr(ChatMask, "_parted", lambda self, text, spans, encoding: (encoding.ids, encoding.offsets))
+    monkeypatch.setattr(Seams, "_mended_at", lambda *_: None)
     with pytest.raises(MaskingError, match="the mask is empty"):
         mask.tokenize(pair)
 
@@ -211,7 +213,9 @@ def test_a_very_long_conversation_of_rewritten_answers_is_refused_and_not_waited
     tokenizer: PreTrainedTokenizerBase, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(masking, "MOST_COMPARED", 5000)
-    tokenizer.chat_template = (TEMPLATES / "qwen3_training.jinja").read_text()
+    tokenizer.chat_template = str(tokenizer.chat_template).replace(
+        "message.content +", "message.content.split('</think>')[-1] +"
+    )
     mask = ChatMask(hero_tokenizer(tokenizer))
     turn = (Message("user", "1"), Message("assistant", "<think>1</think>2"))
     assert any(mask.tokenize(turn * 3).trained)
@@ -225,3 +229,26 @@ def test_without_a_template_only_plain_text_is_trained(tokenizer: PreTrainedToke
     assert all(mask.tokenize("a text").trained)
     with pytest.raises(MaskingError, match="no chat template"):
         mask.tokenize(DIALOGUE)
+
+
+DATED = (
+    "{{ '<|im_start|>' + strftime_now('%d %b %Y') }}{% for m in messages %}{{ m.content + '<|im_end|>' }}{% endfor %}"
+)
+
+
+def test_rows_are_the_same_tokens_on_any_day(
+    tokenizer: PreTrainedTokenizerBase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A battle goes on after midnight by the day on which it was opened; who asks is told today's date."""
+    tokenizer.chat_template = DATED
+    pair = DIALOGUE[:2]
+    opened = ChatMask(hero_tokenizer(tokenizer), day=datetime(2026, 11, 30))
+    rows, asked = [], []
+    for today in (datetime(2026, 11, 30, 23, 59), datetime(2026, 12, 1, 0, 1)):
+        clock = type("Clock", (datetime,), {"now": classmethod(lambda cls, today=today: today)})
+        monkeypatch.setattr(chat_template, "datetime", clock)
+        rows.append(opened.tokenize(pair).input_ids)
+        asked.append(ChatMask(hero_tokenizer(tokenizer), day=None).prompt_ids(pair[:1]))
+    assert rows[0] == rows[1]
+    assert asked[0] != asked[1]  # the twin: the template does write the date
+    assert "30 Nov 2026" in tokenizer.decode(rows[0])

@@ -13,7 +13,7 @@ from guild.evaluation import sets, validation
 from guild.evaluation.sets import ensure_evaluation_set, read_evaluation_set, set_path
 from guild.evaluation.validation import MOST_ROWS, ensure_validation, held_out, read_validation, rows_by_level
 from guild.skills import health
-from guild.skills.registry import Skill, get_skill, get_trainer, list_skills
+from guild.skills.registry import Skill, get_skill, get_trainer, read_skills
 from guild.trainers.problems import Problem
 from guild.trainers.sampling import draw
 from realm.world import World
@@ -179,7 +179,7 @@ def test_twin_asked_for_every_trainer_the_set_is_stopped_by_a_strangers_file(
     monkeypatch.setattr(
         validation,
         "local_skills",
-        lambda: tuple(skill for skill in list_skills() if not get_trainer(skill.name).is_remote),
+        lambda: tuple(skill for skill in read_skills() if not get_trainer(skill.name).is_remote),
     )
     with pytest.raises(TrainerUnavailable, match="'badk'"), health.trainer_of(world, "bin"):
         held_out(world, get_skill("bin"))

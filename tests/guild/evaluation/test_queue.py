@@ -31,7 +31,7 @@ from tests.support.fake_host import FakeHost
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("skills_folder")]
 
 HERO = "DIO"
-HOSTS = [Host(name="lab", url="http://127.0.0.1:1", kind="realm", evaluates=True)]
+HOSTS = [Host(id="lab", name="lab", url="http://127.0.0.1:1", kind="realm", evaluates=True)]
 
 
 def name_of(step: int) -> str:
@@ -130,9 +130,9 @@ def test_a_dead_host_costs_no_attempt(world: World, host: FakeHost) -> None:
 def test_the_second_host_is_asked_when_the_first_is_down(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     dead, alive = FakeHost(golden(world)), FakeHost(golden(world))
     dead.down = True
-    monkeypatch.setattr(evaluation_host, "OracleClient", lambda host: dead if host.name == "lab" else alive)
+    monkeypatch.setattr(evaluation_host, "OracleClient", lambda host: dead if host.id == "lab" else alive)
     queued(world, 1)
-    report = process(world, hosts=[*HOSTS, replace(HOSTS[0], name="attic")])
+    report = process(world, hosts=[*HOSTS, replace(HOSTS[0], id="attic", name="attic")])
     assert (report.done, Evaluation.objects.get().answered_by) == (1, "attic")
 
 

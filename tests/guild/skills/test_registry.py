@@ -5,7 +5,8 @@ import pytest
 
 from guild.errors import UnknownSkill
 from guild.skills import registry
-from guild.skills.registry import broken_skills, get_skill, get_trainer, list_skills
+from guild.skills.registry import broken_skills, get_skill, get_trainer, list_skills, read_skills
+from realm.world import World
 
 SHIPPED = registry.SKILLS_FOLDER
 BIN = """
@@ -34,7 +35,7 @@ def folder(tmp_path: Path) -> Path:
 
 def test_shipped_skills_can_be_used() -> None:
     assert broken_skills() == ()
-    shipped = {skill.name: skill for skill in list_skills()}
+    shipped = {skill.name: skill for skill in read_skills()}
     assert shipped["bin"].title == "Binary Alchemy"
     assert shipped["bin"].api_url is None or shipped["bin"].api_url == "http://127.0.0.1:8090"
 
@@ -46,14 +47,14 @@ def test_a_skill_has_what_pages_show_and_trainers_ask(folder: Path) -> None:
 
 
 def test_a_copied_template_is_a_new_skill(folder: Path) -> None:
-    assert [skill.name for skill in list_skills(folder)] == ["bin", "weaving"]
+    assert list_skills(folder) == ["bin", "weaving"]
     problem = get_trainer("weaving", folder).sample(level=1, count=1, seed=1)[0]
     assert problem.skill == "weaving"
 
 
 def test_the_template_itself_is_no_skill(folder: Path) -> None:
     shutil.copy(SHIPPED / "_template.yaml", folder / "_template.yaml")
-    assert [skill.name for skill in list_skills(folder)] == ["bin", "weaving"]
+    assert list_skills(folder) == ["bin", "weaving"]
 
 
 @pytest.mark.parametrize(
@@ -63,7 +64,7 @@ def test_the_template_itself_is_no_skill(folder: Path) -> None:
         ('color: "#b99af5"', "color: purple", "color: 'purple' is not allowed; allowed is #"),
         ("priority: 1", "priority: -1", "priority: -1 is not allowed; allowed are 0 to 1000"),
         ("priority: 1", "priority: high", "priority: a whole number is expected, not 'high'"),
-        ("quest_rows: 6000", "quest_row: 6000", "unknown key 'quest_row'; allowed are api_url, color"),
+        ("quest_rows: 6000", "quest_row: 6000", "unknown key 'quest_row'; allowed are aliases, api_url, color"),
         ("quest_rows: 6000", "quest_row: 6000", "levels, lost_weight, other_skills_share, preview_share, priority"),
         ("quest_rows: 6000", "requires: { bin: 2 }", "requires: bin cannot require itself"),
         ("quest_rows: 6000", "trainer_skill: box", "trainer_skill: only a trainer of kind http has a name of its own"),
@@ -103,7 +104,7 @@ def test_a_broken_skill_names_file_and_key_and_stops_no_other(
     assert line in text
     path.write_text(text.replace(line, broken), encoding="utf-8")
 
-    assert [skill.name for skill in list_skills(folder)] == ["weaving"]
+    assert list_skills(folder) == ["weaving"]
     (told,) = broken_skills(folder)
     assert told.startswith(f"{path}: ")
     assert sentence in told
@@ -115,9 +116,9 @@ def test_a_mended_file_is_taken_without_a_restart(folder: Path) -> None:
     path = folder / "bin.yaml"
     good = path.read_text(encoding="utf-8")
     path.write_text("nonsense", encoding="utf-8")
-    assert [skill.name for skill in list_skills(folder)] == ["weaving"]
+    assert list_skills(folder) == ["weaving"]
     path.write_text(good, encoding="utf-8")
-    assert [skill.name for skill in list_skills(folder)] == ["bin", "weaving"]
+    assert list_skills(folder) == ["bin", "weaving"]
 
 
 def test_a_file_name_that_cannot_name_a_skill_is_told(folder: Path) -> None:
@@ -136,4 +137,23 @@ def test_skills_are_asked_for_by_the_names_of_the_contract() -> None:
 
     assert skills.get_skill("bin").max_level == 30
     assert len(skills.get_trainer("sy").sample(level=5, count=100, seed=1)) == 100
-    assert [skill.name for skill in skills.list_skills()] == ["bin", "sy"]
+    assert skills.list_skills() == ["bin", "sy"]
+
+
+def test_a_worlds_own_skills_are_laid_over_the_shipped_ones(
+    skills_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So copying the world's folder moves the game with them; the twin is another world, which has none."""
+    shipped = registry.get_skill("bin")
+    own = World(tmp_path / "own")
+    own.create()
+    text = registry.file_of("bin").read_text()
+    (own.skills / "bin.yaml").write_text(text.replace(f"title: {shipped.title}", "title: My own"))
+    (own.skills / "mine.yaml").write_text(text)
+    monkeypatch.setenv("REALM_HOME", str(own.home))
+    assert registry.get_skill("bin").title == "My own"
+    assert registry.list_skills() == ["bin", "mine"]
+    assert registry.file_of("mine").parent == own.skills
+    monkeypatch.setenv("REALM_HOME", str(tmp_path / "other"))
+    assert registry.get_skill("bin").title == shipped.title
+    assert registry.list_skills() == ["bin"]

@@ -41,7 +41,7 @@ def post(url: str, body: object, **headers: str) -> tuple[int, str]:
 
 
 def test_what_is_served_is_what_the_class_gives(url: str) -> None:
-    assert httpx2.get(f"{url}/health").json() == {"status": "ok"}
+    assert httpx2.get(f"{url}/health").json() == {"status": "healthy"}
     assert httpx2.get(f"{url}/skill").json() == {"protocol": 1, "name": "box", "max_level": 2}
     body = {"level": 2, "count": 30, "seed": 5, "parameters": {}}
     given = httpx2.post(f"{url}/sample", json=body).json()
@@ -65,7 +65,7 @@ def test_what_is_served_is_what_the_class_gives(url: str) -> None:
         ("sample", {"level": 1, "count": 1, "sead": 1, "parameters": {}}, 400, "did you mean 'seed'?"),
         ("sample", b"\xff", 400, "/sample: no JSON"),
         ("sample", b"[" * 100_000, 400, "/sample: no JSON"),
-        ("judge", {"level": 1, "problems": []}, 400, "problems: 0 is not allowed; allowed are 1 to 1000"),
+        ("judge", {"level": 1, "problems": []}, 400, "problems: 1 to 1000 are taken at once, not 0"),
         ("judge", {"level": 1, "problems": [{"prompt": "a", "answer": 1, "given": ""}]}, 400, "problems[0]: answer: a"),
         ("elsewhere", {}, 404, "Not Found"),
         ("health", {}, 405, "Method Not Allowed"),

@@ -13,8 +13,9 @@ from typing import Any
 import pytest
 from django.core.management import CommandError, call_command
 
+from guild.errors import GuildError
 from guild.skills import health
-from guild.tasks import children, selectors, state
+from guild.tasks import children, gpus, selectors, state
 from guild.tasks.master import STATUS_FILE
 from guild.tasks.only_master import only_master
 from guild.tasks.state import LastRun, TaskState
@@ -45,7 +46,14 @@ def remember(world: World, name: str, **changes: Any) -> None:
 
 def test_list_shows_every_task_and_that_nobody_minds_them(world: World) -> None:
     said = say("tasks", "list")
-    for name in ("process_eval_queue", "sparring-bin", "large_sparring", "generate", "lineage_report"):
+    for name in (
+        "process_eval_queue",
+        "sparring_bin",
+        "sparring_bin_large",
+        "generate_bin",
+        "make_sets",
+        "lineage_report",
+    ):
         assert name in said
     assert said.count("the Task Master is not running") >= 10
 
@@ -73,7 +81,7 @@ def test_available_measures_and_asks_for_itself(world: World, monkeypatch: pytes
 
 
 def test_set_writes_into_the_world_s_settings(world: World) -> None:
-    say("tasks", "set", "sparring-bin", "count=50", "enabled=false")
+    say("tasks", "set", "sparring_bin", "count=50", "enabled=false")
     say("tasks", "set", "sparring", "cooldown_seconds=60")
     say("tasks", "set", "all", "idle_percent=30")
     text = (world.home / "config.yaml").read_text()
@@ -86,7 +94,7 @@ def test_set_writes_into_the_world_s_settings(world: World) -> None:
         (("generat", "enabled=true"), "There is no task 'generat'; there are "),
         (("generate", "enabled"), "'enabled' is not understood; each key is given once, as KEY=VALUE"),
         (("generate", "enabled={"), "enabled: '{' is no value"),
-        (("generate", "count=3"), "unknown key 'count'"),
+        (("make_sets", "count=3"), "unknown key 'count'"),
     ],
 )
 def test_set_refuses_with_one_sentence(world: World, words: tuple[str, ...], sentence: str) -> None:
@@ -96,13 +104,14 @@ def test_set_refuses_with_one_sentence(world: World, words: tuple[str, ...], sen
 
 def test_run_names_the_tasks_where_there_is_none_of_that_name(world: World) -> None:
     with pytest.raises(CommandError) as refusal:
-        say("tasks", "run", "generat")
+        say("tasks", "run", "generate_bim")
     told = str(refusal.value)
-    assert told.startswith("There is no task 'generat'; there are checkpoint_cleanup, generate, ")
+    assert told.startswith("There is no task 'generate_bim'; there are checkpoint_cleanup, generate_SKILL, ")
     assert told.endswith(
-        "sparring-SKILL, validate_queue, vault_scan, and those of `manage.py tasks list`; did you mean 'generate'?"
+        "sparring_SKILL, sparring_SKILL_large, validate_queue, vault_scan, and those of `manage.py tasks list`; "
+        "did you mean 'generate_bin'?"
     )
-    assert "sparring-bin" not in told
+    assert "sparring_bin" not in told
 
 
 def test_a_sparring_whose_trainer_is_down_says_so(world: World) -> None:
@@ -110,20 +119,20 @@ def test_a_sparring_whose_trainer_is_down_says_so(world: World) -> None:
         return {row.task.name: row.why_not for row in selectors.overview(world, RealmConfig()).tasks}
 
     with only_master(world):
-        assert rows()["sparring-bin"] == ""
+        assert rows()["sparring_bin"] == ""
         health.mark_down(world, "bin", "it sleeps", clock=lambda: 1_000_000.0)
-        assert rows()["sparring-bin"] == "the trainer of bin was down when last tried: it sleeps"
+        assert rows()["sparring_bin"] == "the trainer of bin was down when last tried: it sleeps"
     health.mark_up(world, "bin")
     health.mark_down(world, "bin", "it sleeps")
     seen = selectors.overview(world, RealmConfig())
-    assert "sparring-bin" not in {row.task.name for row in seen.tasks}
-    assert seen.notes == ("sparring-bin is left out while the trainer of bin is down: it sleeps",)
-    say("tasks", "set", "sparring-bin", "count=50")
+    assert "sparring_bin" not in {row.task.name for row in seen.tasks}
+    assert seen.notes == ("sparring_bin is left out while the trainer of bin is down: it sleeps",)
+    say("tasks", "set", "sparring_bin", "count=50")
 
 
 def test_run_shows_the_output_and_ends_with_its_exit_code(world: World) -> None:
     migrate(world)
-    done = manage(world, "tasks", "run", "generate", REALM_AUTOPLAY=0)
+    done = manage(world, "tasks", "run", "make_sets", REALM_AUTOPLAY=0)
     assert done.returncode == 0, done.stderr
     assert "bin level 1: its evaluation set is made" in done.stdout
     broken = manage(world, "tasks", "run", "model_warmup")
@@ -137,15 +146,15 @@ def test_run_shows_the_output_and_ends_with_its_exit_code(world: World) -> None:
 def test_the_page_s_rows_say_when_and_why_not(world: World) -> None:
     remember(world, "health_check", ended_at=1000.0, outcome="ok", exit_code=0)
     (world.status / STATUS_FILE).write_text(
-        json.dumps({"time": 1001.0, "pid": 5, "waits": {"generate": {"why": "a reason", "due_at": None}}})
+        json.dumps({"time": 1001.0, "pid": 5, "waits": {"make_sets": {"why": "a reason", "due_at": None}}})
     )
     with only_master(world):
         seen = selectors.overview(world, RealmConfig(), now=1001.0)
     rows = {row.task.name: row for row in seen.tasks}
     assert (seen.master.alive, seen.master.stale) == (True, False)
     assert (rows["health_check"].due_at, rows["health_check"].why_not) == (1600.0, "it rests until it is due")
-    assert rows["generate"].why_not == "a reason"
-    assert rows["generate"].command == "manage.py generate"
+    assert rows["make_sets"].why_not == "a reason"
+    assert rows["make_sets"].command == "manage.py make_sets"
     with only_master(world):
         assert selectors.overview(world, RealmConfig(), now=2000.0).master.stale
     assert selectors.overview(world, RealmConfig()).master.trouble == selectors.OFFLINE
@@ -167,8 +176,8 @@ def test_settings_for_a_skill_that_is_none_are_told(world: World) -> None:
 
 def test_a_pid_that_is_another_process_now_does_not_count_as_running(world: World) -> None:
     mark = state.RunningMark(pid=1, create_time=5.0, started_at=5.0)
-    state.update(world, "generate", lambda before: TaskState(running=mark))
-    (row,) = [row for row in selectors.overview(world, RealmConfig()).tasks if row.task.name == "generate"]
+    state.update(world, "make_sets", lambda before: TaskState(running=mark))
+    (row,) = [row for row in selectors.overview(world, RealmConfig()).tasks if row.task.name == "make_sets"]
     assert row.running is None
 
 
@@ -218,3 +227,47 @@ def test_once_does_what_is_due_and_ends(world: World) -> None:
     assert done.returncode == 0, done.stderr
     assert "health_check" in done.stdout
     assert state.read(world).of("health_check").runs == 1
+
+
+def check_gpus(world: World) -> None:
+    (world.home / "hosts.yaml").write_text(
+        "local: null\n3090: {host: 127.0.0.1, device: 'RTX 3090, 24 GB'}\nlab: {host: localhost, evaluates: true}\n"
+        "4090: {host: 127.0.0.1, role: trainer, services: {vault: {}}}\n"
+    )
+    tasks = selectors.all_tasks(world, RealmConfig(), state.AllStates())
+
+    def needing(gpu: str) -> set[str]:
+        return set(gpus.needing(world, RealmConfig(), tasks, gpu))
+
+    sparrings = {"sparring_bin", "sparring_sy", "sparring_bin_large", "sparring_sy_large"}
+    assert needing("3090") == needing("RTX") == sparrings | {"model_warmup"}
+    assert (needing("lab"), needing("4090")) == ({"process_eval_queue"}, set())
+    assert {"generate_bin", "health_check", "vault_scan"} <= needing("none")
+    assert not needing("none") & needing("3090")
+    with pytest.raises(GuildError, match=r"There is no GPU 'moon'.*: 3090, lab, 4090, none"):
+        needing("moon")
+
+
+def test_a_gpu_is_named_by_its_host_or_its_device(world: World) -> None:
+    check_gpus(world)
+
+
+def test_twin_where_every_host_is_taken_for_the_default(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gpus, "_asks", lambda task, host, default: task.resource == "oracle")
+    with pytest.raises(AssertionError):
+        check_gpus(world)
+
+
+def test_the_task_master_runs_one_task_as_tasks_run_does(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    ran: list[str] = []
+    monkeypatch.setattr("guild.tasks.by_hand.run_now", lambda world, task: ran.append(task.name) or 3)
+    for words in (("tasks", "run", "sparring_binary"), ("taskmaster", "--run", "sparring_binary")):
+        with pytest.raises(SystemExit, match="3"):
+            say(*words)
+    assert ran == ["sparring_bin", "sparring_bin"]
+    with pytest.raises(CommandError, match="There is no task 'moon'"):
+        say("taskmaster", "--run", "moon")
+    with pytest.raises(CommandError, match="--interval is of --daemon alone"):
+        say("taskmaster", "--once", "--interval", "60")
+    with pytest.raises(CommandError, match="'0' is not allowed; allowed is more than 0, at most 3600"):
+        say("taskmaster", "--daemon", "--interval", "0")

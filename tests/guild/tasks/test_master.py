@@ -513,3 +513,25 @@ def test_a_second_master_gives_way(world: World, lonely: Callable[[str], subproc
 def told(world: World) -> dict[str, Any]:
     value: dict[str, Any] = json.loads((world.status / master_module.STATUS_FILE).read_bytes())
     return value
+
+
+def check_the_interval_keeps_what_is_due(make: Maker, clock: Clock) -> None:
+    master = make(a_task("first", priority=9), a_task("second", LONG), interval_seconds=60.0)
+    assert begin(master) == ["first"]
+    clock.advance(59.0)
+    until(lambda: "first" not in begin(master))
+    assert master.running == []
+    clock.advance(1.0)
+    assert begin(master) == ["second"]
+
+
+def test_with_an_interval_it_looks_for_work_no_more_often(make: Maker, clock: Clock) -> None:
+    check_the_interval_keeps_what_is_due(make, clock)
+
+
+def test_twin_without_the_interval_it_begins_at_once(
+    make: Maker, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(TaskMaster, "_interval_seconds", property(lambda self: 0.0, lambda self, value: None), False)
+    with pytest.raises(AssertionError):
+        check_the_interval_keeps_what_is_due(make, clock)

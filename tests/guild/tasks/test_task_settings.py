@@ -24,11 +24,11 @@ def tasks(*skills: str, **settings: Any) -> dict[str, Task]:
 
 def test_the_tasks_and_their_priorities_are_those_of_the_specification() -> None:
     assert {name: task.priority for name, task in tasks("bin", "sy").items()} == {
-        "process_eval_queue": 10, "sparring-bin": 9, "sparring-sy": 9, "large_sparring": 8, "generate": 6,
-        "health_check": 4, "validate_queue": 4, "checkpoint_cleanup": 3, "vault_scan": 3, "model_warmup": 2,
-        "lineage_report": 2,
+        "process_eval_queue": 10, "sparring_bin": 9, "sparring_sy": 9, "sparring_bin_large": 8, "sparring_sy_large": 8,
+        "generate_bin": 6, "generate_sy": 6, "make_sets": 6, "health_check": 4, "validate_queue": 4,
+        "checkpoint_cleanup": 3, "vault_scan": 3, "model_warmup": 2, "lineage_report": 2,
     }  # fmt: skip
-    assert list(tasks("bin", "sy"))[:3] == ["process_eval_queue", "sparring-bin", "sparring-sy"]
+    assert list(tasks("bin", "sy"))[:3] == ["process_eval_queue", "sparring_bin", "sparring_sy"]
     assert {task.resource for task in FIXED} <= set(RESOURCES)
 
 
@@ -40,30 +40,36 @@ def test_what_is_said_for_one_skill_wins_over_what_is_said_for_all() -> None:
     found = tasks(
         "bin", "sy", sparring={"count": 30, "cooldown_seconds": 60, "skills": {"sy": {"count": 5, "enabled": False}}}
     )
-    assert found["sparring-bin"].argv[len(MANAGE) :][:5] == ("spar", "--skill", "bin", "--count", "30")
-    assert found["sparring-sy"].argv[len(MANAGE) :][:5] == ("spar", "--skill", "sy", "--count", "5")
-    assert (found["sparring-sy"].enabled, found["sparring-sy"].cooldown_seconds) == (False, 60)
+    assert found["sparring_bin"].argv[len(MANAGE) :][:5] == ("spar", "--skill", "bin", "--count", "30")
+    assert found["sparring_sy"].argv[len(MANAGE) :][:5] == ("spar", "--skill", "sy", "--count", "5")
+    assert (found["sparring_sy"].enabled, found["sparring_sy"].cooldown_seconds) == (False, 60)
 
 
-def test_large_sparring_takes_the_skills_in_turn() -> None:
-    turns = [list_tasks(Rules(), ["sy", "bin"], large_turn=turn) for turn in range(3)]
-    skills = [next(task.argv[len(MANAGE) + 2] for task in found if task.name == "large_sparring") for found in turns]
-    assert skills == ["bin", "sy", "bin"]
+def test_a_large_sparring_asks_five_hundred_problems() -> None:
+    found = tasks("bin", "sy", large_sparring={"skills": {"sy": {"count": 40}}})
+    assert found["sparring_bin_large"].argv[len(MANAGE) :][:5] == ("spar", "--skill", "bin", "--count", "500")
+    assert found["sparring_sy_large"].argv[len(MANAGE) :][4] == "40"
+
+
+def test_training_data_is_generated_by_the_forge_and_only_on_demand() -> None:
+    found = tasks("bin", generate={"count": 200})["generate_bin"]
+    assert (found.enabled, found.argv[len(MANAGE) :]) == (False, ("forge", "--skill", "bin", "--count", "200"))
+    assert tasks("bin", generate={"skills": {"bin": {"enabled": True}}})["generate_bin"].enabled
 
 
 def test_who_wants_it_beside_a_battle_gets_it() -> None:
-    assert "oracle" in tasks("bin")["sparring-bin"].conditions
-    assert "oracle_answers" in tasks("bin", sparring={"beside_battle": True})["sparring-bin"].conditions
+    assert "oracle" in tasks("bin")["sparring_bin"].conditions
+    assert "oracle_answers" in tasks("bin", sparring={"beside_battle": True})["sparring_bin"].conditions
     again = tasks("bin", sparring={"beside_battle": True, "skills": {"bin": {"beside_battle": False}}})
-    assert again["sparring-bin"].conditions == tasks("bin")["sparring-bin"].conditions
-    assert tasks(generate={"beside_battle": True})["generate"].conditions == ("sets_missing", "always")
+    assert again["sparring_bin"].conditions == tasks("bin")["sparring_bin"].conditions
+    assert tasks(make_sets={"beside_battle": True})["make_sets"].conditions == ("sets_missing", "always")
 
 
 BROKEN = [
     ("tasks: {health_chek: {}}", "tasks: unknown key 'health_chek'; allowed are checkpoint_cleanup, "),
     ("tasks: {idle_percent: 0}", "tasks: idle_percent: 0 is not allowed; allowed are 1 to 100"),
     ("tasks: {generate: {priority: 11}}", "tasks: generate: priority: 11 is not allowed; allowed are 0 to 10"),
-    ("tasks: {generate: {count: 5}}", "tasks: generate: unknown key 'count'; allowed are beside_battle, "),
+    ("tasks: {make_sets: {count: 5}}", "tasks: make_sets: unknown key 'count'; allowed are beside_battle, "),
     ("tasks: {sparring: {count: 0}}", "tasks: sparring: count: 0 is not allowed; allowed are 1 to 10000"),
     ("tasks: {generate: {enabled: maybe}}", "tasks: generate: enabled: true or false is expected, not 'maybe'"),
     ("tasks: {generate: {timeout_seconds: .nan}}", "tasks: generate: timeout_seconds: a number is expected, not NaN"),
@@ -91,9 +97,10 @@ def test_a_world_with_broken_task_settings_does_not_start_and_says_so(world: Wor
 
 
 def test_settings_are_saved_in_the_world(world: World) -> None:
-    save_tasks(world, {"sparring-bin": {"count": 50}, "generate": {"enabled": False}, "": {"idle_percent": 30}})
+    save_tasks(world, {"sparring_bin": {"count": 50}, "generate_sy": {"enabled": False}, "": {"idle_percent": 30}})
     assert read_yaml(world.home / "config.yaml")["tasks"] == {
-        "idle_percent": 30, "generate": {"enabled": False}, "sparring": {"skills": {"bin": {"count": 50}}},
+        "idle_percent": 30, "generate": {"skills": {"sy": {"enabled": False}}},
+        "sparring": {"skills": {"bin": {"count": 50}}},
     }  # fmt: skip
     assert load(world, {}, tasks=Rules).tasks["idle_percent"] == 30
 
@@ -103,7 +110,7 @@ def test_settings_are_saved_in_the_world(world: World) -> None:
     [
         ("generate", {"priority": 50}, "tasks: generate: priority: 50 is not allowed"),
         ("generat", {"priority": 5}, "tasks: unknown key 'generat'.*did you mean 'generate'"),
-        ("generate-bin", {"priority": 5}, "unknown key 'generate-bin'"),
+        ("generate-bin", {"priority": 5}, "unknown key 'generate-bin'.*did you mean 'generate'"),
         ("idle_percent", {"x": 5}, "unknown key 'idle_percent'"),
         ("", {"idle_percent": 500}, "idle_percent: 500 is not allowed"),
     ],

@@ -17,7 +17,7 @@ from guild.curriculum.forge import forge_next
 from guild.errors import TrainerUnavailable, UnknownSkill
 from guild.evaluation.judging import judge_answers
 from guild.evaluation.sets import ensure_evaluation_set, read_evaluation_set
-from guild.skills.registry import broken_skills, get_skill, get_trainer, list_skills
+from guild.skills.registry import broken_skills, get_skill, get_trainer, list_skills, read_skills
 from guild.trainers import checks, gym
 from guild.trainers.gym import GymTrainer
 from realm.strict import BadConfig
@@ -42,7 +42,7 @@ def test_one_yaml_file_adds_a_skill_that_is_forged_and_judged(
     world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, task: str, levels: str
 ) -> None:
     skill_files.put(tmp_path / "skills", monkeypatch, "sums", trainer=f"reasoning-gym:{task}", levels=levels)
-    (skill,) = list_skills()
+    (skill,) = read_skills()
     assert (skill.kind, skill.is_remote, skill.max_level) == ("reasoning-gym", True, 2)
 
     problems = get_trainer("sums").sample(level=2, count=100, seed=7)
@@ -170,7 +170,7 @@ def test_a_fault_that_only_the_task_finds_takes_the_skill_out_and_no_other(
         TrainerUnavailable, match=r"Skill 'bad' cannot be used: .*bad.yaml: levels.0.: unknown key 'terms'"
     ):
         get_trainer("bad")
-    assert [skill.name for skill in list_skills()] == ["good"]
+    assert list_skills() == ["good"]
     (told,) = broken_skills()
     assert told.startswith(f"{path}: levels[0]: unknown key 'terms'")
     path.write_text(good.read_text(encoding="utf-8"), encoding="utf-8")
@@ -185,7 +185,7 @@ def test_without_the_package_one_sentence_says_how_to_install_it(
     skill_files.put(tmp_path, monkeypatch, "bin", trainer="guild.trainers.binary.BinaryAlchemist", levels=binary)
     path = skill_files.put(tmp_path, monkeypatch, "sums", trainer="reasoning-gym:chain_sum", levels=SUMS)
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
-    assert [skill.name for skill in list_skills()] == ["bin"]
+    assert list_skills() == ["bin"]
     assert broken_skills() == (
         f"{path}: trainer: reasoning-gym:chain_sum needs a package that is not installed; "
         "install it with `pip install reasoning-gym`, then restart the realm",
@@ -197,8 +197,8 @@ def test_without_the_package_one_sentence_says_how_to_install_it(
 def test_listing_skills_does_not_import_the_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     skill_files.put(tmp_path, monkeypatch, "sums", trainer="reasoning-gym:chain_sum", levels=SUMS)
     code = (
-        "import sys\nfrom pathlib import Path\nfrom guild.skills.registry import get_trainer, list_skills\n"
-        "folder = Path(sys.argv[1])\nprint(list_skills(folder)[0].max_level, 'reasoning_gym' in sys.modules)\n"
+        "import sys\nfrom pathlib import Path\nfrom guild.skills.registry import get_trainer, read_skills\n"
+        "folder = Path(sys.argv[1])\nprint(read_skills(folder)[0].max_level, 'reasoning_gym' in sys.modules)\n"
         "get_trainer('sums', folder)\nprint('reasoning_gym' in sys.modules, 'torch' in sys.modules)"
     )
     done = subprocess.run(

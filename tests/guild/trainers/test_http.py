@@ -15,7 +15,7 @@ from guild.curriculum.forge import forge_next
 from guild.errors import TrainerUnavailable
 from guild.evaluation.judging import judge_answers
 from guild.evaluation.sets import ensure_evaluation_set, read_evaluation_set
-from guild.skills.registry import broken_skills, get_skill, get_trainer, list_skills
+from guild.skills.registry import broken_skills, get_skill, get_trainer, read_skills
 from guild.trainers import http, protocol
 from guild.trainers.http import HttpTrainer
 from guild.trainers.problems import Problem
@@ -38,7 +38,7 @@ def test_one_yaml_file_adds_a_skill_that_is_forged_and_judged(
     skill_files.put(folder, monkeypatch, "flips", trainer="guild.trainers.binary.BinaryAlchemist", levels=level)
     with served(get_skill("flips"), get_trainer("flips")) as url:
         skill_files.put(folder, monkeypatch, "flips", trainer="http", levels="1", more=f"api_url: {url}\n")
-        assert [(skill.name, skill.kind, skill.is_remote) for skill in list_skills()] == [("flips", "http", True)]
+        assert [(skill.name, skill.kind, skill.is_remote) for skill in read_skills()] == [("flips", "http", True)]
 
         problems = get_trainer("flips").sample(level=1, count=2500, seed=7)
         assert len({problem.prompt for problem in problems}) == 2500

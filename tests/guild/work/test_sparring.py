@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import threading
+from dataclasses import replace
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -15,10 +16,11 @@ from django.core.management.base import CommandError
 
 from arena.gate.inspection import Look, inspect
 from arena.gate.rules import GateRules
-from arena.gate.warden import EvaluatedProblems
+from arena.gate.warden import EvaluatedProblems, is_leaked
 from arena.queue.inbox import priority_of
 from arena.recipe import Recipe
 from arena.rows.formats import BUILT_IN
+from arena.rows.model import Message
 from arena.rows.parse import Row, read_rows
 from guild.curriculum.forge import forge_next
 from guild.errors import GuildError
@@ -26,9 +28,19 @@ from guild.evaluation.validation import held_out
 from guild.models import Run, SkillProgress
 from guild.skills.registry import get_skill, get_trainer
 from guild.trainers.problems import Problem, to_jsonl, to_lesson
-from guild.work import perform, runs, sparring, sparring_check
+from guild.work import perform, runs, sparring, sparring_check, sparring_rows
 from guild.work.sparring_check import Finding
-from guild.work.sparring_rows import CORRECT, INCORRECT, KINDS, binding_of, examples_of, quoted, read_row
+from guild.work.sparring_rows import (
+    CORRECT,
+    ENDINGS,
+    INCORRECT,
+    KINDS,
+    PLAIN,
+    binding_of,
+    examples_of,
+    quoted,
+    read_row,
+)
 from realm.oracle.sync_client import LoadedModel
 from realm.quest_names import is_sparring_name, sparring_level, sparring_name
 from realm.world import World
@@ -81,13 +93,17 @@ def test_each_mistake_gives_three_examples(world: World, host: FakeHost) -> None
     assert 0 < len(wrong) < 40
     assert (found["asked"], found["wrong"], found["examples"]) == (40, len(wrong), 3 * len(wrong))
     rows = [read_row(line) for line in lines_of(file_of(world, run))]
-    assert [row.example.kind for row in rows] == list(KINDS) * len(wrong)
-    for begin, prompt in zip(range(0, len(rows), 3), wrong, strict=True):
-        identify, correct, confirm = (row.example for row in rows[begin : begin + 3])
+    assert [row.example.kind for row in rows] == [*KINDS, PLAIN] * len(wrong)
+    assert found["plain"] == len(wrong)
+    for begin, prompt in zip(range(0, len(rows), 4), wrong, strict=True):
+        identify, correct, confirm, plain = (row.example for row in rows[begin : begin + 4])
         assert identify.problem == correct.problem == prompt != confirm.problem
         assert prompt in identify.prompt
         assert identify.proposed in identify.prompt
         assert identify.prompt.endswith("Is this correct?")
+        assert identify.proposed in correct.prompt
+        assert correct.prompt.endswith("This is incorrect. Find the correct solution.")
+        assert (plain.prompt, plain.answer) == (prompt, answer_to(prompt))
         assert (identify.answer, correct.answer, confirm.answer) == (INCORRECT, answer_to(prompt), CORRECT)
         assert confirm.proposed == answer_to(confirm.problem)
 
@@ -97,13 +113,13 @@ def test_what_was_right_is_rehearsed_between_them(world: World, host: FakeHost) 
     found = runs.results(run)
     assert (found["rehearsed"], found["wrong"] + found["rehearsed"]) == (found["rehearsed"], 40)
     rows = [read_row(line).example for line in lines_of(file_of(world, run))]
-    assert len(rows) == found["examples"] + found["rehearsed"]
+    assert len(rows) == found["examples"] + found["plain"] + found["rehearsed"]
     rehearsed = [row for row in rows if row.kind == "rehearse"]
     assert {row.problem for row in rehearsed} == {prompt for prompt in host.asked if prompt.split(" ")[1][0] == "⓪"}
     assert all((row.prompt, row.answer, row.group) == (row.problem, answer_to(row.problem), 0) for row in rehearsed)
     kinds = [row.kind for row in rows]
     for place in (place for place, kind in enumerate(kinds) if kind == KINDS[0]):
-        assert kinds[place : place + 3] == list(KINDS)
+        assert kinds[place : place + 4] == [*KINDS, PLAIN]
     assert kinds.index("rehearse") < len(rows) - len(rehearsed)
     assert sparring_check.check(world, file_of(world, run)).sound
 
@@ -127,7 +143,7 @@ def test_a_mistake_of_another_level_is_a_fault(world: World, monkeypatch: pytest
     path = world.home / "mixed.jsonl"
     path.write_bytes(b"\n".join([*high, *low]) + b"\n")
     found = sparring_check.check(world, path).faults
-    assert [fault.line for fault in found if "another checkpoint" in fault.reason] == list(range(16, 31))
+    assert [fault.line for fault in found if "another checkpoint" in fault.reason] == list(range(21, 41))
 
 
 def test_it_is_bound_to_the_checkpoint_in_every_row(world: World, host: FakeHost) -> None:
@@ -157,17 +173,47 @@ def test_the_gatekeepers_let_every_row_pass(world: World, host: FakeHost) -> Non
     evaluated = EvaluatedProblems((world.evaluation, world.validation))
     report = inspect(path, Look(rules=GateRules(depth="deep"), recipe=Recipe(), evaluated=evaluated))
     found = runs.results(Run.objects.get())
-    assert report.taken == report.rows == found["examples"] + found["rehearsed"]
+    assert report.taken == report.rows == found["examples"] + found["plain"] + found["rehearsed"]
     assert not report.warned_count
     assert (report.skill, report.level) == ("bin", 1)
     assert all(isinstance(row, Row) for row in read_rows(path, BUILT_IN))
 
 
-def test_a_correction_is_asked_for_as_the_problem_ever_is() -> None:
-    """So that there is nothing to copy, however the wrong answer looks."""
-    first, other = get_trainer("bin").sample(level=1, count=2, seed=1)
-    _, correction, _ = examples_of(first, f"{first.answer} or so", other, group=1)
-    assert (correction.prompt, correction.answer) == (first.prompt, first.answer)
+def check_nothing_is_quoted(world: World, run: Run) -> None:
+    found = runs.results(run)
+    rows = [read_row(line).example for line in lines_of(file_of(world, run))]
+    assert {row.kind for row in rows} == {"identify-wrong", "confirm-right", PLAIN}
+    assert (found["examples"], found["plain"]) == (2 * found["wrong"], found["wrong"])
+    assert sparring_check.check(world, file_of(world, run)).sound
+
+
+def test_a_setting_leaves_the_quoted_correction_out(world: World, host: FakeHost, settings: Any) -> None:
+    settings.REALM = replace(settings.REALM, sparring_quotes_mistakes=False)
+    call_command("spar", "--skill", "bin", "--count", "40", "--no-rehearsal", stdout=StringIO(), skip_checks=True)
+    check_nothing_is_quoted(world, Run.objects.get())
+
+
+def test_twin_without_the_setting_mistakes_are_quoted(world: World, host: FakeHost) -> None:
+    with pytest.raises(AssertionError, match="correct-it"):
+        check_nothing_is_quoted(world, spar(world, rehearse=False))
+
+
+def check_nothing_leaks() -> None:
+    long = Problem("Write it out.", "①" * 60, "bin", 1)
+    for wrong in (f"{long.answer}⓪", f"It is {long.answer}", "⓪" * 60):
+        for example in examples_of(long, wrong, long, group=1):
+            said = (Message("user", example.prompt), Message("assistant", example.answer))
+            assert not is_leaked(said), (wrong, example.kind)
+
+
+def test_a_right_answer_within_the_wrong_one_is_no_correction_to_copy() -> None:
+    check_nothing_leaks()
+
+
+def test_twin_without_that_the_gatekeepers_take_it_for_a_leak(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sparring_rows, "_stands_in", lambda right, wrong: False)
+    with pytest.raises(AssertionError, match="correct-it"):
+        check_nothing_leaks()
 
 
 def test_no_problem_is_held_out(world: World, host: FakeHost, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -293,7 +339,7 @@ def test_its_quest_says_its_level() -> None:
 def test_its_own_file_is_sound(world: World, host: FakeHost) -> None:
     path = file_of(world, spar(world, rehearse=False))
     found = sparring_check.check(world, path)
-    assert found == Finding(rows=found.rows, groups=found.rows // 3, faults=())
+    assert found == Finding(rows=found.rows, groups=found.rows // 4, faults=())
     assert found.rows > 3
 
 
@@ -305,9 +351,9 @@ def change(path: Path, line: int, **changes: Any) -> list[str]:
     if "answer" in changes:
         row["messages"][1]["content"] = changes["answer"]
     own = row["sparring"]
-    proposal = f"{own['problem']}\n\nProposed answer: {own['proposed'] or '(none)'}\n\nIs this correct?"
-    plain = own["kind"] in ("correct-it", "rehearse")
-    row["messages"][0]["content"] = own["problem"] if plain else proposal
+    ending = ENDINGS.get(own["kind"])
+    proposal = f"{own['problem']}\n\nProposed answer: {own['proposed'] or '(none)'}\n\n{ending}"
+    row["messages"][0]["content"] = proposal if ending else own["problem"]
     path.write_bytes(to_jsonl(rows))
     world = World(path.parents[2])
     return [str(fault) for fault in sparring_check.check(world, path).faults]
@@ -330,6 +376,8 @@ def test_each_kind_of_fault_is_found_with_its_line(world: World, host: FakeHost)
     assert "line 3: it confirms the very problem" in faults(3, problem=first.problem, proposed=right)
     assert "line 3: the answer must be 'It is correct.'" in faults(3, answer="Yes.")
     assert "line 1: the answer must be 'It is incorrect.'" in faults(1, answer=CORRECT)
+    assert "line 4: it corrects another answer" in faults(4, proposed="⓪")
+    assert "line 4: by the trainer's judgement its answer is wrong" in faults(4, answer="rubbish")
     assert "line 5: it is bound to another checkpoint" in faults(5, step=201)
     assert "line 1: group 1 has identify-wrong, correct-it" in faults(3, group=10**6)
     assert "line 3: its problem is none of those" in faults(3, problem=third.problem[:-1])
@@ -342,7 +390,7 @@ def test_a_held_out_problem_is_a_fault(world: World, host: FakeHost, monkeypatch
     monkeypatch.setattr(sparring, "held_out", lambda *ignored: frozenset())
     monkeypatch.setattr(host, "_answer", lambda model, prompt: "?")
     faults = sparring_check.check(world, file_of(world, spar(world, rehearse=False))).faults
-    assert {fault.line for fault in faults} == {1, 2}
+    assert {fault.line for fault in faults} == {1, 2, 4}
     assert all("held out" in fault.reason for fault in faults)
     assert planted
 

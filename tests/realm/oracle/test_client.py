@@ -88,9 +88,9 @@ def hear(host: Host, model: LoadedModel | None = None, **sampling: Any) -> tuple
 
 
 def test_a_realm_host_tells_what_is_loaded(stub: Stub) -> None:
-    stub.replies["GET /health"] = (200, {"status": "ok", "device": "cpu", "loaded": 2, "busy": False, "news": [1]})
+    stub.replies["GET /health"] = (200, {"status": "healthy", "device": "cpu", "loaded": 2, "busy": False, "news": [1]})
     with OracleClient(stub.host()) as oracle:
-        assert oracle.health() == {"status": "ok", "device": "cpu", "loaded": 2, "busy": False}
+        assert oracle.health() == {"status": "healthy", "device": "cpu", "loaded": 2, "busy": False}
         assert oracle.loaded() == [loaded_model(1000), loaded_model(0)]
 
 
@@ -252,7 +252,7 @@ def test_whoever_stops_listening_makes_the_host_stop(stub: Stub) -> None:
 def test_a_foreign_host_has_the_steps_that_are_mapped_and_served(stub: Stub) -> None:
     stub.replies["GET /v1/models"] = (200, {"data": [{"id": "dio-1000"}, {"id": "other"}]})
     with OracleClient(stub.host("openai")) as oracle:
-        assert oracle.health() == {"status": "ok", "loaded": 2}
+        assert oracle.health() == {"status": "healthy", "loaded": 2}
         assert oracle.loaded() == [FOREIGN]
         assert oracle.load(hero="DIO", step=1000) == FOREIGN
         for hero, step in (("DIO", 0), ("DIO", 5), ("EVA", 1000)):
@@ -357,7 +357,7 @@ def test_a_host_that_never_stops_is_cut_off(stub: Stub, monkeypatch: pytest.Monk
 
 
 def test_nobody_there_is_one_sentence() -> None:
-    host = Host(name="local", url=f"http://127.0.0.1:{free_port()}", kind="realm")
+    host = Host(id="local", name="local", url=f"http://127.0.0.1:{free_port()}", kind="realm")
     with OracleClient(host) as oracle, pytest.raises(HostDown, match=r"Nobody answers for local at http://127"):
         oracle.health()
     with pytest.raises(HostDown, match=r"Start it there: manage\.py oracle$"):

@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import socket
+import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 
 import pytest
 
 from realm.config import RealmConfig
+from realm.disk import locks
 from realm.weaver import WeaverError, supervisord, verbs
-from realm.weaver.services import ARENA, TAVERN, services
+from realm.weaver.services import ARENA, ORACLE, TAVERN, services
 from realm.weaver.supervisord import ServiceState
+from realm.web import identity
 from realm.world import World
 
-CONFIG = RealmConfig(serve_trainers=("sy",))
+CONFIG = RealmConfig(serve_trainers=("sy",), oracle_port=1)
 NAMES = [service.name for service in services(CONFIG)]
 
 
@@ -25,6 +32,9 @@ class FakeLoom:
     def states(self) -> dict[str, ServiceState]:
         state = {name: self.tavern if name == TAVERN else "STOPPED" for name in NAMES}
         return {name: ServiceState(name=name, state=state[name], pid=None, uptime_seconds=None) for name in NAMES}
+
+    def stop(self, name: str) -> None:
+        self.told.append(f"stop {name}")
 
     def start(self, name: str) -> None:
         self.told.append(name)
@@ -47,7 +57,7 @@ def told(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 def test_the_tavern_answers_before_what_nobody_waits_for_is_started(
     world: World, told: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(verbs, "_answers", lambda config: not told.append("asked"))
+    monkeypatch.setattr(verbs, "_answers", lambda world, config: not told.append("asked"))
     mended = verbs.mend(world, CONFIG, prepare=lambda: None)
     assert told == [TAVERN, ARENA, "asked", *(name for name in NAMES if name not in (TAVERN, ARENA))]
     assert mended.started == NAMES
@@ -56,7 +66,7 @@ def test_the_tavern_answers_before_what_nobody_waits_for_is_started(
 def test_all_are_started_though_the_tavern_fails(
     world: World, told: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(verbs, "_answers", lambda config: False)
+    monkeypatch.setattr(verbs, "_answers", lambda world, config: False)
     with pytest.raises(WeaverError, match="the Tavern does not answer"):
         verbs.mend(world, CONFIG, prepare=lambda: None)
     assert sorted(told) == sorted(NAMES)
@@ -66,6 +76,53 @@ def test_twin_where_all_are_waited_for_none_is_held_back(
     world: World, told: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(verbs, "WAITED_FOR", NAMES)
-    monkeypatch.setattr(verbs, "_answers", lambda config: not told.append("asked"))
+    monkeypatch.setattr(verbs, "_answers", lambda world, config: not told.append("asked"))
     verbs.mend(world, CONFIG, prepare=lambda: None)
     assert told == [*NAMES, "asked"]
+
+
+def test_a_service_whose_port_is_taken_is_told_as_not_started(
+    world: World, told: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(verbs, "_answers", lambda world, config: True)
+    with socket.create_server(("127.0.0.1", 0)) as stranger:
+        port = stranger.getsockname()[1]
+        monkeypatch.setattr(identity, "told", lambda address, port, seconds: {})
+        mended = verbs.mend(world, replace(CONFIG, oracle_port=port), prepare=lambda: None)
+    assert ORACLE not in mended.started
+    assert mended.not_started[ORACLE].startswith(f"port {port} of 127.0.0.1 is taken by another program; end it, or")
+    assert told.count(ORACLE) == 0
+    assert f"stop {ORACLE}" in told
+
+
+def test_twin_without_the_look_at_its_port_it_is_told_as_started(
+    world: World, told: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(verbs, "_answers", lambda world, config: True)
+    monkeypatch.setattr(verbs, "_taken", lambda config, service: "")
+    with socket.create_server(("127.0.0.1", 0)) as stranger:
+        mended = verbs.mend(world, replace(CONFIG, oracle_port=stranger.getsockname()[1]), prepare=lambda: None)
+    assert ORACLE in mended.started
+
+
+def test_a_process_that_a_signal_stopped_does_not_run() -> None:
+    with subprocess.Popen(["sleep", "60"]) as sleeper:
+        state = ServiceState(name=ARENA, state="RUNNING", pid=sleeper.pid, uptime_seconds=1)
+        assert verbs._unless_frozen(state) == state
+        sleeper.send_signal(signal.SIGSTOP)
+        os.waitid(os.P_PID, sleeper.pid, os.WSTOPPED)
+        frozen = verbs._unless_frozen(state)
+        sleeper.kill()
+    assert (frozen.state, frozen.runs) == ("FROZEN", False)
+
+
+def test_a_supervisord_that_is_stuck_is_told_within_seconds(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(supervisord, "ANSWER_SECONDS", 0.05)
+    monkeypatch.setattr(verbs, "STATUS_SECONDS", 0.05)
+    with locks.opened(world.control / supervisord.LOCK_FILE) as handle, socket.socket(socket.AF_UNIX) as silent:
+        assert locks.try_lock(handle)
+        silent.bind(str(world.control / supervisord.SOCKET_FILE))
+        silent.listen()
+        with pytest.raises(WeaverError, match="held by another process and silent"):
+            verbs.status(world, CONFIG)
+        assert supervisord.is_alive(world)

@@ -10,7 +10,7 @@ import pytest
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
-from realm.web import body_limit
+from realm.web.body_sizes import FILES_BYTES, FORM_BYTES
 from realm.world import World
 from tests.support.servers import WebServer, free_port, migrate, say, web_server
 
@@ -44,13 +44,13 @@ def test_this_server_answers_under_its_own_names(server: WebServer) -> None:
         assert b" 200 OK" in get(server, f"Host: {name}:{server.port}").splitlines()[0]
 
 
-def post(server: WebServer, *headers: str, body: bytes = b"") -> bytes:
-    lines = ["POST /quests/paste HTTP/1.1", f"Host: localhost:{server.port}", "Connection: close", *headers]
+def post(server: WebServer, *headers: str, body: bytes = b"", target: str = "/quests/paste") -> bytes:
+    lines = [f"POST {target} HTTP/1.1", f"Host: localhost:{server.port}", "Connection: close", *headers]
     return say(server.port, ("\r\n".join(lines) + "\r\n\r\n").encode() + body)
 
 
 def test_a_body_that_is_too_large_is_refused_before_it_is_sent(server: WebServer) -> None:
-    answer = post(server, f"Content-Length: {body_limit.LARGEST_BODY_BYTES + 1}")
+    answer = post(server, f"Content-Length: {FILES_BYTES + 1}")
     assert b" 413 " in answer.splitlines()[0]
     assert b"into the inbox" in answer
     assert b" 200 OK" in get(server, f"Host: localhost:{server.port}").splitlines()[0]
@@ -64,6 +64,23 @@ def test_a_body_of_unknown_length_is_refused(server: WebServer) -> None:
 def test_a_body_of_an_ordinary_size_reaches_the_page(server: WebServer) -> None:
     answer = post(server, "Content-Length: 5", body=b"hello")
     assert b" 403 " in answer.splitlines()[0], "the page asks for its token"
+
+
+def test_a_foreign_body_is_refused_before_it_is_sent(server: WebServer) -> None:
+    answer = post(server, "Origin: http://evil.example", f"Content-Length: {FILES_BYTES - 1}")
+    assert b" 403 " in answer.splitlines()[0]
+
+
+def test_a_form_of_a_page_is_small(server: WebServer) -> None:
+    answer = post(server, f"Content-Length: {FORM_BYTES + 1}", target="/quests/orders")
+    assert b" 413 " in answer.splitlines()[0]
+
+
+def test_a_form_of_many_fields_is_refused(server: WebServer) -> None:
+    form, body = "Content-Type: application/x-www-form-urlencoded", b"&" * FORM_BYTES
+    cookie = f"Cookie: realm-csrf-{server.port}={'a' * 32}"
+    answer = post(server, form, cookie, f"Content-Length: {len(body)}", body=body)
+    assert b" 400 " in answer.splitlines()[0]
 
 
 def test_a_foreign_host_is_misdirected(server: WebServer) -> None:

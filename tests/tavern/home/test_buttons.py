@@ -57,7 +57,7 @@ def test_given_order_can_not_be_pressed_again(world: World, client: Client) -> N
         ("preparing", ["pause", "skip", "stop"]),
         ("paused", ["resume", "stop"]),
         ("resting", ["resume"]),
-        ("idle", ["pause"]),
+        ("idle", []),
     ],
 )
 def test_only_orders_that_do_something_are_offered(

@@ -29,7 +29,7 @@ STREAM = (("Content-Type", "text/event-stream"),)
 def stub() -> Iterator[Stub]:
     with stub_host() as running:
         running.replies |= {
-            "GET /health": (200, {"status": "ok"}),
+            "GET /health": (200, {"status": "healthy"}),
             "GET /models/info": (200, {"models": [M1000], "available": []}),
         }
         yield running

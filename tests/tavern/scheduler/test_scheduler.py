@@ -206,18 +206,18 @@ def test_a_task_is_set(client: Client, world: World) -> None:
 
 
 def test_a_sparring_is_set_for_its_own_skill(client: Client, world: World) -> None:
-    (row,) = [row for row in tasks.read(world).cards if row.row.task.name == "sparring-bits"]
+    (row,) = [row for row in tasks.read(world).cards if row.row.task.name == "sparring_bits"]
     assert row.form
-    fields = {f"sparring-bits-{key}": value for key, value in row.form.initial.items() if value is not None}
-    assert "nothing was changed" in post(client, "tasks/sparring-bits", **fields).content.decode()
-    fields |= {"sparring-bits-count": "50", "sparring-bits-beside_battle": "no"}
-    post(client, "tasks/sparring-bits", **fields)
+    fields = {f"sparring_bits-{key}": value for key, value in row.form.initial.items() if value is not None}
+    assert "nothing was changed" in post(client, "tasks/sparring_bits", **fields).content.decode()
+    fields |= {"sparring_bits-count": "50", "sparring_bits-beside_battle": "no"}
+    post(client, "tasks/sparring_bits", **fields)
     rules = read_rules(config.load(world)).sparring
     assert (rules.skills["bits"].count, rules.skills["bits"].beside_battle, rules.count) == (50, False, None)
     html = page(client)
-    assert 'name="sparring-bits-count" value="50"' in html
+    assert 'name="sparring_bits-count" value="50"' in html
     assert '<option value="no" selected>' in html
-    post(client, "tasks/sparring-bits", **(fields | {"sparring-bits-count": "", "sparring-bits-beside_battle": ""}))
+    post(client, "tasks/sparring_bits", **(fields | {"sparring_bits-count": "", "sparring_bits-beside_battle": ""}))
     own = read_rules(config.load(world)).sparring.skills.get("bits")
     assert own is None or (own.count, own.beside_battle) == (None, None)
 

@@ -5,6 +5,7 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
+from realm.management.as_json import add_json, write_json
 from vault.index import ScanReport, scan
 
 
@@ -13,11 +14,15 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         actions = parser.add_subparsers(dest="action", required=True)
-        actions.add_parser("scan", help="make the list equal to the disk and say what was different")
+        scanning = actions.add_parser("scan", help="make the list equal to the disk and say what was different")
+        add_json(scanning)
 
     def handle(self, *args: Any, action: str, **options: Any) -> None:
         report = scan(settings.WORLD)
-        self._print(report)
+        if options["json"]:
+            write_json(self.stdout, report)
+        else:
+            self._print(report)
         if report.damaged:
             raise CommandError(f"damaged and therefore not listed: {len(report.damaged)}")
 

@@ -1,4 +1,4 @@
-"""`manage.py generate`: make evaluation and validation sets that are missing, so that no battle waits for them."""
+"""`manage.py make_sets`: make evaluation and validation sets that are missing, so that no battle waits for them."""
 
 from __future__ import annotations
 

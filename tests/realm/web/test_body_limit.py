@@ -1,0 +1,172 @@
+"""Requests with bodies are judged on their headers, before a byte of the body is kept; the channel is Twisted's own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from functools import partial
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from django.test import override_settings
+from django.urls import path
+from twisted.internet.task import Clock
+from twisted.internet.testing import StringTransport
+from twisted.web import http
+
+from realm.web import body_limit
+from realm.web.body_limit import BODY_SECONDS, HEAD_SECONDS, BoundedRequest, Deadline
+from realm.web.body_sizes import FORM_BYTES, largest_body_bytes, takes_up_to
+from realm.web.guard import Guard
+
+OWN = "Host: localhost:8888"
+MUCH = f"Content-Length: {39 * 1024**2}"
+
+
+@takes_up_to(50 * 1024**2)
+def files(request: Any) -> None:
+    """A view that takes large bodies."""
+
+
+urlpatterns = [path("files", files)]
+
+
+@pytest.fixture(autouse=True)
+def _routes() -> Iterator[None]:
+    with override_settings(ROOT_URLCONF=__name__):
+        yield
+
+
+class Visit:
+    """One connection to a channel of Twisted's, and what came of it."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.clock, self.transport = Clock(), StringTransport()
+        self.processed: list[Any] = []
+        monkeypatch.setattr(BoundedRequest, "process", lambda request: self.processed.append(request))
+        self.channel = http.HTTPChannel()
+        self.channel.callLater = self.clock.callLater
+        self.channel.timeOut = None
+        connected: Callable[..., None] = lambda *_: None  # noqa: E731
+        server = SimpleNamespace(protocol_connected=connected, protocol_disconnected=connected)
+        self.channel.factory = SimpleNamespace(server=server)
+        self.ended = False
+        self.deadline = Deadline(self._end, self.clock.callLater)
+        self.channel.requestFactory = partial(BoundedRequest, guard=Guard(_nobody, port=8888), deadline=self.deadline)
+        self.channel.makeConnection(self.transport)
+        self.deadline.set(HEAD_SECONDS)
+
+    def _end(self) -> None:
+        self.ended = True
+
+    def say(self, *lines: str, body: bytes = b"") -> bytes:
+        self.channel.dataReceived("\r\n".join([*lines, "", ""]).encode() + body)
+        return self.transport.value()
+
+
+async def _nobody(scope: Any, receive: Any, send: Any) -> None:
+    raise AssertionError("the application is not asked here")
+
+
+@pytest.fixture
+def visit(monkeypatch: pytest.MonkeyPatch) -> Visit:
+    return Visit(monkeypatch)
+
+
+REFUSED = [
+    ("421", ["POST /files HTTP/1.1", "Host: evil.example", MUCH]),
+    ("421", ["POST /files HTTP/1.1", MUCH]),
+    ("403", ["POST /files HTTP/1.1", OWN, "Origin: http://evil.example", MUCH]),
+    ("403", ["PUT /files HTTP/1.1", OWN, "Origin: null", "Content-Length: 1"]),
+    ("403", ["POST /files HTTP/1.1", OWN, "Sec-Fetch-Site: cross-site", MUCH]),
+    ("403", ["POST /files HTTP/1.1", OWN, "Sec-Fetch-Site: same-site", "Transfer-Encoding: chunked"]),
+    ("403", ["GET /ws HTTP/1.1", OWN, "Origin: http://evil.example", "Upgrade: websocket", MUCH]),
+    ("413", ["POST /files HTTP/1.1", OWN, f"Content-Length: {51 * 1024**2}"]),
+    ("413", ["POST /files HTTP/1.1", OWN, "Transfer-Encoding: chunked"]),
+    ("413", ["POST /form HTTP/1.1", OWN, MUCH]),
+    ("413", ["POST /form?x=/files HTTP/1.1", OWN, f"Content-Length: {FORM_BYTES + 1}"]),
+    ("413", ["GET /form HTTP/1.1", OWN, MUCH]),
+    ("400", ["POST /files HTTP/1.1", OWN, "Content-Length: -1"]),
+    ("400", ["POST /files HTTP/1.1", OWN, "Content-Length: 1", "Content-Length: 2"]),
+]
+
+
+@pytest.mark.parametrize(("status", "head"), REFUSED)
+def test_a_body_is_refused_by_its_headers_and_none_of_it_is_kept(visit: Visit, status: str, head: list[str]) -> None:
+    answer = visit.say(*head, body=b"&" * 1000)
+    assert answer.startswith(f"HTTP/1.1 {status} ".encode())
+    assert answer.count(b"HTTP/1.1") == 1
+    assert visit.transport.disconnecting
+    assert not visit.processed
+
+
+def test_a_small_body_in_one_piece_with_its_foreign_head_reaches_nobody(visit: Visit) -> None:
+    visit.say("POST /form HTTP/1.1", OWN, "Origin: http://evil.example", "Content-Length: 3", body=b"a=b")
+    assert not visit.processed
+
+
+def test_twin_without_the_look_at_the_headers_the_body_would_be_kept(
+    visit: Visit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(BoundedRequest, "_refusal", lambda self, length: None)
+    answer = visit.say("POST /form HTTP/1.1", OWN, "Origin: http://evil.example", "Content-Length: 3", body=b"a=b")
+    assert answer == b""
+    assert visit.processed
+
+
+def test_a_form_is_left_to_django_to_parse(visit: Visit) -> None:
+    form = "Content-Type: application/x-www-form-urlencoded"
+    visit.say("POST /form HTTP/1.1", OWN, form, "Content-Length: 3", body=b"a=b")
+    (request,) = visit.processed
+    assert (request.args, request.content.read()) == ({}, b"a=b")
+
+
+def test_twin_twisted_by_itself_would_parse_it(visit: Visit) -> None:
+    made = visit.channel.requestFactory
+
+    def parsing(*arguments: Any) -> BoundedRequest:
+        request = made(*arguments)
+        request._parsePOSTFormSubmission = True
+        return request
+
+    visit.channel.requestFactory = parsing
+    form = "Content-Type: application/x-www-form-urlencoded"
+    visit.say("POST /form HTTP/1.1", OWN, form, "Content-Length: 3", body=b"a=b")
+    assert visit.processed[0].args == {b"a": [b"b"]}
+
+
+def test_a_view_says_how_large_its_bodies_are() -> None:
+    assert (largest_body_bytes("/files"), largest_body_bytes("/form")) == (50 * 1024**2, FORM_BYTES)
+
+
+@pytest.mark.parametrize("trickle", [b"G", b"GET / HTTP/1.1\r\nA", b"GET / HTTP/1.1\r\nHost: localhost:8888\r\nX: y"])
+def test_a_head_that_trickles_is_ended(visit: Visit, trickle: bytes) -> None:
+    visit.channel.dataReceived(trickle)
+    for _ in range(int(HEAD_SECONDS)):
+        assert not visit.ended
+        visit.channel.dataReceived(b"x")
+        visit.clock.advance(1)
+    assert visit.ended
+
+
+def test_a_body_that_trickles_is_ended(visit: Visit) -> None:
+    visit.say("POST /form HTTP/1.1", OWN, "Content-Length: 90000")
+    for _ in range(int(BODY_SECONDS)):
+        assert not visit.ended
+        visit.channel.dataReceived(b"x")
+        visit.clock.advance(1)
+    assert visit.ended
+
+
+def test_a_request_that_is_whole_has_all_time_to_be_answered(visit: Visit) -> None:
+    visit.say("POST /form HTTP/1.1", OWN, "Content-Length: 3", body=b"a=b")
+    visit.clock.advance(10 * BODY_SECONDS)
+    assert not visit.ended
+
+
+def test_twin_without_a_deadline_a_trickle_holds_its_connection(visit: Visit, monkeypatch: pytest.MonkeyPatch) -> None:
+    visit.deadline.clear()
+    monkeypatch.setattr(body_limit.Deadline, "set", lambda self, seconds: None)
+    visit.say("POST /form HTTP/1.1", OWN, "Content-Length: 90000")
+    visit.clock.advance(10 * BODY_SECONDS)
+    assert not visit.ended
