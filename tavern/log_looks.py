@@ -60,6 +60,7 @@ LOOKS = {
     "nothing_skipped": Look("knight-banner", "plain"),
     "disk_trouble": Look("locked-chest", "blood"),
     "disk_recovered": Look("locked-chest", "moss"),
+    "database_rebuilt": Look("locked-chest", "ember"),
     "guild_trouble": Look("cursed-star", "gold"),
     "bad_line": Look("poison-bottle", "blood"),
 }

@@ -7,10 +7,9 @@ from datetime import timedelta
 from typing import Any
 
 from django.conf import settings
-from django.core.management import BaseCommand, CommandError, CommandParser, call_command
-from django.db import connection
-from django.db.migrations.executor import MigrationExecutor
+from django.core.management import BaseCommand, CommandError, CommandParser
 
+from realm.database import make_ready
 from realm.weaver import WeaverError
 from realm.weaver import verbs as weave
 from realm.weaver.supervisord import ServiceState
@@ -38,7 +37,7 @@ class Command(BaseCommand):
             raise CommandError(str(error)) from error
 
     def _mend(self) -> None:
-        mended = weave.mend(settings.WORLD, settings.REALM, prepare=migrate_if_needed)
+        mended = weave.mend(settings.WORLD, settings.REALM, prepare=lambda: make_ready(settings.WORLD))
         for name in mended.ended_orphans:
             self.stdout.write(f"{name} had lost its supervisor and was ended cleanly")
         for name in mended.started:
@@ -60,13 +59,6 @@ class Command(BaseCommand):
     def _stop(self) -> None:
         stopped = weave.stop(settings.WORLD, settings.REALM)
         self.stdout.write(f"Stopped: {', '.join(stopped)}." if stopped else "Nothing was running.")
-
-
-def migrate_if_needed() -> None:
-    """Migrate, but spend no time on it when the database is up to date, as at most starts."""
-    executor = MigrationExecutor(connection)
-    if executor.migration_plan(executor.loader.graph.leaf_nodes()):
-        call_command("migrate", interactive=False, verbosity=0)
 
 
 def table(states: list[ServiceState]) -> str:
