@@ -10,6 +10,7 @@ from realm import database
 from realm.world import World
 
 KIND = "database_rebuilt"
+_MAGIC = b"SQLite format 3\0"
 
 
 class DatabaseGone(Exception):
@@ -19,20 +20,26 @@ class DatabaseGone(Exception):
 class DatabaseWatch:
     def __init__(self, world: World) -> None:
         self._world = world
-        self._file: tuple[int, int] | None = None
+        self._place: tuple[int, int] | None = None
 
     def check(self) -> None:
-        """Raises DatabaseGone where the file is another one than at the first look, or none."""
+        """Raises DatabaseGone where the file is another one than at the first look, none, or no database any more.
+
+        SQLite itself does not look at the file again while it has in memory what it needs.
+        """
         if not database.is_a_file_of(self._world):
             return
         try:
-            found = os.stat(self._world.database)
+            with open(self._world.database, "rb") as file:
+                found, magic = os.fstat(file.fileno()), file.read(len(_MAGIC))
         except FileNotFoundError:
             raise DatabaseGone(f"{self._world.database} is gone; the next start makes it anew") from None
-        file = (found.st_dev, found.st_ino)
-        if self._file not in (None, file):
+        place = (found.st_dev, found.st_ino)
+        if self._place not in (None, place):
             raise DatabaseGone(f"{self._world.database} was replaced; the next start brings it into line")
-        self._file = file
+        if magic != _MAGIC:
+            raise DatabaseGone(f"{self._world.database} was overwritten; the next start makes it anew")
+        self._place = place
 
 
 def tell_of_new(world: World) -> None:

@@ -12,11 +12,13 @@ from arena.models import ChronicleEntry
 from realm import database
 from realm.world import World
 
+MAGIC = b"SQLite format 3\0"
+
 
 @pytest.fixture
 def watch(world: World, monkeypatch: pytest.MonkeyPatch) -> DatabaseWatch:
     monkeypatch.setattr(database, "is_a_file_of", lambda world: True)
-    world.database.write_bytes(b"1")
+    world.database.write_bytes(MAGIC)
     made = DatabaseWatch(world)
     made.check()
     made.check()
@@ -31,17 +33,24 @@ def test_a_deleted_database_ends_the_daemon(world: World, watch: DatabaseWatch) 
 
 def test_a_replaced_database_ends_the_daemon(world: World, watch: DatabaseWatch) -> None:
     other = world.database.with_name("other")
-    other.write_bytes(b"2")
+    other.write_bytes(MAGIC)
     os.rename(other, world.database)
     with pytest.raises(DatabaseGone, match="was replaced"):
         watch.check()
 
 
+@pytest.mark.parametrize("rubbish", [b"", b"SQLite", b"\xff" * 99_999])
+def test_an_overwritten_database_ends_the_daemon(world: World, watch: DatabaseWatch, rubbish: bytes) -> None:
+    world.database.write_bytes(rubbish)
+    with pytest.raises(DatabaseGone, match="was overwritten; the next start makes it anew"):
+        watch.check()
+
+
 def test_twin_without_the_file_it_began_with_a_replaced_one_is_not_noticed(world: World, watch: DatabaseWatch) -> None:
     other = world.database.with_name("other")
-    other.write_bytes(b"2")
+    other.write_bytes(MAGIC)
     os.rename(other, world.database)
-    watch._file = None
+    watch._place = None
     watch.check()
 
 
