@@ -10,6 +10,9 @@ from django.core.exceptions import ImproperlyConfigured
 from django.core.management import execute_from_command_line
 from django.db import DatabaseError
 
+from realm.disk import full
+from realm.world import World
+
 SETTINGS = "realm.settings"
 TELL_OF_SKILLS = ("arena", "taskmaster")
 """Daemons, whose log is read later. A command says itself what its player must know of a skill, and no more."""
@@ -27,6 +30,9 @@ def main() -> None:
         importlib.import_module(SETTINGS)
     except ImproperlyConfigured as error:
         with_bad_settings(str(error))
+    except OSError as error:
+        end_if_full(error)
+        raise
     else:
         hush(sys.argv[1] if len(sys.argv) > 1 else "")
         execute()
@@ -38,6 +44,7 @@ def execute() -> None:
         execute_from_command_line(sys.argv)
         sys.stdout.flush()
     except DatabaseError as error:
+        end_if_full(error)
         from realm import unready_database  # needs the settings
 
         sys.exit(unready_database.sentence(error))
@@ -45,6 +52,15 @@ def execute() -> None:
         # Else Python says it once more when it flushes what is left at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(141)  # 128 + SIGPIPE, as of a program that the signal ends
+    except OSError as error:
+        end_if_full(error)
+        raise
+
+
+def end_if_full(error: Exception) -> None:
+    """With one sentence; what else went wrong is left to the caller."""
+    if full.is_full(error):
+        sys.exit(full.sentence(World.from_environment().home))
 
 
 def with_bad_settings(sentence: str) -> None:
@@ -52,7 +68,6 @@ def with_bad_settings(sentence: str) -> None:
     if sys.argv[1:] == ["weave", "--stop"]:
         from realm.config import RealmConfig
         from realm.weaver import verbs
-        from realm.world import World
 
         stopped = verbs.stop(World.from_environment(), RealmConfig())
         print(f"Stopped: {', '.join(stopped)}." if stopped else "Nothing was running.")

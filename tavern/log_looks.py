@@ -61,6 +61,7 @@ LOOKS = {
     "disk_trouble": Look("locked-chest", "blood"),
     "hero_refused": Look("locked-chest", "blood"),
     "disk_recovered": Look("locked-chest", "moss"),
+    "database_rebuilt": Look("locked-chest", "ember"),
     "guild_trouble": Look("cursed-star", "gold"),
     "bad_line": Look("poison-bottle", "blood"),
 }

@@ -19,6 +19,7 @@ from arena import status as arena_status
 from arena.daemon import battles, events, hero_check, sparring_expiry
 from arena.daemon.autoplay import Player
 from arena.daemon.chronicle_outbox import Outbox
+from arena.daemon.database_watch import DatabaseWatch
 from arena.daemon.disk_care import DiskCare
 from arena.daemon.host_watch import HostWatch
 from arena.daemon.pause import Pause
@@ -94,6 +95,7 @@ class ArenaDaemon:
         self.settings = Settings(world, config, self._outbox, load=reload_config or (lambda: config), clock=clock)
         self.rest = Pause(world)
         self._disk = DiskCare(world, self._outbox)
+        self._database = DatabaseWatch(world)
         self._status = StatusFile(world.arena_status, clock=clock)
         self._hosts = HostWatch(world)
 
@@ -160,6 +162,7 @@ class ArenaDaemon:
         return worked
 
     def _look(self) -> bool:
+        self._database.check()
         self._disk.put_right(self._running)
         worked = [
             self._outbox.flush(),

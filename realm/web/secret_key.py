@@ -14,11 +14,11 @@ def load_or_create(world: World) -> str:
     staged = path.with_name(f".tmp-{path.name}-{secrets.token_hex(4)}")
     if not path.exists():
         handle = os.open(staged, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with open(handle, "w", encoding="ascii") as file:
-            file.write(secrets.token_urlsafe(64))
-            file.flush()
-            os.fsync(file.fileno())
         try:
+            with open(handle, "w", encoding="ascii") as file:
+                file.write(secrets.token_urlsafe(64))
+                file.flush()
+                os.fsync(file.fileno())
             os.link(staged, path)
         except FileExistsError:
             pass

@@ -8,10 +8,13 @@ from pathlib import Path
 import pytest
 from django.conf import settings as django_settings
 from django.contrib.staticfiles import finders
+from django.db import OperationalError
+from django.db.backends.utils import CursorWrapper
 from django.template.loader import render_to_string
 from django.test import Client
 
 from realm.world import World
+from tavern.database_trouble import DatabaseTrouble
 from tavern.home import views
 from tests.support.tavern_quests import HOSTILE, make_quest
 
@@ -67,3 +70,28 @@ def test_the_icon_that_browsers_ask_for_is_there(client: Client) -> None:
     found = finders.find(re.sub(r"\.[0-9a-f]{12}\.svg$", ".svg", name.lstrip("/")))
     assert found
     assert Path(found).is_file()
+
+
+@pytest.mark.parametrize("address", ["/", "/quests", "/guild", "/oracle"])
+def test_a_database_that_does_not_answer_is_told(
+    world: World, client: Client, monkeypatch: pytest.MonkeyPatch, address: str
+) -> None:
+    def refuse(*_: object) -> None:
+        raise OperationalError("no such table: <arena_quest>")
+
+    monkeypatch.setattr(CursorWrapper, "execute", refuse)
+    html = said(client, address, 503)
+    assert "no such table: &lt;arena_quest&gt;" in html
+    assert "fills a new one from the world" in html
+
+
+def test_twin_without_the_middleware_it_is_an_error_of_the_program(
+    world: World, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise OperationalError("no such table")
+
+    monkeypatch.setattr(CursorWrapper, "execute", refuse)
+    monkeypatch.setattr(DatabaseTrouble, "process_exception", lambda *_: None)
+    with pytest.raises(OperationalError):
+        client.get("/")

@@ -8,12 +8,16 @@ from typing import Any
 
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
+from django.db import DatabaseError
 
+from arena.daemon import database_watch
 from arena.daemon.battles import ensure_hero
+from arena.daemon.database_watch import DatabaseGone
 from arena.daemon.file_events import watching
 from arena.daemon.loop import AnotherDaemon, ArenaDaemon, only_daemon
 from arena.gate.rules import GateRules
 from arena.recipe import Recipe
+from realm import database
 from realm.config import load
 from realm.strict import BadConfig
 
@@ -26,6 +30,8 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         try:
             with only_daemon(settings.WORLD):
+                database.make_ready(settings.WORLD)
+                database_watch.tell_of_new(settings.WORLD)
                 ensure_hero(settings.WORLD, settings.REALM)
                 daemon = ArenaDaemon(
                     world=settings.WORLD,
@@ -39,5 +45,10 @@ class Command(BaseCommand):
                 signal.signal(signal.SIGIO, signal.SIG_IGN)
                 with watching(settings.WORLD, daemon.wake_up.set):
                     daemon.run()
-        except (AnotherDaemon, BadConfig) as error:
+        except (AnotherDaemon, BadConfig, DatabaseGone) as error:
             raise CommandError(str(error)) from error
+        except DatabaseError as error:
+            why = database.is_a_file_of(settings.WORLD) and database.damage(settings.WORLD.database)
+            if not why:
+                raise
+            raise CommandError(f"the database is damaged ({why}); the next start makes it anew") from error

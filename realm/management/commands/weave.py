@@ -7,11 +7,10 @@ from datetime import timedelta
 from typing import Any
 
 from django.conf import settings
-from django.core.management import BaseCommand, CommandError, CommandParser, call_command
-from django.db import connection
-from django.db.migrations.executor import MigrationExecutor
+from django.core.management import BaseCommand, CommandError, CommandParser
 
 from realm import fresh_config
+from realm.database import make_ready
 from realm.management.as_json import add_json, write_json
 from realm.weaver import WeaverError
 from realm.weaver import verbs as weave
@@ -70,14 +69,7 @@ class Command(BaseCommand):
 
 def prepare() -> None:
     fresh_config.write(settings.WORLD)
-    migrate_if_needed()
-
-
-def migrate_if_needed() -> None:
-    """Migrate, but spend no time on it when the database is up to date, as at most starts."""
-    executor = MigrationExecutor(connection)
-    if executor.migration_plan(executor.loader.graph.leaf_nodes()):
-        call_command("migrate", interactive=False, verbosity=0)
+    make_ready(settings.WORLD)
 
 
 def table(states: list[ServiceState]) -> str:

@@ -1,0 +1,51 @@
+"""The daemon's database is the file that lies in the world: one that was deleted is still written to, for nobody."""
+
+from __future__ import annotations
+
+import os
+
+from arena import chronicle
+from arena.models import ChronicleEntry
+from realm import database
+from realm.world import World
+
+KIND = "database_rebuilt"
+_MAGIC = b"SQLite format 3\0"
+
+
+class DatabaseGone(Exception):
+    """One sentence. The next daemon makes the database anew."""
+
+
+class DatabaseWatch:
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._place: tuple[int, int] | None = None
+
+    def check(self) -> None:
+        """Raises DatabaseGone where the file is another one than at the first look, none, or no database any more.
+
+        SQLite itself does not look at the file again while it has in memory what it needs.
+        """
+        if not database.is_a_file_of(self._world):
+            return
+        try:
+            with open(self._world.database, "rb") as file:
+                found, magic = os.fstat(file.fileno()), file.read(len(_MAGIC))
+        except FileNotFoundError:
+            raise DatabaseGone(f"{self._world.database} is gone; the next start makes it anew") from None
+        place = (found.st_dev, found.st_ino)
+        if self._place not in (None, place):
+            raise DatabaseGone(f"{self._world.database} was replaced; the next start brings it into line")
+        if magic != _MAGIC:
+            raise DatabaseGone(f"{self._world.database} was overwritten; the next start makes it anew")
+        self._place = place
+
+
+def tell_of_new(world: World) -> None:
+    """Once, before recovery fills the database of a world that has a past and whose chronicle knows nothing of it."""
+    if ChronicleEntry.objects.exists() or not any(world.battles.iterdir()):
+        return
+    aside = database.newest_aside(world)
+    why = f"was damaged and lies aside as {aside.name}" if aside else "was gone"
+    chronicle.say(KIND, f"The database {why}; quests, battles and checkpoints are filled in again from the files")

@@ -1,0 +1,75 @@
+"""A database that was deleted or replaced under the daemon ends it, and the next one fills what it finds."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from arena.daemon import database_watch
+from arena.daemon.database_watch import DatabaseGone, DatabaseWatch
+from arena.models import ChronicleEntry
+from realm import database
+from realm.world import World
+
+MAGIC = b"SQLite format 3\0"
+
+
+@pytest.fixture
+def watch(world: World, monkeypatch: pytest.MonkeyPatch) -> DatabaseWatch:
+    monkeypatch.setattr(database, "is_a_file_of", lambda world: True)
+    world.database.write_bytes(MAGIC)
+    made = DatabaseWatch(world)
+    made.check()
+    made.check()
+    return made
+
+
+def test_a_deleted_database_ends_the_daemon(world: World, watch: DatabaseWatch) -> None:
+    world.database.unlink()
+    with pytest.raises(DatabaseGone, match="is gone; the next start makes it anew"):
+        watch.check()
+
+
+def test_a_replaced_database_ends_the_daemon(world: World, watch: DatabaseWatch) -> None:
+    other = world.database.with_name("other")
+    other.write_bytes(MAGIC)
+    os.rename(other, world.database)
+    with pytest.raises(DatabaseGone, match="was replaced"):
+        watch.check()
+
+
+@pytest.mark.parametrize("rubbish", [b"", b"SQLite", b"\xff" * 99_999])
+def test_an_overwritten_database_ends_the_daemon(world: World, watch: DatabaseWatch, rubbish: bytes) -> None:
+    world.database.write_bytes(rubbish)
+    with pytest.raises(DatabaseGone, match="was overwritten; the next start makes it anew"):
+        watch.check()
+
+
+def test_twin_without_the_file_it_began_with_a_replaced_one_is_not_noticed(world: World, watch: DatabaseWatch) -> None:
+    other = world.database.with_name("other")
+    other.write_bytes(MAGIC)
+    os.rename(other, world.database)
+    watch._place = None
+    watch.check()
+
+
+@pytest.mark.django_db
+def test_the_chronicle_tells_once_of_a_new_database(world: World) -> None:
+    database_watch.tell_of_new(world)
+    assert not ChronicleEntry.objects.exists(), "a new world has no past"
+    (world.battles / "b").mkdir()
+    database_watch.tell_of_new(world)
+    database_watch.tell_of_new(world)
+    (entry,) = ChronicleEntry.objects.all()
+    assert entry.kind == database_watch.KIND
+    assert entry.message.startswith("The database was gone; quests, battles")
+
+
+@pytest.mark.django_db
+def test_the_chronicle_names_the_damaged_file(world: World) -> None:
+    (world.battles / "b").mkdir()
+    for name in ("realm.sqlite3.damaged-20260101-000000", "realm.sqlite3.damaged-20260101-000000-wal"):
+        (world.home / name).touch()
+    database_watch.tell_of_new(world)
+    assert "lies aside as realm.sqlite3.damaged-20260101-000000;" in ChronicleEntry.objects.get().message

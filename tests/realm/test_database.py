@@ -1,0 +1,105 @@
+"""A database file that nothing can be read from is set aside; one that is merely busy, or another's, never is."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from realm import database
+from realm.world import World
+
+MAGIC = b"SQLite format 3\0"
+
+
+def fill(path: Path) -> None:
+    with closing(sqlite3.connect(path)) as file:
+        file.execute("CREATE TABLE t (x)")
+        file.executemany("INSERT INTO t VALUES (?)", [("word " * 100,)] * 200)
+        file.commit()
+
+
+@pytest.fixture
+def migrated(world: World, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """A world whose database is the file in it."""
+    fake: Any = SimpleNamespace(vendor="sqlite", settings_dict={"NAME": world.database}, close=lambda: None)
+    monkeypatch.setattr(database, "connection", fake)
+    told: list[str] = []
+    monkeypatch.setattr(database, "migrate_if_needed", lambda: told.append("migrated"))
+    return told
+
+
+RUBBISH = [b"rubbish " * 1000, b"\0" * 8192, MAGIC + b"\xff" * 8192, "cut", "overwritten"]
+
+
+def damage(path: Path, rubbish: Any) -> None:
+    whole = path.read_bytes()
+    if rubbish == "cut":
+        path.write_bytes(whole[: len(whole) // 2])
+    elif rubbish == "overwritten":
+        path.write_bytes(whole[:4096] + b"\xff" * (len(whole) - 4096))
+    else:
+        path.write_bytes(rubbish)
+
+
+@pytest.mark.parametrize("rubbish", RUBBISH)
+def test_a_damaged_database_lies_aside(world: World, migrated: list[str], rubbish: Any) -> None:
+    fill(world.database)
+    damage(world.database, rubbish)
+    lay = world.database.read_bytes()
+    Path(f"{world.database}-wal").write_bytes(b"")
+    assert database.damage(world.database)
+    database.make_ready(world)
+    aside = database.newest_aside(world)
+    assert aside is not None
+    assert aside.name.startswith("realm.sqlite3.damaged-")
+    assert aside.read_bytes() == lay
+    assert not world.database.exists()
+    assert not Path(f"{world.database}-wal").exists()
+    assert migrated == ["migrated"]
+
+
+@pytest.mark.parametrize("rubbish", RUBBISH)
+def test_twin_without_the_look_it_stays_where_it_is(
+    world: World, migrated: list[str], monkeypatch: pytest.MonkeyPatch, rubbish: Any
+) -> None:
+    fill(world.database)
+    damage(world.database, rubbish)
+    monkeypatch.setattr(database, "damage", lambda path: "")
+    database.make_ready(world)
+    assert world.database.exists()
+
+
+def test_what_is_whole_or_gone_or_empty_stays(world: World, migrated: list[str]) -> None:
+    database.make_ready(world)
+    world.database.touch()
+    database.make_ready(world)
+    fill(world.database)
+    database.make_ready(world)
+    assert world.database.exists()
+    assert database.newest_aside(world) is None
+
+
+def test_a_database_that_is_locked_is_not_damaged(world: World, migrated: list[str]) -> None:
+    fill(world.database)
+    with closing(sqlite3.connect(world.database)) as holder:
+        holder.execute("BEGIN EXCLUSIVE")
+        real = sqlite3.connect
+
+        def hasty(*arguments: Any, **options: Any) -> sqlite3.Connection:
+            return real(*arguments, **options, timeout=0)
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(sqlite3, "connect", hasty)
+            assert database.damage(world.database) == ""
+
+
+def test_a_server_of_the_settings_is_left_alone(world: World, migrated: list[str]) -> None:
+    world.database.write_bytes(b"rubbish " * 1000)
+    database.connection.settings_dict["NAME"] = "realm"
+    database.make_ready(world)
+    assert world.database.exists()
