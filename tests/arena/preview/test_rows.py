@@ -27,6 +27,7 @@ from arena.rows.example import IGNORE, fitted
 from arena.rows.lines import Line, content_digest, open_quest
 from arena.rows.masking import ChatMask, Tokenized
 from arena.rows.parse import Refusal, parse_line
+from arena.rows.pieces import MOST_HELD
 from arena.rows.tokenizer import HeroTokenizer
 from arena.training.data import PackedQuest, load_quest
 from tests.support import tiny_hero
@@ -553,5 +554,5 @@ def test_a_text_of_replacement_characters_is_not_waited_for(mask: ChatMask) -> N
     """None of its pieces looks whole."""
     ids = mask.tokenizer.encode("\ufffd" * 1000)
     pieces = list(preview._pieces(mask, ids, []))
-    assert max(len(piece.ids) for piece in pieces) == preview.MOST_HELD
+    assert max(len(piece.ids) for piece in pieces) == MOST_HELD
     assert "".join(piece.text for piece in pieces) == "\ufffd" * 1000
