@@ -20,7 +20,9 @@ class DatabaseGone(Exception):
 class DatabaseWatch:
     def __init__(self, world: World) -> None:
         self._world = world
-        self._place: tuple[int, int] | None = None
+        self._handle: int | None = None
+        """Of the file as it was at the first look, and never closed: to close any handle on a file drops the locks that
+        this process's SQLite holds on it (POSIX), and two would write at once."""
 
     def check(self) -> None:
         """Raises DatabaseGone where the file is another one than at the first look, none, or no database any more.
@@ -30,16 +32,15 @@ class DatabaseWatch:
         if not database.is_a_file_of(self._world):
             return
         try:
-            with open(self._world.database, "rb") as file:
-                found, magic = os.fstat(file.fileno()), file.read(len(_MAGIC))
+            if self._handle is None:
+                self._handle = os.open(self._world.database, os.O_RDONLY | os.O_CLOEXEC)
+            found = os.stat(self._world.database)
         except FileNotFoundError:
             raise DatabaseGone(f"{self._world.database} is gone; the next start makes it anew") from None
-        place = (found.st_dev, found.st_ino)
-        if self._place not in (None, place):
+        if not os.path.samestat(found, os.fstat(self._handle)):
             raise DatabaseGone(f"{self._world.database} was replaced; the next start brings it into line")
-        if magic != _MAGIC:
+        if os.pread(self._handle, len(_MAGIC), 0) != _MAGIC:
             raise DatabaseGone(f"{self._world.database} was overwritten; the next start makes it anew")
-        self._place = place
 
 
 def tell_of_new(world: World) -> None:

@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 import os
+import sqlite3
+import subprocess
+import sys
+from contextlib import closing
+from pathlib import Path
 
 import pytest
 
@@ -50,8 +55,38 @@ def test_twin_without_the_file_it_began_with_a_replaced_one_is_not_noticed(world
     other = world.database.with_name("other")
     other.write_bytes(MAGIC)
     os.rename(other, world.database)
-    watch._place = None
+    watch._handle = None
     watch.check()
+
+
+ASKS_FOR_THE_LOCK = """
+import sqlite3, sys
+file = sqlite3.connect(sys.argv[1], timeout=0, isolation_level=None)
+try:
+    file.execute("BEGIN IMMEDIATE")
+except sqlite3.OperationalError as error:
+    print(error)
+"""
+
+
+def lock_of(path: Path) -> str:
+    """What another process is told that would write while this one does."""
+    asked = [sys.executable, "-c", ASKS_FOR_THE_LOCK, str(path)]
+    return subprocess.run(asked, capture_output=True, text=True, check=True).stdout.strip()
+
+
+def test_looking_at_the_file_leaves_sqlites_locks_alone(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The twin closes a handle of its own, as `with open(...)` does, and then two write at once."""
+    monkeypatch.setattr(database, "is_a_file_of", lambda world: True)
+    with closing(sqlite3.connect(world.database, isolation_level=None)) as writer:
+        writer.execute("CREATE TABLE a (b)")
+        writer.execute("BEGIN IMMEDIATE")
+        watch = DatabaseWatch(world)
+        watch.check()
+        watch.check()
+        assert lock_of(world.database) == "database is locked"
+        world.database.open("rb").close()
+        assert lock_of(world.database) == ""
 
 
 @pytest.mark.django_db
