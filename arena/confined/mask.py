@@ -20,6 +20,7 @@ from arena.rows.overrun import Overrun
 from arena.rows.pieces import Piece
 from arena.rows.tokenized import MaskingError, Tokenized
 from arena.rows.tokenizer import UnusableTokenizer
+from arena.rows.turn_ends import TurnEnds
 
 ROWS_AT_ONCE = 256
 _REFUSALS = Refusals()
@@ -30,7 +31,7 @@ class ConfinedMask:
     """Rows by the tokenizer in `folder`; raises MaskingError where its model takes too much, as where it refuses."""
 
     folder: Path
-    ends: Path
+    model: Path
     """Folder whose configuration names the model's own end tokens: the whole model's, under an adapter."""
     digest: str
     """Of the files by which rows are read."""
@@ -38,6 +39,11 @@ class ConfinedMask:
     @property
     def facts(self) -> Facts:
         return _facts(self)
+
+    @property
+    def ends(self) -> TurnEnds:
+        """At what generation stops."""
+        return self.facts.ends
 
     def tokenize_many(self, contents: Sequence[Content]) -> list[Tokenized | MaskingError]:
         """For each row its tokens or why it has none."""
@@ -90,17 +96,17 @@ class ConfinedMask:
 
     def run(self, verb: str, on: Any = None) -> Any:
         """Raises MaskingError, UnusableTokenizer or Overrun."""
-        job = {"verb": verb, "folder": str(self.folder), "ends": str(self.ends), "digest": self.digest, "on": on}
+        job = {"verb": verb, "folder": str(self.folder), "ends": str(self.model), "digest": self.digest, "on": on}
         return CHILDREN.child_of(self.digest).ask(job, about=f"the model {self.folder}")
 
 
-def mask_of(folder: Path, *, ends: Path | None = None) -> ConfinedMask:
+def mask_of(folder: Path, *, model: Path | None = None) -> ConfinedMask:
     """The mask by the files in `folder`, whose facts are known.
 
     Raises UnusableTokenizer, MaskingError, or Overrun where the model takes too much.
     """
     check_files(folder)
-    mask = ConfinedMask(folder, ends or folder, digest_of_rows(folder, ends or folder))
+    mask = ConfinedMask(folder, model or folder, digest_of_rows(folder, model or folder))
     _REFUSALS.check(mask)
     try:
         _facts(mask)

@@ -47,9 +47,9 @@ def answer(hero: Hero, prompts: list[str], *, max_new_tokens: int) -> list[str]:
 
 
 def _answer(hero: Hero, written: list[int]) -> str:
-    length = hero.mask.facts.ends.length(written)
+    length = hero.mask.ends.length(written)
     text = str(hero.tokenizer.decode(written[:length], skip_special_tokens=True))
-    return hero.mask.facts.ends.cut(text, ended=length < len(written))
+    return hero.mask.ends.cut(text, ended=length < len(written))
 
 
 def prompt_ids(hero: Hero, prompt: str) -> list[int]:
@@ -86,7 +86,7 @@ class _Ended(StoppingCriteria):
     """Which answers of a batch have ended."""
 
     def __init__(self, hero: Hero, prompts: int) -> None:
-        self._hero, self._ends = hero, hero.mask.facts.ends
+        self._hero, self._ends = hero, hero.mask.ends
         self._written: list[list[int]] = [[] for _ in range(prompts)]
         self._done = [False] * prompts
 

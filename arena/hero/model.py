@@ -241,7 +241,7 @@ def whole_model(source: str, *, dtype: torch.dtype, **options: Any) -> PreTraine
 def ends_of(model: PreTrainedModel, mask: Mask) -> list[int]:
     """The tokens at which the model ends, for whoever generates by its saved files alone."""
     vocabulary = len(model.get_input_embeddings().weight)  # type: ignore[arg-type]  # nn.Module hides it
-    return sorted(index for index in mask.facts.ends.ids if index < vocabulary)
+    return sorted(index for index in mask.ends.ids if index < vocabulary)
 
 
 def check_quantisable(device: torch.device) -> None:

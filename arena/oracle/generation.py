@@ -48,7 +48,7 @@ class _Rows(StoppingCriteria):
             return str(hero.tokenizer.decode(ids, skip_special_tokens=not with_special))
 
         special = frozenset(hero.mask.facts.special)
-        self._scribes = [Scribe(row, decode, hero.mask.facts.ends, special) for row in rows]
+        self._scribes = [Scribe(row, decode, hero.mask.ends, special) for row in rows]
         self._ended = ended
 
     def __call__(self, input_ids: Tensor, scores: Any, **kwargs: Any) -> Tensor:

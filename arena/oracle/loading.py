@@ -166,7 +166,7 @@ class Loader:
             speaker = Hero(
                 model=model,
                 tokenizer=tokenizer,
-                mask=mask_of(Path(made.name) if made else folder, ends=Path(plan.base_key[0])),
+                mask=mask_of(Path(made.name) if made else folder, model=Path(plan.base_key[0])),
                 device=self.device,
                 compute_dtype=self._dtype,
             )
