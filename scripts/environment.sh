@@ -20,7 +20,7 @@ find_python() {
 # Whether .venv's interpreter starts and finds its packages. An upgrade of the system's Python may have taken it away, or
 # put a release there that looks for them in another folder.
 environment_runs() {
-    .venv/bin/python -c 'import pip' 2>/dev/null
+    .venv/bin/python -c 'from importlib.util import find_spec; raise SystemExit(not (find_spec("django") or find_spec("pip")))' 2>/dev/null
 }
 
 # Makes .venv if it is missing or broken and installs a lock file into it if that was not done yet. When everything is in
@@ -36,7 +36,16 @@ ensure_environment() {
     (
         # One installation at a time: a second start waits here and then finds everything in place.
         command -v flock >/dev/null && flock 9
-        if ! environment_runs; then
+        environment_runs && code=0 || code=$?
+        if [ -L .venv ] && [ "$code" != 0 ]; then
+            echo ".venv is a link to an environment that does not start; remove the link, or mend what it leads to." >&2
+            exit 1
+        fi
+        if [ "$code" -gt 127 ]; then # ended by a signal: the machine is in trouble, and nothing is deleted for that
+            echo ".venv/bin/python does not start (exit code $code); try again, or delete .venv." >&2
+            exit 1
+        fi
+        if [ "$code" != 0 ]; then
             python=$(find_python)
             if [ -e .venv/pyvenv.cfg ] || [ -L .venv/bin/python ]; then
                 echo ".venv is broken: it is made anew"
@@ -47,6 +56,7 @@ ensure_environment() {
             "$python" -m venv .venv
         fi
         [ "$(cat "$stamp" 2>/dev/null)" = "$wanted" ] && exit
+        .venv/bin/python -m pip --version >/dev/null 2>&1 || .venv/bin/python -m ensurepip >/dev/null
         .venv/bin/python scripts/install.py "$lock"
         echo "$wanted" >"$stamp"
     ) 9>.venv/.lock

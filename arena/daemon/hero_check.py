@@ -12,6 +12,7 @@ from arena.preview.quest_estimate import machine
 from arena.recipe import Recipe
 from arena.rows import tokenizer
 from realm.checkpoints import sidecar
+from realm.checkpoints.names import step_of
 from realm.checkpoints.sidecar import DamagedCheckpoint
 from realm.config import RealmConfig
 from realm.world import World
@@ -23,12 +24,11 @@ _FROZEN_BYTES = {"float32": 4, "bfloat16": 2}
 
 def refusal_of(world: World, config: RealmConfig, recipe: Recipe) -> str:
     """What is wrong with the model of the hero, in a sentence; empty where nothing is, or nobody can tell yet."""
-    base = _base(world, config)
-    if base is None:
-        return ""
     newest = tokenizer.find(world, config)
     checkpoint = newest if newest is not None and newest.parent == world.heroes / config.hero else None
-    model = checkpoint if checkpoint and not (checkpoint / ADAPTER_FILE).exists() else base
+    model = (_whole(checkpoint) if checkpoint else None) or _base(world, config)
+    if model is None:
+        return ""
     asked = Asked(
         model=str(model),
         tokenizer=str(checkpoint or model),
@@ -38,6 +38,17 @@ def refusal_of(world: World, config: RealmConfig, recipe: Recipe) -> str:
     )
     refusal = verdict_of(asked).refusal
     return "" if refusal and checkpoint and _is_damaged(checkpoint) else refusal
+
+
+def _whole(checkpoint: Path) -> Path | None:
+    """The checkpoint that holds all weights: this one, or that under its adapter. None: the base model has them."""
+    if not (checkpoint / ADAPTER_FILE).exists():
+        return checkpoint
+    try:
+        name = sidecar.read(checkpoint).adapter_base
+    except (DamagedCheckpoint, OSError):
+        return None
+    return checkpoint.parent / name if name and step_of(name) is not None else None
 
 
 def _base(world: World, config: RealmConfig) -> Path | None:
@@ -59,7 +70,7 @@ def _bytes_a_number(recipe: Recipe) -> int:
 def _is_damaged(checkpoint: Path) -> bool:
     """Then the trainer sets it aside, and goes on from the one before."""
     try:
-        sidecar.verify(checkpoint)
+        sidecar.verify(checkpoint, quick=True)
     except (DamagedCheckpoint, OSError):
         return True
     return False

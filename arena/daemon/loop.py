@@ -19,7 +19,6 @@ from arena import status as arena_status
 from arena.daemon import battles, events, hero_check, sparring_expiry
 from arena.daemon.autoplay import Player
 from arena.daemon.chronicle_outbox import Outbox
-from arena.daemon.database_watch import DatabaseWatch
 from arena.daemon.disk_care import DiskCare
 from arena.daemon.host_watch import HostWatch
 from arena.daemon.pause import Pause
@@ -41,6 +40,7 @@ from arena.reports import sparrings
 from arena.sources.inspecting import Lookout
 from arena.status import LOCK_FILE
 from realm.config import RealmConfig
+from realm.database_watch import DatabaseWatch
 from realm.disk.locks import Taken, only_one
 from realm.quest_names import is_forged_name
 from realm.world import World
@@ -364,7 +364,8 @@ class ArenaDaemon:
         if self.rest.active or self._running or not self.trainer.ready:
             return False
         battle = battles.unfinished()
-        if (battle or queue.waiting().exists()) and self._refuses_hero():
+        # A battle that was opened goes on by its own order, whatever the settings say by now.
+        if battle is None and queue.waiting().exists() and self._refuses_hero():
             return True
         battle = battle or self._next_battle()
         if battle is None:

@@ -9,7 +9,8 @@ from contextlib import contextmanager
 from types import FrameType
 
 LONGEST_SECONDS = 5.0
-"""Of one rendering; an honest template takes a millisecond for a long conversation."""
+"""Of this process's own time, for one rendering: a busy machine is nobody's fault, and an honest template takes a
+millisecond for a long conversation."""
 _AGAIN_SECONDS = 1.0
 """Should the first interruption be lost, as in a finaliser."""
 
@@ -39,10 +40,10 @@ def _alarm(told: str) -> Iterator[None]:
     def interrupt(number: int, frame: FrameType | None) -> None:
         raise Overrun(told)
 
-    before = signal.signal(signal.SIGALRM, interrupt)
-    signal.setitimer(signal.ITIMER_REAL, LONGEST_SECONDS, _AGAIN_SECONDS)
+    before = signal.signal(signal.SIGPROF, interrupt)
+    signal.setitimer(signal.ITIMER_PROF, LONGEST_SECONDS, _AGAIN_SECONDS)
     try:
         yield
     finally:
-        signal.setitimer(signal.ITIMER_REAL, 0.0)
-        signal.signal(signal.SIGALRM, before)
+        signal.setitimer(signal.ITIMER_PROF, 0.0)
+        signal.signal(signal.SIGPROF, before)

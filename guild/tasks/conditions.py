@@ -13,7 +13,7 @@ from guild.tasks.task_settings import Rules
 from realm import hosts
 from realm.checkpoints.names import step_of
 from realm.config import RealmConfig
-from realm.health import HEALTHY
+from realm.health import GOOD
 from realm.hosts import Host
 from realm.strict import BadConfig
 from realm.world import PRIORITIES, World
@@ -67,7 +67,7 @@ def _ask(host: Host) -> Answer:
             said = client.health()
     except HostTrouble as error:
         return Answer(trouble=str(error))
-    if said.get("status") != HEALTHY:
+    if said.get("status") not in GOOD:
         return Answer(trouble=f"the host {host.id} is {said.get('status')}")
     return Answer(device=str(said.get("device") or ""))
 

@@ -32,6 +32,7 @@ from guild.tasks.state import AllStates, LastRun, Outcome, RunningMark, TaskStat
 from guild.tasks.task_settings import Rules, read_rules
 from guild.work import runs
 from realm.config import DEFAULTS_FILE, RealmConfig, config_file
+from realm.database_watch import DatabaseGone, DatabaseWatch
 from realm.disk import durable
 from realm.processes.log import ChildLog
 from realm.strict import BadConfig
@@ -91,6 +92,7 @@ class TaskMaster:
         self._meter = meter or LoadMeter()
         self._hosts = hosts
         self._stopping = threading.Event()
+        self._database = DatabaseWatch(self.world)
         self._running: dict[str, Running] = {}
         self._unsaved: list[tuple[str, Callable[[TaskState], TaskState]]] = []
         self._states, self._states_stamp = AllStates(), (-1, -1)
@@ -161,9 +163,21 @@ class TaskMaster:
     def tick(self) -> None:
         self._trouble = ""
         self._read_settings_again()
-        self._guarded(self._mind_running)
-        self._guarded(self._start_what_is_due)
+        if self._database_is_there():
+            self._guarded(self._mind_running)
+            self._guarded(self._start_what_is_due)
         self._guarded(self._tell)
+
+    def _database_is_there(self) -> bool:
+        """One that was made anew is opened anew: what is written to the former one is for nobody."""
+        try:
+            self._database.check()
+        except DatabaseGone as gone:
+            connection.close()
+            self._database = DatabaseWatch(self.world)
+            self._trouble = str(gone)
+            return False
+        return True
 
     def _guarded(self, look: Callable[[], None]) -> None:
         """A full disk or a database that does not answer passes; what was not done is done at a later tick."""

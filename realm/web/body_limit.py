@@ -83,6 +83,12 @@ class BoundedRequest(http_protocol.WebRequest):  # type: ignore[misc]
         super().finish()
 
 
+def _is_sending(transport: Any) -> bool:
+    """Whether an answer is still on its way out; Twisted keeps it in two places, and says so of neither."""
+    held = getattr(transport, "dataBuffer", b"")
+    return len(held) > getattr(transport, "offset", 0) or bool(getattr(transport, "_tempDataBuffer", None))
+
+
 def _answer(status: int, sentence: str) -> bytes:
     body = f"{sentence}\n".encode()
     head = (
@@ -100,7 +106,14 @@ def limit(guard: Guard) -> None:
     def bounded(self: Any, address: Any) -> Any:
         connection = build(self, address)
         channel = connection._channel
-        deadline = Deadline(lambda: channel.transport.abortConnection(), channel.callLater)
+
+        def end() -> None:
+            if _is_sending(channel.transport):  # to somebody slow, who cannot ask before all has come
+                deadline.set(HEAD_SECONDS)
+            else:
+                channel.transport.abortConnection()
+
+        deadline = Deadline(end, channel.callLater)
         connection.requestFactory = partial(BoundedRequest, guard=guard, deadline=deadline)
         deadline.set(HEAD_SECONDS)
         return connection

@@ -10,15 +10,15 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 from django.db import DatabaseError
 
-from arena.daemon import database_watch
+from arena.daemon import database_rebuilt
 from arena.daemon.battles import ensure_hero
-from arena.daemon.database_watch import DatabaseGone
 from arena.daemon.file_events import watching
 from arena.daemon.loop import AnotherDaemon, ArenaDaemon, only_daemon
 from arena.gate.rules import GateRules
 from arena.recipe import Recipe
 from realm import database
 from realm.config import load
+from realm.database_watch import DatabaseGone
 from realm.strict import BadConfig
 
 log = logging.getLogger("arena")
@@ -31,7 +31,7 @@ class Command(BaseCommand):
         try:
             with only_daemon(settings.WORLD):
                 database.make_ready(settings.WORLD)
-                database_watch.tell_of_new(settings.WORLD)
+                database_rebuilt.tell_of_new(settings.WORLD)
                 ensure_hero(settings.WORLD, settings.REALM)
                 daemon = ArenaDaemon(
                     world=settings.WORLD,

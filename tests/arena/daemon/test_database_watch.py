@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from arena.daemon import database_watch
-from arena.daemon.database_watch import DatabaseGone, DatabaseWatch
+from arena.daemon import database_rebuilt
 from arena.models import ChronicleEntry
 from realm import database
+from realm.database_watch import DatabaseGone, DatabaseWatch
 from realm.world import World
 
 MAGIC = b"SQLite format 3\0"
@@ -91,13 +91,13 @@ def test_looking_at_the_file_leaves_sqlites_locks_alone(world: World, monkeypatc
 
 @pytest.mark.django_db
 def test_the_chronicle_tells_once_of_a_new_database(world: World) -> None:
-    database_watch.tell_of_new(world)
+    database_rebuilt.tell_of_new(world)
     assert not ChronicleEntry.objects.exists(), "a new world has no past"
     (world.battles / "b").mkdir()
-    database_watch.tell_of_new(world)
-    database_watch.tell_of_new(world)
+    database_rebuilt.tell_of_new(world)
+    database_rebuilt.tell_of_new(world)
     (entry,) = ChronicleEntry.objects.all()
-    assert entry.kind == database_watch.KIND
+    assert entry.kind == database_rebuilt.KIND
     assert entry.message.startswith("The database was gone; quests, battles")
 
 
@@ -106,5 +106,5 @@ def test_the_chronicle_names_the_damaged_file(world: World) -> None:
     (world.battles / "b").mkdir()
     for name in ("realm.sqlite3.damaged-20260101-000000", "realm.sqlite3.damaged-20260101-000000-wal"):
         (world.home / name).touch()
-    database_watch.tell_of_new(world)
+    database_rebuilt.tell_of_new(world)
     assert "lies aside as realm.sqlite3.damaged-20260101-000000;" in ChronicleEntry.objects.get().message

@@ -5,11 +5,17 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from arena import orders
+from arena.confined import asking
+from arena.confined.probe import Asked, Verdict
+from arena.confined.process import Unavailable
+from arena.confined.refusals import Refusals
 from arena.daemon import hero_check
 from arena.daemon.loop import ArenaDaemon
 from arena.gate.__main__ import Gate
@@ -18,9 +24,12 @@ from arena.gate.rules import GateRules
 from arena.orders import Wish
 from arena.recipe import Recipe
 from arena.rows import overrun
+from arena.rows.overrun import Overrun
+from realm.checkpoints.names import canonical_name
 from realm.config import RealmConfig
 from realm.world import World
 from tests.arena.daemon.test_loop import clock, drop, open_daemon, settle, states, told, trainer
+from tests.support.checkpoints import a_sidecar
 from tests.support.fake_trainer import FakeTrainer
 from tests.support.hostile_models import CHATML, change_config
 
@@ -116,3 +125,37 @@ def test_what_the_gatekeepers_find_wrong_with_the_model_lets_the_arena_rest(
     assert trainer.orders == []
     assert states() == {"a": "queued"}
     assert "has no chat template" in json.loads(world.arena_status.read_text())["message"]
+
+
+def test_an_adapter_is_judged_with_the_weights_that_it_sits_on(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A base model that was moved away since is not asked for; without the sidecar's word it would be."""
+    hero = world.heroes / "DIO"
+    full, adapted = (hero / canonical_name(step, datetime(2026, 1, 1, tzinfo=UTC)) for step in (5, 10))
+    for folder in (full, adapted):
+        folder.mkdir(parents=True)
+        (folder / "tokenizer.json").write_text("{}")
+    (adapted / "adapter_config.json").write_text("{}")
+    asked: list[str] = []
+    monkeypatch.setattr(hero_check, "verdict_of", lambda what: asked.append(what.model) or Verdict())
+    config = RealmConfig(base_model="/moved/away")
+    monkeypatch.setattr(hero_check.sidecar, "read", lambda folder: replace(a_sidecar(10), adapter_base=full.name))
+    hero_check.refusal_of(world, config, Recipe())
+    monkeypatch.setattr(hero_check.sidecar, "read", lambda folder: a_sidecar(10))
+    hero_check.refusal_of(world, config, Recipe())
+    assert asked == [str(full), "/moved/away"]
+
+
+def test_what_could_not_be_examined_is_no_fault_of_the_model(tiny_base: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def unavailable(*_: object) -> Verdict:
+        raise Unavailable("the confined process cannot be started")
+
+    def overrun_(*_: object) -> Verdict:
+        raise Overrun("it ran for more than 4 s")
+
+    what = Asked(model=str(tiny_base), tokenizer=str(tiny_base))
+    monkeypatch.setattr(asking, "_known", {})
+    monkeypatch.setattr(asking, "_ask", unavailable)
+    assert asking.verdict_of(what).refusal == ""
+    monkeypatch.setattr(asking, "_ask", overrun_)
+    monkeypatch.setattr(asking, "_REFUSALS", Refusals())
+    assert asking.verdict_of(what).refusal == "it ran for more than 4 s"

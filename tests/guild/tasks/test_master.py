@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import psutil
@@ -27,6 +28,7 @@ from guild.tasks.cooldown import MOST_FALSE_STARTS
 from guild.tasks.master import TaskMaster
 from guild.tasks.only_master import AnotherMaster, only_master
 from guild.tasks.registry import Task
+from realm import database
 from realm.config import RealmConfig
 from realm.disk import durable
 from realm.strict import BadConfig
@@ -535,3 +537,18 @@ def test_twin_without_the_interval_it_begins_at_once(
     monkeypatch.setattr(TaskMaster, "_interval_seconds", property(lambda self: 0.0, lambda self, value: None), False)
     with pytest.raises(AssertionError):
         check_the_interval_keeps_what_is_due(make, clock)
+
+
+def test_a_database_that_was_made_anew_is_opened_anew(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The twin is one that looks at no file: it would go on with the former one."""
+    monkeypatch.setattr(database, "is_a_file_of", lambda world: True)
+    closed: list[str] = []
+    monkeypatch.setattr("guild.tasks.master.connection", SimpleNamespace(close=lambda: closed.append("closed")))
+    world.database.write_bytes(b"SQLite format 3\0")
+    master = TaskMaster(world=world, config=RealmConfig(), tasks=lambda rules, states: [])
+    assert master._database_is_there()
+    world.database.rename(world.database.with_name("former"))
+    assert not master._database_is_there()
+    world.database.write_bytes(b"SQLite format 3\0")
+    assert master._database_is_there()
+    assert closed == ["closed"]

@@ -1,15 +1,12 @@
-"""The daemon's database is the file that lies in the world: one that was deleted is still written to, for nobody."""
+"""A process's database is the file that lies in the world: one that was deleted is still written to, for nobody."""
 
 from __future__ import annotations
 
 import os
 
-from arena import chronicle
-from arena.models import ChronicleEntry
 from realm import database
 from realm.world import World
 
-KIND = "database_rebuilt"
 _MAGIC = b"SQLite format 3\0"
 
 
@@ -41,12 +38,3 @@ class DatabaseWatch:
             raise DatabaseGone(f"{self._world.database} was replaced; the next start brings it into line")
         if os.pread(self._handle, len(_MAGIC), 0) != _MAGIC:
             raise DatabaseGone(f"{self._world.database} was overwritten; the next start makes it anew")
-
-
-def tell_of_new(world: World) -> None:
-    """Once, before recovery fills the database of a world that has a past and whose chronicle knows nothing of it."""
-    if ChronicleEntry.objects.exists() or not any(world.battles.iterdir()):
-        return
-    aside = database.newest_aside(world)
-    why = f"was damaged and lies aside as {aside.name}" if aside else "was gone"
-    chronicle.say(KIND, f"The database {why}; quests, battles and checkpoints are filled in again from the files")
