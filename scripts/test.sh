@@ -72,7 +72,7 @@ for variable in $(compgen -e | grep '^REALM_' || true); do unset "$variable"; do
 export REALM_HOME="$scratch/world"
 
 phase "format and lint" format
-phase templates "$bin/djlint" templates --check --lint --quiet
+phase templates "$bin/djlint" templates --check --lint
 phase types "$bin/mypy"
 phase "import contracts" "$bin/lint-imports"
 phase migrations "$bin/python" manage.py makemigrations --check --dry-run
