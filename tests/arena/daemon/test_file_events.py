@@ -19,7 +19,7 @@ from tests.support.fake_trainer import FakeTrainer
 
 __all__ = ["clock", "open_daemon"]  # fixtures
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow]
 
 LONG_SECONDS = 60.0
 

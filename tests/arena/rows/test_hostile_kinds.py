@@ -19,6 +19,8 @@ from arena.rows.parse import Refusal, Row, UnreadableQuest, parse_line, read_row
 from arena.rows.tokenizer import HeroTokenizer
 from tests.support.hostile_kinds import KINDS, Case, make
 
+pytestmark = pytest.mark.slow
+
 SEEDS = (0, 1, 2)
 LARGEST_GROWTH_BYTES = 200 * 1024**2
 LONGEST_TOKENISED = 100_000

@@ -16,6 +16,8 @@ from arena.rows.turn_ends import TurnEnds, stretches
 from tests.arena.rows.test_masking_by_other_means import NAMES, REFUSED, mask_of
 from tests.arena.rows.turn_shapes import KINDS, SHAPES, tokenizer
 
+pytestmark = pytest.mark.slow
+
 ONE = (Message("user", "1+1?"), Message("assistant", "yes"))
 
 
