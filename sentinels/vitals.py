@@ -21,6 +21,9 @@ from realm.web import identity
 from realm.world import World
 
 _ASK_SECONDS = 1.0
+STARTING_SECONDS = 10.0
+"""After this process began the services that are started behind it are still on their way."""
+_BEGAN = time.monotonic()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,7 +36,9 @@ def troubles(world: World, config: RealmConfig, arena: ArenaStatus, now: float) 
     """Of everything that a world needs; of services beside the arena where a supervisord is to keep them alive."""
     organs = {"database": database(world), "arena": of_arena(arena, now)}
     if SERVICE_VARIABLE in os.environ:
-        organs |= {"weaver": _weaver(world), "oracle": oracle(world, config), "taskmaster": taskmaster(world)}
+        organs |= {"weaver": _weaver(world)}
+        if time.monotonic() - _BEGAN > STARTING_SECONDS:
+            organs |= {"oracle": oracle(world, config), "taskmaster": taskmaster(world)}
     for organ, said in organs.items():
         if said:
             yield Trouble(organ=organ, said=said)

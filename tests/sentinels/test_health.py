@@ -1,4 +1,5 @@
 import json
+import math
 import time
 from typing import Any
 
@@ -98,6 +99,9 @@ def test_the_other_services_are_looked_at_where_a_supervisord_keeps_them(
         assert health(client)["status"] == HEALTHY
         monkeypatch.setenv("REALM_SERVICE", "tavern")
         monkeypatch.setattr("sentinels.vitals.oracle", lambda world, config: "")
+        monkeypatch.setattr("sentinels.vitals._BEGAN", time.monotonic())
+        assert said_of(health(client), "taskmaster") == "", "it is still on its way"
+        monkeypatch.setattr("sentinels.vitals._BEGAN", -math.inf)
         told = health(client)
         assert said_of(told, "weaver").startswith("supervisord is gone")
         assert said_of(told, "taskmaster") == "the Task Master is not running"
