@@ -538,3 +538,23 @@ def test_smoothing_leaves_gaps_and_corrects_its_start(tavern: Tavern, visitor: V
     )
     assert values[:3] == [pytest.approx(4.0), pytest.approx((4 * 0.6 + 2) / 1.6), None]
     assert values[3] == pytest.approx((4 * 0.36 + 2 * 0.6 + 2) / (0.36 + 0.6 + 1))
+
+
+@pytest.mark.parametrize("width", [390, 1440])
+def test_an_idle_tavern_offers_what_comes_next(battle: Tavern, visitor: Visitor, width: int) -> None:
+    """Both look like buttons: a link and a form's, of one height, each with its text in the middle."""
+    battle.do("status", state="idle")
+    visitor.page.set_viewport_size({"width": width, "height": 900})
+    page = visitor.page
+    page.goto(battle.address)
+    offered = page.locator("#orders .button")
+    expect(offered.first).to_have_text("Choose a quest")
+    off_middle = offered.evaluate_all("""nodes => nodes.map((node) => {
+        const text = document.createRange();
+        text.selectNodeContents(node);
+        const [inner, outer] = [text.getBoundingClientRect(), node.getBoundingClientRect()];
+        return Math.abs((inner.top + inner.bottom) - (outer.top + outer.bottom)) / 2;
+    })""")
+    assert max(off_middle) < 3
+    offered.first.click()
+    expect(page).to_have_url(f"{battle.address}/quests")
