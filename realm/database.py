@@ -32,9 +32,14 @@ def make_ready(world: World) -> None:
 
 def migrate_if_needed() -> None:
     """Migrate, but spend no time on it when the database is up to date, as at most starts."""
-    executor = MigrationExecutor(connection)
-    if executor.migration_plan(executor.loader.graph.leaf_nodes()):
+    if is_behind():
         call_command("migrate", interactive=False, verbosity=0)
+
+
+def is_behind() -> bool:
+    """Whether migrations are to be applied. Raises DatabaseError."""
+    executor = MigrationExecutor(connection)
+    return bool(executor.migration_plan(executor.loader.graph.leaf_nodes()))
 
 
 def is_a_file_of(world: World) -> bool:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from django.conf import settings
 from django.db import DatabaseError, connection
-from django.db.migrations.executor import MigrationExecutor
 from django.db.migrations.recorder import MigrationRecorder
+
+from realm.database import is_behind
 
 START = "scripts/start_all.sh"
 
@@ -17,8 +18,7 @@ def sentence(error: DatabaseError) -> str:
             tables = connection.introspection.table_names(cursor)
         if MigrationRecorder.Migration._meta.db_table not in tables:
             return f"this world was not started yet: {START} (its folder is {settings.WORLD.home})"
-        executor = MigrationExecutor(connection)
-        if executor.migration_plan(executor.loader.graph.leaf_nodes()):
+        if is_behind():
             return f"this world's database is of an older release: {START} brings it up to date"
     except DatabaseError as broken:
         error = broken
