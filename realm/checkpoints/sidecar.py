@@ -40,6 +40,16 @@ class FileProof:
 
 
 @dataclass(frozen=True, kw_only=True)
+class MeasuredOver:
+    """What a loss is the loss of: losses over different sets are never compared."""
+
+    name: str
+    rows: int
+    sha256: str
+    """Of the set's rows; two sets are the same where their digests are."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Sidecar:
     format_version: int = FORMAT_VERSION
     name: str
@@ -49,6 +59,13 @@ class Sidecar:
     """ISO 8601 with offset."""
     train_loss: float | None
     val_loss: float | None
+    """Mean over the rows of `val_set`."""
+    val_set: MeasuredOver | None = None
+    """What the hero had been taught when it was scored; None in checkpoints of releases that did not say."""
+    val_losses: dict[str, float] = field(default_factory=dict)
+    """By set: `<skill>/<level>`, `quest/<name>` for rows held out of a quest, `file/<stem>` for the player's own."""
+    val_sets: dict[str, MeasuredOver] = field(default_factory=dict)
+    """What each of `val_losses` was measured over."""
     learning_rate: float
     epoch: int
     skill: str | None
@@ -57,6 +74,8 @@ class Sidecar:
     battle: str
     cursor: Cursor
     parent: str | None
+    branch: str = ""
+    """Of the hero's branches, the one that was active; empty: the first."""
     mode: str
     base_model: str
     adapter_base: str | None = None
