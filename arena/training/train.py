@@ -135,7 +135,7 @@ def train(
             writes=ranks.is_main,
         ),
         meter=StepMeter(trainee.hero.device),
-        convergence=convergence_until(log, trainee.step),
+        convergence=convergence_until(log, trainee),
         faults=FaultHistory.of(log.events),
         saved_at=monotonic(),
     )
@@ -246,7 +246,8 @@ def take_step(run: Run) -> bool:
     trainee, recipe = run.trainee, run.order.recipe
     rows = run.faults.rows_per_micro_batch(run.cursor.quest_step) or recipe.rows_per_micro_batch
     batches = run.quest.step(run.cursor.epoch, run.cursor.position, rows)
-    run.learning_rate = optimizer.learning_rate(recipe, trainee.step + 1) * run.faults.learning_rate_scale
+    rate = optimizer.learning_rate(recipe, trainee.step + 1, moments_since=trainee.moments_since)
+    run.learning_rate = rate * run.faults.learning_rate_scale
     optimizer.set_learning_rate(trainee.optimizer, run.learning_rate)
 
     # The step; dropout is drawn from the same numbers where it has to be done again.
@@ -373,7 +374,7 @@ def roll_back(run: Run, fault: StepFault) -> str | None:
     run.trainee = ready_trainee(order, log, None, run.ranks)
     begin_together(run)
     run.cursor = cursor_of(order, run.trainee.saved)
-    run.convergence = convergence_until(log, run.trainee.step)
+    run.convergence = convergence_until(log, run.trainee)
     log.cut_steps_after(run.trainee.step)
 
     # Told, and with it remembered.
@@ -459,7 +460,7 @@ def draft_of(run: Run) -> Draft:
     # Weights, moments and random state, copied while training stands still.
     started = time.perf_counter()
     trainee, order = run.trainee, run.order
-    captured = run.saver.capture(trainee.hero, trainee.optimizer)
+    captured = run.saver.capture(trainee.hero, trainee.optimizer, moments_since=trainee.moments_since)
     seed_other_ranks(order, run.ranks, trainee.step)
     run.saved_at = monotonic()
 
