@@ -1,7 +1,8 @@
 """The training loop, top to bottom: recipe, hero, quest, certificate, steps, checkpoints, end.
 
 Read beside it, in this order: start.py (what a battle begins from), ../rows/masking.py (what is trained on),
-../rows/packing.py, data.py and batch.py (rows of a step), loss.py and ../hero/attention.py, optimizer.py, faults.py
+../rows/packing.py, data.py and batch.py (rows of a step), loss.py and ../hero/attention.py, optimizer.py with
+muon.py, lowered_rate.py, faults.py
 (what goes wrong in a step), packing_certificate.py (packed equals alone), ranks.py (several processes); saving/ with
 checkpoint.py (the commit point), saver.py (writing it beside the training), full_disk.py (waiting for room); reporting/
 with metrics.py (what a step measured), battle_estimate.py (what a battle takes), battle_log.py, announcements.py and
@@ -25,7 +26,7 @@ from arena.convergence import Convergence, Trend
 from arena.hero import model as heroes
 from arena.protocol import REFUSED_FILE, EventKind, Order, StepRecord, portable_path
 from arena.recipe import Recipe
-from arena.training import optimizer, packing_certificate
+from arena.training import lowered_rate, optimizer, packing_certificate
 from arena.training.batch import Batch
 from arena.training.control import Control, Request
 from arena.training.data import LoadedQuest, PackedQuest
@@ -38,6 +39,7 @@ from arena.training.faults import (
     is_out_of_memory,
 )
 from arena.training.loss import mean_loss, token_losses
+from arena.training.lowered_rate import LoweredRate
 from arena.training.ranks import ALONE, Ranks, bring_together, gathered, sync_gradients
 from arena.training.reporting import announcements, answers
 from arena.training.reporting.answers import Answers
@@ -81,6 +83,7 @@ class Run:
     meter: StepMeter
     convergence: Convergence
     faults: FaultHistory
+    lowered: LoweredRate
     saved_at: float
     """Monotonic seconds."""
     learning_rate: float = 0.0
@@ -137,6 +140,7 @@ def train(
         meter=StepMeter(trainee.hero.device),
         convergence=convergence_until(log, trainee),
         faults=FaultHistory.of(log.events),
+        lowered=LoweredRate.of(log.events),
         saved_at=monotonic(),
     )
 
@@ -157,7 +161,11 @@ def train_quest(run: Run, loaded: LoadedQuest) -> None:
 
     # The steps.
     begin_together(run)
+    heed_rate(run)
     while not run.cursor.finished:
+        if run.control.take_rate_asked():
+            heed_rate(run)
+
         # One step, measured and watched; one that goes wrong is undone.
         try:
             if not take_step(run):
@@ -247,7 +255,8 @@ def take_step(run: Run) -> bool:
     rows = run.faults.rows_per_micro_batch(run.cursor.quest_step) or recipe.rows_per_micro_batch
     batches = run.quest.step(run.cursor.epoch, run.cursor.position, rows)
     rate = optimizer.learning_rate(recipe, trainee.step + 1, moments_since=trainee.moments_since)
-    run.learning_rate = rate * run.faults.learning_rate_scale
+    lowered = run.lowered.scale(run.cursor.quest_step, recipe.learning_rate)
+    run.learning_rate = rate * lowered * run.faults.learning_rate_scale
     optimizer.set_learning_rate(trainee.optimizer, run.learning_rate)
 
     # The step; dropout is drawn from the same numbers where it has to be done again.
@@ -271,6 +280,16 @@ def take_step(run: Run) -> bool:
     checkpoint.restore_rng_tensors(random_state)
     shrink_micro_batch(run, rows, shortage)
     return False
+
+
+def heed_rate(run: Run) -> None:
+    """Go on with what the player lowered the learning rate to, if that is new."""
+    rate = lowered_rate.wanted(run.order)
+    if rate is None or rate == run.lowered.newest:
+        return
+    where = {"step": run.trainee.step, "quest_step": run.cursor.quest_step}
+    announcements.rate_changed(run.log, rate, recipe_rate=run.order.recipe.learning_rate, **where)
+    run.lowered = LoweredRate.of(run.log.events)
 
 
 def advanced(cursor: Cursor, quest: PackedQuest) -> Cursor:
