@@ -51,6 +51,7 @@ LOOKS = {
     "skill_level_regained": Look("spell-book", "moss"),
     "hero_level_up": Look("upgrade", "arcane"),
     "new_champion": Look("laurel-crown", "gold"),
+    "rate_changed": Look("quill-ink", "arcane"),
     "fault": Look("cursed-star", "blood"),
     "checkpoint_failed": Look("locked-chest", "blood"),
     "convergence_warning": Look("quill-ink", "ember"),

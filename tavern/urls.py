@@ -14,6 +14,7 @@ urlpatterns = [
     path("", views.home, name="home"),
     path("favicon.ico", views.favicon, name="favicon"),
     path("panels/<slug:name>", views.panel, name="panel"),
+    path("battle/rate", views.battle_rate, name="battle_rate"),
     path("battle/<slug:wish>", views.battle_command, name="battle_command"),
     path("oracle", oracle_views.oracle, name="oracle"),
     path("oracle/status", oracle_views.status, name="oracle_status"),

@@ -20,6 +20,7 @@ class Control:
     def __init__(self) -> None:
         self._requested: Request | None = None
         self._lock = threading.Lock()
+        self._rate_asked = threading.Event()
         self._progress = time.monotonic()
 
     def request(self, what: Request) -> None:
@@ -36,6 +37,17 @@ class Control:
     @property
     def requested(self) -> Request | None:
         return self._requested
+
+    def ask_rate(self) -> None:
+        """The player has lowered the learning rate."""
+        self._rate_asked.set()
+
+    def take_rate_asked(self) -> bool:
+        """Whether that was asked since the last call."""
+        asked = self._rate_asked.is_set()
+        if asked:
+            self._rate_asked.clear()
+        return asked
 
     @property
     def leaving(self) -> bool:

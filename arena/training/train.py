@@ -2,11 +2,11 @@
 
 Read beside it, in this order: start.py (what a battle begins from), ../rows/masking.py (what is trained on),
 ../rows/packing.py, data.py and batch.py (rows of a step), loss.py and ../hero/attention.py, scoring.py (the loss over
-rows that are never trained on), optimizer.py, faults.py (what goes wrong in a step), packing_certificate.py (packed
-equals alone), ranks.py (several processes); saving/ with checkpoint.py (the commit point), saver.py (writing it beside
-the training), full_disk.py (waiting for room); reporting/ with metrics.py (what a step measured), battle_estimate.py
-(what a battle takes), battle_log.py, announcements.py and answers.py (to the evaluation sets). service.py keeps a
-process warm between battles; __main__.py is the command line.
+rows that are never trained on), optimizer.py with muon.py, lowered_rate.py (what the player asked for), faults.py (what
+goes wrong in a step), packing_certificate.py (packed equals alone), ranks.py (several processes); saving/ with
+checkpoint.py (the commit point), saver.py (writing it beside the training), full_disk.py (waiting for room); reporting/
+with metrics.py (what a step measured), battle_estimate.py (what a battle takes), battle_log.py, announcements.py and
+answers.py (to the evaluation sets). service.py keeps a process warm between battles; __main__.py is the command line.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from arena.convergence import Convergence, Trend
 from arena.hero import model as heroes
 from arena.protocol import REFUSED_FILE, EventKind, Order, StepRecord, portable_path
 from arena.recipe import Recipe
-from arena.training import optimizer, packing_certificate, scoring
+from arena.training import lowered_rate, optimizer, packing_certificate, scoring
 from arena.training.batch import Batch
 from arena.training.control import Control, Request
 from arena.training.data import LoadedQuest, PackedQuest
@@ -39,6 +39,7 @@ from arena.training.faults import (
     is_out_of_memory,
 )
 from arena.training.loss import mean_loss, token_losses
+from arena.training.lowered_rate import LoweredRate
 from arena.training.ranks import ALONE, Ranks, bring_together, gathered, sync_gradients
 from arena.training.reporting import announcements, answers
 from arena.training.reporting.answers import Answers
@@ -82,6 +83,7 @@ class Run:
     meter: StepMeter
     convergence: Convergence
     faults: FaultHistory
+    lowered: LoweredRate
     saved_at: float
     """Monotonic seconds."""
     learning_rate: float = 0.0
@@ -136,8 +138,9 @@ def train(
             writes=ranks.is_main,
         ),
         meter=StepMeter(trainee.hero.device),
-        convergence=convergence_until(log, trainee.step),
+        convergence=convergence_until(log, trainee),
         faults=FaultHistory.of(log.events),
+        lowered=LoweredRate.of(log.events),
         saved_at=monotonic(),
     )
 
@@ -160,7 +163,11 @@ def train_quest(run: Run, loaded: LoadedQuest) -> None:
     begin_together(run)
     if not run.cursor.quest_step:
         score_first(run)
+    heed_rate(run)
     while not run.cursor.finished:
+        if run.control.take_rate_asked():
+            heed_rate(run)
+
         # One step, measured and watched; one that goes wrong is undone.
         try:
             if not take_step(run):
@@ -249,7 +256,9 @@ def take_step(run: Run) -> bool:
     trainee, recipe = run.trainee, run.order.recipe
     rows = run.faults.rows_per_micro_batch(run.cursor.quest_step) or recipe.rows_per_micro_batch
     batches = run.quest.step(run.cursor.epoch, run.cursor.position, rows)
-    run.learning_rate = optimizer.learning_rate(recipe, trainee.step + 1) * run.faults.learning_rate_scale
+    rate = optimizer.learning_rate(recipe, trainee.step + 1, moments_since=trainee.moments_since)
+    lowered = run.lowered.scale(run.cursor.quest_step, recipe.learning_rate)
+    run.learning_rate = rate * lowered * run.faults.learning_rate_scale
     optimizer.set_learning_rate(trainee.optimizer, run.learning_rate)
 
     # The step; dropout is drawn from the same numbers where it has to be done again.
@@ -273,6 +282,16 @@ def take_step(run: Run) -> bool:
     checkpoint.restore_rng_tensors(random_state)
     shrink_micro_batch(run, rows, shortage)
     return False
+
+
+def heed_rate(run: Run) -> None:
+    """Go on with what the player lowered the learning rate to, if that is new."""
+    rate = lowered_rate.wanted(run.order)
+    if rate is None or rate == run.lowered.newest:
+        return
+    where = {"step": run.trainee.step, "quest_step": run.cursor.quest_step}
+    announcements.rate_changed(run.log, rate, recipe_rate=run.order.recipe.learning_rate, **where)
+    run.lowered = LoweredRate.of(run.log.events)
 
 
 def advanced(cursor: Cursor, quest: PackedQuest) -> Cursor:
@@ -376,7 +395,7 @@ def roll_back(run: Run, fault: StepFault) -> str | None:
     run.trainee = ready_trainee(order, log, None, run.ranks)
     begin_together(run)
     run.cursor = cursor_of(order, run.trainee.saved)
-    run.convergence = convergence_until(log, run.trainee.step)
+    run.convergence = convergence_until(log, run.trainee)
     log.cut_steps_after(run.trainee.step)
 
     # Told, and with it remembered.
@@ -462,7 +481,7 @@ def draft_of(run: Run) -> Draft:
     # Weights, moments and random state, copied while training stands still.
     started = time.perf_counter()
     trainee, order = run.trainee, run.order
-    captured = run.saver.capture(trainee.hero, trainee.optimizer)
+    captured = run.saver.capture(trainee.hero, trainee.optimizer, moments_since=trainee.moments_since)
     seed_other_ranks(order, run.ranks, trainee.step)
     run.saved_at = monotonic()
 

@@ -140,6 +140,17 @@ def undone(log: BattleLog, fault: StepFault, trainee: Trainee, *, lines: list[in
     )
 
 
+def rate_changed(log: BattleLog, rate: float, *, recipe_rate: float, step: int, quest_step: int) -> None:
+    """The player lowered the learning rate: from the next step on."""
+    log.write(
+        EventKind.RATE_CHANGED,
+        step=step,
+        message=f"Learning rate {rate:g} from step {step + 1} on; the recipe says {recipe_rate:g}",
+        learning_rate=rate,
+        quest_step=quest_step,
+    )
+
+
 def shrunk(log: BattleLog, *, step: int, quest_step: int, was: int, rows: int, shortage: str) -> None:
     """Memory ran short, and the step is done again with fewer rows at once."""
     log.write(
