@@ -109,7 +109,7 @@ def test_a_damaged_checkpoint_of_the_branch_is_refused_and_others_are_not_touche
     mine = Path(order.hero_folder) / saved_by(again)[0].name
     (mine / "model.safetensors").write_bytes(b"damage")
     events = run(next_battle(order, folder, "onwards", seed=7, branch=branch))
-    assert [event.kind for event in events][0] == EventKind.CHECKPOINT_REFUSED
+    assert next(event.kind for event in events) == EventKind.CHECKPOINT_REFUSED
     assert not mine.exists()
     assert (Path(order.hero_folder) / left).exists()
     before = len(checkpoint_folders(Path(order.hero_folder)))
