@@ -7,8 +7,10 @@ import os
 import shutil
 from collections.abc import Collection
 from contextlib import suppress
+from datetime import datetime
 from pathlib import Path
 
+from realm.branch_rows import branches_of
 from realm.checkpoints import sidecar
 from realm.checkpoints.names import checkpoint_folders
 from realm.checkpoints.sidecar import DamagedCheckpoint
@@ -57,15 +59,17 @@ def prune(
 ) -> list[str]:
     """Delete all but the newest `keep` checkpoints of `hero`, then the oldest until the rest fits `budget_bytes`.
 
-    Returns the names of what was deleted, or would be with `dry_run`. The two newest, the best by each loss, what is
-    `spared` by its name and what an adapter sits on stay even if they alone are over the budget. Only listed
-    checkpoints with a sidecar are counted or deleted: the rest is left for a person to look at.
+    Returns the names of what was deleted, or would be with `dry_run`. The two newest of the active branch, the best by
+    each loss, the newest of each other branch and where branches begin, what is `spared` by its name and what an
+    adapter sits on stay even if they alone are over the budget. Only listed checkpoints with a sidecar are counted or
+    deleted: the rest is left for a person to look at.
     """
     if keep < FEWEST:
         raise ValueError(f"keep {keep} is too small: the newest and the one it falls back to are needed")
-    rows = selectors.list_checkpoints(world, hero)
+    # By time, not by step: after going back, the steps of a branch that was left are the higher ones.
+    rows = sorted(selectors.list_checkpoints(world, hero), key=_age, reverse=True)
     best = {found.name for metric in selectors.METRICS if (found := selectors.best_checkpoint(world, hero, metric))}
-    safe = best | {row.name for row in rows[:FEWEST]} | _under_adapters(world.heroes / hero) | set(spared)
+    safe = best | _needed_by_branches(world, hero) | _under_adapters(world.heroes / hero) | set(spared)
     doomed = [row for row in rows[keep:] if row.name not in safe]
     if budget_bytes is not None:
         doomed += _beyond(budget_bytes, [row for row in rows if row not in doomed], safe)
@@ -73,6 +77,18 @@ def prune(
         _delete(world.heroes / hero / row.name)
         row.delete()
     return [row.name for row in doomed]
+
+
+def _age(row: Checkpoint) -> tuple[datetime, int, str]:
+    return row.created_at, row.step, row.name
+
+
+def _needed_by_branches(world: World, hero: str) -> set[str]:
+    """Of the active branch the newest ones; of every other one what it takes to go back to it."""
+    found = branches_of(hero)
+    newest = {row.name for row in selectors.list_line(world, hero)[:FEWEST]}
+    tips = {row.name for name in found.names for row in selectors.list_line(world, hero, name)[:1]}
+    return newest | tips | found.starts
 
 
 def sweep(world: World, hero: str) -> list[str]:

@@ -1,4 +1,7 @@
-"""Checkpoints that are listed and lie on disk: a row whose folder is gone is passed over, scanned or not."""
+"""Checkpoints that are listed and lie on disk: a row whose folder is gone is passed over, scanned or not.
+
+The newest, the best and the one of a step are those of what the hero has come from: of its active branch's line.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,7 @@ from typing import Literal
 
 from django.db.models import F, QuerySet
 
+from realm.branch_rows import on_line
 from realm.checkpoints.sidecar import SIDECAR
 from realm.world import World
 from vault.models import Checkpoint
@@ -17,24 +21,33 @@ METRICS: tuple[Metric, ...] = ("train_loss", "val_loss")
 
 
 def list_checkpoints(world: World, hero: str, *, limit: int | None = None) -> list[Checkpoint]:
-    """Newest first."""
+    """Of every branch, the highest step first."""
     return list(islice(_on_disk(world, _newest_first(hero)), limit))
 
 
+def list_line(world: World, hero: str, branch: str | None = None) -> list[Checkpoint]:
+    """On the line of `branch`, or of the active one; newest first."""
+    return list(_on_disk(world, _of_line(hero, branch)))
+
+
 def newest_checkpoint(world: World, hero: str) -> Checkpoint | None:
-    return next(_on_disk(world, _newest_first(hero)), None)
+    return next(_on_disk(world, _of_line(hero)), None)
 
 
 def checkpoint_at(world: World, hero: str, step: int) -> Checkpoint | None:
-    return next(_on_disk(world, _newest_first(hero).filter(step=step)), None)
+    return next(_on_disk(world, _of_line(hero).filter(step=step)), None)
 
 
 def best_checkpoint(world: World, hero: str, metric: Metric = "train_loss") -> Checkpoint | None:
     """The lowest loss, the older one of equals; None while no checkpoint has one."""
     if metric not in METRICS:
         raise ValueError(f"metric {metric!r} is not known; known are {', '.join(METRICS)}")
-    measured = Checkpoint.objects.filter(hero=hero, **{f"{metric}__isnull": False})
+    measured = _of_line(hero).filter(**{f"{metric}__isnull": False})
     return next(_on_disk(world, measured.order_by(F(metric), "step", "name")), None)
+
+
+def _of_line(hero: str, branch: str | None = None) -> QuerySet[Checkpoint]:
+    return _newest_first(hero).filter(on_line(hero, branch, name="name"))
 
 
 def _newest_first(hero: str) -> QuerySet[Checkpoint]:

@@ -32,10 +32,13 @@ def chapters(world: World, hero: str, facts: BattleFacts, count: int) -> list[Ch
     """The first `count` records of the battle of now and its forerunners, together at most MOST_CURVE_POINTS.
 
     Oldest first, steps rising throughout: what an earlier battle did after the step at which a later one began was
-    rolled back, and is left out. The last one is the battle of now, unless nothing is known of its steps yet.
+    rolled back, and is left out. The last one is the battle of now, unless nothing is known of its steps yet. Of other
+    branches only what led to the hero of now is there.
     """
     path = steps.path_of(world, facts.battle)
     records = steps.read(path, 0, count)
+    if facts.until is not None:
+        records = records[records["step"] <= facts.until]
     now = _chapter(facts.battle, facts.quest, records, facts.first_step)
     before = _without_rolled_back(_earlier(world, hero, facts), until=now.first_step if now else None)
     latest = _thinned([now] if now else [], _MOST_OF_NOW if before else MOST_CURVE_POINTS)

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from django.db.models import Exists, OuterRef, QuerySet
+from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from arena.models import Battle, ChronicleEntry, Quest
 from arena.protocol import EventKind
+from realm.branch_rows import line_of
+from realm.checkpoints.branches import Line
 from watchtower import steps
 
 LAST_EVENTS = 50
@@ -29,6 +32,8 @@ class BattleFacts:
     total: int | None
     started_at: datetime
     ended_at: datetime | None
+    until: int | None = None
+    """The last step of it that the hero has come from; None: all."""
 
     @property
     def running(self) -> bool:
@@ -36,11 +41,13 @@ class BattleFacts:
 
 
 def current_battle(hero: str) -> BattleFacts | None:
-    """The battle that trains now, else the last one."""
+    """The battle that trains now, else the last one of those that the hero has come from."""
+    line = line_of(hero)
     battles = Battle.objects.filter(hero=hero).select_related("quest").order_by("-id")
-    row = battles.filter(state=Battle.State.TRAINING).first() or battles.first()
+    row = battles.filter(state=Battle.State.TRAINING).first() or battles.filter(_come_from(line)).first()
     if row is None:
         return None
+    until = line.last_step(row.branch)
     return BattleFacts(
         battle=row.battle_id,
         quest=row.quest.name,
@@ -51,12 +58,23 @@ def current_battle(hero: str) -> BattleFacts | None:
         total=row.total_steps,
         started_at=row.started_at,
         ended_at=row.ended_at,
+        until=int(until) if until is not None and math.isfinite(until) else None,
     )
 
 
+def _come_from(line: Line) -> Q:
+    """Battles that began before the line leaves their branch."""
+    chosen = Q()
+    for segment in line.segments:
+        part = Q(branch=segment.branch)
+        chosen |= part & Q(first_step__lt=segment.until[0]) if segment.until else part
+    return chosen
+
+
 def battles_before(hero: str, facts: BattleFacts, *, most: int) -> list[tuple[str, str]]:
-    """(battle, quest) of the hero's newest `most` battles that began before this one, the oldest first."""
-    before = Battle.objects.filter(hero=hero, started_at__lt=facts.started_at).exclude(battle_id=facts.battle)
+    """(battle, quest) of the newest `most` battles that began before this one and led there, the oldest first."""
+    led_there = Battle.objects.filter(_come_from(line_of(hero)), hero=hero, started_at__lt=facts.started_at)
+    before = led_there.exclude(battle_id=facts.battle)
     return list(before.order_by("-started_at", "-id").values_list("battle_id", "quest__name")[:most])[::-1]
 
 

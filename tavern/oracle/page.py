@@ -8,6 +8,8 @@ from typing import Any
 from django.conf import settings
 from django.core.paginator import Paginator
 
+from realm.branch_rows import branches_of
+from realm.checkpoints import branches
 from realm.oracle.wire import Sampling
 from realm.strict import BadConfig
 from tavern import formatting
@@ -37,21 +39,33 @@ class Choice:
 
 
 def choices() -> list[Choice]:
-    """All of the hero's checkpoints, newest first; the base model last."""
+    """What the hero has come from, newest first; then the branches that it left; the base model last."""
     hero = settings.REALM.hero
     best, why = selectors.best_checkpoint(settings.WORLD, hero, "val_loss"), "best by validation loss"
     if best is None:
         best, why = selectors.best_checkpoint(settings.WORLD, hero), "best by training loss"
     rows = selectors.list_checkpoints(settings.WORLD, hero, limit=MOST_CHECKPOINTS)
-    found = [_choice(row, best=why if best is not None and row.pk == best.pk else "") for row in rows]
+    known = branches_of(hero)
+    if known.branches:
+        line = known.line()
+        rows.sort(key=lambda row: not line.holds(row.branch, row.step, row.name))
+    found = [
+        _choice(
+            row,
+            best=why if best is not None and row.pk == best.pk else "",
+            branch=branches.title(row.branch) if known.branches else "",
+        )
+        for row in rows
+    ]
     return [*found, Choice(step=0, name=BASE_NAME, label="Base model · step 0, untrained here")]
 
 
-def _choice(row: Checkpoint, *, best: str) -> Choice:
+def _choice(row: Checkpoint, *, best: str, branch: str) -> Choice:
     losses = [("loss", row.train_loss), ("val", row.val_loss)]
     told = [f"{word} {formatting.loss(value)}" for word, value in losses if value is not None]
     moment = f"{row.created_at:%d %b %H:%M}".lstrip("0")
-    parts = [f"Step {formatting.whole(row.step)}", moment, *told, *([best] if best else [])]
+    place = [branch] if branch else []
+    parts = [f"Step {formatting.whole(row.step)}", *place, moment, *told, *([best] if best else [])]
     return Choice(step=row.step, name=row.name, label=" · ".join(parts), champion=bool(best))
 
 
