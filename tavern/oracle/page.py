@@ -8,9 +8,11 @@ from typing import Any
 from django.conf import settings
 from django.core.paginator import Paginator
 
+from guild.champion import crown
 from realm.oracle.wire import Sampling
 from realm.strict import BadConfig
 from tavern import formatting
+from tavern.live_settings import read_settings
 from tavern.models import Answer, Conversation
 from tavern.oracle import history
 from tavern.oracle.hosts import describe, read_hosts
@@ -39,20 +41,19 @@ class Choice:
 def choices() -> list[Choice]:
     """All of the hero's checkpoints, newest first; the base model last."""
     hero = settings.REALM.hero
-    best, why = selectors.best_checkpoint(settings.WORLD, hero, "val_loss"), "best by validation loss"
-    if best is None:
-        best, why = selectors.best_checkpoint(settings.WORLD, hero), "best by training loss"
+    champion = crown.champion(settings.WORLD, hero, read_settings(settings.WORLD)[0].champion_metric)
     rows = selectors.list_checkpoints(settings.WORLD, hero, limit=MOST_CHECKPOINTS)
-    found = [_choice(row, best=why if best is not None and row.pk == best.pk else "") for row in rows]
+    found = [_choice(row, champion=champion is not None and row.name == champion.name) for row in rows]
     return [*found, Choice(step=0, name=BASE_NAME, label="Base model · step 0, untrained here")]
 
 
-def _choice(row: Checkpoint, *, best: str) -> Choice:
-    losses = [("loss", row.train_loss), ("val", row.val_loss)]
-    told = [f"{word} {formatting.loss(value)}" for word, value in losses if value is not None]
+def _choice(row: Checkpoint, *, champion: bool) -> Choice:
+    over = f" over {row.val_set['rows']:,} rows" if row.val_set else ""
+    losses = [("loss", row.train_loss, ""), ("val", row.val_loss, over)]
+    told = [f"{word} {formatting.loss(value)}{of}" for word, value, of in losses if value is not None]
     moment = f"{row.created_at:%d %b %H:%M}".lstrip("0")
-    parts = [f"Step {formatting.whole(row.step)}", moment, *told, *([best] if best else [])]
-    return Choice(step=row.step, name=row.name, label=" · ".join(parts), champion=bool(best))
+    parts = [f"Step {formatting.whole(row.step)}", moment, *told, *(["champion"] if champion else [])]
+    return Choice(step=row.step, name=row.name, label=" · ".join(parts), champion=champion)
 
 
 def page_context(conversation: Conversation | None, *, page: str | None, chosen: str | None) -> dict[str, Any]:
