@@ -15,6 +15,7 @@ urlpatterns = [
     path("favicon.ico", views.favicon, name="favicon"),
     path("panels/<slug:name>", views.panel, name="panel"),
     path("battle/<slug:wish>", views.battle_command, name="battle_command"),
+    path("champion", views.champion_metric, name="champion_metric"),
     path("oracle", oracle_views.oracle, name="oracle"),
     path("oracle/status", oracle_views.status, name="oracle_status"),
     path("oracle/load", oracle_views.load, name="oracle_load"),

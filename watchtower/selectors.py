@@ -60,6 +60,13 @@ def battles_before(hero: str, facts: BattleFacts, *, most: int) -> list[tuple[st
     return list(before.order_by("-started_at", "-id").values_list("battle_id", "quest__name")[:most])[::-1]
 
 
+def newest_battles(hero: str, *, most: int) -> list[str]:
+    """Names of the battles that began last, the newest first."""
+    return list(
+        Battle.objects.filter(hero=hero).order_by("-started_at", "-id").values_list("battle_id", flat=True)[:most]
+    )
+
+
 def quests_completed(hero: str) -> int:
     done = Quest.objects.filter(state=Quest.State.COMPLETED, battles__hero=hero)
     return done.distinct().count()

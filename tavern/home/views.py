@@ -8,7 +8,8 @@ from django.views.decorators.http import require_POST, require_safe
 
 from arena import orders
 from arena.orders import Wish
-from tavern.home.page import build_brief_snapshot, tavern_context
+from realm.strict import BadConfig
+from tavern.home.page import build_brief_snapshot, save_metric, tavern_context
 from tavern.page_frame import HtmxHttpRequest
 from watchtower.snapshot import build_snapshot
 
@@ -42,6 +43,15 @@ def battle_command(request: HtmxHttpRequest, wish: str) -> HttpResponse:
     asked = Wish(wish)
     orders.send(settings.WORLD, wish=asked, by="tavern")
     return _render_panel(request, "orders", asked) if request.htmx else redirect("tavern:home")
+
+
+@require_POST
+def champion_metric(request: HtmxHttpRequest) -> HttpResponse:
+    try:
+        save_metric(settings.WORLD, request.POST.get("metric", ""))
+    except BadConfig as error:
+        return HttpResponse(str(error), status=400, content_type="text/plain; charset=utf-8")
+    return _render_panel(request, "hero") if request.htmx else redirect("tavern:home")
 
 
 def _render_panel(request: HttpRequest, name: str, asked: Wish | None = None) -> HttpResponse:
