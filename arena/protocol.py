@@ -27,7 +27,8 @@ REFUSED_FILE = "refused.json"
 """Rows that a battle leaves out: `[{"line": …, "reason": …}]`."""
 
 SET_ASIDE_FILE = "set_aside.npy"
-"""Lines that a battle leaves out, int64, sorted: the gatekeepers' copies of other rows and the like."""
+"""Lines that a battle leaves out, int64, sorted: the gatekeepers' copies of other rows and the like, and the rows that
+are held out."""
 
 
 @dataclass(frozen=True, kw_only=True)

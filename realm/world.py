@@ -103,6 +103,21 @@ class World:
         return self.home / "data" / "validation"
 
     @property
+    def validation_levels(self) -> Path:
+        """Fixed problems of each skill level."""
+        return self.validation / "levels"
+
+    @property
+    def validation_quests(self) -> Path:
+        """Rows held out of the player's quests."""
+        return self.validation / "quests"
+
+    @property
+    def rehearsal(self) -> Path:
+        """Rows of the player's quests that later ones rehearse."""
+        return self.home / "data" / "rehearsal"
+
+    @property
     def evaluation(self) -> Path:
         return self.home / "data" / "evaluation"
 
@@ -147,6 +162,9 @@ class World:
             self.backups,
             self.uploads,
             self.validation,
+            self.validation_levels,
+            self.validation_quests,
+            self.rehearsal,
             self.evaluation,
             self.flagged_examples,
             self.source_reports,

@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from arena import chronicle, embedded
+from arena.daemon import kept_rows
 from arena.gate import report as reports
 from arena.gate import row_index
 from arena.models import Battle, Quest
@@ -72,6 +73,7 @@ def open_battle(
     folder = world.battles / battle_id
     folder.mkdir()
     try:
+        kept_rows.keep(world, quest, specs)
         order = _order(world, config, recipe, quest, battle_id, specs, host_answers)
         order.write()
         durable.sync_folder(world.battles)
@@ -127,14 +129,14 @@ def _order(
 
 
 def _write_set_aside(world: World, quest: Quest, folder: Path) -> str | None:
-    """Lines that the gatekeepers left out though they could be trained on; None where there are none.
+    """Lines that the gatekeepers left out though they could be trained on, or held out; None where there are none.
 
     Kept with the battle: whatever happens beside the quest, a resumed run must leave out the same.
     """
     records = row_index.load(reports.companion(queue.path_of(world, quest), reports.ROWS))
     if records is None:
         return None
-    lines = row_index.set_aside_lines(records)
+    lines = row_index.left_out_lines(records)
     if not len(lines):
         return None
     data = io.BytesIO()

@@ -147,13 +147,13 @@ def _extend_report(world: World, battle: Battle, *, refused_count: int) -> None:
     everything = sorted([*set_aside, *by_trainer], key=lambda refusal: refusal.line)
 
     # The row, then the report.
-    battle.quest.taken = report.rows - refused
+    battle.quest.taken = report.rows - refused - report.held_out
     battle.quest.save(update_fields=["taken"])
     reports.write_report(
         path,
         replace(
             report,
-            taken=report.rows - refused,
+            taken=report.rows - refused - report.held_out,
             refused_count=refused,
             refused=tuple(everything[: reports.MOST_NAMED]),
             refused_by_kind=kinds | ({"trainer": refused_count} if refused_count else {}),

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from arena.gate.duplicates import EarlierRows
+from arena.gate.held_out import HeldOutRows
 from arena.gate.inspection import Look, inspect, inspect_in_place
 from arena.gate.messages import BEAT, Answer, Job, state_of
 from arena.gate.report import Report
@@ -53,7 +54,8 @@ class Gate:
         self._progress_file = world.status / progress_file
         self._on_progress = on_progress
         self._earlier = EarlierRows((*lanes, world.processing, world.recently_completed))
-        self._evaluated = EvaluatedProblems((world.evaluation, world.validation))
+        self._evaluated = EvaluatedProblems((world.evaluation, world.validation, world.validation_levels))
+        self._held_out = HeldOutRows(world.validation_quests)
 
     def answer(self, job: Job) -> Answer:
         path = Path(job.path)
@@ -90,6 +92,7 @@ class Gate:
             tokenizer_sha256=mask.facts.sha256 if mask else None,
             evaluated=self._evaluated,
             earlier=self._earlier,
+            held_out=self._held_out,
         )
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from arena.gate import row_index
+from arena.gate import held_out, row_index
 from arena.gate.inspection import SET_ASIDE_KINDS
 from arena.gate.report import REPORT, Report, companion, read_report
 from arena.gate.row_index import Records
@@ -21,6 +21,7 @@ _UNNAMED = {
     row_index.UNREADABLE: ("the gatekeepers could not read it", "unreadable"),
     row_index.UNTRAINABLE: ("the gatekeepers found that it cannot be trained on", "untrainable"),
     row_index.SET_ASIDE: ("set aside by the gatekeepers", "set-aside"),
+    row_index.HELD_OUT: (held_out.REASON, held_out.KIND),
 }
 
 
@@ -31,18 +32,20 @@ class Findings:
     report: Report | None = None
 
     def refusal_of(self, line: int) -> Refusal | None:
-        """Why the gatekeepers refused it, whether or not the trainer would; None too where they did not look."""
+        """Why it is not trained on by the gatekeepers' word, whether or not the trainer would; None too where they did
+        not look."""
         if self.index is None:
             return self._named(line)
         verdict = self._verdict(line)
         return None if verdict == row_index.TAKEN else self._named(line) or Refusal(line, *_UNNAMED[verdict])
 
     def set_aside(self, line: int) -> Refusal | None:
-        """The same for a row that the trainer would train on if it were not told: a copy, an evaluated one, a leak."""
+        """The same for a row that the trainer would train on if it were not told: a copy, an evaluated one, a leak, or
+        one that is held out."""
         if self.index is None:
             named = self._named(line)
             return named if named and named.kind in SET_ASIDE_KINDS else None
-        return self.refusal_of(line) if self._verdict(line) == row_index.SET_ASIDE else None
+        return self.refusal_of(line) if self._verdict(line) >= row_index.SET_ASIDE else None
 
     @property
     def refused_count(self) -> int | None:
@@ -63,7 +66,7 @@ class Findings:
     def _refused(self) -> npt.NDArray[np.uint32]:
         if self.index is None:
             return np.empty(0, np.uint32)
-        lines: npt.NDArray[np.uint32] = self.index["line"][self.index["verdict"] != row_index.TAKEN]
+        lines: npt.NDArray[np.uint32] = self.index["line"][row_index.refused(self.index)]
         return lines
 
     def _verdict(self, line: int) -> int:

@@ -16,9 +16,10 @@ from typing import Any
 
 import numpy as np
 
+from arena.gate import held_out, row_index
 from arena.gate import report as reports
-from arena.gate import row_index
 from arena.gate.duplicates import EarlierRows, digest_of, find_twins, near_digest_of
+from arena.gate.held_out import HeldOutRows
 from arena.gate.report import UNREAD_KEYS, Lengths, Report
 from arena.gate.row_index import ArrayWriter
 from arena.gate.rules import GateRules
@@ -42,7 +43,7 @@ HISTOGRAM_BARS = 24
 _HASH = np.dtype(np.uint64)
 _DIGESTS, _NEAR = "digests.tmp", "near.tmp"
 COPIES = ("duplicate", "earlier-duplicate", "near-duplicate")
-LEFT_OUT = frozenset({*COPIES, "evaluated"})
+LEFT_OUT = frozenset({*COPIES, "evaluated", held_out.KIND})
 """Kinds of refused rows that are not bad, only not to be trained on."""
 SET_ASIDE_KINDS = LEFT_OUT | {"leak"}
 """Kinds of refused rows that the trainer would train on if it were not told."""
@@ -60,6 +61,8 @@ class Look:
     tokenizer_sha256: str | None = None
     evaluated: EvaluatedProblems = field(default_factory=lambda: EvaluatedProblems(()))
     earlier: EarlierRows | None = None
+    held_out: HeldOutRows | None = None
+    """Of earlier quests, and of this one where it was fought before."""
 
     @property
     def limits(self) -> Limits:
@@ -107,6 +110,8 @@ class _Inspection:
         special = look.mask.facts.special if look.mask else ()
         self._warden = ContentWarden(look.rules, look.evaluated, special)
         look.evaluated.refresh()
+        if look.held_out:
+            look.held_out.refresh()
         self._rows = 0
         self._refused: list[Refusal] = []
         self._warnings: list[Refusal] = []
@@ -133,6 +138,7 @@ class _Inspection:
             self._check_turns()
             records = self._records(mode="r+")
             self._leave_out_copies(records)
+            self._hold_out(records)
             return self._report(records)
         finally:
             for scratch in (_DIGESTS, _NEAR):
@@ -270,6 +276,22 @@ class _Inspection:
                 self._tell()
                 self._name_twins(records, twins.later, twins.first, "but for case and marks the row of line", COPIES[2])
 
+    def _hold_out(self, records: row_index.Records) -> None:
+        """What other quests hold out may not be trained on here; of the player's own quest some more is held out."""
+        digests = np.lib.format.open_memmap(self._file(_DIGESTS), mode="r")
+        own = np.zeros(len(records), dtype=bool)
+        if known := self._look.held_out:
+            own = _taken(records) & np.isin(digests, known.of_quest(self._sha256))
+            for number in np.flatnonzero(_taken(records) & ~own & np.isin(digests, known.all())).tolist():
+                owner, line = known.owner_of(int(digests[number])), int(records["line"][number])
+                reason = f"it is held out of the quest {owner}: trained on, it could measure nothing any more"
+                self._refuse(records, number, Refusal(line, reason, held_out.KIND), row_index.SET_ASIDE)
+        rules, taken = self._look.rules, _taken(records)
+        wanted = rules.held_out_of(int(taken.sum())) if held_out.is_own(stem_of(self._path.name)) else 0
+        if wanted and not own.any():
+            own = held_out.choose(digests, taken, wanted, most=rules.held_out_most)
+        records["verdict"][own] = row_index.HELD_OUT
+
     def _name_twins(self, records: row_index.Records, later: Any, first: Any, says: str, kind: str) -> None:
         if self._look.rules.duplicates == "allow":
             return
@@ -296,7 +318,8 @@ class _Inspection:
         refused = self._refused_kinds.total()
         if unread := _mostly(self._unread, self._formats.total()):
             self._warn(Refusal(0, f"keys that are not read stand in most rows: {', '.join(unread)}", UNREAD_KEYS))
-        skill, level = _work_of(stem_of(self._path.name), self._trained)
+        name, kept = stem_of(self._path.name), len(row_index.held_out_lines(records))
+        skill, level = _work_of(name, self._trained)
         report = Report(
             quest=self._path.name,
             sha256=self._sha256,
@@ -305,11 +328,13 @@ class _Inspection:
             formats=dict(self._formats),
             depth=self._look.rules.depth,
             rows=self._rows,
-            taken=self._rows - refused,
+            taken=self._rows - refused - kept,
             refused_count=refused,
             refused=_first(self._refused),
             refused_by_kind=dict(self._refused_kinds.most_common()),
             set_aside=int((records["verdict"] == row_index.SET_ASIDE).sum()),
+            held_out=kept,
+            held_out_note=held_out.note_of(name, self._rows - refused, kept, self._look.rules),
             copied_from=self._copied_from(),
             warned_count=self._warned_kinds.total(),
             warnings=_first(self._warnings),
@@ -353,7 +378,7 @@ class _Inspection:
         if not report.refused_count:
             return report
         records = self._records()
-        refused = iter(records["line"][records["verdict"] != row_index.TAKEN].tolist())
+        refused = iter(records["line"][row_index.refused(records)].tolist())
         room, copied, wanted = int(self._look.rules.quarantine_mb * 1e6), 0, next(refused, None)
         with (
             lines.open_quest(self._path, limits=self._look.limits) as reader,

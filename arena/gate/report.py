@@ -18,7 +18,9 @@ from realm.disk import durable
 
 REPORT, REASON, QUARANTINE = "report.json", "reason.json", "quarantine"
 ROWS, HASHES, WISHES = "rows.npy", "hashes.npy", "wishes.json"
-COMPANIONS = (REPORT, REASON, QUARANTINE, ROWS, HASHES, WISHES)
+OUTCOME = "outcome.json"
+"""What a completed quest taught and cost; written by the daemon."""
+COMPANIONS = (REPORT, REASON, QUARANTINE, ROWS, HASHES, OUTCOME, WISHES)
 """What may lie beside a quest, as `<file>.<one of these>`; it moves with the quest."""
 FOUND = (REPORT, REASON, QUARANTINE, ROWS, HASHES)
 """What the gatekeepers wrote; made anew when they look again."""
@@ -61,6 +63,12 @@ class Report:
     refused_by_kind: dict[str, int] = field(default_factory=dict)
     set_aside: int = 0
     """Refused rows that could be trained on: copies, evaluated problems, leaks."""
+    held_out: int = 0
+    """Rows that are never trained on and measure what the quest teaches; neither taken nor refused."""
+    held_out_note: str = ""
+    """How many, and why, in one sentence."""
+    rehearsed: int = 0
+    """Rows of won levels and of earlier quests that its battle trained on beside its own; 0 before there was one."""
     copied_from: tuple[str, ...] = ()
     """SHA-256 of the earlier quests that have some of the refused rows."""
     warned_count: int = 0
@@ -128,6 +136,8 @@ def is_complete(path: Path) -> bool:
     if report is None or records is None or len(records) != report.rows:
         return False
     lines = row_index.set_aside_lines(records)
+    if len(row_index.held_out_lines(records)) != report.held_out:
+        return False
     return len(lines) == report.set_aside and bool((np.diff(lines, prepend=0) > 0).all())
 
 

@@ -14,8 +14,9 @@ import numpy.typing as npt
 
 DTYPE = np.dtype([("line", "<u4"), ("offset", "<u8"), ("tokens", "<i4"), ("trained", "<i4"), ("verdict", "u1")])
 """Line from 1; offset of its first byte in the decompressed file; slots and labels as packed, -1 where not counted."""
-TAKEN, UNREADABLE, UNTRAINABLE, SET_ASIDE = range(4)
-"""Verdicts. The trainer refuses unreadable and untrainable rows by itself; those set aside it must be told."""
+TAKEN, UNREADABLE, UNTRAINABLE, SET_ASIDE, HELD_OUT = range(5)
+"""Verdicts. The trainer refuses unreadable and untrainable rows by itself; of those set aside or held out it must be
+told."""
 Records = npt.NDArray[np.void]
 
 
@@ -61,5 +62,24 @@ def load(path: Path, *, mode: str = "r") -> Records | None:
 
 
 def set_aside_lines(records: Records) -> npt.NDArray[np.int64]:
-    lines: npt.NDArray[np.int64] = records["line"][records["verdict"] == SET_ASIDE].astype(np.int64)
+    return _lines(records, records["verdict"] == SET_ASIDE)
+
+
+def held_out_lines(records: Records) -> npt.NDArray[np.int64]:
+    return _lines(records, records["verdict"] == HELD_OUT)
+
+
+def left_out_lines(records: Records) -> npt.NDArray[np.int64]:
+    """Lines that could be trained on and are not: set aside, or held out."""
+    return _lines(records, records["verdict"] >= SET_ASIDE)
+
+
+def refused(records: Records) -> npt.NDArray[np.bool_]:
+    """Which rows were refused; those held out are sound."""
+    is_refused: npt.NDArray[np.bool_] = (records["verdict"] != TAKEN) & (records["verdict"] != HELD_OUT)
+    return is_refused
+
+
+def _lines(records: Records, chosen: npt.NDArray[np.bool_]) -> npt.NDArray[np.int64]:
+    lines: npt.NDArray[np.int64] = records["line"][chosen].astype(np.int64)
     return lines

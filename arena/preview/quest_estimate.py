@@ -11,6 +11,7 @@ import pynvml
 from arena import embedded, estimate
 from arena.confined.mask import mask_of
 from arena.estimate import Load, Measured, Memory, Shape, UnknownShape
+from arena.gate.held_out import HeldOutRows
 from arena.gate.inspection import Look, inspect
 from arena.gate.report import Report
 from arena.gate.rules import GateRules
@@ -111,10 +112,15 @@ def _report(world: World, config: RealmConfig, recipe: Recipe, path: Path) -> Re
     """As the gatekeepers would see it, but for rows of earlier quests."""
     rules = strict.read(GateRules, config.gatekeeper, source="gatekeeper")
     folder = tokenizer.find(world, config)
-    mask = mask_of(folder) if folder else None
-    specs = registry(load_declared(world))
-    evaluated = EvaluatedProblems((world.evaluation, world.validation))
-    return inspect(path, Look(rules=rules, recipe=recipe, specs=specs, mask=mask, evaluated=evaluated))
+    look = Look(
+        rules=rules,
+        recipe=recipe,
+        specs=registry(load_declared(world)),
+        mask=mask_of(folder) if folder else None,
+        evaluated=EvaluatedProblems((world.evaluation, world.validation, world.validation_levels)),
+        held_out=HeldOutRows(world.validation_quests),
+    )
+    return inspect(path, look)
 
 
 def _sizes(shape: Shape, recipe: Recipe) -> tuple[int, ...]:

@@ -18,7 +18,7 @@ import numpy.typing as npt
 from arena.gate import row_index
 from arena.gate.findings import Findings, findings_beside
 from arena.gate.report import REPORT, ROWS, companion, read_report
-from arena.gate.row_index import Records, set_aside_lines
+from arena.gate.row_index import Records, left_out_lines
 from arena.gate.row_seek import fresh_index, limits_of, lines_at, lines_from
 from arena.recipe import Recipe
 from arena.rows.example import Unfit, fitted
@@ -262,7 +262,7 @@ def _packed(
         taken = index[index["verdict"] == row_index.TAKEN]
         lines, lengths = taken["line"].astype(np.int64), taken["tokens"].astype(np.int32)
     else:
-        passed_over = frozenset(set_aside_lines(index).tolist()) if index is not None else frozenset()
+        passed_over = frozenset(left_out_lines(index).tolist()) if index is not None else frozenset()
         lines, lengths = _count(path, mask, recipe, passed_over, specs)
     order = PackedOrder(recipe.seed, quest_sha256)
     rows = order.rows(lengths, recipe.max_length) if len(lengths) else Rows(lines, np.zeros(1, np.int64))

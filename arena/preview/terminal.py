@@ -100,6 +100,10 @@ def of_report(report: Report) -> Iterator[RenderableType]:
     forms = ", ".join(f"{name} {count}" for name, count in report.formats.items())
     if forms:
         yield f"forms: {forms}"
+    if report.held_out_note:
+        yield visible(report.held_out_note)
+    if report.rehearsed:
+        yield f"{report.rehearsed} rows of won levels and earlier quests were rehearsed beside them"
     if report.fault:
         yield Text(f"refused as a whole: {visible(report.fault.reason)}", style="bold red")
     if report.tokens and report.trained_tokens is not None:

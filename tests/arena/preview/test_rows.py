@@ -368,7 +368,7 @@ def test_an_index_that_says_what_is_not_so_is_not_believed(quest: Path, mask: Ch
     ("guard", "without"),
     [
         ("_counted_alike", lambda *given: True),
-        ("set_aside_lines", lambda index: np.empty(0, np.int64)),
+        ("left_out_lines", lambda index: np.empty(0, np.int64)),
         ("fitted", lambda tokenized, max_length, over_long: tokenized),
     ],
 )
