@@ -57,6 +57,7 @@ def build_brief_snapshot(world: World, hero: str) -> dict[str, Any]:
         "arena": arena_part(view),
         "battle": battle_part(view, view.facts) if view.facts else None,
         "curve": {"step": [], "loss": [], "lr": [], "battles": []},
+        "validation": [],
         "accuracy": [],
         "events": [],
     }
@@ -100,6 +101,7 @@ def tavern_context(snapshot: dict[str, Any], asked: Wish | None = None) -> dict[
         "blank_entry": BLANK,
         "entry_looks": looks_table(),
         "last_steps": last_steps(snapshot["curve"]),
+        "last_scores": last_scores(snapshot["validation"]),
         "last_accuracy": snapshot["accuracy"][-1][1] if snapshot["accuracy"] else None,
         "pill": {"offline": "offline", "stale": "waiting"}.get(stance, "live"),
         "pill_text": pill_text(stance, battle),
@@ -215,6 +217,12 @@ def memory_held(battle: dict[str, Any]) -> str:
 def last_steps(curve: dict[str, list[Any]]) -> list[dict[str, Any]]:
     rows = zip(curve["step"], curve["loss"], curve["lr"], strict=True)
     return [{"step": step, "loss": loss, "lr": lr} for step, loss, lr in list(rows)[: -TABLE_ROWS - 1 : -1]]
+
+
+def last_scores(curves: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Of all sets together, the newest first."""
+    rows = [{**curve, "step": step, "loss": loss} for curve in curves for step, loss in curve["points"]]
+    return sorted(rows, key=lambda row: -row["step"])[:TABLE_ROWS]
 
 
 def pill_text(stance: str, battle: dict[str, Any]) -> str:
