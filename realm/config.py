@@ -26,6 +26,8 @@ _HERO = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,39}")
 """It is the name of a folder."""
 _SKILL = re.compile(r"[a-z][a-z0-9]{0,39}")
 """It is the name of a service and of its folder of logs."""
+_METRIC = re.compile(r"levels|val_loss|train_loss|accuracy|[a-z][a-z0-9]*/.+")
+"""Of a champion; guild.champion.rule reads it."""
 Port = Annotated[int, Range(1, 65535, "is no port")]
 LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 
@@ -45,7 +47,9 @@ class RealmConfig:
     base_model: str | None = None
     autoplay: bool = True
     keep_checkpoints: Annotated[int, Bounds(2)] = 30
-    """Newest checkpoints of a hero that stay, with the best by each loss; older ones make room."""
+    """Newest checkpoints of a hero that stay, with the champion and the best by each loss; older ones make room."""
+    champion_metric: str = "levels"
+    """What crowns a champion: `levels` held, then the loss; `val_loss`, `train_loss`, `accuracy`, or a set's name."""
     checkpoint_budget_gb: float = 20.0
     """GB (10^9 bytes) of a hero's checkpoints; beyond it older ones make room, save the two newest and the best."""
     keep_forged_quests: Annotated[int, Bounds(0)] = 50
@@ -71,6 +75,11 @@ class RealmConfig:
 
     def __post_init__(self) -> None:
         strict.check_ranges(self)
+        if not _METRIC.fullmatch(self.champion_metric):
+            raise ValueError(
+                f"champion_metric: {self.champion_metric!r} is not allowed; allowed are levels, val_loss, train_loss, "
+                "accuracy, and sets such as bin/3, quest/NAME or file/NAME"
+            )
         for name in ("checkpoint_budget_gb", "oracle_memory_gb"):
             if not 0 < getattr(self, name) < math.inf:
                 raise ValueError(f"{name}: {getattr(self, name)} is no budget; allowed is more than 0")

@@ -45,6 +45,7 @@ LOOKS = {
     "quest_discarded": Look("skull-crossed-bones", "plain"),
     "order_refused": Look("cursed-star", "blood"),
     "quest_completed": Look("two-coins", "gold"),
+    "quest_outcome": Look("trophy-cup", "arcane"),
     "evaluated": Look("bullseye", "moss", enough=ENOUGH_ACCURACY),
     "skill_level_up": Look("spell-book", "arcane"),
     "skill_level_lost": Look("cursed-star", "ember"),

@@ -18,6 +18,7 @@ urlpatterns = [
     path("battle/rate", views.battle_rate, name="battle_rate"),
     path("battle/<slug:wish>", views.battle_command, name="battle_command"),
     path("checkpoints/go-on", checkpoint_views.go_on, name="checkpoint_go_on"),
+    path("champion", views.champion_metric, name="champion_metric"),
     path("oracle", oracle_views.oracle, name="oracle"),
     path("oracle/status", oracle_views.status, name="oracle_status"),
     path("oracle/load", oracle_views.load, name="oracle_load"),

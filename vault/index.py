@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -116,6 +116,7 @@ def _facts(folder: Path) -> dict[str, Any]:
         "created_at": _moment(read.created_at, folder),
         "train_loss": read.train_loss,
         "val_loss": read.val_loss,
+        "val_set": asdict(read.val_set) if read.val_set else None,
         "learning_rate": read.learning_rate,
         "epoch": read.epoch,
         "skill": read.skill or "",

@@ -8,13 +8,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 from django.conf import settings
 
 from realm.checkpoints.names import step_of_any
 from realm.world import World
 from vault.models import Checkpoint
-from vault.selectors import Metric, best_checkpoint, checkpoint_at, list_checkpoints, newest_checkpoint
+from vault.selectors import best_checkpoint, checkpoint_at, list_checkpoints, newest_checkpoint
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,6 +26,8 @@ class LedgerEntry:
     created_at: datetime
     train_loss: float | None
     val_loss: float | None
+    val_set: dict[str, Any] | None
+    """What `val_loss` was measured over: `name`, `rows` and `sha256`; None where the sidecar does not say."""
     learning_rate: float
     epoch: int
     skill: str | None
@@ -47,7 +50,8 @@ class Ledger:
     def get_latest(self) -> LedgerEntry | None:
         return self._entry(newest_checkpoint(self.world, self.hero))
 
-    def get_best(self, metric: Metric = "train_loss") -> LedgerEntry | None:
+    def get_best(self, metric: str = "train_loss") -> LedgerEntry | None:
+        """By train_loss, val_loss, levels, accuracy, or a set such as `bin/3`. Raises ValueError for another."""
         return self._entry(best_checkpoint(self.world, self.hero, metric))
 
     def list_all(self, limit: int | None = 20) -> list[LedgerEntry]:
@@ -68,6 +72,7 @@ class Ledger:
             created_at=row.created_at,
             train_loss=row.train_loss,
             val_loss=row.val_loss,
+            val_set=row.val_set,
             learning_rate=row.learning_rate,
             epoch=row.epoch,
             skill=row.skill or None,

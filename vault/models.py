@@ -12,6 +12,8 @@ class Checkpoint(models.Model):
     created_at = models.DateTimeField()
     train_loss = models.FloatField(null=True, blank=True)
     val_loss = models.FloatField(null=True, blank=True)
+    val_set = models.JSONField(null=True, blank=True)
+    """What `val_loss` was measured over: its name, rows and sha256; None where the sidecar does not say."""
     learning_rate = models.FloatField()
     epoch = models.PositiveIntegerField()
     skill = models.CharField(max_length=40, blank=True)

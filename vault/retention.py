@@ -10,6 +10,7 @@ from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 
+from guild.champion import crown
 from realm.branch_rows import branches_of
 from realm.checkpoints import sidecar
 from realm.checkpoints.names import checkpoint_folders
@@ -28,6 +29,7 @@ from vault.models import Checkpoint
 log = logging.getLogger(__name__)
 
 
+BEST_BY = ("train_loss", "val_loss")
 FEWEST = 2
 """The newest and the one that the trainer falls back to."""
 LEFTOVER_SECONDS = 24 * 3600.0
@@ -59,16 +61,17 @@ def prune(
 ) -> list[str]:
     """Delete all but the newest `keep` checkpoints of `hero`, then the oldest until the rest fits `budget_bytes`.
 
-    Returns the names of what was deleted, or would be with `dry_run`. The two newest of the active branch, the best by
-    each loss, the newest of each other branch and where branches begin, what is `spared` by its name and what an
-    adapter sits on stay even if they alone are over the budget. Only listed checkpoints with a sidecar are counted or
-    deleted: the rest is left for a person to look at.
+    Returns the names of what was deleted, or would be with `dry_run`. The two newest of the active branch, the
+    champion, the best by each loss, the newest of each other branch and where branches begin, what is `spared` by its
+    name and what an adapter sits on stay even if they alone are over the budget. Only listed checkpoints with a sidecar
+    are counted or deleted: the rest is left for a person to look at.
     """
     if keep < FEWEST:
         raise ValueError(f"keep {keep} is too small: the newest and the one it falls back to are needed")
     # By time, not by step: after going back, the steps of a branch that was left are the higher ones.
     rows = sorted(selectors.list_checkpoints(world, hero), key=_age, reverse=True)
-    best = {found.name for metric in selectors.METRICS if (found := selectors.best_checkpoint(world, hero, metric))}
+    best = {found.name for metric in BEST_BY if (found := selectors.best_checkpoint(world, hero, metric))}
+    best |= set(filter(None, [crown.crowned(world, hero)]))
     safe = best | _needed_by_branches(world, hero) | _under_adapters(world.heroes / hero) | set(spared)
     doomed = [row for row in rows[keep:] if row.name not in safe]
     if budget_bytes is not None:

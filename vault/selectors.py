@@ -7,17 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import islice
-from typing import Literal
 
 from django.db.models import F, QuerySet
 
+from guild.champion import crown
 from realm.branch_rows import on_line
 from realm.checkpoints.sidecar import SIDECAR
 from realm.world import World
 from vault.models import Checkpoint
-
-Metric = Literal["train_loss", "val_loss"]
-METRICS: tuple[Metric, ...] = ("train_loss", "val_loss")
 
 
 def list_checkpoints(world: World, hero: str, *, limit: int | None = None) -> list[Checkpoint]:
@@ -38,12 +35,17 @@ def checkpoint_at(world: World, hero: str, step: int) -> Checkpoint | None:
     return next(_on_disk(world, _of_line(hero).filter(step=step)), None)
 
 
-def best_checkpoint(world: World, hero: str, metric: Metric = "train_loss") -> Checkpoint | None:
-    """The lowest loss, the older one of equals; None while no checkpoint has one."""
-    if metric not in METRICS:
-        raise ValueError(f"metric {metric!r} is not known; known are {', '.join(METRICS)}")
-    measured = _of_line(hero).filter(**{f"{metric}__isnull": False})
-    return next(_on_disk(world, measured.order_by(F(metric), "step", "name")), None)
+def best_checkpoint(world: World, hero: str, metric: str = "train_loss") -> Checkpoint | None:
+    """The lowest loss, most levels held or most right answers, the older one of equals; None while none was measured.
+
+    Metrics are those of guild.champion.rule; losses compare over the same rows only. Raises ValueError for another.
+    """
+    mine = _of_line(hero)
+    if metric == "train_loss":
+        mine = mine.filter(train_loss__isnull=False).order_by(F("train_loss"), "step", "name")
+    else:
+        mine = mine.filter(name=crown.best(world, hero, metric))
+    return next(_on_disk(world, mine), None)
 
 
 def _of_line(hero: str, branch: str | None = None) -> QuerySet[Checkpoint]:

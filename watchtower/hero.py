@@ -8,7 +8,7 @@ from guild.selectors import curriculum_accuracy
 from realm.world import World
 from realm.xp_and_gold import GOLD_PER_QUEST, XP_PER_LEVEL, level_at
 from vault.selectors import newest_checkpoint
-from watchtower import selectors, steps
+from watchtower import selectors, steps, strength
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,9 +21,12 @@ class HeroCard:
     """Training steps of the hero's whole life, those not yet saved in a checkpoint included."""
     next_level_xp: int
     attack: float | None
-    """1 / train loss of the newest checkpoint."""
+    """1 / mean train loss of the last steps."""
+    attack_of: str | None
+    """What `attack` is the inverse of, in words."""
     defense: float | None
-    """1 / validation loss of the newest checkpoint."""
+    """1 / validation loss of the newest scored checkpoint, over what the hero was taught."""
+    defense_of: str | None
     accuracy: float | None
     accuracy_of: str | None
     gold: int
@@ -52,6 +55,8 @@ def hero_card(world: World, hero: str) -> HeroCard:
 def saved_card(world: World, hero: str) -> HeroCard:
     """The card as ledger, evaluations and quests tell it, without the steps since the newest checkpoint."""
     newest = newest_checkpoint(world, hero)
+    attack = strength.attack(world, newest) if newest else None
+    defense = strength.defense(world, hero)
     judged = curriculum_accuracy(hero)
     quests = selectors.quests_completed(hero)
     start = HeroCard(
@@ -59,15 +64,13 @@ def saved_card(world: World, hero: str) -> HeroCard:
         level=0,
         xp=0,
         next_level_xp=XP_PER_LEVEL,
-        attack=_inverse(newest.train_loss) if newest else None,
-        defense=_inverse(newest.val_loss) if newest else None,
+        attack=attack.inverse if attack else None,
+        attack_of=attack.of if attack else None,
+        defense=defense.inverse if defense else None,
+        defense_of=defense.of if defense else None,
         accuracy=judged[0] if judged else None,
         accuracy_of=judged[1] if judged else None,
         gold=quests * GOLD_PER_QUEST,
         quests_completed=quests,
     )
     return start.at_step(newest.step if newest else None)
-
-
-def _inverse(loss: float | None) -> float | None:
-    return steps.finite(1 / loss) if loss else None

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -14,7 +12,6 @@ from arena.models import Battle, ChronicleEntry, Quest
 from arena.protocol import EventKind
 from realm.branch_rows import line_of
 from realm.checkpoints.branches import Line
-from watchtower import steps
 
 LAST_EVENTS = 50
 
@@ -78,6 +75,13 @@ def battles_before(hero: str, facts: BattleFacts, *, most: int) -> list[tuple[st
     return list(before.order_by("-started_at", "-id").values_list("battle_id", "quest__name")[:most])[::-1]
 
 
+def newest_battles(hero: str, *, most: int) -> list[str]:
+    """Names of the battles that began last, the newest first."""
+    return list(
+        Battle.objects.filter(hero=hero).order_by("-started_at", "-id").values_list("battle_id", flat=True)[:most]
+    )
+
+
 def quests_completed(hero: str) -> int:
     done = Quest.objects.filter(state=Quest.State.COMPLETED, battles__hero=hero)
     return done.distinct().count()
@@ -121,12 +125,6 @@ def _messages(entries: QuerySet[ChronicleEntry], most: int) -> list[dict[str, An
     ]
 
 
-def validation_curve(battle: str) -> list[tuple[int, float]]:
-    """(step, validation loss) of one battle, in order."""
-    entries = ChronicleEntry.objects.filter(source=battle, kind=EventKind.VALIDATED).order_by("id")
-    return list(_series(entries.values_list("step", "data"), "val_loss"))
-
-
 def forecast_of(battle: str) -> dict[str, Any] | None:
     """What the trainer estimated when the battle began or went on last; None where it did not say."""
     return _said_last(battle, (EventKind.BATTLE_STARTED, EventKind.BATTLE_RESUMED), "estimate")
@@ -141,10 +139,3 @@ def _said_last(battle: str, kinds: tuple[EventKind, ...], key: str) -> dict[str,
     entry = ChronicleEntry.objects.filter(source=battle, kind__in=kinds).order_by("-id").first()
     said = entry.data.get(key) if entry else None
     return said if isinstance(said, dict) else None
-
-
-def _series(rows: Iterable[tuple[int, dict[str, Any]]], key: str) -> Iterable[tuple[int, float]]:
-    for step, data in rows:
-        value = steps.finite(data.get(key))
-        if value is not None:
-            yield step, value

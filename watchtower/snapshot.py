@@ -11,7 +11,7 @@ import numpy as np
 from arena.convergence import WINDOW, Convergence
 from guild.selectors import accuracy_history
 from realm.world import World
-from watchtower import selectors, steps
+from watchtower import scores, selectors, steps
 from watchtower.hero import HeroCard
 from watchtower.history import Chapter, chapters
 from watchtower.selectors import BattleFacts
@@ -193,15 +193,15 @@ def curve_part(told: list[Chapter]) -> dict[str, list[Any]]:
     }
 
 
-def validation_part(told: list[Chapter], *, until: int | None = None) -> list[tuple[int, float]]:
-    """(step, validation loss) of the battles shown, without what was rolled back."""
+def validation_part(told: list[Chapter], *, until: int | None = None) -> list[dict[str, Any]]:
+    """The curves of the battles shown, one for each set, without what was rolled back."""
     ends = [*(chapter.first_step for chapter in told), math.inf if until is None else until][1:]
-    return [
-        point
+    return scores.curves(
+        score
         for chapter, end in zip(told, ends, strict=True)
-        for point in selectors.validation_curve(chapter.battle)
-        if chapter.first_step <= point[0] <= end
-    ]
+        for score in scores.scores_of(chapter.battle)
+        if chapter.first_step <= score.step <= end
+    )
 
 
 def accuracy_part(view: View) -> list[list[Any]]:

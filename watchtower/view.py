@@ -16,7 +16,7 @@ from arena.status import ArenaStatus
 from guild.selectors import accuracy_history
 from realm.staleness import STALE_SECONDS
 from realm.world import World
-from watchtower import selectors, steps
+from watchtower import scores, selectors, steps
 from watchtower.hero import HeroCard, saved_card
 from watchtower.selectors import BattleFacts
 from watchtower.steps import Records
@@ -154,8 +154,7 @@ def _battle(facts: BattleFacts | None) -> tuple[str, int | None, int | None] | N
 
 
 def _newest_validation(facts: BattleFacts | None) -> float | None:
-    curve = selectors.validation_curve(facts.battle) if facts else []
-    return curve[-1][1] if curve else None
+    return scores.newest_loss(facts.battle) if facts else None
 
 
 def _newest_accuracy(hero: str) -> float | None:

@@ -6,6 +6,9 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
+from django.conf import settings
+
+from arena.daemon import champions
 from arena.models import ChronicleEntry
 from guild.curriculum.plan import Curriculum
 from guild.evaluation import queue as evaluation_queue
@@ -49,21 +52,29 @@ def told_of(skill: str, level: int, verdict: Verdict) -> Iterator[Told]:
 
 def tell(judged: Judged, verdict: Verdict) -> None:
     """Of an evaluation that came through the queue; the source keeps it apart from what the daemon says."""
-    assert verdict.evaluation_id is not None  # the queue tells only what is new
+    evaluation = verdict.evaluation_id
+    assert evaluation is not None  # the queue tells only what is new
     for kind, message, data in told_of(judged.skill, judged.level, verdict):
-        ChronicleEntry.objects.get_or_create(
-            source=f"evaluation:{kind}",
-            source_seq=verdict.evaluation_id,
-            defaults={
-                "kind": kind,
-                "time": judged.evaluated_at or datetime.now(UTC),
-                "step": judged.step,
-                "message": message,
-                "data": data
-                | {"checkpoint": judged.checkpoint, "answered_by": judged.answered_by}
-                | ({"branch": judged.branch} if judged.branch else {}),
-            },
-        )
+        _say(judged, evaluation, kind, message, data)
+    champions.follow_queue(
+        settings.WORLD, judged, lambda message, data: _say(judged, evaluation, champions.KIND, message, data)
+    )
+
+
+def _say(judged: Judged, evaluation: int, kind: str, message: str, data: dict[str, Any]) -> None:
+    ChronicleEntry.objects.get_or_create(
+        source=f"evaluation:{kind}",
+        source_seq=evaluation,
+        defaults={
+            "kind": kind,
+            "time": judged.evaluated_at or datetime.now(UTC),
+            "step": judged.step,
+            "message": message,
+            "data": data
+            | {"checkpoint": judged.checkpoint, "answered_by": judged.answered_by}
+            | ({"branch": judged.branch} if judged.branch else {}),
+        },
+    )
 
 
 def enqueue_checkpoint(

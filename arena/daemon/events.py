@@ -15,7 +15,7 @@ from django.db import transaction
 
 from arena import chronicle
 from arena import status as arena_status
-from arena.daemon import battles, evaluations
+from arena.daemon import battles, champions, evaluations
 from arena.gate import report as reports
 from arena.gate.inspection import SET_ASIDE_KINDS
 from arena.models import Battle, Quest
@@ -43,7 +43,6 @@ from realm.strict import BadConfig
 from realm.world import World
 from realm.xp_and_gold import GOLD_PER_QUEST, level_at
 from vault import index as vault
-from vault import selectors as vault_selectors
 from vault.models import Checkpoint
 
 log = logging.getLogger(__name__)
@@ -175,16 +174,14 @@ def _started(world: World, battle: Battle, event: Event) -> None:
 
 
 def _checkpoint_saved(world: World, battle: Battle, event: Event) -> None:
-    best = vault_selectors.best_checkpoint(world, battle.hero, "val_loss")
     try:
         checkpoint = vault.index_checkpoint(world, battle.hero, event.data["name"])
     except DamagedCheckpoint as damage:
         log.error("not indexed: %s", damage)
         return
     _follow_hero_level(battle, event, checkpoint)
-    if best:
-        _follow_champion(battle, event, checkpoint, best)
     _enqueue_evaluation(world, battle, event, checkpoint)
+    champions.follow(world, battle, event, checkpoint=checkpoint.name)
 
 
 def _enqueue_evaluation(world: World, battle: Battle, event: Event, checkpoint: Checkpoint) -> None:
@@ -221,21 +218,6 @@ def _follow_hero_level(battle: Battle, event: Event, checkpoint: Checkpoint) -> 
     if level > level_at(step_of(checkpoint.parent) or 0):
         message = f"Level up! {battle.hero} is level {level}"
         chronicle.follow_up(battle.battle_id, event, "hero_level_up", message, level=level)
-
-
-def _follow_champion(battle: Battle, event: Event, checkpoint: Checkpoint, best: Checkpoint) -> None:
-    if checkpoint.val_loss is None or best.val_loss is None or checkpoint.val_loss >= best.val_loss:
-        return
-    chronicle.follow_up(
-        battle.battle_id,
-        event,
-        "new_champion",
-        f"New champion by validation loss! Checkpoint {checkpoint.step} beats {best.step}: "
-        f"{checkpoint.val_loss:.4g} < {best.val_loss:.4g}",
-        name=checkpoint.name,
-        val_loss=checkpoint.val_loss,
-        previous=best.val_loss,
-    )
 
 
 def _answered(world: World, battle: Battle, event: Event) -> None:
@@ -277,10 +259,12 @@ def _answered(world: World, battle: Battle, event: Event) -> None:
 
     for kind, message, data in evaluations.told_of(skill, level, verdict):
         chronicle.follow_up(battle.battle_id, event, kind, message, **data)
+    champions.follow(world, battle, event, checkpoint=record.checkpoint)
 
 
 def _completed(world: World, battle: Battle, event: Event) -> None:
     battles.end(battle, Battle.State.COMPLETED)
+    champions.follow(world, battle, event)
     chronicle.follow_up(
         battle.battle_id,
         event,
@@ -292,11 +276,13 @@ def _completed(world: World, battle: Battle, event: Event) -> None:
 
 
 def _paused(world: World, battle: Battle, event: Event) -> None:
+    champions.follow(world, battle, event)
     battle.state = Battle.State.PAUSED
 
 
 def _stopped(world: World, battle: Battle, event: Event) -> None:
     battles.end(battle, Battle.State.STOPPED)
+    champions.follow(world, battle, event)
     if arena_status.skipped_battle(world) == battle.battle_id:
         chronicle.follow_up(battle.battle_id, event, "quest_skipped", f"{battle.quest.name} was skipped")
 

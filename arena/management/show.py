@@ -13,6 +13,7 @@ from rich.console import RenderableType
 
 from arena.confined.mask import mask_of
 from arena.gate import report as reports
+from arena.gate.outcome import read_outcome
 from arena.models import Quest
 from arena.preview import rows, terminal
 from arena.preview.tokens import RefusedRow, tokens_of
@@ -108,7 +109,13 @@ class _Showing:
         if report is None and self._mask is not None:
             measured = terminal.measure(path, self._mask, self._recipe, self._specs)
         listed = rows.list_rows(path, 1, FIRST_ROWS, specs=self._specs)
-        return {"file": path, "report": report, "measured": measured, "rows": listed}
+        return {
+            "file": path,
+            "report": report,
+            "measured": measured,
+            "outcome": read_outcome(path),
+            "rows": listed,
+        }
 
     def _row(self, path: Path, line: int) -> list[RenderableType]:
         recipe = self._recipe
@@ -141,7 +148,8 @@ class _Showing:
     def _summary(self, path: Path) -> list[RenderableType]:
         report = reports.read_report(path)
         if report is not None:
-            return list(terminal.of_report(report))
+            outcome = read_outcome(path)
+            return [*terminal.of_report(report), *(terminal.of_outcome(outcome) if outcome else ())]
         if self._mask is None:
             return self._without_tokenizer()
         return list(terminal.of_measured(terminal.measure(path, self._mask, self._recipe, self._specs)))

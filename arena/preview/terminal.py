@@ -19,6 +19,7 @@ from rich.rule import Rule
 from rich.table import Table
 from rich.text import Text
 
+from arena.gate.outcome import Outcome
 from arena.gate.report import Report
 from arena.preview.rows import ListedRow, PackedRow, RowPreview
 from arena.recipe import Recipe
@@ -114,6 +115,13 @@ def of_report(report: Report) -> Iterator[RenderableType]:
         yield _histogram([(first, last, count) for first, last, count in report.lengths.histogram])
     yield from _refusals(report.refused, report.refused_count)
     yield from _refusals(report.warnings, report.warned_count, style="yellow")
+
+
+def of_outcome(outcome: Outcome) -> Iterator[RenderableType]:
+    """What the quest taught and cost."""
+    yield Text("what it taught and cost:", style="bold")
+    for sentence in outcome.sentences():
+        yield Text(f"  {visible(sentence)}", style="red" if sentence.endswith(", lost") else "")
 
 
 def _refusals(first: Sequence[Refusal], count: int, *, style: str = "red") -> Iterator[RenderableType]:

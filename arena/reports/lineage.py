@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from guild.models import Evaluation
 from realm.checkpoints import branches
@@ -42,6 +43,8 @@ class Ancestor:
     level: int | None
     train_loss: float | None
     val_loss: float | None
+    val_set: dict[str, Any] | None
+    """What `val_loss` was measured over: `name`, `rows` and `sha256`; losses over different sets do not compare."""
     size_bytes: int
     evaluations: tuple[Answered, ...]
 
@@ -88,6 +91,7 @@ def _ancestor(row: Checkpoint, here: set[str], answered: Sequence[Answered]) -> 
         level=row.level,
         train_loss=row.train_loss,
         val_loss=row.val_loss,
+        val_set=row.val_set,
         size_bytes=row.size_bytes,
         evaluations=tuple(answered),
     )
@@ -104,10 +108,16 @@ def _lines(lineage: Lineage) -> Iterator[str]:
         taught = f", {one.skill} level {one.level}" if one.skill else ""
         branch = f", {branches.title(one.branch)}" if several else ""
         yield f"  {one.name} from {one.parent or 'the base model'}{gone}{branch}"
-        yield f"    quest {one.quest}{taught}; loss {_loss(one.train_loss)}, validation {_loss(one.val_loss)}"
+        validation = f"validation {_loss(one.val_loss)}{_over(one.val_set)}"
+        yield f"    quest {one.quest}{taught}; loss {_loss(one.train_loss)}, {validation}"
         if one.evaluations:
             told = (f"{entry.skill} {entry.level}: {entry.correct}/{entry.total}" for entry in one.evaluations)
             yield f"    answered {', '.join(told)}"
+
+
+def _over(val_set: dict[str, Any] | None) -> str:
+    """The set by name, size and the beginning of its digest: equal digests, and only these, compare."""
+    return f" over {val_set['name']} ({val_set['rows']} rows, {val_set['sha256'][:8]})" if val_set else ""
 
 
 def _loss(value: float | None) -> str:

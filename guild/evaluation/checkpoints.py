@@ -1,21 +1,20 @@
-"""Which checkpoints of a hero are meant: by step, by name, or `newest`, `best`, `all`, `base`.
+"""Which checkpoints of a hero are meant: by step, by name, or `newest`, `best` (the champion), `all`, `base`.
 
 All but names mean the hero's active branch and what it came from.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from guild.champion import crown
 from guild.errors import GuildError
-from realm import strict
-from realm.checkpoints import branches, sidecar
+from realm import config, strict
+from realm.checkpoints import branches
 from realm.checkpoints.branches import AmbiguousStep
 from realm.checkpoints.names import step_of
-from realm.checkpoints.sidecar import DamagedCheckpoint
 from realm.world import World
 
 WORDS = ("newest", "best", "all", "base")
@@ -58,7 +57,7 @@ def _meant(world: World, hero: str, wish: str) -> list[Chosen]:
     if wish in WORDS:
         if not folders:
             raise GuildError(f"{hero} has no checkpoint yet")
-        chosen = [_best(hero, folders)] if wish == "best" else folders[:1] if wish == "newest" else folders[::-1]
+        chosen = [_champion(world, hero)] if wish == "best" else folders[:1] if wish == "newest" else folders[::-1]
         return [Chosen(name=folder.name, step=step_of(folder.name)) for folder in chosen]
     if (step := strict.whole_number(wish.removeprefix("checkpoint-"))) is not None:
         try:
@@ -71,17 +70,12 @@ def _meant(world: World, hero: str, wish: str) -> list[Chosen]:
     return [Chosen(name=wish, step=step_of(wish))]
 
 
-def _best(hero: str, folders: Sequence[Path]) -> Path:
-    """By validation loss; the older one of equals, as the vault has it."""
-    measured = [(loss, folder) for folder in reversed(folders) if (loss := _val_loss(folder)) is not None]
-    if not measured:
-        raise GuildError(f"No checkpoint of {hero} has a validation loss yet, so none is the best")
-    return min(measured, key=lambda pair: pair[0])[1]
-
-
-def _val_loss(folder: Path) -> float | None:
+def _champion(world: World, hero: str) -> Path:
+    """By the metric of the settings."""
     try:
-        loss = sidecar.read(folder).val_loss
-    except (DamagedCheckpoint, OSError):
-        return None
-    return loss if loss is not None and math.isfinite(loss) else None
+        found = crown.champion(world, hero, config.load(world).champion_metric)
+    except strict.BadConfig as error:
+        raise GuildError(str(error)) from error
+    if found is None:
+        raise GuildError(f"No checkpoint of {hero} was measured by champion_metric yet, so none is the best")
+    return world.heroes / hero / found.name

@@ -14,7 +14,7 @@ from guild.work import runs, trials
 from guild.work.trials import CAVEAT, Cell, Comparison
 
 WIDE = 200
-BEST = ", best by validation loss"
+CHAMPION = ", the champion"
 
 
 def as_text(shown: RenderableType) -> str:
@@ -31,8 +31,8 @@ def trial_table(run: Run) -> str:
     Raises strict.BadConfig.
     """
     columns = trials.read_result(runs.results(run)).columns
-    best = run.parameters.get("best_by_validation_loss")
-    names = (f"{column.checkpoint}{BEST if column.checkpoint == best else ''}" for column in columns)
+    champion = run.parameters.get("champion")
+    names = (f"{column.checkpoint}{CHAMPION if column.checkpoint == champion else ''}" for column in columns)
     table = Table("skill", "level", *map(escape, names))
     levels = dict.fromkeys((cell.skill, cell.level) for column in columns for cell in column.cells)
     for skill, level in levels:

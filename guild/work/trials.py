@@ -53,6 +53,8 @@ class TrialOrder:
     seed: int = 0
     host: str | None = None
     """None: the default one."""
+    champion: str | None = None
+    """Who was the champion then, where `best` was asked for."""
     best_by_validation_loss: str | None = None
     """Which of the checkpoints was meant by `best`; None where that was not asked for."""
 
@@ -127,7 +129,7 @@ def order(
             problems=problems,
             seed=secrets.randbits(48) if seed is None else seed,
             host=host,
-            best_by_validation_loss=str(choose(world, hero, ["best"])[0]) if best else None,
+            champion=str(choose(world, hero, ["best"])[0]) if best else None,
         )
     except ValueError as error:
         raise GuildError(str(error)) from error

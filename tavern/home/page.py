@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 from django.conf import settings
 from django.templatetags.static import static
 
 from arena.orders import Wish
+from guild.champion import crown
+from guild.champion.crown import Champion
+from realm import config, config_edit, strict
+from realm.config import RealmConfig
 from realm.world import World
 from tavern import formatting
 from tavern.home.buttons import orders
@@ -20,6 +25,12 @@ from watchtower.snapshot import arena_part, battle_part, hero_part
 from watchtower.view import first_look
 
 TABLE_ROWS = 20
+METRICS = [
+    ("levels", "levels held, then loss"),
+    ("val_loss", "validation loss"),
+    ("train_loss", "train loss"),
+    ("accuracy", "accuracy"),
+]
 ESTIMATING_STEPS = 20
 # A template reads the same keys when there has been no battle yet.
 _NO_BATTLE = dict.fromkeys(
@@ -47,6 +58,7 @@ def build_brief_snapshot(world: World, hero: str) -> dict[str, Any]:
         "arena": arena_part(view),
         "battle": battle_part(view, view.facts) if view.facts else None,
         "curve": {"step": [], "loss": [], "lr": [], "battles": []},
+        "validation": [],
         "accuracy": [],
         "events": [],
     }
@@ -76,10 +88,12 @@ def tavern_context(snapshot: dict[str, Any], asked: Wish | None = None) -> dict[
         "forecast": forecast_of(battle),
         "memory_held": memory_held(battle),
         "raw": {
-            "attack": f"1 / train loss = {_raw(hero['attack'])}",
-            "defense": f"1 / validation loss = {_raw(hero['defense'])}",
+            "attack": f"1 / {hero['attack_of'] or 'train loss'} = {_raw(hero['attack'])}",
+            "defense": f"1 / {hero['defense_of'] or 'validation loss'} = {_raw(hero['defense'])}",
             "accuracy": f"share of held-out problems answered right = {_raw(hero['accuracy'])}",
         },
+        "meanings": meanings(hero),
+        "crown": crown_of(settings.WORLD, hero["name"]),
         "orders": orders(_ordered_state(arena), asked),
         "rate": rate_form(settings.WORLD),
         "is_idle": stance == "idle",
@@ -89,6 +103,7 @@ def tavern_context(snapshot: dict[str, Any], asked: Wish | None = None) -> dict[
         "blank_entry": BLANK,
         "entry_looks": looks_table(),
         "last_steps": last_steps(snapshot["curve"]),
+        "last_scores": last_scores(snapshot["validation"]),
         "last_accuracy": snapshot["accuracy"][-1][1] if snapshot["accuracy"] else None,
         "pill": {"offline": "offline", "stale": "waiting"}.get(stance, "live"),
         "pill_text": pill_text(stance, battle),
@@ -96,6 +111,49 @@ def tavern_context(snapshot: dict[str, Any], asked: Wish | None = None) -> dict[
         "favicon": static(f"img/dio-{_FAVICONS.get(stance, 'asleep')}.svg"),
         "snapshot": snapshot | {"events": []},
     }
+
+
+def meanings(hero: dict[str, Any]) -> list[tuple[str, str]]:
+    """Each stat in one sentence."""
+    attack, defense, accuracy = hero["attack_of"], hero["defense_of"], hero["accuracy_of"]
+    return [
+        ("ATK", f"100 / {attack}." if attack else "100 / train loss, once a checkpoint is saved."),
+        (
+            "DEF",
+            f"100 / {defense}."
+            if defense
+            else "100 / validation loss, once a checkpoint is scored over what the hero was taught.",
+        ),
+        (
+            "ACC",
+            f"Share of the problems of {accuracy} answered right, none of which is trained on."
+            if accuracy
+            else "Share of problems answered right, once a checkpoint is asked.",
+        ),
+    ]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Crown:
+    """Who is the champion, why, and by what."""
+
+    champion: Champion | None
+    metric: str
+    metrics: list[tuple[str, str]]
+    """(value, label) of those that can be chosen."""
+
+
+def crown_of(world: World, hero: str) -> Crown:
+    metric = read_settings(world)[0].champion_metric
+    metrics = METRICS if metric in dict(METRICS) else [*METRICS, (metric, f"loss over {metric}")]
+    return Crown(champion=crown.champion(world, hero, metric), metric=metric, metrics=metrics)
+
+
+def save_metric(world: World, metric: str) -> None:
+    """Raises strict.BadConfig for one that is none, or settings that cannot be changed."""
+    source = str(config.config_file(world))
+    changes: dict[config_edit.Path, str] = {("champion_metric",): metric}
+    config_edit.change(world, changes, check=lambda values: strict.read(RealmConfig, values, source=source))
 
 
 def stance_of(arena: dict[str, Any]) -> str:
@@ -161,6 +219,12 @@ def memory_held(battle: dict[str, Any]) -> str:
 def last_steps(curve: dict[str, list[Any]]) -> list[dict[str, Any]]:
     rows = zip(curve["step"], curve["loss"], curve["lr"], strict=True)
     return [{"step": step, "loss": loss, "lr": lr} for step, loss, lr in list(rows)[: -TABLE_ROWS - 1 : -1]]
+
+
+def last_scores(curves: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Of all sets together, the newest first."""
+    rows = [{**curve, "step": step, "loss": loss} for curve in curves for step, loss in curve["points"]]
+    return sorted(rows, key=lambda row: -row["step"])[:TABLE_ROWS]
 
 
 def pill_text(stance: str, battle: dict[str, Any]) -> str:

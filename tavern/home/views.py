@@ -10,7 +10,8 @@ from django.views.decorators.http import require_POST, require_safe
 
 from arena import orders, rate_orders
 from arena.orders import Wish
-from tavern.home.page import build_brief_snapshot, tavern_context
+from realm.strict import BadConfig
+from tavern.home.page import build_brief_snapshot, save_metric, tavern_context
 from tavern.home.rate import rate_form
 from tavern.page_frame import HtmxHttpRequest
 from watchtower.snapshot import build_snapshot
@@ -62,6 +63,15 @@ def battle_rate(request: HtmxHttpRequest) -> HttpResponse:
     snapshot = build_snapshot(settings.WORLD, settings.REALM.hero)
     status = HTTPStatus.CONFLICT if rate.refusal else HTTPStatus.OK
     return render(request, "tavern/home/home.html", tavern_context(snapshot) | {"rate": rate}, status=status)
+
+
+@require_POST
+def champion_metric(request: HtmxHttpRequest) -> HttpResponse:
+    try:
+        save_metric(settings.WORLD, request.POST.get("metric", ""))
+    except BadConfig as error:
+        return HttpResponse(str(error), status=400, content_type="text/plain; charset=utf-8")
+    return _render_panel(request, "hero") if request.htmx else redirect("tavern:home")
 
 
 def _render_panel(request: HttpRequest, name: str, asked: Wish | None = None) -> HttpResponse:

@@ -8,11 +8,13 @@ from typing import Any
 from django.conf import settings
 from django.core.paginator import Paginator
 
+from guild.champion import crown
 from realm.branch_rows import branches_of
 from realm.checkpoints import branches
 from realm.oracle.wire import Sampling
 from realm.strict import BadConfig
 from tavern import formatting
+from tavern.live_settings import read_settings
 from tavern.models import Answer, Conversation
 from tavern.oracle import history
 from tavern.oracle.hosts import describe, read_hosts
@@ -41,9 +43,7 @@ class Choice:
 def choices() -> list[Choice]:
     """What the hero has come from, newest first; then the branches that it left; the base model last."""
     hero = settings.REALM.hero
-    best, why = selectors.best_checkpoint(settings.WORLD, hero, "val_loss"), "best by validation loss"
-    if best is None:
-        best, why = selectors.best_checkpoint(settings.WORLD, hero), "best by training loss"
+    champion = crown.champion(settings.WORLD, hero, read_settings(settings.WORLD)[0].champion_metric)
     rows = selectors.list_checkpoints(settings.WORLD, hero, limit=MOST_CHECKPOINTS)
     known = branches_of(hero)
     if known.branches:
@@ -52,7 +52,7 @@ def choices() -> list[Choice]:
     found = [
         _choice(
             row,
-            best=why if best is not None and row.pk == best.pk else "",
+            champion=champion is not None and row.name == champion.name,
             branch=branches.title(row.branch) if known.branches else "",
         )
         for row in rows
@@ -60,13 +60,14 @@ def choices() -> list[Choice]:
     return [*found, Choice(step=0, name=BASE_NAME, label="Base model · step 0, untrained here")]
 
 
-def _choice(row: Checkpoint, *, best: str, branch: str) -> Choice:
-    losses = [("loss", row.train_loss), ("val", row.val_loss)]
-    told = [f"{word} {formatting.loss(value)}" for word, value in losses if value is not None]
+def _choice(row: Checkpoint, *, champion: bool, branch: str) -> Choice:
+    over = f" over {row.val_set['rows']:,} rows" if row.val_set else ""
+    losses = [("loss", row.train_loss, ""), ("val", row.val_loss, over)]
+    told = [f"{word} {formatting.loss(value)}{of}" for word, value, of in losses if value is not None]
     moment = f"{row.created_at:%d %b %H:%M}".lstrip("0")
     place = [branch] if branch else []
-    parts = [f"Step {formatting.whole(row.step)}", *place, moment, *told, *([best] if best else [])]
-    return Choice(step=row.step, name=row.name, label=" · ".join(parts), champion=bool(best))
+    parts = [f"Step {formatting.whole(row.step)}", *place, moment, *told, *(["champion"] if champion else [])]
+    return Choice(step=row.step, name=row.name, label=" · ".join(parts), champion=champion)
 
 
 def page_context(conversation: Conversation | None, *, page: str | None, chosen: str | None) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from arena import chronicle
 from arena import selectors as arena_selectors
 from arena.gate import report as reports
 from arena.gate.inspection import LEFT_OUT
+from arena.gate.outcome import Outcome, read_outcome
 from arena.gate.report import Report
 from arena.models import Battle, ChronicleEntry, Quest
 from arena.protocol import EventKind
@@ -104,6 +105,8 @@ class QuestPage:
     path: Path | None
     """None once its file is gone."""
     report: Report | None
+    outcome: Outcome | None
+    """None while its battle is not over, and of quests of the guild's own."""
     refused: list[RefusedRow]
     warnings: list[Refusal]
     mending: Mending | None
@@ -140,6 +143,7 @@ def read_page(world: World, quest: Quest) -> QuestPage:
         card=card_of(world, quest, asked=orders_waiting(world)),
         path=path if path and path.is_file() else None,
         report=report,
+        outcome=read_outcome(path) if path else None,
         refused=_refused(report, raws) if report else [],
         warnings=list(report.warnings[:MOST_ROWS]) if report else [],
         mending=_mending(report, raws) if report and quarantine and quarantine.is_file() else None,

@@ -438,7 +438,8 @@ def test_losses_without_a_logarithm_are_gaps(tavern: Tavern, visitor: Visitor) -
         """async () => {
           const { lossData } = await import("/static/js/home/chart.js");
           const loss = [2, 0, -1, null, 2];
-          const store = { curve: { step: [1, 2, 3, 4, 5], loss, battles: [[0, "a"], [4, "b"]] }, validation: [[5, 0]] };
+          const validation = [{ set: "taught", rows: 6, sha256: "a", points: [[5, 0]] }];
+          const store = { curve: { step: [1, 2, 3, 4, 5], loss, battles: [[0, "a"], [4, "b"]] }, validation };
           return [lossData(store), lossData(store, true)];
         }"""
     )
@@ -446,6 +447,22 @@ def test_losses_without_a_logarithm_are_gaps(tavern: Tavern, visitor: Visitor) -
     assert log[1] == [2, None, None, None, 2]
     assert (linear[3][-1], log[3][-1]) == (0, None)
     assert log[2][-1] == linear[2][-1] == 2, "smoothing begins anew with a battle"
+
+    curves = visitor.page.evaluate(
+        """async () => {
+          const { addScores } = await import("/static/js/shared/scores.js");
+          const over = (name, sha256) => ({ name, rows: 6, sha256 });
+          const curves = [];
+          const sets = { "bin/1": over("bin/1", "c") };
+          addScores(curves, 1, { val_loss: 2, val_set: over("taught", "a"), losses: { "bin/1": 3 }, sets });
+          addScores(curves, 2, { val_loss: 9, val_set: over("taught", "b"), losses: { "bin/1": 2 }, sets });
+          addScores(curves, 2, { val_loss: 8, val_set: over("taught", "b"), losses: {}, sets: {} });
+          return curves.map(({ set, sha256, points }) => [set, sha256, points]);
+        }"""
+    )
+    assert curves == [
+        ["taught", "a", [[1, 2]]], ["bin/1", "c", [[1, 3], [2, 2]]], ["taught", "b", [[2, 8]]],
+    ], "values over different rows are never one line"  # fmt: skip
 
 
 def test_guild_trouble_is_a_row_and_no_alarm(battle: Tavern, visitor: Visitor) -> None:

@@ -86,7 +86,8 @@ async def test_the_first_message_is_a_snapshot_of_what_there_is(world: World) ->
     assert [event["seq"] for event in snapshot["events"]] == [entry.id for entry in told]
     assert snapshot["events"][0]["run"] == "b1"
     assert snapshot["curve"]["step"] == list(range(1, 31))
-    assert snapshot["validation"] == [[1, 1.5], [2, 1.5]]
+    points = [[1, 1.5], [2, 1.5]]
+    assert snapshot["validation"] == [{"set": "validation", "rows": None, "sha256": "", "points": points}]
     assert snapshot["hero"]["xp"] == 30
     assert snapshot["arena"]["alive"] is True
     shown = snapshot["battle"]

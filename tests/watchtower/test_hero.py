@@ -4,17 +4,21 @@ from typing import Any
 import pytest
 
 from arena.models import Battle, Quest
-from realm.checkpoints.sidecar import SIDECAR
+from realm.checkpoints.sidecar import SIDECAR, MeasuredOver
 from realm.world import World
+from tests.support.checkpoints import make_checkpoint
 from tests.watchtower.factories import HERO, append_steps, make_battle, record
+from vault.index import scan
 from vault.models import Checkpoint
+from watchtower import strength
 from watchtower.hero import hero_card
 
 pytestmark = pytest.mark.django_db
+TAUGHT = {"name": "taught", "rows": 60, "sha256": "a" * 64}
 
 
 def _checkpoint(world: World, step: int, **fields: Any) -> Checkpoint:
-    values = {"train_loss": 0.5, "val_loss": 0.8} | fields
+    values = {"train_loss": 0.5, "val_loss": 0.8, "val_set": TAUGHT} | fields
     name = f"checkpoint-{step}-20260101-0000"
     (world.heroes / HERO / name).mkdir(parents=True)
     (world.heroes / HERO / name / SIDECAR).write_text("{}")
@@ -36,6 +40,8 @@ def test_stats_come_from_the_newest_checkpoint(world: World) -> None:
     card = hero_card(world, HERO)
     assert (card.xp, card.level, card.next_level_xp) == (2400, 2, 3000)
     assert (card.attack, card.defense) == (2.0, 1.25)
+    assert card.attack_of == "train loss of checkpoint 2,400"
+    assert card.defense_of == "validation loss of checkpoint 2,400 over 60 rows of what it was taught"
 
 
 def test_a_loss_that_was_not_measured_gives_no_stat(world: World) -> None:
@@ -79,3 +85,52 @@ def test_a_checkpoint_that_is_not_on_disk_does_not_count(world: World) -> None:
     (world.heroes / HERO / gone.name / SIDECAR).unlink()
     card = hero_card(world, HERO)
     assert (card.xp, card.attack) == (100, 2.0)
+
+
+def test_attack_is_over_the_last_hundred_steps_that_hold(world: World) -> None:
+    """Across battles; not those done again since, nor those after the newest checkpoint, nor a loss that is none."""
+    _checkpoint(world, 160, train_loss=1e-6)
+    make_battle(world, state=Battle.State.COMPLETED)
+    append_steps(world, "b1", [record(step, loss=4.0) for step in range(1, 101)])
+    make_battle(world, "b2")
+    append_steps(world, "b2", [record(step, loss=2.0 if step <= 160 else 9.0) for step in range(101, 171)])
+    append_steps(world, "b1", [record(101, loss=7.0)])
+    card = hero_card(world, HERO)
+    assert card.attack_of == "mean train loss of the last 100 steps"
+    assert card.attack == pytest.approx(1 / 2.8)
+
+
+def test_defense_says_over_what_it_is(world: World) -> None:
+    names = {"bin/1": 20, "bin/2": 20, "bin/3": 20, "sy/1": 10, "quest/mine": 40, "file/own": 5}
+    sets = {name: MeasuredOver(name=name, rows=rows, sha256=name) for name, rows in names.items()}
+    taught = MeasuredOver(name="taught", rows=110, sha256="a")
+    make_checkpoint(world.heroes, 100, hero=HERO, val_loss=0.5, val_set=taught, val_sets=sets)
+    make_checkpoint(world.heroes, 200, hero=HERO, val_loss=None)
+    scan(world)
+    card = hero_card(world, HERO)
+    over = "3 levels of BIN, 1 of SY and 40 held-out rows (110 rows)"
+    assert (card.defense, card.defense_of) == (2.0, f"validation loss of checkpoint 100 over {over}")
+
+
+def unnamed(world: World) -> float | None:
+    """DEF by a checkpoint that does not say over what it was scored."""
+    make_checkpoint(world.heroes, 100, hero=HERO, val_loss=0.5)
+    scan(world)
+    return hero_card(world, HERO).defense
+
+
+def test_a_loss_over_nobody_knows_what_is_no_defense(world: World) -> None:
+    assert unnamed(world) is None
+
+
+def test_twin_taken_for_any_set_it_would_be_one(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    listed = strength.vault.list_checkpoints
+
+    def named(world: World, hero: str) -> list[Checkpoint]:
+        rows = listed(world, hero)
+        for row in rows:
+            row.val_set = TAUGHT
+        return rows
+
+    monkeypatch.setattr(strength.vault, "list_checkpoints", named)
+    assert unnamed(world) == 2.0

@@ -45,7 +45,7 @@ def test_steps_that_were_rolled_back_are_not_shown(world: World) -> None:
     snapshot = build_snapshot(world, HERO)
     assert snapshot["curve"]["step"] == list(range(1, 18))
     assert snapshot["curve"]["battles"] == [[0, "quest-b1"], [10, "quest-lost"], [15, "quest-b4"]]
-    assert snapshot["validation"] == [(15, 15), (17, 17)]
+    assert [curve["points"] for curve in snapshot["validation"]] == [[[15, 15], [17, 17]]]
 
 
 def test_a_battle_that_gets_ready_shows_what_came_before(world: World) -> None:

@@ -13,13 +13,13 @@ from rich.table import Table
 from arena import branch_orders
 from arena import status as arena_status
 from arena.branch_orders import CannotGoOn
+from guild.champion.rule import METRICS
 from guild.management.tables import as_text
-from realm import strict
+from realm import config, strict
 from realm.branch_rows import branches_of
 from realm.checkpoints import branches
 from realm.management.as_json import add_json, write_json
 from vault.ledger import Ledger, LedgerEntry, get_ledger
-from vault.selectors import METRICS
 
 
 class Command(BaseCommand):
@@ -31,8 +31,11 @@ class Command(BaseCommand):
         listing.add_argument("--limit", type=int, default=20, help="0: all (default 20)")
         showing = actions.add_parser("show", help="one checkpoint")
         showing.add_argument("checkpoint", help="its name, or its step, which means the active branch")
-        best = actions.add_parser("best", help="the one with the lowest loss on the active branch")
-        best.add_argument("--metric", choices=METRICS, default="train_loss")
+        best = actions.add_parser("best", help="the best one on the active branch")
+        best.add_argument(
+            "--metric",
+            help=f"{', '.join(METRICS)}, or a set such as quest/mine or bin/3 (default: champion_metric of the settings)",
+        )
         going = actions.add_parser("go-on-from", help="let the hero go on from there; other branches stay as they are")
         going.add_argument("checkpoint", help="a checkpoint's name or step, or base: the base model")
         for action in (listing, showing, best, going):
@@ -47,9 +50,7 @@ class Command(BaseCommand):
         elif action == "go-on-from":
             self._go_on_from(ledger.hero, options["checkpoint"])
         else:
-            found = (
-                _find(ledger, options["checkpoint"]) if action == "show" else ledger.get_best(metric=options["metric"])
-            )
+            found = _find(ledger, options["checkpoint"]) if action == "show" else _best(ledger, options["metric"])
             if found is None:
                 raise CommandError(f"{ledger.hero} has no such checkpoint listed")
             self._show(found, as_json=options["json"])
@@ -93,6 +94,13 @@ def _find(ledger: Ledger, named: str) -> LedgerEntry | None:
     if step is not None:
         return ledger.get(step)
     return next((entry for entry in ledger.list_all(limit=None) if entry.canonical_name == named), None)
+
+
+def _best(ledger: Ledger, metric: str | None) -> LedgerEntry | None:
+    try:
+        return ledger.get_best(metric=metric or config.load(settings.WORLD).champion_metric)
+    except ValueError as error:  # of the settings, too
+        raise CommandError(str(error)) from error
 
 
 def _loss(value: float | None) -> str:

@@ -1,6 +1,7 @@
 // Loss, accuracy and learning rate by the hero's step (uPlot).
 
 import { compact, digits, distinct, loss, percent, scientific, whole } from "../shared/format.js";
+import { Curves, idOf, isCurrent, labelOf } from "./curves.js";
 import { LogScale } from "./logscale.js";
 import { Marks, indexFrom } from "./marks.js";
 
@@ -27,21 +28,20 @@ export function smoothed(values, decay = SMOOTHING, restarts = new Set()) {
 // A logarithm knows only what is above zero; the rest are gaps.
 const drawable = (values, log) => (log ? values.map((value) => (value > 0 ? value : null)) : values);
 
+// A column for each curve of `validation`.
 export function lossData({ curve, validation }, log = false) {
   const raw = drawable(curve.loss, log);
   const restarts = new Set(curve.battles.map(([first]) => indexFrom(curve.step, first + 1)));
   const training = [curve.step, raw, smoothed(raw, SMOOTHING, restarts)];
-  if (!validation.length) return [...training, curve.step.map(() => undefined)];
-  return uPlot.join([
-    training,
-    [
-      validation.map(([step]) => step),
-      drawable(
-        validation.map(([, value]) => value),
-        log,
-      ),
-    ],
+  if (!validation.length) return training;
+  const columns = validation.map(({ points }) => [
+    points.map(([step]) => step),
+    drawable(
+      points.map(([, value]) => value),
+      log,
+    ),
   ]);
+  return uPlot.join([training, ...columns]);
 }
 
 // Where a battle begins after another one; what lies before the battle of now is past.
@@ -114,11 +114,13 @@ function textLines(data, index, lines) {
   head.textContent = `step ${whole(data[0][index])}`;
   return [
     head,
-    ...lines.map(([tone, say]) => {
+    ...lines.flatMap(([tone, say]) => {
+      const text = say(data, index);
+      if (text === null) return [];
       const line = document.createElement("span");
       line.className = `t-${tone}`;
-      line.textContent = say(data, index);
-      return line;
+      line.textContent = text;
+      return [line];
     }),
   ];
 }
@@ -207,7 +209,9 @@ export class Charts {
     this.battles = new Marks(colour("line"));
     this.levels = new Marks(colour("text-faint"));
     this.scale = new LogScale(root, () => this.show(this.store));
-    this.log = this.scale.on;
+    this.curves = new Curves(root, () => this.show(this.store));
+    this.shown = [];
+    this.drawn = this.drawnAs();
     this.loss = new Chart(at("loss"), this.lossOptions(), (chart) => this.sayRange(chart));
     this.rate = new Chart(at("rate"), this.rateOptions());
     this.accuracy = new Chart(at("accuracy"), this.accuracyOptions());
@@ -232,14 +236,20 @@ export class Charts {
     const { curve, validation, accuracy } = store;
     markBattles(this.battles, store);
     markLevels(this.levels, accuracy);
-    this.scale.fit([...curve.loss, ...validation.map(([, value]) => value)]);
-    if (this.log !== this.scale.on) {
-      this.log = this.scale.on;
+    this.shown = this.curves.fit(validation);
+    this.scale.fit([...curve.loss, ...this.shown.flatMap(({ points }) => points.map(([, value]) => value))]);
+    if (this.drawn !== this.drawnAs()) {
+      this.drawn = this.drawnAs();
       this.loss.rebuild(this.lossOptions());
     }
-    this.loss.show(lossData(store, this.log));
+    this.loss.show(lossData({ curve, validation: this.shown }, this.scale.on));
     this.rate.show([curve.step, curve.lr]);
     this.accuracy.show([accuracy.map(([step]) => step), accuracy.map(([, value]) => value)]);
+  }
+
+  // What uPlot fixes when it begins.
+  drawnAs() {
+    return [this.scale.on, ...this.shown.map(idOf), ...this.shown.map((one) => isCurrent(one, this.curves.all))].join();
   }
 
   questAt(step) {
@@ -247,28 +257,44 @@ export class Charts {
   }
 
   lossOptions() {
-    const [ember, sky] = [colour("ember"), colour("sky")];
+    const ember = colour("ember");
     const { gaps } = this.battles;
     return {
-      tones: [faint(ember), ember, sky],
+      tones: [faint(ember), ember, ...this.shown.map((one) => colour(this.curves.toneOf(one)))],
       cursor: synced,
-      scales: { x: stepScale(), y: this.log ? { distr: 3 } : {} },
-      axes: axes(axisNumber, 44, this.log ? decades : undefined),
+      scales: { x: stepScale(), y: this.scale.on ? { distr: 3 } : {} },
+      axes: axes(axisNumber, 44, this.scale.on ? decades : undefined),
       series: [
         {},
         { stroke: this.battles.stroke(faint(ember), faint(ember, "24")), width: 1, points: { show: false }, gaps },
         { stroke: this.battles.stroke(ember, faint(ember, "80")), width: 2, points: { show: false }, gaps },
-        { stroke: sky, width: 2, dash: [7, 4], spanGaps: true, points: { show: true, size: 6, fill: sky } },
+        ...this.shown.map((one) => this.scoreSeries(one)),
       ],
       plugins: [
         this.battles.plugin,
         tooltip([
           ["dim", (data, index) => this.questAt(data[0][index])],
           ["ember", (data, index) => `train ${loss(valueAt(data[2], index))} (raw ${loss(data[1][index] ?? null)})`],
-          ["sky", (data, index) => `val ${loss(valueAt(data[3], index))}`],
+          ...this.shown.map((one, at) => [
+            this.curves.toneOf(one),
+            (data, index) => this.scoreAt(one, data[0][index], data[at + 3], index),
+          ]),
         ]),
       ],
     };
+  }
+
+  scoreSeries(one) {
+    const tone = colour(this.curves.toneOf(one));
+    const stroke = isCurrent(one, this.curves.all) ? tone : faint(tone, "80");
+    return { stroke, width: 2, dash: [7, 4], spanGaps: true, points: { show: true, size: 6, fill: stroke } };
+  }
+
+  // A score holds until the next one over the same rows, and not before the first.
+  scoreAt(one, step, column, index) {
+    const over = !isCurrent(one, this.curves.all) && step > one.points.at(-1)[0];
+    const value = over ? null : valueAt(column, index);
+    return value === null ? null : `${labelOf(one, this.curves.all)}: ${loss(value)}`;
   }
 
   rateOptions() {

@@ -8,7 +8,7 @@ import { BattleLog } from "./log.js";
 import { Renderer, progressOf } from "../shared/render.js";
 import { BattleSocket } from "../shared/socket.js";
 import { Store } from "../shared/store.js";
-import { showRows } from "./table.js";
+import { showRows, showScores } from "./table.js";
 import { Toasts } from "../shared/toasts.js";
 
 const BARS_MS = 250;
@@ -45,6 +45,7 @@ const log = new BattleLog(document);
 const toasts = new Toasts(document, (kind) => log.lookOf(kind));
 const gains = new Gains();
 const rows = document.querySelector("#loss-rows");
+const scores = document.querySelector("#score-rows");
 const table = rows.closest("details");
 const icon = document.querySelector("link[rel=icon]");
 const icons = icon.href.replace(/dio-[a-z]+\.svg$/, "");
@@ -67,7 +68,9 @@ function drawCharts() {
   chartsDrawnAt = performance.now();
   if (document.hidden) return;
   charts.show(store);
-  if (table.open) showRows(rows, store.curve);
+  if (!table.open) return;
+  showRows(rows, store.curve);
+  showScores(scores, store.validation);
 }
 
 function drawTitle() {

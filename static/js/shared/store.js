@@ -1,5 +1,7 @@
 // The state that the page shows: the last snapshot, kept up to date by ticks and events.
 
+import { addScores } from "./scores.js";
+
 const MOST_POINTS = 20000;
 
 const LIVE = [
@@ -68,7 +70,7 @@ export class Store {
   }
 
   takeEvent({ kind, run, step, data }) {
-    if (kind === "validated" && this.battle && run === this.battle.id) addTo(this.validation, [step, data.val_loss]);
+    if (kind === "validated" && this.battle && run === this.battle.id) addScores(this.validation, step, data);
     if (kind === "evaluated") addAccuracy(this.accuracy, [step, data.accuracy, data.skill, data.level]);
   }
 

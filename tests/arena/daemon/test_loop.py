@@ -11,7 +11,7 @@ import pytest
 
 from arena import orders
 from arena import status as arena_status
-from arena.daemon import recovery
+from arena.daemon import champions, recovery
 from arena.daemon.autoplay import Player
 from arena.daemon.battles import ensure_hero
 from arena.daemon.loop import AnotherDaemon, ArenaDaemon, only_daemon
@@ -20,6 +20,7 @@ from arena.daemon.trainer.process import TrainerProcess
 from arena.models import Battle, ChronicleEntry, Quest
 from arena.orders import Wish
 from arena.protocol import Command, EventKind
+from guild.champion import rule
 from guild.curriculum.plan import read_curriculum
 from realm.config import RealmConfig
 from realm.strict import BadConfig
@@ -119,7 +120,7 @@ def test_from_inbox_to_completed(world: World, trainer: FakeTrainer, open_daemon
     assert json.loads((world.status / "arena.json").read_text())["state"] == "idle"
 
 
-def test_a_better_checkpoint_is_the_new_champion(
+def test_of_checkpoints_that_answered_nothing_the_lower_loss_is_the_new_champion(
     world: World, trainer: FakeTrainer, open_daemon: Callable[..., ArenaDaemon]
 ) -> None:
     drop(world, "a.jsonl")
@@ -128,9 +129,11 @@ def test_a_better_checkpoint_is_the_new_champion(
     for step, val_loss in ((1, 2.0), (2, 1.5), (3, 1.7)):
         trainer.save(step, val_loss=val_loss)
     settle(daemon)
+    trainer.complete(3)
+    settle(daemon)
     champions = ChronicleEntry.objects.filter(kind="new_champion")
-    assert [(entry.step, entry.data["previous"]) for entry in champions] == [(2, 2.0)]
-    assert champions[0].message == "New champion by validation loss! Checkpoint 2 beats 1: 1.5 < 2"
+    assert [entry.data["previous"] for entry in champions] == ["checkpoint-1-20260101-0000"]
+    assert champions[0].message == "New champion! Checkpoint 2 beats 1: loss 1.5 < 2"
 
 
 def test_events_are_taken_in_once_however_often_they_are_read(
@@ -435,3 +438,47 @@ def test_a_datasets_file_that_was_never_read_whole_stops_the_start(
     (world.home / "datasets.yaml").write_text(BROKEN_FORM)
     with pytest.raises(BadConfig, match=r"datasets\.yaml: riddle: unknown key 'asistant'; allowed are"):
         open_daemon()
+
+
+def answered(trainer: FakeTrainer, name: str, step: int, right: dict[int, bool]) -> None:
+    """The hero's answers to BIN's levels, all right or all wrong, told one after the other."""
+    order = trainer.orders[-1]
+    folder = Path(order.battle_folder) / "answers"
+    folder.mkdir(exist_ok=True)
+    for asked in order.evaluation_sets:
+        problems = [json.loads(line) for line in Path(asked.path).read_text().splitlines()]
+        answers = [problem["answer"] if right.get(asked.level) else "no" for problem in problems]
+        file = folder / f"{name}.{asked.skill}-{asked.level}.json"
+        file.write_text(json.dumps(answers))
+        trainer.say(
+            EventKind.ANSWERED, step=step, checkpoint=name, skill=asked.skill, level=asked.level,
+            file=f"answers/{file.name}",
+        )  # fmt: skip
+
+
+def crowned(world: World, trainer: FakeTrainer, daemon: ArenaDaemon) -> list[str]:
+    """What is told of champions while three checkpoints answer, the second one with level 1 lost and a low loss."""
+    settle(daemon)
+    for step, loss, right in ((1, 2.0, True), (2, 0.1, False), (3, 1.0, True)):
+        name = trainer.save(step, val_loss=loss)
+        settle(daemon)
+        answered(trainer, name, step, {1: right})
+        settle(daemon)
+    return [entry.message for entry in ChronicleEntry.objects.filter(kind="new_champion").order_by("id")]
+
+
+def test_a_checkpoint_is_crowned_when_it_has_answered_everything_and_lost_nothing(
+    world: World, trainer: FakeTrainer, open_daemon: Callable[..., ArenaDaemon]
+) -> None:
+    drop(world, "a.jsonl")
+    told_of = crowned(world, trainer, open_daemon())
+    assert told_of == ["New champion! Checkpoint 3 beats 1: holds BIN 1, loss 1 < 2"]
+
+
+def test_twin_crowned_before_it_answered_the_forgetful_one_would_be(
+    world: World, trainer: FakeTrainer, open_daemon: Callable[..., ArenaDaemon], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(champions, "_is_asked_more", lambda world, battle, checkpoint: False)
+    monkeypatch.setattr(rule, "may_challenge", lambda holder, challenger: True)
+    drop(world, "a.jsonl")
+    assert any("Checkpoint 2 beats 1" in message for message in crowned(world, trainer, open_daemon()))

@@ -273,10 +273,10 @@ def test_the_commands_show_a_table_and_compare(world: World, host: FakeHost) -> 
     one, other = Run.objects.order_by("id").values_list("pk", flat=True)
     assert "better" in say("runs", "compare", str(one), str(other))
     assert "25/25 100%" in say("runs", "show", str(other))
-    assert "best by validation loss" not in second
+    assert "the champion" not in second
     best = say("trial", "--checkpoints", "newest,best", "--skills", "bin", "--levels", "1")
-    assert f"{OLD}, best by validation loss" in best
-    assert f"{NEW}, best by validation loss" not in best
+    assert f"{OLD}, the champion" in best
+    assert f"{NEW}, the champion" not in best
     drawn = say("trial", "--checkpoints", "100", "--skills", "bin", "--levels", "1", "--problems", "5")
     assert trials.CAVEAT in drawn
     assert trials.CAVEAT in say("runs", "show", str(Run.objects.latest("id").pk))

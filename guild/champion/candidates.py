@@ -1,0 +1,68 @@
+"""A hero's checkpoints as candidates for the crown: their sidecars, and the answers that they were judged by."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from contextlib import suppress
+
+from guild.champion.rule import Candidate, Level
+from guild.models import Evaluation, EvaluationTask
+from realm.branch_rows import on_line
+from realm.checkpoints import branches, sidecar
+from realm.checkpoints.sidecar import DamagedCheckpoint, Sidecar
+from realm.world import World
+
+_TO_BE_ASKED = (EvaluationTask.State.WAITING, EvaluationTask.State.ANSWERING)
+
+
+def read_candidates(world: World, hero: str, *, unsettled: Collection[str] = ()) -> list[Candidate]:
+    """Of the active branch, the oldest first, but for damaged ones, those `unsettled` by name, and those that are yet to be asked."""
+    left_out = {*unsettled, *_still_asked(hero)}
+    found = [said for said in _sidecars(world, hero) if said.name not in left_out]
+    return _with_answers(hero, found)
+
+
+def _still_asked(hero: str) -> set[str]:
+    tasks = EvaluationTask.objects.filter(hero=hero, state__in=_TO_BE_ASKED)
+    return set(tasks.values_list("checkpoint", flat=True))
+
+
+def _sidecars(world: World, hero: str) -> list[Sidecar]:
+    """The oldest first."""
+    found = []
+    for path in reversed(branches.line_folders(world.heroes / hero)):
+        with suppress(DamagedCheckpoint, OSError):
+            found.append(sidecar.read(path))
+    return found
+
+
+def _with_answers(hero: str, found: list[Sidecar]) -> list[Candidate]:
+    """Answers of checkpoints that made room since tell what was known on the way, too."""
+    rows = list(Evaluation.objects.filter(on_line(hero), hero=hero).order_by("step", "id"))
+    own: dict[str, dict[Level, float]] = {}
+    for row in rows:
+        own.setdefault(row.checkpoint, {})[row.skill, row.level] = row.accuracy
+    known: dict[Level, float] = {}
+    candidates: list[Candidate] = []
+    at = 0
+    for said in found:
+        while at < len(rows) and rows[at].step < said.step:
+            known[rows[at].skill, rows[at].level] = rows[at].accuracy
+            at += 1
+        answered = own.get(said.name, {})
+        candidates.append(_candidate(said, answered, known | answered))
+    return candidates
+
+
+def _candidate(said: Sidecar, answered: dict[Level, float], known: dict[Level, float]) -> Candidate:
+    return Candidate(
+        name=said.name,
+        step=said.step,
+        train_loss=said.train_loss,
+        val_loss=said.val_loss,
+        val_set=said.val_set,
+        val_losses=said.val_losses,
+        val_sets=said.val_sets,
+        answered=answered,
+        known=known,
+    )

@@ -1,0 +1,90 @@
+"""The champion of a world: read from sidecars and answers, remembered beside the checkpoints."""
+
+from typing import Any
+
+import pytest
+from django.utils import timezone
+
+from guild.champion import crown
+from guild.models import Evaluation, EvaluationTask
+from realm.checkpoints.sidecar import MeasuredOver
+from realm.world import World
+from tests.support.checkpoints import make_checkpoint
+from vault import retention
+from vault.index import scan
+from vault.ledger import get_ledger
+
+pytestmark = pytest.mark.django_db
+TAUGHT = MeasuredOver(name="taught", rows=60, sha256="a" * 64)
+
+
+def save(world: World, step: int, loss: float, answers: dict[int, int] | None = None, **facts: Any) -> str:
+    """A checkpoint that answered so many of 25 problems of BIN's levels."""
+    name = make_checkpoint(world.heroes, step, val_loss=loss, val_set=TAUGHT, **facts).name
+    for level, correct in (answers or {}).items():
+        Evaluation.objects.create(
+            hero="DIO", checkpoint=name, step=step, skill="bin", level=level, correct=correct, total=25,
+            evaluated_at=timezone.now(),
+        )  # fmt: skip
+    scan(world)
+    return name
+
+
+def test_a_level_that_was_not_asked_counts_as_it_was_known_last(world: World) -> None:
+    save(world, 1, 0.9, {1: 25})
+    asked = save(world, 2, 0.8, {1: 25, 2: 25})
+    save(world, 3, 0.1, {2: 25, 1: 0})
+    lost = save(world, 4, 0.1, {2: 25})  # level 1 not asked: it is lost since step 3
+    assert crown.best(world, "DIO", "levels") == asked
+    regained = save(world, 5, 0.7, {1: 25})
+    assert crown.best(world, "DIO", "levels") == regained
+    assert lost
+
+
+def test_the_ledger_knows_every_metric(world: World) -> None:
+    first = save(world, 1, 0.9, {1: 25}, train_loss=0.2)
+    second = save(world, 2, 0.8, {1: 25, 2: 20}, train_loss=0.3)
+    third = save(world, 3, 0.1, {1: 0}, train_loss=0.4)
+    best = {metric: get_ledger().get_best(metric) for metric in ("levels", "train_loss", "val_loss", "accuracy")}
+    names = {metric: entry.canonical_name for metric, entry in best.items() if entry}
+    assert names == {"levels": second, "train_loss": first, "val_loss": third, "accuracy": first}
+    assert get_ledger().get_best("bin/7") is None
+
+
+def test_the_champion_is_remembered_and_room_is_not_made_of_it(world: World) -> None:
+    first = save(world, 1, 0.1, {1: 25, 2: 25}, train_loss=9.0)
+    for step in range(2, 5):
+        save(world, step, 0.2 - step / 100, {1: 0}, train_loss=1 / step)
+    champion = crown.crown(world, "DIO", "levels")
+    assert champion
+    assert (champion.name, crown.crowned(world, "DIO")) == (first, first)
+    assert first not in retention.prune(world, "DIO", keep=2)
+    assert (world.heroes / "DIO" / first).is_dir()
+
+
+def test_twin_without_the_memory_the_champion_makes_room(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(crown, "crowned", lambda world, hero: None)
+    first = save(world, 1, 0.9, {1: 25, 2: 25}, train_loss=9.0)
+    for step in range(2, 5):
+        save(world, step, 0.2, {1: 0}, train_loss=1 / step)
+    assert first in retention.prune(world, "DIO", keep=2)
+
+
+def test_who_is_yet_to_be_asked_waits(world: World) -> None:
+    first = save(world, 1, 0.9)
+    second = save(world, 2, 0.1)
+    task = EvaluationTask.objects.create(hero="DIO", checkpoint=second, step=2, skill="bin", level=1)
+    assert crown.crown(world, "DIO", "levels").name == first  # type: ignore[union-attr]
+    task.state = EvaluationTask.State.DONE
+    task.save()
+    champion = crown.crown(world, "DIO", "levels")
+    assert champion
+    assert (champion.name, champion.previous) == (second, first)
+
+
+def test_another_metric_chooses_anew(world: World) -> None:
+    save(world, 1, 0.9, train_loss=0.1)
+    crown.crown(world, "DIO", "levels")
+    second = save(world, 2, 0.1, train_loss=0.2)
+    assert crown.crown(world, "DIO", "val_loss").name == second  # type: ignore[union-attr]
+    assert crown.crown(world, "DIO", "train_loss").step == 1  # type: ignore[union-attr]
