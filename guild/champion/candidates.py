@@ -16,7 +16,10 @@ _TO_BE_ASKED = (EvaluationTask.State.WAITING, EvaluationTask.State.ANSWERING)
 
 
 def read_candidates(world: World, hero: str, *, unsettled: Collection[str] = ()) -> list[Candidate]:
-    """Of the active branch, the oldest first, but for damaged ones, those `unsettled` by name, and those that are yet to be asked."""
+    """Of the active branch, the oldest first.
+
+    Damaged ones are left out, those `unsettled` by name, and those that are yet to be asked.
+    """
     left_out = {*unsettled, *_still_asked(hero)}
     found = [said for said in _sidecars(world, hero) if said.name not in left_out]
     return _with_answers(hero, found)

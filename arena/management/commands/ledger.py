@@ -34,7 +34,7 @@ class Command(BaseCommand):
         best = actions.add_parser("best", help="the best one on the active branch")
         best.add_argument(
             "--metric",
-            help=f"{', '.join(METRICS)}, or a set such as quest/mine or bin/3 (default: champion_metric of the settings)",
+            help=f"{', '.join(METRICS)}, or a set such as bin/3 (default: champion_metric of the settings)",
         )
         going = actions.add_parser("go-on-from", help="let the hero go on from there; other branches stay as they are")
         going.add_argument("checkpoint", help="a checkpoint's name or step, or base: the base model")
