@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 import os
 import shutil
@@ -59,8 +60,8 @@ def prune(
 ) -> list[str]:
     """Delete all but the newest `keep` checkpoints of `hero`, then the oldest until the rest fits `budget_bytes`.
 
-    Returns the names of what was deleted, or would be with `dry_run`. The two newest of the active branch, the best by
-    each loss, the newest of each other branch and where branches begin, what is `spared` by its name and what an
+    Returns the names of what was deleted, or would be with `dry_run`. The two newest of the active branch, the newest
+    of each other one, the best of each by each loss and where branches begin, what is `spared` by its name and what an
     adapter sits on stay even if they alone are over the budget. Only listed checkpoints with a sidecar are counted or
     deleted: the rest is left for a person to look at.
     """
@@ -68,8 +69,7 @@ def prune(
         raise ValueError(f"keep {keep} is too small: the newest and the one it falls back to are needed")
     # By time, not by step: after going back, the steps of a branch that was left are the higher ones.
     rows = sorted(selectors.list_checkpoints(world, hero), key=_age, reverse=True)
-    best = {found.name for metric in selectors.METRICS if (found := selectors.best_checkpoint(world, hero, metric))}
-    safe = best | _needed_by_branches(world, hero) | _under_adapters(world.heroes / hero) | set(spared)
+    safe = _best(world, hero) | _needed_by_branches(world, hero) | _under_adapters(world.heroes / hero) | set(spared)
     doomed = [row for row in rows[keep:] if row.name not in safe]
     if budget_bytes is not None:
         doomed += _beyond(budget_bytes, [row for row in rows if row not in doomed], safe)
@@ -81,6 +81,13 @@ def prune(
 
 def _age(row: Checkpoint) -> tuple[datetime, int, str]:
     return row.created_at, row.step, row.name
+
+
+def _best(world: World, hero: str) -> set[str]:
+    """By each loss, of what each branch has come from."""
+    asked = itertools.product(branches_of(hero).names, selectors.METRICS)
+    found = (selectors.best_checkpoint(world, hero, metric, branch=name) for name, metric in asked)
+    return {row.name for row in found if row}
 
 
 def _needed_by_branches(world: World, hero: str) -> set[str]:

@@ -38,11 +38,13 @@ def checkpoint_at(world: World, hero: str, step: int) -> Checkpoint | None:
     return next(_on_disk(world, _of_line(hero).filter(step=step)), None)
 
 
-def best_checkpoint(world: World, hero: str, metric: Metric = "train_loss") -> Checkpoint | None:
+def best_checkpoint(
+    world: World, hero: str, metric: Metric = "train_loss", *, branch: str | None = None
+) -> Checkpoint | None:
     """The lowest loss, the older one of equals; None while no checkpoint has one."""
     if metric not in METRICS:
         raise ValueError(f"metric {metric!r} is not known; known are {', '.join(METRICS)}")
-    measured = _of_line(hero).filter(**{f"{metric}__isnull": False})
+    measured = _of_line(hero, branch).filter(**{f"{metric}__isnull": False})
     return next(_on_disk(world, measured.order_by(F(metric), "step", "name")), None)
 
 
