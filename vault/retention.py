@@ -8,7 +8,6 @@ import os
 import shutil
 from collections.abc import Collection
 from contextlib import suppress
-from datetime import datetime
 from pathlib import Path
 
 from realm.branch_rows import branches_of
@@ -67,8 +66,7 @@ def prune(
     """
     if keep < FEWEST:
         raise ValueError(f"keep {keep} is too small: the newest and the one it falls back to are needed")
-    # By time, not by step: after going back, the steps of a branch that was left are the higher ones.
-    rows = sorted(selectors.list_checkpoints(world, hero), key=_age, reverse=True)
+    rows = selectors.list_checkpoints(world, hero)
     safe = _best(world, hero) | _needed_by_branches(world, hero) | _under_adapters(world.heroes / hero) | set(spared)
     doomed = [row for row in rows[keep:] if row.name not in safe]
     if budget_bytes is not None:
@@ -77,10 +75,6 @@ def prune(
         _delete(world.heroes / hero / row.name)
         row.delete()
     return [row.name for row in doomed]
-
-
-def _age(row: Checkpoint) -> tuple[datetime, int, str]:
-    return row.created_at, row.step, row.name
 
 
 def _best(world: World, hero: str) -> set[str]:

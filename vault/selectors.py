@@ -11,7 +11,7 @@ from typing import Literal
 
 from django.db.models import F, QuerySet
 
-from realm.branch_rows import on_line
+from realm.branch_rows import branches_of, on_line
 from realm.checkpoints.sidecar import SIDECAR
 from realm.world import World
 from vault.models import Checkpoint
@@ -21,8 +21,14 @@ METRICS: tuple[Metric, ...] = ("train_loss", "val_loss")
 
 
 def list_checkpoints(world: World, hero: str, *, limit: int | None = None) -> list[Checkpoint]:
-    """Of every branch, the highest step first."""
-    return list(islice(_on_disk(world, _newest_first(hero)), limit))
+    """Of every branch, newest first."""
+    return list(islice(_on_disk(world, Checkpoint.objects.filter(hero=hero).order_by(*_newest(hero))), limit))
+
+
+def _newest(hero: str) -> tuple[str, ...]:
+    """By time, once there are branches: the steps of one that was left may be the higher ones."""
+    by_step = ("-step", "-name")
+    return ("-created_at", *by_step) if branches_of(hero).branches else by_step
 
 
 def list_line(world: World, hero: str, branch: str | None = None) -> list[Checkpoint]:
@@ -49,11 +55,7 @@ def best_checkpoint(
 
 
 def _of_line(hero: str, branch: str | None = None) -> QuerySet[Checkpoint]:
-    return _newest_first(hero).filter(on_line(hero, branch, name="name"))
-
-
-def _newest_first(hero: str) -> QuerySet[Checkpoint]:
-    return Checkpoint.objects.filter(hero=hero).order_by("-step", "-name")
+    return Checkpoint.objects.filter(on_line(hero, branch, name="name"), hero=hero).order_by("-step", "-name")
 
 
 def _on_disk(world: World, rows: QuerySet[Checkpoint]) -> Iterator[Checkpoint]:

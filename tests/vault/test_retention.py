@@ -227,6 +227,6 @@ def test_what_a_branch_needs_stays(world: World) -> None:
 def test_twin_by_steps_alone_the_branch_of_now_would_make_room(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     branched(world)
     monkeypatch.setattr(retention, "_needed_by_branches", lambda world, hero: set())
-    monkeypatch.setattr(retention, "_age", lambda row: (row.step, row.name))
+    monkeypatch.setattr(retention.selectors, "_newest", lambda hero: ("-step", "-name"))
     retention.prune(world, "DIO", keep=2)
     assert "5/2" not in left_of(world)
