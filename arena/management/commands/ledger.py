@@ -24,6 +24,7 @@ from vault.selectors import METRICS
 
 class Command(BaseCommand):
     help = "The hero's checkpoints; `go-on-from` lets it go on from an older one, as a branch: nothing is deleted."
+    requires_system_checks = []  # they load every page
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         actions = parser.add_subparsers(dest="action", required=True)
