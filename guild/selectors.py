@@ -121,7 +121,7 @@ def grid(hero: str, skill: str, *, checkpoints: int = 50) -> Grid:
 
 
 def _grid_rows(hero: str, skill: str, levels: Sequence[int], checkpoints: int) -> tuple[GridRow, ...]:
-    mine = Evaluation.objects.filter(hero=hero, skill=skill)
+    mine = Evaluation.objects.filter(on_line(hero), hero=hero, skill=skill)
     newest = mine.order_by("-step", "-checkpoint").values_list("step", "checkpoint").distinct()[:checkpoints]
     cells: dict[tuple[int, str], dict[int, Cell]] = {place: {} for place in newest}
     least = min((step for step, _ in cells), default=0)

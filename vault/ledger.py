@@ -55,7 +55,7 @@ class Ledger:
         return self._entry(best_checkpoint(self.world, self.hero, metric))
 
     def list_all(self, limit: int | None = 20) -> list[LedgerEntry]:
-        """Of every branch, the highest step first."""
+        """Of every branch, newest first."""
         return [self._to_entry(row) for row in list_checkpoints(self.world, self.hero, limit=limit)]
 
     def get(self, step: int) -> LedgerEntry | None:

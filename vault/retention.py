@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 import os
 import shutil
 from collections.abc import Collection
 from contextlib import suppress
-from datetime import datetime
 from pathlib import Path
 
 from guild.champion import crown
@@ -61,18 +61,15 @@ def prune(
 ) -> list[str]:
     """Delete all but the newest `keep` checkpoints of `hero`, then the oldest until the rest fits `budget_bytes`.
 
-    Returns the names of what was deleted, or would be with `dry_run`. The two newest of the active branch, the
-    champion, the best by each loss, the newest of each other branch and where branches begin, what is `spared` by its
-    name and what an adapter sits on stay even if they alone are over the budget. Only listed checkpoints with a sidecar
-    are counted or deleted: the rest is left for a person to look at.
+    Returns the names of what was deleted, or would be with `dry_run`. The two newest of the active branch, the newest
+    of each other one, the champion, the best of each branch by each loss and where branches begin, what is `spared` by
+    its name and what an adapter sits on stay even if they alone are over the budget. Only listed checkpoints with a
+    sidecar are counted or deleted: the rest is left for a person to look at.
     """
     if keep < FEWEST:
         raise ValueError(f"keep {keep} is too small: the newest and the one it falls back to are needed")
-    # By time, not by step: after going back, the steps of a branch that was left are the higher ones.
-    rows = sorted(selectors.list_checkpoints(world, hero), key=_age, reverse=True)
-    best = {found.name for metric in BEST_BY if (found := selectors.best_checkpoint(world, hero, metric))}
-    best |= set(filter(None, [crown.crowned(world, hero)]))
-    safe = best | _needed_by_branches(world, hero) | _under_adapters(world.heroes / hero) | set(spared)
+    rows = selectors.list_checkpoints(world, hero)
+    safe = _best(world, hero) | _needed_by_branches(world, hero) | _under_adapters(world.heroes / hero) | set(spared)
     doomed = [row for row in rows[keep:] if row.name not in safe]
     if budget_bytes is not None:
         doomed += _beyond(budget_bytes, [row for row in rows if row not in doomed], safe)
@@ -82,8 +79,12 @@ def prune(
     return [row.name for row in doomed]
 
 
-def _age(row: Checkpoint) -> tuple[datetime, int, str]:
-    return row.created_at, row.step, row.name
+def _best(world: World, hero: str) -> set[str]:
+    """The champion, and the best by each loss of what each branch has come from."""
+    asked = itertools.product(branches_of(hero).names, BEST_BY)
+    found = (selectors.best_checkpoint(world, hero, metric, branch=name) for name, metric in asked)
+    champion = crown.crowned(world, hero)
+    return {row.name for row in found if row} | ({champion} if champion else set())
 
 
 def _needed_by_branches(world: World, hero: str) -> set[str]:

@@ -45,7 +45,6 @@ def current_battle(hero: str) -> BattleFacts | None:
     row = battles.filter(state=Battle.State.TRAINING).first() or battles.filter(_come_from(line)).first()
     if row is None:
         return None
-    until = line.last_step(row.branch)
     return BattleFacts(
         battle=row.battle_id,
         quest=row.quest.name,
@@ -56,8 +55,13 @@ def current_battle(hero: str) -> BattleFacts | None:
         total=row.total_steps,
         started_at=row.started_at,
         ended_at=row.ended_at,
-        until=int(until) if until is not None and math.isfinite(until) else None,
+        until=_until(line, row.branch),
     )
+
+
+def _until(line: Line, branch: str) -> int | None:
+    last = line.last_step(branch)
+    return int(last) if last is not None and math.isfinite(last) else None
 
 
 def _come_from(line: Line) -> Q:
@@ -69,11 +73,16 @@ def _come_from(line: Line) -> Q:
     return chosen
 
 
-def battles_before(hero: str, facts: BattleFacts, *, most: int) -> list[tuple[str, str]]:
-    """(battle, quest) of the newest `most` battles that began before this one and led there, the oldest first."""
-    led_there = Battle.objects.filter(_come_from(line_of(hero)), hero=hero, started_at__lt=facts.started_at)
-    before = led_there.exclude(battle_id=facts.battle)
-    return list(before.order_by("-started_at", "-id").values_list("battle_id", "quest__name")[:most])[::-1]
+def battles_before(hero: str, facts: BattleFacts, *, most: int) -> list[tuple[str, str, int | None]]:
+    """(battle, quest, last step or None) of the newest `most` battles that led to this one, the oldest first.
+
+    The step is the last one that the hero has come from; None: all of the battle's.
+    """
+    line = line_of(hero)
+    led_there = Battle.objects.filter(_come_from(line), hero=hero, started_at__lt=facts.started_at)
+    before = led_there.exclude(battle_id=facts.battle).order_by("-started_at", "-id")
+    rows = list(before.values_list("battle_id", "quest__name", "branch")[:most])
+    return [(battle, quest, _until(line, branch)) for battle, quest, branch in reversed(rows)]
 
 
 def newest_battles(hero: str, *, most: int) -> list[str]:

@@ -42,7 +42,7 @@ def snapshot_of(world: World, view: View) -> dict[str, Any]:
         "arena": arena_part(view),
         "battle": battle_part(view, facts) if facts else None,
         "curve": curve_part(told),
-        "validation": validation_part(told, until=facts.until if facts else None),
+        "validation": validation_part(told),
         "accuracy": accuracy_part(view),
         "events": selectors.last_events(view.seq),
     }
@@ -193,9 +193,10 @@ def curve_part(told: list[Chapter]) -> dict[str, list[Any]]:
     }
 
 
-def validation_part(told: list[Chapter], *, until: int | None = None) -> list[dict[str, Any]]:
+def validation_part(told: list[Chapter]) -> list[dict[str, Any]]:
     """The curves of the battles shown, one for each set, without what was rolled back."""
-    ends = [*(chapter.first_step for chapter in told), math.inf if until is None else until][1:]
+    ends = [*(chapter.first_step for chapter in told), math.inf][1:]
+    ends = [min(end, math.inf if each.until is None else each.until) for each, end in zip(told, ends, strict=True)]
     return scores.curves(
         score
         for chapter, end in zip(told, ends, strict=True)

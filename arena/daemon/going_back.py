@@ -46,8 +46,7 @@ def carry_out(world: World, order: GoOnFrom) -> None:
 def _tell(hero: str, start: Sidecar | None, found: Branches) -> None:
     """Once for each change, however often the order is read."""
     where, step = (start.name, start.step) if start else ("its base model", 0)
-    others = [branches.title(name) for name in found.names if name != found.active]
-    kept = f"; nothing of {' and '.join(others)} is deleted" if others else ""
+    kept = "; nothing of the other branches is deleted" if found.branches else ""
     ChronicleEntry.objects.get_or_create(
         source=f"branches:{hero}",
         source_seq=found.changes,

@@ -15,14 +15,16 @@ from realm.world import World
 _TO_BE_ASKED = (EvaluationTask.State.WAITING, EvaluationTask.State.ANSWERING)
 
 
-def read_candidates(world: World, hero: str, *, unsettled: Collection[str] = ()) -> list[Candidate]:
-    """Of the active branch, the oldest first.
+def read_candidates(
+    world: World, hero: str, *, branch: str | None = None, unsettled: Collection[str] = ()
+) -> list[Candidate]:
+    """Of what the branch, or the active one, has come from, the oldest first.
 
     Damaged ones are left out, those `unsettled` by name, and those that are yet to be asked.
     """
     left_out = {*unsettled, *_still_asked(hero)}
-    found = [said for said in _sidecars(world, hero) if said.name not in left_out]
-    return _with_answers(hero, found)
+    found = [said for said in _sidecars(world, hero, branch) if said.name not in left_out]
+    return _with_answers(hero, branch, found)
 
 
 def _still_asked(hero: str) -> set[str]:
@@ -30,18 +32,18 @@ def _still_asked(hero: str) -> set[str]:
     return set(tasks.values_list("checkpoint", flat=True))
 
 
-def _sidecars(world: World, hero: str) -> list[Sidecar]:
+def _sidecars(world: World, hero: str, branch: str | None) -> list[Sidecar]:
     """The oldest first."""
     found = []
-    for path in reversed(branches.line_folders(world.heroes / hero)):
+    for path in reversed(branches.line_folders(world.heroes / hero, branch)):
         with suppress(DamagedCheckpoint, OSError):
             found.append(sidecar.read(path))
     return found
 
 
-def _with_answers(hero: str, found: list[Sidecar]) -> list[Candidate]:
+def _with_answers(hero: str, branch: str | None, found: list[Sidecar]) -> list[Candidate]:
     """Answers of checkpoints that made room since tell what was known on the way, too."""
-    rows = list(Evaluation.objects.filter(on_line(hero), hero=hero).order_by("step", "id"))
+    rows = list(Evaluation.objects.filter(on_line(hero, branch), hero=hero).order_by("step", "id"))
     own: dict[str, dict[Level, float]] = {}
     for row in rows:
         own.setdefault(row.checkpoint, {})[row.skill, row.level] = row.accuracy

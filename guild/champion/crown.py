@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from guild.champion.candidates import read_candidates
-from guild.champion.rule import Candidate, best_of, champion_of
+from guild.champion.rule import LEVELS, Candidate, best_of, champion_of
 from realm import strict
 from realm.checkpoints import branches
 from realm.checkpoints.sidecar import SIDECAR
@@ -53,14 +53,14 @@ def crown(
     return found
 
 
-def best(world: World, hero: str, metric: str) -> str | None:
-    """Name of the best checkpoint by one metric; by `levels` it is the champion of that metric.
+def best(world: World, hero: str, metric: str, *, branch: str | None = None) -> str | None:
+    """Name of the best checkpoint of a branch, or of the active one, by one metric; by `levels` the champion of that.
 
     Raises ValueError for a metric that is not known.
     """
-    candidates = read_candidates(world, hero)
-    if metric == "levels":
-        found = _decide(candidates, metric, _remembered(world, hero, metric))
+    candidates = read_candidates(world, hero, branch=branch)
+    if metric == LEVELS:
+        found = _decide(candidates, metric, _remembered(world, hero, metric) if branch is None else None)
         return found.name if found else None
     chosen = best_of(candidates, metric)
     return chosen.name if chosen else None

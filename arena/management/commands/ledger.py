@@ -24,10 +24,11 @@ from vault.ledger import Ledger, LedgerEntry, get_ledger
 
 class Command(BaseCommand):
     help = "The hero's checkpoints; `go-on-from` lets it go on from an older one, as a branch: nothing is deleted."
+    requires_system_checks = []  # they load every page
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         actions = parser.add_subparsers(dest="action", required=True)
-        listing = actions.add_parser("list", help="every checkpoint, the highest step first")
+        listing = actions.add_parser("list", help="every checkpoint, newest first")
         listing.add_argument("--limit", type=int, default=20, help="0: all (default 20)")
         showing = actions.add_parser("show", help="one checkpoint")
         showing.add_argument("checkpoint", help="its name, or its step, which means the active branch")

@@ -13,9 +13,10 @@ document.addEventListener(
     event.stopImmediatePropagation();
     const data = new FormData(button.form);
     if (button.value) data.set("checkpoint", button.value);
-    const whom = button.dataset.whom ?? `step ${data.get("checkpoint").split(" ")[0]}`;
+    const [step, name] = data.get("checkpoint").split(" ");
+    const whom = button.dataset.whom ?? (name === "base" ? "the base model" : `step ${step}`);
     if (!(await Orders.prototype.confirmed.call({ root: document }, asking(whom)))) return;
-    show(await post(button.formAction || button.form.action, data).catch(lost));
+    show(await post(button.getAttribute("formaction") ?? button.form.action, data).catch(lost));
   },
   true,
 );

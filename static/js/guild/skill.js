@@ -4,7 +4,9 @@
 import { compact, distinct, percent, whole } from "../shared/format.js";
 
 const MOST_LINES = 6;
+const MOST_LEFT = 4;
 const LEGEND_HEIGHT = 30;
+const LEGEND_ENTRY = 150;
 const node = document.querySelector("#skill-curve");
 const { step, level, accuracy, branch } = JSON.parse(document.querySelector("#curve").textContent);
 
@@ -14,7 +16,8 @@ function columns(steps, levels, values, branches, most = MOST_LINES) {
   const left = [...new Set(branches)].filter(Boolean).sort();
   const lines = ["", ...left].flatMap((name) => highest.map((value) => [value, name]));
   const has = new Set(levels.map((value, index) => `${value} ${branches[index]}`));
-  const shown = lines.filter(([value, name]) => has.has(`${value} ${name}`));
+  const known = lines.filter(([value, name]) => has.has(`${value} ${name}`));
+  const shown = [...known.filter(([, name]) => !name), ...known.filter(([, name]) => name).slice(-MOST_LEFT)];
   const all = [...new Set(steps)].sort((a, b) => a - b);
   const at = new Map(all.map((value, index) => [value, index]));
   const data = shown.map(() => all.map(() => null));
@@ -31,9 +34,10 @@ function draw() {
   const [lowest, highest] = [shown[0][0], Math.max(...shown.map(([value]) => value))];
   const share = (value) => (value - lowest + 1) / (highest - lowest + 1);
   const strength = ([value, name]) => (name ? "50" : Math.round(80 + 175 * share(value)).toString(16));
+  const legend = () => LEGEND_HEIGHT * Math.ceil(((shown.length + 1) * LEGEND_ENTRY) / Math.max(300, node.clientWidth));
   const size = () => ({
     width: Math.max(60, node.clientWidth),
-    height: Math.max(60, node.clientHeight - LEGEND_HEIGHT),
+    height: Math.max(60, node.clientHeight - legend()),
   });
   const axis = { stroke: tone("text-dim"), font: '11px "Inter Variable", sans-serif', ticks: { show: false } };
   const grid = { stroke: tone("line"), width: 1, dash: [2, 4] };

@@ -6,11 +6,10 @@ import io
 import itertools
 import json
 from collections.abc import Callable
-from pathlib import Path
+from datetime import UTC, datetime
 
 import pytest
 from django.core.management import CommandError, call_command
-from django.utils import timezone
 
 from arena import branch_orders
 from arena.branch_orders import CannotGoOn
@@ -19,19 +18,20 @@ from arena.daemon.loop import ArenaDaemon
 from arena.models import Battle, ChronicleEntry
 from guild.curriculum.plan import plan
 from guild.evaluation.judging import Judged, remember
-from guild.models import Evaluation
 from guild.selectors import skill_level
 from realm.checkpoints import branches, sidecar
 from realm.world import World
 from tests.arena.daemon.test_loop import clock, drop, open_daemon, settle, states, trainer
+from tests.support.checkpoints import make_checkpoint
 from tests.support.fake_trainer import FakeTrainer
+from vault.index import scan
 from vault.ledger import get_ledger
 from watchtower import selectors as watchtower
 from watchtower.hero import saved_card
 
 __all__ = ["clock", "open_daemon", "trainer"]  # fixtures
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow]
+pytestmark = [pytest.mark.django_db, pytest.mark.slow]
 
 Fight = Callable[..., str]
 
@@ -58,6 +58,13 @@ def fight(world: World, trainer: FakeTrainer, daemon: ArenaDaemon) -> Fight:
     return fight
 
 
+def made(world: World, *steps: int) -> list[str]:
+    """Checkpoints that no battle of this test has saved."""
+    names = [make_checkpoint(world.heroes, step).name for step in steps]
+    scan(world)
+    return names
+
+
 def go_on(daemon: ArenaDaemon, wish: str) -> str:
     """By the command; what it says."""
     out = io.StringIO()
@@ -82,7 +89,9 @@ def level() -> int:
     return skill_level("DIO", "bin").level
 
 
-def test_all_follows_the_branch_and_back_again(world: World, daemon: ArenaDaemon, fight: Fight) -> None:
+def test_all_follows_the_branch_and_back_again(
+    world: World, trainer: FakeTrainer, daemon: ArenaDaemon, fight: Fight
+) -> None:
     first, second = fight(100, val_loss=2.0), fight(1200, val_loss=1.0)
     answered(world, first, 1)
     answered(world, second, 2)
@@ -106,6 +115,7 @@ def test_all_follows_the_branch_and_back_again(world: World, daemon: ArenaDaemon
 
     third = fight(1200, val_loss=3.0)
     assert third != second
+    assert trainer.orders[-1].branch == "2"
     assert sidecar.read(world.heroes / "DIO" / third).branch == "2"
     assert Battle.objects.order_by("id").last().branch == "2"  # type: ignore[union-attr]
     assert get_ledger().get(1200).canonical_name == third  # type: ignore[union-attr]
@@ -121,9 +131,9 @@ def test_all_follows_the_branch_and_back_again(world: World, daemon: ArenaDaemon
 
 
 def test_twin_without_lines_the_left_branch_counts(
-    world: World, daemon: ArenaDaemon, fight: Fight, monkeypatch: pytest.MonkeyPatch
+    world: World, daemon: ArenaDaemon, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    first, second = fight(100), fight(1200)
+    first, second = made(world, 100, 1200)
     answered(world, second, 1)
     go_on(daemon, first)
     assert (level(), saved_card(world, "DIO").xp) == (1, 100)
@@ -131,8 +141,8 @@ def test_twin_without_lines_the_left_branch_counts(
     assert (level(), saved_card(world, "DIO").xp) == (2, 1200)
 
 
-def test_from_its_base_the_hero_begins_anew(world: World, daemon: ArenaDaemon, fight: Fight) -> None:
-    answered(world, fight(100), 1)
+def test_from_its_base_the_hero_begins_anew(world: World, daemon: ArenaDaemon) -> None:
+    answered(world, *made(world, 100), 1)
     go_on(daemon, "base")
     assert get_ledger().get_latest() is None
     assert (level(), saved_card(world, "DIO").xp, watchtower.current_battle("DIO")) == (1, 0, None)
@@ -140,12 +150,10 @@ def test_from_its_base_the_hero_begins_anew(world: World, daemon: ArenaDaemon, f
         go_on(daemon, "base")
 
 
-@pytest.mark.parametrize("killed_after", ["branches", "nothing"])
-def test_killed_in_between_the_file_decides(
-    world: World, open_daemon: Callable[..., ArenaDaemon], fight: Fight, monkeypatch: pytest.MonkeyPatch,
-    killed_after: str,
-) -> None:  # fmt: skip
-    first, _ = fight(100), fight(200)
+def test_killed_before_it_was_told_the_file_decides(
+    world: World, open_daemon: Callable[..., ArenaDaemon], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, _ = made(world, 100, 200)
     answered(world, first, 1)
     branch_orders.send(world, hero="DIO", wish="100", by="test")
 
@@ -153,25 +161,20 @@ def test_killed_in_between_the_file_decides(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(
-            *((going_back, "_tell") if killed_after == "branches" else (going_back.branches, "go_on_from")), die
-        )
+        patch.setattr(going_back, "_tell", die)
         with pytest.raises(KeyboardInterrupt):
             settle(open_daemon())
-    assert branches.tip(world.heroes / "DIO") == (
-        first if killed_after == "branches" else "checkpoint-200-20260101-0000"
-    )
-    settle(open_daemon())
-    assert branches.tip(world.heroes / "DIO") == first
-    assert level() == 2
+    for _ in range(2):
+        assert branches.tip(world.heroes / "DIO") == first
+        assert (level(), branches.read(world.heroes / "DIO").changes) == (2, 1)
+        settle(open_daemon())
     assert ChronicleEntry.objects.filter(kind=going_back.KIND).count() == 1
-    assert branches.read(world.heroes / "DIO").changes == 1
 
 
 def test_a_battle_under_way_a_damaged_target_and_an_unknown_one_are_refused_in_words(
-    world: World, trainer: FakeTrainer, daemon: ArenaDaemon, fight: Fight
+    world: World, daemon: ArenaDaemon
 ) -> None:
-    first, _ = fight(100), fight(200)
+    first, _ = made(world, 100, 200)
     for wish in ("300", "../DIO", "checkpoint-100-20300101-0000", "best of all"):
         with pytest.raises(CannotGoOn, match="no checkpoint"):
             branch_orders.send(world, hero="DIO", wish=wish, by="test")
@@ -180,13 +183,14 @@ def test_a_battle_under_way_a_damaged_target_and_an_unknown_one_are_refused_in_w
 
     order = branch_orders.send(world, hero="DIO", wish="100", by="test")
     weights = world.heroes / "DIO" / first / "model.safetensors"
-    weights.write_bytes(b"weightz")
+    sound = weights.read_bytes()
+    weights.write_bytes(sound.upper())
     settle(daemon)
     (refusal,) = ChronicleEntry.objects.filter(kind="order_refused")
     assert "model.safetensors has changed" in refusal.message
     with pytest.raises(CannotGoOn, match=r"model\.safetensors has changed"):
         branch_orders.send(world, hero="DIO", wish=first, by="test")
-    weights.write_bytes(b"weights")
+    weights.write_bytes(sound)
 
     drop(world, "longer.jsonl")
     settle(daemon)
@@ -198,32 +202,17 @@ def test_a_battle_under_way_a_damaged_target_and_an_unknown_one_are_refused_in_w
     assert not (world.heroes / "DIO" / branches.FILE).exists()
 
 
-def test_the_command_lists_branches(world: World, daemon: ArenaDaemon, fight: Fight) -> None:
-    first, second = fight(100), fight(200)
-    go_on(daemon, "100")
+def test_the_command_lists_branches(world: World) -> None:
+    first, second = (make_checkpoint(world.heroes, step) for step in (100, 200))
+    branches.go_on_from(first.parent, sidecar.read(first), moment=datetime.now(UTC))
+    scan(world)
     out = io.StringIO()
     call_command("ledger", "list", stdout=out)
-    lines = out.getvalue().splitlines()
-    assert [("left" in line) for line in lines if "checkpoint-" in line] == [True, False]
+    lines = [line for line in out.getvalue().splitlines() if "checkpoint-" in line]
+    assert {"left" in line: line.split("checkpoint-")[1][:3] for line in lines} == {False: "100", True: "200"}
     assert "DIO is on branch 2 of 2." in out.getvalue()
     with pytest.raises(CommandError, match="no such checkpoint"):
         call_command("ledger", "show", "200", stdout=out)
     shown = io.StringIO()
-    call_command("ledger", "show", second, "--json", stdout=shown)
+    call_command("ledger", "show", second.name, "--json", stdout=shown)
     assert json.loads(shown.getvalue())["branch"] == ""
-    assert first in lines[-2] or first in out.getvalue()
-
-
-def test_the_order_and_the_answers_carry_the_branch(
-    world: World, trainer: FakeTrainer, daemon: ArenaDaemon, fight: Fight
-) -> None:
-    fight(100)
-    fight(200)
-    go_on(daemon, "100")
-    fight(150)
-    assert trainer.orders[-1].branch == "2"
-    assert Path(trainer.orders[-1].hero_folder) == world.heroes / "DIO"
-    Evaluation.objects.create(
-        hero="DIO", checkpoint="x", step=190, skill="bin", level=1, correct=1, total=1, evaluated_at=timezone.now()
-    )
-    assert skill_level("DIO", "bin").accuracy is None  # it is of the first branch, after the second began
