@@ -15,7 +15,7 @@ from django.db import transaction
 
 from arena import chronicle
 from arena import status as arena_status
-from arena.daemon import battles, evaluations
+from arena.daemon import battles, evaluations, outcomes
 from arena.gate import report as reports
 from arena.gate.inspection import SET_ASIDE_KINDS
 from arena.models import Battle, Quest
@@ -286,6 +286,7 @@ def _completed(world: World, battle: Battle, event: Event) -> None:
         quest=battle.quest.name,
         gold=GOLD_PER_QUEST,
     )
+    outcomes.completed(world, battle)
 
 
 def _paused(world: World, battle: Battle, event: Event) -> None:
