@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from arena import chronicle, embedded
-from arena.daemon import kept_rows
+from arena.daemon import kept_rows, outcomes, rehearsal
 from arena.daemon.validation_sets import validation_sets
 from arena.gate import report as reports
 from arena.gate import row_index
@@ -33,6 +33,7 @@ from guild.curriculum.plan import read_curriculum
 from guild.errors import GuildError
 from guild.evaluation import exam
 from realm.checkpoints import branches
+from realm.checkpoints.names import step_of
 from realm.config import RealmConfig
 from realm.disk import durable
 from realm.quest_names import sparring_level
@@ -110,6 +111,14 @@ def _order(
     specs: Mapping[str, dict[str, str]],
     host_answers: bool,
 ) -> Order:
+    won = outcomes.levels_to_ask(world, config, quest.name, quest.skill)
+    hero_folder = world.heroes / config.hero
+    newest = branches.tip(hero_folder)  # where it turns out to be damaged, the battle begins from an older one
+    asked_first = outcomes.not_evaluated(config.hero, newest, won)
+    if host_answers and newest:
+        branch = branches.branch_of(hero_folder / newest) or branches.FIRST
+        outcomes.enqueue(config.hero, newest, step_of(newest) or 0, asked_first, branch=branch)
+    rehearsed = rehearsal.write(world, config, recipe, quest, world.battles / battle_id)
     return Order(
         battle=battle_id,
         battle_folder=str(world.battles / battle_id),
@@ -117,12 +126,14 @@ def _order(
         quest_file=str(queue.path_of(world, quest)),
         quest_sha256=quest.sha256,
         hero=config.hero,
-        hero_folder=str(world.heroes / config.hero),
-        branch=branches.read(world.heroes / config.hero).active,
+        hero_folder=str(hero_folder),
+        branch=branches.read(hero_folder).active,
         base_model=ensure_hero(world, config),
         skill=quest.skill or None,
         level=quest.level,
         evaluation_sets=() if host_answers else _evaluation_sets(world, config, quest),
+        outcome_sets=won,
+        asked_first=() if host_answers else asked_first,
         evaluated_by="queue" if host_answers else "trainer",
         validation_sets=validation_sets(world, config, quest, registry(specs)),
         flagged_folder=str(world.flagged_examples),
@@ -130,6 +141,7 @@ def _order(
         recipe=recipe,
         dataset_specs=dict(specs),
         set_aside_file=_write_set_aside(world, quest, world.battles / battle_id),
+        rehearsal_file=str(rehearsed) if rehearsed else None,
     )
 
 

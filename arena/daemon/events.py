@@ -15,7 +15,7 @@ from django.db import transaction
 
 from arena import chronicle
 from arena import status as arena_status
-from arena.daemon import battles, champions, evaluations
+from arena.daemon import battles, champions, evaluations, outcomes
 from arena.gate import report as reports
 from arena.gate.inspection import SET_ASIDE_KINDS
 from arena.models import Battle, Quest
@@ -35,6 +35,7 @@ from guild.evaluation import judging
 from guild.evaluation import queue as evaluation_queue
 from guild.evaluation.answers import AnswerRecord
 from guild.skills.registry import get_trainer
+from realm.checkpoints import branches
 from realm.checkpoints.names import step_of
 from realm.checkpoints.sidecar import DamagedCheckpoint
 from realm.config import load as load_config
@@ -110,6 +111,7 @@ def _settle_files(world: World, battle: Battle, event: Event) -> None:
         queue.fail(world, quest, str(event.data.get("reason")))
     elif event.kind == EventKind.BATTLE_STARTED:
         _extend_report(world, battle, refused_count=event.data["refused"])
+        _note_rehearsal(world, battle, event)
 
 
 def _settle_rest(world: World, event: Event, *, newest: bool) -> None:
@@ -123,6 +125,18 @@ def _settle_rest(world: World, event: Event, *, newest: bool) -> None:
         arena_status.rest(world, asked="faults", reason=str(event.data.get("reason") or event.message))
     if event.kind == EventKind.BATTLE_FAILED and event.data.get("blame") == "hero":
         arena_status.rest(world, asked="trouble", reason=event.message)
+
+
+def _note_rehearsal(world: World, battle: Battle, event: Event) -> None:
+    """The gatekeepers counted the steps of the quest's own rows; how many are rehearsed only its battle decides."""
+    path, rehearsed = queue.path_of(world, battle.quest), event.data.get("rehearsed", 0)
+    report = reports.read_report(path)
+    if report is None or not rehearsed:
+        return
+    steps = int(event.data["total_steps"])
+    battle.quest.steps = steps
+    battle.quest.save(update_fields=["steps"])
+    reports.write_report(path, replace(report, rehearsed=rehearsed, steps=steps))
 
 
 def _extend_report(world: World, battle: Battle, *, refused_count: int) -> None:
@@ -223,19 +237,23 @@ def _follow_hero_level(battle: Battle, event: Event, checkpoint: Checkpoint) -> 
 def _answered(world: World, battle: Battle, event: Event) -> None:
     """Judged here if that takes no time; a remote trainer judges through the queue, for nobody waits for it here."""
     path = world.battles / battle.battle_id / ANSWERS_FOLDER / Path(event.data["file"]).name
-    skill, level = event.data["skill"], event.data["level"]
+    skill, level, checkpoint = event.data["skill"], event.data["level"], event.data["checkpoint"]
+    # The one that a battle begins from may lie on the branch before.
+    branch = branches.branch_of(world.heroes / battle.hero / checkpoint)
+    if branch is None:
+        branch = battle.branch
     # A guild in trouble costs the evaluation, not the event.
     try:
         answers = json.loads(path.read_bytes())
         record = AnswerRecord(
             hero=battle.hero,
-            checkpoint=event.data["checkpoint"],
+            checkpoint=checkpoint,
             step=event.step,
             skill=skill,
             level=level,
             answers=tuple(answers),
             answered_by="trainer",
-            branch=battle.branch,
+            branch=branch,
             seconds=event.data.get("seconds"),
         )
 
@@ -250,7 +268,7 @@ def _answered(world: World, battle: Battle, event: Event) -> None:
             level=level,
             answers=answers,
             world=world,
-            branch=battle.branch,
+            branch=branch,
             seconds=record.seconds,
         )
     except (GuildError, OSError, ValueError) as error:
@@ -273,6 +291,7 @@ def _completed(world: World, battle: Battle, event: Event) -> None:
         quest=battle.quest.name,
         gold=GOLD_PER_QUEST,
     )
+    outcomes.completed(world, battle)
 
 
 def _paused(world: World, battle: Battle, event: Event) -> None:
