@@ -268,11 +268,13 @@ class Event:
 
 
 class Command(StrEnum):
-    """Lines on the trainer's standard input: `run ORDER_PATH`, `pause`, `stop`, `rate`. Their end: stop and exit."""
+    """Lines on the trainer's standard input: `run ORDER_PATH`, `pause`, `stop`, … Their end: stop and exit."""
 
     RUN = "run"
     PAUSE = "pause"
     STOP = "stop"
+    FINISH = "finish"
+    """Complete the quest with the steps done so far."""
     RATE = "rate"
     """Look at RATE_FILE."""
 

@@ -16,7 +16,7 @@ from django.db import transaction
 
 from arena import chronicle, disk_errors, orders, quest_orders
 from arena import status as arena_status
-from arena.daemon import battles, events, going_back, hero_check, rate, sparring_expiry
+from arena.daemon import battles, events, going_back, hero_check, rate, sparring_expiry, won_level
 from arena.daemon.autoplay import Player
 from arena.daemon.chronicle_outbox import Outbox
 from arena.daemon.disk_care import DiskCare
@@ -323,6 +323,8 @@ class ArenaDaemon:
         for event in events.take_in(self.world, battle):
             took = True
             self._follow(battle, event)
+            if won_level.is_over(battle, event):
+                self.trainer.send(Command.FINISH)
         if took and sparrings.is_sparring(battle.quest):
             sparrings.write(self.world)
         # An ending alone may be the last word of a trainer that a killed daemon left behind, while ours begins.

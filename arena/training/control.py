@@ -10,6 +10,8 @@ from enum import StrEnum
 class Request(StrEnum):
     PAUSE = "pause"
     STOP = "stop"
+    FINISH = "finish"
+    """Save and complete the quest: it has done its work."""
     SHUTDOWN = "shutdown"
     """Save, end the run, leave the process."""
 
@@ -29,7 +31,7 @@ class Control:
                 self._requested = what
 
     def clear(self) -> None:
-        """Forget a pause or stop before the next run."""
+        """Forget a pause, stop or finish before the next run."""
         with self._lock:
             if self._requested != Request.SHUTDOWN:
                 self._requested = None

@@ -191,7 +191,9 @@ def convergence_until(log: BattleLog, trainee: Trainee) -> Convergence:
 
     What was measured before the optimizer began anew is of another training, and no measure of this one.
     """
-    convergence = Convergence()
+    begun = next(log.standing(EventKind.BATTLE_STARTED), None)
+    measured = begun is not None and begun.step >= trainee.moments_since
+    convergence = Convergence(begun.data.get("loss_before") if begun and measured else None)
     for done, loss in log.losses_until(trainee.step):
         if done > trainee.moments_since:
             convergence.add(done, loss)

@@ -19,6 +19,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from time import monotonic
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -64,6 +65,8 @@ from realm.checkpoints.cursor import Cursor
 from realm.disk import durable
 
 WAIT_SECONDS = 0.1
+ROWS_BEFORE = 16
+"""Of a quest, scored before its first step."""
 
 
 @dataclass
@@ -138,7 +141,7 @@ def train(
             writes=ranks.is_main,
         ),
         meter=StepMeter(trainee.hero.device),
-        convergence=convergence_until(log, trainee),
+        convergence=Convergence(),
         faults=FaultHistory.of(log.events),
         lowered=LoweredRate.of(log.events),
         saved_at=monotonic(),
@@ -155,6 +158,7 @@ def train_quest(run: Run, loaded: LoadedQuest) -> None:
     beginning, saved = run.cursor, run.trainee.saved
     if not run.cursor.finished:
         announce(run, loaded)
+    run.convergence = convergence_until(run.log, run.trainee)
     if saved and saved.battle == run.order.battle:
         announcements.saved(run.log, saved)
     answer_saved(run)
@@ -173,6 +177,8 @@ def train_quest(run: Run, loaded: LoadedQuest) -> None:
             if not take_step(run):
                 continue
             requested = requested_of(run)
+            if requested == Request.FINISH:
+                run.cursor = replace(run.cursor, finished=True)
             due = save_is_due(run)
             watch(run, run.meter.ready(wait=due or run.cursor.finished or bool(requested) or not run.ranks.alone))
         except StepFault as fault:
@@ -212,7 +218,24 @@ def announce(run: Run, loaded: LoadedQuest) -> None:
     if run.ranks.is_main:
         run.room.write(lambda: durable.write_json(folder / REFUSED_FILE, refused), where=folder)
     run.forecast = forecast(run.trainee, run.quest, run.cursor, run.log, ranks=run.ranks.count)
-    announcements.begun(run.log, run.trainee, run.quest, run.cursor, loaded=loaded, proof=proof, expected=run.forecast)
+    before = None if run.log.has(EventKind.BATTLE_STARTED) else loss_before(run)
+    announcements.begun(
+        run.log, run.trainee, run.quest, run.cursor,
+        loaded=loaded, proof=proof, expected=run.forecast, loss_before=before,
+    )  # fmt: skip
+
+
+def loss_before(run: Run) -> float | None:
+    """Mean loss over rows from all of the quest: what the loss of its steps is later held against.
+
+    That of a single step would not do: a step of few rows may hold nothing but what the hero knows best. None where it
+    is not finite.
+    """
+    rows = sorted({int(row) for row in np.linspace(0, len(run.quest.rows) - 1, ROWS_BEFORE)})
+    size = run.order.recipe.rows_per_micro_batch
+    batches = [run.quest.batch(rows[first : first + size]) for first in range(0, len(rows), size)]
+    loss = mean_loss(run.trainee.hero, batches)
+    return loss if math.isfinite(loss) else None
 
 
 def begin_together(run: Run) -> None:
@@ -242,7 +265,8 @@ def complete(run: Run) -> None:
     saved = run.trainee.saved
     assert saved is not None
     measured = run.forecast.measured(run.log) if run.forecast else None
-    announcements.completed(run.log, run.order, saved, steps=run.cursor.quest_step, measured=measured)
+    steps, all_steps = run.cursor.quest_step, run.quest.total_steps
+    announcements.completed(run.log, run.order, saved, steps=steps, all_steps=all_steps, measured=measured)
 
 
 # ----------------------------------------------------------------------------------------------------------------------

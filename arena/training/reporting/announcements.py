@@ -40,6 +40,7 @@ def begun(
     loaded: LoadedQuest,
     proof: Certificate,
     expected: Forecast,
+    loss_before: float | None,
 ) -> None:
     """What is about to be trained, of which rows, from where; begun anew or resumed."""
     order, resumed = trainee.order, log.has(EventKind.BATTLE_STARTED)
@@ -69,6 +70,7 @@ def begun(
         trained_share=quest.trained_share,
         row_fill=quest.fill,
         certificate=proof.to_data(),
+        **({} if loss_before is None else {"loss_before": loss_before}),
         # With what it is trained, and what that will take.
         device=str(trainee.hero.device),
         threads=torch.get_num_threads(),
@@ -213,13 +215,14 @@ def paused_for_faults(log: BattleLog, order: Order, reason: str, *, step: int, q
 
 
 def completed(
-    log: BattleLog, order: Order, checkpoint: Sidecar, *, steps: int, measured: dict[str, Any] | None
+    log: BattleLog, order: Order, checkpoint: Sidecar, *, steps: int, all_steps: int, measured: dict[str, Any] | None
 ) -> None:
-    """All steps of the quest are done; `measured` is what they took, by the run that did the last of them."""
+    """All steps of the quest are done, or as many as were needed; `measured` is what they took, by the last run."""
+    done = f"all {steps} steps done" if steps == all_steps else f"its level was won after {steps} of {all_steps} steps"
     log.write(
         EventKind.BATTLE_COMPLETED,
         step=checkpoint.step,
-        message=f"{order.quest}: all {steps} steps done",
+        message=f"{order.quest}: {done}",
         quest=order.quest,
         steps=steps,
         train_loss=checkpoint.train_loss,
