@@ -43,6 +43,20 @@ class EvaluationSet:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ValidationSet:
+    """Rows that are never trained on, whose loss is measured before, during and after a battle."""
+
+    name: str
+    """`<skill>/<level>`, `quest/<quest>` for rows held out of a quest, `file/<stem>` for a file of the player's."""
+    path: str
+    """JSONL in the forms of a quest."""
+    always: bool = False
+    """Scored first and last whatever it costs: the rows held out of the quest itself."""
+    most_rows: int = 500
+    """Rows of the file that are scored, the first ones."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Order:
     """One battle: what to train on, from and to where, and how."""
 
@@ -62,7 +76,7 @@ class Order:
     """What the trainer asks the hero after each checkpoint; none where `evaluated_by` is `queue`."""
     evaluated_by: Literal["trainer", "queue"] = "trainer"
     """`queue`: a host answers for each checkpoint; decided when the battle was opened."""
-    validation_file: str | None = None
+    validation_sets: tuple[ValidationSet, ...] = ()
     flagged_folder: str | None = None
     """Where rows of a step that went wrong are written down; None: nowhere."""
     dataset_specs: dict[str, dict[str, str]] = field(default_factory=dict)
@@ -86,7 +100,10 @@ class Order:
     @classmethod
     def read(cls, path: Path) -> Self:
         """Raises strict.BadConfig or ValueError for a file that is no order."""
-        order = strict.read(cls, json.loads(path.read_bytes()), source=str(path))
+        value = json.loads(path.read_bytes())
+        if isinstance(value, dict):
+            value.pop("validation_file", None)  # of earlier releases, whose one set of all levels is no more
+        order = strict.read(cls, value, source=str(path))
         return order._with_paths(lambda text: resolved_path(text, path.parent))
 
     def _with_paths(self, change: Callable[[str], str]) -> Self:
@@ -96,7 +113,7 @@ class Order:
             quest_file=change(self.quest_file),
             hero_folder=change(self.hero_folder),
             base_model=change(self.base_model),
-            validation_file=change(self.validation_file) if self.validation_file else None,
+            validation_sets=tuple(replace(scored, path=change(scored.path)) for scored in self.validation_sets),
             flagged_folder=change(self.flagged_folder) if self.flagged_folder else None,
             set_aside_file=change(self.set_aside_file) if self.set_aside_file else None,
             evaluation_sets=tuple(replace(asked, path=change(asked.path)) for asked in self.evaluation_sets),
@@ -172,6 +189,7 @@ class EventKind(StrEnum):
     CHECKPOINT_SAVED = "checkpoint_saved"
     CHECKPOINT_REFUSED = "checkpoint_refused"
     VALIDATED = "validated"
+    """`data.losses` by set, over the rows that `data.sets` names; `data.val_loss` over all that the hero was taught."""
     ANSWERED = "answered"
     FAULT = "fault"
     """`data.fault`: `non_finite` or `divergence` (the state rolled back), `out_of_memory` (the micro-batch shrank)."""

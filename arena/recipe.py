@@ -44,7 +44,8 @@ class Recipe:
     save_seconds: Annotated[int, Bounds(0, _COUNT)] = 600
     """A checkpoint is also saved when the last one is this old, for steps that take long; 0 means never for that."""
     validate_every: Annotated[int, Bounds(0, _COUNT)] = 0
-    """The validation set is scored at each hero step that this divides and at the last; 0: with each checkpoint."""
+    """Validation sets are scored at each hero step that this divides and at the last; 0: with each checkpoint that can
+    pay for it (training.scoring)."""
     most_faults: Annotated[int, Bounds(1, _COUNT)] = 3
     """Faults at one step (a loss that is not finite, a divergence) after which the battle pauses by itself."""
     threads: Annotated[int, Bounds(0, 1024)] = 0

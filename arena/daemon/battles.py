@@ -16,6 +16,7 @@ import numpy as np
 
 from arena import chronicle, embedded
 from arena.daemon import kept_rows
+from arena.daemon.validation_sets import validation_sets
 from arena.gate import report as reports
 from arena.gate import row_index
 from arena.models import Battle, Quest
@@ -27,10 +28,10 @@ from arena.protocol import (
 )
 from arena.queue import files as queue
 from arena.recipe import Recipe
+from arena.rows.formats import registry
 from guild.curriculum.plan import read_curriculum
 from guild.errors import GuildError
 from guild.evaluation import exam
-from guild.evaluation.validation import ensure_validation
 from realm.config import RealmConfig
 from realm.disk import durable
 from realm.quest_names import sparring_level
@@ -119,7 +120,7 @@ def _order(
         level=quest.level,
         evaluation_sets=() if host_answers else _evaluation_sets(world, config, quest),
         evaluated_by="queue" if host_answers else "trainer",
-        validation_file=str(ensure_validation(world)),
+        validation_sets=validation_sets(world, config, quest, registry(specs)),
         flagged_folder=str(world.flagged_examples),
         opened_on=datetime.now().date().isoformat(),
         recipe=recipe,

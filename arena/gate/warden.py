@@ -11,6 +11,7 @@ from pathlib import Path
 
 from arena.gate.rules import GateRules, Treatment
 from arena.rows.model import Content, Message, Refusal, Row
+from realm.disk.regular_files import UnfitFile, open_regular
 
 LEAST_LEAK_CHARACTERS = 20
 """A shorter answer may well stand in its prompt: one of the choices, a name, a number."""
@@ -34,7 +35,7 @@ class EvaluatedProblems:
         self._known: dict[str, str] = {}
 
     def refresh(self) -> None:
-        files = sorted(path for folder in self._folders for path in folder.glob("*.jsonl"))
+        files = sorted(path for folder in self._folders for path in folder.glob("*.jsonl") if path.is_file())
         state = [(path, path.stat().st_mtime_ns, path.stat().st_size) for path in files]
         if state != self._state:
             self._state = state
@@ -62,7 +63,12 @@ def _key(question: str) -> bytes:
 
 def _questions(path: Path) -> Iterator[str]:
     """Of `{"prompt": …, "answer": …}` and of rows with messages. What is neither is not ours to judge here."""
-    for line in path.read_bytes().split(b"\n"):
+    try:
+        with open_regular(path) as file:
+            lines = file.read().split(b"\n")
+    except (OSError, UnfitFile):  # the daemon tells what is wrong with a file of the player's
+        return
+    for line in lines:
         try:
             row = json.loads(line)
             turns = [said["content"] for said in row["messages"] if said["role"] == "user"] if "messages" in row else []

@@ -7,7 +7,7 @@ large the quest, only a piece of it is in memory at a time, and about 40 bytes f
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,7 +20,7 @@ from arena.rows.formats import BUILT_IN, Specs
 from arena.rows.limits import INSPECTED
 from arena.rows.mask import Mask
 from arena.rows.masking import NO_TEMPLATE
-from arena.rows.packing import PackedOrder, pack_best_fit_decreasing
+from arena.rows.packing import PackedOrder
 from arena.rows.parse import Refusal, Row, in_pieces, read_rows, shortened
 from arena.rows.tokenized import MaskingError, Tokenized
 from arena.training.batch import Batch, join
@@ -188,11 +188,3 @@ class PackedQuest:
 
     def _shuffled_rows(self, epoch: int) -> npt.NDArray[np.int64]:
         return self._packed_order.of_epoch(len(self.rows), epoch)
-
-
-def batches_of(examples: Examples, recipe: Recipe) -> Iterator[Batch]:
-    """Examples packed into micro-batches for scoring, where order does not matter."""
-    rows = pack_best_fit_decreasing(examples.lengths, recipe.max_length)
-    for first in range(0, len(rows), recipe.rows_per_micro_batch):
-        chosen = rows[first : first + recipe.rows_per_micro_batch]
-        yield join([examples[index] for row in chosen for index in row])

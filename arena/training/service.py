@@ -39,7 +39,7 @@ from arena.training.reporting.battle_log import BattleLog
 from arena.training.saving.checkpoint import IncompatibleCheckpoint
 from arena.training.saving.full_disk import Left, Room
 from arena.training.saving.saver import SaveFailed
-from arena.training.start import Trainee, UnreadableValidation
+from arena.training.start import Trainee
 from arena.training.train import train
 from realm.disk import durable, locks
 
@@ -48,8 +48,7 @@ LOCK_WAIT_SECONDS = 60.0
 
 QUEST_FAULTS = (UntrainableQuest, UnreadableQuest)
 HERO_FAULTS = (
-    UnloadableHero, IncompatibleCheckpoint, MaskingError, Overrun, UnreadableValidation, UnreadableEvaluation,
-    OutOfMemory, PackingFault,
+    UnloadableHero, IncompatibleCheckpoint, MaskingError, Overrun, UnreadableEvaluation, OutOfMemory, PackingFault,
 )  # fmt: skip
 """Faults that every other quest would meet too: the quest is not to blame."""
 SHORT_BESIDE_STEPS = (

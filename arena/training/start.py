@@ -1,11 +1,11 @@
-"""What a battle begins from: the hero at its newest whole checkpoint, the quest, the validation set, the cursor."""
+"""What a battle begins from: the hero at its newest whole checkpoint, the quest, the cursor."""
 
 from __future__ import annotations
 
 import gc
 import random
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -22,10 +22,8 @@ from arena.rows import formats
 from arena.rows.limits import INSPECTED
 from arena.rows.lines import content_digest
 from arena.rows.masking import SOME_DAY
-from arena.rows.parse import UnreadableQuest
 from arena.training import optimizer
-from arena.training.batch import Batch
-from arena.training.data import LoadedQuest, PackedQuest, UntrainableQuest, batches_of, load_quest
+from arena.training.data import LoadedQuest, PackedQuest, UntrainableQuest, load_quest
 from arena.training.ranks import Ranks
 from arena.training.reporting.battle_log import BattleLog
 from arena.training.saving import checkpoint
@@ -36,10 +34,6 @@ from realm.checkpoints.sidecar import Sidecar
 
 OWN_THREADS = torch.get_num_threads()
 """torch's own choice."""
-
-
-class UnreadableValidation(Exception):
-    """The fixed validation set cannot be read; no quest is to blame."""
 
 
 @dataclass
@@ -175,17 +169,6 @@ def _set_aside(order: Order) -> frozenset[int]:
     if order.set_aside_file is None:
         return frozenset()
     return frozenset(np.load(order.set_aside_file, allow_pickle=False).tolist())
-
-
-def validation_batches(order: Order, hero: Hero) -> list[Batch]:
-    """None for a model without a chat template: the set's rows are conversations. Raises UnreadableValidation."""
-    if not order.validation_file or not hero.mask.facts.has_template:
-        return []
-    try:
-        loaded = load_quest(Path(order.validation_file), hero.mask, replace(order.recipe, over_long="truncate"))
-    except (UnreadableQuest, UntrainableQuest) as error:
-        raise UnreadableValidation(f"the validation set {order.validation_file} cannot be read: {error}") from error
-    return list(batches_of(loaded.examples, order.recipe))
 
 
 def cursor_of(order: Order, saved: Sidecar | None) -> Cursor:

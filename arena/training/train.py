@@ -1,11 +1,12 @@
 """The training loop, top to bottom: recipe, hero, quest, certificate, steps, checkpoints, end.
 
 Read beside it, in this order: start.py (what a battle begins from), ../rows/masking.py (what is trained on),
-../rows/packing.py, data.py and batch.py (rows of a step), loss.py and ../hero/attention.py, optimizer.py, faults.py
-(what goes wrong in a step), packing_certificate.py (packed equals alone), ranks.py (several processes); saving/ with
-checkpoint.py (the commit point), saver.py (writing it beside the training), full_disk.py (waiting for room); reporting/
-with metrics.py (what a step measured), battle_estimate.py (what a battle takes), battle_log.py, announcements.py and
-answers.py (to the evaluation sets). service.py keeps a process warm between battles; __main__.py is the command line.
+../rows/packing.py, data.py and batch.py (rows of a step), loss.py and ../hero/attention.py, scoring.py (the loss over
+rows that are never trained on), optimizer.py, faults.py (what goes wrong in a step), packing_certificate.py (packed
+equals alone), ranks.py (several processes); saving/ with checkpoint.py (the commit point), saver.py (writing it beside
+the training), full_disk.py (waiting for room); reporting/ with metrics.py (what a step measured), battle_estimate.py
+(what a battle takes), battle_log.py, announcements.py and answers.py (to the evaluation sets). service.py keeps a
+process warm between battles; __main__.py is the command line.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from arena.convergence import Convergence, Trend
 from arena.hero import model as heroes
 from arena.protocol import REFUSED_FILE, EventKind, Order, StepRecord, portable_path
 from arena.recipe import Recipe
-from arena.training import optimizer, packing_certificate
+from arena.training import optimizer, packing_certificate, scoring
 from arena.training.batch import Batch
 from arena.training.control import Control, Request
 from arena.training.data import LoadedQuest, PackedQuest
@@ -47,6 +48,7 @@ from arena.training.reporting.metrics import StepMeter, memory_in_use
 from arena.training.saving import checkpoint
 from arena.training.saving.full_disk import Room
 from arena.training.saving.saver import Draft, SaveFailed, Saver
+from arena.training.scoring import NOT_SCORED, LoadedSet, Progress, Scores
 from arena.training.start import (
     Trainee,
     convergence_until,
@@ -56,7 +58,6 @@ from arena.training.start import (
     ready_quest,
     ready_trainee,
     seed_other_ranks,
-    validation_batches,
 )
 from realm.checkpoints.cursor import Cursor
 from realm.disk import durable
@@ -74,7 +75,7 @@ class Run:
     room: Room
     trainee: Trainee
     quest: PackedQuest
-    validation: list[Batch]
+    validation: list[LoadedSet]
     cursor: Cursor
     ranks: Ranks
     saver: Saver
@@ -84,8 +85,8 @@ class Run:
     saved_at: float
     """Monotonic seconds."""
     learning_rate: float = 0.0
-    val_loss: float | None = None
-    """Of the weights as they are, if it was measured at this step."""
+    scores: Scores = NOT_SCORED
+    """Of the weights as they are, if they were measured at this step."""
     answered: list[Answers] = field(default_factory=list)
     """By the weights of the checkpoint on its way to the disk; told once it is there."""
     forecast: Forecast | None = None
@@ -124,7 +125,7 @@ def train(
         room=room,
         trainee=trainee,
         quest=quest,
-        validation=validation_batches(order, trainee.hero),
+        validation=scoring.load_sets(order, trainee.hero),
         cursor=cursor_of(order, trainee.saved),
         ranks=ranks,
         saver=Saver(
@@ -155,8 +156,10 @@ def train_quest(run: Run, loaded: LoadedQuest) -> None:
         announcements.saved(run.log, saved)
     answer_saved(run)
 
-    # The steps.
+    # The steps, and what is measured before the first of them.
     begin_together(run)
+    if not run.cursor.quest_step:
+        score_first(run)
     while not run.cursor.finished:
         # One step, measured and watched; one that goes wrong is undone.
         try:
@@ -173,7 +176,7 @@ def train_quest(run: Run, loaded: LoadedQuest) -> None:
             continue
 
         # Validation, and the checkpoint that is due: beside the training, or before it ends.
-        run.val_loss = validate(run) if validation_is_due(run, saving=due or bool(requested)) else None
+        run.scores = validate(run, saving=due or bool(requested))
         if run.cursor.finished or requested:
             save_and_wait(run)
             if run.cursor.finished:  # a battle that goes on later answers then
@@ -466,7 +469,11 @@ def draft_of(run: Run) -> Draft:
     # What its sidecar says of where they come from.
     facts = {
         "hero": order.hero,
-        "val_loss": run.val_loss,
+        "val_loss": run.scores.val_loss,
+        "val_set": run.scores.val_set,
+        "val_losses": run.scores.losses,
+        "val_sets": run.scores.sets,
+        "unscored_tokens": unscored_tokens(run),
         "learning_rate": run.learning_rate,
         "epoch": run.cursor.epoch,
         "skill": order.skill,
@@ -503,19 +510,55 @@ def next_loss(run: Run) -> float:
     return mean_loss(run.trainee.hero, run.quest.step(*place, rows))
 
 
-def validation_is_due(run: Run, *, saving: bool) -> bool:
-    """At the recipe's interval and at the end; without an interval with each checkpoint."""
-    every = run.order.recipe.validate_every
-    due = run.trainee.step % every == 0 if every else saving
-    return bool(run.validation) and (due or run.cursor.finished)
-
-
-def validate(run: Run) -> float:
-    """Loss on the fixed set, by the weights as they are; told unless a run before this one told it of this step."""
-    val_loss = mean_loss(run.trainee.hero, run.validation)
+def score_first(run: Run) -> None:
+    """The losses that the battle begins from, as far as its parent's sidecar does not say them of the same rows."""
+    trainee, sets = run.trainee, run.validation
+    known = scoring.known_of(None if trainee.mode_before else trainee.saved, sets)
+    chosen = scoring.chosen_first([one for one in sets if one.name not in known], progress_of(run))
+    told = any(event.data.get("quest_step") == 0 for event in run.log.standing(EventKind.VALIDATED))
+    if told or not (chosen or any(one.always for one in sets)):
+        return
+    scores = scoring.score(trainee.hero, run.order.recipe, sets, chosen, known)
     run.control.mark_progress()
-    announcements.validated(run.log, step=run.trainee.step, val_loss=val_loss)
-    return val_loss
+    announcements.validated(run.log, scores, step=trainee.step, quest_step=0)
+
+
+def validate(run: Run, *, saving: bool) -> Scores:
+    """The losses by the weights as they are, where they are due; told unless a run before this one told them."""
+    chosen = sets_that_are_due(run, saving=saving)
+    if not chosen:
+        return NOT_SCORED
+    scores = scoring.score(run.trainee.hero, run.order.recipe, run.validation, chosen)
+    run.control.mark_progress()
+    announcements.validated(run.log, scores, step=run.trainee.step, quest_step=run.cursor.quest_step)
+    return scores
+
+
+def sets_that_are_due(run: Run, *, saving: bool) -> list[LoadedSet]:
+    """All at the recipe's interval; without one, with each checkpoint what is paid for; at the end also a part."""
+    every, sets = run.order.recipe.validate_every, run.validation
+    if every and (run.trainee.step % every == 0 or run.cursor.finished):
+        return sets
+    if run.cursor.finished:
+        return scoring.chosen_last(sets, progress_of(run))
+    return sets if saving and not every and scoring.pays_between(sets, progress_of(run)) else []
+
+
+def progress_of(run: Run) -> Progress:
+    quest = run.quest
+    return scoring.progress_of(
+        run.log,
+        run.cursor,
+        tokens=quest.tokens,
+        steps_per_epoch=quest.steps_per_epoch,
+        total_steps=quest.total_steps,
+    )
+
+
+def unscored_tokens(run: Run) -> int:
+    """Trained since every set was last scored; what was scored at this step is told by now."""
+    quest = run.quest
+    return scoring.unscored_tokens(run.log, run.cursor, tokens=quest.tokens, steps_per_epoch=quest.steps_per_epoch)
 
 
 def tell_saved(run: Run, *, wait: bool = False, must: bool = False) -> None:

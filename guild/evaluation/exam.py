@@ -98,6 +98,11 @@ def _reviewed(
     return [*lost[: MOST_REVIEWED - bool(mastered)], *mastered][:MOST_REVIEWED]
 
 
+def evaluation_file(world: World, skill: Skill, level: int) -> EvaluationFile | None:
+    """The set of one level, made if it is absent; None where a remote trainer has yet to make it. Raises DamagedSet."""
+    return next((file for file, _ in _files(world, [(skill, level)])), None)
+
+
 def _files(world: World, wanted: Iterable[tuple[Skill, int]]) -> Iterator[tuple[EvaluationFile, list[Problem]]]:
     for skill, level in wanted:
         path = set_path(world, skill.name, level)

@@ -7,12 +7,10 @@ from collections.abc import Callable, Iterator
 from guild.errors import TrainerUnavailable
 from guild.evaluation.progression import current_level
 from guild.evaluation.sets import ensure_evaluation_set, set_path
-from guild.evaluation.validation import ensure_validation
+from guild.evaluation.validation import ensure_validation, is_complete
 from guild.skills.health import trainer_of, usable_skills
 from guild.skills.registry import Skill
 from realm.world import World
-
-VALIDATION_FILE = "validation.jsonl"
 
 
 def missing_sets(world: World, hero: str) -> Iterator[tuple[Skill, int]]:
@@ -28,13 +26,13 @@ def missing_sets(world: World, hero: str) -> Iterator[tuple[Skill, int]]:
 
 
 def is_anything_missing(world: World, hero: str) -> bool:
-    return not (world.validation / VALIDATION_FILE).exists() or next(missing_sets(world, hero), None) is not None
+    return not is_complete(world) or next(missing_sets(world, hero), None) is not None
 
 
 def make_missing_sets(world: World, hero: str, *, tell: Callable[[str], object]) -> tuple[int, list[str]]:
     """How many were made, and why others could not be; a trainer that fails once is asked no more.
 
-    Raises errors.GuildError where the validation set cannot be made.
+    Raises errors.GuildError where the validation sets cannot be made.
     """
     made, troubles = 0, dict[str, str]()
     for skill, level in missing_sets(world, hero):
@@ -48,8 +46,8 @@ def make_missing_sets(world: World, hero: str, *, tell: Callable[[str], object])
         else:
             tell(f"{skill.name} level {level}: its evaluation set is made")
             made += 1
-    if not (world.validation / VALIDATION_FILE).exists():
+    if not is_complete(world):
         ensure_validation(world)
-        tell("the validation set is made")
+        tell("the validation sets are made")
         made += 1
     return made, list(troubles.values())

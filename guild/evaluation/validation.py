@@ -1,8 +1,12 @@
-"""The fixed validation set: some problems of every skill, spread over its levels, in the form of a quest."""
+"""Fixed problems of each skill level whose loss is measured, stored by level, in the form of a quest.
+
+Any two checkpoints are comparable over the levels that both were measured on: a level's problems never change.
+"""
 
 from __future__ import annotations
 
 import json
+from collections import defaultdict
 from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
@@ -17,40 +21,41 @@ from guild.trainers.seeds import derive
 from realm.disk import durable
 from realm.world import World
 
-MOST_ROWS = 100
-"""Scored with each checkpoint, so that it costs about as much as a training step or two of the embedded hero."""
+_BEFORE_LEVELS = "validation.jsonl"
+"""The one file of all levels that earlier releases wrote beside the player's."""
 
 
-def ensure_validation(world: World) -> Path:
-    """The validation set's file, written if it is absent; from then on it stays as it is.
+def validation_path(world: World, skill: str, level: int) -> Path:
+    """Where the level's problems lie, or will."""
+    return world.validation_levels / f"{skill}-level-{level}.jsonl"
 
-    Of MOST_ROWS every skill gets the same share, and of that every level, up to the skill's `validation_problems`;
-    where a skill has more levels than its share has rows, levels at equal distances get one row each. Skills whose
-    trainer is remote are left out: nobody can tell when it would answer; so is one whose class fails, which is marked
-    down. It shares no problem with an evaluation set.
+
+def ensure_validation(world: World) -> None:
+    """Write the sets of levels that have none; from then on they stay as they are.
+
+    Each has its skill's `validation_problems`, none of which is in an evaluation set or in another level's. Skills
+    whose trainer is remote have none: nobody can tell when it would answer; nor has one whose class fails, which is
+    marked down.
     """
-    path = world.validation / "validation.jsonl"
-    if not path.exists():
-        skills = local_skills()
-        share = MOST_ROWS // max(len(skills), 1)
-        problems = [problem for skill in skills for problem in _problems_if_any(world, skill, share)]
-        durable.write_bytes(path, to_jsonl(to_lesson(problem) for problem in problems))
-    return path
+    _take_over_old_set(world)
+    for skill in local_skills():
+        levels = _missing_levels(world, skill)
+        if levels:
+            try:
+                _write_levels(world, skill, levels)
+            except TrainerUnavailable as trouble:
+                health.mark_down(world, skill.name, str(trouble))
+
+
+def is_complete(world: World) -> bool:
+    """Whether every level has its set that can have one now."""
+    usable = {skill.name for skill in health.usable_skills(world)}
+    return not any(_missing_levels(world, skill) for skill in local_skills() if skill.name in usable)
 
 
 def local_skills() -> tuple[Skill, ...]:
     """Those whose trainer answers at once, because it is a class of this process."""
     return tuple(skill for skill in read_skills() if not skill.is_remote)
-
-
-def rows_by_level(skill: Skill, share: int) -> dict[int, int]:
-    """How many of `share` rows each level gets; levels without one are left out."""
-    levels = min(skill.max_level, share)
-    if not levels:
-        return {}
-    chosen = [1 + index * skill.max_level // levels for index in range(levels)]
-    each, rest = divmod(share, levels)
-    return {level: min(skill.validation_problems, each + (index < rest)) for index, level in enumerate(chosen)}
 
 
 def read_validation(path: Path) -> Iterator[Problem]:
@@ -73,18 +78,22 @@ def held_out(world: World, skill: Skill | None = None) -> frozenset[str]:
     other skills that are taught by remote ones, or that fail, those count that are there, for keys of two skills are
     never the same. Raises DamagedSet, and errors.TrainerUnavailable for a fault of `skill` alone.
     """
-    path = ensure_validation(world)
+    ensure_validation(world)
     if skill:
         ensure_evaluation_sets(world, skill)
     for other in local_skills():
         if not skill or other.name != skill.name:
             _ensure_if_it_can(world, other)
+    validated = (_keys(path) for path in sorted(world.validation_levels.glob("*.jsonl")))
+    return frozenset().union(*validated, *(evaluation_keys(world, known) for known in read_skills()))
+
+
+def _keys(path: Path) -> frozenset[str]:
     facts = path.stat()
-    validated = _keys_of_version(path, (facts.st_mtime_ns, facts.st_size, facts.st_ino))
-    return validated.union(*(evaluation_keys(world, known) for known in read_skills()))
+    return _keys_of_version(path, (facts.st_mtime_ns, facts.st_size, facts.st_ino))
 
 
-@lru_cache(maxsize=16)
+@lru_cache(maxsize=4096)
 def _keys_of_version(path: Path, stamp: tuple[int, int, int]) -> frozenset[str]:
     return frozenset(problem.key for problem in read_validation(path))
 
@@ -97,20 +106,49 @@ def _ensure_if_it_can(world: World, skill: Skill) -> None:
         health.mark_down(world, skill.name, str(trouble))
 
 
-def _problems_if_any(world: World, skill: Skill, share: int) -> list[Problem]:
-    try:
-        return list(_problems(world, skill, share))
-    except TrainerUnavailable as trouble:
-        health.mark_down(world, skill.name, str(trouble))
-        return []
+def _missing_levels(world: World, skill: Skill) -> list[int]:
+    return [level for level in range(1, skill.max_level + 1) if not validation_path(world, skill.name, level).exists()]
 
 
-def _problems(world: World, skill: Skill, share: int) -> Iterator[Problem]:
-    """None of them evaluated or chosen at another level."""
+def _write_levels(world: World, skill: Skill, levels: list[int], kept: dict[int, list[Problem]] | None = None) -> None:
+    """`kept`: problems by level that the sets have to hold. Raises errors.TrainerUnavailable."""
     ensure_evaluation_sets(world, skill)
-    taken = evaluation_keys(world, skill)
-    for level, count in rows_by_level(skill, share).items():
+    there = [
+        validation_path(world, skill.name, level) for level in range(1, skill.max_level + 1) if level not in levels
+    ]
+    taken = evaluation_keys(world, skill).union(*map(_keys, there))
+    taken |= {problem.key for problems in (kept or {}).values() for problem in problems}
+    for level in levels:
+        old = (kept or {}).get(level, [])
+        count = max(skill.validation_problems - len(old), 0)
         seed = derive("validation", skill.name, level)
-        chosen = draw(get_trainer(skill.name), level=level, count=count, seed=seed, forbidden=taken)
-        taken |= {problem.key for problem in chosen}
-        yield from chosen
+        fresh = draw(get_trainer(skill.name), level=level, count=count, seed=seed, forbidden=taken) if count else []
+        taken |= {problem.key for problem in fresh}
+        path = validation_path(world, skill.name, level)
+        durable.write_bytes(path, to_jsonl(to_lesson(problem) for problem in [*old, *fresh]))
+
+
+def _take_over_old_set(world: World) -> None:
+    """What an earlier release held out stays held out, level by level; a file that it did not write is the player's."""
+    path = world.validation / _BEFORE_LEVELS
+    try:
+        problems = list(read_validation(path))
+    except (FileNotFoundError, DamagedSet):
+        return
+    kept: dict[str, dict[int, list[Problem]]] = defaultdict(lambda: defaultdict(list))
+    for problem in problems:
+        kept[problem.skill][problem.level].append(problem)
+    missing = [
+        (skill, levels)
+        for skill in local_skills()
+        if (levels := [level for level in _missing_levels(world, skill) if level in kept.get(skill.name, {})])
+    ]
+    if not missing:
+        return  # a world of this release: the file is the player's
+    for skill, levels in missing:
+        try:
+            _write_levels(world, skill, levels, kept[skill.name])
+        except TrainerUnavailable as trouble:
+            health.mark_down(world, skill.name, str(trouble))
+            return  # all of it stays held out until this one answers
+    path.unlink()

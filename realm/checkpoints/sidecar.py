@@ -66,6 +66,8 @@ class Sidecar:
     """By set: `<skill>/<level>`, `quest/<name>` for rows held out of a quest, `file/<stem>` for the player's own."""
     val_sets: dict[str, MeasuredOver] = field(default_factory=dict)
     """What each of `val_losses` was measured over."""
+    unscored_tokens: int = 0
+    """Trained since every set was last scored: what pays for the next time."""
     learning_rate: float
     epoch: int
     skill: str | None

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from arena import embedded
-from arena.protocol import EvaluationSet
+from arena.protocol import EvaluationSet, ValidationSet
 from guild.skills.registry import get_trainer
 from guild.trainers.problems import to_question
 from scripts.bench import runs
@@ -38,7 +38,7 @@ def measure(folder: Path, *, repeats: int, quick: bool) -> dict[str, Any]:
         battle = runs.fight(folder / f"bare-{turn}", base, quest, recipe)
         bare += stalls_of(battle)
         told += stalls_told(battle)
-        more = {"evaluation_sets": (asks,), "validation_file": str(validation)}
+        more = {"evaluation_sets": (asks,), "validation_sets": (ValidationSet(name="bin/1", path=str(validation)),)}
         slower = replace(recipe, save_every=SAVE_EVERY * 4)
         asked += stalls_of(runs.fight(folder / f"asked-{turn}", base, quest, slower, **more))
         peer += runs.peer(base, quest, save_every=SAVE_EVERY)["stalls_ms"]

@@ -7,6 +7,10 @@ from typing import Any
 
 import yaml
 
+from guild.evaluation.validation import ensure_validation, read_validation
+from guild.trainers.problems import Problem
+from realm.world import World
+
 BIN: dict[str, Any] = {
     "title": "Binary Alchemy",
     "description": "Arithmetic in circled notation, bit by bit.",
@@ -29,3 +33,9 @@ def write_skill(folder: Path, name: str = "bin", **changes: Any) -> None:
     """BIN of three levels, under another name and with other settings where they are given."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / f"{name}.yaml").write_text(yaml.safe_dump(BIN | changes, sort_keys=False), encoding="utf-8")
+
+
+def validation_problems(world: World) -> list[Problem]:
+    """All that are scored and never trained on, made where they are absent."""
+    ensure_validation(world)
+    return [problem for path in sorted(world.validation_levels.iterdir()) for problem in read_validation(path)]

@@ -11,7 +11,7 @@ from typing import Any
 from safetensors.numpy import save_file
 
 from arena import embedded
-from arena.protocol import Order
+from arena.protocol import Order, ValidationSet
 from arena.recipe import Recipe
 from realm.checkpoints import sidecar
 
@@ -49,6 +49,12 @@ def write_quest(path: Path, rows: int, *, seed: int = 0) -> Path:
             messages = [{"role": "user", "content": f"{a}+{b}"}, {"role": "assistant", "content": str(a + b)}]
             file.write(json.dumps({"messages": messages}) + "\n")
     return path
+
+
+def validation(folder: Path, rows: int, *, seed: int = 5, name: str = "sum/1") -> tuple[ValidationSet, ...]:
+    """One set of that name, in a file of its own."""
+    path = write_quest(folder / f"{name.replace('/', '-')}.validation.jsonl", rows, seed=seed)
+    return (ValidationSet(name=name, path=str(path)),)
 
 
 def row_of(order: Order, line: int) -> Any:

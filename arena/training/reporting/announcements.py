@@ -5,6 +5,7 @@ A run that goes on where another was killed says nothing twice: the log knows wh
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -19,12 +20,15 @@ from arena.training.faults import Fault, StepFault, named_lines
 from arena.training.packing_certificate import Certificate
 from arena.training.reporting.battle_estimate import Forecast
 from arena.training.reporting.battle_log import BattleLog
+from arena.training.scoring import Scores
 from arena.training.start import Trainee
 from realm.checkpoints.cursor import Cursor
 from realm.checkpoints.sidecar import Sidecar
 
 LONGEST_MESSAGE = 400
 MOST_LINES = 1000
+MOST_SETS = 3
+"""Named in the words of an event; its data has all."""
 
 
 def begun(
@@ -66,6 +70,7 @@ def begun(
         device=str(trainee.hero.device),
         threads=torch.get_num_threads(),
         checkpoint=trainee.saved.name if trainee.saved else None,
+        unscored_tokens=trainee.saved.unscored_tokens if trainee.saved else 0,
         estimate=expected.to_data(),
     )
 
@@ -88,13 +93,34 @@ def stagnation(log: BattleLog, *, step: int, seen: str) -> None:
         log.write(EventKind.CONVERGENCE_WARNING, step=step, message=message, warning=Trend.STAGNATION)
 
 
-def validated(log: BattleLog, *, step: int, val_loss: float) -> None:
-    """Unless it was told of this step; with the loss before it."""
+def validated(log: BattleLog, scores: Scores, *, step: int, quest_step: int) -> None:
+    """Unless it was told of this step; with the loss before it over the same rows."""
     told = list(log.standing(EventKind.VALIDATED))
-    if not any(event.step == step for event in told):
-        previous = told[0].data["val_loss"] if told else None
-        message = f"Validation loss {val_loss:.4f}"
-        log.write(EventKind.VALIDATED, step=step, message=message, val_loss=val_loss, previous=previous)
+    if any(event.step == step for event in told):
+        return
+    over = asdict(scores.val_set) if scores.val_set else None
+    alike = (event.data["val_loss"] for event in told if over and event.data.get("val_set") == over)
+    log.write(
+        EventKind.VALIDATED,
+        step=step,
+        message=_losses_in_words(scores),
+        quest_step=quest_step,
+        val_loss=scores.val_loss,
+        val_set=over,
+        losses=scores.losses,
+        sets={name: asdict(measured) for name, measured in scores.sets.items()},
+        previous=next(alike, None),
+        tokens=scores.tokens,
+        whole=scores.whole,
+    )
+
+
+def _losses_in_words(scores: Scores) -> str:
+    if scores.val_loss is not None and scores.val_set:
+        return f"Validation loss {scores.val_loss:.4f} over {scores.val_set.rows} rows"
+    first = [f"{name} {loss:.4f}" for name, loss in list(scores.losses.items())[:MOST_SETS]]
+    more = f" and {len(scores.losses) - MOST_SETS} more" if len(scores.losses) > MOST_SETS else ""
+    return f"Validation losses: {', '.join(first)}{more}"
 
 
 def undone(log: BattleLog, fault: StepFault, trainee: Trainee, *, lines: list[int], flagged: Path | None) -> None:

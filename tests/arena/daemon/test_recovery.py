@@ -112,8 +112,9 @@ def test_a_moved_world_names_nothing_of_its_old_place(
     moved = World(tmp_path / "elsewhere")
     os.rename(world.home, moved.home)
     order = Order.read(moved.battles / trainer.orders[0].battle / "order.json")
-    for path in (order.battle_folder, order.quest_file, order.hero_folder, order.base_model, order.validation_file):
-        assert path is not None
+    sets = [scored.path for scored in order.validation_sets]
+    assert sets
+    for path in (order.battle_folder, order.quest_file, order.hero_folder, order.base_model, *sets):
         assert Path(path).is_relative_to(moved.home)
         assert Path(path).exists()
     lose_database()

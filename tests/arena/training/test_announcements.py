@@ -15,7 +15,9 @@ from arena.training.reporting import announcements, answers
 from arena.training.reporting.answers import Answers
 from arena.training.reporting.battle_log import BattleLog
 from arena.training.saving.full_disk import Room
+from arena.training.scoring import Scores
 from arena.training.start import Trainee
+from realm.checkpoints.sidecar import MeasuredOver
 from tests.support import tiny_hero
 from tests.support.checkpoints import a_sidecar
 
@@ -39,10 +41,15 @@ def last(log: BattleLog) -> Event:
     return log.events[-1]
 
 
+def scores(loss: float, sha256: str = "aa") -> Scores:
+    over = MeasuredOver(name="taught", rows=8, sha256=sha256)
+    return Scores(losses={"bin/1": loss}, sets={"bin/1": over}, val_loss=loss, val_set=over, tokens=80, whole=True)
+
+
 def say_all(log: BattleLog, order: Order) -> None:
     announcements.saved(log, SAVED)
     announcements.stagnation(log, step=12, seen="no gain in 200 steps")
-    announcements.validated(log, step=12, val_loss=2.0)
+    announcements.validated(log, scores(2.0), step=12, quest_step=12)
     evaluation = EvaluationSet(skill="bin", level=1, path="problems.jsonl", max_new_tokens=4)
     answers.tell(log, ROOM, order, Answers(evaluation, ["101"], 0.5), SAVED)
 
@@ -66,9 +73,16 @@ def test_twin_a_log_that_forgets_says_everything_twice(
 
 
 def test_a_validation_is_told_with_the_one_before(log: BattleLog) -> None:
-    announcements.validated(log, step=4, val_loss=2.0)
-    announcements.validated(log, step=8, val_loss=1.5)
+    announcements.validated(log, scores(2.0), step=4, quest_step=4)
+    announcements.validated(log, scores(1.5), step=8, quest_step=8)
     assert [event.data["previous"] for event in log.events] == [None, 2.0]
+
+
+def test_what_was_measured_over_other_rows_is_no_earlier_loss(log: BattleLog) -> None:
+    announcements.validated(log, scores(2.0), step=4, quest_step=4)
+    announcements.validated(log, scores(9.0, "bb"), step=8, quest_step=8)
+    announcements.validated(log, scores(1.5), step=12, quest_step=12)
+    assert [event.data["previous"] for event in log.events] == [None, None, 2.0]
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from arena.hero.model import Hero, hero_tokenizer
+from arena.protocol import ValidationSet
 from arena.recipe import Recipe
 from arena.rows import packing, parse
 from arena.rows.example import IGNORE, Example, shift
@@ -18,8 +19,8 @@ from arena.rows.parse import read_rows
 from arena.training import data
 from arena.training import examples as storage
 from arena.training.batch import Batch, join
-from arena.training.data import PackedQuest, UntrainableQuest, batches_of, load_quest
-from arena.training.start import validation_batches
+from arena.training.data import PackedQuest, UntrainableQuest, load_quest
+from arena.training.scoring import load_sets
 from tests.support import tiny_hero
 
 
@@ -67,7 +68,8 @@ def test_without_a_template_text_is_trained_and_a_conversation_is_the_models_fau
         load_quest(talk, mask, recipe)
     order = tiny_hero.make_order(tmp_path / "order", rows=3)
     silent = replace(hero, mask=ChatMask(hero_tokenizer(hero.tokenizer)))
-    assert validation_batches(replace(order, validation_file=str(talk)), silent) == []
+    sets = (ValidationSet(name="quest/talk", path=str(talk)), ValidationSet(name="quest/text", path=str(text)))
+    assert [one.name for one in load_sets(replace(order, validation_sets=sets), silent)] == ["quest/text"]
 
 
 def test_joined_rows_restart_positions_and_predict_across_no_boundary(quest: PackedQuest) -> None:
@@ -236,12 +238,6 @@ def test_the_order_is_the_same_on_every_machine() -> None:
 
 
 ORDER_OF_EIGHT = [1, 3, 2, 0, 7, 4, 6, 5]
-
-
-def test_scoring_packs_every_example_once(quest: PackedQuest, recipe: Recipe) -> None:
-    batches = list(batches_of(quest.examples, recipe))
-    assert Counter(length for batch in batches for length in batch.lengths) == Counter(quest.examples.lengths.tolist())
-    assert len(batches) == -(-len(quest.rows) // recipe.rows_per_micro_batch)
 
 
 def by_the_templates_own_marks(hero: Hero, path: Path) -> Counter[tuple[tuple[int, ...], tuple[int, ...]]]:

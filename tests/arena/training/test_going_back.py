@@ -108,9 +108,9 @@ def test_what_is_saved_anew_is_told_anew_even_under_the_same_name(
     problems = tmp_path / "problems.jsonl"
     problems.write_text('{"prompt": "1+1", "answer": "2"}\n')
     evaluation = EvaluationSet(skill="bin", level=1, path=str(problems), max_new_tokens=1)
-    validation = tiny_hero.write_quest(tmp_path / "validation.jsonl", 5, seed=9)
+    validation = tiny_hero.validation(tmp_path, 5, seed=9)
     order = tiny_hero.make_order(
-        tmp_path, rows=80, recipe=RECIPE, evaluation_sets=(evaluation,), validation_file=str(validation)
+        tmp_path, rows=80, recipe=RECIPE, evaluation_sets=(evaluation,), validation_sets=validation
     )
     monkeypatch.setattr(names, "canonical_name", lambda step, moment: f"checkpoint-{step}-20260101-0000")
     diverge_once(monkeypatch)

@@ -57,13 +57,13 @@ def order_for(tmp_path: Path, recipe: Recipe) -> Order:
     problems = tmp_path / "problems.jsonl"
     problems.write_text(json.dumps({"prompt": "1+1", "answer": "2"}) + "\n")
     requested = EvaluationSet(skill="sum", level=1, path=str(problems), max_new_tokens=4)
-    validation = tiny_hero.write_quest(tmp_path / "validation.jsonl", 8, seed=5)
+    validation = tiny_hero.validation(tmp_path, 8, seed=5)
     return tiny_hero.make_order(
         tmp_path,
         recipe=recipe,
         base_model=str(base),
         evaluation_sets=(requested,),
-        validation_file=str(validation),
+        validation_sets=validation,
     )
 
 

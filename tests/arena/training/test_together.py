@@ -52,8 +52,8 @@ def make(folder: Path, **overrides: object) -> Order:
     problems = folder / "problems.jsonl"
     problems.write_text('{"prompt": "1+1", "answer": "2"}\n')
     evaluation = EvaluationSet(skill="bin", level=1, path=str(problems), max_new_tokens=2)
-    validation = tiny_hero.write_quest(folder / "validation.jsonl", 10, seed=5)
-    fields = {"recipe": RECIPE, "evaluation_sets": (evaluation,), "validation_file": str(validation)}
+    validation = tiny_hero.validation(folder, 10, seed=5)
+    fields = {"recipe": RECIPE, "evaluation_sets": (evaluation,), "validation_sets": validation}
     return tiny_hero.make_order(folder, **(fields | overrides))  # type: ignore[arg-type]
 
 

@@ -21,8 +21,8 @@ RECIPE = replace(tiny_hero.RECIPE, save_every=10, validate_every=4)
 
 def make(folder: Path, recipe: Recipe = RECIPE) -> Order:
     folder.mkdir()
-    validation = tiny_hero.write_quest(folder / "validation.jsonl", 10, seed=5)
-    return tiny_hero.make_order(folder, rows=160, recipe=recipe, validation_file=str(validation))
+    validation = tiny_hero.validation(folder, 10, seed=5)
+    return tiny_hero.make_order(folder, rows=160, recipe=recipe, validation_sets=validation)
 
 
 def steps_of(events: list[Event], kind: EventKind) -> list[int]:
@@ -34,7 +34,7 @@ def test_the_validation_set_is_scored_between_checkpoints(tmp_path: Path) -> Non
     events = run(order)
     last = events[-1].step
     assert last > 12
-    assert steps_of(events, EventKind.VALIDATED) == sorted({*range(4, last + 1, 4), last})
+    assert steps_of(events, EventKind.VALIDATED) == sorted({*range(0, last + 1, 4), last})
     assert events[-1].data["val_loss"] is not None
 
 

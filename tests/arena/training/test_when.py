@@ -14,22 +14,22 @@ from tests.support.runs import run
 
 pytestmark = pytest.mark.slow
 
-VALIDATION_ROWS = 12
+VALIDATION_ROWS = 2
 
 
 def make(folder: Path, **changes: int | bool | str) -> Order:
     folder.mkdir()
-    validation = tiny_hero.write_quest(folder / "validation.jsonl", VALIDATION_ROWS, seed=5)
+    validation = tiny_hero.validation(folder, VALIDATION_ROWS, seed=5)
     recipe = replace(tiny_hero.RECIPE, **changes)  # type: ignore[arg-type]
-    return tiny_hero.make_order(folder, rows=110, recipe=recipe, validation_file=str(validation))
+    return tiny_hero.make_order(folder, rows=110, recipe=recipe, validation_sets=validation)
 
 
 def steps_of(events: list[Event], kind: EventKind) -> list[int]:
     return [event.step for event in events if event.kind == kind]
 
 
-@pytest.mark.parametrize(("every", "expected"), [(0, [5, 10, 12]), (4, [4, 8, 12]), (7, [7, 12])])
-def test_validates_at_its_own_interval_and_at_the_end(tmp_path: Path, every: int, expected: list[int]) -> None:
+@pytest.mark.parametrize(("every", "expected"), [(0, [0, 5, 10, 12]), (4, [0, 4, 8, 12]), (7, [0, 7, 12])])
+def test_validates_first_at_its_own_interval_and_at_the_end(tmp_path: Path, every: int, expected: list[int]) -> None:
     order = make(tmp_path / "quest", validate_every=every)
     events = run(order)
     assert steps_of(events, EventKind.VALIDATED) == expected

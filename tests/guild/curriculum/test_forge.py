@@ -9,13 +9,13 @@ from arena.rows.parse import Row, read_rows
 from guild.curriculum import forge
 from guild.curriculum.forge import forge_next
 from guild.errors import GuildError
-from guild.evaluation.validation import ensure_validation, held_out, read_validation
+from guild.evaluation.validation import held_out, read_validation
 from guild.models import SkillProgress
 from guild.skills.registry import get_skill, get_trainer
 from guild.trainers.binary import BinaryAlchemist, circled
 from guild.trainers.problems import Problem
 from realm.world import World
-from tests.support.small_skills import write_skill
+from tests.support.small_skills import validation_problems, write_skill
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("skills_folder")]
 
@@ -142,7 +142,7 @@ def leaked(world: World, path: Path) -> list[Problem]:
 
 def plant(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """Make the forge draw, as its first problems, the very ones that are held out."""
-    planted = [*problems_of(ensure_validation(world))]
+    planted = validation_problems(world)
     draw = get_trainer("bin").sample
 
     def sample(*, level: int, count: int, seed: int | None = None) -> list[Problem]:
@@ -168,7 +168,7 @@ def held_out_elsewhere(world: World, skills_folder: Path, monkeypatch: pytest.Mo
     write_skill(skills_folder, quest_rows=100)
     write_skill(skills_folder, "weaving", quest_rows=100)
     SkillProgress.objects.create(hero=HERO, skill="weaving", level=3)
-    planted = [problem for problem in problems_of(ensure_validation(world)) if problem.skill == "weaving"]
+    planted = [problem for problem in validation_problems(world) if problem.skill == "weaving"]
     draw = get_trainer("weaving").sample
 
     def sample(*, level: int, count: int, seed: int | None = None) -> list[Problem]:
@@ -204,7 +204,7 @@ def test_twin_without_the_exclusion_held_out_problems_leak(
 
 def plant_across_levels(world: World, monkeypatch: pytest.MonkeyPatch) -> set[str]:
     """Make level 1 draw first what is held out at levels 2 and 3, as if the levels shared it; returns the prompts."""
-    others = [problem for problem in problems_of(ensure_validation(world)) if problem.level != 1]
+    others = [problem for problem in validation_problems(world) if problem.level != 1]
     draw = get_trainer("bin").sample
 
     def sample(*, level: int, count: int, seed: int | None = None) -> list[Problem]:

@@ -11,50 +11,17 @@ from guild.curriculum.plan import Curriculum, Wishes
 from guild.errors import TrainerUnavailable
 from guild.evaluation import sets, validation
 from guild.evaluation.sets import ensure_evaluation_set, read_evaluation_set, set_path
-from guild.evaluation.validation import MOST_ROWS, ensure_validation, held_out, read_validation, rows_by_level
+from guild.evaluation.validation import ensure_validation, held_out
 from guild.skills import health
 from guild.skills.registry import Skill, get_skill, get_trainer, read_skills
 from guild.trainers.problems import Problem
 from guild.trainers.sampling import draw
 from realm.world import World
-from tests.support.small_skills import write_skill
+from tests.support.small_skills import validation_problems, write_skill
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("skills_folder")]
 
 HERO = "DIO"
-
-
-def many_levels(folder: Path, name: str, levels: int) -> None:
-    boxes = [{"operations": ["NOT"], "width": 20 + index % 30} for index in range(levels)]
-    write_skill(folder, name, levels=boxes, evaluation_problems=5)
-
-
-def test_eighty_levels_make_a_small_validation_set(world: World, skills_folder: Path) -> None:
-    many_levels(skills_folder, "bin", 30)
-    many_levels(skills_folder, "weaving", 50)
-    rows = list(read_validation(ensure_validation(world)))
-    assert len(rows) == MOST_ROWS
-    assert {(row.skill, row.level) for row in rows} == {
-        (name, level) for name, levels in (("bin", 30), ("weaving", 50)) for level in range(1, levels + 1)
-    }
-
-
-@pytest.mark.parametrize(
-    ("share", "expected"),
-    [
-        (0, {}),
-        (2, {1: 1, 2: 1}),
-        (4, {1: 2, 2: 1, 3: 1}),
-        (200, {1: 32, 2: 32, 3: 32}),
-    ],
-)
-def test_a_share_is_spread_over_the_levels(share: int, expected: dict[int, int]) -> None:
-    assert rows_by_level(get_skill("bin"), share) == expected
-
-
-def test_with_more_levels_than_rows_they_lie_apart(skills_folder: Path) -> None:
-    many_levels(skills_folder, "bin", 30)
-    assert rows_by_level(get_skill("bin"), 5) == {1: 1, 7: 1, 13: 1, 19: 1, 25: 1}
 
 
 def reads(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
@@ -107,7 +74,7 @@ def test_a_remote_trainer_that_is_down_holds_up_no_other_skill(
     make_remote(monkeypatch, "weaving", down=True)
     only_bin = Curriculum(wishes={"weaving": Wishes(priority=0), "bin": Wishes(quest_rows=10)})
     assert forge_next(world, HERO, only_bin).name == "bin-level-1-0001.jsonl"
-    assert {row.skill for row in read_validation(ensure_validation(world))} == {"bin"}
+    assert {row.skill for row in validation_problems(world)} == {"bin"}
 
 
 def test_sets_of_a_remote_trainer_are_there_before_its_first_quest(
@@ -202,7 +169,7 @@ def test_a_class_that_fails_is_left_out_and_marked_and_stops_no_other(
     fall_silent(monkeypatch, "weaving")
     with health.trainer_of(world, "bin"):
         assert held_out(world, get_skill("bin"))
-    assert {row.skill for row in read_validation(ensure_validation(world))} == {"bin"}
+    assert {row.skill for row in validation_problems(world)} == {"bin"}
     assert list(health.down(world)) == ["weaving"]
 
 

@@ -1,0 +1,105 @@
+"""What a battle's checkpoints are scored on: rows held out of the player's quests, problems of the levels reached, and
+the player's own files in `data/validation/`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+
+from arena import chronicle
+from arena.gate import held_out
+from arena.models import ChronicleEntry, Quest
+from arena.protocol import ValidationSet
+from arena.rows.formats import Specs
+from arena.rows.lines import shown
+from arena.rows.model import Refusal, UnreadableQuest
+from arena.rows.parse import read_rows
+from guild.curriculum.plan import read_curriculum
+from guild.errors import GuildError
+from guild.evaluation.taught import level_sets
+from realm.config import RealmConfig
+from realm.strict import BadConfig
+from realm.world import World
+
+LEVEL_ROWS = 16
+"""Problems of a level that are scored."""
+FILE_ROWS = 200
+"""Rows of a file of the player's that are scored."""
+UNREADABLE = "validation_unreadable"
+
+
+def validation_sets(world: World, config: RealmConfig, quest: Quest, specs: Specs) -> tuple[ValidationSet, ...]:
+    """What counts most comes first: where not all can be paid for, the last ones are left out."""
+    return (
+        *_held_out(world, quest, own=True),
+        *_levels(world, config, quest),
+        *_held_out(world, quest, own=False),
+        *_files(world, specs),
+    )
+
+
+def _held_out(world: World, quest: Quest, *, own: bool) -> Iterator[ValidationSet]:
+    """The quest's own rows, or those of the player's quests that were completed, the newest first."""
+    mine = held_out.file_of(world.validation_quests, quest.name, quest.sha256)
+    named = held_out.set_names(world.validation_quests)
+    if own:
+        if mine in named:
+            yield ValidationSet(name=named[mine], path=str(mine), always=True)
+        return
+    for path in completed_of(world.validation_quests):
+        if path != mine:
+            yield ValidationSet(name=named[path], path=str(path))
+
+
+def completed_of(folder: Path) -> list[Path]:
+    """Files of completed quests among those of `folder`, the newest quest's first."""
+    completed = Quest.objects.filter(state=Quest.State.COMPLETED)
+    found: dict[Path, int] = {}
+    for path in folder.glob("*.jsonl"):
+        name, _, sha256 = path.stem.rpartition("-")
+        newest = completed.filter(name=name, sha256__startswith=sha256).order_by("id").last() if sha256 else None
+        if newest:
+            found[path] = newest.pk
+    return sorted(found, key=lambda path: -found[path])
+
+
+def _levels(world: World, config: RealmConfig, quest: Quest) -> list[ValidationSet]:
+    """A guild in trouble costs the battle these scores, not its training."""
+    try:
+        levels = level_sets(world, config.hero, read_curriculum(config), fought=quest.skill or None)
+    except (GuildError, BadConfig) as error:
+        chronicle.say("guild_trouble", str(error))
+        return []
+    return [ValidationSet(name=name, path=str(path), most_rows=LEVEL_ROWS) for name, path in levels.items()]
+
+
+def _files(world: World, specs: Specs) -> Iterator[ValidationSet]:
+    for path in sorted(world.validation.glob("*.jsonl")):
+        if _is_of_use(path, specs):
+            yield ValidationSet(name=f"file/{path.stem}", path=str(path), most_rows=FILE_ROWS)
+
+
+def _is_of_use(path: Path, specs: Specs) -> bool:
+    """Whether a file has rows that can be scored. What is wrong with it is told, once, and stops no battle."""
+    name = shown(path.name)
+    if name != path.name:
+        _tell_once(f"data/validation/{name} is left out: its name is no text")
+        return False
+    try:
+        rows = list(islice(read_rows(path, specs), FILE_ROWS))
+    except (UnreadableQuest, OSError) as error:
+        _tell_once(f"data/validation/{name} is left out: {error}")
+        return False
+    bad = [row for row in rows if isinstance(row, Refusal)]
+    if bad:
+        others = f" (and {len(bad) - 1} more lines)" if len(bad) > 1 else ""
+        _tell_once(f"data/validation/{name}, line {bad[0].line}: {bad[0].reason}{others}; it is left out")
+    if not rows:
+        _tell_once(f"data/validation/{name} is left out: it is empty")
+    return len(rows) > len(bad)
+
+
+def _tell_once(message: str) -> None:
+    if not ChronicleEntry.objects.filter(kind=UNREADABLE, message=message[:500]).exists():
+        chronicle.say(UNREADABLE, message)
