@@ -74,6 +74,10 @@ class Order:
     level: int | None = None
     evaluation_sets: tuple[EvaluationSet, ...] = ()
     """What the trainer asks the hero after each checkpoint; none where `evaluated_by` is `queue`."""
+    outcome_sets: tuple[EvaluationSet, ...] = ()
+    """Levels won before a quest of the player's, asked again when it is completed."""
+    asked_first: tuple[EvaluationSet, ...] = ()
+    """Of these the ones that the checkpoint which the battle begins from has not answered yet."""
     evaluated_by: Literal["trainer", "queue"] = "trainer"
     """`queue`: a host answers for each checkpoint; decided when the battle was opened."""
     validation_sets: tuple[ValidationSet, ...] = ()
@@ -106,7 +110,18 @@ class Order:
         order = strict.read(cls, value, source=str(path))
         return order._with_paths(lambda text: resolved_path(text, path.parent))
 
+    @property
+    def asked_last(self) -> tuple[EvaluationSet, ...]:
+        """What the trainer asks the hero when the battle is over."""
+        if self.evaluated_by == "queue":
+            return ()
+        asked = {(one.skill, one.level): one for one in (*self.evaluation_sets, *self.outcome_sets)}
+        return tuple(asked.values())
+
     def _with_paths(self, change: Callable[[str], str]) -> Self:
+        def moved(sets: tuple[EvaluationSet, ...]) -> tuple[EvaluationSet, ...]:
+            return tuple(replace(asked, path=change(asked.path)) for asked in sets)
+
         return replace(
             self,
             battle_folder=change(self.battle_folder),
@@ -116,7 +131,9 @@ class Order:
             validation_sets=tuple(replace(scored, path=change(scored.path)) for scored in self.validation_sets),
             flagged_folder=change(self.flagged_folder) if self.flagged_folder else None,
             set_aside_file=change(self.set_aside_file) if self.set_aside_file else None,
-            evaluation_sets=tuple(replace(asked, path=change(asked.path)) for asked in self.evaluation_sets),
+            evaluation_sets=moved(self.evaluation_sets),
+            outcome_sets=moved(self.outcome_sets),
+            asked_first=moved(self.asked_first),
         )
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from arena import chronicle, embedded
-from arena.daemon import kept_rows
+from arena.daemon import kept_rows, outcomes
 from arena.daemon.validation_sets import validation_sets
 from arena.gate import report as reports
 from arena.gate import row_index
@@ -32,6 +32,7 @@ from arena.rows.formats import registry
 from guild.curriculum.plan import read_curriculum
 from guild.errors import GuildError
 from guild.evaluation import exam
+from realm.checkpoints.names import checkpoint_folders, step_of
 from realm.config import RealmConfig
 from realm.disk import durable
 from realm.quest_names import sparring_level
@@ -107,6 +108,11 @@ def _order(
     specs: Mapping[str, dict[str, str]],
     host_answers: bool,
 ) -> Order:
+    won = outcomes.levels_to_ask(world, config, quest.name, quest.skill)
+    newest = _newest_checkpoint(world, config.hero)
+    asked_first = outcomes.not_evaluated(config.hero, newest, won)
+    if host_answers and newest:
+        outcomes.enqueue(config.hero, newest, step_of(newest) or 0, asked_first)
     return Order(
         battle=battle_id,
         battle_folder=str(world.battles / battle_id),
@@ -119,6 +125,8 @@ def _order(
         skill=quest.skill or None,
         level=quest.level,
         evaluation_sets=() if host_answers else _evaluation_sets(world, config, quest),
+        outcome_sets=won,
+        asked_first=() if host_answers else asked_first,
         evaluated_by="queue" if host_answers else "trainer",
         validation_sets=validation_sets(world, config, quest, registry(specs)),
         flagged_folder=str(world.flagged_examples),
@@ -127,6 +135,12 @@ def _order(
         dataset_specs=dict(specs),
         set_aside_file=_write_set_aside(world, quest, world.battles / battle_id),
     )
+
+
+def _newest_checkpoint(world: World, hero: str) -> str | None:
+    """By its name; where it turns out to be damaged, the battle begins from an older one."""
+    folders = checkpoint_folders(world.heroes / hero)
+    return folders[0].name if folders else None
 
 
 def _write_set_aside(world: World, quest: Quest, folder: Path) -> str | None:

@@ -15,7 +15,7 @@ from django.db import transaction
 
 from arena import chronicle
 from arena import status as arena_status
-from arena.daemon import battles, champions, evaluations
+from arena.daemon import battles, champions, evaluations, outcomes
 from arena.gate import report as reports
 from arena.gate.inspection import SET_ASIDE_KINDS
 from arena.models import Battle, Quest
@@ -261,7 +261,6 @@ def _answered(world: World, battle: Battle, event: Event) -> None:
 
 def _completed(world: World, battle: Battle, event: Event) -> None:
     battles.end(battle, Battle.State.COMPLETED)
-    champions.follow(world, battle, event)
     chronicle.follow_up(
         battle.battle_id,
         event,
@@ -270,6 +269,8 @@ def _completed(world: World, battle: Battle, event: Event) -> None:
         quest=battle.quest.name,
         gold=GOLD_PER_QUEST,
     )
+    outcomes.completed(world, battle)
+    champions.follow(world, battle, event)
 
 
 def _paused(world: World, battle: Battle, event: Event) -> None:

@@ -21,6 +21,7 @@ from arena.daemon.autoplay import Player
 from arena.daemon.chronicle_outbox import Outbox
 from arena.daemon.disk_care import DiskCare
 from arena.daemon.host_watch import HostWatch
+from arena.daemon.outcomes import Outcomes
 from arena.daemon.pause import Pause
 from arena.daemon.settings import Settings
 from arena.daemon.status import Situation, StatusFile
@@ -107,6 +108,7 @@ class ArenaDaemon:
         """Whether the running battle has said that it ended."""
         self._forged_failures = 0
         self._room_wanted = False
+        self._outcomes = Outcomes(world)
         self._again: dict[int, Path] = {}
 
         # Where quests come from: the inbox by the gatekeepers, folders of the player's, the guild.
@@ -172,6 +174,7 @@ class ArenaDaemon:
             self._lookout.look(),
             self._tell_damaged(),
             self._take_in_events(),
+            self._outcomes.look(),
             self._mind_trainer(),
             self._set_aside(),
             self._finish_stop(),
@@ -322,6 +325,7 @@ class ArenaDaemon:
             self._over, self.rest.trouble = False, ""
         if event.kind == EventKind.BATTLE_COMPLETED:
             self._forged_failures = 0
+            self._outcomes.doubt()
         if event.kind == EventKind.BATTLE_FAILED:
             self._note_failure(battle, event)
 

@@ -337,12 +337,12 @@ def _move(world: World, quest: Quest, folder: Path) -> Path:
         _move_companions(source, target, (reports.WISHES,))
         return target
     target = free_name(folder, source.name)
-    _move_companions(source, target, reports.FOUND)
+    _move_companions(source, target, (*reports.FOUND, reports.OUTCOME))
     try:
         durable.move(source, target)
     except OSError:
         if os.path.lexists(source):
-            _move_companions(target, source, reports.FOUND)
+            _move_companions(target, source, (*reports.FOUND, reports.OUTCOME))
         raise
     _move_companions(source, target, (reports.WISHES,))
     return target

@@ -465,7 +465,7 @@ def save_beside(run: Run) -> None:
     draft = draft_of(run)
     train_loss = next_loss(run) if heroes.has_dropout(run.trainee.hero) else None
     with gathered(run.trainee.hero):
-        run.answered = answers.answer_all(run.trainee.hero, run.order, run.control.mark_progress)
+        run.answered = answers.answer_all(run.trainee.hero, run.order.evaluation_sets, run.control.mark_progress)
     if not run.ranks.is_main:
         return
     if train_loss is None:  # the next step will measure it
@@ -624,10 +624,18 @@ def wait_for_room(run: Run) -> None:
 
 
 def answer_saved(run: Run) -> None:
-    """Answer with the weights of this battle's newest checkpoint, which are those in memory, unless that was done."""
+    """Answer with the weights of the newest checkpoint, which are those in memory, what they were not asked yet.
+
+    Of a battle's own checkpoint what it has to answer; of the one that the battle begins from what the daemon misses.
+    """
     order, saved = run.order, run.trainee.saved
-    if not saved or saved.battle != order.battle or answers.are_told(run.log, order, saved):
+    if saved is None:
         return
-    for answered in answers.answer_all(run.trainee.hero, order, run.control.mark_progress):
+    if saved.battle != order.battle:
+        asked = order.asked_first
+    else:
+        asked = order.asked_last if saved.cursor.finished else order.evaluation_sets
+    missing = answers.not_told(run.log, asked, saved)
+    for answered in answers.answer_all(run.trainee.hero, missing, run.control.mark_progress):
         if run.ranks.is_main:
             answers.tell(run.log, run.room, order, answered, saved)

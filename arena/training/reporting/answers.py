@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,13 +25,13 @@ class Answers:
     seconds: float
 
 
-def answer_all(hero: Hero, order: Order, on_progress: Callable[[], None]) -> list[Answers]:
-    """The hero's answers to every evaluation set, by its weights as they are. Raises answering.UnreadableEvaluation.
+def answer_all(hero: Hero, asked: Sequence[EvaluationSet], on_progress: Callable[[], None]) -> list[Answers]:
+    """The hero's answers to these evaluation sets, by its weights as they are. Raises answering.UnreadableEvaluation.
 
     None of a model without a chat template, which cannot be asked.
     """
     answered = []
-    for evaluation in order.evaluation_sets if hero.mask.facts.has_template else ():
+    for evaluation in asked if hero.mask.facts.has_template else ():
         started = time.perf_counter()
         prompts = answering.read_prompts(evaluation)
         answers = answering.answer(hero, prompts, max_new_tokens=evaluation.max_new_tokens)
@@ -40,9 +40,9 @@ def answer_all(hero: Hero, order: Order, on_progress: Callable[[], None]) -> lis
     return answered
 
 
-def are_told(log: BattleLog, order: Order, saved: Sidecar) -> bool:
-    """Whether every evaluation set was answered by this checkpoint."""
-    return all(_is_told(log, each, saved) for each in order.evaluation_sets)
+def not_told(log: BattleLog, asked: Sequence[EvaluationSet], saved: Sidecar) -> list[EvaluationSet]:
+    """Evaluation sets that this checkpoint has not answered."""
+    return [each for each in asked if not _is_told(log, each, saved)]
 
 
 def tell(log: BattleLog, room: Room, order: Order, answered: Answers, saved: Sidecar) -> None:
