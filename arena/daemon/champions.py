@@ -14,7 +14,9 @@ from guild.champion import crown
 from guild.champion.crown import Champion
 from guild.evaluation.judging import Judged
 from guild.models import Evaluation
+from realm.checkpoints import sidecar
 from realm.checkpoints.names import step_of
+from realm.checkpoints.sidecar import DamagedCheckpoint
 from realm.config import load as load_config
 from realm.strict import BadConfig
 from realm.world import World
@@ -76,9 +78,12 @@ def _is_told(champion: Champion) -> bool:
 
 
 def _is_asked_more(world: World, battle: Battle, checkpoint: str) -> bool:
+    """Whether it has answers to give yet; of a quest's last checkpoint these are more."""
     try:
         order = Order.read(battles.order_path(world, battle))
-    except (OSError, ValueError):
+        is_last = sidecar.read(world.heroes / battle.hero / checkpoint).cursor.finished
+    except (OSError, ValueError, DamagedCheckpoint):
         return False
     judged = set(Evaluation.objects.filter(hero=battle.hero, checkpoint=checkpoint).values_list("skill", "level"))
-    return any((asked.skill, asked.level) not in judged for asked in order.evaluation_sets)
+    asked = order.asked_last if is_last else order.evaluation_sets
+    return any((one.skill, one.level) not in judged for one in asked)

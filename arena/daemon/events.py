@@ -282,7 +282,6 @@ def _answered(world: World, battle: Battle, event: Event) -> None:
 
 def _completed(world: World, battle: Battle, event: Event) -> None:
     battles.end(battle, Battle.State.COMPLETED)
-    champions.follow(world, battle, event)
     chronicle.follow_up(
         battle.battle_id,
         event,
@@ -292,6 +291,7 @@ def _completed(world: World, battle: Battle, event: Event) -> None:
         gold=GOLD_PER_QUEST,
     )
     outcomes.completed(world, battle)
+    champions.follow(world, battle, event)
 
 
 def _paused(world: World, battle: Battle, event: Event) -> None:

@@ -119,7 +119,8 @@ def _settle(world: World, battle: Battle, order: Order) -> bool:
     waits = EvaluationTask.objects.filter(hero=battle.hero, checkpoint__in=(parent, last), state__in=_WAITS)
     if asked & set(waits.values_list("skill", "level")):
         return False
-    outcome = _losses(battle, order) | {"levels": _levels(battle.hero, order, parent, last)}
+    losses = _losses(battle, order, early_stop=done.data.get("early_stop"))
+    outcome = losses | {"levels": _levels(battle.hero, order, parent, last)}
     path = queue.path_of(world, battle.quest)
     if battle.quest.file and path.exists():
         durable.write_json(reports.companion(path, reports.OUTCOME), outcome)
@@ -143,11 +144,13 @@ def _entry(battle: Battle, kind: EventKind) -> ChronicleEntry:
     return said.order_by("source_seq").last() or ChronicleEntry(source_seq=0, time=battle.started_at, data={})
 
 
-def _losses(battle: Battle, order: Order) -> dict[str, Any]:
+def _losses(battle: Battle, order: Order, *, early_stop: dict[str, Any] | None) -> dict[str, Any]:
+    """A battle that was stopped early leaves the hero as it was at its best step, not as it was scored last."""
     said = ChronicleEntry.objects.filter(source=battle.battle_id, kind=EventKind.VALIDATED).order_by("source_seq")
-    scored = [data for data in said.values_list("data", flat=True) if data.get("losses")]
-    first: dict[str, Any] = next((data for data in scored if data.get("quest_step") == 0), {})
-    last: dict[str, Any] = next((data for data in reversed(scored) if data.get("quest_step")), {})
+    scored = [(step, data) for step, data in said.values_list("step", "data") if data.get("losses")]
+    first: dict[str, Any] = next((data for _, data in scored if data.get("quest_step") == 0), {})
+    kept = [data for step, data in scored if step == early_stop["best_step"]] if early_stop else []
+    last: dict[str, Any] = next(iter(kept), next((data for _, data in reversed(scored) if data.get("quest_step")), {}))
     own = {scored.name for scored in order.validation_sets if scored.always}
     before, after, sets = first.get("losses", {}), last.get("losses", {}), last.get("sets", {})
     alike = {

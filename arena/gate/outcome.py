@@ -26,6 +26,10 @@ class Loss:
     """None where it could not be measured."""
     rows: int
 
+    def __str__(self) -> str:
+        before, after = (UNKNOWN if value is None else f"{value:.2f}" for value in (self.before, self.after))
+        return f"{before} → {after}"
+
     @property
     def better(self) -> bool | None:
         """None where they are the same, or one of them was not measured."""
@@ -40,6 +44,10 @@ class Accuracy:
 
     before: float | None
     after: float | None
+
+    def __str__(self) -> str:
+        before, after = (UNKNOWN if value is None else f"{value:.0%}" for value in (self.before, self.after))
+        return f"{before} → {after}"
 
     @property
     def held(self) -> bool:
@@ -70,7 +78,7 @@ class Outcome:
             told.append(f"held-out loss {_losses(loss)}")
         for skill, level, change in self.each_level():
             lost = ", lost" if change.lost else ""
-            told.append(f"{skill.upper()} {level} {_share(change.before)} → {_share(change.after)}{lost}")
+            told.append(f"{skill.upper()} {level} {change}{lost}")
         told += [f"{name}: held-out loss {_losses(loss)}" for name, loss in self.earlier_quests.items()]
         return told
 
@@ -86,9 +94,4 @@ def read_outcome(path: Path) -> Outcome | None:
 
 
 def _losses(loss: Loss) -> str:
-    before, after = (UNKNOWN if value is None else f"{value:.2f}" for value in (loss.before, loss.after))
-    return f"{before} → {after} on {loss.rows:,} row{'' if loss.rows == 1 else 's'}"
-
-
-def _share(value: float | None) -> str:
-    return "not asked" if value is None else f"{value:.0%}"
+    return f"{loss} on {loss.rows:,} row{'' if loss.rows == 1 else 's'}"

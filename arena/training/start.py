@@ -69,6 +69,11 @@ def ready_trainee(order: Order, log: BattleLog, warm: Trainee | None, ranks: Ran
     newest = newest_checkpoint(order, log, ranks)
     if newest:
         check_lineage(order, newest)
+    return trainee_at(order, newest, ranks, warm)
+
+
+def trainee_at(order: Order, newest: Sidecar | None, ranks: Ranks, warm: Trainee | None = None) -> Trainee:
+    """The hero at the checkpoint `newest`, or at its base model."""
     folder = Path(order.hero_folder) / newest.name if newest else None
     if warm and not warm.fits(order, newest):
         warm.let_go()

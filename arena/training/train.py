@@ -27,7 +27,7 @@ from arena.convergence import Convergence, Trend
 from arena.hero import model as heroes
 from arena.protocol import REFUSED_FILE, EventKind, Order, StepRecord, portable_path
 from arena.recipe import Recipe
-from arena.training import lowered_rate, optimizer, packing_certificate, scoring
+from arena.training import early_stop, lowered_rate, optimizer, packing_certificate, scoring
 from arena.training.batch import Batch
 from arena.training.control import Control, Request
 from arena.training.data import LoadedQuest, PackedQuest
@@ -60,6 +60,7 @@ from arena.training.start import (
     ready_quest,
     ready_trainee,
     seed_other_ranks,
+    trainee_at,
 )
 from realm.checkpoints.cursor import Cursor
 from realm.disk import durable
@@ -190,6 +191,7 @@ def train_quest(run: Run, loaded: LoadedQuest) -> None:
 
         # Validation, and the checkpoint that is due: beside the training, or before it ends.
         run.scores = validate(run, saving=due or bool(requested))
+        end_if_learned(run)
         if run.cursor.finished or requested:
             save_and_wait(run)
             if run.cursor.finished:  # a battle that goes on later answers then
@@ -264,9 +266,10 @@ def end_for_faults(run: Run, reason: str) -> None:
 def complete(run: Run) -> None:
     saved = run.trainee.saved
     assert saved is not None
-    measured = run.forecast.measured(run.log) if run.forecast else None
     steps, all_steps = run.cursor.quest_step, run.quest.total_steps
-    announcements.completed(run.log, run.order, saved, steps=steps, all_steps=all_steps, measured=measured)
+    stop = early_stop.find(run.order, run.log, step=saved.step) if steps < all_steps else None
+    measured = run.forecast.measured(run.log) if run.forecast and not stop else None
+    announcements.completed(run.log, run.order, saved, steps=steps, all_steps=all_steps, measured=measured, stop=stop)
 
 
 # ----------------------------------------------------------------------------------------------------------------------
@@ -465,6 +468,31 @@ def shrink_micro_batch(run: Run, rows: int, shortage: str) -> None:
 
 # ----------------------------------------------------------------------------------------------------------------------
 # Checkpoints, and what is measured and answered by their weights.
+
+
+def end_if_learned(run: Run) -> None:
+    """Where the loss over rows never trained on no longer falls, the quest is done, and the hero is as it was best.
+
+    What it learned since is no checkpoint, so that whoever goes on after a kill begins before this step or behind it.
+    """
+    # Rank 0 decides: only it has proven what lies there.
+    scored = run.scores is not NOT_SCORED and not run.cursor.finished
+    stop = early_stop.find(run.order, run.log, step=run.trainee.step) if scored and run.ranks.is_main else None
+    best_step = run.ranks.of_main(stop.best.step if stop else -1)
+    if best_step < 0:
+        return
+    tell_saved(run, wait=True)
+
+    # The weights, moments and random state of that step; the hero's steps count on.
+    step = run.trainee.step
+    if best_step != step:
+        run.trainee.let_go()
+        run.trainee = trainee_at(run.order, early_stop.checkpoint_at(run.order, best_step), run.ranks)
+        begin_together(run)
+        run.trainee.step = step
+    if stop:
+        run.scores = early_stop.scores_at(stop.best)
+    run.cursor = replace(run.cursor, finished=True)
 
 
 def save_is_due(run: Run) -> bool:

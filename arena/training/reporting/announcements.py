@@ -16,6 +16,7 @@ from arena.hero.origin import is_adapter
 from arena.protocol import EventKind, Order
 from arena.training.control import Request
 from arena.training.data import LoadedQuest, PackedQuest
+from arena.training.early_stop import EarlyStop
 from arena.training.faults import Fault, StepFault, named_lines
 from arena.training.packing_certificate import Certificate
 from arena.training.reporting.battle_estimate import Forecast
@@ -215,16 +216,27 @@ def paused_for_faults(log: BattleLog, order: Order, reason: str, *, step: int, q
 
 
 def completed(
-    log: BattleLog, order: Order, checkpoint: Sidecar, *, steps: int, all_steps: int, measured: dict[str, Any] | None
+    log: BattleLog,
+    order: Order,
+    checkpoint: Sidecar,
+    *,
+    steps: int,
+    all_steps: int,
+    measured: dict[str, Any] | None,
+    stop: EarlyStop | None,
 ) -> None:
-    """All steps of the quest are done, or as many as were needed; `measured` is what they took, by the last run."""
+    """All steps of the quest are done, or as many as were needed or taught something.
+
+    `measured` is what they took, by the run that did the last of them.
+    """
     done = f"all {steps} steps done" if steps == all_steps else f"its level was won after {steps} of {all_steps} steps"
     log.write(
         EventKind.BATTLE_COMPLETED,
         step=checkpoint.step,
-        message=f"{order.quest}: {done}",
+        message=f"{order.quest}: {stop or done}",
         quest=order.quest,
         steps=steps,
+        early_stop=stop.to_data() if stop else None,
         train_loss=checkpoint.train_loss,
         val_loss=checkpoint.val_loss,
         checkpoint=checkpoint.name,

@@ -53,16 +53,19 @@ export class Curves {
   }
 
   draw() {
-    const buttons = this.all.map((curve) => {
+    const past = (curve) => !isCurrent(curve, this.all);
+    const place = (curve) => 2 * past(curve) + !SHOWN.test(curve.set);
+    const ordered = [...this.all].sort((one, other) => place(one) - place(other));
+    const buttons = ordered.map((curve) => {
       const button = document.createElement("button");
       button.className = `key tone-${this.toneOf(curve)}`;
       button.dataset.set = curve.set;
       button.setAttribute("aria-pressed", String(this.isShown(curve)));
       button.textContent = labelOf(curve, this.all);
-      if (!isCurrent(curve, this.all)) button.classList.add("past");
+      button.classList.toggle("past", past(curve));
       return button;
     });
-    const focused = this.all.findIndex((_, at) => this.list.children[at] === document.activeElement);
+    const focused = [...this.list.children].indexOf(document.activeElement);
     this.list.replaceChildren(...buttons);
     buttons[focused]?.focus();
   }

@@ -114,6 +114,21 @@ def test_what_it_taught_and_cost_is_written_and_told(
     assert companion_is_one_of_those_that_move(world)
 
 
+def test_of_a_battle_that_was_stopped_early_what_the_hero_kept_counts(
+    world: World, trainer: FakeTrainer, open_daemon: Opener, parent: str
+) -> None:
+    daemon = open_daemon()
+    open_quest(world, daemon, trainer)
+    begin(trainer, parent)
+    for step, loss in ((100, 2.31), (105, 1.5), (110, 1.74)):
+        validate(trainer, step, own=loss)
+    stop = {"best_step": 105, "best_loss": 1.5, "loss": 1.74, "what": "held-out loss"}
+    last = trainer.save(110)
+    trainer.say(EventKind.BATTLE_COMPLETED, step=110, quest="own", checkpoint=last, early_stop=stop)
+    settle(daemon)
+    assert outcome(world)["held_out_loss"] == {"before": 2.31, "after": 1.5, "rows": 20}
+
+
 def companion_is_one_of_those_that_move(world: World) -> bool:
     names = [path.name for path in reports.companions(world.recently_completed / "own.jsonl")]
     return "own.jsonl.outcome.json" in names

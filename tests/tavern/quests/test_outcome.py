@@ -50,11 +50,11 @@ def shown(*words: str) -> str:
 def test_the_card_says_what_was_gained_kept_and_lost(world: World, client: Client) -> None:
     html = tiles(client, completed(world, MEASURED))
     for tile in (
-        '<dt>held-out loss</dt><dd>2.310 → 1.740</dd><dd class="how">▼ better, on 40 rows never trained on</dd>',
-        'tone-blood"><dt>BIN level 1</dt><dd>96.0% → 12.0%</dd><dd class="how">✗ lost</dd>',
-        'tone-moss"><dt>BIN level 2</dt><dd>90.0% → 92.0%</dd><dd class="how">✓ held</dd>',
-        '<dt>BIN level 10</dt><dd>-- → 50.0%</dd><dd class="how">not held before either</dd>',
-        '<dd>1.100 → 1.200</dd><dd class="how">▲ worse, held-out loss on 1 row</dd>',
+        '<dt>held-out loss</dt><dd>2.31 → 1.74</dd><dd class="how">▼ better, on 40 rows never trained on</dd>',
+        'tone-blood"><dt>BIN level 1</dt><dd>96% → 12%</dd><dd class="how">✗ lost</dd>',
+        'tone-moss"><dt>BIN level 2</dt><dd>90% → 92%</dd><dd class="how">✓ held</dd>',
+        '<dt>BIN level 10</dt><dd>-- → 50%</dd><dd class="how">not held before either</dd>',
+        '<dd>1.10 → 1.20</dd><dd class="how">▲ worse, held-out loss on 1 row</dd>',
     ):
         assert tile in html, tile
     assert "<script>alert(1)" not in html
