@@ -7,7 +7,7 @@ from typing import Any
 
 from django.db.models import Max
 
-from arena.models import ChronicleEntry
+from arena.models import Battle, ChronicleEntry
 from arena.protocol import Event
 
 DAEMON = "arena"
@@ -23,7 +23,7 @@ def record_event(battle_id: str, event: Event) -> None:
             "time": datetime.fromtimestamp(event.time, UTC),
             "step": event.step,
             "message": event.message[:500],
-            "data": event.data | {"battle": battle_id},
+            "data": event.data | _place(battle_id),
         },
     )
 
@@ -38,9 +38,15 @@ def follow_up(battle_id: str, event: Event, kind: str, message: str, **data: Any
             "time": datetime.now(UTC),
             "step": event.step,
             "message": message[:500],
-            "data": data | {"battle": battle_id},
+            "data": data | _place(battle_id),
         },
     )
+
+
+def _place(battle_id: str) -> dict[str, str]:
+    """The battle, and its branch unless it is the hero's first: steps alone do not tell two branches apart."""
+    branch = Battle.objects.filter(battle_id=battle_id).values_list("branch", flat=True).first()
+    return {"battle": battle_id} | ({"branch": branch} if branch else {})
 
 
 def say(kind: str, message: str, *, step: int = 0, **data: Any) -> None:

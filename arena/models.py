@@ -71,6 +71,7 @@ class Battle(models.Model):
     battle_id = models.CharField(max_length=80, unique=True)
     quest = models.ForeignKey(Quest, on_delete=models.CASCADE, related_name="battles")
     hero = models.CharField(max_length=80)
+    branch = models.CharField(max_length=20, blank=True, default="", db_default="", help_text="Empty: the first.")
     state = models.CharField(max_length=9, choices=State, default=State.TRAINING, db_index=True)
     started_at = models.DateTimeField()
     ended_at = models.DateTimeField(null=True, blank=True)

@@ -68,6 +68,8 @@ class Order:
     quest_sha256: str
     hero: str
     hero_folder: str
+    branch: str = ""
+    """The hero's branch that was active when the battle was opened; it goes on from that one's newest checkpoint."""
     base_model: str
     """Local folder or hub id."""
     skill: str | None = None

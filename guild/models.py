@@ -16,6 +16,7 @@ class Evaluation(models.Model):
     correct = models.PositiveIntegerField()
     total = models.PositiveIntegerField()
     evaluated_at = models.DateTimeField()
+    branch = models.CharField(max_length=20, blank=True, default="", db_default="", help_text="Empty: the first.")
     answered_by = models.CharField(max_length=80, db_default="trainer", default="trainer")
     """A host of configs/hosts.yaml, or `trainer`: the hero itself, between two steps."""
     seconds = models.FloatField(null=True)
@@ -36,16 +37,17 @@ class Evaluation(models.Model):
 
 
 class SkillProgress(models.Model):
-    """The level a hero works on in one skill; every lower level is won."""
+    """The level a hero works on in one skill, on one of its branches; every lower level is won."""
 
     hero = models.CharField(max_length=80)
+    branch = models.CharField(max_length=20, blank=True, default="", db_default="", help_text="Empty: the first.")
     skill = models.CharField(max_length=40)
     level = models.PositiveSmallIntegerField(default=1)
     updated_at = models.DateTimeField(auto_now=True)
 
     class Meta:
         verbose_name_plural = "skill progress"
-        constraints = [models.UniqueConstraint(fields=["hero", "skill"], name="one_progress_a_skill")]
+        constraints = [models.UniqueConstraint(fields=["hero", "branch", "skill"], name="one_progress_a_skill")]
 
     def __str__(self) -> str:
         return f"{self.hero} {self.skill} level {self.level}"
@@ -65,6 +67,7 @@ class EvaluationTask(models.Model):
     step = models.PositiveBigIntegerField()
     skill = models.CharField(max_length=40)
     level = models.PositiveSmallIntegerField()
+    branch = models.CharField(max_length=20, blank=True, default="", db_default="", help_text="Empty: the first.")
     state = models.CharField(max_length=10, choices=State, default=State.WAITING)
     host = models.CharField(max_length=80, blank=True)
     """Who answers or answered; empty while nobody has taken it."""

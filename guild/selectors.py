@@ -17,6 +17,7 @@ from guild.evaluation.progression import (
 )
 from guild.models import Evaluation, EvaluationTask
 from guild.skills.registry import Skill, get_skill, read_skills
+from realm.branch_rows import on_line
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -120,7 +121,7 @@ def grid(hero: str, skill: str, *, checkpoints: int = 50) -> Grid:
 
 
 def _grid_rows(hero: str, skill: str, levels: Sequence[int], checkpoints: int) -> tuple[GridRow, ...]:
-    mine = Evaluation.objects.filter(hero=hero, skill=skill)
+    mine = Evaluation.objects.filter(on_line(hero), hero=hero, skill=skill)
     newest = mine.order_by("-step", "-checkpoint").values_list("step", "checkpoint").distinct()[:checkpoints]
     cells: dict[tuple[int, str], dict[int, Cell]] = {place: {} for place in newest}
     least = min((step for step, _ in cells), default=0)
@@ -155,7 +156,7 @@ def curriculum_accuracy(hero: str) -> tuple[float, str] | None:
 
     The newest evaluation at a level that the hero works on now; before the first one there, the newest of all.
     """
-    mine = Evaluation.objects.filter(hero=hero).order_by("step", "id")
+    mine = Evaluation.objects.filter(on_line(hero), hero=hero).order_by("step", "id")
     levels = ((skill.name, current_level(hero=hero, skill=skill)) for skill in read_skills())
     at_work = [mine.filter(skill=name, level=level).last() for name, level in levels]
     newest = max((row for row in at_work if row), key=lambda row: (row.step, row.id), default=None) or mine.last()
@@ -178,6 +179,6 @@ def accuracy_history(hero: str, *, limit: int = 2000) -> list[Trial]:
     The levels below are asked to see what is still known; a line through them all would jump up and down.
     """
     same = Evaluation.objects.filter(hero=hero, checkpoint=OuterRef("checkpoint"), skill=OuterRef("skill"))
-    mine = Evaluation.objects.filter(~Exists(same.filter(level__gt=OuterRef("level"))), hero=hero)
+    mine = Evaluation.objects.filter(~Exists(same.filter(level__gt=OuterRef("level"))), on_line(hero), hero=hero)
     newest = mine.order_by("-step", "-id")[:limit]
     return [Trial(step=row.step, accuracy=row.accuracy, skill=row.skill, level=row.level) for row in reversed(newest)]

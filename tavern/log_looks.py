@@ -50,6 +50,7 @@ LOOKS = {
     "skill_level_up": Look("spell-book", "arcane"),
     "skill_level_lost": Look("cursed-star", "ember"),
     "skill_level_regained": Look("spell-book", "moss"),
+    "branch_changed": Look("crossed-swords", "arcane"),
     "hero_level_up": Look("upgrade", "arcane"),
     "new_champion": Look("laurel-crown", "gold"),
     "fault": Look("cursed-star", "blood"),
@@ -81,6 +82,8 @@ class Entry:
     when: str
     icon: str
     tone: str
+    branch: str = ""
+    """On which its step lies; empty: the hero's first."""
 
 
 # What the browser clones for an entry that comes over the socket.
@@ -90,5 +93,13 @@ BLANK = Entry(seq="", step=None, message="", when="", icon=OTHER.icon, tone=OTHE
 def entry_of(event: dict[str, Any]) -> Entry:
     look = LOOKS.get(event["kind"], OTHER)
     when = datetime.fromtimestamp(event["time"], UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
-    tone = look.tone_at(event.get("data", {}).get("accuracy"))
-    return Entry(seq=event["seq"], step=event["step"], message=event["message"], when=when, icon=look.icon, tone=tone)
+    data = event.get("data", {})
+    return Entry(
+        seq=event["seq"],
+        step=event["step"],
+        message=event["message"],
+        when=when,
+        icon=look.icon,
+        tone=look.tone_at(data.get("accuracy")),
+        branch=str(data.get("branch") or ""),
+    )

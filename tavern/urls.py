@@ -1,5 +1,6 @@
 from django.urls import path
 
+from tavern.checkpoints import views as checkpoint_views
 from tavern.guild import run_views, skill_views
 from tavern.guild import views as guild_views
 from tavern.home import views
@@ -16,6 +17,7 @@ urlpatterns = [
     path("panels/<slug:name>", views.panel, name="panel"),
     path("battle/<slug:wish>", views.battle_command, name="battle_command"),
     path("champion", views.champion_metric, name="champion_metric"),
+    path("checkpoints/go-on", checkpoint_views.go_on, name="checkpoint_go_on"),
     path("oracle", oracle_views.oracle, name="oracle"),
     path("oracle/status", oracle_views.status, name="oracle_status"),
     path("oracle/load", oracle_views.load, name="oracle_load"),

@@ -124,6 +124,7 @@ def _facts(folder: Path) -> dict[str, Any]:
         "quest": read.quest,
         "battle": read.battle,
         "parent": read.parent or "",
+        "branch": read.branch,
         "size_bytes": sum(proof.size_bytes for proof in read.files.values()),
         "sidecar_sha256": sha256,
     }

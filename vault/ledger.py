@@ -1,4 +1,7 @@
-"""The hero's checkpoints as other code reads them: `get_ledger().get_best().canonical_name`."""
+"""The hero's checkpoints as other code reads them: `get_ledger().get_best().canonical_name`.
+
+Latest, best and the one of a step are of the active branch and what it came from; all are listed.
+"""
 
 from __future__ import annotations
 
@@ -31,6 +34,8 @@ class LedgerEntry:
     level: int | None
     quest: str
     parent: str | None
+    branch: str
+    """Empty: the first."""
     size_bytes: int
     path: Path
 
@@ -50,7 +55,7 @@ class Ledger:
         return self._entry(best_checkpoint(self.world, self.hero, metric))
 
     def list_all(self, limit: int | None = 20) -> list[LedgerEntry]:
-        """Newest first."""
+        """Of every branch, newest first."""
         return [self._to_entry(row) for row in list_checkpoints(self.world, self.hero, limit=limit)]
 
     def get(self, step: int) -> LedgerEntry | None:
@@ -74,6 +79,7 @@ class Ledger:
             level=row.level,
             quest=row.quest,
             parent=row.parent or None,
+            branch=row.branch,
             size_bytes=row.size_bytes,
             path=self.world.heroes / row.hero / row.name,
         )

@@ -21,6 +21,7 @@ class Checkpoint(models.Model):
     quest = models.CharField(max_length=255)
     battle = models.CharField(max_length=80)
     parent = models.CharField(max_length=80, blank=True)
+    branch = models.CharField(max_length=20, blank=True, default="", db_default="", help_text="Empty: the first.")
     size_bytes = models.PositiveBigIntegerField()
     sidecar_sha256 = models.CharField(max_length=64, help_text="Digest of .ledger.json when it was indexed.")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 import os
 import shutil
@@ -10,6 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from guild.champion import crown
+from realm.branch_rows import branches_of
 from realm.checkpoints import sidecar
 from realm.checkpoints.names import checkpoint_folders
 from realm.checkpoints.sidecar import DamagedCheckpoint
@@ -59,16 +61,15 @@ def prune(
 ) -> list[str]:
     """Delete all but the newest `keep` checkpoints of `hero`, then the oldest until the rest fits `budget_bytes`.
 
-    Returns the names of what was deleted, or would be with `dry_run`. The two newest, the champion, the best by each
-    loss, what is `spared` by its name and what an adapter sits on stay even if they alone are over the budget. Only
-    listed checkpoints with a sidecar are counted or deleted: the rest is left for a person to look at.
+    Returns the names of what was deleted, or would be with `dry_run`. The two newest of the active branch, the newest
+    of each other one, of each the champion and the best by each loss, where branches begin, what is `spared` by its
+    name and what an adapter sits on stay even if they alone are over the budget. Only listed checkpoints with a sidecar
+    are counted or deleted: the rest is left for a person to look at.
     """
     if keep < FEWEST:
         raise ValueError(f"keep {keep} is too small: the newest and the one it falls back to are needed")
     rows = selectors.list_checkpoints(world, hero)
-    best = {found.name for metric in BEST_BY if (found := selectors.best_checkpoint(world, hero, metric))}
-    best |= set(filter(None, [crown.crowned(world, hero)]))
-    safe = best | {row.name for row in rows[:FEWEST]} | _under_adapters(world.heroes / hero) | set(spared)
+    safe = _best(world, hero) | _needed_by_branches(world, hero) | _under_adapters(world.heroes / hero) | set(spared)
     doomed = [row for row in rows[keep:] if row.name not in safe]
     if budget_bytes is not None:
         doomed += _beyond(budget_bytes, [row for row in rows if row not in doomed], safe)
@@ -76,6 +77,21 @@ def prune(
         _delete(world.heroes / hero / row.name)
         row.delete()
     return [row.name for row in doomed]
+
+
+def _best(world: World, hero: str) -> set[str]:
+    """The champion and the best by each loss, of what each branch has come from."""
+    asked = itertools.product(branches_of(hero).names, BEST_BY)
+    found = (selectors.best_checkpoint(world, hero, metric, branch=name) for name, metric in asked)
+    return {row.name for row in found if row} | crown.crowned(world, hero)
+
+
+def _needed_by_branches(world: World, hero: str) -> set[str]:
+    """Of the active branch the newest ones; of every other one what it takes to go back to it."""
+    found = branches_of(hero)
+    newest = {row.name for row in selectors.list_line(world, hero)[:FEWEST]}
+    tips = {row.name for name in found.names for row in selectors.list_line(world, hero, name)[:1]}
+    return newest | tips | found.starts
 
 
 def sweep(world: World, hero: str) -> list[str]:

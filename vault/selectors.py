@@ -1,4 +1,7 @@
-"""Checkpoints that are listed and lie on disk: a row whose folder is gone is passed over, scanned or not."""
+"""Checkpoints that are listed and lie on disk: a row whose folder is gone is passed over, scanned or not.
+
+The newest, the best and the one of a step are those of what the hero has come from: of its active branch's line.
+"""
 
 from __future__ import annotations
 
@@ -8,39 +11,53 @@ from itertools import islice
 from django.db.models import F, QuerySet
 
 from guild.champion import crown
+from realm.branch_rows import branches_of, on_line
 from realm.checkpoints.sidecar import SIDECAR
 from realm.world import World
 from vault.models import Checkpoint
 
 
 def list_checkpoints(world: World, hero: str, *, limit: int | None = None) -> list[Checkpoint]:
-    """Newest first."""
-    return list(islice(_on_disk(world, _newest_first(hero)), limit))
+    """Of every branch, newest first."""
+    return list(islice(_on_disk(world, Checkpoint.objects.filter(hero=hero).order_by(*_newest(hero))), limit))
+
+
+def _newest(hero: str) -> tuple[str, ...]:
+    """By time, once there are branches: the steps of one that was left may be the higher ones."""
+    by_step = ("-step", "-name")
+    return ("-created_at", *by_step) if branches_of(hero).branches else by_step
+
+
+def list_line(world: World, hero: str, branch: str | None = None) -> list[Checkpoint]:
+    """On the line of `branch`, or of the active one; newest first."""
+    return list(_on_disk(world, _of_line(hero, branch)))
 
 
 def newest_checkpoint(world: World, hero: str) -> Checkpoint | None:
-    return next(_on_disk(world, _newest_first(hero)), None)
+    return next(_on_disk(world, _of_line(hero)), None)
 
 
 def checkpoint_at(world: World, hero: str, step: int) -> Checkpoint | None:
-    return next(_on_disk(world, _newest_first(hero).filter(step=step)), None)
+    return next(_on_disk(world, _of_line(hero).filter(step=step)), None)
 
 
-def best_checkpoint(world: World, hero: str, metric: str = "train_loss") -> Checkpoint | None:
+def best_checkpoint(
+    world: World, hero: str, metric: str = "train_loss", *, branch: str | None = None
+) -> Checkpoint | None:
     """The lowest loss, most levels held or most right answers, the older one of equals; None while none was measured.
 
     Metrics are those of guild.champion.rule; losses compare over the same rows only. Raises ValueError for another.
     """
-    mine = Checkpoint.objects.filter(hero=hero)
+    mine = _of_line(hero, branch)
     if metric == "train_loss":
         mine = mine.filter(train_loss__isnull=False).order_by(F("train_loss"), "step", "name")
     else:
-        mine = mine.filter(name=crown.best(world, hero, metric))
+        mine = mine.filter(name=crown.best(world, hero, metric, branch=branch))
     return next(_on_disk(world, mine), None)
 
 
-def _newest_first(hero: str) -> QuerySet[Checkpoint]:
-    return Checkpoint.objects.filter(hero=hero).order_by("-step", "-name")
+def _of_line(hero: str, branch: str | None = None) -> QuerySet[Checkpoint]:
+    return Checkpoint.objects.filter(on_line(hero, branch, name="name"), hero=hero).order_by("-step", "-name")
 
 
 def _on_disk(world: World, rows: QuerySet[Checkpoint]) -> Iterator[Checkpoint]:

@@ -26,17 +26,20 @@ class Chapter:
     first_step: int
     """The hero's step before the battle's first one."""
     records: Records
+    until: int | None = None
+    """The last step of it that the hero has come from; None: all."""
 
 
 def chapters(world: World, hero: str, facts: BattleFacts, count: int) -> list[Chapter]:
     """The first `count` records of the battle of now and its forerunners, together at most MOST_CURVE_POINTS.
 
     Oldest first, steps rising throughout: what an earlier battle did after the step at which a later one began was
-    rolled back, and is left out. The last one is the battle of now, unless nothing is known of its steps yet.
+    rolled back, and is left out. The last one is the battle of now, unless nothing is known of its steps yet. Of other
+    branches only what led to the hero of now is there.
     """
     path = steps.path_of(world, facts.battle)
     records = steps.read(path, 0, count)
-    now = _chapter(facts.battle, facts.quest, records, facts.first_step)
+    now = _chapter(facts.battle, facts.quest, records, facts.first_step, facts.until)
     before = _without_rolled_back(_earlier(world, hero, facts), until=now.first_step if now else None)
     latest = _thinned([now] if now else [], _MOST_OF_NOW if before else MOST_CURVE_POINTS)
     return _thinned(before, MOST_CURVE_POINTS - sum(len(chapter.records) for chapter in latest)) + latest
@@ -44,9 +47,9 @@ def chapters(world: World, hero: str, facts: BattleFacts, count: int) -> list[Ch
 
 def _earlier(world: World, hero: str, facts: BattleFacts) -> list[Chapter]:
     found = []
-    for battle, quest in selectors.battles_before(hero, facts, most=EARLIER_BATTLES):
+    for battle, quest, until in selectors.battles_before(hero, facts, most=EARLIER_BATTLES):
         path = steps.path_of(world, battle)
-        chapter = _chapter(battle, quest, _thin_file(path, steps.count(path)), None)
+        chapter = _chapter(battle, quest, _thin_file(path, steps.count(path)), None, until)
         if chapter:
             found.append(chapter)
     return found
@@ -58,10 +61,12 @@ def _thin_file(path: Path, count: int) -> Records:
     return steps.thin(steps.read(path, 0, count), MOST_CURVE_POINTS)
 
 
-def _chapter(battle: str, quest: str, records: Records, first_step: int | None) -> Chapter | None:
+def _chapter(battle: str, quest: str, records: Records, first_step: int | None, until: int | None) -> Chapter | None:
+    if until is not None:
+        records = records[records["step"] <= until]
     if len(records):
         first_step = int(records["step"][0]) - 1
-    return None if first_step is None else Chapter(battle, quest, first_step, records)
+    return None if first_step is None else Chapter(battle, quest, first_step, records, until)
 
 
 def _without_rolled_back(told: list[Chapter], until: int | None) -> list[Chapter]:

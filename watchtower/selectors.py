@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from django.db.models import Exists, OuterRef, QuerySet
+from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from arena.models import Battle, ChronicleEntry, Quest
 from arena.protocol import EventKind
+from realm.branch_rows import line_of
+from realm.checkpoints.branches import Line
 
 LAST_EVENTS = 50
 
@@ -27,6 +30,8 @@ class BattleFacts:
     total: int | None
     started_at: datetime
     ended_at: datetime | None
+    until: int | None = None
+    """The last step of it that the hero has come from; None: all."""
 
     @property
     def running(self) -> bool:
@@ -34,9 +39,10 @@ class BattleFacts:
 
 
 def current_battle(hero: str) -> BattleFacts | None:
-    """The battle that trains now, else the last one."""
+    """The battle that trains now, else the last one of those that the hero has come from."""
+    line = line_of(hero)
     battles = Battle.objects.filter(hero=hero).select_related("quest").order_by("-id")
-    row = battles.filter(state=Battle.State.TRAINING).first() or battles.first()
+    row = battles.filter(state=Battle.State.TRAINING).first() or battles.filter(_come_from(line)).first()
     if row is None:
         return None
     return BattleFacts(
@@ -49,20 +55,44 @@ def current_battle(hero: str) -> BattleFacts | None:
         total=row.total_steps,
         started_at=row.started_at,
         ended_at=row.ended_at,
+        until=_until(line, row.branch),
     )
 
 
-def battles_before(hero: str, facts: BattleFacts, *, most: int) -> list[tuple[str, str]]:
-    """(battle, quest) of the hero's newest `most` battles that began before this one, the oldest first."""
-    before = Battle.objects.filter(hero=hero, started_at__lt=facts.started_at).exclude(battle_id=facts.battle)
-    return list(before.order_by("-started_at", "-id").values_list("battle_id", "quest__name")[:most])[::-1]
+def _until(line: Line, branch: str) -> int | None:
+    last = line.last_step(branch)
+    return int(last) if last is not None and math.isfinite(last) else None
 
 
-def newest_battles(hero: str, *, most: int) -> list[str]:
-    """Names of the battles that began last, the newest first."""
-    return list(
-        Battle.objects.filter(hero=hero).order_by("-started_at", "-id").values_list("battle_id", flat=True)[:most]
-    )
+def _come_from(line: Line) -> Q:
+    """Battles that began before the line leaves their branch."""
+    chosen = Q()
+    for segment in line.segments:
+        part = Q(branch=segment.branch)
+        chosen |= part & Q(first_step__lt=segment.until[0]) if segment.until else part
+    return chosen
+
+
+def battles_before(hero: str, facts: BattleFacts, *, most: int) -> list[tuple[str, str, int | None]]:
+    """(battle, quest, last step or None) of the newest `most` battles that led to this one, the oldest first.
+
+    The step is the last one that the hero has come from; None: all of the battle's.
+    """
+    line = line_of(hero)
+    led_there = Battle.objects.filter(_come_from(line), hero=hero, started_at__lt=facts.started_at)
+    before = led_there.exclude(battle_id=facts.battle).order_by("-started_at", "-id")
+    rows = list(before.values_list("battle_id", "quest__name", "branch")[:most])
+    return [(battle, quest, _until(line, branch)) for battle, quest, branch in reversed(rows)]
+
+
+def newest_battles(hero: str, *, most: int) -> list[tuple[str, int | None]]:
+    """(battle, last step or None) of those on the hero's line that began last, the newest first.
+
+    The step is the last one that the hero has come from; None: all of the battle's.
+    """
+    line = line_of(hero)
+    newest = Battle.objects.filter(_come_from(line), hero=hero).order_by("-started_at", "-id")
+    return [(battle, _until(line, branch)) for battle, branch in newest.values_list("battle_id", "branch")[:most]]
 
 
 def quests_completed(hero: str) -> int:

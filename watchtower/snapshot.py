@@ -196,6 +196,7 @@ def curve_part(told: list[Chapter]) -> dict[str, list[Any]]:
 def validation_part(told: list[Chapter]) -> list[dict[str, Any]]:
     """The curves of the battles shown, one for each set, without what was rolled back."""
     ends = [*(chapter.first_step for chapter in told), math.inf][1:]
+    ends = [min(end, math.inf if each.until is None else each.until) for each, end in zip(told, ends, strict=True)]
     return scores.curves(
         score
         for chapter, end in zip(told, ends, strict=True)

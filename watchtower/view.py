@@ -145,9 +145,12 @@ def _tail(world: World, facts: BattleFacts | None) -> tuple[int, Records]:
     return start + len(tail), tail
 
 
-def _battle(facts: BattleFacts | None) -> tuple[str, int | None] | None:
-    """A battle that got ready and takes its first step is drawn anew: only now its place in the curve is known."""
-    return (facts.battle, facts.first_step) if facts else None
+def _battle(facts: BattleFacts | None) -> tuple[str, int | None, int | None] | None:
+    """A battle that got ready and takes its first step is drawn anew: only now its place in the curve is known.
+
+    So is one that the hero went back to before its end.
+    """
+    return (facts.battle, facts.first_step, facts.until) if facts else None
 
 
 def _newest_validation(facts: BattleFacts | None) -> float | None:

@@ -32,6 +32,7 @@ from arena.rows.formats import registry
 from guild.curriculum.plan import read_curriculum
 from guild.errors import GuildError
 from guild.evaluation import exam
+from realm.checkpoints import branches
 from realm.checkpoints.names import checkpoint_folders, step_of
 from realm.config import RealmConfig
 from realm.disk import durable
@@ -79,7 +80,9 @@ def open_battle(
         order = _order(world, config, recipe, quest, battle_id, specs, host_answers)
         order.write()
         durable.sync_folder(world.battles)
-        return Battle.objects.create(battle_id=battle_id, quest=quest, hero=config.hero, started_at=datetime.now(UTC))
+        return Battle.objects.create(
+            battle_id=battle_id, quest=quest, hero=order.hero, branch=order.branch, started_at=datetime.now(UTC)
+        )
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
         raise
@@ -121,6 +124,7 @@ def _order(
         quest_sha256=quest.sha256,
         hero=config.hero,
         hero_folder=str(world.heroes / config.hero),
+        branch=branches.read(world.heroes / config.hero).active,
         base_model=ensure_hero(world, config),
         skill=quest.skill or None,
         level=quest.level,

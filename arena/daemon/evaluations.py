@@ -70,7 +70,9 @@ def _say(judged: Judged, evaluation: int, kind: str, message: str, data: dict[st
             "time": judged.evaluated_at or datetime.now(UTC),
             "step": judged.step,
             "message": message,
-            "data": data | {"checkpoint": judged.checkpoint, "answered_by": judged.answered_by},
+            "data": data
+            | {"checkpoint": judged.checkpoint, "answered_by": judged.answered_by}
+            | ({"branch": judged.branch} if judged.branch else {}),
         },
     )
 
@@ -82,11 +84,14 @@ def enqueue_checkpoint(
     *,
     checkpoint: str,
     step: int,
+    branch: str,
     fought: str | None,
     sparred: int | None,
 ) -> int:
     """Tasks for what this checkpoint is to be asked; how many are new. Raises GuildError."""
     return sum(
-        evaluation_queue.enqueue(hero=hero, checkpoint=checkpoint, step=step, skill=file.skill, level=file.level)
+        evaluation_queue.enqueue(
+            hero=hero, checkpoint=checkpoint, step=step, skill=file.skill, level=file.level, branch=branch
+        )
         for file in evaluation_files(world, hero, curriculum, fought=fought, sparred=sparred)
     )

@@ -200,6 +200,7 @@ def _enqueue_evaluation(world: World, battle: Battle, event: Event, checkpoint: 
             _curriculum(world),
             checkpoint=checkpoint.name,
             step=checkpoint.step,
+            branch=checkpoint.branch,
             fought=order.skill,
             sparred=sparring_level(battle.quest.name),
         )
@@ -234,6 +235,7 @@ def _answered(world: World, battle: Battle, event: Event) -> None:
             level=level,
             answers=tuple(answers),
             answered_by="trainer",
+            branch=battle.branch,
             seconds=event.data.get("seconds"),
         )
 
@@ -248,6 +250,7 @@ def _answered(world: World, battle: Battle, event: Event) -> None:
             level=level,
             answers=answers,
             world=world,
+            branch=battle.branch,
             seconds=record.seconds,
         )
     except (GuildError, OSError, ValueError) as error:

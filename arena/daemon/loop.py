@@ -16,7 +16,7 @@ from django.db import transaction
 
 from arena import chronicle, disk_errors, orders, quest_orders
 from arena import status as arena_status
-from arena.daemon import battles, events, hero_check, sparring_expiry
+from arena.daemon import battles, events, going_back, hero_check, sparring_expiry
 from arena.daemon.autoplay import Player
 from arena.daemon.chronicle_outbox import Outbox
 from arena.daemon.disk_care import DiskCare
@@ -178,6 +178,7 @@ class ArenaDaemon:
             self._mind_trainer(),
             self._set_aside(),
             self._finish_stop(),
+            self._obey_of_branches(),
             self._make_room(),
             self._mind_model(),
             self.rest.settle(),
@@ -252,6 +253,13 @@ class ArenaDaemon:
             if rest:
                 break  # other commands come between the slices of a long one
         return bool(obeyed)
+
+    def _obey_of_branches(self) -> bool:
+        """Behind the events that have come in: a battle that has ended by now is no longer under way."""
+        obeyed = going_back.obey(self.world, on_damaged=self._damaged.append, tell=self._tell)
+        if obeyed:
+            self.player.doubt()
+        return obeyed
 
     def _forget(self, path: Path, rest: QuestOrder | None) -> None:
         """An order that was obeyed; of a long one the rest stays."""

@@ -164,6 +164,7 @@ def _align_battle(world: World, path: Path, order: Order) -> None:
         battle_id=order.battle,
         quest=quest or _quest_without_file(order, states[0], started),
         hero=order.hero,
+        branch=order.branch,
         started_at=started,
     )
 

@@ -13,6 +13,7 @@ from arena.rows.lines import open_quest
 from arena.rows.model import UnreadableQuest
 from guild.evaluation import checkpoints
 from guild.work.sparring_rows import Binding, binding_of
+from realm.checkpoints import branches
 from realm.checkpoints.names import step_of
 from realm.world import World
 
@@ -40,11 +41,18 @@ def why_stale(world: World, path: Path, *, hero: str, most_steps: int) -> str:
     folder = checkpoints.newest(world, hero)
     step = (step_of(folder.name) if folder else None) or 0
     about = f"it is about mistakes of {binding.checkpoint}"
-    if step < binding.step:
+    if step < binding.step or not _came_from(world.heroes / hero, binding):
         return f"{about}, which {hero} at step {step} has not come from"
     if step - binding.step > most_steps:
         return f"{about}, and {hero} has trained for {step - binding.step} steps since; {most_steps} are the most"
     return ""
+
+
+def _came_from(hero_folder: Path, binding: Binding) -> bool:
+    """Of a checkpoint that has made room since, only the step is known."""
+    branch = branches.branch_of(hero_folder / binding.checkpoint)
+    line = branches.read(hero_folder).line()
+    return branch is None or line.holds(branch, binding.step, binding.checkpoint)
 
 
 def _binding(path: Path) -> Binding | None:

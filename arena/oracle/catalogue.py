@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from arena import embedded
-from arena.oracle.trouble import BadRequest, UnknownModel
+from arena.oracle.trouble import Ambiguous, BadRequest, UnknownModel
 from arena.protocol import resolved_path
 from realm import config
-from realm.checkpoints import sidecar
+from realm.checkpoints import branches, sidecar
+from realm.checkpoints.branches import AmbiguousStep
 from realm.checkpoints.names import checkpoint_folders, step_of
 from realm.checkpoints.sidecar import DamagedCheckpoint
 from realm.config import RealmConfig
@@ -61,17 +62,32 @@ class Catalogue:
         return [entry for hero in self.heroes() for entry in self.entries(hero)]
 
     def find(self, wanted: Selector) -> Entry:
-        """Of several checkpoints of one step the newest. Raises UnknownModel with what there is, or BadRequest."""
+        """A step means the active branch, there the newest checkpoint of several.
+
+        Raises UnknownModel with what there is, Ambiguous, or BadRequest.
+        """
         hero, name = self._named(wanted)
         if hero not in self.heroes():
             raise UnknownModel(f"there is no hero {hero!r} here; there are {', '.join(self.heroes())}", available=())
         entries = self.entries(hero)
+        if name is None:
+            name = self.name_at(hero, wanted.step)
         for entry in entries:
-            if entry.name == name if name is not None else entry.step == wanted.step:
+            if entry.name == name:
                 return entry
         steps = [entry.step for entry in entries]
-        what = f"step {wanted.step}" if name is None else repr(name)
+        what = f"step {wanted.step}" if wanted.step is not None else repr(name)
         raise UnknownModel(f"{hero} has no checkpoint {what} here. Available: {steps}", available=steps)
+
+    def name_at(self, hero: str, step: int | None) -> str | None:
+        """The name of the model that is meant by its step. Raises Ambiguous."""
+        if step is None or step == BASE_STEP:
+            return BASE
+        try:
+            found = branches.at_step(self._world.heroes / hero, step)
+        except AmbiguousStep as error:
+            raise Ambiguous(str(error)) from error
+        return found.name if found else None
 
     def check_base(self, source: str) -> None:
         """Raises UnknownModel for a folder that is neither in this world's models nor the one its settings name.

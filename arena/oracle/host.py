@@ -108,6 +108,8 @@ class OracleHost:
         """Nobody gets the model any more; those who have it end with it. Raises NotLoaded."""
         hero = wanted.hero or self._settings.hero
         ids = [place.model.id for place in self.shelf.places if _is_meant(place.model, wanted, hero)]
+        if len(ids) > 1:  # a step, which means the active branch
+            ids = [each for each in ids if each == f"{hero}/{self.catalogue.name_at(hero, wanted.step)}"] or ids
         if not ids:
             steps = sorted((each.model.step for each in self.shelf.places if each.model.hero == hero), reverse=True)
             told = wanted.model or wanted.name or f"step {wanted.step}"

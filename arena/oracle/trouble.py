@@ -50,6 +50,12 @@ class NotLoaded(UnknownModel):
     """`available`: steps of that hero that are loaded."""
 
 
+class Ambiguous(OracleTrouble):
+    """Several branches have a checkpoint of that step; the text names them."""
+
+    status, kind, code = 409, "invalid_request_error", "ambiguous_step"
+
+
 class UnfitCheckpoint(OracleTrouble):
     """Damaged, or not what it belongs to; the text names the file or the weights."""
 

@@ -20,7 +20,7 @@ from arena.recipe import Recipe
 from arena.rows import tokenizer
 from arena.rows.formats import load_declared, registry
 from realm import strict
-from realm.checkpoints.names import checkpoint_folders
+from realm.checkpoints.branches import line_folders
 from realm.config import RealmConfig
 from realm.world import World
 
@@ -67,8 +67,7 @@ def hero_shape(world: World, config: RealmConfig) -> Shape:
     folder = Path(config.base_model).expanduser()
     if folder.is_dir():
         return estimate.read_shape(folder)
-    hero = world.heroes / config.hero
-    for checkpoint in checkpoint_folders(hero) if hero.is_dir() else ():
+    for checkpoint in line_folders(world.heroes / config.hero):
         if (checkpoint / "config.json").exists():
             return estimate.read_shape(checkpoint)
     raise UnknownShape(f"the shape of {config.base_model} is known once the hero has saved a whole checkpoint")

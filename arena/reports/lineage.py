@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from guild.models import Evaluation
+from realm.checkpoints import branches
 from realm.disk import durable
 from realm.world import World
 from vault import selectors
@@ -34,6 +35,8 @@ class Ancestor:
     parent: str
     """Empty for one that was trained from the base model."""
     parent_lies_here: bool
+    branch: str
+    """Empty: the hero's first."""
     quest: str
     battle: str
     skill: str
@@ -81,6 +84,7 @@ def _ancestor(row: Checkpoint, here: set[str], answered: Sequence[Answered]) -> 
         created_at=row.created_at.isoformat(),
         parent=row.parent,
         parent_lies_here=row.parent in here,
+        branch=row.branch,
         quest=row.quest,
         battle=row.battle,
         skill=row.skill,
@@ -98,11 +102,13 @@ def in_words(lineage: Lineage) -> str:
 
 
 def _lines(lineage: Lineage) -> Iterator[str]:
+    several = any(one.branch for one in lineage.checkpoints)
     for one in lineage.checkpoints:
         gone = "" if one.parent_lies_here or not one.parent else " (made room since)"
         taught = f", {one.skill} level {one.level}" if one.skill else ""
-        yield f"  {one.name} from {one.parent or 'the base model'}{gone}"
+        branch = f", {branches.title(one.branch)}" if several else ""
         validation = f"validation {_loss(one.val_loss)}{_over(one.val_set)}"
+        yield f"  {one.name} from {one.parent or 'the base model'}{gone}{branch}"
         yield f"    quest {one.quest}{taught}; loss {_loss(one.train_loss)}, {validation}"
         if one.evaluations:
             told = (f"{entry.skill} {entry.level}: {entry.correct}/{entry.total}" for entry in one.evaluations)

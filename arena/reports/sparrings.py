@@ -12,6 +12,7 @@ from guild.work import runs
 from guild.work.intervals import difference
 from guild.work.sparring import SparringResult
 from realm import strict
+from realm.branch_rows import on_line
 from realm.disk import durable
 from realm.quest_names import is_sparring_name
 from realm.world import World
@@ -108,7 +109,9 @@ def _gains(quest: Quest, result: SparringResult) -> dict[int, Gain]:
     if battle is None or battle.first_step is None or battle.total_steps is None:
         return {}
     first, last = battle.first_step, battle.first_step + battle.total_steps
-    found = Evaluation.objects.filter(hero=result.hero, skill=result.skill, level__lte=result.level)
+    found = Evaluation.objects.filter(
+        on_line(result.hero, battle.branch), hero=result.hero, skill=result.skill, level__lte=result.level
+    )
     found = found.order_by("step", "id")
     newest = {after.level: after for after in found.filter(step__gt=first, step__lte=last)}
     around = ((found.filter(level=level, step__lte=first).last(), newest[level]) for level in sorted(newest))

@@ -21,7 +21,7 @@ from tokenizers.processors import TemplateProcessing
 from arena import embedded
 from arena.rows import chat_template
 from arena.rows.model_ends import model_ends
-from realm.checkpoints.names import checkpoint_folders
+from realm.checkpoints.branches import line_folders
 from realm.config import RealmConfig
 from realm.world import World
 
@@ -142,8 +142,7 @@ class HeroTokenizer:
 
 def find(world: World, config: RealmConfig) -> Path | None:
     """Folder of the tokenizer that the hero's next battle will use; None where it is not on this machine yet."""
-    hero = world.heroes / config.hero
-    for checkpoint in checkpoint_folders(hero) if hero.is_dir() else ():
+    for checkpoint in line_folders(world.heroes / config.hero):
         if (checkpoint / TOKENIZER_FILE).is_file():
             return checkpoint
     return base_folder(world, config) or (None if config.base_model else embedded.SOURCE)

@@ -27,9 +27,8 @@ from arena.training.data import LoadedQuest, PackedQuest, UntrainableQuest, load
 from arena.training.ranks import Ranks
 from arena.training.reporting.battle_log import BattleLog
 from arena.training.saving import checkpoint
-from realm.checkpoints import sidecar
+from realm.checkpoints import branches, sidecar
 from realm.checkpoints.cursor import Cursor
-from realm.checkpoints.names import checkpoint_folders
 from realm.checkpoints.sidecar import Sidecar
 
 OWN_THREADS = torch.get_num_threads()
@@ -92,19 +91,19 @@ def newest_checkpoint(order: Order, log: BattleLog, ranks: Ranks) -> Sidecar | N
     """Rank 0 proves it, sets damaged ones aside and says so; then the others need only read which one is left."""
     folder = Path(order.hero_folder)
     if ranks.is_main:
-        newest, refused = checkpoint.newest_whole(folder)
+        newest, refused = checkpoint.newest_whole(folder, order.branch)
         for damage in refused:
             message, step = f"Refused a damaged checkpoint: {damage}", newest.step if newest else 0
             log.write(EventKind.CHECKPOINT_REFUSED, step=step, message=message, reason=str(damage))
         ranks.wait()
         return newest
     ranks.wait()
-    return newest_by_name(folder)
+    return newest_by_name(order)
 
 
-def newest_by_name(hero_folder: Path) -> Sidecar | None:
+def newest_by_name(order: Order) -> Sidecar | None:
     """For ranks that may trust what rank 0 has just proven or written."""
-    folders = checkpoint_folders(hero_folder)
+    folders = branches.line_folders(Path(order.hero_folder), order.branch)
     return sidecar.read(folders[0]) if folders else None
 
 

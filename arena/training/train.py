@@ -375,7 +375,7 @@ def roll_back(run: Run, fault: StepFault) -> str | None:
 
     # The state before it: the hero, the cursor, what the steps until then measured.
     if run.ranks.is_main:
-        checkpoint.drop_after(Path(order.hero_folder), fault.back_to)
+        checkpoint.drop_after(Path(order.hero_folder), fault.back_to, order.branch)
     run.trainee.let_go()
     run.trainee = ready_trainee(order, log, None, run.ranks)
     begin_together(run)
@@ -483,7 +483,7 @@ def save_and_wait(run: Run) -> None:
     tell_saved(run, wait=True, must=True)
     run.ranks.wait()
     if not run.ranks.is_main:
-        run.trainee.saved = newest_by_name(Path(run.order.hero_folder))
+        run.trainee.saved = newest_by_name(run.order)
 
 
 def draft_of(run: Run) -> Draft:
@@ -510,6 +510,7 @@ def draft_of(run: Run) -> Draft:
         "quest": order.quest,
         "battle": order.battle,
         "parent": trainee.saved.name if trainee.saved else None,
+        "branch": order.branch,
         "base_model": portable_path(order.base_model, Path(order.hero_folder)),
         "adapter_base": trainee.hero.adapter_base,
         "base_sha256": trainee.hero.base_sha256,

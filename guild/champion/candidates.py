@@ -4,22 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from contextlib import suppress
+from pathlib import Path
 
 from guild.champion.rule import Candidate, Level
 from guild.models import Evaluation, EvaluationTask
-from realm.checkpoints import sidecar
-from realm.checkpoints.names import checkpoint_folders
+from realm.branch_rows import on_line
+from realm.checkpoints import branches, sidecar
 from realm.checkpoints.sidecar import DamagedCheckpoint, Sidecar
 from realm.world import World
 
 _TO_BE_ASKED = (EvaluationTask.State.WAITING, EvaluationTask.State.ANSWERING)
 
 
-def read_candidates(world: World, hero: str, *, unsettled: Collection[str] = ()) -> list[Candidate]:
-    """The oldest first, but for damaged ones, those `unsettled` by name, and those that are yet to be asked."""
+def read_candidates(
+    world: World, hero: str, *, branch: str | None = None, unsettled: Collection[str] = ()
+) -> list[Candidate]:
+    """Those on the line of `branch`, or of the active one, the oldest first.
+
+    Without damaged ones, those `unsettled` by name, and those that are yet to be asked.
+    """
     left_out = {*unsettled, *_still_asked(hero)}
-    found = [said for said in _sidecars(world, hero) if said.name not in left_out]
-    return _with_answers(hero, found)
+    found = [said for said in _sidecars(world.heroes / hero, branch) if said.name not in left_out]
+    return _with_answers(hero, branch, found)
 
 
 def _still_asked(hero: str) -> set[str]:
@@ -27,19 +33,18 @@ def _still_asked(hero: str) -> set[str]:
     return set(tasks.values_list("checkpoint", flat=True))
 
 
-def _sidecars(world: World, hero: str) -> list[Sidecar]:
+def _sidecars(hero_folder: Path, branch: str | None) -> list[Sidecar]:
     """The oldest first."""
-    folder = world.heroes / hero
     found = []
-    for path in reversed(checkpoint_folders(folder) if folder.is_dir() else []):
+    for path in reversed(branches.line_folders(hero_folder, branch)):
         with suppress(DamagedCheckpoint, OSError):
             found.append(sidecar.read(path))
     return found
 
 
-def _with_answers(hero: str, found: list[Sidecar]) -> list[Candidate]:
+def _with_answers(hero: str, branch: str | None, found: list[Sidecar]) -> list[Candidate]:
     """Answers of checkpoints that made room since tell what was known on the way, too."""
-    rows = list(Evaluation.objects.filter(hero=hero).order_by("step", "id"))
+    rows = list(Evaluation.objects.filter(on_line(hero, branch), hero=hero).order_by("step", "id"))
     own: dict[str, dict[Level, float]] = {}
     for row in rows:
         own.setdefault(row.checkpoint, {})[row.skill, row.level] = row.accuracy

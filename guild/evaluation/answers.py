@@ -15,6 +15,7 @@ from pathlib import Path
 
 from guild.evaluation.judging import Judged
 from realm import strict
+from realm.checkpoints.branches import FIRST
 from realm.disk import durable
 from realm.strict import BadConfig
 from realm.world import World
@@ -32,6 +33,8 @@ class AnswerRecord:
     level: int
     answers: tuple[str, ...]
     answered_by: str
+    branch: str = FIRST
+    """On which the checkpoint lies."""
     seconds: float | None = None
     correct: int | None = None
     """None while nobody has judged them."""
@@ -58,6 +61,7 @@ class AnswerRecord:
             correct=self.correct,
             total=self.total,
             answered_by=self.answered_by,
+            branch=self.branch,
             seconds=self.seconds,
             evaluated_at=datetime.fromtimestamp(self.judged_at, UTC),
         )

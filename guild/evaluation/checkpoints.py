@@ -1,4 +1,7 @@
-"""Which checkpoints of a hero are meant: by step, by name, or `newest`, `best` (the champion), `all`, `base`."""
+"""Which checkpoints of a hero are meant: by step, by name, or `newest`, `best` (the champion), `all`, `base`.
+
+All but names mean the hero's active branch and what it came from.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,9 @@ from pathlib import Path
 from guild.champion import crown
 from guild.errors import GuildError
 from realm import config, strict
-from realm.checkpoints.names import checkpoint_folders, step_of
+from realm.checkpoints import branches
+from realm.checkpoints.branches import AmbiguousStep
+from realm.checkpoints.names import step_of
 from realm.world import World
 
 WORDS = ("newest", "best", "all", "base")
@@ -42,29 +47,27 @@ def choose(world: World, hero: str, wishes: Sequence[str]) -> tuple[Chosen, ...]
 
 def newest(world: World, hero: str) -> Path | None:
     """The folder of the hero's newest checkpoint."""
-    return next(iter(_folders(world, hero)), None)
+    return next(iter(branches.line_folders(world.heroes / hero)), None)
 
 
 def _meant(world: World, hero: str, wish: str) -> list[Chosen]:
     if wish == "base":
         return [Chosen(step=0)]
-    folders = _folders(world, hero)
+    folders = branches.line_folders(world.heroes / hero)
     if wish in WORDS:
         if not folders:
             raise GuildError(f"{hero} has no checkpoint yet")
         chosen = [_champion(world, hero)] if wish == "best" else folders[:1] if wish == "newest" else folders[::-1]
         return [Chosen(name=folder.name, step=step_of(folder.name)) for folder in chosen]
     if (step := strict.whole_number(wish.removeprefix("checkpoint-"))) is not None:
-        names = [folder.name for folder in folders if step_of(folder.name) == step]
-        return [Chosen(step=step, name=names[0] if names else None)]
+        try:
+            found = branches.at_step(world.heroes / hero, step)
+        except AmbiguousStep as error:
+            raise GuildError(str(error)) from error
+        return [Chosen(step=step, name=found.name if found else None)]
     if step_of(wish) is None:
         raise GuildError(f"{strict.shown(wish)} is no checkpoint; name a step, a name, or {', '.join(WORDS)}")
     return [Chosen(name=wish, step=step_of(wish))]
-
-
-def _folders(world: World, hero: str) -> list[Path]:
-    folder = world.heroes / hero
-    return checkpoint_folders(folder) if folder.is_dir() else []
 
 
 def _champion(world: World, hero: str) -> Path:

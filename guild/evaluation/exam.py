@@ -14,6 +14,7 @@ from guild.evaluation.sets import ensure_evaluation_set, read_evaluation_set, se
 from guild.models import Evaluation
 from guild.skills.registry import Skill, get_trainer
 from guild.trainers.problems import Problem
+from realm.branch_rows import on_line
 from realm.world import World
 
 SPARE_TOKENS = 16
@@ -60,7 +61,7 @@ def _asked(
     in_play = [turn for turn in turns(world, hero, curriculum) if not turn.waits or turn.skill.name == fought]
     seen: dict[tuple[str, int], int] = {
         (row["skill"], row["level"]): row["last"]
-        for row in Evaluation.objects.filter(hero=hero).values("skill", "level").annotate(last=Max("id"))
+        for row in Evaluation.objects.filter(on_line(hero), hero=hero).values("skill", "level").annotate(last=Max("id"))
     }
 
     def age(skill: str, level: int) -> int:

@@ -69,6 +69,7 @@ class HostClient:
             level=task.level,
             answers=tuple(answers),
             answered_by=host,
+            branch=task.branch,
             seconds=time.monotonic() - started,
         )
 

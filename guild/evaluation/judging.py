@@ -13,13 +13,14 @@ from guild.evaluation.progression import (
     Standing,
     accuracies_of,
     current_level,
-    has_won,
     move_up,
     standing,
+    won_level,
 )
 from guild.evaluation.sets import ensure_evaluation_set, read_evaluation_set
 from guild.models import Evaluation, EvaluationTask
 from guild.skills.registry import Skill, get_skill, get_trainer
+from realm.checkpoints.branches import FIRST
 from realm.world import World
 
 
@@ -34,6 +35,8 @@ class Judged:
     level: int
     correct: int
     total: int
+    branch: str = FIRST
+    """On which the checkpoint lies."""
     answered_by: str = "trainer"
     seconds: float | None = None
     evaluated_at: datetime | None = None
@@ -65,6 +68,7 @@ def judge_answers(
     level: int,
     answers: Sequence[str],
     world: World,
+    branch: str = FIRST,
     seconds: float | None = None,
 ) -> Verdict:
     """Judge, remember and, where earned, move up; runs inside the caller's transaction.
@@ -82,6 +86,7 @@ def judge_answers(
             level=level,
             correct=correct,
             total=total,
+            branch=branch,
             seconds=seconds,
         )
     )
@@ -110,7 +115,9 @@ def remember(judged: Judged) -> Verdict:
     Of two that say something of the same checkpoint and level the first one counts. Raises errors.UnknownSkill.
     """
     skill = get_skill(judged.skill)
-    before = standing(accuracies_of(hero=judged.hero, skill=judged.skill, level=judged.level))
+    place = {"hero": judged.hero, "branch": judged.branch}
+    before = standing(accuracies_of(**place, skill=judged.skill, level=judged.level))
+    earlier = current_level(**place, skill=skill)
     row, is_new = Evaluation.objects.get_or_create(
         hero=judged.hero,
         checkpoint=judged.checkpoint,
@@ -120,6 +127,7 @@ def remember(judged: Judged) -> Verdict:
             "step": judged.step,
             "correct": judged.correct,
             "total": judged.total,
+            "branch": judged.branch,
             "evaluated_at": judged.evaluated_at or timezone.now(),
             "answered_by": judged.answered_by,
             "seconds": judged.seconds,
@@ -128,25 +136,23 @@ def remember(judged: Judged) -> Verdict:
     EvaluationTask.objects.filter(
         hero=judged.hero, checkpoint=judged.checkpoint, skill=judged.skill, level=judged.level
     ).update(state=EvaluationTask.State.DONE, reason="", updated_at=timezone.now())
-    after = standing(accuracies_of(hero=judged.hero, skill=judged.skill, level=judged.level))
+    after = standing(accuracies_of(**place, skill=judged.skill, level=judged.level))
     return Verdict(
         correct=row.correct,
         total=row.total,
         accuracy=row.accuracy,
-        level_up=is_new and _move_up_if_won(judged.hero, skill),
-        new_level=current_level(hero=judged.hero, skill=skill),
+        level_up=is_new and _move_up_if_won(judged.hero, skill, judged.branch, start=earlier),
+        new_level=current_level(**place, skill=skill),
         lost=(before, after) == (Standing.MASTERED, Standing.LOST),
         regained=(before, after) == (Standing.LOST, Standing.MASTERED),
         evaluation_id=row.pk if is_new else None,
     )
 
 
-def _move_up_if_won(hero: str, skill: Skill) -> bool:
+def _move_up_if_won(hero: str, skill: Skill, branch: str, *, start: int) -> bool:
     """More than one level where evaluations of the next one came first, as they do after a database was lost."""
-    start = level = current_level(hero=hero, skill=skill)
-    while level < skill.max_level and has_won(hero=hero, skill=skill, level=level):
-        level += 1
+    level = won_level(hero=hero, skill=skill, branch=branch, start=start)
     if level == start:
         return False
-    move_up(hero=hero, skill=skill, level=level)
+    move_up(hero=hero, skill=skill, level=level, branch=branch)
     return True

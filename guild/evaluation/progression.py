@@ -4,6 +4,8 @@ All of it follows from the evaluations of a level in the order of the hero's ste
 
 - three in a row at 80% or more win the level; the hero moves up from the level it works on, and never down;
 - a won level is lost when two in a row then fall below 60%, and regained by two in a row at 80% or more.
+
+Only evaluations of what the hero's branch has come from count, so that going back to a checkpoint goes back here, too.
 """
 
 from __future__ import annotations
@@ -11,8 +13,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from enum import StrEnum
 
+from django.db.models import QuerySet
+
 from guild.models import Evaluation, SkillProgress
 from guild.skills.registry import Skill
+from realm.branch_rows import branches_of, on_line
+from realm.checkpoints.branches import FIRST
 
 ENOUGH_ACCURACY = 0.8
 EVALUATIONS_IN_A_ROW = 3
@@ -53,28 +59,44 @@ def good_in_a_row(accuracies: Sequence[float]) -> int:
     return count
 
 
-def accuracies_by_level(*, hero: str, skill: str) -> dict[int, list[float]]:
-    """Of every level that was evaluated, the oldest step first."""
+def accuracies_by_level(*, hero: str, skill: str, branch: str | None = None) -> dict[int, list[float]]:
+    """Of every level that was evaluated, the oldest step first; what `branch`, or the active one, has come from."""
     found: dict[int, list[float]] = {}
-    rows = Evaluation.objects.filter(hero=hero, skill=skill).order_by("step", "id")
+    rows = _evaluations(hero, branch).filter(skill=skill)
     for level, correct, total in rows.values_list("level", "correct", "total"):
         found.setdefault(level, []).append(correct / total)
     return found
 
 
-def accuracies_of(*, hero: str, skill: str, level: int) -> list[float]:
-    rows = Evaluation.objects.filter(hero=hero, skill=skill, level=level).order_by("step", "id")
+def accuracies_of(*, hero: str, skill: str, level: int, branch: str | None = None) -> list[float]:
+    rows = _evaluations(hero, branch).filter(skill=skill, level=level)
     return [correct / total for correct, total in rows.values_list("correct", "total")]
 
 
-def current_level(*, hero: str, skill: Skill) -> int:
-    progress = SkillProgress.objects.filter(hero=hero, skill=skill.name).first()
-    return min(progress.level, skill.max_level) if progress else 1
+def _evaluations(hero: str, branch: str | None) -> QuerySet[Evaluation]:
+    return Evaluation.objects.filter(on_line(hero, branch), hero=hero).order_by("step", "id")
 
 
-def has_won(*, hero: str, skill: Skill, level: int) -> bool:
+def current_level(*, hero: str, skill: Skill, branch: str | None = None) -> int:
+    """On `branch`, or the active one; one that has not moved up by itself yet has what it has come from."""
+    name = branches_of(hero).active if branch is None else branch
+    progress = SkillProgress.objects.filter(hero=hero, branch=name, skill=skill.name).first()
+    if progress:
+        return min(progress.level, skill.max_level)
+    return 1 if name == FIRST else won_level(hero=hero, skill=skill, branch=name)
+
+
+def won_level(*, hero: str, skill: Skill, branch: str, start: int = 1) -> int:
+    """The level behind those won, from `start` on, by the evaluations alone."""
+    level = start
+    while level < skill.max_level and has_won(hero=hero, skill=skill, level=level, branch=branch):
+        level += 1
+    return level
+
+
+def has_won(*, hero: str, skill: Skill, level: int, branch: str | None = None) -> bool:
     """Whether the level was ever won, be it lost again since."""
-    return standing(accuracies_of(hero=hero, skill=skill.name, level=level)) is not Standing.OPEN
+    return standing(accuracies_of(hero=hero, skill=skill.name, level=level, branch=branch)) is not Standing.OPEN
 
 
 def lost_levels(*, hero: str, skill: Skill) -> tuple[int, ...]:
@@ -84,5 +106,5 @@ def lost_levels(*, hero: str, skill: Skill) -> tuple[int, ...]:
     return tuple(level for level in sorted(found) if level < current and standing(found[level]) is Standing.LOST)
 
 
-def move_up(*, hero: str, skill: Skill, level: int) -> None:
-    SkillProgress.objects.update_or_create(hero=hero, skill=skill.name, defaults={"level": level})
+def move_up(*, hero: str, skill: Skill, level: int, branch: str) -> None:
+    SkillProgress.objects.update_or_create(hero=hero, branch=branch, skill=skill.name, defaults={"level": level})

@@ -22,6 +22,7 @@ from guild.evaluation.answers import AnswerRecord
 from guild.evaluation.judging import Judged, Verdict, count_correct, remember
 from guild.models import Evaluation, EvaluationTask
 from guild.skills.health import trainer_of
+from realm.checkpoints.branches import FIRST
 from realm.disk import locks
 from realm.hosts import Host, list_hosts
 from realm.oracle.errors import Damaged, HostTrouble
@@ -54,12 +55,12 @@ class Report:
             self.troubles.append(trouble)
 
 
-def enqueue(*, hero: str, checkpoint: str, step: int, skill: str, level: int) -> bool:
+def enqueue(*, hero: str, checkpoint: str, step: int, skill: str, level: int, branch: str = FIRST) -> bool:
     """Whether there is a new task; there is none for what was evaluated or queued before."""
     what = {"hero": hero, "checkpoint": checkpoint, "skill": skill, "level": level}
     if Evaluation.objects.filter(**what).exists():
         return False
-    _, is_new = EvaluationTask.objects.get_or_create(**what, defaults={"step": step})
+    _, is_new = EvaluationTask.objects.get_or_create(**what, defaults={"step": step, "branch": branch})
     return is_new
 
 
@@ -67,7 +68,14 @@ def take_answers(world: World, record: AnswerRecord) -> None:
     """Let answers wait for their judge, who may be slow or down; safe to repeat."""
     if answers.read(world, record.hero, record.checkpoint, record.skill, record.level) is None:
         answers.write(world, record)
-    enqueue(hero=record.hero, checkpoint=record.checkpoint, step=record.step, skill=record.skill, level=record.level)
+    enqueue(
+        hero=record.hero,
+        checkpoint=record.checkpoint,
+        step=record.step,
+        skill=record.skill,
+        level=record.level,
+        branch=record.branch,
+    )
 
 
 def recover(world: World, tell: Tell = lambda judged, verdict: None) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 
 _NAME = re.compile(r"checkpoint-(\d+)-(\d{8})-(\d{4})")
@@ -13,6 +13,13 @@ _ANY_NAME = re.compile(r"checkpoint[-_](\d+)(?:[-_][A-Za-z0-9_-]*)?", re.ASCII)
 
 def canonical_name(step: int, moment: datetime) -> str:
     return f"checkpoint-{step}-{moment:%Y%m%d-%H%M}"
+
+
+def free_name(hero_folder: Path, step: int, moment: datetime) -> str:
+    """The canonical name, of a later minute where that one is taken: branches may reach a step within one minute."""
+    while (hero_folder / (name := canonical_name(step, moment))).exists():
+        moment += timedelta(minutes=1)
+    return name
 
 
 def step_of(name: str) -> int | None:

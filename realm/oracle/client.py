@@ -20,7 +20,17 @@ from pydantic import BaseModel, ValidationError
 from realm.health import HEALTHY
 from realm.hosts import Host
 from realm.oracle import wire
-from realm.oracle.errors import Damaged, HostDown, HostTrouble, NoRoom, NotLoaded, TooLong, WrongModel, not_loaded
+from realm.oracle.errors import (
+    Ambiguous,
+    Damaged,
+    HostDown,
+    HostTrouble,
+    NoRoom,
+    NotLoaded,
+    TooLong,
+    WrongModel,
+    not_loaded,
+)
 from realm.oracle.wire import ChatRequest, LoadedModel, Sampling, Selector, Turn
 from realm.web import outbound
 from realm.web.bodies import Body
@@ -241,17 +251,22 @@ class AsyncOracle:
             raise HostTrouble(f"{name} does not let us in (status {status}): {said or 'is its token_file right?'}")
         if wire.code(value) == "context_length_exceeded":
             raise TooLong(f"{name}: {said}")
+        if wire.code(value) == "ambiguous_step":
+            raise Ambiguous(f"{name}: {said}")
         kind = {409: Damaged, 507: NoRoom}.get(status, HostTrouble) if self.host.is_realm else HostTrouble
         raise kind(f"{name}: {said}" if said else f"{name} refused with status {status}.")
 
 
 def find_loaded(models: Iterable[LoadedModel], *, hero: str, step: int, name: str | None = None) -> LoadedModel:
-    """The one of that step and no other. Raises NotLoaded."""
+    """The one of that step and no other. Raises NotLoaded, or Ambiguous where only a name could tell."""
     known = [model for model in models if model.hero == hero]
-    for model in known:
-        if model.step == step and name in (None, model.name):
-            return model
-    raise not_loaded(step, [model.step for model in known])
+    found = [model for model in known if model.step == step and name in (None, model.name)]
+    if len(found) > 1:
+        names = ", ".join(model.name for model in found)
+        raise Ambiguous(f"Several models of step {step} are loaded: name one of {names}.")
+    if not found:
+        raise not_loaded(step, [model.step for model in known])
+    return found[0]
 
 
 def _authorization(host: Host) -> dict[str, str]:

@@ -29,6 +29,10 @@ class Damaged(HostTrouble):
     """The checkpoint's bytes are not those that were saved; the text names the file."""
 
 
+class Ambiguous(HostTrouble):
+    """Several checkpoints are of the step; the text names them."""
+
+
 class TooLong(HostTrouble):
     """What was said does not fit into the model's context."""
 

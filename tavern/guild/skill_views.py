@@ -12,6 +12,8 @@ from django.views.decorators.http import require_safe
 from arena.reports.sparrings import sparrings
 from guild.models import Evaluation
 from realm import strict
+from realm.branch_rows import branches_of
+from realm.checkpoints import branches
 from tavern.guild import run_cards, skills
 from tavern.guild import samples as skill_samples
 from tavern.guild.grid import read_grid
@@ -56,11 +58,19 @@ def _level(request: HttpRequest) -> int:
 
 
 def curve(hero: str, skill: str) -> dict[str, list[Any]]:
-    """The newest evaluations, the oldest step first: steps, levels and accuracies of the same length."""
+    """The newest evaluations, the oldest step first: steps, levels, accuracies and branches of the same length.
+
+    The branch is empty for what the hero has come from; what was left is drawn as lines of its own.
+    """
+    known = branches_of(hero)
+    line = known.line()
     newest = Evaluation.objects.filter(hero=hero, skill=skill).order_by("-step", "-id")[:MOST_POINTS]
     rows = list(reversed(newest))
     return {
         "step": [row.step for row in rows],
         "level": [row.level for row in rows],
         "accuracy": [row.accuracy for row in rows],
+        "branch": [
+            "" if line.holds(row.branch, row.step, row.checkpoint) else branches.title(row.branch) for row in rows
+        ],
     }

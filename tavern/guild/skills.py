@@ -13,6 +13,7 @@ from guild.selectors import SkillLevel, skill_level, skill_levels
 from guild.skills import health
 from guild.skills.health import Down
 from guild.skills.registry import Skill
+from realm.branch_rows import on_line
 from realm.world import World
 from tavern import formatting
 from tavern.live_settings import read_wishes
@@ -138,7 +139,7 @@ def _state(level: int, known: SkillLevel, lost: Collection[int]) -> str:
 
 
 def _scores(hero: str, known: SkillLevel) -> list[Score]:
-    mine = Evaluation.objects.filter(hero=hero, skill=known.skill.name, level=known.level)
+    mine = Evaluation.objects.filter(on_line(hero), hero=hero, skill=known.skill.name, level=known.level)
     return [
         Score(accuracy=row.accuracy, correct=row.correct, total=row.total, checkpoint=row.checkpoint)
         for row in reversed(mine.order_by("-step", "-id")[:MOST_SCORES])

@@ -10,9 +10,12 @@ from typing import Any, cast
 from asgiref.sync import sync_to_async
 from django.conf import settings
 
+from realm.checkpoints import branches
+from realm.checkpoints.branches import AmbiguousStep
+from realm.config import is_hero_name
 from realm.hosts import Host, UnknownHost
 from realm.oracle.client import AsyncOracle, Ending, find_loaded
-from realm.oracle.errors import HostTrouble, NotLoaded, TooLong, WrongModel
+from realm.oracle.errors import Ambiguous, HostTrouble, NotLoaded, TooLong, WrongModel
 from realm.oracle.wire import LoadedModel, Turn
 from realm.strict import BadConfig
 from tavern.oracle import history, hosts
@@ -37,9 +40,24 @@ class Told:
 
 
 def _selector(order: LoadOrder, host: Host) -> dict[str, Any]:
-    """A foreign host knows steps only by its own models' names, of the hero that its entry names."""
+    """A foreign host knows steps only by its own models' names, of the hero that its entry names.
+
+    Once the hero has branches, a step without a name means the active one's checkpoint. Raises Ambiguous.
+    """
     hero = order.hero or host.hero or settings.REALM.hero
-    return {"hero": hero, "step": order.step, "name": order.name if host.is_realm else None}
+    name = (order.name or _meant(hero, order.step)) if host.is_realm else None
+    return {"hero": hero, "step": order.step, "name": name}
+
+
+def _meant(hero: str, step: int) -> str | None:
+    folder = settings.WORLD.heroes / hero
+    if not is_hero_name(hero) or not branches.read(folder).branches:
+        return None
+    try:
+        found = branches.at_step(folder, step)
+    except AmbiguousStep as error:
+        raise Ambiguous(f"{error}.") from error
+    return found.name if found else None
 
 
 @dataclass(frozen=True, kw_only=True)

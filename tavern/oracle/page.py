@@ -9,6 +9,8 @@ from django.conf import settings
 from django.core.paginator import Paginator
 
 from guild.champion import crown
+from realm.branch_rows import branches_of
+from realm.checkpoints import branches
 from realm.oracle.wire import Sampling
 from realm.strict import BadConfig
 from tavern import formatting
@@ -39,20 +41,32 @@ class Choice:
 
 
 def choices() -> list[Choice]:
-    """All of the hero's checkpoints, newest first; the base model last."""
+    """What the hero has come from, newest first; then the branches that it left; the base model last."""
     hero = settings.REALM.hero
     champion = crown.champion(settings.WORLD, hero, read_settings(settings.WORLD)[0].champion_metric)
     rows = selectors.list_checkpoints(settings.WORLD, hero, limit=MOST_CHECKPOINTS)
-    found = [_choice(row, champion=champion is not None and row.name == champion.name) for row in rows]
+    known = branches_of(hero)
+    if known.branches:
+        line = known.line()
+        rows.sort(key=lambda row: not line.holds(row.branch, row.step, row.name))
+    found = [
+        _choice(
+            row,
+            champion=champion is not None and row.name == champion.name,
+            branch=branches.title(row.branch) if known.branches else "",
+        )
+        for row in rows
+    ]
     return [*found, Choice(step=0, name=BASE_NAME, label="Base model · step 0, untrained here")]
 
 
-def _choice(row: Checkpoint, *, champion: bool) -> Choice:
+def _choice(row: Checkpoint, *, champion: bool, branch: str) -> Choice:
     over = f" over {row.val_set['rows']:,} rows" if row.val_set else ""
     losses = [("loss", row.train_loss, ""), ("val", row.val_loss, over)]
     told = [f"{word} {formatting.loss(value)}{of}" for word, value, of in losses if value is not None]
     moment = f"{row.created_at:%d %b %H:%M}".lstrip("0")
-    parts = [f"Step {formatting.whole(row.step)}", moment, *told, *(["champion"] if champion else [])]
+    place = [branch] if branch else []
+    parts = [f"Step {formatting.whole(row.step)}", *place, moment, *told, *(["champion"] if champion else [])]
     return Choice(step=row.step, name=row.name, label=" · ".join(parts), champion=champion)
 
 

@@ -24,7 +24,7 @@ from django.views.decorators.csrf import csrf_exempt, csrf_protect
 from django.views.decorators.http import require_POST, require_safe
 
 from realm.hosts import Host, UnknownHost
-from realm.oracle.errors import Damaged, HostDown, HostTrouble, NoRoom, NotLoaded, TooLong, WrongModel
+from realm.oracle.errors import Ambiguous, Damaged, HostDown, HostTrouble, NoRoom, NotLoaded, TooLong, WrongModel
 from realm.oracle.wire import LoadedModel
 from realm.strict import BadConfig
 from tavern.models import Conversation
@@ -35,8 +35,8 @@ from tavern.oracle.requests import BadOrder, ChatOrder, LoadOrder, is_json, read
 from tavern.page_frame import frame_context
 
 _STATUS: dict[type[Exception], int] = {
-    BadOrder: 400, AnotherQuestion: 409, UnknownHost: 404, BadConfig: 500, NotLoaded: 404, Damaged: 409, NoRoom: 507,
-    HostDown: 503, TooLong: 400, HostTrouble: 502,
+    BadOrder: 400, AnotherQuestion: 409, UnknownHost: 404, BadConfig: 500, NotLoaded: 404, Damaged: 409, Ambiguous: 409,
+    NoRoom: 507, HostDown: 503, TooLong: 400, HostTrouble: 502,
 }  # fmt: skip
 _TROUBLES = tuple(_STATUS)
 

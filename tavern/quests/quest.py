@@ -20,16 +20,20 @@ from arena.gate.report import Report
 from arena.models import Battle, ChronicleEntry, Quest
 from arena.protocol import EventKind
 from arena.rows.parse import Refusal
+from realm.branch_rows import branches_of
+from realm.checkpoints import branches
 from realm.world import World
 from tavern import formatting
 from tavern.log_looks import Entry, entry_of
 from tavern.quests.cards import Card, card_of, orders_waiting
+from vault.models import Checkpoint
 
 MOST_ROWS = 200
 """Refused rows and warnings that the page lists; the report holds more."""
 MOST_RAW_BYTES = 2_000
 MOST_MENDED_BYTES = 512 * 1024
 MOST_ENTRIES = 60
+MOST_CHECKPOINTS = 6
 EARLIER = timedelta(minutes=1)
 """Entries of that name from before a quest arrived are of another one."""
 TOO_LONG_LINE = "too-long-line"
@@ -89,6 +93,10 @@ class Fought:
     """(what, measured, allowed)."""
     holds: bool
     flagged: list[str]
+    branch: str
+    """Its title; empty while the hero has but one."""
+    checkpoints: list[Checkpoint]
+    """Its newest ones that lie here: the hero can go on from each."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -234,12 +242,15 @@ def _fought(world: World, battle: Battle) -> Fought:
     said_of_packing = begun.data.get("certificate") if begun else None
     certificate = said_of_packing if isinstance(said_of_packing, dict) else {}
     last = arena_selectors.last_step(world, battle)
+    saved = Checkpoint.objects.filter(hero=battle.hero, battle=battle.battle_id)
     return Fought(
         battle=battle,
         step=last.quest_step if last else None,
         certificate=certificate_said(certificate),
         holds=bool(certificate.get("holds")),
         flagged=[name for name in flagged_files(battle) if (world.flagged_examples / name).is_file()],
+        branch=branches.title(battle.branch) if branches_of(battle.hero).branches else "",
+        checkpoints=list(saved[:MOST_CHECKPOINTS]),
     )
 
 

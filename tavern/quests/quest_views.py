@@ -37,7 +37,11 @@ _MENDED = re.compile(r"-mended(-[0-9]+)?$")
 @require_safe
 def quest(request: HtmxHttpRequest, quest_id: int) -> HttpResponse:
     found = find(quest_id)
-    context = frame_context(settings.WORLD) | {"quest": found, "page": read_page(settings.WORLD, found)}
+    context = frame_context(settings.WORLD) | {
+        "quest": found,
+        "hero": settings.REALM.hero,
+        "page": read_page(settings.WORLD, found),
+    }
     template = "tavern/quests/quest.html#quest" if request.htmx.target == "quest" else "tavern/quests/quest.html"
     return render(request, template, context)
 

@@ -12,7 +12,7 @@ from typing import Any
 from arena.protocol import EVENTS_FILE, REFUSED_FILE, Command, Event, EventKind, Order
 from realm.checkpoints import sidecar
 from realm.checkpoints.cursor import Cursor
-from realm.checkpoints.names import canonical_name
+from realm.checkpoints.names import free_name
 from realm.disk import durable
 from tests.support.checkpoints import a_sidecar
 
@@ -85,9 +85,10 @@ class FakeTrainer:
     def save(self, step: int, *, val_loss: float | None = None, parent: str | None = None) -> str:
         """A whole checkpoint of the running battle, and the event that announces it."""
         order = self.orders[-1]
-        name = canonical_name(step, datetime(2026, 1, 1, tzinfo=UTC))
+        name = free_name(Path(order.hero_folder), step, datetime(2026, 1, 1, tzinfo=UTC))
         cursor = Cursor(quest_sha256=order.quest_sha256, epoch=1, position=0, quest_step=step, finished=True)
         said = replace(a_sidecar(step), name=name, battle=order.battle, cursor=cursor, val_loss=val_loss, parent=parent)
+        said = replace(said, hero=order.hero, branch=order.branch)
         with durable.new_folder(Path(order.hero_folder) / name) as folder:
             (folder / "model.safetensors").write_bytes(b"weights")
             sidecar.write(folder, replace(said, files=sidecar.prove_files(folder)))

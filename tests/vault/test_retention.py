@@ -1,8 +1,9 @@
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
-from realm.checkpoints import sidecar
+from realm.checkpoints import branches, sidecar
 from realm.checkpoints.names import checkpoint_folders, step_of
 from realm.disk import durable
 from realm.world import World
@@ -194,3 +195,38 @@ def test_twin_without_a_look_at_adapters_what_one_sits_on_goes(world: World, mon
     monkeypatch.setattr(retention, "_under_adapters", lambda hero_folder: set())
     retention.prune(world, "DIO", keep=2)
     assert 1 not in names(world)
+
+
+def branched(world: World) -> None:
+    """Steps 1 to 7 on the first branch, trained yesterday; 4 to 6 on the second, which began at 3, trained today."""
+    fill(world)
+    hero = world.heroes / "DIO"
+    start = next(folder for folder in checkpoint_folders(hero) if step_of(folder.name) == 3)
+    branches.go_on_from(hero, sidecar.read(start), moment=datetime(2026, 1, 2, tzinfo=UTC))
+    for step in (4, 5, 6):
+        make_checkpoint(
+            world.heroes, step, branch="2", name=f"checkpoint-{step}-20260102-1230",
+            created_at="2026-01-02T12:30:00+00:00", train_loss=1.0, val_loss=1.0,
+        )  # fmt: skip
+    index.scan(world)
+
+
+def left_of(world: World) -> list[str]:
+    return [f"{step_of(path.name)}/{branches.branch_of(path)}" for path in checkpoint_folders(world.heroes / "DIO")]
+
+
+def test_what_a_branch_needs_stays(world: World) -> None:
+    branched(world)
+    retention.prune(world, "DIO", keep=2, budget_bytes=0)
+    assert left_of(world) == ["7/", "6/2", "5/2", "3/", "2/"]
+    branches.go_on_from(world.heroes / "DIO", None, moment=datetime(2026, 1, 3, tzinfo=UTC))
+    retention.prune(world, "DIO", keep=2, budget_bytes=0)
+    assert left_of(world) == ["7/", "6/2", "3/", "2/"]
+
+
+def test_twin_by_steps_alone_the_branch_of_now_would_make_room(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    branched(world)
+    monkeypatch.setattr(retention, "_needed_by_branches", lambda world, hero: set())
+    monkeypatch.setattr(retention.selectors, "_newest", lambda hero: ("-step", "-name"))
+    retention.prune(world, "DIO", keep=2)
+    assert "5/2" not in left_of(world)

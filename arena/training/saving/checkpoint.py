@@ -29,9 +29,9 @@ from torch.distributed.tensor import DTensor
 
 from arena.hero.model import Hero
 from arena.hero.origin import IncompatibleCheckpoint as IncompatibleCheckpoint
-from realm.checkpoints import sidecar
+from realm.checkpoints import branches, sidecar
 from realm.checkpoints.cursor import Cursor
-from realm.checkpoints.names import canonical_name, checkpoint_folders, step_of
+from realm.checkpoints.names import free_name, step_of
 from realm.checkpoints.sidecar import DamagedCheckpoint, Sidecar
 from realm.disk import durable
 
@@ -139,7 +139,7 @@ def write(
     `facts` are the sidecar's fields that only the battle knows. Reads nothing that training changes.
     """
     moment = datetime.now().astimezone()
-    name = canonical_name(step, moment)
+    name = free_name(hero_folder, step, moment)
     captured.wait()
 
     # Under a temporary name: model, moments, random state, and last the sidecar, which proves the others.
@@ -176,10 +176,10 @@ def _system_errors() -> Iterator[None]:
         raise OSError(code, os.strerror(code)) from error
 
 
-def newest_whole(hero_folder: Path) -> tuple[Sidecar | None, list[DamagedCheckpoint]]:
-    """The newest checkpoint whose every byte is proven, and why newer ones were refused and set aside."""
+def newest_whole(hero_folder: Path, branch: str = branches.FIRST) -> tuple[Sidecar | None, list[DamagedCheckpoint]]:
+    """The branch's newest checkpoint whose every byte is proven, and why newer ones were refused and set aside."""
     refused: list[DamagedCheckpoint] = []
-    for folder in checkpoint_folders(hero_folder):
+    for folder in branches.line_folders(hero_folder, branch):
         try:
             return sidecar.verify(folder), refused
         except DamagedCheckpoint as damage:
@@ -188,13 +188,15 @@ def newest_whole(hero_folder: Path) -> tuple[Sidecar | None, list[DamagedCheckpo
     return None, refused
 
 
-def drop_after(hero_folder: Path, step: int) -> None:
-    """Set aside every checkpoint after `step`, whole as they are: the run went wrong there and goes back.
+def drop_after(hero_folder: Path, step: int, branch: str = branches.FIRST) -> None:
+    """Set aside every checkpoint of the branch after `step`, whole as they are: the run went wrong there and goes back.
 
     Where older ones had to make room, the oldest whole one stays: to begin again from the base would lose the hero.
+    What other branches need is never touched.
     """
-    folders = checkpoint_folders(hero_folder)
-    later = [folder for folder in folders if (step_of(folder.name) or 0) > step]
+    folders = branches.line_folders(hero_folder, branch)
+    own = [folder for folder in folders if branches.branch_of(folder) in (branch, None)]
+    later = [folder for folder in own if (step_of(folder.name) or 0) > step]
     kept = _oldest_left(later) if len(later) == len(folders) else None
     for folder in later:
         if folder != kept:

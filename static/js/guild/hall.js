@@ -8,7 +8,7 @@ import { Panels } from "../shared/panels.js";
 const BUSY_MS = 1500;
 const CALM_MS = 5000;
 const SLOW_MS = 20000;
-const LEARNED = new Set(["evaluated", "skill_level_up", "skill_level_lost", "skill_level_regained"]);
+const LEARNED = new Set(["evaluated", "skill_level_up", "skill_level_lost", "skill_level_regained", "branch_changed"]);
 
 const panels = new Panels(document);
 const there = (name) => document.querySelector(`[data-panel]#${name}`);

@@ -1,32 +1,43 @@
-// How many answers of a skill were right, by the hero's step: one line a level (uPlot).
+// How many answers of a skill were right, by the hero's step: one line a level, and one for each level of a branch
+// that the hero left (uPlot).
 
 import { compact, distinct, percent, whole } from "../shared/format.js";
 
 const MOST_LINES = 6;
+const MOST_LEFT = 4;
 const LEGEND_HEIGHT = 30;
+const LEGEND_ENTRY = 150;
 const node = document.querySelector("#skill-curve");
-const { step, level, accuracy } = JSON.parse(document.querySelector("#curve").textContent);
+const { step, level, accuracy, branch } = JSON.parse(document.querySelector("#curve").textContent);
 
 // The table that uPlot wants: one column of steps, and for each level its values or gaps.
-function columns(steps, levels, values, most = MOST_LINES) {
-  const shown = [...new Set(levels)].sort((a, b) => a - b).slice(-most);
+function columns(steps, levels, values, branches, most = MOST_LINES) {
+  const highest = [...new Set(levels)].sort((a, b) => a - b).slice(-most);
+  const left = [...new Set(branches)].filter(Boolean).sort();
+  const lines = ["", ...left].flatMap((name) => highest.map((value) => [value, name]));
+  const has = new Set(levels.map((value, index) => `${value} ${branches[index]}`));
+  const known = lines.filter(([value, name]) => has.has(`${value} ${name}`));
+  const shown = [...known.filter(([, name]) => !name), ...known.filter(([, name]) => name).slice(-MOST_LEFT)];
   const all = [...new Set(steps)].sort((a, b) => a - b);
   const at = new Map(all.map((value, index) => [value, index]));
   const data = shown.map(() => all.map(() => null));
   levels.forEach((value, index) => {
-    const column = shown.indexOf(value);
+    const column = shown.findIndex(([each, name]) => each === value && name === branches[index]);
     if (column >= 0) data[column][at.get(steps[index])] = values[index];
   });
   return { shown, data: [all, ...data] };
 }
 
 function draw() {
-  const { shown, data } = columns(step, level, accuracy);
+  const { shown, data } = columns(step, level, accuracy, branch);
   const tone = (name) => getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
-  const strength = (index) => Math.round(80 + (175 * (index + 1)) / shown.length).toString(16);
+  const [lowest, highest] = [shown[0][0], Math.max(...shown.map(([value]) => value))];
+  const share = (value) => (value - lowest + 1) / (highest - lowest + 1);
+  const strength = ([value, name]) => (name ? "50" : Math.round(80 + 175 * share(value)).toString(16));
+  const legend = () => LEGEND_HEIGHT * Math.ceil(((shown.length + 1) * LEGEND_ENTRY) / Math.max(300, node.clientWidth));
   const size = () => ({
     width: Math.max(60, node.clientWidth),
-    height: Math.max(60, node.clientHeight - LEGEND_HEIGHT),
+    height: Math.max(60, node.clientHeight - legend()),
   });
   const axis = { stroke: tone("text-dim"), font: '11px "Inter Variable", sans-serif', ticks: { show: false } };
   const grid = { stroke: tone("line"), width: 1, dash: [2, 4] };
@@ -48,11 +59,11 @@ function draw() {
       ],
       series: [
         { label: "step" },
-        ...shown.map((value, index) => ({
-          label: `level ${value}`,
-          stroke: node.dataset.color + strength(index),
-          width: index === shown.length - 1 ? 2.5 : 1.5,
-          dash: index % 2 ? [6, 4] : undefined,
+        ...shown.map(([value, name]) => ({
+          label: name ? `level ${value}, ${name}` : `level ${value}`,
+          stroke: node.dataset.color + strength([value, name]),
+          width: value === highest && !name ? 2.5 : 1.5,
+          dash: name ? [2, 4] : value % 2 ? undefined : [6, 4],
           spanGaps: true,
           points: { show: data[0].length < 60, size: 5 },
           value: (_, raw) => percent(raw ?? null),

@@ -24,7 +24,7 @@ export class BattleLog {
     row.title = `${new Date(time * 1000).toISOString().slice(0, 19).replace("T", " ")} UTC`;
     row.querySelector(".at").textContent = step ? whole(step) : ""; // what the daemon says of itself has no step
     row.querySelector("use").setAttribute("href", icon);
-    row.querySelector(".what").textContent = message;
+    row.querySelector(".what").textContent = data?.branch ? `Branch ${data.branch} · ${message}` : message;
     this.list.prepend(row);
     while (this.list.childElementCount > MOST_ROWS) this.list.lastElementChild.remove();
   }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable
+from datetime import UTC, datetime
 from io import StringIO
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from guild.trainers.problems import Problem, to_jsonl
 from guild.work import runs
 from guild.work.sparring import SparringResult
 from guild.work.sparring_rows import Binding, examples_of, to_row
+from realm.checkpoints import branches, sidecar
 from realm.config import RealmConfig
 from realm.quest_names import sparring_level
 from realm.world import World
@@ -259,3 +261,15 @@ def test_a_result_reads_as_it_was_written() -> None:
     found = sparrings._result(a_run())
     assert isinstance(found, SparringResult)
     assert found.accuracy == pytest.approx(0.6)
+
+
+def test_mistakes_of_a_branch_that_was_left_are_outgrown(world: World) -> None:
+    """By its step alone the checkpoint could be an ancestor."""
+    hero = make_checkpoint(world.heroes, 50).parent
+    make_checkpoint(world.heroes, BINDING.step)
+    branches.go_on_from(hero, sidecar.read(hero / "checkpoint-50-20260101-1230"), moment=datetime.now(UTC))
+    make_checkpoint(world.heroes, 150, branch="2")
+    path = drop(world)
+    assert "which DIO at step 150 has not come from" in why_stale(world, path, hero="DIO", most_steps=1000)
+    branches.go_on_from(hero, sidecar.read(hero / BINDING.checkpoint), moment=datetime.now(UTC))
+    assert why_stale(world, path, hero="DIO", most_steps=1000) == ""

@@ -22,7 +22,9 @@ from arena.training import data
 from guild.models import Run
 from guild.tasks import selectors
 from realm.world import CHECKOUT, World
+from tests.support.checkpoints import make_checkpoint
 from tests.support.local_gate import admit_one
+from vault.index import scan
 
 pytestmark = pytest.mark.django_db
 
@@ -40,6 +42,7 @@ WORDS = [
     "sentinels/healthcheck", "realm/weave --status", "guild/curriculum show", "guild/runs list", "guild/runs show 1",
     "guild/runs compare 1 2", "guild/skill list", "guild/skill show bin", "guild/skill check bin --level 1 --count 5",
     "guild/taskmaster --status", "guild/tasks list", "guild/tasks status", "guild/tasks available",
+    "arena/ledger list", "arena/ledger show 7", "arena/ledger best",
 ]  # fmt: skip
 
 
@@ -91,6 +94,8 @@ def test_every_document_is_json(quest: Path, world: World, monkeypatch: pytest.M
         Run.objects.create(kind=Run.Kind.FORGE, title=f"t{number}", created_by="me", parameters={"level": number})
     call_command("quest", "add", str(quest), stdout=io.StringIO())
     admit_one(world)
+    make_checkpoint(world.heroes, 7)
+    scan(world)
     Battle.objects.create(battle_id="q-0", quest=Quest.objects.get(), hero="DIO", started_at="2026-01-01T00:00Z")
     for words in WORDS:
         assert isinstance(printed(words.partition("/")[2], quest), list | dict), words

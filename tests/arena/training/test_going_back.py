@@ -86,7 +86,7 @@ def test_where_retention_took_the_older_ones_the_oldest_left_is_gone_back_to(
     assert events[-1].kind == EventKind.BATTLE_COMPLETED
 
 
-def _drop_all(hero_folder: Path, step: int) -> None:
+def _drop_all(hero_folder: Path, step: int, branch: str) -> None:
     for folder in checkpoint_folders(hero_folder):
         if (step_of(folder.name) or 0) > step:
             checkpoint.set_aside(folder, because="diverged")

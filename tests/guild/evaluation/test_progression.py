@@ -103,7 +103,7 @@ def test_what_is_judged_late_comes_to_the_same() -> None:
 def test_twin_in_the_order_of_arrival_the_same_answers_come_to_something_else(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    def by_arrival(*, hero: str, skill: str, level: int) -> list[float]:
+    def by_arrival(*, hero: str, skill: str, level: int, branch: str | None) -> list[float]:
         return [row.accuracy for row in Evaluation.objects.filter(hero=hero, skill=skill, level=level).order_by("id")]
 
     monkeypatch.setattr(progression, "accuracies_of", by_arrival)

@@ -409,7 +409,7 @@ def test_the_page_of_a_skill_has_problems_curve_and_runs(client: Client) -> None
     a_run(title="of others", parameters={"skill": "other"})
     html = page(client, "/guild/bits?level=2")
     assert html.count("<dt>NOT") == samples.SAMPLES
-    assert '{"step": [10], "level": [1], "accuracy": [0.9]}' in html
+    assert '{"step": [10], "level": [1], "accuracy": [0.9], "branch": [""]}' in html
     assert "of these bits" in html
     assert "of others" not in html
     assert "<dt>NOT" not in page(client, "/guild/bits")

@@ -1,0 +1,77 @@
+"""`/checkpoints/go-on`: the hero goes on from an older checkpoint, as a branch; from any page that shows one.
+
+JSON needs no CSRF token, as at `/oracle/load`.
+"""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+import orjson
+from asgiref.sync import sync_to_async
+from django.conf import settings
+from django.http import HttpRequest, HttpResponseBase, JsonResponse
+from django.urls import reverse
+from django.utils.http import url_has_allowed_host_and_scheme
+
+from arena import branch_orders
+from arena import status as arena_status
+from arena.branch_orders import CannotGoOn, GoOnFrom, UnknownCheckpoint
+from tavern.oracle.requests import is_json
+from tavern.oracle.views import json_or_form
+from tavern.page_frame import HtmxHttpRequest, told
+
+BY = "tavern"
+
+
+@json_or_form
+async def go_on(request: HttpRequest) -> HttpResponseBase:
+    """`checkpoint`: a name, a step, both behind each other as the oracle's picker has them, or `base`; `hero`."""
+    return await sync_to_async(_go_on)(cast(HtmxHttpRequest, request))
+
+
+def _go_on(request: HtmxHttpRequest) -> HttpResponseBase:
+    try:
+        wish, hero = _read(request)
+        order = branch_orders.send(settings.WORLD, hero=hero, wish=wish, by=BY)
+    except CannotGoOn as why:
+        status = 404 if isinstance(why, UnknownCheckpoint) else 409
+        return _answer(request, f"{why}.", status=status)
+    return _answer(request, f"{branch_orders.promise(order)}{_asleep()}", order)
+
+
+def _read(request: HttpRequest) -> tuple[str, str]:
+    """Raises UnknownCheckpoint."""
+    values: Any = request.POST
+    if is_json(request):
+        try:
+            values = orjson.loads(request.body)
+        except ValueError as error:
+            raise UnknownCheckpoint("the request is no JSON") from error
+    if not isinstance(values, dict):
+        raise UnknownCheckpoint("the request is no mapping")
+    wish, hero = values.get("checkpoint") or "", values.get("hero") or settings.REALM.hero
+    wish = str(wish) if isinstance(wish, int) else wish
+    if not isinstance(wish, str) or not isinstance(hero, str) or not wish.strip():
+        raise UnknownCheckpoint("checkpoint is required: a name, a step, or base")
+    return wish.split()[-1], hero
+
+
+def _answer(
+    request: HtmxHttpRequest, text: str, order: GoOnFrom | None = None, *, status: int = 200
+) -> HttpResponseBase:
+    if is_json(request):
+        said = {"success": True, "hero": order.hero, "checkpoint": order.name, "message": text} if order else None
+        return JsonResponse(said or {"success": False, "error": text}, status=status)
+    return told(request, text, back=_back(request), urgent=order is None, status=status)
+
+
+def _asleep() -> str:
+    return "" if arena_status.daemon_alive(settings.WORLD) else " The arena is not running: it obeys when it starts."
+
+
+def _back(request: HttpRequest) -> str:
+    """The page that asked, where it is one of these."""
+    address = request.headers.get("Referer", "")
+    known = url_has_allowed_host_and_scheme(address, allowed_hosts={request.get_host()})
+    return address if known else reverse("tavern:guild")
