@@ -31,6 +31,10 @@ SET_ASIDE_FILE = "set_aside.npy"
 are held out."""
 
 
+REHEARSAL_FILE = "rehearsal.jsonl"
+"""Rows of won levels and of earlier quests that a battle trains on beside its quest's own."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class EvaluationSet:
     """Held-out problems that the hero answers after each checkpoint; the guild judges the answers."""
@@ -89,6 +93,8 @@ class Order:
     """Forms of rows beside the built-in ones, as arena.rows.formats.load_declared gives them."""
     set_aside_file: str | None = None
     """SET_ASIDE_FILE of this battle; None: every row that can be trained on is."""
+    rehearsal_file: str | None = None
+    """REHEARSAL_FILE of this battle; None: the quest's rows alone are trained on."""
     opened_on: str | None = None
     """ISO date: the day that a chat template which writes the date takes for today, whenever the battle goes on."""
     recipe: Recipe = field(default_factory=Recipe)
@@ -133,6 +139,7 @@ class Order:
             validation_sets=tuple(replace(scored, path=change(scored.path)) for scored in self.validation_sets),
             flagged_folder=change(self.flagged_folder) if self.flagged_folder else None,
             set_aside_file=change(self.set_aside_file) if self.set_aside_file else None,
+            rehearsal_file=change(self.rehearsal_file) if self.rehearsal_file else None,
             evaluation_sets=moved(self.evaluation_sets),
             outcome_sets=moved(self.outcome_sets),
             asked_first=moved(self.asked_first),

@@ -50,7 +50,7 @@ def climb(world: Path, *, minutes: float, tell: bool) -> dict[str, Any]:
     manage = [sys.executable, str(CHECKOUT / "manage.py")]
     subprocess.run([*manage, "migrate", "-v0"], check=True, env=environment, cwd=CHECKOUT)
     marks: dict[str, dict[str, int]] = {}
-    with _arena([*manage, "arena"], environment, log=world / "climb.log") as arena:
+    with arena_of([*manage, "arena"], environment, log=world / "climb.log") as arena:
         started = time.time()
         mark = float(MARK_MINUTES)
         while (passed := (time.time() - started) / 60) < minutes:
@@ -67,7 +67,7 @@ def climb(world: Path, *, minutes: float, tell: bool) -> dict[str, Any]:
 
 
 @contextmanager
-def _arena(command: list[str], environment: dict[str, str], *, log: Path) -> Iterator[subprocess.Popen[bytes]]:
+def arena_of(command: list[str], environment: dict[str, str], *, log: Path) -> Iterator[subprocess.Popen[bytes]]:
     with open(log, "wb") as output:
         process = subprocess.Popen(command, env=environment, cwd=CHECKOUT, stdout=output, stderr=subprocess.STDOUT)
         try:

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from arena import chronicle, embedded
-from arena.daemon import kept_rows, outcomes
+from arena.daemon import kept_rows, outcomes, rehearsal
 from arena.daemon.validation_sets import validation_sets
 from arena.gate import report as reports
 from arena.gate import row_index
@@ -116,6 +116,7 @@ def _order(
     asked_first = outcomes.not_evaluated(config.hero, newest, won)
     if host_answers and newest:
         outcomes.enqueue(config.hero, newest, step_of(newest) or 0, asked_first)
+    rehearsed = rehearsal.write(world, config, recipe, quest, world.battles / battle_id)
     return Order(
         battle=battle_id,
         battle_folder=str(world.battles / battle_id),
@@ -138,6 +139,7 @@ def _order(
         recipe=recipe,
         dataset_specs=dict(specs),
         set_aside_file=_write_set_aside(world, quest, world.battles / battle_id),
+        rehearsal_file=str(rehearsed) if rehearsed else None,
     )
 
 

@@ -110,6 +110,7 @@ def _settle_files(world: World, battle: Battle, event: Event) -> None:
         queue.fail(world, quest, str(event.data.get("reason")))
     elif event.kind == EventKind.BATTLE_STARTED:
         _extend_report(world, battle, refused_count=event.data["refused"])
+        _note_rehearsal(world, battle, event)
 
 
 def _settle_rest(world: World, event: Event, *, newest: bool) -> None:
@@ -123,6 +124,18 @@ def _settle_rest(world: World, event: Event, *, newest: bool) -> None:
         arena_status.rest(world, asked="faults", reason=str(event.data.get("reason") or event.message))
     if event.kind == EventKind.BATTLE_FAILED and event.data.get("blame") == "hero":
         arena_status.rest(world, asked="trouble", reason=event.message)
+
+
+def _note_rehearsal(world: World, battle: Battle, event: Event) -> None:
+    """The gatekeepers counted the steps of the quest's own rows; how many are rehearsed only its battle decides."""
+    path, rehearsed = queue.path_of(world, battle.quest), event.data.get("rehearsed", 0)
+    report = reports.read_report(path)
+    if report is None or not rehearsed:
+        return
+    steps = int(event.data["total_steps"])
+    battle.quest.steps = steps
+    battle.quest.save(update_fields=["steps"])
+    reports.write_report(path, replace(report, rehearsed=rehearsed, steps=steps))
 
 
 def _extend_report(world: World, battle: Battle, *, refused_count: int) -> None:

@@ -30,6 +30,11 @@ class Rows(Sequence[list[int]]):
     def __len__(self) -> int:
         return len(self.starts) - 1
 
+    def __add__(self, more: Rows) -> Rows:
+        """These rows, then those of `more`, whose examples are numbered on from these."""
+        order = np.concatenate([self.order, more.order + len(self.order)])
+        return Rows(order, np.concatenate([self.starts, more.starts[1:] + self.starts[-1]]))
+
     @overload
     def __getitem__(self, row: int) -> list[int]: ...
     @overload

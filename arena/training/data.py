@@ -44,6 +44,8 @@ class LoadedQuest:
     truncated: int
     """Rows that were cut to the recipe's `max_length` and are trained on."""
     refused_count: int
+    rehearsed: int = 0
+    """The last of the examples, which are not of the quest's own file; their lines are negative."""
 
 
 def load_quest(
@@ -53,12 +55,14 @@ def load_quest(
     *,
     specs: Specs = BUILT_IN,
     set_aside: Collection[int] = (),
+    rehearsal: Path | None = None,
     folder: Path | None = None,
     on_progress: Callable[[], None] = lambda: None,
 ) -> LoadedQuest:
     """Tokenise and mask every row; rows that cannot be trained on are refused by line, never dropped silently.
 
-    Lines that were `set_aside` are passed over: who did it has named them. Tokens of a large quest go to a nameless
+    Lines that were `set_aside` are passed over: who did it has named them. Rows of the `rehearsal` come last; those of
+    them that cannot be trained on are left out. Tokens of a large quest go to a nameless
     file in `folder`, which is the quest's own where none is given. `on_progress` is called after each piece. Raises
     UntrainableQuest if nothing is left, or if too many rows have an empty mask, a full one, or none; MaskingError
     where only a chat template is missing, and Overrun.
@@ -74,6 +78,12 @@ def load_quest(
                 else:
                     loading.refuse(row.line, row.reason, row.kind)
             on_progress()
+        if rehearsal:
+            for piece in in_pieces(row for row in read_rows(rehearsal, specs) if isinstance(row, Row)):
+                found = [row for row in piece if isinstance(row, Row)]
+                for row, result in zip(found, mask.tokenize_many([row.content for row in found]), strict=True):
+                    loading.rehearse(row.line, result)
+                on_progress()
         return loading.finish()
 
 
@@ -85,7 +95,7 @@ class _Loading:
         self._writer = writer
         self._has_template = has_template
         self._refused: list[Refusal] = []
-        self._refused_count = self._truncated = self._tokenized = self._unmasked = 0
+        self._refused_count = self._truncated = self._tokenized = self._unmasked = self._rehearsed = 0
         self._first_unmasked: Refusal | None = None
 
     def take(self, line: int, tokenized: Tokenized | MaskingError) -> None:
@@ -97,13 +107,19 @@ class _Loading:
         self._truncated += fit is not tokenized
         self._writer.add(shift(line, fit.input_ids, fit.trained))
 
+    def rehearse(self, line: int, tokenized: Tokenized | MaskingError) -> None:
+        fit = fitted(tokenized, self._recipe.max_length, self._recipe.over_long)
+        if not isinstance(fit, Unfit):
+            self._writer.add(shift(-line, fit.input_ids, fit.trained))
+            self._rehearsed += 1
+
     def refuse(self, line: int, reason: str, kind: str) -> None:
         self._refused_count += 1
         if len(self._refused) < MOST_NAMED:
             self._refused.append(Refusal(line, shortened(reason), kind))
 
     def finish(self) -> LoadedQuest:
-        if not len(self._writer):
+        if len(self._writer) == self._rehearsed:
             if self._unmasked and not self._has_template:
                 raise MaskingError(NO_TEMPLATE)
             first = self._refused[0] if self._refused else None
@@ -115,7 +131,7 @@ class _Loading:
                 f"line {self._first_unmasked.line}: {self._first_unmasked.reason} "
                 f"({self._unmasked} of {self._tokenized} rows have no mask to train by)"
             )
-        return LoadedQuest(self._writer.finish(), self._refused, self._truncated, self._refused_count)
+        return LoadedQuest(self._writer.finish(), self._refused, self._truncated, self._refused_count, self._rehearsed)
 
     def _without(self, line: int, unfit: Unfit) -> None:
         if unfit.kind == "mask":
@@ -131,12 +147,18 @@ class PackedQuest:
     position) finds its place again.
     """
 
-    def __init__(self, examples: Examples, recipe: Recipe, *, quest_sha256: str) -> None:
+    def __init__(self, examples: Examples, recipe: Recipe, *, quest_sha256: str, rehearsed: int = 0) -> None:
+        """The last `rehearsed` examples are packed into rows of their own, so that the quest's rows are those that its
+        preview shows."""
         self._recipe = recipe
         self._packed_order = PackedOrder(recipe.seed, quest_sha256)
         self.examples = examples
         lengths = examples.lengths
-        self.rows = self._packed_order.rows(lengths, recipe.max_length)
+        own = len(lengths) - rehearsed
+        self.rows = self._packed_order.rows(lengths[:own], recipe.max_length)
+        if rehearsed:
+            self.rows += self._packed_order.rows(lengths[own:], recipe.max_length)
+        self.rehearsed = rehearsed
         self.tokens = int(lengths.sum(dtype=np.int64))
         self._order = functools.lru_cache(maxsize=1)(self._shuffled_rows)
 
@@ -164,8 +186,9 @@ class PackedQuest:
         return self.tokens / (len(self.rows) * self._recipe.max_length)
 
     def lines_of_step(self, epoch: int, position: int) -> list[int]:
-        """Line numbers of the quest file that this optimizer step trains on."""
-        return self.examples.lines_of(self._indices(self._step_rows(epoch, position)))
+        """Line numbers of the quest file that this optimizer step trains on; what it rehearses is not of that file."""
+        lines = self.examples.lines_of(self._indices(self._step_rows(epoch, position)))
+        return [line for line in lines if line > 0]
 
     def step(self, epoch: int, position: int, rows_per_micro_batch: int | None = None) -> list[Batch]:
         """The micro-batches of one optimizer step, of the recipe's size unless another is named."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
@@ -72,6 +73,8 @@ class Scores:
     val_set: MeasuredOver | None = None
     tokens: int = 0
     """Read to measure this."""
+    seconds: float = 0.0
+    """That the measuring took."""
     whole: bool = False
     """Whether every set was scored."""
 
@@ -220,6 +223,7 @@ def score(
 
     All sets are packed together, so that many small ones cost no more than their tokens.
     """
+    started = time.perf_counter()
     losses = dict(known or {}) | _losses(hero, recipe, chosen)
     scored = [one for one in sets if one.name in losses]
     taught = [one for one in sets if one.is_taught]
@@ -234,6 +238,7 @@ def score(
         val_loss=val_loss,
         val_set=val_set,
         tokens=sum(one.tokens for one in chosen),
+        seconds=time.perf_counter() - started,
         whole=len(scored) == len(sets),
     )
 

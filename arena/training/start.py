@@ -162,10 +162,11 @@ def ready_quest(order: Order, hero: Hero, on_progress: Callable[[], None]) -> tu
         order.recipe,
         specs=formats.registry(order.dataset_specs),
         set_aside=_set_aside(order),
+        rehearsal=Path(order.rehearsal_file) if order.rehearsal_file else None,
         folder=Path(order.battle_folder),
         on_progress=on_progress,
     )
-    quest = PackedQuest(loaded.examples, order.recipe, quest_sha256=order.quest_sha256)
+    quest = PackedQuest(loaded.examples, order.recipe, quest_sha256=order.quest_sha256, rehearsed=loaded.rehearsed)
     return loaded, quest
 
 

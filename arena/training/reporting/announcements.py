@@ -44,10 +44,12 @@ def begun(
 ) -> None:
     """What is about to be trained, of which rows, from where; begun anew or resumed."""
     order, resumed = trainee.order, log.has(EventKind.BATTLE_STARTED)
+    own = len(quest.examples) - quest.rehearsed
+    beside = f" and {quest.rehearsed} rehearsed" if quest.rehearsed else ""
     what = (
         f"goes on at step {cursor.quest_step} of {quest.total_steps}"
         if resumed
-        else f"{len(quest.examples)} lessons in {quest.total_steps} steps"
+        else f"{own} lessons{beside} in {quest.total_steps} steps"
     )
     log.write(
         EventKind.BATTLE_RESUMED if resumed else EventKind.BATTLE_STARTED,
@@ -60,7 +62,8 @@ def begun(
         quest_step=cursor.quest_step,
         total_steps=quest.total_steps,
         # What became of the quest's rows.
-        examples=len(quest.examples),
+        examples=own,
+        rehearsed=quest.rehearsed,
         refused=loaded.refused_count,
         truncated=loaded.truncated,
         tokens=quest.tokens,
@@ -112,6 +115,7 @@ def validated(log: BattleLog, scores: Scores, *, step: int, quest_step: int) -> 
         sets={name: asdict(measured) for name, measured in scores.sets.items()},
         previous=next(alike, None),
         tokens=scores.tokens,
+        seconds=round(scores.seconds, 4),
         whole=scores.whole,
     )
 

@@ -115,6 +115,7 @@ def test_from_inbox_to_completed(world: World, trainer: FakeTrainer, open_daemon
     assert (world.recently_completed / "a.jsonl").exists()
     assert told() == [
         "quest_arrived", "battle_started", "checkpoint_saved", "hero_level_up", "battle_completed", "quest_completed",
+        "quest_outcome",
     ]  # fmt: skip
     assert daemon.tick() is False
     assert json.loads((world.status / "arena.json").read_text())["state"] == "idle"
