@@ -26,7 +26,9 @@ class Trend(StrEnum):
 class Convergence:
     """Fed with every step's loss in order. Sums are taken anew each time: kept ones would carry their rounding on."""
 
-    def __init__(self) -> None:
+    def __init__(self, loss_before: float | None = None) -> None:
+        """`loss_before` is that of many rows before the first step; without it the first step's loss stands for it."""
+        self._loss_before = loss_before
         self._losses: deque[float] = deque(maxlen=WINDOW)
         self._count = 0
         self._best = math.inf
@@ -58,10 +60,10 @@ class Convergence:
     def add(self, step: int, loss: float) -> Trend | None:
         """Take in one finite loss; a warning is given once, when it begins to hold.
 
-        The first loss is that of the hero as the battle found it, so that a rate that ruins it at once shows too.
+        The best is at first that of the hero as the battle found it, so that a rate that ruins it at once shows too.
         """
         if not self._count:
-            self._best, self._best_step = loss, step - 1
+            self._best, self._best_step = loss if self._loss_before is None else self._loss_before, step - 1
         self._losses.append(loss)
         self._count += 1
         mean = self.mean

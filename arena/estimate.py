@@ -192,7 +192,8 @@ def memory_of(
     """
     trained = trained_parameters(shape, recipe)
     weights = weight_bytes(shape, recipe)
-    gradients, optimizer, copies = FLOAT32 * trained, 2 * FLOAT32 * trained, 3 * FLOAT32 * trained
+    gradients, optimizer = FLOAT32 * trained, moment_bytes(shape, recipe)
+    copies = FLOAT32 * trained + optimizer
     activations, logits = activation_bytes(shape, recipe, load), logit_bytes(shape, recipe, load)
     step = _step_peak(shape, recipe, load, gradients, activations, logits)
     heap = 0 if cuda else _heap_bytes(shape, recipe, load)
@@ -210,6 +211,13 @@ def weight_bytes(shape: Shape, recipe: Recipe) -> int:
     if recipe.mode == "qlora":
         return shape.body_linear // 2 + FLOAT32 * (shape.parameters - shape.body_linear) + adapter
     return FLOAT32 * shape.parameters + adapter
+
+
+def moment_bytes(shape: Shape, recipe: Recipe) -> int:
+    """AdamW keeps two for each parameter that trains, Muon one for those of its matrices."""
+    matrices = shape.body_linear if recipe.mode == "full" else shape.adapter(recipe)
+    muons = matrices if recipe.optimizer == "muon" else 0
+    return FLOAT32 * (2 * trained_parameters(shape, recipe) - muons)
 
 
 def trained_parameters(shape: Shape, recipe: Recipe) -> int:
@@ -307,7 +315,15 @@ class Measured:
 
 def likeness(recipe: Recipe, *, device: str, parameters: int, threads: int, ranks: int = 1) -> dict[str, Any]:
     """What decides how long a token takes: hardware, model and the size of a step."""
-    names = ("mode", "dtype", "max_length", "rows_per_step", "rows_per_micro_batch", "gradient_checkpointing")
+    names = (
+        "mode",
+        "optimizer",
+        "dtype",
+        "max_length",
+        "rows_per_step",
+        "rows_per_micro_batch",
+        "gradient_checkpointing",
+    )
     adapter = {} if recipe.mode == "full" else {"lora_rank": recipe.lora_rank, "lora_dropout": recipe.lora_dropout}
     here = {"device": device, "parameters": parameters, "threads": threads, "ranks": ranks}
     return here | {name: getattr(recipe, name) for name in names} | adapter

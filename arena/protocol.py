@@ -26,6 +26,9 @@ ANSWERS_FOLDER = "answers"
 REFUSED_FILE = "refused.json"
 """Rows that a battle leaves out: `[{"line": …, "reason": …}]`."""
 
+RATE_FILE = "rate.json"
+"""`{"learning_rate": …}`: what the player lowered the rate of a battle under way to."""
+
 SET_ASIDE_FILE = "set_aside.npy"
 """Lines that a battle leaves out, int64, sorted: the gatekeepers' copies of other rows and the like, and the rows that
 are held out."""
@@ -219,6 +222,8 @@ class EventKind(StrEnum):
     ANSWERED = "answered"
     FAULT = "fault"
     """`data.fault`: `non_finite` or `divergence` (the state rolled back), `out_of_memory` (the micro-batch shrank)."""
+    RATE_CHANGED = "rate_changed"
+    """`data.learning_rate` in place of the recipe's, for the steps behind `data.quest_step`."""
     CHECKPOINT_FAILED = "checkpoint_failed"
     CONVERGENCE_WARNING = "convergence_warning"
     """`data.warning` is `stagnation` or `divergence`."""
@@ -263,11 +268,15 @@ class Event:
 
 
 class Command(StrEnum):
-    """Lines on the trainer's standard input: `run ORDER_PATH`, `pause`, `stop`. End of input means stop and exit."""
+    """Lines on the trainer's standard input: `run ORDER_PATH`, `pause`, `stop`, … Their end: stop and exit."""
 
     RUN = "run"
     PAUSE = "pause"
     STOP = "stop"
+    FINISH = "finish"
+    """Complete the quest with the steps done so far."""
+    RATE = "rate"
+    """Look at RATE_FILE."""
 
 
 READY_LINE = "ready"

@@ -33,9 +33,15 @@ class Recipe:
     epochs: Annotated[int, Bounds(1, 10_000)] = 1
     learning_rate: Annotated[float, Bounds(0, 10)] = 2e-3
     warmup_steps: Annotated[int, Bounds(0, _COUNT)] = 20
+    """Over which the rate rises: at the hero's first steps, and whenever the optimizer's moments begin anew."""
     schedule: Literal["constant", "linear", "cosine"] = "constant"
     schedule_steps: Annotated[int, Bounds(1, _COUNT)] = 100_000
     """Hero steps over which linear and cosine fall to a tenth; the schedule goes on across quests."""
+    optimizer: Literal["adamw", "muon"] = "adamw"
+    """`muon` trains the matrices between embeddings and head, which take one moment less; AdamW trains the rest."""
+    muon_ratio: Annotated[float, Bounds(0, 1000)] = 2.0
+    """The matrices' rate over `learning_rate`: with 1 an update's root mean square is about AdamW's."""
+    muon_momentum: Annotated[float, Bounds(0, 1)] = 0.95
     weight_decay: Annotated[float, Bounds(0, 100)] = 0.01
     beta1: Annotated[float, Bounds(0, 1)] = 0.9
     beta2: Annotated[float, Bounds(0, 1)] = 0.95
@@ -66,7 +72,7 @@ class Recipe:
 
     def __post_init__(self) -> None:
         strict.check_ranges(self)
-        for name in ("beta1", "beta2", "lora_dropout"):
+        for name in ("beta1", "beta2", "muon_momentum", "lora_dropout"):
             if not getattr(self, name) < 1:
                 raise ValueError(f"{name}: {getattr(self, name)!r} must be below 1")
         if not all(self.lora_targets):

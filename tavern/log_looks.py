@@ -53,6 +53,7 @@ LOOKS = {
     "branch_changed": Look("crossed-swords", "arcane"),
     "hero_level_up": Look("upgrade", "arcane"),
     "new_champion": Look("laurel-crown", "gold"),
+    "rate_changed": Look("quill-ink", "arcane"),
     "fault": Look("cursed-star", "blood"),
     "checkpoint_failed": Look("locked-chest", "blood"),
     "convergence_warning": Look("quill-ink", "ember"),

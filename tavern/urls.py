@@ -15,6 +15,7 @@ urlpatterns = [
     path("", views.home, name="home"),
     path("favicon.ico", views.favicon, name="favicon"),
     path("panels/<slug:name>", views.panel, name="panel"),
+    path("battle/rate", views.battle_rate, name="battle_rate"),
     path("battle/<slug:wish>", views.battle_command, name="battle_command"),
     path("champion", views.champion_metric, name="champion_metric"),
     path("checkpoints/go-on", checkpoint_views.go_on, name="checkpoint_go_on"),

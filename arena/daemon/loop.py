@@ -16,7 +16,7 @@ from django.db import transaction
 
 from arena import chronicle, disk_errors, orders, quest_orders
 from arena import status as arena_status
-from arena.daemon import battles, events, going_back, hero_check, sparring_expiry
+from arena.daemon import battles, events, going_back, hero_check, rate, sparring_expiry, won_level
 from arena.daemon.autoplay import Player
 from arena.daemon.chronicle_outbox import Outbox
 from arena.daemon.disk_care import DiskCare
@@ -170,6 +170,7 @@ class ArenaDaemon:
             self._outbox.flush(),
             self._obey(),
             self._obey_of_quests(),
+            self._obey_of_rate(),
             self.player.sets_ready and self._doorway.look(),
             self._lookout.look(),
             self._tell_damaged(),
@@ -261,6 +262,15 @@ class ArenaDaemon:
             self.player.doubt()
         return obeyed
 
+    def _obey_of_rate(self) -> bool:
+        battle = self._running
+        lowered = rate.obey(
+            self.world, lambda: battle or battles.unfinished(), tell=self._tell, on_damaged=self._damaged.append
+        )
+        if lowered and battle:
+            self.trainer.send(Command.RATE)
+        return lowered
+
     def _forget(self, path: Path, rest: QuestOrder | None) -> None:
         """An order that was obeyed; of a long one the rest stays."""
         if rest:
@@ -313,6 +323,8 @@ class ArenaDaemon:
         for event in events.take_in(self.world, battle):
             took = True
             self._follow(battle, event)
+            if won_level.is_over(battle, event):
+                self.trainer.send(Command.FINISH)
         if took and sparrings.is_sparring(battle.quest):
             sparrings.write(self.world)
         # An ending alone may be the last word of a trainer that a killed daemon left behind, while ours begins.

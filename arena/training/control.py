@@ -10,6 +10,8 @@ from enum import StrEnum
 class Request(StrEnum):
     PAUSE = "pause"
     STOP = "stop"
+    FINISH = "finish"
+    """Save and complete the quest: it has done its work."""
     SHUTDOWN = "shutdown"
     """Save, end the run, leave the process."""
 
@@ -20,6 +22,7 @@ class Control:
     def __init__(self) -> None:
         self._requested: Request | None = None
         self._lock = threading.Lock()
+        self._rate_asked = threading.Event()
         self._progress = time.monotonic()
 
     def request(self, what: Request) -> None:
@@ -28,7 +31,7 @@ class Control:
                 self._requested = what
 
     def clear(self) -> None:
-        """Forget a pause or stop before the next run."""
+        """Forget a pause, stop or finish before the next run."""
         with self._lock:
             if self._requested != Request.SHUTDOWN:
                 self._requested = None
@@ -36,6 +39,17 @@ class Control:
     @property
     def requested(self) -> Request | None:
         return self._requested
+
+    def ask_rate(self) -> None:
+        """The player has lowered the learning rate."""
+        self._rate_asked.set()
+
+    def take_rate_asked(self) -> bool:
+        """Whether that was asked since the last call."""
+        asked = self._rate_asked.is_set()
+        if asked:
+            self._rate_asked.clear()
+        return asked
 
     @property
     def leaving(self) -> bool:

@@ -65,6 +65,12 @@ def find(order: Order, log: BattleLog, *, step: int) -> EarlyStop | None:
     return EarlyStop(now=scores[-1], best=best or scores[-1], what=what)
 
 
+def of_checkpoint(order: Order, log: BattleLog, saved: Sidecar) -> EarlyStop | None:
+    """Why the battle ended early with this last checkpoint; None where something else ended it."""
+    stop = find(order, log, step=saved.step)
+    return stop if stop and scores_at(stop.best).losses == saved.val_losses else None
+
+
 def checkpoint_at(order: Order, step: int) -> Sidecar | None:
     """The whole checkpoint of that step on the line of the battle's branch."""
     for folder in branches.line_folders(Path(order.hero_folder), order.branch):

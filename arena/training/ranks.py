@@ -118,7 +118,7 @@ class Together(nn.Module):
         return own_losses(self._hero[0], batch)
 
 
-def bring_together(hero: Hero, optimizer: torch.optim.AdamW, ranks: Ranks) -> tuple[Hero, torch.optim.AdamW]:
+def bring_together(hero: Hero, optimizer: torch.optim.Optimizer, ranks: Ranks) -> tuple[Hero, torch.optim.Optimizer]:
     """The same hero and optimizer, trained by all ranks as one. Both must be equal on every rank before."""
     if ranks.alone:
         return hero, optimizer
@@ -135,7 +135,7 @@ def bring_together(hero: Hero, optimizer: torch.optim.AdamW, ranks: Ranks) -> tu
 
 
 def _reshard_optimizer(
-    optimizer: torch.optim.AdamW, before: dict[str, nn.Parameter], after: dict[str, nn.Parameter]
+    optimizer: torch.optim.Optimizer, before: dict[str, nn.Parameter], after: dict[str, nn.Parameter]
 ) -> None:
     """Let the optimizer train the sharded parameters, with its state cut as they are."""
     names = {parameter: name for name, parameter in before.items()}

@@ -179,6 +179,10 @@ class Service:
                 self._control.request(Request.PAUSE)
             elif verb == Command.STOP:
                 self._control.request(Request.STOP)
+            elif verb == Command.FINISH:
+                self._control.request(Request.FINISH)
+            elif verb == Command.RATE:
+                self._control.ask_rate()
         self._shut_down()
 
     def _beat(self) -> None:

@@ -14,7 +14,7 @@ import torch
 from arena.convergence import Convergence
 from arena.hero import model as heroes
 from arena.hero.device import best_device
-from arena.hero.model import Hero
+from arena.hero.model import Hero, UnloadableHero
 from arena.hero.origin import IncompatibleCheckpoint, carries_moments
 from arena.protocol import EventKind, Order, portable_path
 from arena.recipe import Recipe
@@ -41,9 +41,11 @@ class Trainee:
 
     order: Order
     hero: Hero
-    optimizer: torch.optim.AdamW
+    optimizer: torch.optim.Optimizer
     saved: Sidecar | None
     step: int
+    moments_since: int = 0
+    """The step after which the optimizer's moments began: the rate warms up from there."""
 
     def fits(self, order: Order, newest: Sidecar | None) -> bool:
         """Whether `order` would load exactly this. What a change of mode made of a checkpoint is always loaded anew."""
@@ -80,7 +82,8 @@ def trainee_at(order: Order, newest: Sidecar | None, ranks: Ranks, warm: Trainee
     trainee.order = order
     if folder:
         moments = not newest or carries_moments(newest.mode, order.recipe.mode)
-        checkpoint.load_state(folder, trainee.hero, trainee.optimizer, moments=moments)
+        since = checkpoint.load_state(folder, trainee.hero, trainee.optimizer, moments=moments)
+        trainee.moments_since = trainee.step if since is None else since
     else:
         seed_everything(order.recipe.seed)
     seed_other_ranks(order, ranks, trainee.step)
@@ -124,6 +127,11 @@ def check_lineage(order: Order, newest: Sidecar) -> None:
 
 
 def load_trainee(order: Order, newest: Sidecar | None, folder: Path | None, ranks: Ranks) -> Trainee:
+    if ranks.sharded and order.recipe.optimizer == "muon":
+        raise UnloadableHero(
+            "optimizer muon works on whole matrices, and under FSDP each process holds a part of them: "
+            "set optimizer adamw, or launch without FSDP"
+        )
     device = ranks.device or best_device()
     hero = heroes.load(order.base_model, order.recipe, checkpoint=folder, device=device, day=order.day or SOME_DAY)
     return Trainee(order, hero, optimizer.build(hero, order.recipe), newest, newest.step if newest else 0)
@@ -183,9 +191,15 @@ def cursor_of(order: Order, saved: Sidecar | None) -> Cursor:
     return Cursor(quest_sha256=order.quest_sha256, epoch=0, position=0, quest_step=0, finished=False)
 
 
-def convergence_until(log: BattleLog, step: int) -> Convergence:
-    """As it stood when the battle had done `step`: a resumed run judges as an uninterrupted one does."""
-    convergence = Convergence()
-    for done, loss in log.losses_until(step):
-        convergence.add(done, loss)
+def convergence_until(log: BattleLog, trainee: Trainee) -> Convergence:
+    """As it stood when the battle had done the trainee's step: a resumed run judges as an uninterrupted one does.
+
+    What was measured before the optimizer began anew is of another training, and no measure of this one.
+    """
+    begun = next(log.standing(EventKind.BATTLE_STARTED), None)
+    measured = begun is not None and begun.step >= trainee.moments_since
+    convergence = Convergence(begun.data.get("loss_before") if begun and measured else None)
+    for done, loss in log.losses_until(trainee.step):
+        if done > trainee.moments_since:
+            convergence.add(done, loss)
     return convergence

@@ -2,11 +2,11 @@
 
 Read beside it, in this order: start.py (what a battle begins from), ../rows/masking.py (what is trained on),
 ../rows/packing.py, data.py and batch.py (rows of a step), loss.py and ../hero/attention.py, scoring.py (the loss over
-rows that are never trained on), optimizer.py, faults.py (what goes wrong in a step), packing_certificate.py (packed
-equals alone), ranks.py (several processes); saving/ with checkpoint.py (the commit point), saver.py (writing it beside
-the training), full_disk.py (waiting for room); reporting/ with metrics.py (what a step measured), battle_estimate.py
-(what a battle takes), battle_log.py, announcements.py and answers.py (to the evaluation sets). service.py keeps a
-process warm between battles; __main__.py is the command line.
+rows that are never trained on), early_stop.py, optimizer.py with muon.py, lowered_rate.py, faults.py (what goes wrong
+in a step), packing_certificate.py (packed equals alone), ranks.py (several processes); saving/ with checkpoint.py (the
+commit point), saver.py (writing it beside the training), full_disk.py (waiting for room); reporting/ with metrics.py
+(what a step measured), battle_estimate.py (what a battle takes), battle_log.py, announcements.py and answers.py (to the
+evaluation sets). service.py keeps a process warm between battles; __main__.py is the command line.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from time import monotonic
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -26,7 +27,7 @@ from arena.convergence import Convergence, Trend
 from arena.hero import model as heroes
 from arena.protocol import REFUSED_FILE, EventKind, Order, StepRecord, portable_path
 from arena.recipe import Recipe
-from arena.training import early_stop, optimizer, packing_certificate, scoring
+from arena.training import early_stop, lowered_rate, optimizer, packing_certificate, scoring
 from arena.training.batch import Batch
 from arena.training.control import Control, Request
 from arena.training.data import LoadedQuest, PackedQuest
@@ -39,6 +40,7 @@ from arena.training.faults import (
     is_out_of_memory,
 )
 from arena.training.loss import mean_loss, token_losses
+from arena.training.lowered_rate import LoweredRate
 from arena.training.ranks import ALONE, Ranks, bring_together, gathered, sync_gradients
 from arena.training.reporting import announcements, answers
 from arena.training.reporting.answers import Answers
@@ -64,6 +66,8 @@ from realm.checkpoints.cursor import Cursor
 from realm.disk import durable
 
 WAIT_SECONDS = 0.1
+ROWS_BEFORE = 16
+"""Of a quest, scored before its first step."""
 
 
 @dataclass
@@ -83,6 +87,7 @@ class Run:
     meter: StepMeter
     convergence: Convergence
     faults: FaultHistory
+    lowered: LoweredRate
     saved_at: float
     """Monotonic seconds."""
     learning_rate: float = 0.0
@@ -137,8 +142,9 @@ def train(
             writes=ranks.is_main,
         ),
         meter=StepMeter(trainee.hero.device),
-        convergence=convergence_until(log, trainee.step),
+        convergence=Convergence(),
         faults=FaultHistory.of(log.events),
+        lowered=LoweredRate.of(log.events),
         saved_at=monotonic(),
     )
 
@@ -153,6 +159,7 @@ def train_quest(run: Run, loaded: LoadedQuest) -> None:
     beginning, saved = run.cursor, run.trainee.saved
     if not run.cursor.finished:
         announce(run, loaded)
+    run.convergence = convergence_until(run.log, run.trainee)
     if saved and saved.battle == run.order.battle:
         announcements.saved(run.log, saved)
     answer_saved(run)
@@ -161,12 +168,18 @@ def train_quest(run: Run, loaded: LoadedQuest) -> None:
     begin_together(run)
     if not run.cursor.quest_step:
         score_first(run)
+    heed_rate(run)
     while not run.cursor.finished:
+        if run.control.take_rate_asked():
+            heed_rate(run)
+
         # One step, measured and watched; one that goes wrong is undone.
         try:
             if not take_step(run):
                 continue
             requested = requested_of(run)
+            if requested == Request.FINISH:
+                run.cursor = replace(run.cursor, finished=True)
             due = save_is_due(run)
             watch(run, run.meter.ready(wait=due or run.cursor.finished or bool(requested) or not run.ranks.alone))
         except StepFault as fault:
@@ -207,7 +220,24 @@ def announce(run: Run, loaded: LoadedQuest) -> None:
     if run.ranks.is_main:
         run.room.write(lambda: durable.write_json(folder / REFUSED_FILE, refused), where=folder)
     run.forecast = forecast(run.trainee, run.quest, run.cursor, run.log, ranks=run.ranks.count)
-    announcements.begun(run.log, run.trainee, run.quest, run.cursor, loaded=loaded, proof=proof, expected=run.forecast)
+    before = None if run.log.has(EventKind.BATTLE_STARTED) else loss_before(run)
+    announcements.begun(
+        run.log, run.trainee, run.quest, run.cursor,
+        loaded=loaded, proof=proof, expected=run.forecast, loss_before=before,
+    )  # fmt: skip
+
+
+def loss_before(run: Run) -> float | None:
+    """Mean loss over rows from all of the quest: what the loss of its steps is later held against.
+
+    That of a single step would not do: a step of few rows may hold nothing but what the hero knows best. None where it
+    is not finite.
+    """
+    rows = sorted({int(row) for row in np.linspace(0, len(run.quest.rows) - 1, ROWS_BEFORE)})
+    size = run.order.recipe.rows_per_micro_batch
+    batches = [run.quest.batch(rows[first : first + size]) for first in range(0, len(rows), size)]
+    loss = mean_loss(run.trainee.hero, batches)
+    return loss if math.isfinite(loss) else None
 
 
 def begin_together(run: Run) -> None:
@@ -236,10 +266,10 @@ def end_for_faults(run: Run, reason: str) -> None:
 def complete(run: Run) -> None:
     saved = run.trainee.saved
     assert saved is not None
-    early = run.cursor.quest_step < run.quest.total_steps
-    stop = early_stop.find(run.order, run.log, step=saved.step) if early else None
+    steps, all_steps = run.cursor.quest_step, run.quest.total_steps
+    stop = early_stop.of_checkpoint(run.order, run.log, saved) if steps < all_steps else None
     measured = run.forecast.measured(run.log) if run.forecast and not stop else None
-    announcements.completed(run.log, run.order, saved, steps=run.cursor.quest_step, measured=measured, stop=stop)
+    announcements.completed(run.log, run.order, saved, steps=steps, all_steps=all_steps, measured=measured, stop=stop)
 
 
 # ----------------------------------------------------------------------------------------------------------------------
@@ -253,7 +283,9 @@ def take_step(run: Run) -> bool:
     trainee, recipe = run.trainee, run.order.recipe
     rows = run.faults.rows_per_micro_batch(run.cursor.quest_step) or recipe.rows_per_micro_batch
     batches = run.quest.step(run.cursor.epoch, run.cursor.position, rows)
-    run.learning_rate = optimizer.learning_rate(recipe, trainee.step + 1) * run.faults.learning_rate_scale
+    rate = optimizer.learning_rate(recipe, trainee.step + 1, moments_since=trainee.moments_since)
+    lowered = run.lowered.scale(run.cursor.quest_step, recipe.learning_rate)
+    run.learning_rate = rate * lowered * run.faults.learning_rate_scale
     optimizer.set_learning_rate(trainee.optimizer, run.learning_rate)
 
     # The step; dropout is drawn from the same numbers where it has to be done again.
@@ -277,6 +309,16 @@ def take_step(run: Run) -> bool:
     checkpoint.restore_rng_tensors(random_state)
     shrink_micro_batch(run, rows, shortage)
     return False
+
+
+def heed_rate(run: Run) -> None:
+    """Go on with what the player lowered the learning rate to, if that is new."""
+    rate = lowered_rate.wanted(run.order)
+    if rate is None or rate == run.lowered.newest:
+        return
+    where = {"step": run.trainee.step, "quest_step": run.cursor.quest_step}
+    announcements.rate_changed(run.log, rate, recipe_rate=run.order.recipe.learning_rate, **where)
+    run.lowered = LoweredRate.of(run.log.events)
 
 
 def advanced(cursor: Cursor, quest: PackedQuest) -> Cursor:
@@ -380,7 +422,7 @@ def roll_back(run: Run, fault: StepFault) -> str | None:
     run.trainee = ready_trainee(order, log, None, run.ranks)
     begin_together(run)
     run.cursor = cursor_of(order, run.trainee.saved)
-    run.convergence = convergence_until(log, run.trainee.step)
+    run.convergence = convergence_until(log, run.trainee)
     log.cut_steps_after(run.trainee.step)
 
     # Told, and with it remembered.
@@ -491,7 +533,7 @@ def draft_of(run: Run) -> Draft:
     # Weights, moments and random state, copied while training stands still.
     started = time.perf_counter()
     trainee, order = run.trainee, run.order
-    captured = run.saver.capture(trainee.hero, trainee.optimizer)
+    captured = run.saver.capture(trainee.hero, trainee.optimizer, moments_since=trainee.moments_since)
     seed_other_ranks(order, run.ranks, trainee.step)
     run.saved_at = monotonic()
 

@@ -17,6 +17,7 @@ from realm.world import World
 from tavern import formatting
 from tavern.home.buttons import orders
 from tavern.home.foes import foe_of
+from tavern.home.rate import rate_form
 from tavern.home.waiting import waiting_quests
 from tavern.live_settings import read_settings
 from tavern.log_looks import BLANK, entry_of, looks_table
@@ -94,6 +95,7 @@ def tavern_context(snapshot: dict[str, Any], asked: Wish | None = None) -> dict[
         "meanings": meanings(hero),
         "crown": crown_of(settings.WORLD, hero["name"]),
         "orders": orders(_ordered_state(arena), asked),
+        "rate": rate_form(settings.WORLD),
         "is_idle": stance == "idle",
         "autoplay": stance == "idle" and read_settings(settings.WORLD)[0].autoplay,
         "queue": waiting_quests(),

@@ -1,19 +1,22 @@
 from __future__ import annotations
 
+from http import HTTPStatus
+
 from django.conf import settings
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.templatetags.static import static
 from django.views.decorators.http import require_POST, require_safe
 
-from arena import orders
+from arena import orders, rate_orders
 from arena.orders import Wish
 from realm.strict import BadConfig
 from tavern.home.page import build_brief_snapshot, save_metric, tavern_context
+from tavern.home.rate import rate_form
 from tavern.page_frame import HtmxHttpRequest
 from watchtower.snapshot import build_snapshot
 
-PANELS = frozenset({"stage", "orders", "hero", "queue"})
+PANELS = frozenset({"stage", "orders", "hero", "queue", "rate"})
 
 
 @require_safe
@@ -52,6 +55,23 @@ def champion_metric(request: HtmxHttpRequest) -> HttpResponse:
     except BadConfig as error:
         return HttpResponse(str(error), status=400, content_type="text/plain; charset=utf-8")
     return _render_panel(request, "hero") if request.htmx else redirect("tavern:home")
+
+
+@require_POST
+def battle_rate(request: HtmxHttpRequest) -> HttpResponse:
+    """Lower the learning rate of the battle under way; a refusal stands beside what was entered."""
+    entered = request.POST.get("learning_rate", "")
+    try:
+        order = rate_orders.lower(settings.WORLD, rate_orders.parse(entered), by="tavern")
+    except rate_orders.RateRefused as refusal:
+        rate = rate_form(settings.WORLD, entered=entered, refusal=str(refusal))
+    else:
+        rate = rate_form(settings.WORLD, asked=order.learning_rate)
+    if request.htmx:
+        return render(request, "tavern/home/home.html#rate", {"rate": rate})
+    snapshot = build_snapshot(settings.WORLD, settings.REALM.hero)
+    status = HTTPStatus.CONFLICT if rate.refusal else HTTPStatus.OK
+    return render(request, "tavern/home/home.html", tavern_context(snapshot) | {"rate": rate}, status=status)
 
 
 def _render_panel(request: HttpRequest, name: str, asked: Wish | None = None) -> HttpResponse:

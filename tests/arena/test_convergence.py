@@ -6,8 +6,8 @@ import pytest
 from arena.convergence import LEAST_STEPS, PATIENCE, WINDOW, Convergence, Trend
 
 
-def fed(losses: list[float]) -> tuple[Convergence, list[tuple[int, Trend]]]:
-    convergence = Convergence()
+def fed(losses: list[float], loss_before: float | None = None) -> tuple[Convergence, list[tuple[int, Trend]]]:
+    convergence = Convergence(loss_before)
     trends = [(step, convergence.add(step, loss)) for step, loss in enumerate(losses, start=1)]
     return convergence, [(step, trend) for step, trend in trends if trend]
 
@@ -62,3 +62,23 @@ def test_a_hero_that_is_ruined_from_the_first_step_on_diverges_to_before_it() ->
 def test_one_bad_step_is_no_divergence() -> None:
     _, trends = fed([1.0] * 60 + [9.0] + [1.0] * 60)
     assert not trends
+
+
+A_KNOWN_ROW_FIRST = [0.0003] + [1.4] * 30
+
+
+def test_a_first_step_of_nothing_new_is_no_measure_of_the_others() -> None:
+    _, trends = fed(A_KNOWN_ROW_FIRST, loss_before=1.3)
+    assert not trends
+
+
+def test_without_the_loss_of_many_rows_it_would_be() -> None:
+    """The twin."""
+    _, trends = fed(A_KNOWN_ROW_FIRST)
+    assert trends[0] == (LEAST_STEPS, Trend.DIVERGENCE)
+
+
+def test_a_hero_that_was_fine_before_and_is_ruined_at_once_diverges() -> None:
+    convergence, trends = fed([60.0] * 30, loss_before=1.2)
+    assert trends[0] == (LEAST_STEPS, Trend.DIVERGENCE)
+    assert convergence.best_step == 0

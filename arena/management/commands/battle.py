@@ -1,4 +1,4 @@
-"""`manage.py battle status|pause|resume|stop|skip`."""
+"""`manage.py battle status|pause|resume|stop|skip` and `battle rate VALUE`."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from argparse import ArgumentParser
 from typing import Any
 
 from django.conf import settings
-from django.core.management.base import BaseCommand
+from django.core.management.base import BaseCommand, CommandError
 
-from arena import orders, selectors
+from arena import orders, rate_orders, selectors
 from arena import status as arena_status
 from arena.orders import Wish
 from realm.management.as_json import add_json, write_json
@@ -18,12 +18,15 @@ class Command(BaseCommand):
     help = "Show the battle that is fought, or command it."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("action", choices=["status", *Wish])
+        parser.add_argument("action", choices=["status", *Wish, "rate"])
+        parser.add_argument("value", nargs="?", help="the learning rate that the battle goes on with, such as 5e-4")
         add_json(parser, goes_with="status")
 
     def handle(self, *args: Any, **options: Any) -> None:
+        if (options["value"] is None) == (options["action"] == "rate"):
+            raise CommandError("battle rate takes one VALUE, such as 5e-4, and no other action takes any")
         if options["action"] != "status":
-            orders.send(settings.WORLD, wish=Wish(options["action"]), by="command line")
+            self._order(options["action"], options["value"])
             if not arena_status.daemon_alive(settings.WORLD):
                 self.stdout.write("The arena is not running; it will obey when it starts.")
                 return
@@ -33,6 +36,15 @@ class Command(BaseCommand):
             self._write_status()
         else:
             self._show_status()
+
+    def _order(self, action: str, value: str) -> None:
+        if action != "rate":
+            orders.send(settings.WORLD, wish=Wish(action), by="command line")
+            return
+        try:
+            rate_orders.lower(settings.WORLD, rate_orders.parse(value), by="command line")
+        except rate_orders.RateRefused as refusal:
+            raise CommandError(str(refusal)) from None
 
     def _write_status(self) -> None:
         battle = selectors.latest_battle()

@@ -41,6 +41,7 @@ def begun(
     loaded: LoadedQuest,
     proof: Certificate,
     expected: Forecast,
+    loss_before: float | None,
 ) -> None:
     """What is about to be trained, of which rows, from where; begun anew or resumed."""
     order, resumed = trainee.order, log.has(EventKind.BATTLE_STARTED)
@@ -70,6 +71,7 @@ def begun(
         trained_share=quest.trained_share,
         row_fill=quest.fill,
         certificate=proof.to_data(),
+        **({} if loss_before is None else {"loss_before": loss_before}),
         # With what it is trained, and what that will take.
         device=str(trainee.hero.device),
         threads=torch.get_num_threads(),
@@ -145,6 +147,17 @@ def undone(log: BattleLog, fault: StepFault, trainee: Trainee, *, lines: list[in
     )
 
 
+def rate_changed(log: BattleLog, rate: float, *, recipe_rate: float, step: int, quest_step: int) -> None:
+    """The player lowered the learning rate: from the next step on."""
+    log.write(
+        EventKind.RATE_CHANGED,
+        step=step,
+        message=f"Learning rate {rate:g} from step {step + 1} on; the recipe says {recipe_rate:g}",
+        learning_rate=rate,
+        quest_step=quest_step,
+    )
+
+
 def shrunk(log: BattleLog, *, step: int, quest_step: int, was: int, rows: int, shortage: str) -> None:
     """Memory ran short, and the step is done again with fewer rows at once."""
     log.write(
@@ -208,15 +221,16 @@ def completed(
     checkpoint: Sidecar,
     *,
     steps: int,
+    all_steps: int,
     measured: dict[str, Any] | None,
     stop: EarlyStop | None,
 ) -> None:
-    """All steps of the quest are done, or as many as taught something; `measured` is what they took, by the run that
-    did the last of them."""
+    """All steps of the quest are done, or as many as were needed; `measured` is what they took, by the last run."""
+    done = f"all {steps} steps done" if steps == all_steps else f"its level was won after {steps} of {all_steps} steps"
     log.write(
         EventKind.BATTLE_COMPLETED,
         step=checkpoint.step,
-        message=f"{order.quest}: {stop or f'all {steps} steps done'}",
+        message=f"{order.quest}: {stop or done}",
         quest=order.quest,
         steps=steps,
         early_stop=stop.to_data() if stop else None,

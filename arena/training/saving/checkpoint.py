@@ -39,7 +39,6 @@ OPTIMIZER_FILE = "optimizer.safetensors"
 RNG_FILE = "rng.safetensors"
 STATE_FILE = "training_state.json"
 STATE_VERSION = 1
-_MOMENTS = ("exp_avg", "exp_avg_sq")
 
 
 def versions() -> dict[str, str]:
@@ -58,7 +57,8 @@ class Captured:
     weights: dict[str, Tensor]
     moments: dict[str, Tensor]
     rng: dict[str, Tensor]
-    rng_state: dict[str, Any]
+    training_state: dict[str, Any]
+    """Of what is no tensor: the other random numbers, which optimizer, and the step after which it began."""
     copied: torch.cuda.Event | None
 
     @property
@@ -83,7 +83,7 @@ class Copies:
         self._buffers: dict[str, Tensor] = {}
 
     @torch.no_grad()
-    def capture(self, hero: Hero, optimizer: torch.optim.Optimizer) -> Captured:
+    def capture(self, hero: Hero, optimizer: torch.optim.Optimizer, *, moments_since: int) -> Captured:
         """Copy the state as it is now. On CUDA the copies run beside the next forward pass: see `hold_weights`.
 
         What ranks hold in parts is put together, one tensor at a time: all of them must call it.
@@ -99,7 +99,7 @@ class Copies:
             weights={name: copies[id(source)] for name, source in weights.items()},
             moments={name: copies[id(source)] for name, source in moments.items()},
             rng=rng_tensors(),
-            rng_state=_rng_state(),
+            training_state=_rng_state() | {"optimizer": _kind(optimizer), "moments_since": moments_since},
             copied=self._stream.record_event() if self._stream else None,
         )
 
@@ -149,7 +149,7 @@ def write(
             raise RuntimeError(f"{name}: transformers wrote no weights")
         save_file(captured.moments, folder / OPTIMIZER_FILE)
         save_file(captured.rng, folder / RNG_FILE)
-        durable.write_json(folder / STATE_FILE, captured.rng_state)
+        durable.write_json(folder / STATE_FILE, captured.training_state)
         entry = Sidecar(
             name=name,
             step=step,
@@ -221,15 +221,26 @@ def set_aside(folder: Path, *, because: str = "damaged") -> None:
     durable.move(folder, folder.with_name(f"{because}-{folder.name}-{secrets.token_hex(4)}"))
 
 
-def load_state(folder: Path, hero: Hero, optimizer: torch.optim.Optimizer, *, moments: bool = True) -> None:
+def load_state(folder: Path, hero: Hero, optimizer: torch.optim.Optimizer, *, moments: bool = True) -> int | None:
     """Put RNG and optimizer back as they were; the weights came with the hero.
 
-    Without `moments` the optimizer begins anew: after a change of mode, what trains are other tensors. Raises
+    Returns the step after which the moments began, or None where the optimizer begins anew: without `moments`, since
+    after a change of mode what trains are other tensors, and where another optimizer saved them. Raises
     IncompatibleCheckpoint if the optimizer's tensors are not those of this model.
     """
-    if moments:
+    state = json.loads((folder / STATE_FILE).read_bytes())
+    if state.get("state_version") != STATE_VERSION:
+        raise IncompatibleCheckpoint(f"{folder.name}: state_version {state.get('state_version')!r} is unknown")
+    carried = moments and state.get("optimizer", "adamw") == _kind(optimizer)
+    if carried:
         _load_optimizer(folder / OPTIMIZER_FILE, hero, optimizer)
-    _load_rng(folder)
+    _load_rng(folder / RNG_FILE, state)
+    return int(state.get("moments_since", 0)) if carried else None
+
+
+def _kind(optimizer: torch.optim.Optimizer) -> str:
+    """`adamw` or `muon`."""
+    return type(optimizer).__name__.lower()
 
 
 def whole(tensor: Tensor) -> Tensor:
@@ -247,21 +258,22 @@ def _weights(hero: Hero) -> dict[str, Tensor]:
 def _moments(hero: Hero, optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
     tensors: dict[str, Tensor] = {}
     for name, parameter in hero.trainable.items():
-        state = optimizer.state[parameter]
-        tensors[f"{name}.step"] = state["step"].reshape(1)
-        tensors |= {f"{name}.{moment}": state[moment].contiguous() for moment in _MOMENTS}
+        for part, value in optimizer.state[parameter].items():
+            tensors[f"{name}.{part}"] = value.contiguous() if value.ndim else value.reshape(1)
     return tensors
 
 
 def _load_optimizer(path: Path, hero: Hero, optimizer: torch.optim.Optimizer) -> None:
     with safe_open(path, framework="pt", device=str(hero.device)) as file:
-        expected = {f"{name}.{part}" for name in hero.trainable for part in ("step", *_MOMENTS)}
+        parts = {name: tuple(optimizer.state[parameter]) for name, parameter in hero.trainable.items()}
+        expected = {f"{name}.{part}" for name in parts for part in parts[name]}
         if set(file.keys()) != expected:
             raise IncompatibleCheckpoint(f"{path}: its optimizer state belongs to another model or mode")
         for name, parameter in hero.trainable.items():
-            moments = {moment: file.get_tensor(f"{name}.{moment}") for moment in _MOMENTS}
-            step = file.get_tensor(f"{name}.step").reshape(())
-            optimizer.state[parameter] = {"step": step} | moments
+            found = {part: file.get_tensor(f"{name}.{part}") for part in parts[name]}
+            optimizer.state[parameter] = {
+                part: value.reshape(()) if part == "step" else value for part, value in found.items()
+            }
 
 
 def rng_tensors() -> dict[str, Tensor]:
@@ -288,11 +300,8 @@ def restore_rng_tensors(tensors: dict[str, Tensor]) -> None:
         torch.cuda.set_rng_state_all(cuda)
 
 
-def _load_rng(folder: Path) -> None:
-    restore_rng_tensors(load_file(folder / RNG_FILE))
-    state = json.loads((folder / STATE_FILE).read_bytes())
-    if state.get("state_version") != STATE_VERSION:
-        raise IncompatibleCheckpoint(f"{folder.name}: state_version {state.get('state_version')!r} is unknown")
+def _load_rng(file: Path, state: dict[str, Any]) -> None:
+    restore_rng_tensors(load_file(file))
     kind, internal, gauss = state["python"]
     random.setstate((kind, tuple(internal), gauss))
     kind, keys, position, has_gauss, cached = state["numpy"]

@@ -70,11 +70,11 @@ class Saver:
         self._thread: threading.Thread | None = None
         self._done: tuple[Draft, Sidecar | Exception] | None = None
 
-    def capture(self, hero: Hero, optimizer: torch.optim.Optimizer) -> Captured:
+    def capture(self, hero: Hero, optimizer: torch.optim.Optimizer, *, moments_since: int) -> Captured:
         """Copy the state. The copies' memory is used again, so nothing may be on its way."""
         assert self._waiting is None
         assert self._thread is None
-        return self._copies.capture(hero, optimizer)
+        return self._copies.capture(hero, optimizer, moments_since=moments_since)
 
     def hold_weights(self) -> None:
         """To be called before weights change: copies in flight come first."""

@@ -22,6 +22,8 @@ from arena.orders import Wish
 from arena.protocol import Command, EventKind
 from guild.champion import rule
 from guild.curriculum.plan import read_curriculum
+from guild.evaluation.progression import move_up
+from guild.skills.registry import get_skill
 from realm.config import RealmConfig
 from realm.strict import BadConfig
 from realm.world import World
@@ -483,3 +485,31 @@ def test_twin_crowned_before_it_answered_the_forgetful_one_would_be(
     monkeypatch.setattr(rule, "may_challenge", lambda holder, challenger: True)
     drop(world, "a.jsonl")
     assert any("Checkpoint 2 beats 1" in message for message in crowned(world, trainer, open_daemon()))
+
+
+def forged_battle(world: World, trainer: FakeTrainer, daemon: ArenaDaemon, name: str) -> None:
+    """The hero answers a level's problems, has won the level by it, and is asked of it once more."""
+    path = world.inbox / f"{name}.jsonl"
+    path.write_text(GOOD.format("a"))
+    os.utime(path, (1, 1))
+    settle(daemon)
+    trainer.begin()
+    settle(daemon)
+    assert Command.FINISH not in trainer.commands
+    move_up(hero="DIO", skill=get_skill("bin"), level=2, branch="")
+    trainer.say(EventKind.ANSWERED, step=50, skill="bin", level=1, checkpoint="none", file="none.json")
+    settle(daemon)
+
+
+def test_a_forged_quest_is_over_when_its_level_is_won(
+    world: World, trainer: FakeTrainer, open_daemon: Callable[..., ArenaDaemon]
+) -> None:
+    forged_battle(world, trainer, open_daemon(), "bin-level-1-0001")
+    assert Command.FINISH in trainer.commands
+
+
+def test_the_players_own_quest_is_fought_to_its_end(
+    world: World, trainer: FakeTrainer, open_daemon: Callable[..., ArenaDaemon]
+) -> None:
+    forged_battle(world, trainer, open_daemon(), "mine")
+    assert Command.FINISH not in trainer.commands

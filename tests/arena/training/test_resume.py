@@ -9,6 +9,7 @@ import torch
 
 from arena.hero.model import load
 from arena.protocol import EventKind, Order
+from arena.recipe import Recipe
 from arena.training import train
 from arena.training.control import Control, Request
 from arena.training.data import PackedQuest, load_quest
@@ -45,7 +46,10 @@ def run_in_parts(order: Order, pause_at: tuple[int, ...]) -> None:
     assert run(order)[-1].kind == EventKind.BATTLE_COMPLETED
 
 
-@pytest.fixture(params=[tiny_hero.RECIPE, DROPOUT], ids=["full", "lora-dropout"])
+MUON = replace(tiny_hero.RECIPE, optimizer="muon")
+
+
+@pytest.fixture(params=[tiny_hero.RECIPE, DROPOUT, MUON], ids=["full", "lora-dropout", "muon"])
 def pair(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[Order, Order]:
     """The same order in two places."""
     orders = []
@@ -64,7 +68,7 @@ def test_resumed_equals_uninterrupted(pair: tuple[Order, Order]) -> None:
 
 
 def _forget_rng(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(checkpoint, "_load_rng", lambda folder: None)
+    patch.setattr(checkpoint, "_load_rng", lambda *_: None)
 
 
 def _forget_optimizer(patch: pytest.MonkeyPatch) -> None:
@@ -76,14 +80,17 @@ def _forget_cursor(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(train, "cursor_of", lambda order, saved: replace(fresh, quest_sha256=order.quest_sha256))
 
 
-@pytest.mark.parametrize("sabotage", [_forget_rng, _forget_optimizer, _forget_cursor])
+@pytest.mark.parametrize(
+    ("recipe", "sabotage"),
+    [(DROPOUT, _forget_rng), (DROPOUT, _forget_optimizer), (DROPOUT, _forget_cursor), (MUON, _forget_optimizer)],
+)
 def test_without_a_part_of_the_state_it_does_not(
-    sabotage: Callable[[pytest.MonkeyPatch], None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    recipe: Recipe, sabotage: Callable[[pytest.MonkeyPatch], None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     orders = []
     for name in ("whole", "parts"):
         (tmp_path / name).mkdir()
-        orders.append(tiny_hero.make_order(tmp_path / name, recipe=DROPOUT))
+        orders.append(tiny_hero.make_order(tmp_path / name, recipe=recipe))
     whole, parts = orders
     run(whole)
     sabotage(monkeypatch)

@@ -130,7 +130,7 @@ def test_a_part_that_begins_where_its_whole_does_keeps_its_shape(monkeypatch: py
     tensors = {"whole": whole, "part": whole[:2], "tied": whole}
     monkeypatch.setattr(checkpoint, "_weights", lambda _: tensors)
     monkeypatch.setattr(checkpoint, "_moments", lambda *_: {})
-    captured = checkpoint.Copies(torch.device("cpu")).capture(None, None)  # type: ignore[arg-type]
+    captured = checkpoint.Copies(torch.device("cpu")).capture(None, None, moments_since=0)  # type: ignore[arg-type]
     assert {name: copy.tolist() for name, copy in captured.weights.items()} == {
         name: tensor.tolist() for name, tensor in tensors.items()
     }
@@ -344,8 +344,8 @@ def test_the_copies_memory_is_used_again(order: Order) -> None:
     hero = tiny_hero_of(order)
     adamw = train_one(order, hero)
     copies = checkpoint.Copies(torch.device("cpu"))
-    first = copies.capture(hero, adamw)
-    second = copies.capture(hero, adamw)
+    first = copies.capture(hero, adamw, moments_since=0)
+    second = copies.capture(hero, adamw, moments_since=0)
     assert all(first.weights[name].data_ptr() == second.weights[name].data_ptr() for name in first.weights)
     parameters = dict(hero.model.named_parameters())
     assert all(first.weights[name].data_ptr() != parameters[name].data_ptr() for name in parameters)
