@@ -62,9 +62,9 @@ def prune(
     """Delete all but the newest `keep` checkpoints of `hero`, then the oldest until the rest fits `budget_bytes`.
 
     Returns the names of what was deleted, or would be with `dry_run`. The two newest of the active branch, the newest
-    of each other one, the champion, the best of each branch by each loss and where branches begin, what is `spared` by
-    its name and what an adapter sits on stay even if they alone are over the budget. Only listed checkpoints with a
-    sidecar are counted or deleted: the rest is left for a person to look at.
+    of each other one, of each the champion and the best by each loss, where branches begin, what is `spared` by its
+    name and what an adapter sits on stay even if they alone are over the budget. Only listed checkpoints with a sidecar
+    are counted or deleted: the rest is left for a person to look at.
     """
     if keep < FEWEST:
         raise ValueError(f"keep {keep} is too small: the newest and the one it falls back to are needed")
@@ -80,11 +80,10 @@ def prune(
 
 
 def _best(world: World, hero: str) -> set[str]:
-    """The champion, and the best by each loss of what each branch has come from."""
+    """The champion and the best by each loss, of what each branch has come from."""
     asked = itertools.product(branches_of(hero).names, BEST_BY)
     found = (selectors.best_checkpoint(world, hero, metric, branch=name) for name, metric in asked)
-    champion = crown.crowned(world, hero)
-    return {row.name for row in found if row} | ({champion} if champion else set())
+    return {row.name for row in found if row} | crown.crowned(world, hero)
 
 
 def _needed_by_branches(world: World, hero: str) -> set[str]:

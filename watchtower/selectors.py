@@ -85,11 +85,14 @@ def battles_before(hero: str, facts: BattleFacts, *, most: int) -> list[tuple[st
     return [(battle, quest, _until(line, branch)) for battle, quest, branch in reversed(rows)]
 
 
-def newest_battles(hero: str, *, most: int) -> list[str]:
-    """Names of the battles that began last, the newest first."""
-    return list(
-        Battle.objects.filter(hero=hero).order_by("-started_at", "-id").values_list("battle_id", flat=True)[:most]
-    )
+def newest_battles(hero: str, *, most: int) -> list[tuple[str, int | None]]:
+    """(battle, last step or None) of those on the hero's line that began last, the newest first.
+
+    The step is the last one that the hero has come from; None: all of the battle's.
+    """
+    line = line_of(hero)
+    newest = Battle.objects.filter(_come_from(line), hero=hero).order_by("-started_at", "-id")
+    return [(battle, _until(line, branch)) for battle, branch in newest.values_list("battle_id", "branch")[:most]]
 
 
 def quests_completed(hero: str) -> int:

@@ -45,7 +45,7 @@ def attack(world: World, newest: Checkpoint) -> Strength | None:
 
 def defense(world: World, hero: str) -> Strength | None:
     """By the validation loss of the newest checkpoint that was scored; None where it does not say over what."""
-    scored = next((row for row in vault.list_checkpoints(world, hero) if row.val_loss is not None), None)
+    scored = next((row for row in vault.list_line(world, hero) if row.val_loss is not None), None)
     if scored is None or scored.val_loss is None or not scored.val_set:
         return None
     over = MeasuredOver(**scored.val_set)
@@ -57,11 +57,12 @@ def defense(world: World, hero: str) -> Strength | None:
 def _last_losses(world: World, hero: str, until: int) -> list[float]:
     """Finite ones, the newest first; steps that were done again later are left out."""
     losses: list[float] = []
-    for battle in selectors.newest_battles(hero, most=_MOST_BATTLES):
+    for battle, last in selectors.newest_battles(hero, most=_MOST_BATTLES):
         path = steps.path_of(world, battle)
         if not len(first := steps.read(path, 0, 1)):
             continue
         before = int(first["step"][0]) - 1
+        until = until if last is None else min(until, last)
         stop = min(steps.count(path), until - before)  # one record a step
         found = steps.read(path, max(0, stop - ATTACK_STEPS), stop)["loss"]
         losses += found[np.isfinite(found)][::-1].tolist()

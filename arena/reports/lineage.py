@@ -107,8 +107,8 @@ def _lines(lineage: Lineage) -> Iterator[str]:
         gone = "" if one.parent_lies_here or not one.parent else " (made room since)"
         taught = f", {one.skill} level {one.level}" if one.skill else ""
         branch = f", {branches.title(one.branch)}" if several else ""
-        yield f"  {one.name} from {one.parent or 'the base model'}{gone}{branch}"
         validation = f"validation {_loss(one.val_loss)}{_over(one.val_set)}"
+        yield f"  {one.name} from {one.parent or 'the base model'}{gone}{branch}"
         yield f"    quest {one.quest}{taught}; loss {_loss(one.train_loss)}, {validation}"
         if one.evaluations:
             told = (f"{entry.skill} {entry.level}: {entry.correct}/{entry.total}" for entry in one.evaluations)

@@ -13,8 +13,8 @@ from typing import Any
 from arena.protocol import Event, EventKind, Order
 from arena.training.reporting.battle_log import BattleLog
 from arena.training.scoring import Scores
-from realm.checkpoints import sidecar
-from realm.checkpoints.names import checkpoint_folders, step_of
+from realm.checkpoints import branches, sidecar
+from realm.checkpoints.names import step_of
 from realm.checkpoints.sidecar import DamagedCheckpoint, MeasuredOver, Sidecar
 
 
@@ -65,9 +65,15 @@ def find(order: Order, log: BattleLog, *, step: int) -> EarlyStop | None:
     return EarlyStop(now=scores[-1], best=best or scores[-1], what=what)
 
 
+def of_checkpoint(order: Order, log: BattleLog, saved: Sidecar) -> EarlyStop | None:
+    """Why the battle ended early with this last checkpoint; None where something else ended it."""
+    stop = find(order, log, step=saved.step)
+    return stop if stop and scores_at(stop.best).losses == saved.val_losses else None
+
+
 def checkpoint_at(order: Order, step: int) -> Sidecar | None:
-    """The whole checkpoint of that step."""
-    for folder in checkpoint_folders(Path(order.hero_folder)):
+    """The whole checkpoint of that step on the line of the battle's branch."""
+    for folder in branches.line_folders(Path(order.hero_folder), order.branch):
         if step_of(folder.name) == step:
             try:
                 return sidecar.verify(folder)

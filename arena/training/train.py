@@ -2,11 +2,12 @@
 
 Read beside it, in this order: start.py (what a battle begins from), ../rows/masking.py (what is trained on),
 ../rows/packing.py, data.py and batch.py (rows of a step), loss.py and ../hero/attention.py, scoring.py (the loss over
-rows that are never trained on), optimizer.py with muon.py, lowered_rate.py (what the player asked for), faults.py (what
-goes wrong in a step), packing_certificate.py (packed equals alone), ranks.py (several processes); saving/ with
-checkpoint.py (the commit point), saver.py (writing it beside the training), full_disk.py (waiting for room); reporting/
-with metrics.py (what a step measured), battle_estimate.py (what a battle takes), battle_log.py, announcements.py and
-answers.py (to the evaluation sets). service.py keeps a process warm between battles; __main__.py is the command line.
+rows that are never trained on), early_stop.py, optimizer.py with muon.py, lowered_rate.py (what the player asked for),
+faults.py (what goes wrong in a step), packing_certificate.py (packed equals alone), ranks.py (several processes);
+saving/ with checkpoint.py (the commit point), saver.py (writing it beside the training), full_disk.py (waiting for
+room); reporting/ with metrics.py (what a step measured), battle_estimate.py (what a battle takes), battle_log.py,
+announcements.py and answers.py (to the evaluation sets). service.py keeps a process warm between battles; __main__.py
+is the command line.
 """
 
 from __future__ import annotations
@@ -267,7 +268,7 @@ def complete(run: Run) -> None:
     saved = run.trainee.saved
     assert saved is not None
     steps, all_steps = run.cursor.quest_step, run.quest.total_steps
-    stop = early_stop.find(run.order, run.log, step=saved.step) if steps < all_steps else None
+    stop = early_stop.of_checkpoint(run.order, run.log, saved) if steps < all_steps else None
     measured = run.forecast.measured(run.log) if run.forecast and not stop else None
     announcements.completed(run.log, run.order, saved, steps=steps, all_steps=all_steps, measured=measured, stop=stop)
 

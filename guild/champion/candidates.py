@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from contextlib import suppress
+from pathlib import Path
 
 from guild.champion.rule import Candidate, Level
 from guild.models import Evaluation, EvaluationTask
@@ -18,12 +19,12 @@ _TO_BE_ASKED = (EvaluationTask.State.WAITING, EvaluationTask.State.ANSWERING)
 def read_candidates(
     world: World, hero: str, *, branch: str | None = None, unsettled: Collection[str] = ()
 ) -> list[Candidate]:
-    """Of what the branch, or the active one, has come from, the oldest first.
+    """Those on the line of `branch`, or of the active one, the oldest first.
 
-    Damaged ones are left out, those `unsettled` by name, and those that are yet to be asked.
+    Without damaged ones, those `unsettled` by name, and those that are yet to be asked.
     """
     left_out = {*unsettled, *_still_asked(hero)}
-    found = [said for said in _sidecars(world, hero, branch) if said.name not in left_out]
+    found = [said for said in _sidecars(world.heroes / hero, branch) if said.name not in left_out]
     return _with_answers(hero, branch, found)
 
 
@@ -32,10 +33,10 @@ def _still_asked(hero: str) -> set[str]:
     return set(tasks.values_list("checkpoint", flat=True))
 
 
-def _sidecars(world: World, hero: str, branch: str | None) -> list[Sidecar]:
+def _sidecars(hero_folder: Path, branch: str | None) -> list[Sidecar]:
     """The oldest first."""
     found = []
-    for path in reversed(branches.line_folders(world.heroes / hero, branch)):
+    for path in reversed(branches.line_folders(hero_folder, branch)):
         with suppress(DamagedCheckpoint, OSError):
             found.append(sidecar.read(path))
     return found

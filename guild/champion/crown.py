@@ -1,13 +1,14 @@
 """The champion: decided by the rule, remembered in `models/heroes/<hero>/champion.json`, asked by all others here.
 
-It is remembered because the rule compares two at a time: what was compared may have made room since.
+It is remembered because the rule compares two at a time: what was compared may have made room since. Each branch of
+a hero has its own.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Collection
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from guild.champion.candidates import read_candidates
@@ -32,6 +33,12 @@ class Champion:
     """Name of the one before."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Champions:
+    champions: dict[str, Champion] = field(default_factory=dict)
+    """By branch."""
+
+
 def champion(world: World, hero: str, metric: str) -> Champion | None:
     """Whoever holds the crown by `metric`; None while there is no checkpoint."""
     remembered = _remembered(world, hero, metric)
@@ -49,27 +56,28 @@ def crown(
     candidates = read_candidates(world, hero, unsettled=unsettled)
     found = _decide([one for one in candidates if until is None or one.step <= until], metric, before)
     if found and found != before:
-        durable.write_json(_path(world, hero), asdict(found))
+        folder = world.heroes / hero
+        champions = _read(folder).champions | {branches.read(folder).active: found}
+        durable.write_json(folder / FILE, asdict(_Champions(champions=champions)))
     return found
 
 
 def best(world: World, hero: str, metric: str, *, branch: str | None = None) -> str | None:
-    """Name of the best checkpoint of a branch, or of the active one, by one metric; by `levels` the champion of that.
+    """Name of the best checkpoint by one metric, on the line of `branch` or of the active one.
 
-    Raises ValueError for a metric that is not known.
+    By `levels` it is the champion of that metric. Raises ValueError for a metric that is not known.
     """
     candidates = read_candidates(world, hero, branch=branch)
     if metric == LEVELS:
-        found = _decide(candidates, metric, _remembered(world, hero, metric) if branch is None else None)
+        found = _decide(candidates, metric, _remembered(world, hero, metric, branch))
         return found.name if found else None
     chosen = best_of(candidates, metric)
     return chosen.name if chosen else None
 
 
-def crowned(world: World, hero: str) -> str | None:
-    """Name of the remembered champion, by whatever metric; it makes no room for others."""
-    found = _read(_path(world, hero))
-    return found.name if found else None
+def crowned(world: World, hero: str) -> set[str]:
+    """Names of the remembered champions, by whatever metric; they make no room for others."""
+    return {found.name for found in _read(world.heroes / hero).champions.values()}
 
 
 def _decide(candidates: list[Candidate], metric: str, before: Champion | None) -> Champion | None:
@@ -86,21 +94,17 @@ def _decide(candidates: list[Candidate], metric: str, before: Champion | None) -
     return Champion(name=chosen.name, step=chosen.step, metric=metric, why=why, previous=before.name if before else "")
 
 
-def _remembered(world: World, hero: str, metric: str) -> Champion | None:
-    """None where it was chosen by another metric, is gone, or lies on a branch that the hero has left."""
-    found = _read(_path(world, hero))
-    if found is None or found.metric != metric or not (world.heroes / hero / found.name / SIDECAR).exists():
-        return None
-    return found if any(path.name == found.name for path in branches.line_folders(world.heroes / hero)) else None
+def _remembered(world: World, hero: str, metric: str, branch: str | None = None) -> Champion | None:
+    """None where it was chosen by another metric, or is gone."""
+    folder = world.heroes / hero
+    found = _read(folder).champions.get(branches.read(folder).active if branch is None else branch)
+    return found if found and found.metric == metric and (folder / found.name / SIDECAR).exists() else None
 
 
-def _read(path: Path) -> Champion | None:
-    """None where none was crowned, or the file cannot be read: then it is decided anew."""
+def _read(hero_folder: Path) -> _Champions:
+    """None of whom where the file is not there or cannot be read: then they are decided anew."""
+    path = hero_folder / FILE
     try:
-        return strict.read(Champion, json.loads(path.read_bytes()), source=str(path))
+        return strict.read(_Champions, json.loads(path.read_bytes()), source=str(path))
     except (OSError, ValueError):
-        return None
-
-
-def _path(world: World, hero: str) -> Path:
-    return world.heroes / hero / FILE
+        return _Champions()

@@ -124,7 +124,7 @@ def test_a_loss_over_nobody_knows_what_is_no_defense(world: World) -> None:
 
 
 def test_twin_taken_for_any_set_it_would_be_one(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    listed = strength.vault.list_checkpoints
+    listed = strength.vault.list_line
 
     def named(world: World, hero: str) -> list[Checkpoint]:
         rows = listed(world, hero)
@@ -132,5 +132,5 @@ def test_twin_taken_for_any_set_it_would_be_one(world: World, monkeypatch: pytes
             row.val_set = TAUGHT
         return rows
 
-    monkeypatch.setattr(strength.vault, "list_checkpoints", named)
+    monkeypatch.setattr(strength.vault, "list_line", named)
     assert unnamed(world) == 2.0

@@ -13,18 +13,17 @@ from rich.table import Table
 from arena import branch_orders
 from arena import status as arena_status
 from arena.branch_orders import CannotGoOn
-from guild.champion.rule import METRICS
 from guild.management.tables import as_text
-from realm import config, strict
+from realm import strict
 from realm.branch_rows import branches_of
 from realm.checkpoints import branches
+from realm.config import load as load_config
 from realm.management.as_json import add_json, write_json
 from vault.ledger import Ledger, LedgerEntry, get_ledger
 
 
 class Command(BaseCommand):
     help = "The hero's checkpoints; `go-on-from` lets it go on from an older one, as a branch: nothing is deleted."
-    requires_system_checks = []  # they load every page
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         actions = parser.add_subparsers(dest="action", required=True)
@@ -35,7 +34,8 @@ class Command(BaseCommand):
         best = actions.add_parser("best", help="the best one on the active branch")
         best.add_argument(
             "--metric",
-            help=f"{', '.join(METRICS)}, or a set such as bin/3 (default: champion_metric of the settings)",
+            help="levels, val_loss, train_loss, accuracy, or a set such as bin/3, quest/NAME or file/NAME "
+            "(default: champion_metric of the settings)",
         )
         going = actions.add_parser("go-on-from", help="let the hero go on from there; other branches stay as they are")
         going.add_argument("checkpoint", help="a checkpoint's name or step, or base: the base model")
@@ -66,7 +66,7 @@ class Command(BaseCommand):
         table = Table("", "checkpoint", "branch", "loss", "validation", "quest")
         for entry in entries:
             mark = "" if line.holds(entry.branch, entry.step, entry.canonical_name) else "left"
-            losses = (_loss(entry.train_loss), _loss(entry.val_loss))
+            losses = (_loss(entry.train_loss), f"{_loss(entry.val_loss)}{_over(entry)}")
             table.add_row(mark, entry.canonical_name, entry.branch or "1", *losses, entry.quest)
         self.stdout.write(as_text(table) if entries else f"{ledger.hero} has no checkpoint yet.")
         if known.branches:
@@ -99,9 +99,15 @@ def _find(ledger: Ledger, named: str) -> LedgerEntry | None:
 
 def _best(ledger: Ledger, metric: str | None) -> LedgerEntry | None:
     try:
-        return ledger.get_best(metric=metric or config.load(settings.WORLD).champion_metric)
-    except ValueError as error:  # of the settings, too
+        return ledger.get_best(metric or load_config(settings.WORLD).champion_metric)
+    except ValueError as error:  # an unknown metric, or settings that cannot be read
         raise CommandError(str(error)) from error
+
+
+def _over(entry: LedgerEntry) -> str:
+    """Losses over different sets do not compare."""
+    over = entry.val_set
+    return f" over {over['name']} ({over['rows']} rows, {over['sha256'][:8]})" if over else ""
 
 
 def _loss(value: float | None) -> str:

@@ -496,7 +496,7 @@ def forged_battle(world: World, trainer: FakeTrainer, daemon: ArenaDaemon, name:
     trainer.begin()
     settle(daemon)
     assert Command.FINISH not in trainer.commands
-    move_up(hero="DIO", skill=get_skill("bin"), level=2)
+    move_up(hero="DIO", skill=get_skill("bin"), level=2, branch="")
     trainer.say(EventKind.ANSWERED, step=50, skill="bin", level=1, checkpoint="none", file="none.json")
     settle(daemon)
 

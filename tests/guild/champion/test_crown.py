@@ -3,10 +3,12 @@
 from typing import Any
 
 import pytest
+from django.db.models import Q
 from django.utils import timezone
 
-from guild.champion import crown
+from guild.champion import candidates, crown
 from guild.models import Evaluation, EvaluationTask
+from realm.checkpoints import branches, names, sidecar
 from realm.checkpoints.sidecar import MeasuredOver
 from realm.world import World
 from tests.support.checkpoints import make_checkpoint
@@ -57,13 +59,13 @@ def test_the_champion_is_remembered_and_room_is_not_made_of_it(world: World) -> 
         save(world, step, 0.2 - step / 100, {1: 0}, train_loss=1 / step)
     champion = crown.crown(world, "DIO", "levels")
     assert champion
-    assert (champion.name, crown.crowned(world, "DIO")) == (first, first)
+    assert (champion.name, crown.crowned(world, "DIO")) == (first, {first})
     assert first not in retention.prune(world, "DIO", keep=2)
     assert (world.heroes / "DIO" / first).is_dir()
 
 
 def test_twin_without_the_memory_the_champion_makes_room(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(crown, "crowned", lambda world, hero: None)
+    monkeypatch.setattr(crown, "crowned", lambda world, hero: set())
     first = save(world, 1, 0.9, {1: 25, 2: 25}, train_loss=9.0)
     for step in range(2, 5):
         save(world, step, 0.2, {1: 0}, train_loss=1 / step)
@@ -88,3 +90,28 @@ def test_another_metric_chooses_anew(world: World) -> None:
     second = save(world, 2, 0.1, train_loss=0.2)
     assert crown.crown(world, "DIO", "val_loss").name == second  # type: ignore[union-attr]
     assert crown.crown(world, "DIO", "train_loss").step == 1  # type: ignore[union-attr]
+
+
+def gone_back(world: World) -> tuple[str, str]:
+    """The first checkpoint, from which the hero goes on as a branch, and the champion that it leaves behind."""
+    first = save(world, 1, 0.9, {1: 25})
+    left = save(world, 2, 0.1, {1: 25, 2: 25})
+    crown.crown(world, "DIO", "levels")
+    start = sidecar.read(world.heroes / "DIO" / first)
+    branches.go_on_from(world.heroes / "DIO", start, moment=timezone.now())
+    return first, left
+
+
+def test_a_champion_is_of_the_line_that_the_hero_goes_on_from(world: World) -> None:
+    first, left = gone_back(world)
+    assert crown.champion(world, "DIO", "levels").name == first  # type: ignore[union-attr]
+    crown.crown(world, "DIO", "levels")
+    assert crown.crowned(world, "DIO") == {first, left}, "the branch that was left keeps its own"
+
+
+def test_twin_without_lines_the_left_one_would_be_champion(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    first, left = gone_back(world)
+    folders = lambda folder, branch=None: names.checkpoint_folders(folder)  # noqa: E731
+    monkeypatch.setattr(branches, "line_folders", folders)
+    monkeypatch.setattr(candidates, "on_line", lambda hero, branch: Q())
+    assert crown.best(world, "DIO", "levels") == left != first
