@@ -51,6 +51,7 @@ LOOKS = {
     "skill_level_lost": Look("cursed-star", "ember"),
     "skill_level_regained": Look("spell-book", "moss"),
     "branch_changed": Look("crossed-swords", "arcane"),
+    "branches_mended": Look("poison-bottle", "blood"),
     "hero_level_up": Look("upgrade", "arcane"),
     "new_champion": Look("laurel-crown", "gold"),
     "rate_changed": Look("quill-ink", "arcane"),

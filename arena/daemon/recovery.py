@@ -12,6 +12,7 @@ from typing import Any
 from django.db import transaction
 from django.db.models import Q
 
+from arena import chronicle
 from arena.daemon import battles, evaluations, events
 from arena.gate import report as reports
 from arena.gate.inspection import Look, inspect
@@ -24,6 +25,7 @@ from arena.recipe import Recipe
 from arena.rows.lines import is_quest_name
 from arena.rows.model import UnreadableQuest
 from guild.evaluation import queue as evaluation_queue
+from realm.checkpoints import branches
 from realm.disk import durable
 from realm.disk.durable import TEMP_PREFIX
 from realm.strict import BadConfig
@@ -38,6 +40,7 @@ SWEEP_SECONDS = 3600.0
 def bring_into_line(world: World) -> None:
     """Safe to repeat. Order matters: files decide rows, rows of quests carry those of battles."""
     _sweep(world)
+    _mend_branches(world)
     _align_files(world)
     for battle in Battle.objects.filter(state__in=battles.UNFINISHED).select_related("quest"):
         for _ in events.take_in(world, battle):
@@ -59,6 +62,13 @@ def finish_half_done(world: World) -> None:
     _put_back_unopened(world)
     for quest in Quest.objects.filter(state=Quest.State.FAILED).exclude(id__in=known):
         queue.tell_refusal(quest)
+
+
+def _mend_branches(world: World) -> None:
+    for folder in sorted(path for path in world.heroes.iterdir() if path.is_dir()):
+        if told := branches.mend(folder):
+            log.error(told)
+            chronicle.say("branches_mended", told)
 
 
 def _align_files(world: World, *, leave: frozenset[int] = frozenset()) -> None:

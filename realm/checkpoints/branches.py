@@ -10,6 +10,7 @@ from __future__ import annotations
 import functools
 import json
 import math
+import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
@@ -120,6 +121,23 @@ def read(hero_folder: Path) -> Branches:
         return Branches()
     except (UnfitFile, ValueError, RecursionError):
         return _of_sidecars(hero_folder)
+
+
+def mend(hero_folder: Path) -> str:
+    """Set a damaged file aside and write what the checkpoints say instead; one sentence, empty where it is sound."""
+    path = hero_folder / FILE
+    try:
+        _parse(read_regular(path, most_bytes=LARGEST_BYTES), path)
+    except (FileNotFoundError, NotADirectoryError):
+        return ""
+    except (UnfitFile, ValueError, RecursionError) as why:
+        found = _of_sidecars(hero_folder)
+        aside = path.with_name(f"{FILE}.damaged-{time.time_ns()}")
+        durable.rename(path, aside)
+        durable.write_json(path, asdict(found))
+        told = f"{path.parent.name}/{FILE} was damaged and is now {aside.name} ({why})"
+        return f"{told}; by what its checkpoints say, {path.parent.name} is on {title(found.active)}"
+    return ""
 
 
 def _parse(data: bytes, path: Path) -> Branches:

@@ -26,7 +26,10 @@ BY = "tavern"
 
 @json_or_form
 async def go_on(request: HttpRequest) -> HttpResponseBase:
-    """`checkpoint`: a name, a step, both behind each other as the oracle's picker has them, or `base`; `hero`."""
+    """`checkpoint`: a name, a step, both behind each other as the oracle's picker has them, or `base`; `hero`.
+
+    A `name`, also as `?name=`, decides where several checkpoints are of one step.
+    """
     return await sync_to_async(_go_on)(cast(HtmxHttpRequest, request))
 
 
@@ -50,7 +53,8 @@ def _read(request: HttpRequest) -> tuple[str, str]:
             raise UnknownCheckpoint("the request is no JSON") from error
     if not isinstance(values, dict):
         raise UnknownCheckpoint("the request is no mapping")
-    wish, hero = values.get("checkpoint") or "", values.get("hero") or settings.REALM.hero
+    wish = values.get("name") or request.GET.get("name") or values.get("checkpoint") or values.get("step") or ""
+    hero = values.get("hero") or settings.REALM.hero
     wish = str(wish) if isinstance(wish, int) else wish
     if not isinstance(wish, str) or not isinstance(hero, str) or not wish.strip():
         raise UnknownCheckpoint("checkpoint is required: a name, a step, or base")

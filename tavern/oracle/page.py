@@ -71,7 +71,7 @@ def _choice(row: Checkpoint, *, champion: bool, branch: str) -> Choice:
 
 
 def page_context(conversation: Conversation | None, *, page: str | None, chosen: str | None) -> dict[str, Any]:
-    """`chosen` is a picker's value that the address asks for."""
+    """`chosen` is a picker's value, or a checkpoint's name, that the address asks for."""
     offered = choices()
     try:
         registry = read_hosts()
@@ -85,7 +85,9 @@ def page_context(conversation: Conversation | None, *, page: str | None, chosen:
         "hosts": known,
         "hosts_trouble": trouble,
         "choices": offered,
-        "chosen": chosen if chosen in {choice.value for choice in offered} else _value_of(last, offered),
+        "chosen": next(
+            (choice.value for choice in offered if chosen in (choice.value, choice.name)), _value_of(last, offered)
+        ),
         "chosen_host": last.host if last else "",
         "remember": True,
         "sampling": last or Sampling(),

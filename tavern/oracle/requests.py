@@ -61,7 +61,7 @@ class LoadOrder(Body):
     host: str | None = None
     hero: str | None = None
     name: str | None = None
-    """Of the checkpoint, where several are of one step; the newest otherwise."""
+    """Of the checkpoint, where several are of one step, also as `?name=`; else the active branch's is meant."""
     conversation: Key | None = None
     """Where the answer is kept, and where the page goes back to. Without one nothing is kept."""
 
@@ -101,6 +101,8 @@ def read_chat(request: HttpRequest) -> ChatOrder:
 
 def _read(kind: type[T], of_form: Callable[[Mapping[str, str]], dict[str, Any]], request: HttpRequest) -> T:
     values = _json_body(request) if is_json(request) else of_form(request.POST)
+    if isinstance(values, dict) and "name" in request.GET and not values.get("name"):
+        values |= {"name": request.GET["name"]}
     if isinstance(values, dict) and values.get("step") in (None, ""):
         raise BadOrder("step is required: a whole number, 0 for the base model.")
     try:

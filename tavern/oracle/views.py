@@ -47,8 +47,10 @@ View = Callable[..., Coroutine[Any, Any, HttpResponseBase]]
 def oracle(request: HttpRequest, key: uuid.UUID | None = None) -> HttpResponse:
     conversation = _find(key) if key else None
     context = page.page_context(
-        conversation, page=request.GET.get("page"), chosen=request.GET.get("checkpoint")
-    )  # fmt: skip
+        conversation,
+        page=request.GET.get("page"),
+        chosen=request.GET.get("name") or request.GET.get("checkpoint"),
+    )
     return render(request, "tavern/oracle/oracle.html", frame_context(settings.WORLD) | context)
 
 

@@ -92,6 +92,9 @@ def test_a_damaged_file_is_made_up_for_by_what_the_checkpoints_say(hero: Path, d
     assert found.active == "3"  # whose checkpoint is the youngest
     assert found.starts == {"checkpoint-2-20260101-1230"} or found.branches["2"].start is None
     assert steps(hero) == lines[2]
+    assert "by what its checkpoints say, DIO is on branch 3" in branches.mend(hero)
+    assert (branches.mend(hero), branches.read(hero)) == ("", found)
+    assert len(list(hero.glob(f"{branches.FILE}.damaged-*"))) == 1
 
 
 def test_a_checkpoint_that_cannot_be_read_is_the_branchs_own_where_its_step_allows_it(hero: Path) -> None:

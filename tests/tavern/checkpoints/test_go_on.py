@@ -16,6 +16,7 @@ from tavern.guild.skill_views import curve
 from tavern.oracle import asking
 from tavern.oracle.page import choices
 from tests.support.checkpoints import make_checkpoint
+from tests.support.pages import in_one_line
 from tests.support.tavern_guild import answered, skill_folder
 from vault.index import scan
 
@@ -23,6 +24,7 @@ __all__ = ["skill_folder"]  # a fixture
 
 pytestmark = pytest.mark.django_db
 ADDRESS = "/checkpoints/go-on"
+NEW = "checkpoint-3-20260101-1240"
 
 
 def save(world: World, step: int, branch: str = "", *, at: str = "1230") -> Path:
@@ -53,7 +55,9 @@ def test_a_form_an_htmx_request_and_a_program_ask_the_same(world: World, hero: P
     assert "Nothing is deleted" in notice.content.decode()
     program = client.post(ADDRESS, {"checkpoint": 2}, content_type="application/json")
     assert program.json()["checkpoint"] == name
-    assert orders(world) == [name] * 3
+    named = client.post(f"{ADDRESS}?name={name}", {"step": 3}, content_type="application/json")
+    assert named.status_code == 200
+    assert orders(world) == [name] * 4
 
 
 @pytest.mark.parametrize(
@@ -83,6 +87,9 @@ def test_an_ambiguous_step_is_loaded_by_nobody_and_a_name_decides(hero: Path, cl
         answer = client.post(address, asked, content_type="application/json")
         assert (answer.status_code, answer.json()["success"]) == (409, False), address
         assert "name one of checkpoint-3-20260101-1240 (branch 2)" in answer.json()["error"]
+    named = client.post(f"/oracle/load?name={NEW}", {"step": 3, "host": "nobody"}, content_type="application/json")
+    assert (named.status_code, "nobody" in named.json()["error"]) == (404, True)  # no longer ambiguous
+    assert f'value="3 {NEW}" selected' in in_one_line(client.get(f"/oracle?name={NEW}").content.decode())
     branches.go_on_from(hero, sidecar.read(hero / "checkpoint-3-20260101-1230"), moment=datetime.now(UTC))
     assert asking._meant("DIO", 3) == "checkpoint-3-20260101-1230"
     branches.go_on_from(hero, sidecar.read(hero / "checkpoint-3-20260101-1240"), moment=datetime.now(UTC))
