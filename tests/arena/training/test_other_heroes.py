@@ -57,7 +57,7 @@ def order_for(tmp_path: Path, recipe: Recipe) -> Order:
     problems = tmp_path / "problems.jsonl"
     problems.write_text(json.dumps({"prompt": "1+1", "answer": "2"}) + "\n")
     requested = EvaluationSet(skill="sum", level=1, path=str(problems), max_new_tokens=4)
-    validation = tiny_hero.validation(tmp_path, 8, seed=5)
+    validation = tiny_hero.validation(tmp_path, 4, seed=5)
     return tiny_hero.make_order(
         tmp_path,
         recipe=recipe,

@@ -40,9 +40,9 @@ OWN, LEVEL, FILE = loaded("quest/own", 700, always=True), loaded("bin/1", 100), 
 
 
 def test_between_checkpoints_all_sets_are_scored_where_the_trained_tokens_pay_for_it() -> None:
-    assert not pays_between([LEVEL], progress(trained=666))
-    assert pays_between([LEVEL], progress(trained=667))
-    assert pays_between([LEVEL], progress(trained=600, before=100)), "earlier battles' tokens count"
+    assert not pays_between([LEVEL], progress(trained=799))
+    assert pays_between([LEVEL], progress(trained=800))
+    assert pays_between([LEVEL], progress(trained=600, before=200)), "earlier battles' tokens count"
     assert not pays_between([LEVEL], progress(trained=5000, spent=700)), "what was spent counts"
     assert not pays_between([LEVEL], progress(trained=1000, planned=1000)), "the end has to be paid for too"
     assert not pays_between([], progress(trained=10_000))
@@ -51,11 +51,11 @@ def test_between_checkpoints_all_sets_are_scored_where_the_trained_tokens_pay_fo
 def test_the_quests_own_rows_are_scored_first_and_last_whatever_they_cost() -> None:
     sets = [OWN, LEVEL, FILE]
     assert chosen_first(sets, progress(planned=1000)) == [OWN]
-    assert chosen_first(sets, progress(planned=12_000)) == [OWN, LEVEL]
+    assert chosen_first(sets, progress(planned=14_000)) == [OWN, LEVEL]
     assert chosen_first(sets, progress(planned=30_000)) == sets
-    assert chosen_last(sets, progress(spent=700)) == [OWN, LEVEL]
+    assert chosen_last(sets, progress(spent=400)) == [OWN, LEVEL]
     assert chosen_last([LEVEL, FILE], progress(planned=1000)) == [], "a forged quest's are scored whole or not at all"
-    assert chosen_last([LEVEL, FILE], progress(planned=1000, before=6000)) == [LEVEL, FILE]
+    assert chosen_last([LEVEL, FILE], progress(planned=1000, before=8000)) == [LEVEL, FILE]
 
 
 def read_share(battles: int) -> float:

@@ -21,7 +21,7 @@ RECIPE = replace(tiny_hero.RECIPE, save_every=10, validate_every=4)
 
 def make(folder: Path, recipe: Recipe = RECIPE) -> Order:
     folder.mkdir()
-    validation = tiny_hero.validation(folder, 10, seed=5)
+    validation = tiny_hero.validation(folder, 5, seed=5)
     return tiny_hero.make_order(folder, rows=160, recipe=recipe, validation_sets=validation)
 
 
