@@ -16,11 +16,11 @@ from arena.estimate import UnknownShape
 from arena.gate import report as reports
 from arena.models import Quest
 from arena.preview.quest_estimate import outlook_of
-from arena.recipe import Recipe
+from arena.profiles import quest_recipe
 from arena.rows import lines
-from realm import strict
 from realm.strict import BadConfig
 from realm.world import PRIORITIES, World
+from tavern.live_settings import read_settings
 from tavern.page_frame import HtmxHttpRequest, attachment, frame_context, sentence
 from tavern.quests import uploads
 from tavern.quests.forms import MendForm
@@ -54,8 +54,9 @@ def estimate(request: HttpRequest, quest_id: int) -> HttpResponse:
     context: dict[str, Any] = {"outlook": None, "trouble": "the gatekeepers have not looked at it yet"}
     if report is not None:
         try:
-            recipe = strict.read(Recipe, settings.REALM.training, source="settings: training")
-            context["outlook"] = outlook_of(settings.WORLD, settings.REALM, recipe, report)
+            config, _ = read_settings(settings.WORLD)
+            resolved = quest_recipe.resolve_for(settings.WORLD, config, settings.WORLD.queue / found.file)
+            context["outlook"] = outlook_of(settings.WORLD, config, resolved, report)
         except (UnknownShape, BadConfig) as error:
             context["trouble"] = str(error)
     return render(request, "tavern/quests/estimate.html", context)
