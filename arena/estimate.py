@@ -230,10 +230,11 @@ def weight_bytes(shape: Shape, recipe: Recipe) -> int:
 
 
 def moment_bytes(shape: Shape, recipe: Recipe) -> int:
-    """AdamW keeps two for each parameter that trains, Muon one for those of its matrices."""
+    """AdamW keeps two for each parameter that trains, Muon one for those of its matrices; an average is one more."""
     matrices = shape.body_linear if recipe.mode == "full" else shape.adapter(recipe)
     muons = matrices if recipe.optimizer == "muon" else 0
-    return FLOAT32 * (2 * trained_parameters(shape, recipe) - muons)
+    trained = trained_parameters(shape, recipe)
+    return FLOAT32 * (2 * trained - muons + (trained if recipe.average else 0))
 
 
 def trained_parameters(shape: Shape, recipe: Recipe) -> int:

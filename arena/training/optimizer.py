@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from arena.hero.model import Hero
 from arena.recipe import Recipe
+from arena.training import average
 from arena.training.muon import Muon
 
 LEAST_SHARE = 0.1
@@ -50,6 +51,8 @@ def build(hero: Hero, recipe: Recipe) -> torch.optim.Optimizer:
             "exp_avg": torch.zeros_like(parameter),
             "exp_avg_sq": torch.zeros_like(parameter),
         }
+    if recipe.average:
+        average.begin(hero, optimizer)
     return optimizer
 
 

@@ -2,8 +2,8 @@
 
 Read beside it, in this order: start.py (what a battle begins from), ../rows/masking.py (what is trained on),
 ../rows/packing.py, data.py and batch.py (rows of a step), loss.py and ../hero/attention.py, scoring.py (the loss over
-rows that are never trained on), early_stop.py, optimizer.py with muon.py, lowered_rate.py (what the player asked for),
-faults.py (what goes wrong in a step), packing_certificate.py (packed equals alone), ranks.py (several processes);
+rows that are never trained on), early_stop.py, optimizer.py with muon.py and average.py, lowered_rate.py (what the
+player asked for), faults.py (what goes wrong in a step), packing_certificate.py (packed equals alone), ranks.py (several processes);
 saving/ with checkpoint.py (the commit point), saver.py (writing it beside the training), full_disk.py (waiting for
 room); reporting/ with metrics.py (what a step measured), battle_estimate.py (what a battle takes), battle_log.py,
 announcements.py and answers.py (to the evaluation sets). service.py keeps a process warm between battles; __main__.py
@@ -28,7 +28,7 @@ from arena.convergence import Convergence, Trend
 from arena.hero import model as heroes
 from arena.protocol import REFUSED_FILE, EventKind, Order, StepRecord, portable_path
 from arena.recipe import Recipe
-from arena.training import early_stop, lowered_rate, optimizer, packing_certificate, scoring
+from arena.training import average, early_stop, lowered_rate, optimizer, packing_certificate, scoring
 from arena.training.batch import Batch
 from arena.training.control import Control, Request
 from arena.training.data import LoadedQuest, PackedQuest
@@ -346,6 +346,13 @@ def optimizer_step(
     step. If loss or gradient is not finite, the weights stay as they were: the fused update is told so on the device,
     and the host need not ask.
     """
+    with average.training_weights(trainee.hero, trainee.optimizer, recipe, age=trainee.step - trainee.moments_since):
+        return _update(trainee, batches, recipe, before_update, ranks)
+
+
+def _update(
+    trainee: Trainee, batches: list[Batch], recipe: Recipe, before_update: Callable[[], None], ranks: Ranks
+) -> tuple[Tensor, Tensor]:
     # Forward and backward, micro-batch by micro-batch; this rank's share of them.
     hero = trainee.hero
     count = sum(batch.trained_tokens for batch in batches)
@@ -506,7 +513,8 @@ def save_beside(run: Run) -> None:
     """Begin a checkpoint that is written while training goes on."""
     tell_saved(run, wait=True)
     draft = draft_of(run)
-    train_loss = next_loss(run) if heroes.has_dropout(run.trainee.hero) else None
+    differs = heroes.has_dropout(run.trainee.hero) or bool(run.order.recipe.average)
+    train_loss = next_loss(run) if differs else None
     with gathered(run.trainee.hero):
         run.answered = answers.answer_all(run.trainee.hero, run.order.evaluation_sets, run.control.mark_progress)
     if not run.ranks.is_main:

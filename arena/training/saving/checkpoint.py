@@ -29,6 +29,7 @@ from torch.distributed.tensor import DTensor
 
 from arena.hero.model import Hero
 from arena.hero.origin import IncompatibleCheckpoint as IncompatibleCheckpoint
+from arena.training import average
 from realm.checkpoints import branches, sidecar
 from realm.checkpoints.cursor import Cursor
 from realm.checkpoints.names import free_name, step_of
@@ -267,11 +268,14 @@ def _load_optimizer(path: Path, hero: Hero, optimizer: torch.optim.Optimizer) ->
     with safe_open(path, framework="pt", device=str(hero.device)) as file:
         parts = {name: tuple(optimizer.state[parameter]) for name, parameter in hero.trainable.items()}
         expected = {f"{name}.{part}" for name in parts for part in parts[name]}
-        if set(file.keys()) != expected:
+        there = set(file.keys())
+        extra = {f"{name}.{average.PART}" for name in parts}  # an average may have begun or ended with the recipe
+        if there - extra != expected - extra:
             raise IncompatibleCheckpoint(f"{path}: its optimizer state belongs to another model or mode")
         for name, parameter in hero.trainable.items():
-            found = {part: file.get_tensor(f"{name}.{part}") for part in parts[name]}
-            optimizer.state[parameter] = {
+            saved = [part for part in parts[name] if f"{name}.{part}" in there]
+            found = {part: file.get_tensor(f"{name}.{part}") for part in saved}
+            optimizer.state[parameter] |= {
                 part: value.reshape(()) if part == "step" else value for part, value in found.items()
             }
 

@@ -46,7 +46,7 @@ def run_in_parts(order: Order, pause_at: tuple[int, ...]) -> None:
     assert run(order)[-1].kind == EventKind.BATTLE_COMPLETED
 
 
-MUON = replace(tiny_hero.RECIPE, optimizer="muon")
+MUON = replace(tiny_hero.RECIPE, optimizer="muon", average=0.5)
 
 
 @pytest.fixture(params=[tiny_hero.RECIPE, DROPOUT, MUON], ids=["full", "lora-dropout", "muon"])
@@ -125,9 +125,10 @@ def test_a_damaged_newest_checkpoint_falls_back_and_says_so(tmp_path: Path) -> N
     assert list(damaged.parent.glob(f"damaged-{damaged.name}-*"))
 
 
-def test_the_ledgers_train_loss_is_that_of_the_saved_weights(tmp_path: Path) -> None:
+@pytest.mark.parametrize("recipe", [tiny_hero.RECIPE, MUON], ids=["full", "muon"])
+def test_the_ledgers_train_loss_is_that_of_the_saved_weights(tmp_path: Path, recipe: Recipe) -> None:
     """Recomputed from each checkpoint on the step that its cursor points at, or on the last one."""
-    order = tiny_hero.make_order(tmp_path)
+    order = tiny_hero.make_order(tmp_path, recipe=recipe)
     run(order)
     folders = checkpoint_folders(Path(order.hero_folder))
     assert len(folders) > 1
