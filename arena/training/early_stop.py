@@ -52,9 +52,11 @@ def find(order: Order, log: BattleLog, *, step: int) -> EarlyStop | None:
 
     It is over when the last `early_stop_patience` scores did not lower the best one before them by more than
     `early_stop_least`. The hero goes on from the best of those scores whose checkpoint lies whole, if one is better
-    than what it has.
+    than what it has. A forged quest ends when its level is won: the loss on a new level rises before it falls.
     """
     recipe = order.recipe
+    if order.skill:
+        return None
     what, scores = _watched(order, [event for event in log.standing(EventKind.VALIDATED) if event.step <= step])
     if not recipe.early_stop_patience or not scores or scores[-1].step != step:
         return None

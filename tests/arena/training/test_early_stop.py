@@ -123,7 +123,13 @@ SETS = (ValidationSet(name=OWN, path="held_out.jsonl", always=True),)
 
 
 def found(
-    folder: Path, losses: Sequence[float], *, own: bool = True, digests: Sequence[str] | None = None, **recipe: Any
+    folder: Path,
+    losses: Sequence[float],
+    *,
+    own: bool = True,
+    digests: Sequence[str] | None = None,
+    skill: str | None = None,
+    **recipe: Any,
 ) -> early_stop.EarlyStop | None:
     """After scores at steps 0, 1, 2, …; only the base model can be gone back to."""
     names: dict[str, Any] = dict.fromkeys(
@@ -132,7 +138,7 @@ def found(
     (folder / "hero").mkdir(exist_ok=True)
     order = Order(
         **names, battle_folder=str(folder), hero_folder=str(folder / "hero"), validation_sets=SETS if own else (),
-        recipe=Recipe(**({"early_stop_patience": 2} | recipe)),
+        recipe=Recipe(**({"early_stop_patience": 2} | recipe)), skill=skill,
     )  # fmt: skip
     log = BattleLog(folder, on_event=lambda event: None, room=Room(lambda text: None, lambda: False), writes=False)
     for step, loss in enumerate(losses):
@@ -150,6 +156,7 @@ def test_it_waits_as_long_as_it_is_patient(tmp_path: Path, own: bool) -> None:
     assert found(tmp_path, [0.9, 0.95, 0.91], own=own)
     assert found(tmp_path, [0.9, 0.95, 0.8], own=own) is None
     assert found(tmp_path, [0.9, 0.95, 0.91], own=own, early_stop_patience=0) is None
+    assert found(tmp_path, [0.9, 0.95, 0.91], own=own, skill="bin") is None, "a forged quest ends when its level is won"
 
 
 def test_a_gain_may_be_asked_to_be_large(tmp_path: Path) -> None:
