@@ -30,6 +30,9 @@ class Recipe:
     rows_per_micro_batch: Annotated[int, Bounds(1, 2**16)] = 8
     rehearsal_share: Annotated[float, Bounds(0, 0.9)] = 0.2
     """Of all rows that a quest of the player's is trained with, those of won levels and of earlier quests; 0: none."""
+    rehearsal_epochs: Annotated[int, Bounds(1, 100)] = 4
+    """Times that the rehearsed rows are gone through in each epoch of the quest's own, while they are few: some
+    hundred rows teach a hero too little to hold what it knows, and met again they do as well as new ones."""
     epochs: Annotated[int, Bounds(1, 10_000)] = 1
     learning_rate: Annotated[float, Bounds(0, 10)] = 2e-3
     warmup_steps: Annotated[int, Bounds(0, _COUNT)] = 20

@@ -31,8 +31,8 @@ class Rows(Sequence[list[int]]):
         return len(self.starts) - 1
 
     def __add__(self, more: Rows) -> Rows:
-        """These rows, then those of `more`, whose examples are numbered on from these."""
-        order = np.concatenate([self.order, more.order + len(self.order)])
+        """These rows, then those of `more`, of the same examples."""
+        order = np.concatenate([self.order, more.order])
         return Rows(order, np.concatenate([self.starts, more.starts[1:] + self.starts[-1]]))
 
     @overload

@@ -20,7 +20,7 @@ from arena.rows.formats import BUILT_IN, Specs
 from arena.rows.limits import INSPECTED
 from arena.rows.mask import Mask
 from arena.rows.masking import NO_TEMPLATE
-from arena.rows.packing import PackedOrder
+from arena.rows.packing import PackedOrder, Rows
 from arena.rows.parse import Refusal, Row, in_pieces, read_rows, shortened
 from arena.rows.tokenized import MaskingError, Tokenized
 from arena.training.batch import Batch, join
@@ -28,6 +28,8 @@ from arena.training.examples import Examples, ExampleWriter
 
 MOST_NAMED = 1000
 """Refused rows that are named; the others are counted."""
+MOST_REPEATED = 2000
+"""Rehearsed rows that an epoch trains on, where they are gone through more than once."""
 MOST_UNMASKED_SHARE = 0.1
 """A quest is refused as a whole if more of its rows than this have no mask: then its template or its form is wrong."""
 
@@ -156,10 +158,20 @@ class PackedQuest:
         lengths = examples.lengths
         own = len(lengths) - rehearsed
         self.rows = self._packed_order.rows(lengths[:own], recipe.max_length)
-        if rehearsed:
-            self.rows += self._packed_order.rows(lengths[own:], recipe.max_length)
         self.rehearsed = rehearsed
+        self.passes = min(max(1, MOST_REPEATED // rehearsed), recipe.rehearsal_epochs) if rehearsed else 0
+        """Times that the rehearsed examples are trained on in each epoch."""
+        if rehearsed:
+            again = self._packed_order.rows(lengths[own:], recipe.max_length)
+            again = Rows(again.order + own, again.starts)
+            for _ in range(self.passes):
+                self.rows += again
         self.tokens = int(lengths.sum(dtype=np.int64))
+        """Of an epoch, with what is rehearsed as often as it is."""
+        self._trained_tokens = examples.trained_tokens
+        if self.passes > 1:
+            self.tokens += (self.passes - 1) * int(lengths[own:].sum(dtype=np.int64))
+            self._trained_tokens += (self.passes - 1) * sum(each.trained_tokens for each in examples[own:])
         self._order = functools.lru_cache(maxsize=1)(self._shuffled_rows)
 
     @property
@@ -173,7 +185,7 @@ class PackedQuest:
     @property
     def trained_share(self) -> float:
         """Labels for each slot."""
-        return self.examples.trained_tokens / self.tokens
+        return self._trained_tokens / self.tokens
 
     @property
     def fill(self) -> float:

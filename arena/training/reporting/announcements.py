@@ -46,7 +46,7 @@ def begun(
     """What is about to be trained, of which rows, from where; begun anew or resumed."""
     order, resumed = trainee.order, log.has(EventKind.BATTLE_STARTED)
     own = len(quest.examples) - quest.rehearsed
-    beside = f" and {quest.rehearsed} rehearsed" if quest.rehearsed else ""
+    beside = f" and {quest.rehearsed} rehearsed {quest.passes} times" if quest.rehearsed else ""
     what = (
         f"goes on at step {cursor.quest_step} of {quest.total_steps}"
         if resumed
@@ -65,6 +65,7 @@ def begun(
         # What became of the quest's rows.
         examples=own,
         rehearsed=quest.rehearsed,
+        rehearsal_passes=quest.passes,
         refused=loaded.refused_count,
         truncated=loaded.truncated,
         tokens=quest.tokens,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 from arena.hero.model import Hero
 from arena.protocol import EventKind, Order
 from arena.rows.packing import PackedOrder
+from arena.training import data
 from arena.training.control import Control, Request
 from arena.training.data import PackedQuest, load_quest
 from arena.training.start import ready_quest
@@ -49,12 +51,27 @@ def test_they_are_no_lines_of_the_quest_and_its_own_rows_are_packed_as_without_t
         == [list(row) for row in beside.rows][: len(own)]
     )
     later = [index for row in list(beside.rows)[len(own) :] for index in row]
-    assert sorted(later) == list(range(80, 100))
+    assert sorted(later) == sorted(4 * list(range(80, 100)))
+    lengths = quest.examples.lengths
+    assert beside.tokens == lengths.sum() + 3 * lengths[80:].sum()
+    assert 0 < beside.fill <= 1
+
+
+@pytest.mark.parametrize(("rows", "epochs", "passes"), [(20, 4, 4), (20, 1, 1), (0, 4, 0)])
+def test_few_rows_are_rehearsed_more_than_once(quest: PackedQuest, rows: int, epochs: int, passes: int) -> None:
+    recipe = replace(tiny_hero.RECIPE, rehearsal_epochs=epochs)
+    assert PackedQuest(quest.examples, recipe, quest_sha256="x", rehearsed=rows).passes == passes
+
+
+def test_many_are_not(quest: PackedQuest, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(data, "MOST_REPEATED", 50)
+    assert PackedQuest(quest.examples, tiny_hero.RECIPE, quest_sha256="x", rehearsed=20).passes == 2
+    assert PackedQuest(quest.examples, tiny_hero.RECIPE, quest_sha256="x", rehearsed=60).passes == 1
 
 
 def test_twin_taken_for_lines_they_would_be_flagged_as_the_quests(quest: PackedQuest) -> None:
     quest.examples._lines = np.abs(quest.examples._lines)
-    assert len(trained_lines(quest)) == 100
+    assert len(trained_lines(quest)) == 80 + 4 * 20
 
 
 @pytest.mark.slow
@@ -62,7 +79,7 @@ def test_a_battle_tells_them_apart_and_resumes_exactly(tmp_path: Path) -> None:
     whole, halved = rehearsing(tmp_path / "whole"), rehearsing(tmp_path / "halved")
     begun = next(event for event in run(whole) if event.kind == EventKind.BATTLE_STARTED)
     assert (begun.data["examples"], begun.data["rehearsed"]) == (80, 20)
-    assert "80 lessons and 20 rehearsed" in begun.message
+    assert "80 lessons and 20 rehearsed 4 times in" in begun.message
     control = Control()
 
     def pause(event: Any) -> None:
