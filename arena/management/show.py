@@ -167,9 +167,11 @@ class _Showing:
 
     def _told_recipe(self, path: Path, resolved: Resolved) -> Iterator[str]:
         own = quest_recipe.said(quest_recipe.read_beside(self._world, path))
-        yield escape(f"recipe   {resolved.reason}" + (f" (of its own: {own})" if own else ""))
+        yield escape(f"recipe: {resolved.reason}")
+        if own:
+            yield escape(f"of its own: {own}")
         if resolved.question:
-            yield escape(f"         {resolved.question}")
+            yield escape(resolved.question)
 
     def _without_tokenizer(self) -> list[RenderableType]:
         return [] if self._mask else ["Tokens are shown once the hero's tokenizer is on this machine."]

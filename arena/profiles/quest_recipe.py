@@ -90,6 +90,9 @@ class OwnRecipe:
         return f"recipe: {said(self.keys)}"
 
 
+NO_RECIPE = OwnRecipe(keys={})
+
+
 def given(
     world: World,
     config: RealmConfig,

@@ -19,6 +19,7 @@ from arena.gate.outcome import Outcome, read_outcome
 from arena.gate.report import Report
 from arena.models import Battle, ChronicleEntry, Quest
 from arena.protocol import EventKind
+from arena.reports.battle_recipe import BattleRecipe, battle_recipe
 from arena.rows.parse import Refusal
 from realm.branch_rows import branches_of
 from realm.checkpoints import branches
@@ -26,6 +27,7 @@ from realm.world import World
 from tavern import formatting
 from tavern.log_looks import Entry, entry_of
 from tavern.quests.cards import Card, card_of, orders_waiting
+from tavern.quests.recipe import QuestRecipe, recipe_of
 from vault.models import Checkpoint
 
 MOST_ROWS = 200
@@ -97,6 +99,7 @@ class Fought:
     """Its title; empty while the hero has but one."""
     checkpoints: list[Checkpoint]
     """Its newest ones that lie here: the hero can go on from each."""
+    recipe: BattleRecipe | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -116,6 +119,7 @@ class QuestPage:
     has_quarantine: bool = False
     kinds: list[tuple[str, int]] = field(default_factory=list)
     warned_kinds: list[tuple[str, int]] = field(default_factory=list)
+    recipe: QuestRecipe | None = None
 
     @property
     def kinds_said(self) -> str:
@@ -153,6 +157,7 @@ def read_page(world: World, quest: Quest) -> QuestPage:
         has_quarantine=bool(quarantine and quarantine.is_file()),
         kinds=_by_count(report.refused_by_kind) if report else [],
         warned_kinds=_by_count(report.warned_by_kind) if report else [],
+        recipe=recipe_of(world, quest, path),
     )
 
 
@@ -251,6 +256,7 @@ def _fought(world: World, battle: Battle) -> Fought:
         flagged=[name for name in flagged_files(battle) if (world.flagged_examples / name).is_file()],
         branch=branches.title(battle.branch) if branches_of(battle.hero).branches else "",
         checkpoints=list(saved[:MOST_CHECKPOINTS]),
+        recipe=battle_recipe(world, battle),
     )
 
 
