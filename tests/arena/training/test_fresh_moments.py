@@ -10,6 +10,7 @@ import pytest
 
 from arena.protocol import STEP_DTYPE, Order
 from arena.recipe import Recipe
+from arena.training import optimizer
 from arena.training.saving import checkpoint
 from realm.checkpoints import sidecar
 from realm.disk import durable
@@ -110,3 +111,26 @@ def test_a_checkpoint_from_before_goes_on(tmp_path: Path) -> None:
     second = next_battle(first, RECIPE)
     run(second)
     assert set(rates(second)) == {0.01}
+
+
+def mean_loss_behind_a_change(folder: Path) -> float:
+    """A hero that has learned something trains an adapter, then all of its weights again: what that began with."""
+    folder.mkdir()
+    recipe = replace(RECIPE, warmup_steps=20, epochs=6, save_every=1000)
+    first = tiny_hero.make_order(folder, rows=80, recipe=recipe)
+    run(first)
+    second = next_battle(first, replace(recipe, mode="lora", lora_rank=4, epochs=1), "second")
+    run(second)
+    third = next_battle(second, replace(recipe, epochs=1), "third")
+    run(third)
+    steps = np.fromfile(Path(third.battle_folder) / "steps.bin", dtype=STEP_DTYPE)
+    return float(steps["loss"][:8].mean())
+
+
+def test_what_was_learned_outlives_a_change_of_mode_and_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With its twin: at the full rate from the first step on, fresh moments undo some of it."""
+    warmed_up = mean_loss_behind_a_change(tmp_path / "warmed up")
+    original = optimizer.learning_rate
+    monkeypatch.setattr(optimizer, "learning_rate", lambda recipe, step, **_: original(recipe, step))
+    at_once = mean_loss_behind_a_change(tmp_path / "at once")
+    assert warmed_up < at_once - 0.1

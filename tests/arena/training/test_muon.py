@@ -44,7 +44,10 @@ def ours(parameters: list[nn.Parameter]) -> muon.Muon:
 def test_a_step_is_that_of_torchs_own(monkeypatch: pytest.MonkeyPatch, at_once: int) -> None:
     monkeypatch.setattr(muon, "AT_ONCE", at_once)
     mine, theirs = matrices(), matrices()
-    one, other = ours(mine), torch.optim.Muon(theirs, adjust_lr_fn="match_rms_adamw", **SETTINGS)
+    one, other = (
+        ours(mine),
+        torch.optim.Muon(theirs, adjust_lr_fn="match_rms_adamw", ns_steps=muon.FEW_ITERATIONS, **SETTINGS),
+    )
     for seed in range(3):
         for parameters, stepping in ((mine, one), (theirs, other)):
             give_gradients(parameters, seed)
