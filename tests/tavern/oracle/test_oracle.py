@@ -11,6 +11,7 @@ import pytest
 from asgiref.sync import sync_to_async
 from django.http import HttpResponse
 from django.test import AsyncClient, Client
+from django.urls import resolve
 
 from realm import hosts
 from realm.world import World
