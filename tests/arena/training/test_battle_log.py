@@ -33,8 +33,8 @@ def opened(logs: list[BattleLog], folder: Path) -> BattleLog:
 
 
 def trainee_at(step: int) -> Trainee:
-    """One whose optimizer began with it."""
-    return cast(Trainee, SimpleNamespace(step=step, moments_since=0))
+    """One whose optimizer is older than every record, those of zeros too."""
+    return cast(Trainee, SimpleNamespace(step=step, moments_since=-1))
 
 
 def steps_on_disk(folder: Path) -> list[int]:
