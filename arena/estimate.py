@@ -28,6 +28,16 @@ MOST_BATTLES = 50
 _TAIL_BYTES = 256 * 1024
 
 
+_NUMBERS = {
+    "hidden_size": ("n_embd", "d_model"),
+    "num_hidden_layers": ("n_layer", "num_layers"),
+    "num_attention_heads": ("n_head", "num_heads"),
+    "intermediate_size": ("n_inner", "ffn_dim"),
+    "vocab_size": (),
+}
+"""Keys of a configuration, and what older architectures call them."""
+
+
 class UnknownShape(ValueError):
     """The model's configuration does not say what an estimate needs; the text names what is missing."""
 
@@ -47,13 +57,19 @@ class Shape:
     head_norms: bool
     """Queries and keys are normalised per head, as in Qwen3."""
     attention_bias: bool
+    counted: int | None = None
+    """Parameters as the weight files have them; None: as the other numbers give them."""
 
     @classmethod
     def of(cls, config: Mapping[str, Any]) -> Shape:
         """Raises UnknownShape."""
         text = config.get("text_config") or config
-        wanted = ("hidden_size", "num_hidden_layers", "num_attention_heads", "intermediate_size", "vocab_size")
-        numbers: dict[str, Any] = {name: text.get(name) for name in wanted}
+        numbers: dict[str, Any] = {
+            name: next((text[alias] for alias in (name, *aliases) if text.get(alias) is not None), None)
+            for name, aliases in _NUMBERS.items()
+        }
+        if numbers["intermediate_size"] is None and isinstance(numbers["hidden_size"], int):
+            numbers["intermediate_size"] = 4 * numbers["hidden_size"]  # as GPT-2 and its kin leave it out
         missing = [name for name, value in numbers.items() if not isinstance(value, int) or value < 1]
         if missing:
             raise UnknownShape(f"the model's configuration lacks {', '.join(missing)}")
@@ -111,7 +127,7 @@ class Shape:
 
     @property
     def parameters(self) -> int:
-        return self.body_linear + self.small + self.embedding * (1 if self.tied else 2)
+        return self.counted or self.body_linear + self.small + self.embedding * (1 if self.tied else 2)
 
     def adapter(self, recipe: Recipe) -> int:
         """Parameters of the recipe's LoRA adapters."""
@@ -207,10 +223,10 @@ def memory_of(
 def weight_bytes(shape: Shape, recipe: Recipe) -> int:
     if recipe.mode == "full":
         return FLOAT32 * shape.parameters
-    adapter = FLOAT32 * shape.adapter(recipe)
+    adapter, frozen = FLOAT32 * shape.adapter(recipe), HALF if recipe.dtype == "bfloat16" else FLOAT32
     if recipe.mode == "qlora":
-        return shape.body_linear // 2 + FLOAT32 * (shape.parameters - shape.body_linear) + adapter
-    return FLOAT32 * shape.parameters + adapter
+        return shape.body_linear // 2 + frozen * max(0, shape.parameters - shape.body_linear) + adapter
+    return frozen * shape.parameters + adapter
 
 
 def moment_bytes(shape: Shape, recipe: Recipe) -> int:
@@ -218,7 +234,7 @@ def moment_bytes(shape: Shape, recipe: Recipe) -> int:
     matrices = shape.body_linear if recipe.mode == "full" else shape.adapter(recipe)
     muons = matrices if recipe.optimizer == "muon" else 0
     trained = trained_parameters(shape, recipe)
-    return FLOAT32 * (2 * trained - muons + (trained if recipe.average else 0))
+    return FLOAT32 * (2 * trained - muons + (trained if recipe.weight_average else 0))
 
 
 def trained_parameters(shape: Shape, recipe: Recipe) -> int:
@@ -248,8 +264,9 @@ def _step_peak(shape: Shape, recipe: Recipe, load: Load, gradients: int, activat
 def activation_bytes(shape: Shape, recipe: Recipe, load: Load) -> int:
     """What autograd keeps of a micro-batch's forward pass through the body."""
     layer = layer_activation_bytes(shape, recipe)
-    # Autocast casts each matrix once a pass and keeps what it cast.
-    cast = HALF * (shape.body_linear + shape.embedding) if recipe.dtype == "bfloat16" else 0
+    # Autocast casts each matrix once a pass and keeps what it cast; frozen weights are held in half precision anyway.
+    casts = recipe.dtype == "bfloat16" and recipe.mode == "full"
+    cast = HALF * (shape.body_linear + shape.embedding) if casts else 0
     # The last norm; with adapters nothing before the first of them needs a gradient.
     ends = FLOAT32 * shape.hidden * (3 if recipe.mode == "full" else -2)
     if not recipe.gradient_checkpointing:
@@ -270,7 +287,8 @@ def layer_activation_bytes(shape: Shape, recipe: Recipe) -> int:
     computed = 4 * query + 2 * kv + 4 * shape.intermediate + (0 if full else 7 * recipe.lora_rank)
     if recipe.dtype == "bfloat16":
         kept = 2 * hidden * (2 if full else 1) + heads
-        return FLOAT32 * kept + HALF * (5 * hidden + (heads if full else 0) + computed)
+        both = 0 if full else 7 * recipe.lora_rank  # an adapter's product is kept in float32 as well
+        return FLOAT32 * (kept + both) + HALF * (5 * hidden + (heads if full else 0) + computed)
     kept = 2 * hidden * (3 if full else 2) + heads * (2 if full else 1)
     return FLOAT32 * (kept + computed)
 

@@ -74,6 +74,8 @@ class Order:
     opened_on: str | None = None
     """ISO date: the day that a chat template which writes the date takes for today, whenever the battle goes on."""
     recipe: Recipe = field(default_factory=Recipe)
+    recipe_reason: str = ""
+    """Why this mode and micro-batch: what it needs of which memory, in a line."""
 
     @property
     def day(self) -> datetime | None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from pathlib import Path
+from typing import Any
 
 from arena.models import Quest
 from realm.disk.mailbox import Mailbox
+from realm.quest_names import is_forged_name, is_sparring_name
 from realm.strict import shown
 from realm.world import PRIORITIES, World
 
@@ -30,6 +32,8 @@ class Act(StrEnum):
     """The same, and what they refused it for is let pass; a completed quest is fought once more."""
     DISCARD = "discard"
     """Delete the file of a quest that is over."""
+    RECIPE = "recipe"
+    """It gets a recipe of its own, or follows the realm's again."""
 
 
 _BY_STATE: dict[str, tuple[Act, ...]] = {
@@ -43,6 +47,9 @@ _BY_STATE: dict[str, tuple[Act, ...]] = {
 }
 
 
+_RECIPE_STATES = (Quest.State.INSPECTED, Quest.State.QUEUED, Quest.State.FAILED, Quest.State.CANCELLED)
+
+
 def acts_for(quest: Quest) -> tuple[Act, ...]:
     """What makes sense in the quest's state."""
     over = quest.state in (Quest.State.COMPLETED, Quest.State.FAILED, Quest.State.CANCELLED)
@@ -50,6 +57,14 @@ def acts_for(quest: Quest) -> tuple[Act, ...]:
         return ()
     force = (Act.FORCE,) if quest.state == Quest.State.FAILED and quest.refusal in FORCEABLE else ()
     return (*force, *_BY_STATE[quest.state])
+
+
+def makes_sense(quest: Quest, act: Act) -> bool:
+    """Whether the quest can be given this order now; a recipe of its own none that the guild made ever has."""
+    if act is not Act.RECIPE:
+        return act in acts_for(quest)
+    made = is_forged_name(quest.name) or is_sparring_name(quest.name)
+    return bool(quest.file) and not made and quest.state in _RECIPE_STATES
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,6 +85,9 @@ class QuestOrder:
     quests: tuple[Target, ...]
     priority: str | None = None
     before: Target | None = None
+    recipe: dict[str, Any] = field(default_factory=dict)
+    """The quests' own from now on, for Act.RECIPE; none: they follow the realm's."""
+    confirmed_rate: float | None = None
     by: str
     carried_out: int = 0
     """Quests of the same wish that were seen to before: a long order is carried out in slices."""
@@ -100,17 +118,22 @@ def send(
     quests: Sequence[Quest],
     priority: str | None = None,
     before: Quest | None = None,
+    recipe: dict[str, Any] | None = None,
+    confirmed_rate: float | None = None,
     by: str,
 ) -> Path:
     """Leave an order for the daemon; it acts within a second, or when it is next started.
 
-    `priority` and `before` are for Act.MOVE. Raises ValueError for a priority that is none.
+    `priority` and `before` are for Act.MOVE, `recipe` and `confirmed_rate` for
+    Act.RECIPE. Raises ValueError for a priority that is none.
     """
     order = QuestOrder(
         act=act,
         quests=tuple(map(Target.of, quests)),
         priority=priority,
         before=Target.of(before) if before else None,
+        recipe=recipe or {},
+        confirmed_rate=confirmed_rate,
         by=by,
     )
     return MAILBOX.leave(world, order, label=act)

@@ -22,9 +22,13 @@ LARGEST_BYTES = 16 * 1024 * 1024
 """Reasons quote the last lines of a log, which may be long."""
 
 
-def rest(world: World, *, asked: str, reason: str = "") -> None:
-    """Nothing is fought from now on, until `end_rest`: `asked` is a wish, or the daemon's own `trouble` or `faults`."""
-    durable.write_json(world.control / REST_FILE, {"asked": asked} | ({"reason": reason} if reason else {}))
+def rest(world: World, *, asked: str, reason: str = "", **facts: str) -> None:
+    """Nothing is fought from now on, until `end_rest`: `asked` is a wish, or the daemon's own `trouble` or `faults`.
+
+    `facts` are what the daemon wants to know again of its reason.
+    """
+    told = {"asked": asked} | ({"reason": reason} if reason else {}) | facts
+    durable.write_json(world.control / REST_FILE, told)
 
 
 def end_rest(world: World) -> None:

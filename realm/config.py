@@ -52,6 +52,8 @@ class RealmConfig:
     """Completed quests of the guild's own forge whose files stay; they can be forged again from their seed."""
     sparring_quotes_mistakes: bool = True
     """Whether a sparring corrects each mistake once with the wrong answer before it, beside its plain problem."""
+    memory_budget_gb: float | None = None
+    """GB (10^9 bytes) that training may take of the GPU, or of the machine without one; None: nine tenths of it."""
     oracle_memory_gb: float = 6.0
     """GB (10^9 bytes) of weights that the inference host holds; beyond it idle models are unloaded."""
     database_url: str | None = None
@@ -71,9 +73,10 @@ class RealmConfig:
 
     def __post_init__(self) -> None:
         strict.check_ranges(self)
-        for name in ("checkpoint_budget_gb", "oracle_memory_gb"):
-            if not 0 < getattr(self, name) < math.inf:
-                raise ValueError(f"{name}: {getattr(self, name)} is no budget; allowed is more than 0")
+        for name in ("checkpoint_budget_gb", "oracle_memory_gb", "memory_budget_gb"):
+            budget = getattr(self, name)
+            if budget is not None and not 0 < budget < math.inf:
+                raise ValueError(f"{name}: {budget} is no budget; allowed is more than 0")
         for skill in self.serve_trainers:
             if not _SKILL.fullmatch(skill) or self.serve_trainers.count(skill) > 1:
                 raise ValueError(

@@ -76,7 +76,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
     except OSError as error:
         raise strict.BadConfig(f"{path}: cannot be read: {error.strerror}") from error
     except UNREADABLE as error:
-        raise strict.BadConfig(f"{path}: not readable as YAML: {_in_a_sentence(error)}") from error
+        raise strict.BadConfig(f"{path}: not readable as YAML: {in_a_sentence(error)}") from error
     if value is None:
         return {}
     if not isinstance(value, dict):
@@ -84,7 +84,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
     return value
 
 
-def _in_a_sentence(error: Exception) -> str:
+def in_a_sentence(error: Exception) -> str:
     """With line and column; the library says it in several lines, with a picture."""
     if isinstance(error, RecursionError):
         return "too many lists or mappings within each other"

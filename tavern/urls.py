@@ -41,6 +41,7 @@ urlpatterns = [
     path("quests/<int:quest_id>/rows", mirror_views.rows, name="quest_rows"),
     path("quests/<int:quest_id>/rows/<int:line>", mirror_views.row, name="quest_row"),
     path("quests/<int:quest_id>/packed/<int:number>", mirror_views.packed, name="quest_packed"),
+    path("quests/<int:quest_id>/recipe", quest_page_views.recipe, name="quest_recipe"),
     path("quests/<int:quest_id>/estimate", quest_page_views.estimate, name="quest_estimate"),
     path("quests/<int:quest_id>/report", quest_page_views.report, name="quest_report"),
     path("quests/<int:quest_id>/quarantine", quest_page_views.quarantine, name="quest_quarantine"),

@@ -21,8 +21,10 @@ from arena.models import Battle, Quest
 from arena.protocol import (
     ORDER_FILE,
     SET_ASIDE_FILE,
+    STEPS_FILE,
     EvaluationSet,
     Order,
+    StepRecord,
 )
 from arena.queue import files as queue
 from arena.recipe import Recipe
@@ -54,6 +56,17 @@ def order_path(world: World, battle: Battle) -> Path:
     return world.battles / battle.battle_id / ORDER_FILE
 
 
+def read_order(world: World, battle: Battle) -> Order:
+    """Raises OSError or ValueError."""
+    return Order.read(order_path(world, battle))
+
+
+def has_trained(world: World, battle: Battle) -> bool:
+    """Whether a step of it was trained: then it goes on by its own order, whatever the settings say by now."""
+    steps = world.battles / battle.battle_id / STEPS_FILE
+    return steps.exists() and steps.stat().st_size >= StepRecord.SIZE
+
+
 def open_battle(
     world: World,
     config: RealmConfig,
@@ -62,23 +75,41 @@ def open_battle(
     *,
     specs: Mapping[str, dict[str, str]],
     host_answers: bool = False,
+    reason: str = "",
 ) -> Battle:
     """Write the order of a quest that lies in `processing/`, and the row of its battle; on an error, neither.
 
     `specs` are the declared forms of rows, as `dataset_specs.load_declared` gave them. Where `host_answers`, the
-    battle's checkpoints are evaluated through the queue and not by the trainer.
+    battle's checkpoints are evaluated through the queue and not by the trainer. `reason` is why the recipe is this one.
     """
     battle_id = _free_id(world, quest)
     folder = world.battles / battle_id
     folder.mkdir()
     try:
-        order = _order(world, config, recipe, quest, battle_id, specs, host_answers)
+        order = _order(world, config, recipe, quest, battle_id, specs, host_answers, reason)
         order.write()
         durable.sync_folder(world.battles)
         return Battle.objects.create(battle_id=battle_id, quest=quest, hero=config.hero, started_at=datetime.now(UTC))
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
         raise
+
+
+def resolve_anew(
+    world: World,
+    config: RealmConfig,
+    recipe: Recipe,
+    battle: Battle,
+    *,
+    specs: Mapping[str, dict[str, str]],
+    host_answers: bool = False,
+    reason: str = "",
+) -> None:
+    """Write the order of a battle that has trained nothing once more, by the settings as they are now."""
+    _order(world, config, recipe, battle.quest, battle.battle_id, specs, host_answers, reason).write()
+    if battle.hero != config.hero:
+        battle.hero = config.hero
+        battle.save(update_fields=["hero"])
 
 
 def ensure_hero(world: World, config: RealmConfig) -> str:
@@ -103,6 +134,7 @@ def _order(
     battle_id: str,
     specs: Mapping[str, dict[str, str]],
     host_answers: bool,
+    reason: str,
 ) -> Order:
     return Order(
         battle=battle_id,
@@ -121,6 +153,7 @@ def _order(
         flagged_folder=str(world.flagged_examples),
         opened_on=datetime.now().date().isoformat(),
         recipe=recipe,
+        recipe_reason=reason,
         dataset_specs=dict(specs),
         set_aside_file=_write_set_aside(world, quest, world.battles / battle_id),
     )

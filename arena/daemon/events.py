@@ -16,6 +16,7 @@ from django.db import transaction
 from arena import chronicle
 from arena import status as arena_status
 from arena.daemon import battles, evaluations
+from arena.daemon.readiness import HOW_TO_MEND
 from arena.gate import report as reports
 from arena.gate.inspection import SET_ASIDE_KINDS
 from arena.models import Battle, Quest
@@ -77,7 +78,7 @@ def _take_in_lines(world: World, battle: Battle) -> Iterator[Event]:
             # Files first, then rows and offset at once; what follows in memory only once they are committed.
             if event:
                 _settle_files(world, battle, event)
-                _settle_rest(world, event, newest=battle.events_offset + len(line) >= size)
+                _settle_rest(world, battle, event, newest=battle.events_offset + len(line) >= size)
             with transaction.atomic():
                 if event:
                     chronicle.record_event(battle.battle_id, event)
@@ -113,7 +114,7 @@ def _settle_files(world: World, battle: Battle, event: Event) -> None:
         _extend_report(world, battle, refused_count=event.data["refused"])
 
 
-def _settle_rest(world: World, event: Event, *, newest: bool) -> None:
+def _settle_rest(world: World, battle: Battle, event: Event, *, newest: bool) -> None:
     """Before the rows, so that a killed daemon still rests when it comes back.
 
     An event that another one followed, read again after a lost database, was seen to long ago.
@@ -123,7 +124,8 @@ def _settle_rest(world: World, event: Event, *, newest: bool) -> None:
     if event.kind == EventKind.BATTLE_PAUSED and event.data.get("asked") == "faults":
         arena_status.rest(world, asked="faults", reason=str(event.data.get("reason") or event.message))
     if event.kind == EventKind.BATTLE_FAILED and event.data.get("blame") == "hero":
-        arena_status.rest(world, asked="trouble", reason=event.message)
+        mending = "resume tries again, skip leaves the quest" if battles.has_trained(world, battle) else HOW_TO_MEND
+        arena_status.rest(world, asked="trouble", reason=f"{event.message}; {mending}")
 
 
 def _extend_report(world: World, battle: Battle, *, refused_count: int) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from arena.confined.asking import verdict_of
 from arena.confined.probe import ADAPTER_FILE, Asked
 from arena.confined.weights import WEIGHT_FILES
-from arena.preview.quest_estimate import machine
+from arena.profiles.machine import machine
 from arena.recipe import Recipe
 from arena.rows import tokenizer
 from realm.checkpoints import sidecar

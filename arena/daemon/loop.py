@@ -16,26 +16,29 @@ from django.db import transaction
 
 from arena import chronicle, disk_errors, orders, quest_orders
 from arena import status as arena_status
-from arena.daemon import battles, events, hero_check, rate, sparring_expiry, won_level
+from arena.daemon import battles, events, rate, recipe_news, sparring_expiry, won_level
 from arena.daemon.autoplay import Player
 from arena.daemon.chronicle_outbox import Outbox
 from arena.daemon.disk_care import DiskCare
 from arena.daemon.host_watch import HostWatch
 from arena.daemon.pause import Pause
+from arena.daemon.readiness import Readiness
 from arena.daemon.settings import Settings
 from arena.daemon.status import Situation, StatusFile
 from arena.daemon.trainer.care import TrainerCare
 from arena.daemon.trainer.process import TrainerProcess
 from arena.gate import report as reports
 from arena.gate.process import ASIDE, LARGE, Gate, GateProcess
-from arena.models import Battle
+from arena.models import Battle, Quest
 from arena.orders import Wish
+from arena.profiles.resolving import Resolved
 from arena.protocol import Command, Event, EventKind
 from arena.quest_orders import Act, QuestOrder
 from arena.queue import acts, admission, network_mounts
 from arena.queue import files as queue
 from arena.queue.acts import Context
 from arena.queue.intake import Doorway
+from arena.recipe import Recipe
 from arena.reports import sparrings
 from arena.sources.inspecting import Lookout
 from arena.status import LOCK_FILE
@@ -109,6 +112,8 @@ class ArenaDaemon:
         self._room_wanted = False
         self._again: dict[int, Path] = {}
 
+        self._readiness = Readiness(world, self.settings, self.rest, self._outbox, self.wake_up.set)
+
         # Where quests come from: the inbox by the gatekeepers, folders of the player's, the guild.
         self.gate = gate or GateProcess(world, self.wake_up.set, clock=clock)
         self.large_gate = gate or GateProcess(world, self.wake_up.set, clock=clock, kind=LARGE)
@@ -141,6 +146,7 @@ class ArenaDaemon:
             self.gate.shut_down()
             self.large_gate.shut_down()
             self.looker.shut_down()
+            self._readiness.weights.end()
             self._disk.guard(self._take_in_events)
             self._status.tell(self._situation, offline=True)
 
@@ -179,6 +185,7 @@ class ArenaDaemon:
             self._make_room(),
             self._mind_model(),
             self.rest.settle(),
+            self._readiness.mended(),
             self._start_battle(),
             self._play(),
             self._outbox.flush(),
@@ -215,6 +222,7 @@ class ArenaDaemon:
 
     def _carry_out(self, wish: Wish) -> None:
         if wish == Wish.RESUME:
+            self._readiness.confirm()
             self.rest.end()
             self._doorway.trouble = ""
             self._trainer_care.forgive()
@@ -357,7 +365,7 @@ class ArenaDaemon:
         """What the gatekeepers found wrong with the hero's model every other quest would meet too."""
         error, self._doorway.model_error = self._doorway.model_error, ""
         if error:
-            self.rest.begin_for(error)
+            self._readiness.note_trouble(error)
         return bool(error)
 
     def _mind_trainer(self) -> bool:
@@ -376,40 +384,42 @@ class ArenaDaemon:
         if self.rest.active or self._running or not self.trainer.ready:
             return False
         battle = battles.unfinished()
-        # A battle that was opened goes on by its own order, whatever the settings say by now.
-        if battle is None and queue.waiting().exists() and self._refuses_hero():
-            return True
-        battle = battle or self._next_battle()
+        # A battle that has trained goes on by its own order, whatever the settings say by now.
+        if battle is None or not battles.has_trained(self.world, battle):
+            battle = self._by_settings(battle)
         if battle is None:
             return False
         self._running = battle
         self.trainer.run(battles.order_path(self.world, battle))
         return True
 
-    def _refuses_hero(self) -> bool:
-        """A model that cannot be trained, by the settings as they are now: the arena rests, and the quests wait."""
-        self.settings.read_again()
-        config = self.settings.config
-        battles.ensure_hero(self.world, config)
-        refusal = hero_check.refusal_of(self.world, config, self.settings.recipe)
-        if refusal:
-            self._tell("hero_refused", refusal)
-            self.rest.begin_for(refusal)
-        return bool(refusal)
-
-    def _next_battle(self) -> Battle | None:
-        """Open the battle of the next quest; None where none waits, or the first of them is not to be fought."""
-        quest = queue.waiting().first()
-        if quest is None:
+    def _by_settings(self, battle: Battle | None) -> Battle | None:
+        """This battle, or that of the next quest, with a recipe by the settings as they are now; None for none."""
+        quest = battle.quest if battle else queue.waiting().first()
+        resolved = self._readiness.judge(quest, opened=battle is not None) if quest else None
+        if quest is None or resolved is None:
             return None
+        if battle is None:
+            battle = self._open_battle(quest, resolved)
+        else:
+            battles.resolve_anew(
+                self.world, self.settings.config, resolved.recipe, battle,
+                specs=self.settings.specs, host_answers=self._hosts.answers, reason=resolved.reason,
+            )  # fmt: skip
+        if battle:
+            recipe_news.tell(battle, resolved)
+        return battle
 
+    def _open_battle(self, quest: Quest, resolved: Resolved) -> Battle | None:
+        """None where the quest is not to be fought, or not yet."""
         # What has become of it since the gatekeepers looked.
         path = queue.path_of(self.world, quest)
         if not path.exists():
             queue.forget(quest, "its file is gone from the queue")
             return None
         # Of an older release, or lost with the power; or seen beside a quest that has been cancelled since.
-        if not reports.is_complete(path) or admission.misses_rows(path):
+        # Or counted by another length than it would be trained with.
+        if not reports.is_complete(path) or admission.misses_rows(path) or _is_outdated(path, resolved.recipe):
             queue.look_again(self.world, quest)
             return None
 
@@ -420,10 +430,11 @@ class ArenaDaemon:
         return battles.open_battle(
             self.world,
             config,
-            self.settings.recipe,
+            resolved.recipe,
             quest,
             specs=self.settings.specs,
             host_answers=self._hosts.answers,
+            reason=resolved.reason,
         )
 
     def _quests_arrive(self) -> bool:
@@ -448,5 +459,10 @@ class ArenaDaemon:
             trainer_ready=self.trainer.ready,
             trainer_pid=self.trainer.pid,
             waits_for=self.trainer.trouble,
-            message=next(filter(None, troubles), self.rest.reason),
+            message=next(filter(None, troubles), self.rest.reason or self._readiness.weights.told),
         )
+
+
+def _is_outdated(path: Path, recipe: Recipe) -> bool:
+    report = reports.read_report(path)
+    return report is not None and report.max_length not in (None, recipe.max_length)

@@ -10,8 +10,8 @@ from realm.world import World
 class Pause:
     def __init__(self, world: World) -> None:
         self._world = world
-        self._owed = ""
-        """Why the arena is to rest as soon as that can be written."""
+        self._owed: dict[str, str] = {}
+        """The rest that the arena is to begin as soon as that can be written."""
         self.trouble = ""
         """What the arena began to rest for by itself; empty once a battle goes on or the player has decided."""
 
@@ -29,23 +29,40 @@ class Pause:
         """Whether the player asked to end the battle and rest."""
         return self._remembered.get("asked") == Wish.STOP
 
+    @property
+    def is_own(self) -> bool:
+        """Whether the arena rests for what it found itself, and not because the player asked."""
+        return self._remembered.get("asked") == "trouble"
+
+    @property
+    def question(self) -> str:
+        """What the player says yes to by resuming; empty where nothing is asked."""
+        return self._remembered.get("question", "")
+
+    @property
+    def settings(self) -> str:
+        """Digest of the settings that the arena rests for; empty where they are not to blame."""
+        return self._remembered.get("settings", "")
+
     def begin(self, wish: Wish) -> None:
         """As the player wishes."""
         arena_status.rest(self._world, asked=wish)
 
-    def begin_for(self, trouble: str) -> None:
+    def begin_for(self, trouble: str, *, settings: str = "", question: str = "") -> None:
         """Every quest would meet this trouble: wait for the player instead of failing them one by one.
 
-        In memory only; `settle` writes it.
+        `settings` and `question` as the properties have them. In memory only; `settle` writes it.
         """
-        self.trouble = self._owed = trouble
+        self.trouble = trouble
+        facts = {"settings": settings, "question": question}
+        self._owed = {"reason": trouble} | {name: text for name, text in facts.items() if text}
 
     def settle(self) -> bool:
         """Write down the rest that is owed; whether one was."""
         if not self._owed:
             return False
-        arena_status.rest(self._world, asked="trouble", reason=self._owed)
-        self._owed = ""
+        arena_status.rest(self._world, asked="trouble", **self._owed)
+        self._owed = {}
         return True
 
     def forgive(self) -> None:
@@ -56,7 +73,7 @@ class Pause:
 
     def end(self) -> None:
         arena_status.end_rest(self._world)
-        self.trouble = self._owed = ""
+        self.trouble, self._owed = "", {}
 
     @property
     def _remembered(self) -> dict[str, str]:

@@ -11,6 +11,7 @@ from dataclasses import replace
 from arena.daemon.chronicle_outbox import Outbox
 from arena.gate.process import GateSettings
 from arena.gate.rules import GateRules
+from arena.profiles.resolving import resolve
 from arena.recipe import Recipe
 from arena.rows import tokenizer
 from arena.rows.formats import load_declared
@@ -19,13 +20,10 @@ from realm import strict
 from realm.config import RealmConfig
 from realm.world import World
 
+FOLLOWED = ("curriculum", "autoplay", "preset", "training", "base_model", "memory_budget_gb")
+"""Settings of which a change is for the next battle; all else is as the daemon began with it."""
 FRESH_SECONDS = 2.0
 """Settings that were read earlier are read again before the gatekeepers look at a file."""
-
-
-def read_recipe(config: RealmConfig) -> Recipe:
-    """Raises strict.BadConfig for a recipe that cannot be."""
-    return strict.read(Recipe, config.training, source="training")
 
 
 def read_rules(config: RealmConfig) -> GateRules:
@@ -47,8 +45,8 @@ class Settings:
         self._world, self._outbox, self._clock = world, outbox, clock
         self.load = load
         self.config = config
-        """As at the start, but for curriculum and auto-play, which follow the player."""
-        self.recipe, self.rules, self.specs = read_recipe(config), read_rules(config), load_declared(world)
+        """As at the start, but for what follows the player: FOLLOWED."""
+        self.recipe, self.rules, self.specs = self._read(config)
         self.trouble = ""
         """Why the old settings stay in force, in one sentence."""
         self._read_at = clock()
@@ -59,14 +57,18 @@ class Settings:
         try:
             config = self.load()
             read_curriculum(config)
-            self.recipe, self.rules, self.specs = read_recipe(config), read_rules(config), load_declared(self._world)
-            self.config = replace(self.config, curriculum=config.curriculum, autoplay=config.autoplay)
+            self.recipe, self.rules, self.specs = self._read(config)
+            self.config = replace(self.config, **{name: getattr(config, name) for name in FOLLOWED})
             trouble = ""
         except strict.BadConfig as error:
             trouble = f"The old settings stay in force: {error}"
         if trouble and trouble != self.trouble:
             self._outbox.add("settings_refused", trouble)
         self.trouble = trouble
+
+    def _read(self, config: RealmConfig) -> tuple[Recipe, GateRules, dict[str, dict[str, str]]]:
+        """Raises strict.BadConfig for what cannot be."""
+        return resolve(self._world, config).recipe, read_rules(config), load_declared(self._world)
 
     def refresh(self) -> None:
         if self._clock() - self._read_at > FRESH_SECONDS:
@@ -75,7 +77,7 @@ class Settings:
     def for_gate(self) -> GateSettings:
         self.refresh()
         found = tokenizer.find(self._world, self.config)
-        return GateSettings(rules=self.rules, recipe=self.recipe, tokenizer=found, specs=self.specs)
+        return GateSettings(rules=self.rules, recipe=self.recipe, tokenizer=found, specs=self.specs, config=self.config)
 
     def curriculum(self) -> Curriculum:
         """The player's, as it stands now. Raises BadConfig."""

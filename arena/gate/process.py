@@ -6,13 +6,14 @@ import sys
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol
 
 from arena.gate.messages import BEAT, Answer, Job
 from arena.gate.rules import GateRules
 from arena.recipe import Recipe
+from realm.config import RealmConfig
 from realm.processes.child import ChildProcess
 from realm.processes.log import ChildLog
 from realm.world import World
@@ -39,6 +40,8 @@ class GateSettings:
     recipe: Recipe
     tokenizer: Path | None
     specs: Mapping[str, dict[str, str]]
+    config: RealmConfig = field(default_factory=RealmConfig)
+    """Where a quest has a recipe of its own, it is laid over these."""
 
 
 class Gate(Protocol):

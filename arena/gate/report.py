@@ -17,11 +17,13 @@ from realm import strict
 from realm.disk import durable
 
 REPORT, REASON, QUARANTINE = "report.json", "reason.json", "quarantine"
-ROWS, HASHES, WISHES = "rows.npy", "hashes.npy", "wishes.json"
-COMPANIONS = (REPORT, REASON, QUARANTINE, ROWS, HASHES, WISHES)
+ROWS, HASHES, WISHES, RECIPE = "rows.npy", "hashes.npy", "wishes.json", "recipe.yaml"
+COMPANIONS = (REPORT, REASON, QUARANTINE, ROWS, HASHES, WISHES, RECIPE)
 """What may lie beside a quest, as `<file>.<one of these>`; it moves with the quest."""
 FOUND = (REPORT, REASON, QUARANTINE, ROWS, HASHES)
 """What the gatekeepers wrote; made anew when they look again."""
+GIVEN = (WISHES, RECIPE)
+"""What the player gave with the quest; nobody could make it anew."""
 
 UNREAD_KEYS = "unread-keys"
 """Kind of the one warning of keys that stand in most rows and that nobody reads; of no line, so its line is 0."""
@@ -154,6 +156,8 @@ class Wishes:
     force: bool = False
     hold: bool = False
     depth: Depth | None = None
+    confirmed_rate: float | None = None
+    """The player wants this learning rate, or any below, however it suits the hero."""
 
 
 NO_WISHES = Wishes()

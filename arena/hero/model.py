@@ -257,7 +257,7 @@ def check_quantisable(device: torch.device) -> None:
     if missing:
         raise UnloadableHero(
             f"training.mode qlora needs {' and '.join(missing)}, which this machine lacks: "
-            "set training.mode: lora, skip this battle, which keeps its settings, and drop the quest again"
+            "set training.mode: lora, or leave it out"
         )
 
 

@@ -10,14 +10,16 @@ from typing import Any
 
 from django.core.management.base import CommandError
 from rich.console import RenderableType
+from rich.markup import escape
 
 from arena.confined.mask import mask_of
 from arena.gate import report as reports
 from arena.models import Quest
 from arena.preview import rows, terminal
 from arena.preview.tokens import RefusedRow, tokens_of
+from arena.profiles import quest_recipe
+from arena.profiles.resolving import Resolved
 from arena.queue import files as queue
-from arena.recipe import Recipe
 from arena.rows import lines, tokenizer
 from arena.rows.formats import Specs, load_declared, registry
 from arena.rows.mask import Mask
@@ -76,11 +78,13 @@ def _in_words() -> Iterator[None]:
 
 class _Showing:
     def __init__(self, world: World, config: RealmConfig, model: Path | None) -> None:
-        self._world = world
-        self._recipe = strict.read(Recipe, config.training, source="settings: training")
+        self._world, self._config = world, config
         self._specs: Specs = registry(load_declared(world))
         folder = model or tokenizer.find(world, config)
         self._mask = mask_of(folder) if folder else None
+
+    def _resolved(self, path: Path) -> Resolved:
+        return quest_recipe.resolve_for(self._world, self._config, path)
 
     def of(self, options: dict[str, Any], *, colours: bool) -> str:
         path = _find(self._world, options["quest"])
@@ -98,20 +102,22 @@ class _Showing:
         path = _find(self._world, options["quest"])
         if options["row"] is not None:
             mask = self._known_mask("its tokens")
-            return tokens_of(path, options["row"], mask=mask, recipe=self._recipe, specs=self._specs)
+            return tokens_of(path, options["row"], mask=mask, recipe=self._resolved(path).recipe, specs=self._specs)
         if options["packed"] is not None:
             return self._packed_row(path, options["packed"])
         if options["rows"] is not None:
             return rows.list_rows(path, *options["rows"], specs=self._specs)
-        report = reports.read_report(path)
+        report, resolved = reports.read_report(path), self._resolved(path)
         measured = None
         if report is None and self._mask is not None:
-            measured = terminal.measure(path, self._mask, self._recipe, self._specs)
+            measured = terminal.measure(path, self._mask, resolved.recipe, self._specs)
         listed = rows.list_rows(path, 1, FIRST_ROWS, specs=self._specs)
-        return {"file": path, "report": report, "measured": measured, "rows": listed}
+        own = quest_recipe.read_beside(self._world, path)
+        told = {"recipe": resolved.recipe, "own_recipe": own, "recipe_reason": resolved.reason}
+        return {"file": path, "report": report, "measured": measured, "rows": listed, **told}
 
     def _row(self, path: Path, line: int) -> list[RenderableType]:
-        recipe = self._recipe
+        recipe = self._resolved(path).recipe
         row = rows.preview_line(
             path, line, mask=self._mask, max_length=recipe.max_length, over_long=recipe.over_long, specs=self._specs
         )
@@ -125,7 +131,7 @@ class _Showing:
             path,
             number,
             mask=self._known_mask("packed rows"),
-            recipe=self._recipe,
+            recipe=self._resolved(path).recipe,
             quest_sha256=lines.content_digest(path),
             specs=self._specs,
         )
@@ -140,11 +146,22 @@ class _Showing:
 
     def _summary(self, path: Path) -> list[RenderableType]:
         report = reports.read_report(path)
+        resolved = self._resolved(path)
+        told = list(self._told_recipe(path, resolved))
         if report is not None:
-            return list(terminal.of_report(report))
+            return [*terminal.of_report(report), *told]
         if self._mask is None:
-            return self._without_tokenizer()
-        return list(terminal.of_measured(terminal.measure(path, self._mask, self._recipe, self._specs)))
+            return [*self._without_tokenizer(), *told]
+        measured = terminal.measure(path, self._mask, resolved.recipe, self._specs)
+        return [*terminal.of_measured(measured), *told]
+
+    def _told_recipe(self, path: Path, resolved: Resolved) -> Iterator[str]:
+        own = quest_recipe.said(quest_recipe.read_beside(self._world, path))
+        yield escape(f"recipe: {resolved.reason}")
+        if own:
+            yield escape(f"of its own: {own}")
+        if resolved.question:
+            yield escape(resolved.question)
 
     def _without_tokenizer(self) -> list[RenderableType]:
         return [] if self._mask else ["Tokens are shown once the hero's tokenizer is on this machine."]

@@ -5,36 +5,27 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-import psutil
-import pynvml
-
-from arena import embedded, estimate
+from arena import estimate
 from arena.confined.mask import mask_of
 from arena.estimate import Load, Measured, Memory, Shape, UnknownShape
 from arena.gate.inspection import Look, inspect
 from arena.gate.report import Report
 from arena.gate.rules import GateRules
 from arena.gate.warden import EvaluatedProblems
+from arena.profiles.hero_model import model_folder, model_in
+from arena.profiles.machine import Machine, machine
+from arena.profiles.resolving import Resolved
 from arena.recipe import Recipe
 from arena.rows import tokenizer
 from arena.rows.formats import load_declared, registry
 from realm import strict
-from realm.checkpoints.names import checkpoint_folders
 from realm.config import RealmConfig
 from realm.world import World
 
 
 @dataclass(frozen=True, kw_only=True)
-class Machine:
-    """What trains here."""
-
-    device: str
-    cuda: bool
-    memory_bytes: int
-
-
-@dataclass(frozen=True, kw_only=True)
 class Outlook:
+    resolved: Resolved
     report: Report
     """Its tokens and steps are None where the hero's tokenizer is not on this machine yet."""
     shape: Shape
@@ -48,40 +39,24 @@ class Outlook:
     """Battles whose estimates were held against what was measured, the newest first."""
 
 
-def machine() -> Machine:
-    """The first GPU, if its driver is here; else the CPU. The trainer chooses alike."""
-    try:
-        pynvml.nvmlInit()
-        handle = pynvml.nvmlDeviceGetHandleByIndex(0)
-        name, memory = pynvml.nvmlDeviceGetName(handle), pynvml.nvmlDeviceGetMemoryInfo(handle)
-    except pynvml.NVMLError:
-        return Machine(device="cpu", cuda=False, memory_bytes=psutil.virtual_memory().total)
-    return Machine(device=str(name), cuda=True, memory_bytes=int(memory.total))
-
-
 def hero_shape(world: World, config: RealmConfig) -> Shape:
     """Of the model that the hero trains. Raises UnknownShape for a hub id that was never downloaded."""
-    if not config.base_model:
-        return estimate.read_shape(embedded.SOURCE)
-    folder = Path(config.base_model).expanduser()
-    if folder.is_dir():
-        return estimate.read_shape(folder)
-    hero = world.heroes / config.hero
-    for checkpoint in checkpoint_folders(hero) if hero.is_dir() else ():
-        if (checkpoint / "config.json").exists():
-            return estimate.read_shape(checkpoint)
-    raise UnknownShape(f"the shape of {config.base_model} is known once the hero has saved a whole checkpoint")
+    folder = model_folder(world, config)
+    if folder is None:
+        raise UnknownShape(f"the shape of {config.base_model} is known once the hero has saved a whole checkpoint")
+    found = model_in(folder, name=str(config.base_model))
+    return found.shape if found and found.shape else estimate.read_shape(folder)
 
 
-def outlook(world: World, config: RealmConfig, recipe: Recipe, path: Path) -> Outlook:
+def outlook(world: World, config: RealmConfig, resolved: Resolved, path: Path) -> Outlook:
     """Reads every row of the quest. Raises UnknownShape, BadConfig, UnusableTokenizer, MaskingError, Overrun,
     or rows.UnreadableQuest."""
-    return outlook_of(world, config, recipe, _report(world, config, recipe, path))
+    return outlook_of(world, config, resolved, _report(world, config, resolved.recipe, path))
 
 
-def outlook_of(world: World, config: RealmConfig, recipe: Recipe, report: Report) -> Outlook:
+def outlook_of(world: World, config: RealmConfig, resolved: Resolved, report: Report) -> Outlook:
     """The same from what the gatekeepers wrote beside the quest. Raises UnknownShape."""
-    shape, here = hero_shape(world, config), machine()
+    recipe, shape, here = resolved.recipe, hero_shape(world, config), machine()
     battles = list(estimate.measured_battles(world.battles))
     kin = [battle for battle in battles if battle.like.get("parameters") in _sizes(shape, recipe)]
     like = estimate.likeness(recipe, device=here.device, parameters=_sizes(shape, recipe)[-1], threads=recipe.threads)
@@ -95,6 +70,7 @@ def outlook_of(world: World, config: RealmConfig, recipe: Recipe, report: Report
     load = Load.of(recipe, tokens=report.tokens, trained_share=share, row_fill=report.packing_efficiency or 1.0)
     saves_before = report.steps is None or report.steps > recipe.save_every
     return Outlook(
+        resolved=resolved,
         report=report,
         shape=shape,
         machine=here,

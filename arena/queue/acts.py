@@ -11,7 +11,8 @@ from arena import chronicle
 from arena.gate import report as reports
 from arena.gate.report import Wishes
 from arena.models import Battle, Quest
-from arena.quest_orders import Act, QuestOrder, Target, acts_for
+from arena.profiles import quest_recipe
+from arena.quest_orders import Act, QuestOrder, Target, makes_sense
 from arena.queue import files as queue
 from arena.queue import lane_order
 from arena.rows import lines
@@ -26,6 +27,7 @@ _TOLD = {
     Act.RETRY: ("quest_retried", "sent to the gatekeepers again"),
     Act.FORCE: ("quest_retried", "sent to the gatekeepers again, who let pass what they refused"),
     Act.DISCARD: ("quest_discarded", "deleted"),
+    Act.RECIPE: ("quest_recipe", "given another recipe"),
 }
 KINDS = (*{kind for kind, _ in _TOLD.values()}, "order_refused")
 """Of the chronicle's entries that tell what became of an order."""
@@ -54,7 +56,7 @@ def carry_out(context: Context, order: QuestOrder, *, is_last: bool = True) -> N
             missed.append(f"{target.name}: there is no such quest any more")
         elif order.act == Act.FORCE and (coming := _coming_again(context, quest)):
             missed.append(f"{quest.name} comes again already, as {coming}")
-        elif order.act not in acts_for(quest):
+        elif not makes_sense(quest, order.act):
             missed.append(f"{quest.name} is {quest.get_state_display().lower()}: {order.act} makes no sense")
         else:
             quests.append(quest)
@@ -83,6 +85,9 @@ def _find(target: Target) -> Quest | None:
 
 def _tell(order: QuestOrder, quests: Sequence[Quest]) -> None:
     kind, what = _TOLD[order.act]
+    if order.act == Act.RECIPE:
+        given = quest_recipe.said(order.recipe)
+        what = f"to be trained by {given}" if given else "to be trained by the realm's recipe"
     if order.act == Act.MOVE:
         what = f"moved to {quests[0].priority if quests else order.priority}"
     count = order.carried_out + len(quests)
@@ -144,10 +149,26 @@ def _force(context: Context, quests: Sequence[Quest], order: QuestOrder) -> None
     for quest in quests:
         path = queue.path_of(context.world, quest)
         if quest.state == Quest.State.COMPLETED:
-            wishes = Wishes(force=True)
-            context.again[quest.pk] = queue.add_file(context.world, path, priority=quest.priority, wishes=wishes)
+            wishes = Wishes(force=True, confirmed_rate=reports.read_wishes(path).confirmed_rate)
+            beside = reports.companion(path, reports.RECIPE)
+            recipe = beside.read_bytes() if beside.is_file() else b""
+            context.again[quest.pk] = queue.add_file(
+                context.world, path, priority=quest.priority, wishes=wishes, recipe=recipe
+            )
         else:
             reports.write_wishes(path, replace(reports.read_wishes(path), force=True))
+            queue.look_again(context.world, quest)
+
+
+def _recipe(context: Context, quests: Sequence[Quest], order: QuestOrder) -> None:
+    """One that waits is looked at again: other rows may fit, and there are other steps."""
+    for quest in quests:
+        path = queue.path_of(context.world, quest)
+        quest_recipe.write_beside(path, order.recipe)
+        reports.write_wishes(path, replace(reports.read_wishes(path), confirmed_rate=order.confirmed_rate))
+        if quest.state in queue.WAITING:
+            held = quest.state == Quest.State.INSPECTED
+            reports.write_wishes(path, replace(reports.read_wishes(path), hold=held))
             queue.look_again(context.world, quest)
 
 
@@ -167,4 +188,5 @@ _ACTS: dict[Act, Callable[[Context, Sequence[Quest], QuestOrder], None]] = {
     Act.RETRY: _retry,
     Act.FORCE: _force,
     Act.DISCARD: _discard,
+    Act.RECIPE: _recipe,
 }

@@ -45,6 +45,11 @@ def settle(world: World, quest: Quest, answer: Answer, rules: GateRules) -> None
         _accept(world, quest, report, held=wishes.hold or _is_held(quest, report, rules))
 
 
+def refuse_recipe(world: World, quest: Quest, reason: str) -> None:
+    """A quest whose own recipe cannot be; mended, it may be retried."""
+    _refuse(world, quest, reason, kind="recipe")
+
+
 def misses_rows(path: Path) -> bool:
     """Whether rows were left out of the quest at `path` for a quest that will never train them either."""
     report = reports.read_report(path)

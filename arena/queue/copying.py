@@ -6,10 +6,14 @@ Beside the daemon's own work: a large file takes longer to copy than the daemon 
 from __future__ import annotations
 
 import logging
+import os
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
+from arena.gate import report as reports
+from arena.profiles.quest_recipe import LARGEST_BYTES as MOST_RECIPE_BYTES
 from arena.queue import files as queue
+from realm.disk.regular_files import read_regular
 from realm.world import World
 
 log = logging.getLogger(__name__)
@@ -40,5 +44,8 @@ class Carrier:
 
     def _copy(self, path: Path, priority: str) -> None:
         """Killed in between, the file is in both places: the second is refused as a twin."""
-        queue.add_file(self._world, path, priority=priority)
+        beside = reports.companion(path, reports.RECIPE)
+        recipe = read_regular(beside, most_bytes=MOST_RECIPE_BYTES) if os.path.lexists(beside) else b""
+        queue.add_file(self._world, path, priority=priority, recipe=recipe)
+        beside.unlink(missing_ok=True)
         path.unlink()

@@ -22,6 +22,7 @@ from arena.gate import report as reports
 from arena.gate.report import NO_WISHES, Report, Wishes
 from arena.models import Quest
 from arena.queue import lane_order
+from arena.queue.given import Given, move_with_recipe
 from arena.queue.inbox import has_writer
 from arena.rows.limits import INSPECTED
 from arena.rows.lines import SUFFIXES, content_digest, is_quest_name, stem_of, suffix_of
@@ -60,13 +61,19 @@ def arrived() -> QuerySet[Quest]:
     return in_order(Quest.objects.filter(state=Quest.State.ARRIVED))
 
 
-def add_file(world: World, source: Path, *, priority: str, wishes: Wishes = NO_WISHES) -> Path:
-    """Copy a file of the player's into a lane, whole or not at all; the daemon sees it there."""
+def add_file(world: World, source: Path, *, priority: str, wishes: Wishes = NO_WISHES, recipe: bytes = b"") -> Path:
+    """Copy a file of the player's into a lane, whole or not at all; the daemon sees it there.
+
+    `recipe` is what stands in the file of the quest's own recipe; nothing: it follows the realm's.
+    """
     name = source.name if is_quest_name(source.name) else source.name + SUFFIXES[0]
-    return _put(world.lane(priority), name, wishes, lambda target: durable.copy(source, target))
+    given = Given(wishes, recipe)
+    return _put(world.lane(priority), name, given, lambda target: durable.copy(source, target))
 
 
-def take_upload(world: World, temp: Path, name: str, *, priority: str, wishes: Wishes = NO_WISHES) -> Path:
+def take_upload(
+    world: World, temp: Path, name: str, *, priority: str, wishes: Wishes = NO_WISHES, recipe: bytes = b""
+) -> Path:
     """The same for a file that lies under a temp name on the world's own file system: it is moved.
 
     Raises ValueError for a name that is no quest's.
@@ -74,21 +81,21 @@ def take_upload(world: World, temp: Path, name: str, *, priority: str, wishes: W
     if not is_quest_name(name):
         raise ValueError(f"{name!r} is no quest: its name must end in {', '.join(SUFFIXES)}")
     durable.sync_file(temp)
-    return _put(world.lane(priority), os.path.basename(name), wishes, lambda target: durable.move(temp, target))
+    given = Given(wishes, recipe)
+    return _put(world.lane(priority), os.path.basename(name), given, lambda target: durable.move(temp, target))
 
 
-def _put(lane: Path, name: str, wishes: Wishes, into: Callable[[Path], None]) -> Path:
+def _put(lane: Path, name: str, given: Given, into: Callable[[Path], None]) -> Path:
     """Under the first name that is free, also where another process takes names at the same time."""
     while True:
         target = _unclaimed_name(lane, name)
         with suppress(FileExistsError):
-            reports.claim_wishes(target, wishes)
+            given.claim(target)
             try:
                 into(target)
             except BaseException as error:
-                theirs = isinstance(error, FileExistsError) or not os.path.lexists(target)
-                if wishes != NO_WISHES and theirs:  # else the next file of that name would have them
-                    reports.write_wishes(target, NO_WISHES)
+                if isinstance(error, FileExistsError) or not os.path.lexists(target):
+                    given.give_up(target)
                 raise
             return target
 
@@ -115,7 +122,7 @@ def _rename_into(lane: Path, path: Path) -> Path:
     while True:
         target = _unclaimed_name(lane, path.name)
         with suppress(FileExistsError):
-            durable.rename(path, target)
+            move_with_recipe(path, target)
             return target
 
 
@@ -327,14 +334,14 @@ def _set_state(world: World, quest: Quest, state: Quest.State, path: Path) -> No
 
 
 def _move(world: World, quest: Quest, folder: Path) -> Path:
-    """Move what was found of the file, the file, then the wishes; one that is gone was moved before its row could
-    say so. A kill leaves wishes where the file comes back to, and all else can be found again."""
+    """Move what was found of the file, the file, then what was given with it; one that is gone was moved before its
+    row could say so. A kill leaves what was given where the file comes back to; all else can be found again."""
     source = path_of(world, quest)
     if source.parent == folder:
         return source
     if not os.path.lexists(source):
         target = _moved_before(quest, folder, source.name)
-        _move_companions(source, target, (reports.WISHES,))
+        _move_companions(source, target, reports.GIVEN)
         return target
     target = free_name(folder, source.name)
     _move_companions(source, target, reports.FOUND)
@@ -344,7 +351,7 @@ def _move(world: World, quest: Quest, folder: Path) -> Path:
         if os.path.lexists(source):
             _move_companions(target, source, reports.FOUND)
         raise
-    _move_companions(source, target, (reports.WISHES,))
+    _move_companions(source, target, reports.GIVEN)
     return target
 
 
@@ -389,17 +396,19 @@ def with_plain_name(path: Path) -> Path:
     if "".join(_plain_name(path.name)) == path.name:
         return path
     target = free_name(path.parent, path.name)
-    durable.move(path, target)
+    move_with_recipe(path, target)
+    durable.sync_folder(target.parent)
     return target
 
 
 def _unclaimed_name(lane: Path, name: str) -> Path:
-    """A free name beside which no wishes lie, which were left behind or are of a file that is on its way there; and
-    that no row has, whose file was taken away and which would be taken for this one's."""
+    """A free name beside which nothing lies that was left behind, or is of a file that is on its way there; and that
+    no row has, whose file was taken away and which would be taken for this one's."""
     target = free_name(lane, name)
     for number in itertools.count(2):
         row = Quest.objects.filter(state__in=WAITING, file=f"{lane.name}/{target.name}")
-        if not os.path.lexists(reports.companion(target, reports.WISHES)) and not row.exists():
+        is_given = any(os.path.lexists(reports.companion(target, suffix)) for suffix in reports.GIVEN)
+        if not is_given and not row.exists():
             return target
         target = free_name(lane, f"{_plain(stem_of(name))}-{number}{suffix_of(name) or SUFFIXES[0]}")
     raise AssertionError("numbers never end")

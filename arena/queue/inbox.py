@@ -15,6 +15,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from arena.gate.report import RECIPE
 from arena.queue import network_mounts
 from arena.rows.lines import SUFFIXES, is_quest_name
 from realm.disk.durable import TEMP_PREFIX
@@ -132,6 +133,9 @@ def _why_not_taken(path: Path) -> str:
         return ""  # our own, on its way
     if path.name.startswith("."):
         return "its name begins with a dot, so it is hidden; rename it"
+    if path.name.endswith(f".{RECIPE}"):
+        quest = path.name.removesuffix(f".{RECIPE}")
+        return f"it is the recipe of {quest}, which it must lie beside before that comes: drop {quest} here"
     if not is_quest_name(path.name):
         return f"its name does not end in {', '.join(SUFFIXES)}"
     path.lstat()

@@ -20,11 +20,14 @@ from arena.gate import report as reports
 from arena.gate.messages import Answer, Job
 from arena.gate.process import Gate, GateSettings
 from arena.models import Quest
+from arena.profiles import quest_recipe
 from arena.queue import admission, inbox, lane_order
 from arena.queue import files as queue
 from arena.queue.copying import Carrier
+from arena.recipe import Recipe
 from arena.rows.lines import stem_of
 from realm.quest_names import is_forged_name
+from realm.strict import BadConfig
 from realm.world import World
 
 log = logging.getLogger(__name__)
@@ -162,7 +165,11 @@ class Doorway:
                 queue.forget(quest, "its file is gone from the queue")
                 continue
             settings = settings or self._settings()
-            job = self._job(path, settings, fresh=gate in self._stale)
+            try:
+                job = self._job(path, settings, fresh=gate in self._stale)
+            except BadConfig as error:
+                admission.refuse_recipe(self._world, quest, str(error))
+                continue
             self._underway[job.number] = quest.pk
             gate.give(job)
             self._stale.discard(gate)
@@ -185,10 +192,16 @@ class Doorway:
             fresh=fresh,
             path=str(path),
             rules=rules.forced() if wishes.force else rules,
-            recipe=settings.recipe,
+            recipe=self._recipe(path, settings),
             tokenizer=str(settings.tokenizer) if settings.tokenizer else None,
             specs=dict(settings.specs),
         )
+
+    def _recipe(self, path: Path, settings: GateSettings) -> Recipe:
+        """Raises BadConfig for a recipe of the quest's own that cannot be."""
+        if not quest_recipe.read_beside(self._world, path):
+            return settings.recipe
+        return quest_recipe.resolve_for(self._world, settings.config, path).recipe
 
     def _settle(self) -> bool:
         for gate, other in ((self._gate, self._large_gate), (self._large_gate, self._gate)):

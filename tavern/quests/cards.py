@@ -38,6 +38,7 @@ ASKED = {
     Act.RETRY: "retry asked",
     Act.FORCE: "fight asked",
     Act.DISCARD: "discard asked",
+    Act.RECIPE: "recipe asked",
 }
 CONFIRMED = frozenset({Act.CANCEL, Act.DISCARD})
 
@@ -52,6 +53,7 @@ ADVICE = {
     "too-large": "Split it into several quests.",
     "changed": "Leave the file alone once it is dropped, then retry.",
     "json": "Mend the line that is named and drop it again.",
+    "recipe": "Mend its recipe, or give it another one, then retry.",
     "gate-died": "Nothing is known to be wrong with it: the gatekeepers died while they looked. Retry.",
     "utf-8": "Save the file as UTF-8 and drop it again.",
 }

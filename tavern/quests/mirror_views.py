@@ -36,7 +36,7 @@ def rows(request: HttpRequest, quest_id: int) -> HttpResponse:
     first = line_number(request.GET.get("first", "")) or 1
     context: dict[str, Any] = {"quest": found, "first": first, "trouble": "", "listed": []}
     try:
-        through = token_mirror.glass(settings.WORLD, settings.REALM)
+        through = _glass(path)
         context |= token_mirror.rows_page(path, first, through, refused_only=request.GET.get("only") == "refused")
     except (NoMirror, UnreadableQuest, OSError) as error:
         context["trouble"] = str(error)
@@ -48,7 +48,7 @@ def row(request: HttpRequest, quest_id: int, line: int) -> HttpResponse:
     found, path = _file(quest_id)
     context: dict[str, Any] = {"quest": found, "line": line, "page": None, "trouble": ""}
     try:
-        context["page"] = token_mirror.read_row(path, min(line, LARGEST_LINE), _glass())
+        context["page"] = token_mirror.read_row(path, min(line, LARGEST_LINE), _glass(path))
     except NoSuchRow as error:
         raise Http404(str(error)) from error
     except (NoMirror, UnreadableQuest, OSError) as error:
@@ -61,7 +61,7 @@ def packed(request: HttpRequest, quest_id: int, number: int) -> HttpResponse:
     found, path = _file(quest_id)
     context: dict[str, Any] = {"quest": found, "number": number, "page": None, "trouble": ""}
     try:
-        context["page"] = token_mirror.read_packed(path, number, found, _glass())
+        context["page"] = token_mirror.read_packed(path, number, found, _glass(path))
     except NoSuchRow as error:
         raise Http404(str(error)) from error
     except (NoMirror, UnreadableQuest, OSError) as error:
@@ -69,8 +69,8 @@ def packed(request: HttpRequest, quest_id: int, number: int) -> HttpResponse:
     return render(request, "tavern/quests/packed.html", frame_context(settings.WORLD) | context)
 
 
-def _glass() -> Glass:
-    return token_mirror.glass(settings.WORLD, settings.REALM)
+def _glass(path: Path) -> Glass:
+    return token_mirror.glass(settings.WORLD, settings.REALM, path)
 
 
 def _file(quest_id: int) -> tuple[Quest, Path]:

@@ -18,11 +18,13 @@ from arena.gate.inspection import LEFT_OUT
 from arena.gate.report import Report
 from arena.models import Battle, ChronicleEntry, Quest
 from arena.protocol import EventKind
+from arena.reports.battle_recipe import BattleRecipe, battle_recipe
 from arena.rows.parse import Refusal
 from realm.world import World
 from tavern import formatting
 from tavern.log_looks import Entry, entry_of
 from tavern.quests.cards import Card, card_of, orders_waiting
+from tavern.quests.recipe import QuestRecipe, recipe_of
 
 MOST_ROWS = 200
 """Refused rows and warnings that the page lists; the report holds more."""
@@ -88,6 +90,7 @@ class Fought:
     """(what, measured, allowed)."""
     holds: bool
     flagged: list[str]
+    recipe: BattleRecipe | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,6 +108,7 @@ class QuestPage:
     has_quarantine: bool = False
     kinds: list[tuple[str, int]] = field(default_factory=list)
     warned_kinds: list[tuple[str, int]] = field(default_factory=list)
+    recipe: QuestRecipe | None = None
 
     @property
     def kinds_said(self) -> str:
@@ -141,6 +145,7 @@ def read_page(world: World, quest: Quest) -> QuestPage:
         has_quarantine=bool(quarantine and quarantine.is_file()),
         kinds=_by_count(report.refused_by_kind) if report else [],
         warned_kinds=_by_count(report.warned_by_kind) if report else [],
+        recipe=recipe_of(world, quest, path),
     )
 
 
@@ -236,6 +241,7 @@ def _fought(world: World, battle: Battle) -> Fought:
         certificate=certificate_said(certificate),
         holds=bool(certificate.get("holds")),
         flagged=[name for name in flagged_files(battle) if (world.flagged_examples / name).is_file()],
+        recipe=battle_recipe(world, battle),
     )
 
 

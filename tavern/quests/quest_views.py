@@ -16,15 +16,17 @@ from arena.estimate import UnknownShape
 from arena.gate import report as reports
 from arena.models import Quest
 from arena.preview.quest_estimate import outlook_of
-from arena.recipe import Recipe
+from arena.profiles import quest_recipe
+from arena.quest_orders import Act, makes_sense, send
 from arena.rows import lines
-from realm import strict
 from realm.strict import BadConfig
 from realm.world import PRIORITIES, World
+from tavern.live_settings import read_settings
 from tavern.page_frame import HtmxHttpRequest, attachment, frame_context, sentence
 from tavern.quests import uploads
-from tavern.quests.forms import MendForm
+from tavern.quests.forms import BadRecipe, MendForm, RecipeForm
 from tavern.quests.names import BadName
+from tavern.quests.orders import BY
 from tavern.quests.quest import flagged_files, read_page
 from tavern.quests.uploads import RefusedUpload, Wanted
 from tavern.quests.views import find, told
@@ -50,8 +52,9 @@ def estimate(request: HttpRequest, quest_id: int) -> HttpResponse:
     context: dict[str, Any] = {"outlook": None, "trouble": "the gatekeepers have not looked at it yet"}
     if report is not None:
         try:
-            recipe = strict.read(Recipe, settings.REALM.training, source="settings: training")
-            context["outlook"] = outlook_of(settings.WORLD, settings.REALM, recipe, report)
+            config, _ = read_settings(settings.WORLD)
+            resolved = quest_recipe.resolve_for(settings.WORLD, config, settings.WORLD.queue / found.file)
+            context["outlook"] = outlook_of(settings.WORLD, config, resolved, report)
         except (UnknownShape, BadConfig) as error:
             context["trouble"] = str(error)
     return render(request, "tavern/quests/estimate.html", context)
@@ -73,6 +76,23 @@ def mend(request: HtmxHttpRequest, quest_id: int) -> HttpResponse:
     except (BadName, RefusedUpload, OSError) as error:
         return told(request, sentence(error), urgent=True, status=400)
     return told(request, f"{path.name} is at the gate.")
+
+
+@require_POST
+def recipe(request: HtmxHttpRequest, quest_id: int) -> HttpResponse:
+    """A recipe of the quest's own in the place of what it has; an empty form: it follows the realm's."""
+    found = find(quest_id)
+    form = RecipeForm(request.POST)
+    if not form.is_valid():
+        return told(request, "The form was not understood; load the page again.", urgent=True, status=400)
+    if not makes_sense(found, Act.RECIPE):
+        return told(request, "Its recipe can no longer be changed.", urgent=True, status=400)
+    try:
+        own = form.own_recipe()
+    except BadRecipe as error:
+        return told(request, sentence(error), urgent=True, status=400)
+    send(settings.WORLD, act=Act.RECIPE, quests=[found], recipe=own.keys, confirmed_rate=own.confirmed_rate, by=BY)
+    return told(request, "Asked: another recipe. The gatekeepers look at the quest again.")
 
 
 def mended_name(world: World, quest: Quest) -> str:

@@ -17,6 +17,7 @@ from arena.gate.row_seek import lines_from
 from arena.models import Quest
 from arena.preview import rows
 from arena.preview.rows import PackedRow, RowPreview
+from arena.profiles import quest_recipe
 from arena.recipe import Recipe
 from arena.rows import formats, tokenizer
 from arena.rows.formats import Specs
@@ -27,7 +28,6 @@ from arena.rows.parse import parse_line
 from arena.rows.pieces import Piece
 from arena.rows.tokenized import MaskingError
 from arena.rows.tokenizer import UnusableTokenizer
-from realm import strict
 from realm.config import RealmConfig
 from realm.strict import BadConfig
 from realm.world import World
@@ -137,11 +137,14 @@ class Glass:
     recipe: Recipe
 
 
-def glass(world: World, config: RealmConfig) -> Glass:
-    """Raises NoMirror for settings that cannot be read."""
+def glass(world: World, config: RealmConfig, quest: Path | None = None) -> Glass:
+    """Through which the quest in this file is seen, by its own recipe where it has one.
+
+    Raises NoMirror for settings or a recipe that cannot be read.
+    """
     try:
         specs = formats.registry(formats.load_declared(world))
-        recipe = strict.read(Recipe, config.training, source="settings: training")
+        recipe = quest_recipe.resolve_for(world, config, quest).recipe
     except BadConfig as error:
         raise NoMirror(f"The settings cannot be read: {error}.") from error
     try:

@@ -19,6 +19,7 @@ from io import FileIO
 from pathlib import Path
 
 from arena.gate.report import Wishes
+from arena.profiles.quest_recipe import NO_RECIPE, OwnRecipe
 from arena.queue import files as queue
 from realm.disk.durable import TEMP_PREFIX
 from realm.world import World
@@ -50,10 +51,11 @@ class Wanted:
     name: str
     priority: str
     hold: bool = False
+    own: OwnRecipe = NO_RECIPE
 
     @property
     def wishes(self) -> Wishes:
-        return Wishes(hold=self.hold)
+        return Wishes(hold=self.hold, confirmed_rate=self.own.confirmed_rate)
 
 
 def take_slice(world: World, key: str, data: bytes, *, offset: int, total: int, wanted: Wanted) -> Path | None:
@@ -132,7 +134,9 @@ def take_chunks(world: World, chunks: Iterable[bytes], *, wanted: Wanted) -> Pat
 
 def _finish(world: World, temp: Path, name: str, wanted: Wanted) -> Path:
     os.chmod(temp, 0o644)
-    return queue.take_upload(world, temp, name, priority=wanted.priority, wishes=wanted.wishes)
+    return queue.take_upload(
+        world, temp, name, priority=wanted.priority, wishes=wanted.wishes, recipe=wanted.own.encoded
+    )
 
 
 def pasted_lines(text: str) -> bytes:

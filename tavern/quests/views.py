@@ -18,6 +18,7 @@ from arena import status as arena_status
 from arena.models import Quest
 from arena.quest_orders import Act
 from realm import strict
+from realm.config import preset_files
 from realm.web.body_sizes import FILES_BYTES, takes_up_to
 from realm.world import World
 from tavern import page_frame
@@ -26,7 +27,7 @@ from tavern.quests import names, uploads
 from tavern.quests import orders as quest_acts
 from tavern.quests.board import KINDS, QuestList, counts, read_list
 from tavern.quests.cards import HELP, LABELS
-from tavern.quests.forms import AddForm, PasteForm, SliceForm
+from tavern.quests.forms import AddForm, BadRecipe, PasteForm, SliceForm
 from tavern.quests.gate_panel import at_the_gate
 from tavern.quests.names import BadName
 from tavern.quests.orders import BadOrder
@@ -75,6 +76,7 @@ def _board_context(lists: dict[str, QuestList], query: str) -> dict[str, Any]:
         "gate": at_the_gate(settings.WORLD),
         "batch": _batch_buttons(),
         "inbox": str(settings.WORLD.inbox),
+        "presets": list(preset_files(settings.WORLD)),
     }
 
 
@@ -146,7 +148,7 @@ def upload(request: HtmxHttpRequest) -> HttpResponse:
 def _take_file(request: HttpRequest, form: AddForm, file: UploadedFile[bytes]) -> None:
     try:
         path = uploads.take_chunks(settings.WORLD, file.chunks(), wanted=form.wanted(file.name or ""))
-    except (BadName, OSError) as error:
+    except (BadName, BadRecipe, OSError) as error:
         messages.error(request, sentence(error))
     else:
         messages.success(request, f"{path.name} is at the gate.")
@@ -173,7 +175,7 @@ def upload_slice(request: HttpRequest, key: str) -> HttpResponse:
         )  # fmt: skip
     except WrongPlace as error:
         return JsonResponse({"size": error.size}, status=409)
-    except (BadName, RefusedUpload) as error:
+    except (BadName, BadRecipe, RefusedUpload) as error:
         return _refused(str(error), 400)
     except OSError as error:
         return _refused(sentence(error), 507)
@@ -197,7 +199,7 @@ def paste(request: HtmxHttpRequest) -> HttpResponse:
         name = names.pasted_name(given["name"] or "pasted")
         data = uploads.pasted_lines(given["text"])
         path = uploads.take_chunks(settings.WORLD, [data], wanted=form.wanted(name))
-    except (BadName, RefusedUpload, OSError) as error:
+    except (BadName, BadRecipe, RefusedUpload, OSError) as error:
         return told(request, sentence(error), urgent=True, status=400)
     return told(request, f"{path.name} is at the gate.")
 

@@ -15,6 +15,7 @@ from arena import estimate
 from arena.estimate import Load, Measured, Shape, UnknownShape
 from arena.preview import quest_estimate
 from arena.preview.quest_estimate import Machine
+from arena.profiles.resolving import resolve
 from arena.protocol import EVENTS_FILE, Event, EventKind
 from arena.recipe import Recipe
 from realm.config import load
@@ -178,10 +179,10 @@ def test_what_was_never_measured_is_not_invented(quest: Path) -> None:
 def test_what_earlier_battles_measured_is_used_and_their_errors_are_told(
     quest: Path, world: World, settings: Settings
 ) -> None:
-    recipe = Recipe(**settings.REALM.training)
+    recipe = resolve(world, settings.REALM).recipe
     shape = quest_estimate.hero_shape(world, settings.REALM)
     fought(world, "b1", alike(recipe, shape, battle="b1"))
-    seen = quest_estimate.outlook(world, settings.REALM, recipe, quest)
+    seen = quest_estimate.outlook(world, settings.REALM, resolve(world, settings.REALM), quest)
     assert seen.report.tokens is not None
     assert seen.seconds == pytest.approx(seen.report.tokens * 20 / 1000 + 5)
     assert seen.memory.process == 4 * 10**8
@@ -193,7 +194,7 @@ def test_what_earlier_battles_measured_is_used_and_their_errors_are_told(
 
 
 def test_another_preset_is_another_size(quest: Path, world: World, settings: Settings) -> None:
-    recipe = Recipe(**settings.REALM.training)
+    recipe = resolve(world, settings.REALM).recipe
     fought(world, "b1", alike(recipe, quest_estimate.hero_shape(world, settings.REALM), battle="b1"))
     said = say(str(quest), "--preset", "quick-test")
     assert "time      not known" in said
@@ -203,7 +204,7 @@ def test_another_preset_is_another_size(quest: Path, world: World, settings: Set
 def test_twin_without_the_comparison_of_size_a_wrong_time_is_told(
     quest: Path, world: World, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    recipe = Recipe(**settings.REALM.training)
+    recipe = resolve(world, settings.REALM).recipe
     fought(world, "b1", alike(recipe, quest_estimate.hero_shape(world, settings.REALM), battle="b1"))
     monkeypatch.setattr(quest_estimate, "_is_alike", lambda battle, like: True)
     assert "at the speed of b1" in say(str(quest), "--preset", "quick-test")

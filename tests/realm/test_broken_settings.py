@@ -221,7 +221,7 @@ def test_whole_settings_are_not_refused(home: Path, defaults: Path) -> None:
 def test_without_the_sentence_of_a_yaml_error_several_lines_are_found(
     home: Path, defaults: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(yaml_files, "_in_a_sentence", str)
+    monkeypatch.setattr(yaml_files, "in_a_sentence", str)
     assert any("several lines" in fault for fault in faults(home, defaults, _of_syntax()))
 
 

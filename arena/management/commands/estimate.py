@@ -1,4 +1,4 @@
-"""`manage.py estimate FILE [--preset NAME]`."""
+"""`manage.py estimate FILE [--preset NAME] [--set KEY=VALUE]`."""
 
 from __future__ import annotations
 
@@ -13,12 +13,13 @@ from django.core.management.base import BaseCommand, CommandError
 
 from arena.estimate import Memory, UnknownShape
 from arena.preview.quest_estimate import Outlook, outlook
-from arena.recipe import Recipe
+from arena.profiles import quest_recipe
+from arena.profiles.resolving import Resolved, resolve
 from arena.rows.model import UnreadableQuest
 from arena.rows.overrun import Overrun
 from arena.rows.tokenized import MaskingError
 from arena.rows.tokenizer import UnusableTokenizer
-from realm import config, strict
+from realm import config
 from realm.management.as_json import add_json, write_json
 from realm.strict import BadConfig
 
@@ -41,35 +42,43 @@ class Command(BaseCommand):
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("file", type=Path)
         parser.add_argument("--preset", help="instead of the one in force")
+        parser.add_argument(
+            "--set", action="append", default=[], dest="pairs", metavar="KEY=VALUE", help="of the recipe"
+        )
         add_json(parser)
 
     def handle(self, *args: Any, **options: Any) -> None:
         try:
-            recipe = self._recipe(options["preset"])
-            seen = outlook(settings.WORLD, settings.REALM, recipe, options["file"])
+            resolved = self._resolved(options["file"], options["preset"], options["pairs"])
+            seen = outlook(settings.WORLD, settings.REALM, resolved, options["file"])
         except (BadConfig, UnknownShape, UnreadableQuest, UnusableTokenizer, MaskingError, Overrun) as error:
             raise CommandError(str(error)) from error
         if options["json"]:
             write_json(self.stdout, {"file": options["file"], "peak_bytes": seen.memory.peak, "estimate": seen})
             return
-        self._show_quest(options["file"], recipe, seen)
+        self._show_quest(options["file"], seen)
         self._show_memory(seen.memory, seen)
         self._show_past(seen)
 
-    def _recipe(self, preset: str | None) -> Recipe:
-        keys = settings.REALM.training
-        if preset is not None:
-            chosen = config.read_preset(settings.WORLD, preset, recipe=Recipe, source="--preset")
-            keys = chosen | config.own_training(settings.WORLD)
-        return strict.read(Recipe, keys, source="settings: training")
+    def _resolved(self, path: Path, preset: str | None, pairs: list[str]) -> Resolved:
+        """By the quest's own recipe where one lies beside it, and what is named here over that."""
+        own = quest_recipe.read_beside(settings.WORLD, path)
+        named = {"preset": preset} if preset is not None else {}
+        keys = own | named | quest_recipe.check_keys(settings.WORLD, config.parse_pairs(pairs), source="--set")
+        source = "--preset" if named else "--set" if pairs else "recipe"
+        return resolve(settings.WORLD, settings.REALM, keys, source=source)
 
-    def _show_quest(self, path: Path, recipe: Recipe, seen: Outlook) -> None:
-        say, shape = self.stdout.write, seen.shape
+    def _show_quest(self, path: Path, seen: Outlook) -> None:
+        say, shape, recipe = self.stdout.write, seen.shape, seen.resolved.recipe
         body = shape.parameters - shape.embedding * (1 if shape.tied else 2)
         head = "tied to it" if shape.tied else f"{shape.embedding / 1e6:.2f} M"
         say(f"model     {shape.parameters / 1e6:.2f} M parameters: body {body / 1e6:.2f} M,")
         say(f"          embedding {shape.embedding / 1e6:.2f} M, head {head}")
         report = seen.report
+        by = f" (profile {seen.resolved.profile})" if seen.resolved.profile else ""
+        say(f"recipe    {seen.resolved.reason}{by}")
+        if seen.resolved.question:
+            say(f"          {seen.resolved.question}")
         say(f"quest     {path.name}: {report.taken} of {report.rows} rows would be taken")
         for kind, count in report.refused_by_kind.items():
             first = next((refusal for refusal in report.refused if refusal.kind == kind), None)

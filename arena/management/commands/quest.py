@@ -1,4 +1,4 @@
-"""`manage.py quest add|list|show|hold|release|move|cancel|retry|force|discard`."""
+"""`manage.py quest add|list|show|hold|release|move|cancel|retry|force|discard|recipe`."""
 
 from __future__ import annotations
 
@@ -19,11 +19,14 @@ from arena.gate.report import Wishes
 from arena.gate.rules import DEPTHS
 from arena.management import show
 from arena.models import ChronicleEntry, Quest
-from arena.quest_orders import Act, acts_for
+from arena.profiles import quest_recipe
+from arena.profiles.quest_recipe import OwnRecipe, UnconfirmedRate
+from arena.quest_orders import Act, acts_for, makes_sense
 from arena.queue import files as queue
 from arena.queue.acts import KINDS
 from realm import strict
 from realm.management.as_json import add_json, write_json
+from realm.strict import BadConfig
 from realm.world import PRIORITIES
 
 OVER = (Quest.State.COMPLETED, Quest.State.FAILED, Quest.State.CANCELLED)
@@ -39,6 +42,7 @@ _HELP = {
     Act.RETRY: "send failed or cancelled quests to the gatekeepers again",
     Act.FORCE: "the same, though they are duplicates or have too many bad rows; fight completed ones once more",
     Act.DISCARD: "delete the files of quests that are over",
+    Act.RECIPE: "give waiting quests a recipe of their own, in the place of the one they have",
 }
 
 
@@ -53,6 +57,7 @@ class Command(BaseCommand):
         add.add_argument("--hold", action="store_true", help="not to be fought before it is released")
         add.add_argument("--force", action="store_true", help="also a duplicate, or with too many bad rows")
         add.add_argument("--depth", choices=DEPTHS, help="how closely the gatekeepers look (default: the settings')")
+        _add_recipe(add)
         listing = actions.add_parser("list", help="quests and where they stand")
         listing.add_argument(
             "--state", choices=[*Quest.State.values, HELD], help="only these; held are those that wait for your word"
@@ -63,6 +68,9 @@ class Command(BaseCommand):
         for act in Act:
             ordered = actions.add_parser(act, help=_HELP[act])
             ordered.add_argument("quests", nargs="+", metavar="ID|NAME", help="a name stands for its newest quest")
+            if act == Act.RECIPE:
+                _add_recipe(ordered)
+                ordered.add_argument("--clear", action="store_true", help="they follow the realm's recipe again")
             if act == Act.MOVE:
                 ordered.add_argument("--priority", choices=PRIORITIES)
                 place = ordered.add_mutually_exclusive_group()
@@ -71,8 +79,11 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         if options["action"] == "add":
-            wishes = Wishes(force=options["force"], hold=options["hold"], depth=options["depth"])
-            self._add(options["files"], options["priority"], wishes)
+            own = _recipe_of(options)
+            wishes = Wishes(
+                force=options["force"], hold=options["hold"], depth=options["depth"], confirmed_rate=own.confirmed_rate
+            )
+            self._add(options["files"], options["priority"], wishes, own)
         elif options["action"] == "show" and options["json"]:
             write_json(self.stdout, show.document(settings.WORLD, settings.REALM, options))
         elif options["action"] == "show":
@@ -86,12 +97,14 @@ class Command(BaseCommand):
         else:
             self._order(Act(options["action"]), options)
 
-    def _add(self, files: list[Path], priority: str, wishes: Wishes) -> None:
+    def _add(self, files: list[Path], priority: str, wishes: Wishes, own: OwnRecipe) -> None:
         for path in files:
             if not path.is_file():
                 raise CommandError(f"{path} is not a file")
-            added = queue.add_file(settings.WORLD, path, priority=priority, wishes=wishes)
-            self.stdout.write(f"{path} goes to the gatekeepers as {added.name}, priority {priority}")
+        for path in files:
+            added = queue.add_file(settings.WORLD, path, priority=priority, wishes=wishes, recipe=own.encoded)
+            by = f", {own.said}" if own.keys else ""
+            self.stdout.write(f"{path} goes to the gatekeepers as {added.name}, priority {priority}{by}")
         if not arena_status.daemon_alive(settings.WORLD):
             self.stdout.write("The arena is not running; it will look at them when it starts.")
 
@@ -125,7 +138,7 @@ class Command(BaseCommand):
     def _order(self, act: Act, options: dict[str, Any]) -> None:
         quests = [_find(text) for text in options["quests"]]
         for quest in quests:
-            if act not in acts_for(quest):
+            if not makes_sense(quest, act):
                 possible = ", ".join(acts_for(quest)) or "nothing"
                 raise CommandError(f"{quest.name} is {quest.state}: {act} makes no sense; possible: {possible}")
         priority = options.get("priority") or (quests[0].priority if act == Act.MOVE else None)
@@ -133,10 +146,14 @@ class Command(BaseCommand):
         if options.get("first"):
             lane = queue.in_order(Quest.objects.filter(priority=priority, state__in=queue.WAITING))
             before = lane.exclude(pk__in=[quest.pk for quest in quests]).first()
+        own = _recipe_of(options) if act == Act.RECIPE else None
+        if own is not None and bool(own.keys) == options["clear"]:
+            raise CommandError("say what the recipe is to be: --preset NAME, --set KEY=VALUE, or --clear alone")
         newest = ChronicleEntry.objects.order_by("-id").values_list("id", flat=True).first() or 0
         path = quest_orders.send(
-            settings.WORLD, act=act, quests=quests, priority=priority, before=before, by="command line"
-        )
+            settings.WORLD, act=act, quests=quests, priority=priority, before=before, by="command line",
+            recipe=own.keys if own else None, confirmed_rate=own.confirmed_rate if own else None,
+        )  # fmt: skip
         self._tell_outcome(path, newest)
 
     def _tell_outcome(self, path: Path, newest: int) -> None:
@@ -151,6 +168,26 @@ class Command(BaseCommand):
             return
         for message in ChronicleEntry.objects.filter(id__gt=newest, kind__in=KINDS).values_list("message", flat=True):
             self.stdout.write(message)
+
+
+def _add_recipe(parser: ArgumentParser) -> None:
+    parser.add_argument("--preset", metavar="NAME", help="of the recipe, instead of the one in force")
+    parser.add_argument(
+        "--set", action="append", default=[], dest="pairs", metavar="KEY=VALUE", help="a key of the recipe; repeatable"
+    )
+    parser.add_argument("--yes", action="store_true", help="also with a learning rate far from what suits the hero")
+
+
+def _recipe_of(options: dict[str, Any]) -> OwnRecipe:
+    """Raises CommandError, also for a rate that needs the player's word."""
+    try:
+        return quest_recipe.given(
+            settings.WORLD, settings.REALM, preset=options["preset"], pairs=options["pairs"], confirmed=options["yes"]
+        )
+    except UnconfirmedRate as error:
+        raise CommandError(f"{error}; add --yes if that is what you want") from error
+    except BadConfig as error:
+        raise CommandError(str(error)) from error
 
 
 def _find(text: str) -> Quest:

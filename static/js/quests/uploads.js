@@ -58,8 +58,14 @@ export class Uploads {
   }
 
   wishes() {
-    const { priority, hold } = this.form.elements;
-    return { priority: priority.value, hold: hold.checked };
+    const { priority, hold, preset, recipe, confirmed } = this.form.elements;
+    return {
+      priority: priority.value,
+      hold: hold.checked,
+      preset: preset.value,
+      recipe: recipe.value,
+      confirmed: confirmed.checked,
+    };
   }
 
   async pasted(event, form) {
@@ -168,7 +174,8 @@ class Upload {
       total: this.file.size,
       priority: this.wishes.priority,
     });
-    if (this.wishes.hold) query.set("hold", "on");
+    for (const name of ["hold", "confirmed"]) if (this.wishes[name]) query.set(name, "on");
+    for (const name of ["preset", "recipe"]) if (this.wishes[name]) query.set(name, this.wishes[name]);
     return new Promise((resolve) => {
       const request = new XMLHttpRequest();
       this.request = request;

@@ -1,0 +1,83 @@
+"""The recipe of a battle: code defaults, the hero's profile, the preset, the keys under training, the quest's own."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from arena.profiles import fitting
+from arena.profiles.fitting import PROCESS_BYTES, Place, short_number
+from arena.profiles.hero_model import HeroModel, hero_model
+from arena.profiles.machine import allowance_of, machine
+from arena.profiles.profile import Profile, profile_of
+from arena.recipe import Recipe
+from realm import config as realm_config
+from realm import strict
+from realm.config import RealmConfig
+from realm.world import World
+
+MOST_TIMES = 10
+"""A rate this many times the profile's is more likely a slip than a wish."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Resolved:
+    recipe: Recipe
+    profile: str = ""
+    """Name of the hero's profile; empty while nothing of its model is on this machine."""
+    reason: str = ""
+    """Why this mode, and what it needs of which memory, in a line."""
+    refusal: str = ""
+    """Why it cannot be trained by any recipe that the settings leave open; empty where it can."""
+    question: str = ""
+    """What the player is asked once before such a battle begins; empty where nothing is odd."""
+
+
+def resolve(
+    world: World, config: RealmConfig, own: Mapping[str, Any] | None = None, *, source: str = "settings: training"
+) -> Resolved:
+    """`own` are the keys of one quest, with `preset` for another than the one in force; `source` is who names them.
+
+    Raises strict.BadConfig.
+    """
+    keys = keys_of(world, config, own or {}, source=source)
+    model = hero_model(world, config)
+    if model is None:
+        recipe = strict.read(Recipe, keys, source=source)
+        return Resolved(recipe=recipe, reason=f"{config.base_model} is not on this machine yet")
+    profile, place = profile_of(model), place_of(config)
+    found = fitting.fit(model, profile, keys, place, source=source)
+    return Resolved(
+        recipe=found.recipe,
+        profile=profile.name,
+        reason=found.reason,
+        refusal=found.refusal,
+        question=_question(model, profile, found.recipe, keys),
+    )
+
+
+def keys_of(world: World, config: RealmConfig, own: Mapping[str, Any], *, source: str) -> dict[str, Any]:
+    """Of the preset, the keys under training, and the quest. Raises strict.BadConfig."""
+    keys, rest = dict(config.training), {key: value for key, value in own.items() if key != "preset"}
+    if own.get("preset") is not None:
+        chosen = realm_config.read_preset(world, str(own["preset"]), recipe=Recipe, source=source)
+        keys = chosen | realm_config.own_training(world)
+    return keys | rest
+
+
+def place_of(config: RealmConfig) -> Place:
+    here = machine()
+    allowance = allowance_of(here, config.memory_budget_gb)
+    return Place(machine=here, allowance=allowance, process_bytes=0 if here.cuda else PROCESS_BYTES)
+
+
+def _question(model: HeroModel, profile: Profile, recipe: Recipe, keys: Mapping[str, Any]) -> str:
+    suited = profile.learning_rate.of(recipe.mode)
+    if "learning_rate" not in keys or recipe.learning_rate <= MOST_TIMES * suited:
+        return ""
+    return (
+        f"learning_rate {short_number(recipe.learning_rate)} is {recipe.learning_rate / suited:.3g} times "
+        f"{short_number(suited)}, which suits {model.name} in mode {recipe.mode} (profile {profile.name}); "
+        "it may ruin what the hero has learned"
+    )
