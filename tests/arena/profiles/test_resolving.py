@@ -171,3 +171,15 @@ def test_keys_that_make_no_recipe_are_named(world: World) -> None:
         resolving.resolve(
             world, RealmConfig(), {"schedule": "linear", "schedule_steps": 9, "warmup_steps": 50}, source="x"
         )
+
+
+@pytest.mark.parametrize(("state", "optimizer"), [("{}", "adamw"), ('{"optimizer": "muon"}', "muon"), (None, "muon")])
+def test_a_hero_keeps_the_optimizer_that_it_began_with(world: World, state: str | None, optimizer: str) -> None:
+    """Its moments would be lost; without a checkpoint the profile decides, and a named one always does."""
+    if state is not None:
+        folder = world.heroes / "DIO" / "checkpoint-5-20260101-0000"
+        folder.mkdir(parents=True)
+        (folder / "training_state.json").write_text(state)
+    config = load(world, {}, recipe=Recipe)
+    assert resolving.resolve(world, config).recipe.optimizer == optimizer
+    assert resolving.resolve(world, config, {"optimizer": "muon"}).recipe.optimizer == "muon"
