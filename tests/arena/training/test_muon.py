@@ -46,7 +46,7 @@ def test_a_step_is_that_of_torchs_own(monkeypatch: pytest.MonkeyPatch, at_once: 
     mine, theirs = matrices(), matrices()
     one, other = (
         ours(mine),
-        torch.optim.Muon(theirs, adjust_lr_fn="match_rms_adamw", ns_steps=muon.FEW_ITERATIONS, **SETTINGS),
+        torch.optim.Muon(theirs, adjust_lr_fn="match_rms_adamw", **SETTINGS),
     )
     for seed in range(3):
         for parameters, stepping in ((mine, one), (theirs, other)):
