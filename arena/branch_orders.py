@@ -26,7 +26,7 @@ class CannotGoOn(Exception):
 
 
 class UnknownCheckpoint(CannotGoOn):
-    """There is no such checkpoint, or nothing that could be one."""
+    """There is no such hero or checkpoint, or nothing that could be one."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,7 +43,8 @@ MAILBOX = Mailbox(GoOnFrom, ".branch.json")
 def send(world: World, *, hero: str, wish: str, by: str) -> GoOnFrom:
     """Leave the order for the daemon, which acts within a second, or when it is next started. Raises CannotGoOn.
 
-    `wish` is a checkpoint's name, its step, or BASE. Every byte of the checkpoint is proven before.
+    `wish` is a checkpoint's name, its step (0: the base model's), or BASE. Every byte of the checkpoint is proven
+    before.
     """
     start = start_of(world, hero, wish)
     check(world, hero, start)
@@ -54,7 +55,9 @@ def send(world: World, *, hero: str, wish: str, by: str) -> GoOnFrom:
 
 def start_of(world: World, hero: str, wish: str) -> Sidecar | None:
     """The whole checkpoint that is meant; None: the base model. Raises CannotGoOn."""
-    if wish == BASE:
+    if not is_hero_name(hero) or not (world.heroes / hero).is_dir():
+        raise UnknownCheckpoint(f"there is no hero {strict.shown(hero)} here")
+    if wish in (BASE, "0"):
         return None
     folder = _folder_of(world, hero, wish)
     try:
@@ -73,8 +76,6 @@ def start_of(world: World, hero: str, wish: str) -> Sidecar | None:
 def _folder_of(world: World, hero: str, wish: str) -> Path:
     """A name from outside becomes a path only where it is the canonical name of a folder that is there."""
     hero_folder = world.heroes / hero
-    if not is_hero_name(hero) or not hero_folder.is_dir():
-        raise UnknownCheckpoint(f"there is no hero {strict.shown(hero)} here")
     if (step := strict.whole_number(wish.removeprefix("checkpoint-"))) is not None:
         try:
             found = branches.at_step(hero_folder, step)

@@ -10,6 +10,7 @@ from typing import Any
 import yaml
 
 from arena.gate.report import RECIPE, companion
+from arena.profiles.fitting import short_number
 from arena.profiles.resolving import Resolved, resolve
 from arena.recipe import Recipe
 from arena.rows.lines import stem_of
@@ -124,9 +125,13 @@ def given(
 
 def said(keys: Mapping[str, Any]) -> str:
     """In a line; empty for none."""
-    return ", ".join(
-        f"{key} {strict.shown(value) if isinstance(value, list) else value}" for key, value in keys.items()
-    )
+    return ", ".join(f"{key} {_said(value)}" for key, value in keys.items())
+
+
+def _said(value: Any) -> str:
+    if isinstance(value, float):
+        return short_number(value)
+    return strict.shown(value) if isinstance(value, list) else str(value)
 
 
 def resolve_for(world: World, config: RealmConfig, path: Path | None) -> Resolved:

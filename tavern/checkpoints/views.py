@@ -5,9 +5,8 @@ JSON needs no CSRF token, as at `/oracle/load`.
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import cast
 
-import orjson
 from asgiref.sync import sync_to_async
 from django.conf import settings
 from django.http import HttpRequest, HttpResponseBase, JsonResponse
@@ -17,7 +16,7 @@ from django.utils.http import url_has_allowed_host_and_scheme
 from arena import branch_orders
 from arena import status as arena_status
 from arena.branch_orders import CannotGoOn, GoOnFrom, UnknownCheckpoint
-from tavern.oracle.requests import is_json
+from tavern.oracle.requests import BadOrder, is_json, json_body
 from tavern.oracle.views import json_or_form
 from tavern.page_frame import HtmxHttpRequest, told
 
@@ -26,7 +25,7 @@ BY = "tavern"
 
 @json_or_form
 async def go_on(request: HttpRequest) -> HttpResponseBase:
-    """`checkpoint`: a name, a step, both behind each other as the oracle's picker has them, or `base`; `hero`.
+    """`checkpoint`: a name, a step (also as `step`), step and name as the oracle's picker has them, or `base`; `hero`.
 
     A `name`, also as `?name=`, decides where several checkpoints are of one step.
     """
@@ -37,6 +36,8 @@ def _go_on(request: HtmxHttpRequest) -> HttpResponseBase:
     try:
         wish, hero = _read(request)
         order = branch_orders.send(settings.WORLD, hero=hero, wish=wish, by=BY)
+    except BadOrder as why:
+        return _answer(request, str(why), status=400)
     except CannotGoOn as why:
         status = 404 if isinstance(why, UnknownCheckpoint) else 409
         return _answer(request, f"{why}.", status=status)
@@ -44,20 +45,16 @@ def _go_on(request: HtmxHttpRequest) -> HttpResponseBase:
 
 
 def _read(request: HttpRequest) -> tuple[str, str]:
-    """Raises UnknownCheckpoint."""
-    values: Any = request.POST
-    if is_json(request):
-        try:
-            values = orjson.loads(request.body)
-        except ValueError as error:
-            raise UnknownCheckpoint("the request is no JSON") from error
+    """Raises BadOrder."""
+    values = json_body(request) if is_json(request) else request.POST
     if not isinstance(values, dict):
-        raise UnknownCheckpoint("the request is no mapping")
-    wish = values.get("name") or request.GET.get("name") or values.get("checkpoint") or values.get("step") or ""
+        raise BadOrder("The request is no mapping.")
+    named = (values.get("name"), request.GET.get("name"), values.get("checkpoint"), values.get("step"))
+    wish = next((one for one in named if one not in (None, "")), "")
     hero = values.get("hero") or settings.REALM.hero
     wish = str(wish) if isinstance(wish, int) else wish
     if not isinstance(wish, str) or not isinstance(hero, str) or not wish.strip():
-        raise UnknownCheckpoint("checkpoint is required: a name, a step, or base")
+        raise BadOrder("checkpoint is required: a name, a step, or base.")
     return wish.split()[-1], hero
 
 

@@ -100,7 +100,7 @@ def read_chat(request: HttpRequest) -> ChatOrder:
 
 
 def _read(kind: type[T], of_form: Callable[[Mapping[str, str]], dict[str, Any]], request: HttpRequest) -> T:
-    values = _json_body(request) if is_json(request) else of_form(request.POST)
+    values = json_body(request) if is_json(request) else of_form(request.POST)
     if isinstance(values, dict) and "name" in request.GET and not values.get("name"):
         values |= {"name": request.GET["name"]}
     if isinstance(values, dict) and values.get("step") in (None, ""):
@@ -111,7 +111,8 @@ def _read(kind: type[T], of_form: Callable[[Mapping[str, str]], dict[str, Any]],
         raise BadOrder(f"{error}.") from error
 
 
-def _json_body(request: HttpRequest) -> Any:
+def json_body(request: HttpRequest) -> Any:
+    """Raises BadOrder."""
     if int(request.META.get("CONTENT_LENGTH") or 0) > LARGEST_BODY_BYTES:
         raise BadOrder(f"The request is too large; at most {LARGEST_BODY_BYTES:,} bytes are read.")
     try:

@@ -22,10 +22,11 @@ from arena.daemon.loop import ArenaDaemon
 from arena.daemon.trainer.process import TrainerProcess
 from arena.models import ChronicleEntry
 from arena.presets import PresetError
+from arena.profiles.resolving import resolve
 from arena.protocol import Order
 from arena.recipe import Recipe
 from realm import strict
-from realm.config import SHIPPED_PRESETS, load
+from realm.config import SHIPPED_PRESETS, RealmConfig, load
 from realm.disk import durable
 from realm.strict import BadConfig
 from realm.world import World
@@ -38,6 +39,11 @@ SHIPPED = ["deep-training", "quick-test", "standard"]
 
 def recipe_in_force(world: World) -> Recipe:
     return strict.read(Recipe, load(world, {}, recipe=Recipe).training, source="settings")
+
+
+def of_preset(world: World, name: str) -> Recipe:
+    """With what suits the embedded hero."""
+    return resolve(world, RealmConfig(training=read_yaml(presets.find(world, name).path))).recipe
 
 
 def configure(world: World, text: str) -> Path:
@@ -101,7 +107,7 @@ def test_a_preset_of_the_world_wins_over_a_shipped_one_of_its_name(world: World)
         ("config.yaml", "port: 1\nport: 2\n", "not readable as YAML: line 2, column 1: the key 'port' stands"),
         ("config.yaml", "hero: 2024-13-45\n", "not readable as YAML: line 1, column 7: month must be in 1..12"),
         ("config.yaml", f"a: {'[' * 3000}\n", "not readable as YAML: "),
-        ("presets/standard.yaml", "epoch: 1\n", "unknown key 'epoch'; allowed are beta1, "),
+        ("presets/standard.yaml", "epoch: 1\n", "unknown key 'epoch'; allowed are average, "),
         ("presets/standard.yaml", "mode: loar\n", "mode: 'loar' is not allowed; allowed are full, lora, qlora"),
         ("presets/standard.yaml", "clip_norm: .inf\n", "clip_norm: inf is too large; the most allowed is 1000000"),
         ("presets/standard.yaml", "learning_rate: -.inf\n", "learning_rate: -inf is too small; the least allowed is 0"),
@@ -305,9 +311,9 @@ def fight(world: World, daemon: ArenaDaemon, trainer: FakeTrainer, name: str) ->
 def test_a_running_arena_fights_its_next_battle_by_the_changed_recipe(
     world: World, arena: tuple[ArenaDaemon, FakeTrainer]
 ) -> None:
-    assert fight(world, *arena, "a") == presets.recipe_of(world, "quick-test")
+    assert fight(world, *arena, "a") == of_preset(world, "quick-test")
     presets.use(world, "deep-training")
-    assert fight(world, *arena, "b") == presets.recipe_of(world, "deep-training")
+    assert fight(world, *arena, "b") == of_preset(world, "deep-training")
 
 
 @pytest.mark.django_db(transaction=True)
@@ -315,15 +321,15 @@ def test_a_bad_file_leaves_the_old_recipe_in_force_and_is_told_once(
     world: World, arena: tuple[ArenaDaemon, FakeTrainer]
 ) -> None:
     configure(world, "preset: quick-test\ntraining: {epochs: many}\n")
-    assert fight(world, *arena, "a") == presets.recipe_of(world, "quick-test")
-    assert fight(world, *arena, "b") == presets.recipe_of(world, "quick-test")
+    assert fight(world, *arena, "a") == of_preset(world, "quick-test")
+    assert fight(world, *arena, "b") == of_preset(world, "quick-test")
     told = ChronicleEntry.objects.get(kind="settings_refused").message
     assert told.startswith("The old settings stay in force: ")
     assert "training: epochs: a whole number is expected, not 'many'" in told
     status = json.loads((world.status / "arena.json").read_text())
     assert "epochs: a whole number is expected" in status["message"]
     configure(world, "preset: standard\n")
-    assert fight(world, *arena, "c") == presets.recipe_of(world, "standard")
+    assert fight(world, *arena, "c") == of_preset(world, "standard")
     assert json.loads((world.status / "arena.json").read_text())["message"] == ""
 
 

@@ -72,14 +72,14 @@ def test_what_does_not_fit_is_an_adapter_and_the_reason_has_the_numbers() -> Non
     found = fitted(qwen(), 8)
     assert (found.recipe.mode, found.recipe.learning_rate) == ("lora", 2e-4)
     assert found.reason.startswith("LoRA r16, 2e-4, bf16")
-    assert "full would need 13.7 of 8 GB" in found.reason
+    assert "full would need 13.5 of 8 GB" in found.reason
     assert not found.refusal
 
 
 def test_fewer_rows_at_once_come_before_an_adapter_and_leave_the_step_as_it_is() -> None:
     found = fitted(qwen(), 24)
-    assert (found.recipe.mode, found.recipe.rows_per_micro_batch, found.recipe.rows_per_step) == ("full", 1, 8)
-    assert "1 of 8 rows at once, all at once would need" in found.reason
+    assert (found.recipe.mode, found.recipe.rows_per_micro_batch, found.recipe.rows_per_step) == ("full", 2, 8)
+    assert "2 of 8 rows at once, all at once would need" in found.reason
 
 
 def test_what_nothing_makes_fit_is_refused_with_numbers() -> None:

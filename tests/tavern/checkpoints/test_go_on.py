@@ -67,9 +67,14 @@ def test_a_form_an_htmx_request_and_a_program_ask_the_same(world: World, hero: P
         ({"checkpoint": 9}, 404, "no checkpoint of step 9"),
         ({"checkpoint": "../../secrets"}, 404, "no checkpoint"),
         ({"checkpoint": "2", "hero": "../.."}, 404, "no hero"),
+        ({"checkpoint": "base", "hero": "../heroes/DIO"}, 404, "no hero"),
+        ({"checkpoint": "base", "hero": "EVA"}, 404, "no hero"),
         ({"checkpoint": "base"}, 409, "stands at its base model already"),
-        ({"checkpoint": ["2"]}, 404, "checkpoint is required"),
-        ({}, 404, "checkpoint is required"),
+        ({"step": 0}, 409, "stands at its base model already"),
+        ({"checkpoint": ["2"]}, 400, "checkpoint is required"),
+        ({}, 400, "checkpoint is required"),
+        (["2"], 400, "no mapping"),
+        ("{", 400, "no JSON"),
     ],
 )
 def test_what_cannot_be_is_refused_in_words(
