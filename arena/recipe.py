@@ -62,7 +62,7 @@ class Recipe:
     early_stop_patience: Annotated[int, Bounds(0, _COUNT)] = 0
     """A battle ends when so many scores in a row did not lower the best loss over the rows held out of its quest, or
     where there are none over what the hero was taught; the hero then goes on from the best checkpoint. 0: never.
-    Forged quests end when their level is won."""
+    What the guild makes ends when its level is won."""
     early_stop_least: Annotated[float, Bounds(0, 10**6)] = 0.0
     """By how much, in nats, a score must be lower to count as such."""
     most_faults: Annotated[int, Bounds(1, _COUNT)] = 3

@@ -19,7 +19,7 @@ from realm import strict
 from realm.config import RealmConfig
 from realm.disk import durable
 from realm.disk.regular_files import UnfitFile, read_regular
-from realm.quest_names import is_forged_name, is_sparring_name
+from realm.quest_names import is_own_name
 from realm.strict import BadConfig
 from realm.world import World
 from realm.yaml_files import UNREADABLE, in_a_sentence, parse_yaml
@@ -32,8 +32,7 @@ def read_beside(world: World, path: Path) -> dict[str, Any]:
 
     Raises BadConfig, which names the file, the key and what is allowed.
     """
-    stem = stem_of(path.name)
-    if is_forged_name(stem) or is_sparring_name(stem):
+    if not is_own_name(stem_of(path.name)):
         return {}
     file = companion(path, RECIPE)
     try:
