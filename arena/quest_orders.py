@@ -10,7 +10,7 @@ from typing import Any
 
 from arena.models import Quest
 from realm.disk.mailbox import Mailbox
-from realm.quest_names import is_forged_name, is_sparring_name
+from realm.quest_names import is_own_name
 from realm.strict import shown
 from realm.world import PRIORITIES, World
 
@@ -63,8 +63,7 @@ def makes_sense(quest: Quest, act: Act) -> bool:
     """Whether the quest can be given this order now; a recipe of its own none that the guild made ever has."""
     if act is not Act.RECIPE:
         return act in acts_for(quest)
-    made = is_forged_name(quest.name) or is_sparring_name(quest.name)
-    return bool(quest.file) and not made and quest.state in _RECIPE_STATES
+    return bool(quest.file) and is_own_name(quest.name) and quest.state in _RECIPE_STATES
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -53,6 +53,11 @@ def is_sparring_name(name: str) -> bool:
     return sparring_level(name) is not None
 
 
+def is_own_name(name: str) -> bool:
+    """Whether a quest, by its name, is the player's and not made by the guild."""
+    return not is_forged_name(name) and not is_sparring_name(name)
+
+
 def sparring_level(name: str) -> int | None:
     """The level that a sparring's quest is made of, by its name; None for any other quest."""
     found = _SPARRING.fullmatch(name)

@@ -19,6 +19,7 @@ from arena.rows.model import Content, Row
 from arena.rows.parse import parse_line
 from arena.rows.written import to_jsonl
 from realm.disk import durable
+from realm.quest_names import is_own_name
 from realm.world import World
 
 MOST_REHEARSED = 500
@@ -30,7 +31,7 @@ def keep(world: World, quest: Quest, specs: Mapping[str, dict[str, str]]) -> Non
 
     Raises UnreadableQuest.
     """
-    if not held_out.is_own(quest.name):
+    if not is_own_name(quest.name):
         return
     records = row_index.load(reports.companion(queue.path_of(world, quest), reports.ROWS))
     if records is None:

@@ -15,7 +15,6 @@ from django.db import transaction
 
 from arena import chronicle
 from arena.daemon import battles
-from arena.gate import held_out
 from arena.gate import report as reports
 from arena.models import Battle, ChronicleEntry
 from arena.protocol import EvaluationSet, EventKind, Order
@@ -27,6 +26,7 @@ from guild.evaluation.taught import won_levels
 from guild.models import Evaluation, EvaluationTask
 from realm.config import RealmConfig
 from realm.disk import durable
+from realm.quest_names import is_own_name
 from realm.strict import BadConfig
 from realm.world import World
 
@@ -38,7 +38,7 @@ _WAITS = (EvaluationTask.State.WAITING, EvaluationTask.State.ANSWERING)
 
 def levels_to_ask(world: World, config: RealmConfig, quest: str, skill: str) -> tuple[EvaluationSet, ...]:
     """Every level won so far, where the quest is the player's. A guild in trouble costs this, not the battle."""
-    if not held_out.is_own(quest):
+    if not is_own_name(quest):
         return ()
     try:
         won = won_levels(world, config.hero, read_curriculum(config), fought=skill or None)
@@ -65,7 +65,7 @@ def enqueue(hero: str, checkpoint: str, step: int, asked: Iterable[EvaluationSet
 
 def completed(world: World, battle: Battle) -> None:
     """Settle the outcome of a battle whose completion was just taken in, or note that it is to come."""
-    if not held_out.is_own(battle.quest.name):
+    if not is_own_name(battle.quest.name):
         return
     try:
         order = Order.read(battles.order_path(world, battle))

@@ -30,6 +30,7 @@ from guild.trainers import problems
 from guild.trainers.seeds import derive, shuffled
 from realm.config import RealmConfig
 from realm.disk import durable
+from realm.quest_names import is_own_name
 from realm.strict import BadConfig
 from realm.world import World
 
@@ -40,7 +41,7 @@ def write(world: World, config: RealmConfig, recipe: Recipe, quest: Quest, folde
     Rehearsed rows are the recipe's share of all rows of the battle; half of them are of earlier quests where there are
     any and levels were won too. What is wrong with the guild costs its half, not the battle.
     """
-    count = rows_to_rehearse(quest.taken, recipe.rehearsal_share) if held_out.is_own(quest.name) else 0
+    count = rows_to_rehearse(quest.taken, recipe.rehearsal_share) if is_own_name(quest.name) else 0
     if not count:
         return None
     seed = derive("rehearsal", quest.sha256)

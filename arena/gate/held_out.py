@@ -17,17 +17,12 @@ from arena.gate.duplicates import BUCKET_ROWS, Digests, digest_of
 from arena.gate.rules import GateRules
 from arena.rows.model import Row, UnreadableQuest
 from arena.rows.parse import read_rows
-from realm.quest_names import is_forged_name, is_sparring_name
+from realm.quest_names import is_own_name
 
 KIND = "held-out"
 REASON = "held out: it is never trained on and measures what the quest taught"
 Chosen = npt.NDArray[np.bool_]
 _SHA256_CHARACTERS = 8
-
-
-def is_own(quest: str) -> bool:
-    """Whether a quest, by its name, is the player's: what the guild makes is measured by its levels' own problems."""
-    return not is_forged_name(quest) and not is_sparring_name(quest)
 
 
 def file_of(folder: Path, quest: str, sha256: str) -> Path:
@@ -79,7 +74,7 @@ def _smallest(digests: Digests, candidate: Chosen, count: int) -> tuple[Digests,
 
 def note_of(quest: str, rows: int, held_out: int, rules: GateRules) -> str:
     """How many rows of a quest are held out and why, in one sentence."""
-    if not is_own(quest):
+    if not is_own_name(quest):
         return "No row is held out: problems of its level that are never trained on measure it."
     if held_out:
         return f"{held_out} of its {rows} rows are held out: never trained on, they measure what it teaches."

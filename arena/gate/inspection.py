@@ -35,7 +35,7 @@ from arena.rows.model import Content, Kind, Refusal, Row, UnreadableQuest, short
 from arena.rows.packing import count_rows
 from arena.rows.tokenized import MaskingError, Tokenized
 from arena.rows.turn_check import NO_END, TOLD_BY_LINE
-from realm.quest_names import read_name
+from realm.quest_names import is_own_name, read_name
 
 PIECE_ROWS = 512
 PIECE_BYTES = 1_000_000
@@ -287,7 +287,7 @@ class _Inspection:
                 reason = f"it is held out of the quest {owner}: trained on, it could measure nothing any more"
                 self._refuse(records, number, Refusal(line, reason, held_out.KIND), row_index.SET_ASIDE)
         rules, taken = self._look.rules, _taken(records)
-        wanted = rules.held_out_of(int(taken.sum())) if held_out.is_own(stem_of(self._path.name)) else 0
+        wanted = rules.held_out_of(int(taken.sum())) if is_own_name(stem_of(self._path.name)) else 0
         if wanted and not own.any():
             own = held_out.choose(digests, taken, wanted, most=rules.held_out_most)
         records["verdict"][own] = row_index.HELD_OUT

@@ -10,6 +10,7 @@ from typing import Any
 import yaml
 
 from arena.gate.report import RECIPE, companion
+from arena.profiles.fitting import short_number
 from arena.profiles.resolving import Resolved, resolve
 from arena.recipe import Recipe
 from arena.rows.lines import stem_of
@@ -18,7 +19,7 @@ from realm import strict
 from realm.config import RealmConfig
 from realm.disk import durable
 from realm.disk.regular_files import UnfitFile, read_regular
-from realm.quest_names import is_forged_name, is_sparring_name
+from realm.quest_names import is_own_name
 from realm.strict import BadConfig
 from realm.world import World
 from realm.yaml_files import UNREADABLE, in_a_sentence, parse_yaml
@@ -31,8 +32,7 @@ def read_beside(world: World, path: Path) -> dict[str, Any]:
 
     Raises BadConfig, which names the file, the key and what is allowed.
     """
-    stem = stem_of(path.name)
-    if is_forged_name(stem) or is_sparring_name(stem):
+    if not is_own_name(stem_of(path.name)):
         return {}
     file = companion(path, RECIPE)
     try:
@@ -125,9 +125,13 @@ def given(
 
 def said(keys: Mapping[str, Any]) -> str:
     """In a line; empty for none."""
-    return ", ".join(
-        f"{key} {strict.shown(value) if isinstance(value, list) else value}" for key, value in keys.items()
-    )
+    return ", ".join(f"{key} {_said(value)}" for key, value in keys.items())
+
+
+def _said(value: Any) -> str:
+    if isinstance(value, float):
+        return short_number(value)
+    return strict.shown(value) if isinstance(value, list) else str(value)
 
 
 def resolve_for(world: World, config: RealmConfig, path: Path | None) -> Resolved:

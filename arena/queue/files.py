@@ -29,7 +29,7 @@ from arena.rows.lines import SUFFIXES, content_digest, is_quest_name, stem_of, s
 from arena.rows.model import UnreadableQuest
 from realm.disk import durable
 from realm.disk.durable import TEMP_PREFIX
-from realm.quest_names import is_forged_name, is_sparring_name
+from realm.quest_names import is_own_name
 from realm.world import PRIORITIES, World
 
 LONGEST_STEM_BYTES = 200
@@ -217,7 +217,7 @@ def prune_forged(world: World, *, keep: int) -> int:
     A quest of the player's is never deleted: only names and contents that the forge makes count.
     """
     forged = Quest.objects.filter(state=Quest.State.COMPLETED).exclude(skill="").exclude(file="").order_by("-id")
-    doomed = [quest for quest in forged[keep:] if is_forged_name(quest.name) or is_sparring_name(quest.name)]
+    doomed = [quest for quest in forged[keep:] if not is_own_name(quest.name)]
     for quest in doomed:
         delete_file(world, quest)
     return len(doomed)

@@ -16,6 +16,7 @@ from arena.training.scoring import Scores
 from realm.checkpoints import branches, sidecar
 from realm.checkpoints.names import step_of
 from realm.checkpoints.sidecar import DamagedCheckpoint, MeasuredOver, Sidecar
+from realm.quest_names import is_own_name
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,13 +53,13 @@ def find(order: Order, log: BattleLog, *, step: int) -> EarlyStop | None:
 
     It is over when the last `early_stop_patience` scores did not lower the best one before them by more than
     `early_stop_least`. The hero goes on from the best of those scores whose checkpoint lies whole, if one is better
-    than what it has. A forged quest ends when its level is won: the loss on a new level rises before it falls.
+    than what it has. A quest of the guild's ends when its level is won: the loss on a new level rises before it falls.
     """
     recipe = order.recipe
-    if order.skill:
+    if not recipe.early_stop_patience or not is_own_name(order.quest):
         return None
     what, scores = _watched(order, [event for event in log.standing(EventKind.VALIDATED) if event.step <= step])
-    if not recipe.early_stop_patience or not scores or scores[-1].step != step:
+    if not scores or scores[-1].step != step:
         return None
     if _without_gain(scores, recipe.early_stop_least) < recipe.early_stop_patience:
         return None

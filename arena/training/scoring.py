@@ -2,14 +2,16 @@
 
 What it may cost: a token that is only read takes two fifths of the work of one that is trained on. The sets are scored
 as a whole, and where the tokens trained since they were last scored pay for it at SHARE of their work; earlier battles'
-tokens count, so that many short battles are scored as often as a long one. Rows that are held out of the quest itself
-are scored first and last whatever they cost, and a player who sets `validate_every` has what was asked for.
+tokens count, so that many short battles are scored as often as a long one. A quest of the player's is scored on as many
+of them as are paid for, which is then spent. Rows that are held out of the quest itself are scored first and last
+whatever they cost, and a player who sets `validate_every` has what was asked for.
 """
 
 from __future__ import annotations
 
 import hashlib
 import logging
+import math
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -152,15 +154,14 @@ def progress_of(log: BattleLog, cursor: Cursor, *, tokens: int, steps_per_epoch:
 
 
 def unscored_tokens(log: BattleLog, cursor: Cursor, *, tokens: int, steps_per_epoch: int) -> int:
-    """Trained since every set was last scored, by this battle and those before it."""
-    whole = [
-        int(event.data["quest_step"])
-        for event in log.standing(EventKind.VALIDATED)
-        if event.data.get("whole") and event.data["quest_step"] <= cursor.quest_step
-    ]
-    if whole:
-        return tokens * (cursor.quest_step - max(whole)) // steps_per_epoch
-    return _before(log) + tokens * cursor.quest_step // steps_per_epoch
+    """Trained since every set was last scored, by this battle and those before it, but for those that have paid since
+    for the scores of some."""
+    told = [event.data for event in log.standing(EventKind.VALIDATED)]
+    told = [data for data in told if data.get("quest_step", 0) <= cursor.quest_step]
+    whole = max((int(data["quest_step"]) for data in told if data.get("whole")), default=-1)
+    spent = sum(data.get("tokens", 0) for data in told if data.get("quest_step", 0) > whole)
+    trained = tokens * (cursor.quest_step - max(whole, 0)) // steps_per_epoch + (_before(log) if whole < 0 else 0)
+    return max(0, int(trained - spent / (SHARE * TRAINED_TO_READ)))
 
 
 def _before(log: BattleLog) -> int:
@@ -168,14 +169,14 @@ def _before(log: BattleLog) -> int:
     return int(begun.data.get("unscored_tokens", 0)) if begun else 0
 
 
-def chosen_first(sets: Sequence[LoadedSet], progress: Progress) -> list[LoadedSet]:
+def chosen_first(sets: Sequence[LoadedSet], progress: Progress, *, partly: bool) -> list[LoadedSet]:
     """Of those that nobody has scored by these weights, before the first step: half of the share goes on them."""
-    return _affordable(sets, progress, trained=progress.planned // 2)
+    return _affordable(sets, progress, trained=progress.planned // 2, partly=partly)
 
 
-def chosen_last(sets: Sequence[LoadedSet], progress: Progress) -> list[LoadedSet]:
+def chosen_last(sets: Sequence[LoadedSet], progress: Progress, *, partly: bool) -> list[LoadedSet]:
     """After the last step."""
-    return _affordable(sets, progress, trained=progress.planned)
+    return _affordable(sets, progress, trained=progress.planned, partly=partly)
 
 
 def pays_between(sets: Sequence[LoadedSet], progress: Progress) -> bool:
@@ -186,12 +187,12 @@ def pays_between(sets: Sequence[LoadedSet], progress: Progress) -> bool:
     )
 
 
-def _affordable(sets: Sequence[LoadedSet], progress: Progress, *, trained: int) -> list[LoadedSet]:
-    """All of them, or what must be scored; where there is such, as many more as are paid for."""
+def _affordable(sets: Sequence[LoadedSet], progress: Progress, *, trained: int, partly: bool) -> list[LoadedSet]:
+    """All of them, or what must be scored; `partly`: with as many more as are paid for."""
     if progress.pays_for(sum(one.tokens for one in sets), trained):
         return list(sets)
     chosen = [one for one in sets if one.always]
-    for one in sets if chosen else ():
+    for one in sets if partly else ():
         if not one.always and progress.pays_for(sum(each.tokens for each in chosen) + one.tokens, trained):
             chosen.append(one)
     return chosen
@@ -219,7 +220,8 @@ def score(
     chosen: Sequence[LoadedSet],
     known: dict[str, float] | None = None,
 ) -> Scores:
-    """The losses of the chosen sets, beside those known; dropout off, and no state is changed.
+    """The losses of the chosen sets, beside those known; dropout off, and no state is changed. One that is not finite
+    is left out: that is no loss to compare by, and the next step finds out.
 
     All sets are packed together, so that many small ones cost no more than their tokens.
     """
@@ -260,7 +262,8 @@ def _losses(hero: Hero, recipe: Recipe, chosen: Sequence[LoadedSet]) -> dict[str
             each = np.add.reduceat(losses_N.double().cpu().numpy(), np.cumsum([0, *tokens[:-1]]))
             np.add.at(total, owners[indices], each)
             np.add.at(count, owners[indices], tokens)
-    return {one.name: float(loss) for one, loss in zip(chosen, total / np.maximum(count, 1), strict=True)}
+    losses = zip(chosen, total / np.maximum(count, 1), strict=True)
+    return {one.name: float(loss) for one, loss in losses if math.isfinite(loss)}
 
 
 def _micro_batches(examples: Sequence[Example], recipe: Recipe) -> Iterator[list[int]]:

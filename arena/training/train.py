@@ -65,6 +65,7 @@ from arena.training.start import (
 )
 from realm.checkpoints.cursor import Cursor
 from realm.disk import durable
+from realm.quest_names import is_own_name
 
 WAIT_SECONDS = 0.1
 ROWS_BEFORE = 16
@@ -191,7 +192,7 @@ def train_quest(run: Run, loaded: LoadedQuest) -> None:
             continue
 
         # Validation, and the checkpoint that is due: beside the training, or before it ends.
-        run.scores = validate(run, saving=due or bool(requested))
+        run.scores = validate(run, saving=due)
         end_if_learned(run)
         if run.cursor.finished or requested:
             save_and_wait(run)
@@ -483,21 +484,24 @@ def end_if_learned(run: Run) -> None:
 
     What it learned since is no checkpoint, so that whoever goes on after a kill begins before this step or behind it.
     """
-    # Rank 0 decides: only it has proven what lies there.
-    scored = run.scores is not NOT_SCORED and not run.cursor.finished
-    stop = early_stop.find(run.order, run.log, step=run.trainee.step) if scored and run.ranks.is_main else None
+    if not run.order.recipe.early_stop_patience or run.scores is NOT_SCORED or run.cursor.finished:
+        return
+
+    # Rank 0 decides: only it has proven what lies there, and what is on its way to the disk may be the best.
+    tell_saved(run, wait=True)
+    stop = early_stop.find(run.order, run.log, step=run.trainee.step) if run.ranks.is_main else None
     best_step = run.ranks.of_main(stop.best.step if stop else -1)
     if best_step < 0:
         return
-    tell_saved(run, wait=True)
 
-    # The weights, moments and random state of that step; the hero's steps count on.
+    # The weights, moments and random state of that step; the hero's steps count on, and the moments stay as old.
     step = run.trainee.step
     if best_step != step:
         run.trainee.let_go()
         run.trainee = trainee_at(run.order, early_stop.checkpoint_at(run.order, best_step), run.ranks)
         begin_together(run)
         run.trainee.step = step
+        run.trainee.moments_since += step - best_step
     if stop:
         run.scores = early_stop.scores_at(stop.best)
     run.cursor = replace(run.cursor, finished=True)
@@ -513,7 +517,7 @@ def save_beside(run: Run) -> None:
     """Begin a checkpoint that is written while training goes on."""
     tell_saved(run, wait=True)
     draft = draft_of(run)
-    differs = heroes.has_dropout(run.trainee.hero) or bool(run.order.recipe.average)
+    differs = heroes.has_dropout(run.trainee.hero) or bool(run.order.recipe.weight_average)
     train_loss = next_loss(run) if differs else None
     with gathered(run.trainee.hero):
         run.answered = answers.answer_all(run.trainee.hero, run.order.evaluation_sets, run.control.mark_progress)
@@ -594,10 +598,12 @@ def next_loss(run: Run) -> float:
 def score_first(run: Run) -> None:
     """The losses that the battle begins from, as far as its parent's sidecar does not say them of the same rows."""
     trainee, sets = run.trainee, run.validation
+    own = is_own_name(run.order.quest)
     known = scoring.known_of(None if trainee.mode_before else trainee.saved, sets)
-    chosen = scoring.chosen_first([one for one in sets if one.name not in known], progress_of(run))
+    unknown = [one for one in sets if one.name not in known]
+    chosen = scoring.chosen_first(unknown, progress_of(run), partly=own)
     told = any(event.data.get("quest_step") == 0 for event in run.log.standing(EventKind.VALIDATED))
-    if told or not (chosen or any(one.always for one in sets)):
+    if told or not (chosen or (own and known)):  # what a quest of the player's costs is told of what is known, too
         return
     scores = scoring.score(trainee.hero, run.order.recipe, sets, chosen, known)
     run.control.mark_progress()
@@ -621,7 +627,7 @@ def sets_that_are_due(run: Run, *, saving: bool) -> list[LoadedSet]:
     if every and (run.trainee.step % every == 0 or run.cursor.finished):
         return sets
     if run.cursor.finished:
-        return scoring.chosen_last(sets, progress_of(run))
+        return scoring.chosen_last(sets, progress_of(run), partly=is_own_name(run.order.quest))
     return sets if saving and not every and scoring.pays_between(sets, progress_of(run)) else []
 
 

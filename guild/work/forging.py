@@ -25,7 +25,7 @@ from guild.work import runs
 from guild.work.runs import Watch
 from realm import strict
 from realm.disk import durable
-from realm.quest_names import is_forged_name, is_sparring_name
+from realm.quest_names import is_own_name
 from realm.world import World
 
 MOST_ROWS = 1_000_000
@@ -56,7 +56,7 @@ class ForgeOrder:
             raise ValueError(f"count: {self.count} rows are not enough for {len(self.levels)} levels")
         if not _NAME.fullmatch(self.name):
             raise ValueError(f"name: {self.name!r} is not allowed; allowed is {_NAME.pattern}")
-        if is_forged_name(self.name) or is_sparring_name(self.name):
+        if not is_own_name(self.name):
             raise ValueError(f"name: {self.name!r} is as the guild names quests of its own; choose another")
 
 

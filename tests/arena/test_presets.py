@@ -22,10 +22,11 @@ from arena.daemon.loop import ArenaDaemon
 from arena.daemon.trainer.process import TrainerProcess
 from arena.models import ChronicleEntry
 from arena.presets import PresetError
+from arena.profiles.resolving import resolve
 from arena.protocol import Order
 from arena.recipe import Recipe
 from realm import strict
-from realm.config import SHIPPED_PRESETS, load
+from realm.config import SHIPPED_PRESETS, RealmConfig, load
 from realm.disk import durable
 from realm.strict import BadConfig
 from realm.world import World
@@ -38,6 +39,11 @@ SHIPPED = ["deep-training", "quick-test", "standard"]
 
 def recipe_in_force(world: World) -> Recipe:
     return strict.read(Recipe, load(world, {}, recipe=Recipe).training, source="settings")
+
+
+def of_preset(world: World, name: str) -> Recipe:
+    """With what suits the embedded hero."""
+    return resolve(world, RealmConfig(training=read_yaml(presets.find(world, name).path))).recipe
 
 
 def configure(world: World, text: str) -> Path:
@@ -184,7 +190,7 @@ def test_list_show_use_save_delete(world: World, say: Callable[..., str]) -> Non
     assert "The next battle is fought by it" in say("use", "quick-test")
     text = (world.home / "config.yaml").read_text()
     assert text == "# what I like\nhero: EVA # not DIO\ntraining:\n  save_every: 7\npreset: quick-test\n"
-    assert recipe_in_force(world).rows_per_step == 4
+    assert recipe_in_force(world).warmup_steps == 5
 
     say("save", "mine")
     assert presets.recipe_of(world, "mine") == recipe_in_force(world)
@@ -305,9 +311,9 @@ def fight(world: World, daemon: ArenaDaemon, trainer: FakeTrainer, name: str) ->
 def test_a_running_arena_fights_its_next_battle_by_the_changed_recipe(
     world: World, arena: tuple[ArenaDaemon, FakeTrainer]
 ) -> None:
-    assert fight(world, *arena, "a") == presets.recipe_of(world, "quick-test")
+    assert fight(world, *arena, "a") == of_preset(world, "quick-test")
     presets.use(world, "deep-training")
-    assert fight(world, *arena, "b") == presets.recipe_of(world, "deep-training")
+    assert fight(world, *arena, "b") == of_preset(world, "deep-training")
 
 
 @pytest.mark.django_db(transaction=True)
@@ -315,15 +321,15 @@ def test_a_bad_file_leaves_the_old_recipe_in_force_and_is_told_once(
     world: World, arena: tuple[ArenaDaemon, FakeTrainer]
 ) -> None:
     configure(world, "preset: quick-test\ntraining: {epochs: many}\n")
-    assert fight(world, *arena, "a") == presets.recipe_of(world, "quick-test")
-    assert fight(world, *arena, "b") == presets.recipe_of(world, "quick-test")
+    assert fight(world, *arena, "a") == of_preset(world, "quick-test")
+    assert fight(world, *arena, "b") == of_preset(world, "quick-test")
     told = ChronicleEntry.objects.get(kind="settings_refused").message
     assert told.startswith("The old settings stay in force: ")
     assert "training: epochs: a whole number is expected, not 'many'" in told
     status = json.loads((world.status / "arena.json").read_text())
     assert "epochs: a whole number is expected" in status["message"]
     configure(world, "preset: standard\n")
-    assert fight(world, *arena, "c") == presets.recipe_of(world, "standard")
+    assert fight(world, *arena, "c") == of_preset(world, "standard")
     assert json.loads((world.status / "arena.json").read_text())["message"] == ""
 
 

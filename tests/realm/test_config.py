@@ -22,7 +22,7 @@ def say(home: World, text: str) -> None:
 def test_what_is_shipped_is_what_the_code_defaults_to(home: World) -> None:
     shipped = load(home, {})
     assert replace(shipped, training={}) == RealmConfig()
-    assert shipped.training["max_length"] == 256
+    assert shipped.training["warmup_steps"] == 20
 
 
 def test_the_world_overrides_the_checkout_and_the_environment_overrides_both(home: World) -> None:

@@ -36,7 +36,7 @@ def lane(world: World) -> list[str]:
 
 def test_the_recipe_lies_beside_the_quest(world: World, quest: Path) -> None:
     said = say("quest", "add", str(quest), "--preset", "quick-test", "--set", "epochs=2", "--set", "learning_rate=1e-4")
-    assert "recipe: preset quick-test, epochs 2, learning_rate 0.0001" in said
+    assert "recipe: preset quick-test, epochs 2, learning_rate 1e-4" in said
     beside = world.lane("normal") / "mine.jsonl.recipe.yaml"
     assert beside.read_text() == "preset: quick-test\nepochs: 2\nlearning_rate: 0.0001\n"
     shown = " ".join(say("quest", "show", str(world.lane("normal") / "mine.jsonl")).split())

@@ -49,7 +49,7 @@ def save_model(folder: Path, config: PreTrainedConfig) -> Path:
 
 @pytest.mark.parametrize(
     ("config", "mode"),
-    zip(CONFIGS, ("full", "lora", "lora", "full", "full", "lora"), strict=True),
+    tuple(zip(CONFIGS, ("full", "lora", "lora", "full", "full", "lora"), strict=True)),
     ids=lambda value: value if isinstance(value, str) else value.model_type,
 )
 def test_each_is_resolved_and_trained(world: World, tmp_path: Path, config: PreTrainedConfig, mode: str) -> None:

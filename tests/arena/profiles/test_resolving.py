@@ -72,14 +72,14 @@ def test_what_does_not_fit_is_an_adapter_and_the_reason_has_the_numbers() -> Non
     found = fitted(qwen(), 8)
     assert (found.recipe.mode, found.recipe.learning_rate) == ("lora", 2e-4)
     assert found.reason.startswith("LoRA r16, 2e-4, bf16")
-    assert "full would need 13.7 of 8 GB" in found.reason
+    assert "full would need 13.5 of 8 GB" in found.reason
     assert not found.refusal
 
 
 def test_fewer_rows_at_once_come_before_an_adapter_and_leave_the_step_as_it_is() -> None:
     found = fitted(qwen(), 24)
-    assert (found.recipe.mode, found.recipe.rows_per_micro_batch, found.recipe.rows_per_step) == ("full", 1, 8)
-    assert "1 of 8 rows at once, all at once would need" in found.reason
+    assert (found.recipe.mode, found.recipe.rows_per_micro_batch, found.recipe.rows_per_step) == ("full", 2, 8)
+    assert "2 of 8 rows at once, all at once would need" in found.reason
 
 
 def test_what_nothing_makes_fit_is_refused_with_numbers() -> None:
@@ -121,6 +121,7 @@ def test_the_settings_are_laid_over_each_other_in_order(world: World) -> None:
 
 
 def test_the_budget_is_held_and_what_is_beyond_it_refused(world: World) -> None:
+    (world.home / "config.yaml").write_text("training: {rows_per_step: 8}\n")
     config = load(world, {}, recipe=Recipe)
     fewer = resolving.resolve(world, replace(config, memory_budget_gb=0.6))
     assert fewer.recipe.rows_per_micro_batch < fewer.recipe.rows_per_step == 8
@@ -170,3 +171,15 @@ def test_keys_that_make_no_recipe_are_named(world: World) -> None:
         resolving.resolve(
             world, RealmConfig(), {"schedule": "linear", "schedule_steps": 9, "warmup_steps": 50}, source="x"
         )
+
+
+@pytest.mark.parametrize(("state", "optimizer"), [("{}", "adamw"), ('{"optimizer": "muon"}', "muon"), (None, "muon")])
+def test_a_hero_keeps_the_optimizer_that_it_began_with(world: World, state: str | None, optimizer: str) -> None:
+    """Its moments would be lost; without a checkpoint the profile decides, and a named one always does."""
+    if state is not None:
+        folder = world.heroes / "DIO" / "checkpoint-5-20260101-0000"
+        folder.mkdir(parents=True)
+        (folder / "training_state.json").write_text(state)
+    config = load(world, {}, recipe=Recipe)
+    assert resolving.resolve(world, config).recipe.optimizer == optimizer
+    assert resolving.resolve(world, config, {"optimizer": "muon"}).recipe.optimizer == "muon"

@@ -2,6 +2,8 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import numpy as np
 import pytest
@@ -10,7 +12,7 @@ from arena.protocol import EVENTS_FILE, STEP_DTYPE, STEPS_FILE, EventKind, StepR
 from arena.training.reporting import battle_log
 from arena.training.reporting.battle_log import BattleLog
 from arena.training.saving.full_disk import Room
-from arena.training.start import convergence_until
+from arena.training.start import Trainee, convergence_until
 
 
 def record(step: int, loss: float = 2.0) -> bytes:
@@ -30,6 +32,11 @@ def opened(logs: list[BattleLog], folder: Path) -> BattleLog:
     return logs[-1]
 
 
+def trainee_at(step: int) -> Trainee:
+    """One whose optimizer is older than every record, those of zeros too."""
+    return cast(Trainee, SimpleNamespace(step=step, moments_since=-1))
+
+
 def steps_on_disk(folder: Path) -> list[int]:
     steps: list[int] = np.fromfile(folder / STEPS_FILE, dtype=STEP_DTYPE)["step"].tolist()
     return steps
@@ -43,7 +50,7 @@ def steps_on_disk(folder: Path) -> list[int]:
 def test_records_end_with_the_step_of_the_checkpoint(tmp_path: Path, logs: list[BattleLog], tail: bytes) -> None:
     (tmp_path / STEPS_FILE).write_bytes(b"".join(record(step) for step in range(41, 121)) + tail)
     log = opened(logs, tmp_path)
-    assert convergence_until(log, 100).mean == 2.0
+    assert convergence_until(log, trainee_at(100)).mean == 2.0
     log.cut_steps_after(100)
     assert steps_on_disk(tmp_path) == list(range(41, 101))
 
@@ -52,7 +59,7 @@ def test_records_end_with_the_step_of_the_checkpoint(tmp_path: Path, logs: list[
 def test_zeros_alone_are_no_steps(tmp_path: Path, logs: list[BattleLog], step: int) -> None:
     (tmp_path / STEPS_FILE).write_bytes(bytes(56 * 30))
     log = opened(logs, tmp_path)
-    assert convergence_until(log, step).mean is None
+    assert convergence_until(log, trainee_at(step)).mean is None
     log.cut_steps_after(step)
     assert steps_on_disk(tmp_path) == []
 
@@ -64,7 +71,7 @@ def test_by_their_numbers_alone_zeros_would_count(
     monkeypatch.setattr(battle_log.np, "diff", lambda steps, prepend: np.ones_like(steps))
     (tmp_path / STEPS_FILE).write_bytes(b"".join(record(step) for step in range(1, 101)) + bytes(56 * 20))
     log = opened(logs, tmp_path)
-    mean = convergence_until(log, 100).mean
+    mean = convergence_until(log, trainee_at(100)).mean
     assert mean is not None
     assert mean < 1.5
 

@@ -1,6 +1,7 @@
 """A battle whose held-out loss no longer falls ends early, and the hero is as it was best."""
 
 import json
+import threading
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -11,11 +12,16 @@ import pytest
 from arena.protocol import STEPS_FILE, Event, EventKind, Order, StepRecord, ValidationSet
 from arena.recipe import Recipe
 from arena.training import early_stop, train
+from arena.training.control import Control, Request
 from arena.training.reporting.battle_log import BattleLog
+from arena.training.saving import checkpoint
+from arena.training.saving.checkpoint import STATE_FILE
 from arena.training.saving.full_disk import Room
+from arena.training.saving.saver import Saver
 from arena.training.scoring import Scores
 from realm.checkpoints import sidecar
 from realm.checkpoints.names import checkpoint_folders, step_of
+from realm.checkpoints.sidecar import Sidecar
 from tests.support import tiny_hero
 from tests.support.checkpoints import rewrite_sidecar
 from tests.support.runs import newest, run
@@ -92,6 +98,83 @@ def test_it_ends_early_and_returns_to_the_best_checkpoint_killed_or_not(
     assert (said.val_losses[OWN], said.parent) == (1.5, at(order, 2).name)
     assert state_of(newest(order)) == state_of(at(order, 2)) != state_of(at(order, 3))
     assert [step_of(folder.name) for folder in checkpoint_folders(Path(order.hero_folder))] == [4, 3, 2, 1]
+    state = json.loads((newest(order) / STATE_FILE).read_bytes())
+    assert state["moments_since"] == 2, "moments of two steps warm up on as such, however far the hero's steps are"
+
+
+def ending(order: Order) -> str:
+    """Where a battle that is asked only with its checkpoints goes on from, after a pause between two of them."""
+    control, step_record = Control(), train.step_record
+
+    def pausing(trainee: train.Trainee, *rest: Any) -> StepRecord:
+        if trainee.step == 3:
+            control.request(Request.PAUSE)
+        return step_record(trainee, *rest)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(train, "step_record", pausing)
+        events = run(order, control)
+    return [*events, *run(order)][-1].message
+
+
+@pytest.fixture
+def seldom(order: Order, monkeypatch: pytest.MonkeyPatch) -> Order:
+    monkeypatch.setattr(train.scoring, "pays_between", lambda *_: True)
+    return replace(order, recipe=replace(RECIPE, save_every=2, validate_every=0, early_stop_patience=1))
+
+
+@pytest.mark.slow
+def test_a_pause_is_no_score_and_ends_nothing(seldom: Order) -> None:
+    assert ending(seldom).startswith("quest: stopped early at step 4: held-out loss rose from 1.5000 at step 2")
+
+
+@pytest.mark.slow
+def test_twin_scored_at_the_pause_it_ends_there(seldom: Order, monkeypatch: pytest.MonkeyPatch) -> None:
+    validate = train.validate
+
+    def scoring_pauses(run: train.Run, *, saving: bool) -> Scores:
+        return validate(run, saving=saving or run.control.requested is not None)
+
+    monkeypatch.setattr(train, "validate", scoring_pauses)
+    assert "stopped early at step 3" in ending(seldom)
+
+
+def ending_while_the_best_is_written(order: Order, patch: pytest.MonkeyPatch) -> str:
+    """No checkpoint reaches the disk before somebody waits for it."""
+    waited_for, write, finished = threading.Event(), checkpoint.write, Saver.finished
+
+    def writing(*arguments: Any, **named: Any) -> Sidecar:
+        waited_for.wait()
+        return write(*arguments, **named)
+
+    def finishing(saver: Saver, *, wait: bool = False) -> Any:
+        if wait:
+            waited_for.set()
+        found = finished(saver, wait=wait)
+        waited_for.clear()
+        return found
+
+    patch.setattr(checkpoint, "write", writing)
+    patch.setattr(Saver, "finished", finishing)
+    return run(replace(order, recipe=replace(RECIPE, early_stop_patience=1)))[-1].message
+
+
+@pytest.mark.slow
+def test_the_best_may_be_on_its_way_to_the_disk(order: Order, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "the hero goes on as it was at step 2" in ending_while_the_best_is_written(order, monkeypatch)
+
+
+@pytest.mark.slow
+def test_twin_not_waited_for_it_is_not_found(order: Order, monkeypatch: pytest.MonkeyPatch) -> None:
+    end_if_learned = train.end_if_learned
+
+    def without_waiting(run: train.Run) -> None:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(train, "tell_saved", lambda *_, **__: None)
+            end_if_learned(run)
+
+    monkeypatch.setattr(train, "end_if_learned", without_waiting)
+    assert "the hero goes on as it was at step 2" not in ending_while_the_best_is_written(order, monkeypatch)
 
 
 def trained_after_its_end(order: Order, patch: pytest.MonkeyPatch, *, unfinished: bool = False) -> bool:
@@ -129,6 +212,7 @@ def found(
     own: bool = True,
     digests: Sequence[str] | None = None,
     skill: str | None = None,
+    quest: str = "quest",
     **recipe: Any,
 ) -> early_stop.EarlyStop | None:
     """After scores at steps 0, 1, 2, …; only the base model can be gone back to."""
@@ -137,7 +221,7 @@ def found(
     )
     (folder / "hero").mkdir(exist_ok=True)
     order = Order(
-        **names, battle_folder=str(folder), hero_folder=str(folder / "hero"), validation_sets=SETS if own else (),
+        **names | {"quest": quest}, battle_folder=str(folder), hero_folder=str(folder / "hero"), validation_sets=SETS if own else (),
         recipe=Recipe(**({"early_stop_patience": 2} | recipe)), skill=skill,
     )  # fmt: skip
     log = BattleLog(folder, on_event=lambda event: None, room=Room(lambda text: None, lambda: False), writes=False)
@@ -156,7 +240,9 @@ def test_it_waits_as_long_as_it_is_patient(tmp_path: Path, own: bool) -> None:
     assert found(tmp_path, [0.9, 0.95, 0.91], own=own)
     assert found(tmp_path, [0.9, 0.95, 0.8], own=own) is None
     assert found(tmp_path, [0.9, 0.95, 0.91], own=own, early_stop_patience=0) is None
-    assert found(tmp_path, [0.9, 0.95, 0.91], own=own, skill="bin") is None, "a forged quest ends when its level is won"
+    assert found(tmp_path, [0.9, 0.95, 0.91], own=own, skill="bin"), "be it of a skill, it is the player's"
+    forged = found(tmp_path, [0.9, 0.95, 0.91], own=own, skill="bin", quest="bin-level-1-0001")
+    assert forged is None, "it ends when its level is won"
 
 
 def test_a_gain_may_be_asked_to_be_large(tmp_path: Path) -> None:
