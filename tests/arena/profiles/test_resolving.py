@@ -121,7 +121,7 @@ def test_the_settings_are_laid_over_each_other_in_order(world: World) -> None:
 
 
 def test_the_budget_is_held_and_what_is_beyond_it_refused(world: World) -> None:
-    config = load(world, {}, recipe=Recipe)
+    config = replace(load(world, {}, recipe=Recipe), training={"rows_per_step": 8})
     fewer = resolving.resolve(world, replace(config, memory_budget_gb=0.6))
     assert fewer.recipe.rows_per_micro_batch < fewer.recipe.rows_per_step == 8
     assert "of 0.6 GB" in fewer.reason
