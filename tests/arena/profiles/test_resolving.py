@@ -129,6 +129,11 @@ def test_the_budget_is_held_and_what_is_beyond_it_refused(world: World) -> None:
     assert "of 0.1 GB" in refused.refusal
 
 
+def test_what_only_the_rest_of_the_machine_leaves_no_room_for_is_not_said_to_fit() -> None:
+    assert "full would need 23.2 of the 21.6 usable of 24 GB" in fitted(qwen(), 24, cuda=False).reason
+    assert "full would need 13.5 of 8 GB" in fitted(qwen(), 8).reason
+
+
 def save_model(folder: Path, config: dict[str, Any], numbers: int) -> Path:
     folder.mkdir()
     (folder / "config.json").write_text(json.dumps(config))
