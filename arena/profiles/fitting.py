@@ -111,26 +111,31 @@ def needed_bytes(model: HeroModel, recipe: Recipe, place: Place) -> int:
 def _reason(
     model: HeroModel, recipe: Recipe, wanted: Recipe, needed: int, least: Mapping[str, tuple[int, Recipe]], place: Place
 ) -> str:
-    named = gigabytes(place.allowance.named_bytes)
     more = [mode for mode in least if mode != recipe.mode]
-    why = f"{_mode(least[more[-1]][1])} would need {gigabytes(least[more[-1]][0])} of {named} GB" if more else ""
+    why = f"{_mode(least[more[-1]][1])} would need {_of_memory(least[more[-1]][0], place)}" if more else ""
     if more and more[0] != more[-1]:
         why = f"{more[0]} would need {gigabytes(least[more[0]][0])} and {why}"
     fewer = recipe.rows_per_micro_batch < min(wanted.rows_per_micro_batch, wanted.rows_per_step)
     if not more and (fewer or (recipe.gradient_checkpointing and not wanted.gradient_checkpointing)):
-        why = f"all at once would need {gigabytes(needed_bytes(model, wanted, place))} of {named} GB"
+        why = f"all at once would need {_of_memory(needed_bytes(model, wanted, place), place)}"
     how = f"{recipe.rows_per_micro_batch} of {recipe.rows_per_step} rows at once, " if fewer else ""
-    takes = f"about {gigabytes(needed)} of {named} GB"
-    return f"{described(recipe)}: {how}{why or takes}"
+    return f"{described(recipe)}: {how}{why or f'about {_of_memory(needed, place)}'}"
 
 
 def _refusal(model: HeroModel, needed: int, recipe: Recipe, place: Place) -> str:
     return (
         f"{model.name} has {model.parameters:,} parameters: even {described(recipe)}, "
-        f"{recipe.rows_per_micro_batch} row at once, would need {gigabytes(needed)} of "
-        f"{gigabytes(place.allowance.named_bytes)} GB; raise memory_budget_gb if there is more, shorten "
+        f"{recipe.rows_per_micro_batch} row at once, would need {_of_memory(needed, place)}; "
+        "raise memory_budget_gb if there is more, shorten "
         "training.max_length, leave training.mode open, or name a smaller base_model"
     )
+
+
+def _of_memory(needed: int, place: Place) -> str:
+    """`13.5 of 8 GB`; what is too much for training and would fit the machine names what is left to the rest of it."""
+    usable, named = place.allowance.usable_bytes, place.allowance.named_bytes
+    spared = usable < needed <= named
+    return f"{gigabytes(needed)} of {f'the {gigabytes(usable)} usable of ' if spared else ''}{gigabytes(named)} GB"
 
 
 def described(recipe: Recipe) -> str:

@@ -121,13 +121,17 @@ def test_the_settings_are_laid_over_each_other_in_order(world: World) -> None:
 
 
 def test_the_budget_is_held_and_what_is_beyond_it_refused(world: World) -> None:
-    (world.home / "config.yaml").write_text("training: {rows_per_step: 8}\n")
-    config = load(world, {}, recipe=Recipe)
+    config = replace(load(world, {}, recipe=Recipe), training={"rows_per_step": 8})
     fewer = resolving.resolve(world, replace(config, memory_budget_gb=0.6))
     assert fewer.recipe.rows_per_micro_batch < fewer.recipe.rows_per_step == 8
     assert "of 0.6 GB" in fewer.reason
     refused = resolving.resolve(world, replace(config, memory_budget_gb=0.1))
     assert "of 0.1 GB" in refused.refusal
+
+
+def test_what_only_the_rest_of_the_machine_leaves_no_room_for_is_not_said_to_fit() -> None:
+    assert "full would need 23.2 of the 21.6 usable of 24 GB" in fitted(qwen(), 24, cuda=False).reason
+    assert "full would need 13.5 of 8 GB" in fitted(qwen(), 8).reason
 
 
 def save_model(folder: Path, config: dict[str, Any], numbers: int) -> Path:

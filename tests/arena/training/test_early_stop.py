@@ -221,8 +221,8 @@ def found(
     )
     (folder / "hero").mkdir(exist_ok=True)
     order = Order(
-        **names | {"quest": quest}, battle_folder=str(folder), hero_folder=str(folder / "hero"), validation_sets=SETS if own else (),
-        recipe=Recipe(**({"early_stop_patience": 2} | recipe)), skill=skill,
+        **names | {"quest": quest}, battle_folder=str(folder), hero_folder=str(folder / "hero"), skill=skill,
+        validation_sets=SETS if own else (), recipe=Recipe(**({"early_stop_patience": 2} | recipe)),
     )  # fmt: skip
     log = BattleLog(folder, on_event=lambda event: None, room=Room(lambda text: None, lambda: False), writes=False)
     for step, loss in enumerate(losses):
