@@ -234,7 +234,7 @@ def moment_bytes(shape: Shape, recipe: Recipe) -> int:
     matrices = shape.body_linear if recipe.mode == "full" else shape.adapter(recipe)
     muons = matrices if recipe.optimizer == "muon" else 0
     trained = trained_parameters(shape, recipe)
-    return FLOAT32 * (2 * trained - muons + (trained if recipe.average else 0))
+    return FLOAT32 * (2 * trained - muons + (trained if recipe.weight_average else 0))
 
 
 def trained_parameters(shape: Shape, recipe: Recipe) -> int:

@@ -45,7 +45,7 @@ class Recipe:
     muon_ratio: Annotated[float, Bounds(0, 1000)] = 2.0
     """The matrices' rate over `learning_rate`: with 1 an update's root mean square is about AdamW's."""
     muon_momentum: Annotated[float, Bounds(0, 1)] = 0.95
-    average: Annotated[float, Bounds(0, 1)] = 0.0
+    weight_average: Annotated[float, Bounds(0, 1)] = 0.0
     """The hero is an average of the weights that train, each step's share 1 - this; 0: it is those weights."""
     weight_decay: Annotated[float, Bounds(0, 100)] = 0.01
     beta1: Annotated[float, Bounds(0, 1)] = 0.9
@@ -78,7 +78,7 @@ class Recipe:
 
     def __post_init__(self) -> None:
         strict.check_ranges(self)
-        for name in ("beta1", "beta2", "muon_momentum", "average", "lora_dropout"):
+        for name in ("beta1", "beta2", "muon_momentum", "weight_average", "lora_dropout"):
             if not getattr(self, name) < 1:
                 raise ValueError(f"{name}: {getattr(self, name)!r} must be below 1")
         if not all(self.lora_targets):

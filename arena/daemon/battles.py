@@ -113,10 +113,10 @@ def resolve_anew(
     reason: str = "",
 ) -> None:
     """Write the order of a battle that has trained nothing once more, by the settings as they are now."""
-    _order(world, config, recipe, battle.quest, battle.battle_id, specs, host_answers, reason).write()
-    if battle.hero != config.hero:
-        battle.hero = config.hero
-        battle.save(update_fields=["hero"])
+    order = _order(world, config, recipe, battle.quest, battle.battle_id, specs, host_answers, reason)
+    order.write()
+    battle.hero, battle.branch = order.hero, order.branch
+    battle.save(update_fields=["hero", "branch"])
 
 
 def ensure_hero(world: World, config: RealmConfig) -> str:

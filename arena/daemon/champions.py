@@ -31,7 +31,7 @@ _DURING = (EventKind.CHECKPOINT_SAVED, EventKind.ANSWERED)
 
 
 def follow(world: World, battle: Battle, event: Event, *, checkpoint: str | None = None) -> None:
-    """Let the checkpoints up to the event's step challenge for the crown.
+    """Let the checkpoints up to the event's step challenge for the crown of the battle's branch.
 
     `checkpoint` is that of the event; while some of its answers are to come it is left for the next time.
     """
@@ -42,7 +42,7 @@ def follow(world: World, battle: Battle, event: Event, *, checkpoint: str | None
     def say(message: str, told: dict[str, Any]) -> None:
         chronicle.follow_up(battle.battle_id, event, KIND, message, **told)
 
-    _crown(world, battle.hero, say, until=event.step, waiting=waiting)
+    _crown(world, battle.hero, say, branch=battle.branch, until=event.step, waiting=waiting)
 
 
 def follow_queue(world: World, judged: Judged, say: Say) -> None:
@@ -56,6 +56,7 @@ def _crown(
     hero: str,
     say: Say,
     *,
+    branch: str | None = None,
     until: int | None = None,
     waiting: str | None = None,
 ) -> None:
@@ -64,7 +65,7 @@ def _crown(
     except BadConfig as error:
         log.error("no champion is chosen: %s", error)
         return
-    champion = crown.crown(world, hero, metric, until=until, unsettled=[waiting] if waiting else [])
+    champion = crown.crown(world, hero, metric, branch=branch, until=until, unsettled=[waiting] if waiting else [])
     if champion and champion.previous and not _is_told(champion):
         before = step_of(champion.previous)
         told = {"name": champion.name, "metric": champion.metric, "previous": champion.previous, "why": champion.why}

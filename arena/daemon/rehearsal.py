@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from arena import chronicle
-from arena.daemon.validation_sets import completed_of
+from arena.daemon.validation_sets import taught
 from arena.gate import held_out
 from arena.gate.duplicates import digest_of
 from arena.gate.held_out import HeldOutRows
@@ -46,7 +46,7 @@ def write(world: World, config: RealmConfig, recipe: Recipe, quest: Quest, folde
         return None
     seed = derive("rehearsal", quest.sha256)
     source = random.Random(seed)
-    earlier = shuffled(_earlier(world, quest), source)
+    earlier = shuffled(_earlier(world, config.hero, quest), source)
     lessons = shuffled(_lessons(world, config, count - len(earlier[: count // 2]), seed), source)
     contents = earlier[: count // 2 if lessons else count]
     data = to_jsonl(contents) + problems.to_jsonl(lessons[: count - len(contents)])
@@ -72,12 +72,12 @@ def _lessons(world: World, config: RealmConfig, count: int, seed: int) -> list[d
         return []
 
 
-def _earlier(world: World, quest: Quest) -> Sequence[Content]:
-    """Rows of the player's quests that were completed before, of each as many as are kept; none that is held out."""
+def _earlier(world: World, hero: str, quest: Quest) -> Sequence[Content]:
+    """Rows of the player's quests that the hero was taught before, of each as many as are kept; none held out."""
     mine = held_out.file_of(world.rehearsal, quest.name, quest.sha256)
     known = HeldOutRows(world.validation_quests)
     known.refresh()
-    contents = [content for path in completed_of(world.rehearsal) if path != mine for content in _contents(path)]
+    contents = [content for path in taught(world.rehearsal, hero) if path != mine for content in _contents(path)]
     digests = np.array([digest_of(content) for content in contents], dtype=np.uint64)
     is_held_out = np.isin(digests, known.all()).tolist()
     return [content for content, held in zip(contents, is_held_out, strict=True) if not held]

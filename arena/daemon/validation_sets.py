@@ -3,14 +3,15 @@ the player's own files in `data/validation/`."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 
 from arena import chronicle
 from arena.gate import held_out
-from arena.models import ChronicleEntry, Quest
-from arena.protocol import ValidationSet
+from arena.models import Battle, ChronicleEntry, Quest
+from arena.protocol import EventKind, ValidationSet
 from arena.rows.formats import Specs
 from arena.rows.lines import shown
 from arena.rows.model import Refusal, UnreadableQuest
@@ -18,6 +19,7 @@ from arena.rows.parse import read_rows
 from guild.curriculum.plan import read_curriculum
 from guild.errors import GuildError
 from guild.evaluation.taught import level_sets
+from realm.branch_rows import line_of
 from realm.config import RealmConfig
 from realm.strict import BadConfig
 from realm.world import World
@@ -32,36 +34,39 @@ UNREADABLE = "validation_unreadable"
 def validation_sets(world: World, config: RealmConfig, quest: Quest, specs: Specs) -> tuple[ValidationSet, ...]:
     """What counts most comes first: where not all can be paid for, the last ones are left out."""
     return (
-        *_held_out(world, quest, own=True),
+        *_own(world, quest),
         *_levels(world, config, quest),
-        *_held_out(world, quest, own=False),
+        *_earlier(world, config, quest),
         *_files(world, specs),
     )
 
 
-def _held_out(world: World, quest: Quest, *, own: bool) -> Iterator[ValidationSet]:
-    """The quest's own rows, or those of the player's quests that were completed, the newest first."""
+def _own(world: World, quest: Quest) -> Iterator[ValidationSet]:
+    mine = held_out.file_of(world.validation_quests, quest.name, quest.sha256)
+    if name := held_out.set_names(world.validation_quests).get(mine):
+        yield ValidationSet(name=name, path=str(mine), always=True)
+
+
+def _earlier(world: World, config: RealmConfig, quest: Quest) -> Iterator[ValidationSet]:
     mine = held_out.file_of(world.validation_quests, quest.name, quest.sha256)
     named = held_out.set_names(world.validation_quests)
-    if own:
-        if mine in named:
-            yield ValidationSet(name=named[mine], path=str(mine), always=True)
-        return
-    for path in completed_of(world.validation_quests):
+    for path in taught(world.validation_quests, config.hero):
         if path != mine:
             yield ValidationSet(name=named[path], path=str(path))
 
 
-def completed_of(folder: Path) -> list[Path]:
-    """Files of completed quests among those of `folder`, the newest quest's first."""
-    completed = Quest.objects.filter(state=Quest.State.COMPLETED)
-    found: dict[Path, int] = {}
-    for path in folder.glob("*.jsonl"):
-        name, _, sha256 = path.stem.rpartition("-")
-        newest = completed.filter(name=name, sha256__startswith=sha256).order_by("id").last() if sha256 else None
-        if newest:
-            found[path] = newest.pk
-    return sorted(found, key=lambda path: -found[path])
+def taught(folder: Path, hero: str) -> list[Path]:
+    """Files among those of `folder` of quests that the hero's branch has come through to the end, the newest first."""
+    line = line_of(hero)
+    ended = ChronicleEntry.objects.filter(kind=EventKind.BATTLE_COMPLETED).order_by("id")
+    ends = dict(ended.values_list("source", "step"))
+    fought = Battle.objects.filter(hero=hero, state=Battle.State.COMPLETED).select_related("quest").order_by("-id")
+    paths = (
+        held_out.file_of(folder, battle.quest.name, battle.quest.sha256)
+        for battle in fought
+        if ends.get(battle.battle_id, math.inf) <= (line.last_step(battle.branch) or 0)
+    )
+    return [path for path in dict.fromkeys(paths) if path.exists()]
 
 
 def _levels(world: World, config: RealmConfig, quest: Quest) -> list[ValidationSet]:

@@ -69,7 +69,10 @@ class Outcome:
 
     def each_level(self) -> Iterator[tuple[str, str, Accuracy]]:
         for skill, levels in self.levels.items():
-            yield from ((skill, level, change) for level, change in sorted(levels.items(), key=lambda one: int(one[0])))
+            yield from (
+                (skill, level, change)
+                for level, change in sorted(levels.items(), key=lambda one: (len(one[0]), one[0]))
+            )
 
     def sentences(self) -> list[str]:
         """The loss, each level, each earlier quest."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -14,9 +15,12 @@ from arena.profiles.profile import Profile, profile_of
 from arena.recipe import Recipe
 from realm import config as realm_config
 from realm import strict
+from realm.checkpoints.names import checkpoint_folders
 from realm.config import RealmConfig
 from realm.world import World
 
+STATE_FILE = "training_state.json"
+"""Of a checkpoint; see arena.training.saving.checkpoint."""
 MOST_TIMES = 10
 """A rate this many times the profile's is more likely a slip than a wish."""
 
@@ -47,7 +51,7 @@ def resolve(
         recipe = strict.read(Recipe, keys, source=source)
         return Resolved(recipe=recipe, reason=f"{config.base_model} is not on this machine yet")
     profile, place = profile_of(model), place_of(config)
-    found = fitting.fit(model, profile, keys, place, source=source)
+    found = fitting.fit(model, profile, _kept(world, config) | keys, place, source=source)
     return Resolved(
         recipe=found.recipe,
         profile=profile.name,
@@ -55,6 +59,20 @@ def resolve(
         refusal=found.refusal,
         question=_question(model, profile, found.recipe, keys),
     )
+
+
+def _kept(world: World, config: RealmConfig) -> dict[str, Any]:
+    """Of a hero that trains by AdamW: it keeps its moments, whatever its profile gives to heroes that begin.
+
+    Its newest checkpoint says so, or is older than the choice.
+    """
+    folder = world.heroes / config.hero
+    newest = next(iter(checkpoint_folders(folder)), None) if folder.is_dir() else None
+    try:
+        state = json.loads((newest / STATE_FILE).read_bytes()) if newest else {"optimizer": ""}
+    except (OSError, ValueError):
+        return {}
+    return {"optimizer": "adamw", "weight_average": 0.0} if state.get("optimizer", "adamw") == "adamw" else {}
 
 
 def keys_of(world: World, config: RealmConfig, own: Mapping[str, Any], *, source: str) -> dict[str, Any]:

@@ -33,7 +33,7 @@ def training_weights(hero: Hero, optimizer: torch.optim.Optimizer, recipe: Recip
 
     Raises nothing of its own; a step that fails leaves the average as it was.
     """
-    if not recipe.average:
+    if not recipe.weight_average:
         yield
         return
     parameters = list(hero.trainable.values())
@@ -43,7 +43,7 @@ def training_weights(hero: Hero, optimizer: torch.optim.Optimizer, recipe: Recip
         for parameter, state in zip(parameters, states, strict=True):
             parameter.data = state[PART]
         yield
-        share = 1 - min(recipe.average, (1 + age) / (_BEGINNING + age))
+        share = 1 - min(recipe.weight_average, (1 + age) / (_BEGINNING + age))
         torch._foreach_lerp_(averages, [parameter.data for parameter in parameters], share)
     finally:
         for parameter, state, average in zip(parameters, states, averages, strict=True):

@@ -51,7 +51,7 @@ def build(hero: Hero, recipe: Recipe) -> torch.optim.Optimizer:
             "exp_avg": torch.zeros_like(parameter),
             "exp_avg_sq": torch.zeros_like(parameter),
         }
-    if recipe.average:
+    if recipe.weight_average:
         average.begin(hero, optimizer)
     return optimizer
 

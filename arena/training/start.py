@@ -127,10 +127,10 @@ def check_lineage(order: Order, newest: Sidecar) -> None:
 
 
 def load_trainee(order: Order, newest: Sidecar | None, folder: Path | None, ranks: Ranks) -> Trainee:
-    if ranks.sharded and (order.recipe.optimizer == "muon" or order.recipe.average):
+    if ranks.sharded and (order.recipe.optimizer == "muon" or order.recipe.weight_average):
         raise UnloadableHero(
-            "optimizer muon and an average work on whole matrices, and under FSDP each process holds a part of them: "
-            "set optimizer adamw and average 0, or launch without FSDP"
+            "optimizer muon and weight_average work on whole matrices, and under FSDP each process holds parts: "
+            "set optimizer adamw and weight_average 0, or launch without FSDP"
         )
     device = ranks.device or best_device()
     hero = heroes.load(order.base_model, order.recipe, checkpoint=folder, device=device, day=order.day or SOME_DAY)

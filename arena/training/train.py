@@ -517,7 +517,7 @@ def save_beside(run: Run) -> None:
     """Begin a checkpoint that is written while training goes on."""
     tell_saved(run, wait=True)
     draft = draft_of(run)
-    differs = heroes.has_dropout(run.trainee.hero) or bool(run.order.recipe.average)
+    differs = heroes.has_dropout(run.trainee.hero) or bool(run.order.recipe.weight_average)
     train_loss = next_loss(run) if differs else None
     with gathered(run.trainee.hero):
         run.answered = answers.answer_all(run.trainee.hero, run.order.evaluation_sets, run.control.mark_progress)

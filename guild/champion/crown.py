@@ -46,18 +46,26 @@ def champion(world: World, hero: str, metric: str) -> Champion | None:
 
 
 def crown(
-    world: World, hero: str, metric: str, *, until: int | None = None, unsettled: Collection[str] = ()
+    world: World,
+    hero: str,
+    metric: str,
+    *,
+    branch: str | None = None,
+    until: int | None = None,
+    unsettled: Collection[str] = (),
 ) -> Champion | None:
     """Let the checkpoints since the champion, up to the step `until`, challenge for the crown; remember who holds it.
 
-    Those that are `unsettled`, by name, are left for the next time.
+    They are those on the line of `branch`, or of the active one; those that are `unsettled`, by name, are left for the
+    next time.
     """
-    before = _remembered(world, hero, metric)
-    candidates = read_candidates(world, hero, unsettled=unsettled)
+    folder = world.heroes / hero
+    branch = branches.read(folder).active if branch is None else branch
+    before = _remembered(world, hero, metric, branch)
+    candidates = read_candidates(world, hero, branch=branch, unsettled=unsettled)
     found = _decide([one for one in candidates if until is None or one.step <= until], metric, before)
     if found and found != before:
-        folder = world.heroes / hero
-        champions = _read(folder).champions | {branches.read(folder).active: found}
+        champions = _read(folder).champions | {branch: found}
         durable.write_json(folder / FILE, asdict(_Champions(champions=champions)))
     return found
 

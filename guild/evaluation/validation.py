@@ -19,10 +19,12 @@ from guild.trainers.problems import Problem, to_jsonl, to_lesson
 from guild.trainers.sampling import draw
 from guild.trainers.seeds import derive
 from realm.disk import durable
+from realm.disk.regular_files import UnfitFile, check_regular
 from realm.world import World
 
 _BEFORE_LEVELS = "validation.jsonl"
 """The one file of all levels that earlier releases wrote beside the player's."""
+_LARGEST_BEFORE_LEVELS = 4 * 2**20
 
 
 def validation_path(world: World, skill: str, level: int) -> Path:
@@ -65,7 +67,7 @@ def read_validation(path: Path) -> Iterator[Problem]:
             row = json.loads(line)
             user, assistant = row["messages"]
             yield Problem(user["content"], assistant["content"], row["skill"], row["level"])
-        except (ValueError, TypeError, KeyError) as error:
+        except (ValueError, TypeError, KeyError, RecursionError) as error:
             raise DamagedSet(
                 f"{path}, line {number}: not a row as the guild wrote it; delete the file and it is made anew"
             ) from error
@@ -132,8 +134,10 @@ def _take_over_old_set(world: World) -> None:
     """What an earlier release held out stays held out, level by level; a file that it did not write is the player's."""
     path = world.validation / _BEFORE_LEVELS
     try:
+        if check_regular(path).st_size > _LARGEST_BEFORE_LEVELS:
+            return
         problems = list(read_validation(path))
-    except (FileNotFoundError, DamagedSet):
+    except (DamagedSet, UnfitFile, OSError):
         return
     kept: dict[str, dict[int, list[Problem]]] = defaultdict(lambda: defaultdict(list))
     for problem in problems:

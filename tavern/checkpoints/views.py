@@ -1,7 +1,4 @@
-"""`/checkpoints/go-on`: the hero goes on from an older checkpoint, as a branch; from any page that shows one.
-
-JSON needs no CSRF token, as at `/oracle/load`.
-"""
+"""`/checkpoints/go-on`: the hero goes on from an older checkpoint, as a branch; from any page that shows one."""
 
 from __future__ import annotations
 
@@ -16,8 +13,7 @@ from django.utils.http import url_has_allowed_host_and_scheme
 from arena import branch_orders
 from arena import status as arena_status
 from arena.branch_orders import CannotGoOn, GoOnFrom, UnknownCheckpoint
-from tavern.oracle.requests import BadOrder, is_json, json_body
-from tavern.oracle.views import json_or_form
+from tavern.json_or_form import BadOrder, is_json, json_body, json_or_form
 from tavern.page_frame import HtmxHttpRequest, told
 
 BY = "tavern"

@@ -1,9 +1,11 @@
 from __future__ import annotations
 
 from http import HTTPStatus
+from typing import cast
 
+from asgiref.sync import sync_to_async
 from django.conf import settings
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
 from django.shortcuts import redirect, render
 from django.templatetags.static import static
 from django.views.decorators.http import require_POST, require_safe
@@ -13,6 +15,7 @@ from arena.orders import Wish
 from realm.strict import BadConfig
 from tavern.home.page import build_brief_snapshot, save_metric, tavern_context
 from tavern.home.rate import rate_form
+from tavern.json_or_form import BadOrder, is_json, json_body, json_or_form
 from tavern.page_frame import HtmxHttpRequest
 from watchtower.snapshot import build_snapshot
 
@@ -48,9 +51,27 @@ def battle_command(request: HtmxHttpRequest, wish: str) -> HttpResponse:
     return _render_panel(request, "orders", asked) if request.htmx else redirect("tavern:home")
 
 
-@require_POST
-def battle_rate(request: HtmxHttpRequest) -> HttpResponse:
+@json_or_form
+async def battle_rate(request: HttpRequest) -> HttpResponseBase:
     """Lower the learning rate of the battle under way; a refusal stands beside what was entered."""
+    answer = _rate_by_program if is_json(request) else _rate_by_page
+    return await sync_to_async(answer)(cast(HtmxHttpRequest, request))
+
+
+def _rate_by_program(request: HttpRequest) -> HttpResponse:
+    try:
+        values = json_body(request)
+        entered = values.get("learning_rate") if isinstance(values, dict) else None
+        if isinstance(entered, bool) or not isinstance(entered, int | float | str):
+            raise BadOrder("learning_rate is required: a number above 0.")
+        order = rate_orders.lower(settings.WORLD, rate_orders.parse(str(entered)), by="tavern")
+    except (BadOrder, rate_orders.RateRefused) as why:
+        status = HTTPStatus.BAD_REQUEST if isinstance(why, BadOrder) else HTTPStatus.CONFLICT
+        return JsonResponse({"success": False, "error": str(why)}, status=status)
+    return JsonResponse({"success": True, "battle": order.battle, "learning_rate": order.learning_rate})
+
+
+def _rate_by_page(request: HtmxHttpRequest) -> HttpResponse:
     entered = request.POST.get("learning_rate", "")
     try:
         order = rate_orders.lower(settings.WORLD, rate_orders.parse(entered), by="tavern")

@@ -7,7 +7,6 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Annotated, Any, TypeVar
 
-import orjson
 from django.http import HttpRequest
 from pydantic import AfterValidator, model_validator
 
@@ -16,17 +15,13 @@ from realm.oracle.wire import Sampling
 from realm.strict import BadConfig
 from realm.web import bodies
 from realm.web.bodies import Body, between
+from tavern.json_or_form import BadOrder, is_json, json_body
 from tavern.models import Answer
 
-LARGEST_BODY_BYTES = 1024**2
 LONGEST_MESSAGE = 100_000
 LARGEST_STEP = 2**63 - 1
 SOURCE = "request"
 T = TypeVar("T", "LoadOrder", "ChatOrder")
-
-
-class BadOrder(ValueError):
-    """One sentence for who sent it."""
 
 
 def _check_key(key: str) -> str:
@@ -85,10 +80,6 @@ class ChatOrder(LoadOrder, Sampling):
         return self
 
 
-def is_json(request: HttpRequest) -> bool:
-    return request.content_type == "application/json"
-
-
 def read_load(request: HttpRequest) -> LoadOrder:
     """Raises BadOrder."""
     return _read(LoadOrder, _load_form, request)
@@ -109,16 +100,6 @@ def _read(kind: type[T], of_form: Callable[[Mapping[str, str]], dict[str, Any]],
         return bodies.read(kind, values, source=SOURCE, lax=not is_json(request))
     except BadConfig as error:
         raise BadOrder(f"{error}.") from error
-
-
-def json_body(request: HttpRequest) -> Any:
-    """Raises BadOrder."""
-    if int(request.META.get("CONTENT_LENGTH") or 0) > LARGEST_BODY_BYTES:
-        raise BadOrder(f"The request is too large; at most {LARGEST_BODY_BYTES:,} bytes are read.")
-    try:
-        return orjson.loads(request.body)  # which takes no lone surrogates: no host and no database could
-    except ValueError as error:
-        raise BadOrder("The request is no JSON.") from error
 
 
 def _load_form(form: Mapping[str, str]) -> dict[str, Any]:

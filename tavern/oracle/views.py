@@ -1,15 +1,10 @@
-"""The oracle: the page, and three addresses for it and for programs. A step that is not loaded is never answered for.
-
-`/oracle/load` and `/oracle/chat` take JSON without a CSRF token: no foreign page can send it, for it would need a
-preflight, and realm.web.guard refuses whatever names another origin. Forms need the token as everywhere.
-"""
+"""The oracle: the page, and addresses for it and for programs. A step that is not loaded is never answered for."""
 
 from __future__ import annotations
 
 import uuid
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator
 from contextlib import aclosing, suppress
-from functools import wraps
 from typing import Any
 
 import orjson
@@ -20,18 +15,18 @@ from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, Js
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils.http import urlencode
-from django.views.decorators.csrf import csrf_exempt, csrf_protect
 from django.views.decorators.http import require_POST, require_safe
 
 from realm.hosts import Host, UnknownHost
 from realm.oracle.errors import Ambiguous, Damaged, HostDown, HostTrouble, NoRoom, NotLoaded, TooLong, WrongModel
 from realm.oracle.wire import LoadedModel
 from realm.strict import BadConfig
+from tavern.json_or_form import BadOrder, is_json, json_or_form
 from tavern.models import Conversation
 from tavern.oracle import asking, history, hosts, page
 from tavern.oracle.asking import Answering, Told
 from tavern.oracle.history import AnotherQuestion
-from tavern.oracle.requests import BadOrder, ChatOrder, LoadOrder, is_json, read_chat, read_load
+from tavern.oracle.requests import ChatOrder, LoadOrder, read_chat, read_load
 from tavern.page_frame import frame_context
 
 _STATUS: dict[type[Exception], int] = {
@@ -39,8 +34,6 @@ _STATUS: dict[type[Exception], int] = {
     NoRoom: 507, HostDown: 503, TooLong: 400, HostTrouble: 502,
 }  # fmt: skip
 _TROUBLES = tuple(_STATUS)
-
-View = Callable[..., Coroutine[Any, Any, HttpResponseBase]]
 
 
 @require_safe
@@ -70,17 +63,6 @@ async def status(request: HttpRequest) -> HttpResponseBase:
         "checkpoints": await sync_to_async(page.status_choices)(),
     }
     return JsonResponse(told, headers={"Cache-Control": "no-store"})
-
-
-def json_or_form(view: View) -> View:
-    with_token: View = csrf_protect(view)
-
-    @csrf_exempt
-    @wraps(view)
-    async def either(request: HttpRequest) -> HttpResponseBase:
-        return await (view if is_json(request) else with_token)(request)
-
-    return require_POST(either)
 
 
 @json_or_form

@@ -17,7 +17,9 @@ from arena.gate import report as reports
 from arena.models import Quest
 from arena.preview.quest_estimate import outlook_of
 from arena.profiles import quest_recipe
+from arena.profiles.quest_recipe import NO_RECIPE, OwnRecipe
 from arena.quest_orders import Act, makes_sense, send
+from arena.queue import files as queue
 from arena.rows import lines
 from realm.strict import BadConfig
 from realm.world import PRIORITIES, World
@@ -66,7 +68,10 @@ def estimate(request: HttpRequest, quest_id: int) -> HttpResponse:
 
 @require_POST
 def mend(request: HtmxHttpRequest, quest_id: int) -> HttpResponse:
-    """The corrected rows become a quest of their own, `<name>-mended`, or `-mended-2` where that one is there."""
+    """The corrected rows become a quest of their own, `<name>-mended`, or `-mended-2` where that one is there.
+
+    It is trained by the same recipe.
+    """
     found = find(quest_id)
     form = MendForm(request.POST)
     if not form.is_valid():
@@ -75,11 +80,20 @@ def mend(request: HtmxHttpRequest, quest_id: int) -> HttpResponse:
         return told(request, f"There is nothing to send: {NOTHING_LEFT}.", urgent=True, status=400)
     try:
         data = uploads.pasted_lines(form.cleaned_data["text"])
-        wanted = Wanted(name=mended_name(settings.WORLD, found), priority=found.priority)
+        wanted = Wanted(name=mended_name(settings.WORLD, found), priority=found.priority, own=_recipe_of(found))
         path = uploads.take_chunks(settings.WORLD, [data], wanted=wanted)
-    except (BadName, RefusedUpload, OSError) as error:
+    except (BadConfig, BadName, RefusedUpload, OSError) as error:
         return told(request, sentence(error), urgent=True, status=400)
     return told(request, f"{path.name} is at the gate.")
+
+
+def _recipe_of(quest: Quest) -> OwnRecipe:
+    """Raises BadConfig for one that cannot be."""
+    if not quest.file:
+        return NO_RECIPE
+    path = settings.WORLD.queue / quest.file
+    own, wishes = quest_recipe.read_beside(settings.WORLD, path), reports.read_wishes(path)
+    return OwnRecipe(keys=own, confirmed_rate=wishes.confirmed_rate)
 
 
 @require_POST
@@ -96,7 +110,8 @@ def recipe(request: HtmxHttpRequest, quest_id: int) -> HttpResponse:
     except BadRecipe as error:
         return told(request, sentence(error), urgent=True, status=400)
     send(settings.WORLD, act=Act.RECIPE, quests=[found], recipe=own.keys, confirmed_rate=own.confirmed_rate, by=BY)
-    return told(request, "Asked: another recipe. The gatekeepers look at the quest again.")
+    then = "The gatekeepers look at the quest again." if found.state in queue.WAITING else "Retry the quest to use it."
+    return told(request, f"Asked: another recipe. {then}")
 
 
 def mended_name(world: World, quest: Quest) -> str:

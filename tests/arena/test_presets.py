@@ -107,7 +107,7 @@ def test_a_preset_of_the_world_wins_over_a_shipped_one_of_its_name(world: World)
         ("config.yaml", "port: 1\nport: 2\n", "not readable as YAML: line 2, column 1: the key 'port' stands"),
         ("config.yaml", "hero: 2024-13-45\n", "not readable as YAML: line 1, column 7: month must be in 1..12"),
         ("config.yaml", f"a: {'[' * 3000}\n", "not readable as YAML: "),
-        ("presets/standard.yaml", "epoch: 1\n", "unknown key 'epoch'; allowed are average, "),
+        ("presets/standard.yaml", "epoch: 1\n", "unknown key 'epoch'; allowed are beta1, "),
         ("presets/standard.yaml", "mode: loar\n", "mode: 'loar' is not allowed; allowed are full, lora, qlora"),
         ("presets/standard.yaml", "clip_norm: .inf\n", "clip_norm: inf is too large; the most allowed is 1000000"),
         ("presets/standard.yaml", "learning_rate: -.inf\n", "learning_rate: -inf is too small; the least allowed is 0"),
@@ -190,7 +190,7 @@ def test_list_show_use_save_delete(world: World, say: Callable[..., str]) -> Non
     assert "The next battle is fought by it" in say("use", "quick-test")
     text = (world.home / "config.yaml").read_text()
     assert text == "# what I like\nhero: EVA # not DIO\ntraining:\n  save_every: 7\npreset: quick-test\n"
-    assert recipe_in_force(world).rows_per_step == 4
+    assert recipe_in_force(world).warmup_steps == 5
 
     say("save", "mine")
     assert presets.recipe_of(world, "mine") == recipe_in_force(world)

@@ -28,7 +28,7 @@ from tests.support.fake_trainer import FakeTrainer
 
 __all__ = ["clock", "open_daemon", "trainer"]  # fixtures
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow]
 Opener = Callable[..., ArenaDaemon]
 WON = (1, 2)
 

@@ -47,6 +47,14 @@ def by_page(value: str) -> str:
     return said if 'role="alert"' in said else ""
 
 
+def by_program(value: str) -> str:
+    client = Client(enforce_csrf_checks=True)
+    response = client.post("/battle/rate", {"learning_rate": value}, content_type="application/json")
+    said = response.json()
+    assert (response.status_code, said["success"]) in ((200, True), (409, False))
+    return str(said.get("error", ""))
+
+
 def obey(world: World) -> tuple[bool, list[str]]:
     told: list[str] = []
     obeyed = rate.obey(
@@ -59,7 +67,7 @@ def rate_file(world: World, battle: Battle) -> Path:
     return world.battles / battle.battle_id / RATE_FILE
 
 
-@pytest.mark.parametrize("ordered", [by_command, by_page])
+@pytest.mark.parametrize("ordered", [by_command, by_page, by_program])
 def test_an_order_reaches_the_battles_folder(world: World, battle: Battle, ordered: Callable[[str], str]) -> None:
     assert ordered("5e-4") == ""
     assert obey(world) == (True, [])
@@ -67,7 +75,7 @@ def test_an_order_reaches_the_battles_folder(world: World, battle: Battle, order
     assert obey(world) == (False, [])
 
 
-@pytest.mark.parametrize("ordered", [by_command, by_page])
+@pytest.mark.parametrize("ordered", [by_command, by_page, by_program])
 @pytest.mark.parametrize(
     ("value", "said"),
     [("0.01", "0.01 is above the 0.002"), ("0", "above 0"), ("nan", "above 0"), ("half", "is no number")],
@@ -77,6 +85,14 @@ def test_what_cannot_be_is_refused_in_words(
 ) -> None:
     assert said in ordered(value)
     assert obey(world) == (False, [])
+
+
+@pytest.mark.parametrize("body", [{}, {"learning_rate": None}, {"learning_rate": True}, [5e-4], "{"])
+def test_a_malformed_request_is_a_400(world: World, battle: Battle, client: Client, body: object) -> None:
+    response = client.post("/battle/rate", body, content_type="application/json")
+    assert (response.status_code, response.json()["success"]) == (400, False)
+    number = client.post("/battle/rate", {"learning_rate": 5e-4}, content_type="application/json")
+    assert number.json() == {"success": True, "battle": battle.battle_id, "learning_rate": 5e-4}
 
 
 def test_without_a_battle_it_is_refused(world: World) -> None:

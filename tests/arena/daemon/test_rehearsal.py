@@ -31,7 +31,7 @@ from tests.support.small_skills import validation_problems
 
 __all__ = ["clock", "open_daemon", "trainer"]  # fixtures
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow]
 Opener = Callable[..., ArenaDaemon]
 
 

@@ -5,23 +5,28 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from arena.daemon import validation_sets
 from arena.daemon.loop import ArenaDaemon
 from arena.models import ChronicleEntry
 from arena.protocol import EventKind, Order
 from arena.rows.parse import Row, read_rows
 from guild.models import SkillProgress
+from realm.checkpoints import branches, sidecar
+from realm.checkpoints.branches import Line, Segment
 from realm.world import World
 from tests.arena.daemon.test_loop import clock, open_daemon, settle, trainer
+from tests.support.checkpoints import make_checkpoint
 from tests.support.fake_trainer import FakeTrainer
 
 __all__ = ["clock", "open_daemon", "trainer"]  # fixtures
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow]
 Opener = Callable[..., ArenaDaemon]
 
 
@@ -105,3 +110,35 @@ def test_a_small_quest_has_none_and_its_rows_are_still_kept_to_be_rehearsed(
     assert order.set_aside_file is None
     assert list(world.validation_quests.iterdir()) == []
     assert len(instructions(world.rehearsal / f"small-{order.quest_sha256[:8]}.jsonl")) == 20
+
+
+def after_going_back(world: World, trainer: FakeTrainer, open_daemon: Opener) -> dict[str, tuple[bool, bool]]:
+    """By where the hero goes on: whether a quest taught since 10 is scored, and whether it is rehearsed."""
+    daemon = open_daemon()
+    hero = world.heroes / "DIO"
+    drop_own(world, "own.jsonl", range(300))
+    fight(daemon, trainer, step=20)
+    saved = [sidecar.read(make_checkpoint(world.heroes, step)) for step in (10, 20)]
+    found = {}
+    for number, start in enumerate(saved, 1):
+        branches.go_on_from(hero, start, moment=datetime.now(UTC))
+        drop_own(world, f"next-{number}.jsonl", range(300 * number, 300 * number + 300))
+        order = fight(daemon, trainer, step=start.step + 5)
+        scored = "quest/own" in [one.name for one in order.validation_sets]
+        found[f"from {start.step}"] = (scored, order.rehearsal_file is not None)
+    return found
+
+
+def test_what_only_a_left_branch_was_taught_is_neither_scored_nor_rehearsed(
+    world: World, trainer: FakeTrainer, open_daemon: Opener
+) -> None:
+    found = after_going_back(world, trainer, open_daemon)
+    assert found == {"from 10": (False, False), "from 20": (True, True)}
+
+
+def test_twin_without_lines_a_left_branch_counts(
+    world: World, trainer: FakeTrainer, open_daemon: Opener, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    everything = Line((Segment("", None), Segment("2", None)))
+    monkeypatch.setattr(validation_sets, "line_of", lambda hero: everything)
+    assert after_going_back(world, trainer, open_daemon)["from 10"] == (True, True)

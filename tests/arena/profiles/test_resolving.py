@@ -121,7 +121,8 @@ def test_the_settings_are_laid_over_each_other_in_order(world: World) -> None:
 
 
 def test_the_budget_is_held_and_what_is_beyond_it_refused(world: World) -> None:
-    config = replace(load(world, {}, recipe=Recipe), training={"rows_per_step": 8})
+    (world.home / "config.yaml").write_text("training: {rows_per_step: 8}\n")
+    config = load(world, {}, recipe=Recipe)
     fewer = resolving.resolve(world, replace(config, memory_budget_gb=0.6))
     assert fewer.recipe.rows_per_micro_batch < fewer.recipe.rows_per_step == 8
     assert "of 0.6 GB" in fewer.reason
@@ -175,3 +176,15 @@ def test_keys_that_make_no_recipe_are_named(world: World) -> None:
         resolving.resolve(
             world, RealmConfig(), {"schedule": "linear", "schedule_steps": 9, "warmup_steps": 50}, source="x"
         )
+
+
+@pytest.mark.parametrize(("state", "optimizer"), [("{}", "adamw"), ('{"optimizer": "muon"}', "muon"), (None, "muon")])
+def test_a_hero_keeps_the_optimizer_that_it_began_with(world: World, state: str | None, optimizer: str) -> None:
+    """Its moments would be lost; without a checkpoint the profile decides, and a named one always does."""
+    if state is not None:
+        folder = world.heroes / "DIO" / "checkpoint-5-20260101-0000"
+        folder.mkdir(parents=True)
+        (folder / "training_state.json").write_text(state)
+    config = load(world, {}, recipe=Recipe)
+    assert resolving.resolve(world, config).recipe.optimizer == optimizer
+    assert resolving.resolve(world, config, {"optimizer": "muon"}).recipe.optimizer == "muon"

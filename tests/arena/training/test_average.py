@@ -47,7 +47,7 @@ def equal(one: Weights, other: Weights) -> bool:
 def test_the_hero_is_the_average_and_training_is_what_it_was(tmp_path: Path, recipe: Recipe, optimizer: str) -> None:
     plain_recipe = replace(recipe, optimizer=optimizer)
     plain, _ = train_steps(tmp_path / "plain", plain_recipe)
-    seen, trained = train_steps(tmp_path / "averaged", replace(plain_recipe, average=0.15))
+    seen, trained = train_steps(tmp_path / "averaged", replace(plain_recipe, weight_average=0.15))
     assert all(torch.equal(a, b) for a, b in zip(trained, plain[-1], strict=True))
     assert equal(seen[-1], averaged(plain, 0.15))
     assert not equal(seen[-1], plain[-1])
@@ -64,12 +64,12 @@ def test_where_the_average_itself_trained_it_would_be_another(
 
     plain, _ = train_steps(tmp_path / "plain", recipe)
     monkeypatch.setattr(average, "training_weights", in_place)
-    seen, _ = train_steps(tmp_path / "averaged", replace(recipe, average=0.15))
+    seen, _ = train_steps(tmp_path / "averaged", replace(recipe, weight_average=0.15))
     assert not equal(seen[-1], averaged(plain, 0.15))
 
 
 def test_a_step_that_fails_leaves_the_average(tmp_path: Path, recipe: Recipe) -> None:
-    averaging = replace(recipe, average=0.5)
+    averaging = replace(recipe, weight_average=0.5)
     trainee, _ = make_trainee(tmp_path / "failing", averaging)
     parameters = list(trainee.hero.trainable.values())
     before = [parameter.detach().clone() for parameter in parameters]

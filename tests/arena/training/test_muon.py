@@ -46,7 +46,7 @@ def test_a_step_is_that_of_torchs_own(monkeypatch: pytest.MonkeyPatch, at_once: 
     mine, theirs = matrices(), matrices()
     one, other = (
         ours(mine),
-        torch.optim.Muon(theirs, adjust_lr_fn="match_rms_adamw", ns_steps=muon.FEW_ITERATIONS, **SETTINGS),
+        torch.optim.Muon(theirs, adjust_lr_fn="match_rms_adamw", **SETTINGS),
     )
     for seed in range(3):
         for parameters, stepping in ((mine, one), (theirs, other)):
@@ -108,5 +108,5 @@ def _nbytes(tensor: torch.Tensor) -> int:
 
 def test_fsdp_is_refused_in_words(tmp_path: Path, recipe: Recipe) -> None:
     order = tiny_hero.make_order(tmp_path, recipe=replace(recipe, optimizer="muon"))
-    with pytest.raises(UnloadableHero, match="muon and an average work on whole matrices"):
+    with pytest.raises(UnloadableHero, match="muon and weight_average work on whole matrices"):
         load_trainee(order, None, None, Ranks(index=0, count=2, sharded=True))

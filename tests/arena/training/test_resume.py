@@ -46,7 +46,7 @@ def run_in_parts(order: Order, pause_at: tuple[int, ...]) -> None:
     assert run(order)[-1].kind == EventKind.BATTLE_COMPLETED
 
 
-MUON = replace(tiny_hero.RECIPE, optimizer="muon", average=0.5)
+MUON = replace(tiny_hero.RECIPE, optimizer="muon", weight_average=0.5)
 
 
 @pytest.fixture(params=[tiny_hero.RECIPE, DROPOUT, MUON], ids=["full", "lora-dropout", "muon"])

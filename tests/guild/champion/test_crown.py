@@ -109,6 +109,18 @@ def test_a_champion_is_of_the_line_that_the_hero_goes_on_from(world: World) -> N
     assert crown.crowned(world, "DIO") == {first, left}, "the branch that was left keeps its own"
 
 
+def test_a_battle_of_a_left_branch_crowns_there(world: World) -> None:
+    """As when a lost database is made anew: its events come first, and the active branch has not answered again yet."""
+    first, left = gone_back(world)
+    crown.crown(world, "DIO", "levels")
+    unasked = save(world, 2, 0.1, branch="2", name="checkpoint-2-20260101-1240")
+    Evaluation.objects.all().delete()
+    crown.crown(world, "DIO", "levels", branch="", until=2)
+    assert crown.crowned(world, "DIO") == {first, left}
+    crown.crown(world, "DIO", "levels", until=2)  # the twin
+    assert crown.crowned(world, "DIO") == {unasked, left}
+
+
 def test_twin_without_lines_the_left_one_would_be_champion(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     first, left = gone_back(world)
     folders = lambda folder, branch=None: names.checkpoint_folders(folder)  # noqa: E731

@@ -1,6 +1,9 @@
 import json
+import os
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -121,3 +124,14 @@ def test_a_damaged_file_names_file_and_line(world: World, line: str) -> None:
     path.write_text(line + "\n", encoding="utf-8")
     with pytest.raises(DamagedSet, match=r"bin-level-1\.jsonl, line 1: not a row as the guild wrote it"):
         list(read_validation(path))
+
+
+@pytest.mark.parametrize(
+    "make",
+    [Path.mkdir, os.mkfifo, lambda path: path.write_bytes(b"[" * 100_000), lambda path: path.write_bytes(b"\xff")],
+)
+def test_what_else_lies_under_that_name_is_the_players_and_stays(world: World, make: Callable[[Path], object]) -> None:
+    path = world.validation / "validation.jsonl"
+    make(path)
+    ensure_validation(world)
+    assert path.exists()

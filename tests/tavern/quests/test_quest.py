@@ -100,6 +100,16 @@ def test_mended_rows_become_a_quest_of_their_own(world: World, client: Client) -
     assert (world.lane("high") / "mine-mended.jsonl").read_text() == '{"a": 1}\n{"a": 2}\n'
 
 
+def test_mended_rows_are_trained_by_the_same_recipe(world: World, client: Client) -> None:
+    quest = make_quest(world, "mine")
+    reports.companion(path_of(world, quest), reports.RECIPE).write_text("epochs: 2\n")
+    client.post(f"/quests/{quest.pk}/mend", {"text": '{"a": 1}'})
+    assert (world.lane("normal") / "mine-mended.jsonl.recipe.yaml").read_text() == "epochs: 2\n"
+    reports.companion(path_of(world, quest), reports.RECIPE).write_text("betas: none\n")
+    refused = client.post(f"/quests/{quest.pk}/mend", {"text": '{"a": 1}'}, headers={"hx-request": "true"})
+    assert (refused.status_code, "betas" in refused.content.decode()) == (400, True)
+
+
 def test_an_empty_mending_says_that_there_is_nothing_to_send(world: World, client: Client) -> None:
     quest = make_quest(world, "mine")
     answer = client.post(f"/quests/{quest.pk}/mend", {"text": " \n"}, headers={"hx-request": "true"})
