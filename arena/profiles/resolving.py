@@ -15,7 +15,7 @@ from arena.profiles.profile import Profile, profile_of
 from arena.recipe import Recipe
 from realm import config as realm_config
 from realm import strict
-from realm.checkpoints.names import checkpoint_folders
+from realm.checkpoints.branches import line_folders
 from realm.config import RealmConfig
 from realm.world import World
 
@@ -64,10 +64,9 @@ def resolve(
 def _kept(world: World, config: RealmConfig) -> dict[str, Any]:
     """Of a hero that trains by AdamW: it keeps its moments, whatever its profile gives to heroes that begin.
 
-    Its newest checkpoint says so, or is older than the choice.
+    The newest checkpoint of its branch says so, or is older than the choice.
     """
-    folder = world.heroes / config.hero
-    newest = next(iter(checkpoint_folders(folder)), None) if folder.is_dir() else None
+    newest = next(iter(line_folders(world.heroes / config.hero)), None)
     try:
         state = json.loads((newest / STATE_FILE).read_bytes()) if newest else {"optimizer": ""}
     except (OSError, ValueError):

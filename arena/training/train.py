@@ -283,7 +283,7 @@ def take_step(run: Run) -> bool:
     # The rows of the step and its learning rate, both as earlier faults left them.
     started = time.perf_counter()
     trainee, recipe = run.trainee, run.order.recipe
-    rows = run.faults.rows_per_micro_batch(run.cursor.quest_step) or recipe.rows_per_micro_batch
+    rows = rows_at_once(run)
     batches = run.quest.step(run.cursor.epoch, run.cursor.position, rows)
     rate = optimizer.learning_rate(recipe, trainee.step + 1, moments_since=trainee.moments_since)
     lowered = run.lowered.scale(run.cursor.quest_step, recipe.learning_rate)
@@ -311,6 +311,11 @@ def take_step(run: Run) -> bool:
     checkpoint.restore_rng_tensors(random_state)
     shrink_micro_batch(run, rows, shortage)
     return False
+
+
+def rows_at_once(run: Run) -> int:
+    """In a micro-batch, as earlier shortages of memory left it."""
+    return run.faults.rows_per_micro_batch(run.cursor.quest_step) or run.order.recipe.rows_per_micro_batch
 
 
 def heed_rate(run: Run) -> None:
@@ -591,8 +596,7 @@ def next_loss(run: Run) -> float:
     cursor = run.cursor
     quest_step = cursor.quest_step - 1 if cursor.finished else cursor.quest_step
     place = divmod(quest_step, run.quest.steps_per_epoch)
-    rows = run.faults.rows_per_micro_batch(cursor.quest_step)
-    return mean_loss(run.trainee.hero, run.quest.step(*place, rows))
+    return mean_loss(run.trainee.hero, run.quest.step(*place, rows_at_once(run)))
 
 
 def score_first(run: Run) -> None:
@@ -605,9 +609,7 @@ def score_first(run: Run) -> None:
     told = any(event.data.get("quest_step") == 0 for event in run.log.standing(EventKind.VALIDATED))
     if told or not (chosen or (own and known)):  # what a quest of the player's costs is told of what is known, too
         return
-    scores = scoring.score(trainee.hero, run.order.recipe, sets, chosen, known)
-    run.control.mark_progress()
-    announcements.validated(run.log, scores, step=trainee.step, quest_step=0)
+    announcements.validated(run.log, scores_of(run, chosen, known), step=trainee.step, quest_step=0)
 
 
 def validate(run: Run, *, saving: bool) -> Scores:
@@ -615,9 +617,16 @@ def validate(run: Run, *, saving: bool) -> Scores:
     chosen = sets_that_are_due(run, saving=saving)
     if not chosen:
         return NOT_SCORED
-    scores = scoring.score(run.trainee.hero, run.order.recipe, run.validation, chosen)
-    run.control.mark_progress()
+    scores = scores_of(run, chosen)
     announcements.validated(run.log, scores, step=run.trainee.step, quest_step=run.cursor.quest_step)
+    return scores
+
+
+def scores_of(run: Run, chosen: list[LoadedSet], known: dict[str, float] | None = None) -> Scores:
+    """Of the weights as they are; what a step's micro-batch had to be cut down to is not exceeded here either."""
+    recipe = replace(run.order.recipe, rows_per_micro_batch=rows_at_once(run))
+    scores = scoring.score(run.trainee.hero, recipe, run.validation, chosen, known)
+    run.control.mark_progress()
     return scores
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +19,11 @@ from arena.profiles.hero_model import HeroModel, model_in
 from arena.profiles.machine import Machine, allowance_of
 from arena.profiles.profile import profile_of
 from arena.recipe import Recipe
+from realm.checkpoints import branches
 from realm.config import RealmConfig, load
 from realm.strict import BadConfig
 from realm.world import World
+from tests.support.checkpoints import make_checkpoint
 
 QWEN = {
     "model_type": "qwen3", "hidden_size": 1024, "num_hidden_layers": 28, "num_attention_heads": 16,
@@ -121,12 +124,22 @@ def test_the_settings_are_laid_over_each_other_in_order(world: World) -> None:
 
 
 def test_the_budget_is_held_and_what_is_beyond_it_refused(world: World) -> None:
-    config = replace(load(world, {}, recipe=Recipe), training={"rows_per_step": 8})
+    (world.home / "config.yaml").write_text("training: {rows_per_step: 8}\n")
+    config = load(world, {}, recipe=Recipe)
     fewer = resolving.resolve(world, replace(config, memory_budget_gb=0.6))
     assert fewer.recipe.rows_per_micro_batch < fewer.recipe.rows_per_step == 8
     assert "of 0.6 GB" in fewer.reason
     refused = resolving.resolve(world, replace(config, memory_budget_gb=0.1))
     assert "of 0.1 GB" in refused.refusal
+
+
+def test_a_branch_from_the_base_begins_as_its_profile_says(world: World) -> None:
+    folder = make_checkpoint(world.heroes, 7)
+    (folder / "training_state.json").write_text("{}")
+    config = load(world, {}, recipe=Recipe)
+    assert resolving.resolve(world, config).recipe.optimizer == "adamw"
+    branches.go_on_from(folder.parent, None, moment=datetime.now(UTC))
+    assert resolving.resolve(world, config).recipe.optimizer == "muon"
 
 
 def test_what_only_the_rest_of_the_machine_leaves_no_room_for_is_not_said_to_fit() -> None:

@@ -5,6 +5,7 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -12,7 +13,8 @@ import torch
 from arena.hero import model as heroes
 from arena.hero.model import Hero
 from arena.protocol import Event, EventKind
-from arena.training import optimizer, packing_certificate, train
+from arena.recipe import Recipe
+from arena.training import optimizer, packing_certificate, scoring, train
 from arena.training.faults import is_out_of_memory
 from realm.world import CHECKOUT
 from tests.support import tiny_hero
@@ -39,6 +41,37 @@ def test_without_knowing_it_the_process_dies(tmp_path: Path, monkeypatch: pytest
     monkeypatch.setattr("arena.training.service.is_out_of_memory", lambda _: False)
     with pytest.raises(torch.OutOfMemoryError):
         run(tiny_hero.make_order(tmp_path, rows=20))
+
+
+def rows_of_scores(folder: Path, patch: pytest.MonkeyPatch) -> list[int]:
+    """How many rows each score of a battle has computed at once that ran short of memory at its third step."""
+    rows, step, score = list[int](), train.optimizer_step, scoring.score
+    short = iter([False, False, True])
+
+    def short_once(*arguments: Any, **named: Any) -> Any:
+        return no_room() if next(short, False) else step(*arguments, **named)
+
+    def noting(hero: Hero, recipe: Recipe, *rest: Any) -> Any:
+        rows.append(recipe.rows_per_micro_batch)
+        return score(hero, recipe, *rest)
+
+    patch.setattr(train, "optimizer_step", short_once)
+    patch.setattr(scoring, "score", noting)
+    sets = tiny_hero.validation(folder, 4)
+    run(tiny_hero.make_order(folder, rows=40, recipe=replace(tiny_hero.RECIPE, validate_every=2), validation_sets=sets))
+    return rows
+
+
+@pytest.mark.slow
+def test_scores_take_no_more_rows_at_once_than_memory_held(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    first, *later = rows_of_scores(tmp_path, monkeypatch)
+    assert (first, set(later)) == (2, {1})
+
+
+@pytest.mark.slow
+def test_twin_by_the_recipe_alone_they_would(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(train, "rows_at_once", lambda run: run.order.recipe.rows_per_micro_batch)
+    assert set(rows_of_scores(tmp_path, monkeypatch)) == {2}
 
 
 def test_the_moments_are_there_before_the_first_step(hero: Hero) -> None:
