@@ -24,7 +24,9 @@ class HeroModel:
     name: str
     """As the settings name it."""
     embedded: bool = False
-    """The realm's own, which begins from random numbers; one that was exported elsewhere has learned."""
+    """The realm's own, which begins from random numbers."""
+    exported: bool = False
+    """Of the embedded hero's shape, in a folder: it was exported from a realm, and has learned."""
     model_type: str = ""
     parameters: int
     positions: int | None = None
@@ -71,6 +73,7 @@ def model_in(folder: Path, *, name: str) -> HeroModel | None:
         name=name,
         model_type=str(text.get("model_type") or described.get("model_type") or ""),
         parameters=parameters,
+        exported=shape == estimate.read_shape(embedded.SOURCE),
         positions=positions if isinstance(positions, int) and positions > 0 else None,
         shape=replace(shape, counted=numbers or None) if shape else None,
     )

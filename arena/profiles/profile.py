@@ -35,6 +35,8 @@ class Profile:
     name: str = ""
     embedded: bool = False
     """For the realm's own hero alone, whatever else stands here."""
+    exported: bool = False
+    """For one that was exported from a realm alone, whatever else stands here."""
     model_type: str | None = None
     """As the model's `config.json` has it; None: any."""
     parameters_from: float = 0
@@ -44,8 +46,9 @@ class Profile:
     """Keys of the recipe but for mode and learning rate."""
 
     def fits(self, model: HeroModel) -> bool:
-        if self.embedded or model.embedded:
-            return self.embedded and model.embedded
+        own = (model.embedded, model.exported)
+        if any(own) or self.embedded or self.exported:
+            return own == (self.embedded, self.exported)
         below = math.inf if self.parameters_below is None else self.parameters_below
         kind = self.model_type in (None, model.model_type)
         return kind and self.parameters_from <= model.parameters < below

@@ -56,6 +56,7 @@ def fitted(model: HeroModel, gigabytes: float, *, cuda: bool = True, **keys: Any
         (replace(qwen(**LARGEST), model_type="mistral"), "other-large"),
         (HeroModel(name="x", model_type="gemma", parameters=2 * 10**8), "other-small"),
         (HeroModel(name="x", model_type="qwen3", parameters=918_912), "other-tiny"),
+        (HeroModel(name="x", model_type="qwen3", parameters=918_912, exported=True), "exported"),
         (HeroModel(name="x", model_type="qwen3", parameters=918_912, embedded=True), "embedded"),
         (replace(qwen(), parameters=8 * 10**9), "other-large"),
     ],
