@@ -55,7 +55,7 @@ def send(world: World, *, hero: str, wish: str, by: str) -> GoOnFrom:
 
 def start_of(world: World, hero: str, wish: str) -> Sidecar | None:
     """The whole checkpoint that is meant; None: the base model. Raises CannotGoOn."""
-    if not is_hero_name(hero) or not (world.heroes / hero).is_dir():
+    if not is_hero_name(hero):
         raise UnknownCheckpoint(f"there is no hero {strict.shown(hero)} here")
     if wish in (BASE, "0"):
         return None
@@ -76,6 +76,8 @@ def start_of(world: World, hero: str, wish: str) -> Sidecar | None:
 def _folder_of(world: World, hero: str, wish: str) -> Path:
     """A name from outside becomes a path only where it is the canonical name of a folder that is there."""
     hero_folder = world.heroes / hero
+    if not hero_folder.is_dir():
+        raise UnknownCheckpoint(f"there is no hero {hero} here")
     if (step := strict.whole_number(wish.removeprefix("checkpoint-"))) is not None:
         try:
             found = branches.at_step(hero_folder, step)

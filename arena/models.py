@@ -36,6 +36,9 @@ class Quest(models.Model):
     rows = models.PositiveIntegerField(default=0)
     taken = models.PositiveIntegerField(default=0)
     warned = models.PositiveIntegerField(default=0, db_default=0, help_text="Rows that are taken with a warning.")
+    held_out = models.PositiveIntegerField(
+        default=0, db_default=0, help_text="Rows that are never trained on and measure what it teaches."
+    )
     tokens = models.PositiveBigIntegerField(null=True, blank=True)
     trained_tokens = models.PositiveBigIntegerField(null=True, blank=True)
     steps = models.PositiveBigIntegerField(

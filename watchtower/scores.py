@@ -30,9 +30,11 @@ def scores_of(battle: str) -> list[Score]:
     return [score for step, data in entries.values_list("step", "data") for score in _scores(step, data)]
 
 
-def newest_loss(battle: str) -> float | None:
-    """Over what the hero was taught, or over the unnamed set of an older release."""
+def newest_loss(battle: str, *, until: int | None = None) -> float | None:
+    """Up to the step `until`, over what the hero was taught, or over the unnamed set of an older release."""
     entries = ChronicleEntry.objects.filter(source=battle, kind=EventKind.VALIDATED).order_by("-id")
+    if until is not None:
+        entries = entries.filter(step__lte=until)
     losses = (steps.finite(data.get("val_loss")) for data in entries.values_list("data", flat=True).iterator())
     return next((loss for loss in losses if loss is not None), None)
 

@@ -154,7 +154,7 @@ def _battle(facts: BattleFacts | None) -> tuple[str, int | None, int | None] | N
 
 
 def _newest_validation(facts: BattleFacts | None) -> float | None:
-    return scores.newest_loss(facts.battle) if facts else None
+    return scores.newest_loss(facts.battle, until=facts.until) if facts else None
 
 
 def _newest_accuracy(hero: str) -> float | None:

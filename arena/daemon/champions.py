@@ -66,7 +66,8 @@ def _crown(
         log.error("no champion is chosen: %s", error)
         return
     champion = crown.crown(world, hero, metric, branch=branch, until=until, unsettled=[waiting] if waiting else [])
-    if champion and champion.previous and not _is_told(champion):
+    is_ahead = champion and until is not None and champion.step > until  # the events are read again
+    if champion and champion.previous and not is_ahead and not _is_told(champion):
         before = step_of(champion.previous)
         told = {"name": champion.name, "metric": champion.metric, "previous": champion.previous, "why": champion.why}
         say(f"New champion! Checkpoint {champion.step} beats {before}: {champion.why}", told)

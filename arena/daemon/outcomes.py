@@ -1,11 +1,12 @@
 """What a quest of the player's taught and what it cost: its held-out loss, levels won before, and earlier quests.
 
-Written once beside the completed quest and told once, as soon as all of it is known: where a host evaluates, that may
-be long after the battle.
+Written into the battle's folder and beside the completed quest, and told once, as soon as all of it is known: where a
+host evaluates, that may be long after the battle.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
@@ -33,6 +34,7 @@ from realm.world import World
 KIND = "quest_outcome"
 PENDING_FILE = "outcome.pending"
 """In the folder of a battle whose outcome is not known yet."""
+_KEYS = {"held_out_loss", "levels", "earlier_quests"}
 _WAITS = (EvaluationTask.State.WAITING, EvaluationTask.State.ANSWERING)
 
 
@@ -119,8 +121,12 @@ def _settle(world: World, battle: Battle, order: Order) -> bool:
     waits = EvaluationTask.objects.filter(hero=battle.hero, checkpoint__in=(parent, last), state__in=_WAITS)
     if asked & set(waits.values_list("skill", "level")):
         return False
-    losses = _losses(battle, order, early_stop=done.data.get("early_stop"))
-    outcome = losses | {"levels": _levels(battle.hero, order, parent, last)}
+    settled = world.battles / battle.battle_id / reports.OUTCOME
+    outcome = _settled(settled)
+    if outcome is None:
+        losses = _losses(battle, order, early_stop=done.data.get("early_stop"))
+        outcome = losses | {"levels": _levels(battle.hero, order, parent, last)}
+        durable.write_json(settled, outcome)
     path = queue.path_of(world, battle.quest)
     if battle.quest.file and path.exists():
         durable.write_json(reports.companion(path, reports.OUTCOME), outcome)
@@ -136,6 +142,15 @@ def _settle(world: World, battle: Battle, order: Order) -> bool:
         },
     )
     return True
+
+
+def _settled(path: Path) -> dict[str, Any] | None:
+    """What was settled before: a database that was made anew may know less of it. None where it was not."""
+    try:
+        found = json.loads(path.read_bytes())
+    except (OSError, ValueError):
+        return None
+    return found if isinstance(found, dict) and found.keys() >= _KEYS else None
 
 
 def _entry(battle: Battle, kind: EventKind) -> ChronicleEntry:

@@ -169,7 +169,8 @@ def _orders(world: World) -> Iterator[tuple[Path, Order]]:
 def _align_battle(world: World, path: Path, order: Order) -> None:
     started = datetime.fromtimestamp(path.stat().st_mtime, UTC)
     states = _ENDED_AS.get(_last_ending(path.parent), (Quest.State.BATTLING,))
-    quest = Quest.objects.filter(sha256=order.quest_sha256, state__in=states, battles=None).first()
+    alike = Quest.objects.filter(sha256=order.quest_sha256, state__in=states, battles=None)
+    quest = alike.filter(name=order.quest).first() or alike.first()  # one that was fought again has another name
     Battle.objects.create(
         battle_id=order.battle,
         quest=quest or _quest_without_file(order, states[0], started),

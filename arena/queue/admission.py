@@ -84,13 +84,14 @@ def _refuse(world: World, quest: Quest, reason: str, *, kind: str, line: int = 0
 
 def _accept(world: World, quest: Quest, report: Report, *, held: bool) -> None:
     quest.state = Quest.State.INSPECTED if held else Quest.State.QUEUED
+    held_out = f", {report.held_out} held out" if report.held_out else ""
     refused = f", {report.refused_count} refused" if report.refused_count else ""
     waits = "; it waits for your word" if held else ""
     with transaction.atomic():
         quest.save()
         chronicle.say(
             "quest_arrived",
-            f"A quest arrived: {quest.name}, {quest.taken} rows{refused}{waits}",
+            f"A quest arrived: {quest.name}, {quest.taken} rows{held_out}{refused}{waits}",
             quest=quest.name,
             id=quest.pk,
             rows=quest.rows,

@@ -322,6 +322,7 @@ def take_over(quest: Quest, report: Report) -> None:
     quest.sha256, quest.size_bytes = report.sha256, report.size_bytes
     quest.data_format = report.format[:40]
     quest.rows, quest.taken, quest.warned = report.rows, report.taken, report.warned_count
+    quest.held_out = report.held_out
     quest.tokens, quest.trained_tokens, quest.steps = report.tokens, report.trained_tokens, report.steps
     quest.skill, quest.level = report.skill or "", report.level
 

@@ -82,7 +82,7 @@ class SparringForm(StyledForm):
     count = forms.IntegerField(label="Problems", min_value=1, max_value=sparring.MOST_PROBLEMS, initial=100)
     checkpoint = forms.CharField(
         max_length=200, initial="newest",
-        help_text="newest, best (by validation loss), a step or a name",
+        help_text="newest, best (the champion), a step or a name",
     )  # fmt: skip
 
     def order(self, world: World, hero: str) -> SparringOrder:
@@ -101,7 +101,7 @@ class SparringForm(StyledForm):
 
 class TrialForm(StyledForm):
     checkpoints = WishesField(
-        initial="newest, best", help_text="newest, best (by validation loss), all, base, steps or names"
+        initial="newest, best", help_text="newest, best (the champion), all, base, steps or names"
     )
     skills = forms.MultipleChoiceField(choices=skill_choices, widget=forms.CheckboxSelectMultiple)
     levels = LevelsField(required=False, help_text="3, 1-4 or 1, 3, 7-9; empty: all")

@@ -93,7 +93,7 @@ class Card:
 
     @property
     def refused(self) -> int:
-        return self.quest.rows - self.quest.taken
+        return self.quest.rows - self.quest.taken - self.quest.held_out
 
     @property
     def form(self) -> str:

@@ -49,7 +49,7 @@ def test_each_set_is_a_line_of_its_own(scored: World) -> None:
         ("bin/1", "c" * 8): [[1, 1.0], [2, 0.5], [3, pytest.approx(1 / 3)]],
         ("taught", "b" * 8): [[2, 4.0], [3, 5.0]],
     }
-    assert scores.newest_loss("b1") == 5.0
+    assert (scores.newest_loss("b1"), scores.newest_loss("b1", until=2)) == (5.0, 4.0)
 
 
 def test_twin_told_apart_by_name_alone_they_would_be_one_line(scored: World, monkeypatch: pytest.MonkeyPatch) -> None:

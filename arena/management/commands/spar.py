@@ -34,7 +34,7 @@ class Command(BaseCommand):
         action.add_argument("--status", action="store_true", help="the last sparrings and what came of them")
         parser.add_argument("--count", type=int, default=100, help="problems asked (default 100)")
         parser.add_argument(
-            "--checkpoint", help="a step, a name, newest, best (by validation loss) or base (default: newest)"
+            "--checkpoint", help="a step, a name, newest, best (the champion) or base (default: newest)"
         )
         parser.add_argument("--level", type=int, help="default: the one that the hero works on")
         parser.add_argument("--seed", type=int, help="the same problems again (default: by chance)")

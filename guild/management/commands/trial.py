@@ -21,7 +21,7 @@ class Command(BaseCommand):
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument(
             "--checkpoints", required=True,
-            help="steps, names, newest, best (by validation loss), all, base; with commas",
+            help="steps, names, newest, best (the champion), all, base; with commas",
         )  # fmt: skip
         parser.add_argument("--skills", help="with commas (default: all)")
         parser.add_argument("--levels", help="such as 3, 1-5 or 1,2,7 (default: all)")

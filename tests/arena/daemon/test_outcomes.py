@@ -114,6 +114,28 @@ def test_what_it_taught_and_cost_is_written_and_told(
     assert companion_is_one_of_those_that_move(world)
 
 
+def after_the_database_was_lost(world: World, daemon: ArenaDaemon, trainer: FakeTrainer, parent: str) -> Any:
+    """The outcome, once the battle's events were read again by a database that knows no answers of its parent."""
+    order = fight(world, daemon, trainer, parent)
+    Evaluation.objects.all().delete()
+    ChronicleEntry.objects.filter(kind="quest_outcome").delete()
+    outcomes.completed(world, Battle.objects.get(battle_id=order.battle))
+    return outcome(world)
+
+
+def test_what_was_settled_stays(world: World, trainer: FakeTrainer, open_daemon: Opener, parent: str) -> None:
+    assert after_the_database_was_lost(world, open_daemon(), trainer, parent) == EXPECTED
+    assert told() == [SAID]
+
+
+def test_twin_that_does_not_keep_it_it_forgets(
+    world: World, trainer: FakeTrainer, open_daemon: Opener, parent: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(outcomes, "_settled", lambda path: None)
+    found = after_the_database_was_lost(world, open_daemon(), trainer, parent)
+    assert found["levels"]["bin"]["1"] == {"before": None, "after": None}
+
+
 def test_of_a_battle_that_was_stopped_early_what_the_hero_kept_counts(
     world: World, trainer: FakeTrainer, open_daemon: Opener, parent: str
 ) -> None:

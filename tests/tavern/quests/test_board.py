@@ -224,6 +224,15 @@ def test_a_page_costs_the_same_for_ten_thousand(
     assert 'data-count="10001"' in response.content.decode()
 
 
+def test_a_row_that_is_held_out_is_not_refused(world: World, client: Client) -> None:
+    make_quest(world, "mine", taken=1, held_out=1)
+    page = client.get("/quests").content.decode()
+    assert ">1 held out</span>" in page
+    assert " refused</span>" not in page
+    Quest.objects.update(held_out=0)  # the twin
+    assert " refused</span>" in client.get("/quests").content.decode()
+
+
 def test_a_refused_quest_says_line_kind_and_what_to_do(world: World, client: Client) -> None:
     quest = make_quest(world, "bad", State.FAILED, reason="not JSON: Expecting value", refusal="bad-rows")
     reports.write_reason(path_of(world, quest), reason=quest.reason, line=17, kind="bad-rows")
