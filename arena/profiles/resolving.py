@@ -43,15 +43,20 @@ def resolve(
 ) -> Resolved:
     """`own` are the keys of one quest, with `preset` for another than the one in force; `source` is who names them.
 
-    Raises strict.BadConfig.
+    They do not change the hero's mode unless they name one, or it would not fit: for one quest's shorter rows a LoRA
+    would be merged, and begun anew for the next. Raises strict.BadConfig.
     """
     keys = keys_of(world, config, own or {}, source=source)
     model = hero_model(world, config)
     if model is None:
         recipe = strict.read(Recipe, keys, source=source)
         return Resolved(recipe=recipe, reason=f"{config.base_model} is not on this machine yet")
-    profile, place = profile_of(model), place_of(config)
-    found = fitting.fit(model, profile, _kept(world, config) | keys, place, source=source)
+    profile, place, kept = profile_of(model), place_of(config), _kept(world, config)
+    found = fitting.fit(model, profile, kept | keys, place, source=source)
+    if own and "mode" not in keys:
+        of_realm = fitting.fit(model, profile, kept | keys_of(world, config, {}, source=source), place, source=source)
+        as_before = fitting.fit(model, profile, kept | keys | {"mode": of_realm.recipe.mode}, place, source=source)
+        found = found if as_before.refusal else as_before
     return Resolved(
         recipe=found.recipe,
         profile=profile.name,

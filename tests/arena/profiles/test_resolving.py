@@ -143,6 +143,26 @@ def test_a_branch_from_the_base_begins_as_its_profile_says(world: World) -> None
     assert resolving.resolve(world, config).recipe.optimizer == "muon"
 
 
+@pytest.mark.parametrize(("own", "mode"), [({}, "lora"), ({"max_length": 64}, "lora"), ({"mode": "full"}, "full")])
+def test_a_quests_own_recipe_leaves_the_heros_mode(
+    world: World, monkeypatch: pytest.MonkeyPatch, own: dict[str, Any], mode: str
+) -> None:
+    monkeypatch.setattr(fitting, "needed_bytes", needs_much_in_full)
+    config = load(world, {}, recipe=Recipe)
+    assert resolving.resolve(world, replace(config, memory_budget_gb=0.1), own).recipe.mode == mode
+
+
+def needs_much_in_full(model: HeroModel, recipe: Recipe, place: Place) -> int:
+    """A million bytes a token, so that rows of 64 tokens fit and rows of 256 do not."""
+    return 10**6 * recipe.max_length if recipe.mode == "full" else 10**6
+
+
+def test_twin_by_memory_alone_shorter_rows_would_change_it(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fitting, "needed_bytes", needs_much_in_full)
+    config = replace(load(world, {}, recipe=Recipe), memory_budget_gb=0.1)
+    assert resolving.resolve(world, replace(config, training={"max_length": 64})).recipe.mode == "full"
+
+
 def test_what_only_the_rest_of_the_machine_leaves_no_room_for_is_not_said_to_fit() -> None:
     assert "full would need 23.2 of the 21.6 usable of 24 GB" in fitted(qwen(), 24, cuda=False).reason
     assert "full would need 13.5 of 8 GB" in fitted(qwen(), 8).reason
