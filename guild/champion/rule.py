@@ -64,7 +64,13 @@ class Losses:
 
     def __str__(self) -> str:
         rows = "" if self.rows is None else f" over the same {self.rows} row{'' if self.rows == 1 else 's'}"
-        return f"loss {self.challenger:.4g} < {self.holder:.4g}{rows}"
+        return f"loss {_below(self.challenger, self.holder)}{rows}"
+
+
+def _below(less: float, more: float) -> str:
+    """With as many digits as it takes to tell them apart."""
+    told = [(f"{less:.{digits}g}", f"{more:.{digits}g}") for digits in range(4, 18)]
+    return " < ".join(next((pair for pair in told if pair[0] != pair[1]), told[0]))
 
 
 def check_metric(metric: str) -> None:
@@ -188,7 +194,7 @@ def _by_train_loss(holder: Candidate, challenger: Candidate) -> str | None:
     ours, theirs = holder.train_loss, challenger.train_loss
     assert ours is not None
     assert theirs is not None
-    return f"train loss {theirs:.4g} < {ours:.4g}" if theirs < ours else None
+    return f"train loss {_below(theirs, ours)}" if theirs < ours else None
 
 
 def _by_accuracy(holder: Candidate, challenger: Candidate) -> str | None:

@@ -36,6 +36,7 @@ from realm.disk import durable  # noqa: E402
 from vault.models import Checkpoint  # noqa: E402
 
 WORLD, HERO = settings.WORLD, settings.REALM.hero
+TAUGHT = {"name": "taught", "rows": 60, "sha256": "a" * 64}
 
 
 def loss_at(step: int) -> float:
@@ -179,8 +180,8 @@ class StandInArena:
         (WORLD.heroes / HERO / name / SIDECAR).write_text("{}")
         Checkpoint.objects.create(
             name=name, hero=HERO, step=self.step, created_at=datetime.now(UTC),
-            train_loss=train_loss, val_loss=val_loss, learning_rate=2e-3, epoch=0, quest=self.battle.quest.name,
-            battle=self.battle.battle_id, size_bytes=4_000_000, sidecar_sha256="0" * 64,
+            train_loss=train_loss, val_loss=val_loss, val_set=TAUGHT, learning_rate=2e-3, epoch=0,
+            quest=self.battle.quest.name, battle=self.battle.battle_id, size_bytes=4_000_000, sidecar_sha256="0" * 64,
         )  # fmt: skip
 
     def checkpoint_again(self, train_loss: float, val_loss: float | None) -> None:

@@ -100,15 +100,19 @@ def test_numbers_follow_the_battle(battle: Tavern, visitor: Visitor) -> None:
 def test_hero_card_is_drawn_anew_after_a_checkpoint(battle: Tavern, visitor: Visitor) -> None:
     page = go_live(visitor, battle)
     expect(page.locator("[data-stat=attack]")).to_have_text("--")
+    battle.do("steps", count=100, loss=2.0)
     battle.do("checkpoint", train_loss=2.0, val_loss=2.5)
     battle.do("evaluation", skill="bin", level=1, correct=31, total=50)
     battle.do("event", kind="checkpoint_saved", message="Checkpoint saved")
     expect(page.locator("[data-stat=attack]")).to_have_text("50.0")
     expect(page.locator("[data-stat=defense]")).to_have_text("40.0")
     expect(page.locator("[data-stat=accuracy]")).to_have_text("62.0%")
-    battle.do("checkpoint_again", train_loss=1.0, val_loss=2.5)
+    page.locator("#meaning summary").click()
+    battle.do("steps", count=100, loss=1.0)
+    battle.do("checkpoint", train_loss=1.0, val_loss=2.5)
     battle.do("event", kind="checkpoint_saved", message="Checkpoint saved")
     expect(page.locator("[data-stat=attack]")).to_have_text("100.0")
+    expect(page.locator("#meaning")).to_have_attribute("open", "")
     expect(page.locator("[data-stat=attack] + .delta")).to_have_text("▲ 50.0")
 
 

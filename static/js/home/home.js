@@ -4,6 +4,7 @@ import { Charts } from "./chart.js";
 import { duration, loss } from "../shared/format.js";
 import { Gains } from "./gains.js";
 import { listenToKeys } from "./keys.js";
+import { keepOpen } from "./keep_open.js";
 import { BattleLog } from "./log.js";
 import { Renderer, progressOf } from "../shared/render.js";
 import { BattleSocket } from "../shared/socket.js";
@@ -23,6 +24,7 @@ const REFRESH = {
   evaluated: ["hero"],
   hero_level_up: ["hero"],
   new_champion: ["hero"],
+  branch_changed: ["hero"],
   quest_completed: ["hero", "queue"],
   quest_arrived: ["queue"],
   quest_refused: ["queue"],
@@ -120,6 +122,7 @@ function take(message) {
   draw();
 }
 
+keepOpen(document.body);
 store.takeSnapshot(JSON.parse(document.querySelector("#first-snapshot").textContent));
 const address = new URL("/ws/battle/", location.href);
 address.protocol = location.protocol === "https:" ? "wss:" : "ws:";

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from guild.champion import rule
-from guild.champion.rule import Candidate, best_of, champion_of, spelled
+from guild.champion.rule import Candidate, Losses, best_of, champion_of, spelled
 from realm.checkpoints.sidecar import MeasuredOver
 
 
@@ -129,3 +129,7 @@ def test_an_unknown_metric_is_named(metric: str) -> None:
 
 def test_levels_are_spelled_in_ranges() -> None:
     assert spelled([("sy", 1), ("bin", 5), ("bin", 2), ("bin", 1), ("bin", 3)]) == "BIN 1–3, 5; SY 1"
+
+
+def test_close_losses_are_told_apart() -> None:
+    assert str(Losses(holder=1.35312, challenger=1.35308, rows=36)) == "loss 1.35308 < 1.35312 over the same 36 rows"
