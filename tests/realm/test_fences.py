@@ -108,12 +108,20 @@ PLANTED = [
     ("arena/rows/masking.py", "transformers", "Only hero, training and oracle import torch"),
     ("arena/queue/files.py", "peft", "Only hero, training and oracle import torch"),
     ("watchtower/steps.py", "arena.hero.model", "Nothing else imports what imports torch"),
-    ("arena/training/loss.py", "django", "Rows, confined, gate, preview, hero, training and oracle know no Django"),
-    ("arena/hero/export.py", "django", "Rows, confined, gate, preview, hero, training and oracle know no Django"),
+    (
+        "arena/training/loss.py",
+        "django",
+        "Rows, confined, gate, profiles, fetching, preview, hero, training and oracle know no Django",
+    ),
+    (
+        "arena/hero/export.py",
+        "django",
+        "Rows, confined, gate, profiles, fetching, preview, hero, training and oracle know no Django",
+    ),
     (
         "arena/oracle/loaded_models.py",
         "channels",
-        "Rows, confined, gate, preview, hero, training and oracle know no Django",
+        "Rows, confined, gate, profiles, fetching, preview, hero, training and oracle know no Django",
     ),
     ("arena/training/loss.py", "vault.models", "Only daemon, reports and commands of the arena know guild and vault"),
     ("arena/queue/files.py", "guild.models", "Only daemon, reports and commands of the arena know guild and vault"),
