@@ -499,7 +499,7 @@ def test_two_texts_on_each_other_are_found(battle: Tavern, visitor: Visitor) -> 
     page = go_live(visitor, battle)
     assert page.evaluate(OVERLAPPING_TEXTS) == []
     page.evaluate("document.querySelector('.stat .how').style.marginTop = '-20px'")
-    assert [pair[1] for pair in page.evaluate(OVERLAPPING_TEXTS)] == ["1/loss ×100"]
+    assert [pair[1] for pair in page.evaluate(OVERLAPPING_TEXTS)] == ["100 / mean loss"]
 
 
 def test_reduced_motion_moves_nothing(battle: Tavern, visitor: Visitor) -> None:
