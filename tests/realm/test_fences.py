@@ -111,17 +111,17 @@ PLANTED = [
     (
         "arena/training/loss.py",
         "django",
-        "Rows, confined, gate, profiles, fetching, preview, hero, training and oracle know no Django",
+        "Rows, gate, hero, training and their kin know no Django",
     ),
     (
         "arena/hero/export.py",
         "django",
-        "Rows, confined, gate, profiles, fetching, preview, hero, training and oracle know no Django",
+        "Rows, gate, hero, training and their kin know no Django",
     ),
     (
         "arena/oracle/loaded_models.py",
         "channels",
-        "Rows, confined, gate, profiles, fetching, preview, hero, training and oracle know no Django",
+        "Rows, gate, hero, training and their kin know no Django",
     ),
     ("arena/training/loss.py", "vault.models", "Only daemon, reports and commands of the arena know guild and vault"),
     ("arena/queue/files.py", "guild.models", "Only daemon, reports and commands of the arena know guild and vault"),
