@@ -71,7 +71,7 @@ class Skill:
     priority: Priority = 1
     """A skill of priority 2 gets twice as many forged quests as one of priority 1; 0 gets none."""
     quest_rows: Rows = 3400
-    rehearsal_share: Share = 0.2
+    rehearsal_share: Share = 0.4
     """Of a quest's rows, how many are of lower levels."""
     first_rehearsal_share: Share = 0.5
     """The same in the first quest of a level, whose strange problems make a hero forget most."""
