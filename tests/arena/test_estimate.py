@@ -169,7 +169,7 @@ def alike(recipe: Recipe, shape: Shape, **fields: Any) -> Measured:
 def test_what_was_never_measured_is_not_invented(quest: Path) -> None:
     said = say(str(quest))
     assert "950 of 1000 rows would be taken" in said
-    assert "steps     32 (16150 tokens, 1 epoch(s), mode full)" in said  # fifteen examples of 17 in a row of 256
+    assert "steps     16 (16150 tokens, 1 epoch(s), mode full)" in said  # fifteen examples of 17 in a row of 256
     assert "time      not known: no battle of this size was fought on this device yet" in said
     assert "process itself: measured when the first battle begins, and not in the sum" in said
     assert "errors    none known yet" in said
@@ -196,7 +196,7 @@ def test_what_earlier_battles_measured_is_used_and_their_errors_are_told(
 def test_another_preset_is_another_size(quest: Path, world: World, settings: Settings) -> None:
     recipe = resolve(world, settings.REALM).recipe
     fought(world, "b1", alike(recipe, quest_estimate.hero_shape(world, settings.REALM), battle="b1"))
-    said = say(str(quest), "--preset", "quick-test")
+    said = say(str(quest), "--preset", "deep-training")
     assert "time      not known" in said
     assert "at the speed of b1" not in said
 
@@ -207,7 +207,7 @@ def test_twin_without_the_comparison_of_size_a_wrong_time_is_told(
     recipe = resolve(world, settings.REALM).recipe
     fought(world, "b1", alike(recipe, quest_estimate.hero_shape(world, settings.REALM), battle="b1"))
     monkeypatch.setattr(quest_estimate, "_is_alike", lambda battle, like: True)
-    assert "at the speed of b1" in say(str(quest), "--preset", "quick-test")
+    assert "at the speed of b1" in say(str(quest), "--preset", "deep-training")
 
 
 def test_more_than_the_machine_has_is_said(quest: Path, monkeypatch: pytest.MonkeyPatch) -> None:
