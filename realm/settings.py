@@ -37,6 +37,7 @@ INSTALLED_APPS = [
     "django.contrib.staticfiles",
     "channels",
     "django_htmx",
+    "django_object_actions",
     "template_partials",
     "realm.apps.RealmConfig",
     "vault.apps.VaultConfig",

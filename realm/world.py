@@ -90,6 +90,16 @@ class World:
         return self.home / "skills"
 
     @property
+    def vault(self) -> Path:
+        """The vault's own records: its chronicle, transfers on their way."""
+        return self.home / "vault"
+
+    @property
+    def strongholds_file(self) -> Path:
+        """Where copies may lie beside this machine, as the player named it."""
+        return self.home / "strongholds.yaml"
+
+    @property
     def backups(self) -> Path:
         return self.home / "backups"
 
@@ -159,6 +169,7 @@ class World:
             self.logs,
             self.presets,
             self.skills,
+            self.vault,
             self.backups,
             self.uploads,
             self.validation,

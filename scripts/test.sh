@@ -29,25 +29,36 @@ done
 
 has_chromium() { command -v chromium >/dev/null || command -v chromium-browser >/dev/null || command -v google-chrome >/dev/null; }
 
-install_chromium() {
+# What tests let the realm work with: a browser, other programs that pull from it, programs that it hands backups to.
+missing_programs() {
+    has_chromium || echo chromium
+    local pair
+    for pair in curl:curl aria2c:aria2 restic:restic borg:borgbackup sshd:openssh-server ip:iproute2; do
+        command -v "${pair%%:*}" >/dev/null || [ -x "/usr/sbin/${pair%%:*}" ] || echo "${pair##*:}"
+    done
+}
+
+install_programs() {
     local root=()
-    has_chromium && return
     command -v apt-get >/dev/null || return 1
     [ "$(id -u)" = 0 ] || root=(sudo -n)
-    "${root[@]}" apt-get update -qq && "${root[@]}" apt-get install -y -qq --no-install-recommends chromium
+    "${root[@]}" apt-get update -qq && "${root[@]}" apt-get install -y -qq --no-install-recommends "$@"
 }
 
 install() {
-    # The browser comes from another place than the packages: both at once.
-    if [ -z "$quick" ] && ! has_chromium; then
-        echo "Installing Chromium for the browser tests"
-        install_chromium >/dev/null 2>&1 &
+    # These come from another place than the packages: both at once.
+    local programs=()
+    [ -n "$quick" ] || mapfile -t programs < <(missing_programs)
+    if [ ${#programs[@]} -gt 0 ]; then
+        echo "Installing for the tests: ${programs[*]}"
+        install_programs "${programs[@]}" >/dev/null 2>&1 &
     fi
     ensure_environment requirements.lock
     ensure_environment requirements-test.lock
     wait || true
-    if [ -z "$quick" ] && ! has_chromium; then
-        echo "Chromium is not there and could not be installed: the browser tests will be reported as skipped." >&2
+    [ -n "$quick" ] || mapfile -t programs < <(missing_programs)
+    if [ -z "$quick" ] && [ ${#programs[@]} -gt 0 ]; then
+        echo "Not there and could not be installed: ${programs[*]}. Tests that need them will be reported as skipped." >&2
     fi
 }
 

@@ -1,4 +1,4 @@
-"""Index of checkpoints; the sidecars on disk are the truth and `manage.py vault scan` rebuilds it."""
+"""Indexes of what lies on disk: `manage.py vault scan` rebuilds them. Jobs alone are nowhere else."""
 
 from __future__ import annotations
 
@@ -23,6 +23,11 @@ class Checkpoint(models.Model):
     parent = models.CharField(max_length=80, blank=True)
     branch = models.CharField(max_length=20, blank=True, default="", db_default="", help_text="Empty: the first.")
     size_bytes = models.PositiveBigIntegerField()
+    protected = models.BooleanField(default=False, db_default=False, help_text="By the player; see marks.json.")
+    weights_only = models.BooleanField(
+        default=False, db_default=False, help_text="Its moments made room: training goes on with a fresh optimizer."
+    )
+    verified_at = models.DateTimeField(null=True, blank=True, help_text="When every byte was last read and right.")
     sidecar_sha256 = models.CharField(max_length=64, help_text="Digest of .ledger.json when it was indexed.")
 
     class Meta:
@@ -31,3 +36,160 @@ class Checkpoint(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+
+class Asset(models.Model):
+    """Something that has copies: a checkpoint, a model, training data, a configuration."""
+
+    class Kind(models.TextChoices):
+        CHECKPOINT = "checkpoint"
+        MODEL = "model"
+        DATA = "data"
+        CONFIG = "config"
+
+    asset_id = models.CharField(max_length=200, unique=True, help_text="Whole, as vault.assets.ids makes it.")
+    kind = models.CharField(max_length=10, choices=Kind, db_index=True)
+    name = models.CharField(max_length=255, help_text="Of its folder or file.")
+    hero = models.CharField(max_length=80, blank=True)
+    step = models.PositiveBigIntegerField(null=True, blank=True, db_index=True)
+    size_bytes = models.PositiveBigIntegerField(default=0)
+    manifest_sha256 = models.CharField(max_length=64, blank=True, help_text="Of its manifest; a sidecar's seal.")
+    created_at = models.DateTimeField()
+
+    class Meta:
+        ordering = ["-created_at", "asset_id"]
+
+    def __str__(self) -> str:
+        return self.asset_id
+
+
+class Location(models.Model):
+    """One copy of an asset, whole or not."""
+
+    class State(models.TextChoices):
+        PRESENT = "present"
+        MISSING = "missing"
+        DAMAGED = "damaged"
+
+    asset = models.ForeignKey(Asset, on_delete=models.CASCADE, related_name="locations")
+    stronghold = models.CharField(max_length=80, db_index=True, help_text="`local` is this world.")
+    path = models.CharField(max_length=1024, help_text="Below the root of its stronghold.")
+    state = models.CharField(max_length=7, choices=State, default=State.PRESENT)
+    size_bytes = models.PositiveBigIntegerField(default=0)
+    seen_at = models.DateTimeField()
+    verified_at = models.DateTimeField(null=True, blank=True, help_text="When every byte was last read and right.")
+    reason = models.CharField(max_length=500, blank=True, help_text="What is wrong with it.")
+
+    class Meta:
+        ordering = ["asset_id", "stronghold", "path"]
+        constraints = [models.UniqueConstraint(fields=["asset", "stronghold", "path"], name="location_once")]
+
+    def __str__(self) -> str:
+        return f"{self.stronghold}:{self.path}"
+
+
+class Zone(models.Model):
+    """What a branch officer said last; which zones there are stands in hosts.yaml."""
+
+    class State(models.TextChoices):
+        ONLINE = "online"
+        SILENT = "silent"
+        REFUSED = "refused"
+        """It speaks another protocol, or rubbish, or takes no token of ours."""
+
+    zone_id = models.CharField(max_length=80, unique=True)
+    url = models.CharField(max_length=255)
+    state = models.CharField(max_length=7, choices=State, default=State.SILENT)
+    message = models.CharField(max_length=500, blank=True)
+    version = models.CharField(max_length=40, blank=True)
+    protocol = models.CharField(max_length=20, blank=True)
+    base_dir = models.CharField(max_length=1024, blank=True)
+    assets = models.PositiveIntegerField(default=0)
+    free_bytes = models.PositiveBigIntegerField(null=True, blank=True)
+    total_bytes = models.PositiveBigIntegerField(null=True, blank=True)
+    last_seen_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        ordering = ["zone_id"]
+
+    def __str__(self) -> str:
+        return self.zone_id
+
+
+class Job(models.Model):
+    """Long work of the vault: who asked waits for it, or the vault's own process does it."""
+
+    class Kind(models.TextChoices):
+        FETCH = "fetch"
+        PUSH = "push"
+        PULL = "pull"
+        VERIFY = "verify"
+        EXPORT = "export"
+        SCAN = "scan"
+        SNAPSHOT = "snapshot"
+
+    class State(models.TextChoices):
+        WAITING = "waiting"
+        RUNNING = "running"
+        DONE = "done"
+        FAILED = "failed"
+        CANCELLED = "cancelled"
+
+    kind = models.CharField(max_length=8, choices=Kind, db_index=True)
+    state = models.CharField(max_length=9, choices=State, default=State.WAITING, db_index=True)
+    asset_id = models.CharField(max_length=200, blank=True, db_index=True)
+    source = models.CharField(max_length=80, blank=True, help_text="Stronghold or zone; empty: this world.")
+    destination = models.CharField(max_length=1024, blank=True, help_text="Stronghold, zone or folder.")
+    options = models.JSONField(default=dict, blank=True)
+    by = models.CharField(max_length=80, help_text="Who asked: `command line`, `page`, `admin`, `api` and a token.")
+    bytes_done = models.PositiveBigIntegerField(default=0)
+    bytes_total = models.PositiveBigIntegerField(null=True, blank=True)
+    message = models.CharField(max_length=500, blank=True, help_text="What it does now, or why it failed.")
+    result = models.JSONField(default=dict, blank=True)
+    owner = models.CharField(max_length=80, blank=True, help_text="Process that performs it.")
+    created_at = models.DateTimeField()
+    started_at = models.DateTimeField(null=True, blank=True)
+    beat_at = models.DateTimeField(null=True, blank=True, help_text="When its performer last wrote here.")
+    ended_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        ordering = ["-id"]
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.asset_id}".strip()
+
+
+class HistoryEntry(models.Model):
+    """A line of `vault/chronicle.jsonl`: who did what to which asset."""
+
+    seq = models.PositiveBigIntegerField(unique=True)
+    time = models.DateTimeField()
+    action = models.CharField(max_length=20, db_index=True)
+    asset_id = models.CharField(max_length=200, blank=True, db_index=True)
+    by = models.CharField(max_length=80)
+    details = models.JSONField(default=dict, blank=True)
+
+    class Meta:
+        ordering = ["-seq"]
+        verbose_name_plural = "history entries"
+
+    def __str__(self) -> str:
+        return f"{self.action} {self.asset_id}".strip()
+
+
+class Token(models.Model):
+    """Index of `secrets/tokens.json`, which holds the digests."""
+
+    token_id = models.CharField(max_length=16, unique=True, help_text="Its first characters, which may be shown.")
+    purpose = models.CharField(max_length=20)
+    zone = models.CharField(max_length=80, blank=True)
+    created_at = models.DateTimeField()
+    expires_at = models.DateTimeField(null=True, blank=True)
+    last_used_at = models.DateTimeField(null=True, blank=True)
+    revoked_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        ordering = ["-created_at"]
+
+    def __str__(self) -> str:
+        return self.token_id

@@ -24,6 +24,8 @@ SEAL = "seal_sha256"
 FORMAT_VERSION = 1
 LARGEST_BYTES = 16 * 2**20
 """Of a sidecar."""
+CHUNK_BYTES = 4 * 2**20
+"""Of a file that has a digest of its own: what a damaged or interrupted copy costs."""
 
 # Troubles of the machine, which may pass; they prove nothing of the checkpoint.
 _PASSING = frozenset({errno.EIO, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ESTALE})
@@ -37,6 +39,23 @@ class DamagedCheckpoint(Exception):
 class FileProof:
     sha256: str
     size_bytes: int
+    chunks: tuple[str, ...] = ()
+    """SHA-256 of each CHUNK_BYTES of the file, the last one shorter; empty where one chunk is the whole file, and in
+    sidecars of releases that did not say."""
+
+    def chunk_digests(self) -> tuple[str, ...]:
+        """As `chunks`, for a file of one chunk too; empty where they are not known."""
+        return self.chunks or ((self.sha256,) if self.size_bytes <= CHUNK_BYTES else ())
+
+
+@dataclass(frozen=True, kw_only=True)
+class Thinned:
+    """What was taken out of a checkpoint to make room: it still answers, training goes on with a fresh optimizer."""
+
+    at: str
+    """ISO 8601 with offset."""
+    files: dict[str, FileProof]
+    """As the checkpoint was saved with them."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,6 +107,7 @@ class Sidecar:
     """How often each kind of fault was met in this battle so far."""
     versions: dict[str, str]
     files: dict[str, FileProof] = field(default_factory=dict)
+    thinned: Thinned | None = None
 
 
 def digest(path: Path) -> str:
@@ -119,10 +139,22 @@ def answering_digest(sidecar: Sidecar) -> str:
 
 def prove_files(folder: Path) -> dict[str, FileProof]:
     """Digest and size of every file under `folder`, the sidecar itself left out."""
-    return {
-        path.relative_to(folder).as_posix(): FileProof(sha256=digest(path), size_bytes=path.stat().st_size)
-        for path in _files(folder)
-    }
+    return {path.relative_to(folder).as_posix(): prove_file(path) for path in _files(folder)}
+
+
+def prove_file(path: Path) -> FileProof:
+    """Digests and size of a regular file, read once. Raises DamagedCheckpoint for anything else, or OSError."""
+    try:
+        file = open_regular(path)
+    except UnfitFile as error:
+        raise DamagedCheckpoint(str(error)) from error
+    whole, size, chunks = hashlib.sha256(), 0, []
+    with file:
+        while chunk := file.read(CHUNK_BYTES):
+            whole.update(chunk)
+            size += len(chunk)
+            chunks.append(hashlib.sha256(chunk).hexdigest())
+    return FileProof(sha256=whole.hexdigest(), size_bytes=size, chunks=tuple(chunks) if len(chunks) > 1 else ())
 
 
 def seal(value: dict[str, Any]) -> dict[str, Any]:

@@ -1,0 +1,123 @@
+"""What a copy of an asset consists of: each file with its digests. Between machines it is what is believed, not names.
+
+Of a checkpoint it is made of its sidecar, which stands in it as a file of its own and is written last everywhere: a
+copy without it does not exist. No Django.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from realm import strict
+from realm.checkpoints import sidecar
+from realm.checkpoints.sidecar import SIDECAR, FileProof
+from vault.assets.ids import is_asset_id
+from vault.errors import Refused
+
+FORMAT_VERSION = 1
+MOST_FILES = 100_000
+MOST_BYTES = 2**53
+"""Of an asset; numbers of JSON are exact up to there."""
+_DIGEST = re.compile(r"[0-9a-f]{64}")
+_PART = re.compile(r"[^/\0\\]{1,255}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Manifest:
+    format_version: int = FORMAT_VERSION
+    asset_id: str
+    """Whole."""
+    kind: str
+    name: str
+    """Of the folder, or of the one file where `is_file`."""
+    is_file: bool = False
+    files: dict[str, FileProof] = field(default_factory=dict)
+    """By path below the folder, with slashes."""
+
+    def __post_init__(self) -> None:
+        if self.format_version != FORMAT_VERSION:
+            raise ValueError(f"format_version {self.format_version} is not {FORMAT_VERSION}")
+        if not is_asset_id(self.asset_id):
+            raise ValueError(f"asset_id {strict.shown(self.asset_id)} is none")
+        if not self.asset_id.startswith(f"{self.kind}_"):
+            raise ValueError(f"kind {strict.shown(self.kind)} is not that of {self.asset_id}")
+        if not is_safe_path(self.name) or "/" in self.name:
+            raise ValueError(f"name {strict.shown(self.name)} is no plain name")
+        if not 0 < len(self.files) <= MOST_FILES or (self.is_file and list(self.files) != [self.name]):
+            raise ValueError(f"files: {len(self.files)} of them cannot be")
+        for path, proof in self.files.items():
+            _check_proof(path, proof)
+        if self.size_bytes > MOST_BYTES:
+            raise ValueError(f"files: {self.size_bytes} bytes cannot be")
+        _check_no_file_is_a_folder(self.files)
+
+    @property
+    def size_bytes(self) -> int:
+        return sum(proof.size_bytes for proof in self.files.values())
+
+    @property
+    def sha256(self) -> str:
+        """Over everything that it says."""
+        return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()
+
+    @property
+    def order(self) -> list[str]:
+        """Paths as they are to be written: the sidecar last."""
+        return sorted(self.files, key=lambda path: (path == SIDECAR, path))
+
+
+def is_safe_path(path: str) -> bool:
+    """Whether it stays below the folder that it is joined to, on any file system, and names nothing temporary."""
+    parts = path.split("/")
+    return (
+        len(path) <= 1000
+        and path.isprintable()
+        and all(_PART.fullmatch(part) and part not in (".", "..") and not part.startswith(".tmp-") for part in parts)
+    )
+
+
+def of_checkpoint(asset_id: str, folder: Path) -> Manifest:
+    """As its sidecar says; no other byte is read. Raises DamagedCheckpoint, or OSError."""
+    saved = sidecar.read(folder)
+    files = dict(saved.files) | {SIDECAR: sidecar.prove_file(folder / SIDECAR)}
+    return Manifest(asset_id=asset_id, kind="checkpoint", name=folder.name, files=files)
+
+
+def of_path(asset_id: str, kind: str, path: Path) -> Manifest:
+    """Every byte is read. Raises DamagedCheckpoint for what is no regular file, or OSError."""
+    if path.is_dir():
+        return Manifest(asset_id=asset_id, kind=kind, name=path.name, files=sidecar.prove_files(path))
+    files = {path.name: sidecar.prove_file(path)}
+    return Manifest(asset_id=asset_id, kind=kind, name=path.name, is_file=True, files=files)
+
+
+def parse(value: Any, *, source: str) -> Manifest:
+    """Raises Refused: what another machine says is checked before anything is done with it."""
+    try:
+        return strict.read(Manifest, value, source=source)
+    except strict.BadConfig as error:
+        raise Refused(f"the manifest is refused: {error}") from error
+
+
+def _check_proof(path: str, proof: FileProof) -> None:
+    if not is_safe_path(path):
+        raise ValueError(f"files: {strict.shown(path)} is no path below the asset's folder")
+    if proof.size_bytes < 0 or not all(_DIGEST.fullmatch(each) for each in (proof.sha256, *proof.chunks)):
+        raise ValueError(f"files: {strict.shown(path)} has a size or digest that cannot be")
+    if proof.chunks and len(proof.chunks) != -(-proof.size_bytes // sidecar.CHUNK_BYTES):
+        raise ValueError(f"files: {strict.shown(path)} has {len(proof.chunks)} chunks, which cannot be its size")
+
+
+def _check_no_file_is_a_folder(files: Mapping[str, FileProof]) -> None:
+    for path in files:
+        above = path.rpartition("/")[0]
+        while above:
+            if above in files:
+                raise ValueError(f"files: {strict.shown(above)} is a file and a folder")
+            above = above.rpartition("/")[0]
