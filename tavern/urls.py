@@ -1,4 +1,4 @@
-from django.urls import path
+from django.urls import path, re_path
 
 from tavern.checkpoints import views as checkpoint_views
 from tavern.guild import run_views, skill_views
@@ -9,6 +9,7 @@ from tavern.quests import mirror_views, source_views
 from tavern.quests import quest_views as quest_page_views
 from tavern.quests import views as quest_views
 from tavern.scheduler import views as scheduler_views
+from tavern.vault import views as vault_views
 
 app_name = "tavern"
 urlpatterns = [
@@ -58,6 +59,12 @@ urlpatterns = [
     path("guild/runs/<int:run_id>", run_views.run, name="guild_run"),
     path("guild/<slug:name>", skill_views.skill, name="guild_skill"),
     path("guild/<slug:name>/samples", skill_views.samples, name="guild_samples"),
+    path("vault", vault_views.vault, name="vault"),
+    re_path(
+        r"^vault/(?P<hero>[A-Za-z][A-Za-z0-9_-]{0,39})/(?P<name>checkpoint-\d{1,19}-\d{8}-\d{4})$",
+        vault_views.checkpoint,
+        name="vault_checkpoint",
+    ),
     path("scheduler", scheduler_views.scheduler, name="scheduler"),
     path("scheduler/panels/<slug:name>", scheduler_views.panel, name="scheduler_panel"),
     path("scheduler/curriculum", scheduler_views.save_wishes, name="scheduler_wishes"),
