@@ -76,6 +76,8 @@ class RealmConfig:
     """When the Task Master does what; read by the guild as `guild.tasks.task_settings.Rules`."""
     treasury: dict[str, Any] = field(default_factory=dict)
     """Which checkpoints make room for which; read by the vault as `vault.treasury.rules.Rules`."""
+    archivist: dict[str, Any] = field(default_factory=dict)
+    """Which snapshots stay, and what keeps them elsewhere; read by the vault as `vault.archivist.rules.Rules`."""
 
     def __post_init__(self) -> None:
         strict.check_ranges(self)
@@ -127,14 +129,21 @@ def load(
     gatekeeper: type | None = None,
     tasks: type | None = None,
     treasury: type | None = None,
+    archivist: type | None = None,
 ) -> RealmConfig:
     """Raises strict.BadConfig naming the file or variable, the key and what is allowed.
 
     With `recipe`, a dataclass, the preset and the keys under `training` are checked against it, file by file; with
-    `gatekeeper`, `tasks` and `treasury` those under these names.
+    `gatekeeper`, `tasks`, `treasury` and `archivist` those under these names.
     """
     settings: dict[str, Any] = {}
-    checked = {"training": recipe, "gatekeeper": gatekeeper, "tasks": tasks, "treasury": treasury}
+    checked = {
+        "training": recipe,
+        "gatekeeper": gatekeeper,
+        "tasks": tasks,
+        "treasury": treasury,
+        "archivist": archivist,
+    }
     sections: dict[str, dict[str, Any]] = {name: {} for name in checked}
     named_by = DEFAULTS_FILE
     for path in (DEFAULTS_FILE, config_file(world)):

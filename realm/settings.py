@@ -13,12 +13,20 @@ from realm import config as realm_config
 from realm.strict import BadConfig
 from realm.web import secret_key
 from realm.world import CHECKOUT, World
+from vault.archivist.rules import Rules as ArchivistRules
 from vault.treasury.rules import Rules as TreasuryRules
 
 WORLD = World.from_environment()
 WORLD.create()
 try:
-    REALM = realm_config.load(WORLD, recipe=Recipe, gatekeeper=GateRules, tasks=TaskRules, treasury=TreasuryRules)
+    REALM = realm_config.load(
+        WORLD,
+        recipe=Recipe,
+        gatekeeper=GateRules,
+        tasks=TaskRules,
+        treasury=TreasuryRules,
+        archivist=ArchivistRules,
+    )
     load_declared(WORLD)  # read again by those who need it; a world with a broken one does not start
 except BadConfig as error:
     raise ImproperlyConfigured(str(error)) from None

@@ -13,6 +13,7 @@ from pathlib import Path
 from arena.protocol import EVENTS_FILE, STEPS_FILE, EventKind, StepRecord
 from realm.checkpoints import sidecar
 from realm.checkpoints.names import checkpoint_folders, step_of
+from realm.world import World
 from tests.campaigns.battles import steps_of, unreadable
 from tests.campaigns.report import Figure, none_of
 from tests.support import tiny_hero
@@ -90,7 +91,12 @@ def strike(arena: LiveArena, target: str) -> bool:
 
 def progress(arena: LiveArena) -> int:
     """Steps done so far."""
-    size = sum(path.stat().st_size for path in arena.world.battles.glob(f"*/{STEPS_FILE}"))
+    return steps_done(arena.world)
+
+
+def steps_done(world: World) -> int:
+    """By all battles of that world."""
+    size = sum(path.stat().st_size for path in world.battles.glob(f"*/{STEPS_FILE}"))
     return size // StepRecord.SIZE
 
 

@@ -1,0 +1,79 @@
+"""A copy of the database as it is at one moment, while others write to it."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import subprocess
+from contextlib import closing
+from pathlib import Path
+
+from django.db import connection
+
+from realm.database import is_a_file_of
+from realm.world import World
+from vault.errors import Damaged, Refused
+
+DUMP_FILE = "database.pgdump"
+DUMP_SECONDS = 3600.0
+
+
+def copy(world: World, home: Path) -> str:
+    """The name of the copy in `home`, which is then whole by itself; empty where the world has no database yet.
+
+    SQLite's online backup of the world's own file, or `pg_dump` in its custom format. Raises Refused, OSError.
+    """
+    if connection.vendor == "postgresql":
+        _dump(home / DUMP_FILE)
+        return DUMP_FILE
+    if not is_a_file_of(world):
+        raise Refused(
+            f"a snapshot knows SQLite's file and PostgreSQL, not the database that settings name by {connection.vendor}"
+        )
+    if not world.database.exists():
+        return ""
+    _copy_file(world.database, home / world.database.name)
+    return world.database.name
+
+
+def check(path: Path) -> None:
+    """Every page of a copied SQLite file; nothing is written beside it. Raises Damaged."""
+    try:
+        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro&immutable=1", uri=True)) as file:
+            (said,) = file.execute("PRAGMA integrity_check(1)").fetchone()
+    except sqlite3.DatabaseError as error:
+        raise Damaged(f"{path.name} is damaged: {error}") from error
+    if said != "ok":
+        raise Damaged(f"{path.name} is damaged: {said}")
+
+
+def _copy_file(source: Path, target: Path) -> None:
+    try:
+        with (
+            closing(sqlite3.connect(f"{source.as_uri()}?mode=ro", uri=True, timeout=60)) as live,
+            closing(sqlite3.connect(target)) as copied,
+        ):
+            live.backup(copied, pages=-1)
+            copied.execute(
+                "PRAGMA journal_mode=DELETE"
+            )  # one plain file, which can be read where nothing may be written
+    except sqlite3.DatabaseError as error:
+        raise Damaged(f"{source.name} cannot be copied: {error}; the next start of the arena sees to it") from error
+
+
+def _dump(target: Path) -> None:
+    said = connection.settings_dict
+    places = {"-h": said.get("HOST"), "-p": said.get("PORT"), "-U": said.get("USER")}
+    options = [word for option, value in places.items() if value for word in (option, str(value))]
+    secret = {"PGPASSWORD": str(said["PASSWORD"])} if said.get("PASSWORD") else {}
+    try:
+        done = subprocess.run(
+            ["pg_dump", "-Fc", "-w", *options, "-f", str(target), str(said["NAME"])],
+            env=os.environ | secret, capture_output=True, text=True, errors="replace", timeout=DUMP_SECONDS,
+        )  # fmt: skip
+    except FileNotFoundError:
+        raise Refused("pg_dump is not installed; it comes with PostgreSQL's client programs") from None
+    except subprocess.TimeoutExpired:
+        raise Refused(f"pg_dump did not end within {DUMP_SECONDS:.0f} s") from None
+    if done.returncode:
+        raise Refused(f"pg_dump failed: {done.stderr.strip()[-500:]}")

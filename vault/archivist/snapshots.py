@@ -1,0 +1,196 @@
+"""Snapshots of a live world: plain folders under `backups/`, which any tool can read and copy.
+
+`<backups>/20261130-120000-daily/world/` is a world's home as it was, checkpoints hard-linked; `manifest.json` beside it
+is written last, so what was interrupted is no snapshot.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from datetime import datetime
+from pathlib import Path
+
+from django.conf import settings
+
+from realm.disk import durable, locks
+from realm.version import version
+from realm.world import World
+from vault import chronicle
+from vault.archivist import database, manifest
+from vault.archivist.copying import Copier, Former
+from vault.archivist.gathering import Gathering
+from vault.archivist.manifest import WORLD, SnapshotManifest
+from vault.archivist.rules import Rules, read_rules
+from vault.errors import NotFound, Refused, VaultError
+from vault.strongholds.contract import Progress, unheard
+
+DAILY, BY_HAND, MIGRATION = "daily", "manual", "migration"
+LOCK_FILE = "snapshot.lock"
+_REASON = re.compile(r"[a-z0-9][a-z0-9-]{0,39}")
+_NAME = re.compile(r"\d{8}-\d{6}-[a-z0-9][a-z0-9-]{0,39}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Snapshot:
+    name: str
+    path: Path
+    reason: str
+    by: str
+    created_at: datetime | None
+    """None where its manifest cannot be read."""
+    holds: str
+    """`world`, or `database` alone."""
+    files: int
+    size_bytes: int
+    """Of these files; those of checkpoints are not counted."""
+    checkpoints: int
+    left_out: tuple[str, ...] = ()
+    trouble: str = ""
+    """Why it cannot be restored; empty of a sound one, as far as that is known without reading its files."""
+
+
+def take(
+    world: World,
+    *,
+    reason: str,
+    by: str,
+    with_secrets: bool = False,
+    database_alone: bool = False,
+    progress: Progress = unheard,
+) -> Snapshot:
+    """A new snapshot of `world`, whole on disk when this returns, while the realm runs or rests.
+
+    Within one second the same reason gives the same snapshot. With `database_alone` nothing but the database is taken.
+    Raises Refused (a reason that is no name, too little room, a queue that never rests), Damaged, OSError.
+    """
+    if not _REASON.fullmatch(reason):
+        raise Refused(f"{reason!r} is no reason: 1 to 40 small letters, digits and '-' are, a letter or digit first")
+    rules = read_rules(settings.REALM.archivist)
+    world.backups.mkdir(exist_ok=True)
+    with locks.held(world.vault / LOCK_FILE):
+        durable.sweep_temps(world.backups)
+        moment = datetime.now().astimezone()
+        final = world.backups / f"{moment:%Y%m%d-%H%M%S}-{reason}"
+        if final.exists():
+            return read_snapshot(final)
+        with durable.new_folder(final) as folder:
+            said = SnapshotManifest(
+                name=final.name,
+                reason=reason,
+                by=by,
+                created_at=moment.isoformat(timespec="milliseconds"),
+                world=str(world.home),
+                hero=settings.REALM.hero,
+                release=version(),
+                holds="database" if database_alone else "world",
+                with_secrets=with_secrets,
+            )
+            manifest.write(folder, _fill(world, folder, rules, said, progress))
+    taken = read_snapshot(final)
+    # Before a migration the rows of the chronicle may not fit the code: they follow the file at the next scan.
+    note = chronicle.append if database_alone else chronicle.record
+    note(
+        world, "snapshot", by=by, name=taken.name, reason=reason, bytes=taken.size_bytes, checkpoints=taken.checkpoints
+    )
+    return taken
+
+
+def list_snapshots(world: World) -> list[Snapshot]:
+    """Newest first; one that is damaged or of another format is listed with why it cannot be restored."""
+    return [read_snapshot(folder) for folder in reversed(_folders(world))]
+
+
+def find(world: World, name: str) -> Path:
+    """The folder of a snapshot by its name, or by a path to it. Raises NotFound naming those there are."""
+    folder = world.backups / name
+    if _NAME.fullmatch(name) and folder.is_dir():
+        return folder
+    if "/" in name and (Path(name) / manifest.FILE).is_file():
+        return Path(name)
+    known = ", ".join(path.name for path in reversed(_folders(world))) or "there is none"
+    raise NotFound(f"there is no snapshot {name!r}; known are: {known}")
+
+
+def newest(world: World, *, reason: str | None = None) -> Snapshot | None:
+    """The newest sound snapshot of a whole world, of that reason where one is named."""
+    for folder in reversed(_folders(world)):
+        if reason is None or folder.name.endswith(f"-{reason}"):
+            found = read_snapshot(folder)
+            if not found.trouble and found.holds == "world" and reason in (None, found.reason):
+                return found
+    return None
+
+
+def read_snapshot(folder: Path) -> Snapshot:
+    try:
+        said = manifest.read(folder)
+    except VaultError as error:
+        return Snapshot(
+            name=folder.name, path=folder, reason="", by="", created_at=None, holds="", files=0, size_bytes=0,
+            checkpoints=0, trouble=str(error),
+        )  # fmt: skip
+    return Snapshot(
+        name=folder.name,
+        path=folder,
+        reason=said.reason,
+        by=said.by,
+        created_at=datetime.fromisoformat(said.created_at),
+        holds=said.holds,
+        files=len(said.files),
+        size_bytes=said.size_bytes,
+        checkpoints=len(said.checkpoints),
+        left_out=said.left_out,
+    )
+
+
+def _fill(world: World, folder: Path, rules: Rules, said: SnapshotManifest, progress: Progress) -> SnapshotManifest:
+    """Copy what the manifest is to be of; with what is in `folder` now."""
+    home, alone = folder / WORLD, said.holds == "database"
+    home.mkdir()
+    copier = Copier(home=world.home, target=home, former=_former(world), progress=progress)
+    gathering = Gathering(world, copier, with_secrets=said.with_secrets)
+    _check_room(world, rules, _database_bytes(world) if alone else gathering.bytes_to_copy())
+    progress(0, "the database")
+    if copied := database.copy(world, home):
+        copier.prove(copied)
+    if not alone:
+        gathering.all_but_the_database()
+    return replace(
+        said,
+        database=copied,
+        files=copier.proofs,
+        checkpoints=gathering.checkpoints,
+        links=manifest.make_links(home, gathering.links),
+        left_out=tuple(copier.left_out),
+    )
+
+
+def _former(world: World) -> Former | None:
+    found = newest(world)
+    return Former(found.path, manifest.read(found.path)) if found else None
+
+
+def _database_bytes(world: World) -> int:
+    return world.database.stat().st_size if world.database.exists() else 0
+
+
+def _check_room(world: World, rules: Rules, needed: int) -> None:
+    free = shutil.disk_usage(world.backups).free
+    if free < needed + rules.floor_bytes:
+        raise Refused(
+            f"no snapshot: it may need {needed:,} bytes, and {rules.floor_bytes:,} are to stay free "
+            f"(archivist.floor_gb), but {world.backups} has {free:,}"
+        )
+
+
+def _folders(world: World) -> list[Path]:
+    """Oldest first."""
+    return sorted(_named(world.backups))
+
+
+def _named(backups: Path) -> Iterator[Path]:
+    if backups.is_dir():
+        yield from (path for path in backups.iterdir() if _NAME.fullmatch(path.name) and path.is_dir())
