@@ -9,6 +9,8 @@ from tavern.quests import mirror_views, source_views
 from tavern.quests import quest_views as quest_page_views
 from tavern.quests import views as quest_views
 from tavern.scheduler import views as scheduler_views
+from tavern.vault import compare_views as vault_compare_views
+from tavern.vault import order_views as vault_order_views
 from tavern.vault import views as vault_views
 
 app_name = "tavern"
@@ -60,6 +62,13 @@ urlpatterns = [
     path("guild/<slug:name>", skill_views.skill, name="guild_skill"),
     path("guild/<slug:name>/samples", skill_views.samples, name="guild_samples"),
     path("vault", vault_views.vault, name="vault"),
+    path("vault/panels/<slug:name>", vault_views.panel, name="vault_panel"),
+    path("vault/orders", vault_order_views.order, name="vault_order"),
+    path("vault/ask/<slug:verb>", vault_order_views.ask, name="vault_ask"),
+    path("vault/room", vault_views.room, name="vault_room"),
+    path("vault/zones", vault_views.zones, name="vault_zones"),
+    path("vault/compare", vault_compare_views.compare, name="vault_compare"),
+    path("vault/champions", vault_views.champions, name="vault_champions"),
     re_path(
         r"^vault/(?P<hero>[A-Za-z][A-Za-z0-9_-]{0,39})/(?P<name>checkpoint-\d{1,19}-\d{8}-\d{4})$",
         vault_views.checkpoint,

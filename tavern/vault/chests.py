@@ -47,6 +47,8 @@ class Chest:
     copies: list[Location]
     """Beside the one that lies here."""
     damage: str
+    is_pinned: bool
+    """Its crown is the player's choice."""
 
     @property
     def key(self) -> str:
@@ -86,6 +88,7 @@ def chests_of(world: World, hero: str, rows: Sequence[Checkpoint], *, damage: di
             marks=marks.of(row),
             copies=copies.get(checkpoint_id(hero, row.name), []),
             damage=damage.get(row.name, ""),
+            is_pinned=row.name in marks.pinned,
         )
         for row in rows
     ]
@@ -127,12 +130,14 @@ class _Marks:
         newest = newest_checkpoint(world, hero)
         self._newest = newest.name if newest else ""
         self._crowned = crown.crowned(world, hero)
+        self.pinned = {pin.name for pin in crown.pins(world, hero).values()}
         self._served = served.held(world, hero)
         self._starts = branches_of(hero).starts
 
     def of(self, row: Checkpoint) -> list[Mark]:
         said = [
             (row.name in self._crowned, Mark(word="champion", tone="gold", help="It holds the crown of its branch.")),
+            (row.name in self.pinned, Mark(word="pinned", tone="gold", help="The champion by your choice.")),
             (row.name == self._newest, Mark(word="newest", tone="sky", help="Training goes on from here.")),
             (row.protected, Mark(word="protected", tone="moss", help="No policy and no order deletes it.")),
             (row.name in self._served, Mark(word="served", tone="arcane", help="An inference host has it loaded.")),

@@ -52,7 +52,8 @@ export class Orders {
     place.replaceChildren(node);
     this.live.toasts.announce(text, urgent);
     clearTimeout(this.timer);
-    this.timer = setTimeout(() => node.remove(), urgent ? 20000 : 8000);
+    const long = urgent || node.querySelector("button"); // what can be undone is offered longer
+    this.timer = setTimeout(() => node.remove(), long ? 20000 : 8000);
   }
 
   confirmed(button) {

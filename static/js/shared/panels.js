@@ -1,7 +1,7 @@
 // Panels that the server draws: at most once a second each, and without taking the player's focus, ticks or open menus.
 
 const EVERY_MS = 1000;
-const TICKS = "input[name=quest], input[name=run]";
+const TICKS = "input[name=quest], input[name=run], input[name=checkpoint]";
 
 export class Panels {
   constructor(root) {
