@@ -15,7 +15,7 @@ import sqlite3
 import sys
 import time
 from contextlib import closing
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import django
@@ -31,8 +31,11 @@ from arena import status as arena_status  # noqa: E402
 from arena.models import Battle, ChronicleEntry, Quest  # noqa: E402
 from arena.quest_orders import Act, QuestOrder  # noqa: E402
 from guild.models import Evaluation, SkillProgress  # noqa: E402
+from realm.checkpoints.names import canonical_name  # noqa: E402
 from realm.checkpoints.sidecar import SIDECAR  # noqa: E402
 from realm.disk import durable  # noqa: E402
+from tests.support.checkpoints import make_checkpoint  # noqa: E402
+from vault.index import index_checkpoint  # noqa: E402
 from vault.models import Checkpoint  # noqa: E402
 
 WORLD, HERO = settings.WORLD, settings.REALM.hero
@@ -188,6 +191,16 @@ class StandInArena:
         """After one more step."""
         self.steps(1)
         self.checkpoint(train_loss, val_loss)
+
+    def hoard(self, steps: list[int]) -> None:
+        """Whole checkpoints, each an hour older than the next one."""
+        now = datetime.now(UTC)
+        for back, step in enumerate(reversed(steps)):
+            at = now - timedelta(hours=back)
+            folder = make_checkpoint(
+                WORLD.heroes, step, hero=HERO, name=canonical_name(step, at), created_at=at.isoformat()
+            )
+            index_checkpoint(WORLD, HERO, folder.name)
 
     def evaluation(self, skill: str, level: int, correct: int, total: int) -> None:
         SkillProgress.objects.get_or_create(hero=HERO, skill=skill, defaults={"level": level})
