@@ -5,6 +5,7 @@ The recipe is laid under them: its defaults, then the preset that the settings n
 
 from __future__ import annotations
 
+import ipaddress
 import math
 import os
 import re
@@ -41,6 +42,8 @@ class RealmConfig:
     bind: str = "127.0.0.1"
     port: Port = 8888
     vault_port: Port = 8767
+    vault_bind: str = "127.0.0.1"
+    """Where the vault's own process listens; beyond loopback it lets nobody in without a token."""
     oracle_port: Port = 8765
     zone_port: Port = 8768
     hero: str = "DIO"
@@ -98,15 +101,29 @@ class RealmConfig:
             )
         if self.base_model is not None and self.base_model.startswith("."):
             raise ValueError(f"base_model: {self.base_model!r} is a relative folder; write its whole path")
+        if not _is_address(self.vault_bind):
+            raise ValueError(
+                f"vault_bind: {self.vault_bind!r} is no address of this machine's; allowed are 127.0.0.1, 0.0.0.0 for "
+                "all, or one such as 192.168.1.5"
+            )
         if self.bind not in LOOPBACK:
             allowed = ", ".join(sorted(LOOPBACK))
             raise ValueError(f"bind: {self.bind!r} is not loopback, and there is no login yet; allowed are {allowed}")
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return text in LOOPBACK
+    return True
 
 
 _VARIABLES: dict[str, type] = {
     "bind": str,
     "port": int,
     "vault_port": int,
+    "vault_bind": str,
     "oracle_port": int,
     "zone_port": int,
     "base_model": str,

@@ -21,7 +21,9 @@ Act = Callable[[Job, Progress], Any]
 def _fetch(job: Job, progress: Progress) -> Any:
     from vault.keeper import VaultKeeper
 
-    return VaultKeeper(_world()).fetch(job.asset_id, fetched(job), by=job.by, progress=progress)
+    return VaultKeeper(_world()).fetch(
+        job.asset_id, fetched_path(_world(), job.destination or job.asset_id), by=job.by, progress=progress
+    )
 
 
 def _push(job: Job, progress: Progress) -> Any:
@@ -101,9 +103,9 @@ def export_folder(world: World, name: str) -> Path:
     return _below(world.home / "exports", name)
 
 
-def fetched(job: Job) -> Path:
-    """Where a fetched asset comes to lie: below `vault/fetched/` in the world. Raises Refused."""
-    return _below(_world().vault / "fetched", job.destination or job.asset_id)
+def fetched_path(world: World, name: str) -> Path:
+    """Where what is fetched under that name lies: below `vault/fetched/` in the world. Raises Refused."""
+    return _below(world.vault / "fetched", name)
 
 
 def _below(root: Path, name: str) -> Path:
