@@ -13,11 +13,11 @@ from realm import strict
 from realm.management.as_json import plain
 from vault.api.asking import Limit, checked_id, ledger_of
 from vault.assets.ids import checkpoint_id
-from vault.errors import NotFound
 from vault.ledger.entries import record
 from vault.models import Asset
 
 router = Router()
+MOST = 1_000_000
 
 
 @router.get("/stats")
@@ -33,20 +33,12 @@ def locate(request: HttpRequest, asset_id: str, response: HttpResponse) -> Any:
     """Where copies of an asset lie, and the best of them; short ids such as checkpoint_175000 are understood."""
     from vault.keeper import VaultKeeper
 
-    try:
-        found = VaultKeeper(settings.WORLD).locate(checked_id(asset_id))
-    except NotFound as error:
-        response.status_code = 404
-        return _lost(asset_id, str(error))
+    found = VaultKeeper(settings.WORLD).locate(checked_id(asset_id))
+    told = {**plain(found), "best_location": plain(found.best_location)}
     if not found.found:
         response.status_code = 404
-        return _lost(asset_id, f"the vault knows no {strict.shown(asset_id)}; `vault scan` looks anew")
-    return {"success": True, **plain(found), "best_location": plain(found.best_location)}
-
-
-def _lost(asset_id: str, sentence: str) -> dict[str, Any]:
-    nowhere = {"found": False, "asset_id": asset_id[:200], "locations": [], "best_location": None}
-    return {"success": False, "error": sentence, **nowhere}
+        return {"success": False, "error": found.message, **told}
+    return {"success": True, **told}
 
 
 @router.get("/asset/{asset_id}")
@@ -93,5 +85,5 @@ def search(
     wanted = type or kind
     if wanted is not None and wanted not in Asset.Kind.values:
         raise ValueError(f"type: {strict.shown(wanted)} is not allowed; allowed are {', '.join(Asset.Kind.values)}")
-    found = list(VaultKeeper(settings.WORLD).search(kind=wanted, text=text or q))
-    return {"count": len(found), "assets": found[: limit or None]}
+    found = list(VaultKeeper(settings.WORLD).search(kind=wanted or "", text=text or q, limit=limit or MOST))
+    return {"count": len(found), "assets": found}

@@ -11,9 +11,11 @@ from django.conf import settings
 from django.http import HttpRequest
 from ninja import Router
 
+from realm import strict
 from realm.management.as_json import plain
 from vault.api import paths
 from vault.api.asking import DEFAULT_WAIT_SECONDS, JobAnswer, Liberal, Wait, by, checked_id, finished
+from vault.assets.manifest import is_safe_path
 from vault.errors import Refused
 from vault.jobs import kinds, queue
 
@@ -82,15 +84,16 @@ def transfer(request: HttpRequest, body: Transfer) -> Any:
     to, source = ("" if name in HERE else name for name in (body.to, body.from_zone))
     if bool(to) == bool(source):
         raise ValueError("name either the zone that it goes to, or the one that it comes from: the other is this world")
-    if body.destination:
-        kinds.fetched_path(settings.WORLD, body.destination)
-        if to:
-            raise Refused(f"destination: {to} itself knows where its copies lie; leave it out")
+    if body.destination and not is_safe_path(body.destination):
+        raise Refused(
+            f"destination: {strict.shown(body.destination)} is not allowed; allowed is a path below the zone's"
+        )
     job = queue.add(
         kind="push" if to else "pull",
         asset_id=asset_id,
         source=source,
         destination=to or body.destination,
+        options={"destination": body.destination} if to and body.destination else {},
         by=by(request),
     )
     return finished(job, seconds=body.wait)
@@ -103,7 +106,7 @@ def register(request: HttpRequest, body: Register) -> Any:
 
     path = paths.in_world(settings.WORLD, body.path)
     asset_id = None if body.asset_id is None else checked_id(body.asset_id)
-    found = VaultKeeper(settings.WORLD).register(path, kind=body.kind, asset_id=asset_id)
+    found = VaultKeeper(settings.WORLD, by=by(request)).register(path, kind=body.kind, asset_id=asset_id)
     return {"success": True, **plain(found)}
 
 
