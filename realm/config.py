@@ -5,13 +5,14 @@ The recipe is laid under them: its defaults, then the preset that the settings n
 
 from __future__ import annotations
 
+import ipaddress
 import math
 import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from realm import strict
 from realm.strict import Bounds, Range
@@ -37,10 +38,30 @@ def is_hero_name(name: str) -> bool:
 
 
 @dataclass(frozen=True, kw_only=True)
+class CopiesRules:
+    """How many copies there shall be of a checkpoint, its own in this world among them."""
+
+    copies: Annotated[int, Range(1, 9)] = 2
+    elsewhere: Annotated[int, Range(0, 8)] = 1
+    """Of them on other machines."""
+    verified_days: Annotated[int, Range(1, 3650)] = 30
+    """A copy counts for so long since every byte of it was read."""
+    which: Literal["kept", "champion", "protected"] = "kept"
+    """`protected` are the champion and those that the player protects."""
+
+    def __post_init__(self) -> None:
+        strict.check_ranges(self)
+        if self.elsewhere > self.copies:
+            raise ValueError(f"elsewhere: {self.elsewhere} of {self.copies} copies cannot be")
+
+
+@dataclass(frozen=True, kw_only=True)
 class RealmConfig:
     bind: str = "127.0.0.1"
     port: Port = 8888
     vault_port: Port = 8767
+    vault_bind: str = "127.0.0.1"
+    """Where the vault's own process listens; beyond loopback it lets nobody in without a token."""
     oracle_port: Port = 8765
     zone_port: Port = 8768
     hero: str = "DIO"
@@ -52,6 +73,8 @@ class RealmConfig:
     """What crowns a champion: `levels` held, then the loss; `val_loss`, `train_loss`, `accuracy`, or a set's name."""
     checkpoint_budget_gb: float = 20.0
     """GB (10^9 bytes) of a hero's checkpoints; beyond it older ones make room, save the two newest and the best."""
+    copies: CopiesRules = field(default_factory=CopiesRules)
+    """Of checkpoints, over the strongholds; made by `manage.py vault copies --apply` and the Task Master."""
     keep_forged_quests: Annotated[int, Bounds(0)] = 50
     """Completed quests of the guild's own forge whose files stay; they can be forged again from their seed."""
     sparring_quotes_mistakes: bool = True
@@ -102,15 +125,29 @@ class RealmConfig:
             )
         if self.base_model is not None and self.base_model.startswith("."):
             raise ValueError(f"base_model: {self.base_model!r} is a relative folder; write its whole path")
+        if not _is_address(self.vault_bind):
+            raise ValueError(
+                f"vault_bind: {self.vault_bind!r} is no address of this machine's; allowed are 127.0.0.1, 0.0.0.0 for "
+                "all, or one such as 192.168.1.5"
+            )
         if self.bind not in LOOPBACK:
             allowed = ", ".join(sorted(LOOPBACK))
             raise ValueError(f"bind: {self.bind!r} is not loopback, and there is no login yet; allowed are {allowed}")
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return text in LOOPBACK
+    return True
 
 
 _VARIABLES: dict[str, type] = {
     "bind": str,
     "port": int,
     "vault_port": int,
+    "vault_bind": str,
     "oracle_port": int,
     "zone_port": int,
     "base_model": str,

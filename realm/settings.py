@@ -47,6 +47,7 @@ INSTALLED_APPS = [
     "channels",
     "django_htmx",
     "django_object_actions",
+    "ninja",
     "template_partials",
     "realm.apps.RealmConfig",
     "vault.apps.VaultConfig",

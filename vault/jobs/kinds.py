@@ -19,28 +19,45 @@ Act = Callable[[Job, Progress], Any]
 
 
 def _fetch(job: Job, progress: Progress) -> Any:
+    """To where such assets lie in this world, or under a name below `vault/fetched/`."""
+    from vault.keeper import VaultKeeper, ask_vault_first
+
+    if not job.destination:
+        was_here = _is_here(job.asset_id)
+        path = ask_vault_first(job.asset_id, world=_world(), by=job.by, progress=progress)
+        return {"local_path": path, "bytes_transferred": 0 if was_here else total_bytes(job) or 0}
+    target = fetched_path(_world(), job.destination)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    fetched = VaultKeeper(_world(), by=job.by).fetch(job.asset_id, target, source=job.source, progress=progress)
+    if fetched.error is not None:
+        raise fetched.error
+    return fetched
+
+
+def _is_here(asset_id: str) -> bool:
     from vault.keeper import VaultKeeper
 
-    return VaultKeeper(_world()).fetch(job.asset_id, fetched(job), by=job.by, progress=progress)
+    best = VaultKeeper(_world()).locate(asset_id).best_location
+    return best is not None and best.stronghold == "local"
 
 
 def _push(job: Job, progress: Progress) -> Any:
     """To a stronghold of this world by its keeper, else to a zone."""
     from vault.keeper import VaultKeeper
-    from vault.strongholds.registry import StorageRegistry, StrongholdType
+    from vault.strongholds.registry import StorageRegistry
     from vault.zones.moving import push_to_zone
 
-    known = {each.name: each for each in StorageRegistry(_world().home).list()}
-    there = known.get(job.destination)
-    if there is not None and there.stronghold_type is not StrongholdType.ZONE:
-        return VaultKeeper(_world()).copy(job.asset_id, job.destination, by=job.by, progress=progress)
-    return push_to_zone(job.asset_id, job.destination, by=job.by, progress=progress)
+    if job.destination in StorageRegistry(_world().home).list():
+        return VaultKeeper(_world(), by=job.by).copy(job.asset_id, job.destination, progress=progress)
+    there = str(job.options.get("destination", ""))
+    return push_to_zone(job.asset_id, job.destination, destination=there, by=job.by, progress=progress)
 
 
 def _pull(job: Job, progress: Progress) -> Any:
     from vault.zones.moving import pull_from_zone
 
-    return pull_from_zone(job.asset_id, job.source, job.destination or None, by=job.by, progress=progress)
+    folder = fetched_path(_world(), job.destination) if job.destination else None
+    return pull_from_zone(job.asset_id, job.source, folder, by=job.by, progress=progress)
 
 
 def _verify(job: Job, progress: Progress) -> Any:
@@ -101,9 +118,9 @@ def export_folder(world: World, name: str) -> Path:
     return _below(world.home / "exports", name)
 
 
-def fetched(job: Job) -> Path:
-    """Where a fetched asset comes to lie: below `vault/fetched/` in the world. Raises Refused."""
-    return _below(_world().vault / "fetched", job.destination or job.asset_id)
+def fetched_path(world: World, name: str) -> Path:
+    """Where what is fetched under that name lies: below `vault/fetched/` in the world. Raises Refused."""
+    return _below(world.vault / "fetched", name)
 
 
 def _below(root: Path, name: str) -> Path:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from threading import Event
 
 from realm.world import World
 from vault.jobs import queue
@@ -10,6 +11,8 @@ from vault.jobs.performing import perform
 from vault.jobs.status import is_served
 from vault.models import Job
 
+ENDING = Event()
+"""Set when this process is told to end: nobody in it waits any longer."""
 _LOOK_SECONDS = 0.1
 
 
@@ -19,6 +22,7 @@ def finish(world: World, job: Job, *, seconds: float) -> Job:
         return perform(job)
     end = time.monotonic() + seconds
     while job.state in queue.OPEN and time.monotonic() < end:
-        time.sleep(_LOOK_SECONDS)
+        if ENDING.wait(_LOOK_SECONDS):
+            break
         job.refresh_from_db()
     return job

@@ -7,9 +7,37 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from vault.errors import VaultError
-from vault.management.actions import history, rehearse, restore, scan, snapshot
+from vault.management.actions import (
+    copies,
+    copy,
+    drop,
+    fetch,
+    history,
+    locate,
+    rehearse,
+    restore,
+    scan,
+    serve,
+    snapshot,
+    strongholds,
+    verify,
+)
 
-ACTIONS = (scan, snapshot, restore, rehearse, history)
+ACTIONS = (
+    scan,
+    locate,
+    fetch,
+    copy,
+    verify,
+    drop,
+    copies,
+    strongholds,
+    snapshot,
+    restore,
+    rehearse,
+    history,
+    serve,
+)
 
 
 class Command(BaseCommand):
