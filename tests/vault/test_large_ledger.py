@@ -1,4 +1,4 @@
-"""P14 without a clock: what a ledger of any size is asked costs a handful of rows, by an index, and no sidecar is read."""
+"""P14 without a clock: to ask a ledger of any size costs a handful of rows, by an index, and no sidecar is read."""
 
 from __future__ import annotations
 
