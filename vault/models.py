@@ -14,6 +14,7 @@ class Checkpoint(models.Model):
     val_loss = models.FloatField(null=True, blank=True)
     val_set = models.JSONField(null=True, blank=True)
     """What `val_loss` was measured over: its name, rows and sha256; None where the sidecar does not say."""
+    val_set_sha256 = models.CharField(max_length=64, blank=True, default="", db_default="", help_text="Of val_set.")
     learning_rate = models.FloatField()
     epoch = models.PositiveIntegerField()
     skill = models.CharField(max_length=40, blank=True)
@@ -33,13 +34,14 @@ class Checkpoint(models.Model):
     class Meta:
         ordering = ["-step", "-name"]
         constraints = [models.UniqueConstraint(fields=["hero", "name"], name="checkpoint_once_a_hero")]
-        indexes = [  # the orders in which the vault's page shows a page of 100,000
-            models.Index(fields=["hero", "-step", "-name"], name="checkpoint_by_step"),
-            models.Index(fields=["hero", "branch", "-step", "-name", "size_bytes"], name="checkpoint_by_branch"),
-            models.Index(fields=["hero", "-created_at", "-step"], name="checkpoint_by_age"),
-            models.Index(fields=["hero", "train_loss", "-step"], name="checkpoint_by_train_loss"),
-            models.Index(fields=["hero", "val_loss", "-step"], name="checkpoint_by_val_loss"),
-            models.Index(fields=["hero", "-size_bytes", "-step"], name="checkpoint_by_size"),
+        indexes = [
+            models.Index(fields=["hero", "step", "name"], name="checkpoint_by_step"),
+            models.Index(fields=["hero", "created_at", "step", "name"], name="checkpoint_by_time"),
+            models.Index(fields=["hero", "train_loss", "step", "name"], name="checkpoint_by_loss"),
+            models.Index(fields=["hero", "val_set_sha256", "val_loss", "step", "name"], name="checkpoint_by_val_loss"),
+            # What the vault's page counts and adds up of each branch.
+            models.Index(fields=["hero", "branch", "step", "name", "size_bytes"], name="checkpoint_by_branch"),
+            models.Index(fields=["hero", "size_bytes", "step", "name"], name="checkpoint_by_size"),
         ]
 
     def __str__(self) -> str:

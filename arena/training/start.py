@@ -48,10 +48,13 @@ class Trainee:
     """The step after which the optimizer's moments began: the rate warms up from there."""
 
     def fits(self, order: Order, newest: Sidecar | None) -> bool:
-        """Whether `order` would load exactly this. What a change of mode made of a checkpoint is always loaded anew."""
+        """Whether `order` would load exactly this.
+
+        What a change of mode made of a checkpoint, and what begins with fresh moments, is always loaded anew.
+        """
         same_lineage = (self.order.hero_folder, self.order.base_model) == (order.hero_folder, order.base_model)
         same_training = self.order.recipe == order.recipe and self.mode_before is None
-        return same_lineage and same_training and self.saved == newest and newest is not None
+        return same_lineage and same_training and self.saved == newest and newest is not None and has_moments(newest)
 
     def let_go(self) -> None:
         """Free the memory of weights and moments, whoever still holds this trainee: the next one needs it."""
@@ -81,13 +84,18 @@ def trainee_at(order: Order, newest: Sidecar | None, ranks: Ranks, warm: Trainee
     trainee = warm or load_trainee(order, newest, folder, ranks)
     trainee.order = order
     if folder:
-        moments = not newest or (carries_moments(newest.mode, order.recipe.mode) and newest.thinned is None)
+        moments = not newest or (carries_moments(newest.mode, order.recipe.mode) and has_moments(newest))
         since = checkpoint.load_state(folder, trainee.hero, trainee.optimizer, moments=moments)
         trainee.moments_since = trainee.step if since is None else since
     else:
         seed_everything(order.recipe.seed)
     seed_other_ranks(order, ranks, trainee.step)
     return trainee
+
+
+def has_moments(saved: Sidecar) -> bool:
+    """Whether they have not made room since it was saved."""
+    return saved.thinned is None
 
 
 def newest_checkpoint(order: Order, log: BattleLog, ranks: Ranks) -> Sidecar | None:

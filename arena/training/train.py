@@ -584,6 +584,7 @@ def draft_of(run: Run) -> Draft:
         cursor=run.cursor,
         mode=order.recipe.mode,
         facts=facts,
+        compresses=order.recipe.compress_moments,
         stall_seconds=time.perf_counter() - started,
     )
 

@@ -81,7 +81,7 @@ def crown(
     folder = world.heroes / hero
     branch = branches.read(folder).active if branch is None else branch
     before = _remembered(world, hero, metric, branch)
-    candidates = read_candidates(world, hero, branch=branch, unsettled=unsettled)
+    candidates = read_candidates(world, hero, branch=branch, since=_name(before), unsettled=unsettled)
     found = _decide([one for one in candidates if until is None or one.step <= until], metric, before)
     if found and found != before:
         known = _read(folder)
@@ -94,11 +94,11 @@ def best(world: World, hero: str, metric: str, *, branch: str | None = None) -> 
 
     By `levels` it is the champion of that metric. Raises ValueError for a metric that is not known.
     """
-    candidates = read_candidates(world, hero, branch=branch)
     if metric == LEVELS:
-        found = _decide(candidates, metric, _remembered(world, hero, metric, branch))
+        before = _remembered(world, hero, metric, branch)
+        found = _decide(read_candidates(world, hero, branch=branch, since=_name(before)), metric, before)
         return found.name if found else None
-    chosen = best_of(candidates, metric)
+    chosen = best_of(read_candidates(world, hero, branch=branch), metric)
     return chosen.name if chosen else None
 
 
@@ -146,6 +146,11 @@ def _pinned(world: World, hero: str, metric: str, branch: str | None = None) -> 
         return None
     why = f"promoted by {found.by} on {found.at[:10]}"
     return Champion(name=found.name, step=step_of(found.name) or 0, metric=metric, why=why)
+
+
+def _name(before: Champion | None) -> str:
+    """Nobody older than the champion challenges it."""
+    return before.name if before else ""
 
 
 def _decide(candidates: list[Candidate], metric: str, before: Champion | None) -> Champion | None:

@@ -72,9 +72,9 @@ def _by_loss(hero: str, metric: str) -> list[tuple[Checkpoint, str, str]]:
     if metric == "val_loss":
         newest = mine.filter(val_set__isnull=False).order_by("-step").first()
         if newest is not None and newest.val_set:
-            mine = mine.filter(val_set__sha256=newest.val_set["sha256"])
+            mine = mine.filter(val_set_sha256=newest.val_set_sha256)
             over = f" over {newest.val_set['name']}: {newest.val_set['rows']:,} rows"
-    found = mine.order_by(metric, "step")[:PLACES]
+    found = mine.order_by(metric, "step", "name")[:PLACES]
     return [(row, formatting.loss(getattr(row, metric)), f"{METRICS[metric]}{over}") for row in found]
 
 

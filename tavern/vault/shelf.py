@@ -42,10 +42,10 @@ SHOWN = {
     "damaged": "damaged",
 }
 _ORDERS = {
-    "age": ("-created_at", "-step"),
+    "age": ("-created_at", "-step", "-name"),
     "step": ("-step", "-name"),
-    "levels": ("-held", "-step"),
-    "size": ("-size_bytes", "-step"),
+    "levels": ("-held", "-step", "-name"),
+    "size": ("-size_bytes", "-step", "-name"),
 }
 
 
@@ -125,8 +125,10 @@ def read_page(world: World, wanted: Wanted, *, branches: Sequence[str]) -> Page[
 def _ordered(rows: QuerySet[Checkpoint], wanted: Wanted, branches: Sequence[str]) -> InParts | QuerySet[Checkpoint]:
     if wanted.sort == BRANCHES:
         return _by_branch(rows, branches)
-    if wanted.sort in ("train_loss", "val_loss"):
-        return _by_loss(rows, wanted.sort)
+    if wanted.sort == "train_loss":
+        return _by_loss(rows, Q(train_loss__isnull=False), wanted.sort)
+    if wanted.sort == "val_loss":
+        return _by_loss(rows, Q(val_loss__isnull=False, val_set_sha256=_newest_set(wanted.hero)), wanted.sort)
     if wanted.sort == "levels":
         rows = rows.annotate(held=Coalesce(Subquery(_held(wanted.hero), output_field=IntegerField()), 0))
     return rows.order_by(*_ORDERS[wanted.sort])
@@ -141,12 +143,16 @@ def _by_branch(rows: QuerySet[Checkpoint], branches: Sequence[str]) -> InParts:
     return InParts([(newest.filter(branch=name), counted[name]) for name in names])
 
 
-def _by_loss(rows: QuerySet[Checkpoint], field: str) -> InParts:
-    """The lowest first; what was not measured comes last, in a part of its own, since no index has it there."""
-    measured, unmeasured = (
-        rows.filter(**{f"{field}__isnull": unknown}).order_by(field, "-step") for unknown in (False, True)
-    )
-    return InParts([(part, part.count()) for part in (measured, unmeasured)])
+def _by_loss(rows: QuerySet[Checkpoint], measured: Q, field: str) -> InParts:
+    """The lowest first; what was not measured, or over another set, comes last in a part of its own, newest first."""
+    parts = (rows.filter(measured).order_by(field, "step", "name"), rows.exclude(measured).order_by("-step", "-name"))
+    return InParts([(part, part.count()) for part in parts])
+
+
+def _newest_set(hero: str) -> str:
+    """What the newest one was scored over: losses over different sets never compare."""
+    scored = Checkpoint.objects.filter(hero=hero, val_loss__isnull=False).order_by("-step", "-name")
+    return scored.values_list("val_set_sha256", flat=True).first() or ""
 
 
 def matching(world: World, wanted: Wanted) -> QuerySet[Checkpoint]:

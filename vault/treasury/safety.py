@@ -88,7 +88,7 @@ def reasons(
 
 def _newest(world: World, hero: str) -> Iterator[Reason]:
     """Those of the active branch that are whole by names and sizes: damage above them costs nothing below."""
-    whole = (row.name for row in selectors.list_line(world, hero) if _is_whole(world.heroes / hero / row.name))
+    whole = (row.name for row in selectors.walk_line(world, hero) if _is_whole(world.heroes / hero / row.name))
     for place, name in enumerate(itertools.islice(whole, FEWEST)):
         if place == 0:
             yield Reason(name=name, sentence="it is the newest whole one of the active branch")
@@ -113,7 +113,7 @@ def _of_branches(world: World, hero: str) -> Iterator[Reason]:
             yield Reason(name=branch.start, sentence=f"{branches.title(name)} begins at it")
     for name in found.names:
         if name != found.active:
-            line = (row.name for row in selectors.list_line(world, hero, name))
+            line = (row.name for row in selectors.walk_line(world, hero, name))
             tip = next((one for one in line if _is_whole(world.heroes / hero / one)), None)
             if tip:
                 sentence = f"it is the newest of {branches.title(name)}, which can be gone back to"

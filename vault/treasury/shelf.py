@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
+from itertools import islice
 from pathlib import Path
 
 from django.utils import timezone
@@ -189,7 +190,7 @@ def _thinned(world: World, hero: str, limits: Limits, rows: list[Checkpoint], fo
     """By name the bytes of moments that go."""
     if limits.rules.full_state is None:
         return {}
-    whole = {row.name for row in selectors.list_line(world, hero)[: limits.rules.full_state]}
+    whole = {row.name for row in islice(selectors.walk_line(world, hero), limits.rules.full_state)}
     whole |= {one.name for one in found if one.keeps_moments}
     sizes = {
         row.name: moments.size_of(world.heroes / hero / row.name)

@@ -28,6 +28,7 @@ from realm.world import World
 from vault import chronicle, index
 from vault.assets.ids import checkpoint_id
 from vault.errors import NotFound, Refused
+from vault.ledger import summary
 from vault.models import Checkpoint
 from vault.treasury import safety
 from vault.treasury.lock import locked
@@ -133,7 +134,7 @@ def put_away(world: World, hero: str, names: Iterable[str], *, by: str, why: str
     moved = [name for name in sizes if _move(folder / name, place / name)]
     durable.sync_folder(place)
     durable.sync_folder(folder)
-    Checkpoint.objects.filter(hero=hero, name__in=moved).delete()
+    _unlist(world, hero, moved)
     return Deleted(entry=entry.entry, hero=hero, names=tuple(moved), size_bytes=sum(sizes[name] for name in moved))
 
 
@@ -150,8 +151,14 @@ def destroy(world: World, hero: str, names: Iterable[str]) -> list[str]:
             durable.sync_folder(folder.parent)
             shutil.rmtree(doomed)
             gone.append(name)
-    Checkpoint.objects.filter(hero=hero, name__in=gone).delete()
+    _unlist(world, hero, gone)
     return gone
+
+
+def _unlist(world: World, hero: str, names: list[str]) -> None:
+    if names:
+        Checkpoint.objects.filter(hero=hero, name__in=names).delete()
+        summary.write_summary(world)
 
 
 def _move(source: Path, target: Path) -> bool:

@@ -1,7 +1,7 @@
 """Saving and loading the whole state of training. Renaming the finished folder into place is the one commit point.
 
-A folder holds: the model (or adapter) and tokenizer as transformers saves them, `optimizer.safetensors`,
-`rng.safetensors`, `training_state.json` and the sidecar `.ledger.json`. No pickle.
+A folder holds: the model (or adapter) and tokenizer as transformers saves them, `optimizer.safetensors` (or
+`optimizer.safetensors.zst`), `rng.safetensors`, `training_state.json` and the sidecar `.ledger.json`. No pickle.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ from torch.distributed.tensor import DTensor
 from arena.hero.model import Hero
 from arena.hero.origin import IncompatibleCheckpoint as IncompatibleCheckpoint
 from arena.training import average
+from arena.training.saving import compressed_moments
 from realm.checkpoints import branches, sidecar
 from realm.checkpoints.cursor import Cursor
 from realm.checkpoints.moments import OPTIMIZER_FILE
@@ -133,9 +134,17 @@ class Copies:
 
 
 def write(
-    hero_folder: Path, hero: Hero, captured: Captured, *, step: int, cursor: Cursor, facts: dict[str, Any], mode: str
+    hero_folder: Path,
+    hero: Hero,
+    captured: Captured,
+    *,
+    step: int,
+    cursor: Cursor,
+    facts: dict[str, Any],
+    mode: str,
+    compresses: bool = False,
 ) -> Sidecar:
-    """Write the checkpoint of `step`; when this returns, it is on disk whole.
+    """Write the checkpoint of `step`, with `compresses` its moments as a smaller file; at return it is on disk whole.
 
     `facts` are the sidecar's fields that only the battle knows. Reads nothing that training changes.
     """
@@ -149,6 +158,8 @@ def write(
         if not any(folder.glob("*.safetensors")):  # in a process that it takes for another rank, transformers is silent
             raise RuntimeError(f"{name}: transformers wrote no weights")
         save_file(captured.moments, folder / OPTIMIZER_FILE)
+        if compresses:
+            compressed_moments.compress(folder)
         save_file(captured.rng, folder / RNG_FILE)
         durable.write_json(folder / STATE_FILE, captured.training_state)
         entry = Sidecar(
@@ -234,7 +245,8 @@ def load_state(folder: Path, hero: Hero, optimizer: torch.optim.Optimizer, *, mo
         raise IncompatibleCheckpoint(f"{folder.name}: state_version {state.get('state_version')!r} is unknown")
     carried = moments and state.get("optimizer", "adamw") == _kind(optimizer)
     if carried:
-        _load_optimizer(folder / OPTIMIZER_FILE, hero, optimizer)
+        with compressed_moments.plain_file(folder) as path:
+            _load_optimizer(path, hero, optimizer)
     _load_rng(folder / RNG_FILE, state)
     return int(state.get("moments_since", 0)) if carried else None
 

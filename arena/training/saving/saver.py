@@ -42,6 +42,8 @@ class Draft:
     cursor: Cursor
     mode: str
     facts: dict[str, Any]
+    compresses: bool
+    """Whether its moments are written as a smaller file."""
     stall_seconds: float
     """How long training stood still to copy the state."""
 
@@ -146,6 +148,7 @@ class Saver:
                 cursor=draft.cursor,
                 facts=draft.facts | {"train_loss": train_loss},
                 mode=draft.mode,
+                compresses=draft.compresses,
             )
 
         def write_with_room() -> Sidecar:
