@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 from urllib.parse import urlencode
@@ -79,6 +79,10 @@ class Wanted:
     def branch_name(self) -> str:
         return "" if self.branch == "1" else self.branch
 
+    @property
+    def is_all(self) -> bool:
+        return not (self.branch or self.skill or self.show or self.q)
+
     def query(self, **changes: str | int) -> str:
         """For an address of the same shelf, the page left out unless it is among the changes."""
         said = {field.name: getattr(self, field.name) for field in fields(self)} | {"page": ""} | changes
@@ -116,15 +120,15 @@ class InParts(Sequence[Checkpoint]):
         return found
 
 
-def read_page(world: World, wanted: Wanted, *, branches: Sequence[str]) -> Page[Checkpoint]:
-    """One page of it; `branches` in the order in which they are shown."""
+def read_page(world: World, wanted: Wanted, *, branches: Mapping[str, int]) -> Page[Checkpoint]:
+    """One page of it; `branches` in the order in which they are shown, with how many each has."""
     rows = matching(world, wanted)
     return Paginator(_ordered(rows, wanted, branches), PER_PAGE).get_page(wanted.page)
 
 
-def _ordered(rows: QuerySet[Checkpoint], wanted: Wanted, branches: Sequence[str]) -> InParts | QuerySet[Checkpoint]:
+def _ordered(rows: QuerySet[Checkpoint], wanted: Wanted, branches: Mapping[str, int]) -> InParts | QuerySet[Checkpoint]:
     if wanted.sort == BRANCHES:
-        return _by_branch(rows, branches)
+        return _by_branch(rows, branches if wanted.is_all else _counted(rows, branches))
     if wanted.sort == "train_loss":
         return _by_loss(rows, Q(train_loss__isnull=False), wanted.sort)
     if wanted.sort == "val_loss":
@@ -134,13 +138,15 @@ def _ordered(rows: QuerySet[Checkpoint], wanted: Wanted, branches: Sequence[str]
     return rows.order_by(*_ORDERS[wanted.sort])
 
 
-def _by_branch(rows: QuerySet[Checkpoint], branches: Sequence[str]) -> InParts:
-    """The newest first in each; one that no file knows of comes last."""
-    counted = dict(rows.order_by().values_list("branch").annotate(many=Count("pk")))
-    names = [name for name in branches if name in counted]
-    names += sorted(set(counted) - set(names))
+def _by_branch(rows: QuerySet[Checkpoint], counts: Mapping[str, int]) -> InParts:
+    """The newest first in each."""
     newest = rows.order_by("-step", "-name")
-    return InParts([(newest.filter(branch=name), counted[name]) for name in names])
+    return InParts([(newest.filter(branch=name), many) for name, many in counts.items() if many])
+
+
+def _counted(rows: QuerySet[Checkpoint], branches: Mapping[str, int]) -> dict[str, int]:
+    counted = dict(rows.order_by().values_list("branch").annotate(many=Count("pk")))
+    return {name: counted.get(name, 0) for name in branches}
 
 
 def _by_loss(rows: QuerySet[Checkpoint], measured: Q, field: str) -> InParts:

@@ -94,7 +94,7 @@ def _walk(known: Branches) -> Iterator[tuple[str, int]]:
     yield from ((name, 0) for name in known.names if name not in seen)
 
 
-def in_order(nodes: list[Node]) -> list[str]:
-    """As the shelf shows them: the active branch, those it came from, the others."""
+def in_order(nodes: list[Node]) -> dict[str, int]:
+    """As the shelf shows them, with how many each has: the active branch, those it came from, the others."""
     ranked = sorted(enumerate(nodes), key=lambda pair: (not pair[1].active, not pair[1].on_line, -pair[0]))
-    return [node.name for _, node in ranked]
+    return {node.name: node.count for _, node in ranked}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from django.db.models import Count, Max, Q, Sum
 
@@ -11,9 +11,7 @@ from realm.strict import BadConfig
 from realm.world import World
 from vault.errors import VaultError
 from vault.models import Location, Zone
-
-if TYPE_CHECKING:
-    from vault.strongholds.registry import StrongholdEntry
+from vault.strongholds.registry import StorageRegistry, StrongholdEntry, StrongholdType
 
 TONES = {Zone.State.ONLINE: "moss", Zone.State.SILENT: "plain", Zone.State.REFUSED: "blood"}
 
@@ -63,7 +61,7 @@ def zones_context(world: World) -> dict[str, Any]:
             seen_at=counted.get(name, {}).get("seen"),
         )
         for name, entry in entries.items()
-        if entry.type != "zone"
+        if entry.type is not StrongholdType.ZONE
     ]
     zones = [Known(zone=zone, copies=counted.get(zone.zone_id, {}).get("copies", 0)) for zone in Zone.objects.all()]
     return {"places": places, "zones": zones, "places_trouble": trouble}
@@ -80,8 +78,6 @@ def goals(world: World) -> list[tuple[str, str]]:
 
 def _entries(world: World) -> tuple[dict[str, StrongholdEntry], str]:
     """And what is wrong with the file that names them."""
-    from vault.strongholds.registry import StorageRegistry
-
     try:
         return StorageRegistry(world.home).list(), ""
     except (BadConfig, VaultError) as error:

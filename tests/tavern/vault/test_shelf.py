@@ -30,7 +30,7 @@ from vault.models import Asset, Checkpoint, Location
 __all__ = ["skill_folder"]  # a fixture
 pytestmark = pytest.mark.django_db
 NOW = datetime(2026, 1, 1, 12, 30, tzinfo=UTC)
-MOST_QUERIES = 12
+MOST_QUERIES = 14
 MOST_ROWS = 2 * shelf.PER_PAGE + 100  # the newest is sought by the hundred
 
 
