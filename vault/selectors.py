@@ -20,7 +20,7 @@ from vault.models import Checkpoint
 
 def list_checkpoints(world: World, hero: str, *, limit: int | None = None) -> list[Checkpoint]:
     """Of every branch, newest first."""
-    return list(islice(_on_disk(world, Checkpoint.objects.filter(hero=hero).order_by(*_newest(hero))), limit))
+    return list(islice(on_disk(world, Checkpoint.objects.filter(hero=hero).order_by(*_newest(hero))), limit))
 
 
 def _newest(hero: str) -> tuple[str, ...]:
@@ -36,7 +36,7 @@ def list_line(world: World, hero: str, branch: str | None = None) -> list[Checkp
 
 def walk_line(world: World, hero: str, branch: str | None = None) -> Iterator[Checkpoint]:
     """As `list_line`, for who needs the first few of a hundred thousand."""
-    return _on_disk(world, _of_line(hero, branch))
+    return on_disk(world, _of_line(hero, branch))
 
 
 def newest_checkpoint(world: World, hero: str) -> Checkpoint | None:
@@ -44,12 +44,12 @@ def newest_checkpoint(world: World, hero: str) -> Checkpoint | None:
 
 
 def checkpoint_at(world: World, hero: str, step: int) -> Checkpoint | None:
-    return next(_on_disk(world, _of_line(hero).filter(step=step)), None)
+    return next(on_disk(world, _of_line(hero).filter(step=step)), None)
 
 
 def checkpoint_named(world: World, hero: str, name: str) -> Checkpoint | None:
     """On any branch."""
-    return next(_on_disk(world, Checkpoint.objects.filter(hero=hero, name=name)), None)
+    return next(on_disk(world, Checkpoint.objects.filter(hero=hero, name=name)), None)
 
 
 def best_checkpoint(
@@ -66,7 +66,7 @@ def best_checkpoint(
         mine = scored.order_by("val_loss", "step", "name")
     else:
         mine = mine.filter(name=crown.best(world, hero, metric, branch=branch))
-    return next(_on_disk(world, mine), None)
+    return next(on_disk(world, mine), None)
 
 
 def _over_one_set(hero: str, rows: QuerySet[Checkpoint]) -> QuerySet[Checkpoint] | None:
@@ -84,5 +84,5 @@ def _of_line(hero: str, branch: str | None = None) -> QuerySet[Checkpoint]:
     return Checkpoint.objects.filter(on_line(hero, branch, name="name"), hero=hero).order_by("-step", "-name")
 
 
-def _on_disk(world: World, rows: QuerySet[Checkpoint]) -> Iterator[Checkpoint]:
+def on_disk(world: World, rows: QuerySet[Checkpoint]) -> Iterator[Checkpoint]:
     return (row for row in rows.iterator(chunk_size=100) if (world.heroes / row.hero / row.name / SIDECAR).exists())

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from vault.management.ledger import best, delete, list, promote, protect, show
+from vault.management.ledger import best, compare, delete, list, promote, protect, show, verify
 
-VERBS = (list, show, best, protect, promote, delete)
+VERBS = (list, show, best, verify, compare, protect, promote, delete)
