@@ -10,25 +10,34 @@ from django.urls import reverse
 from django.views.decorators.http import require_safe
 
 from realm.checkpoints.names import step_of
-from realm.checkpoints.sidecar import DamagedCheckpoint
 from tavern.json_or_form import BadOrder
 from tavern.page_frame import frame_context
 from tavern.vault.compare import read_pair
-from tavern.vault.orders import Chosen
+from tavern.vault.orders import Chosen, sentence
+from vault.errors import VaultError
 
 
 @require_safe
 def compare(request: HttpRequest) -> HttpResponse:
-    """`?a=HERO/NAME&b=HERO/NAME`, or two `checkpoint=…` of the shelf, of which the lower step comes first."""
+    """`?a=HERO/NAME&b=HERO/NAME`, or two `checkpoint=…` of the shelf, of which the lower step comes first.
+
+    `tensor` shows its single weights; `whole` reads the weights however many there are.
+    """
     try:
         before, after = _two(request)
-        pair = read_pair(settings.WORLD, before, after)
-    except (BadOrder, DamagedCheckpoint) as error:
-        text = str(error)
-        messages.error(request, f"{text[:1].upper()}{text[1:]}.")
-        return redirect(reverse("tavern:vault"))
+        tensor = request.GET.get("tensor", "")
+        pair = read_pair(settings.WORLD, before, after, whole="whole" in request.GET, tensor=tensor)
+    except BadOrder as error:
+        return _told(request, VaultError(str(error)))
+    except VaultError as error:
+        return _told(request, error)
     context = frame_context(settings.WORLD) | {"hero": before.hero, "pair": pair}
     return render(request, "tavern/vault/compare.html", context)
+
+
+def _told(request: HttpRequest, error: VaultError) -> HttpResponse:
+    messages.error(request, sentence(error))
+    return redirect(reverse("tavern:vault"))
 
 
 def _two(request: HttpRequest) -> tuple[Chosen, Chosen]:

@@ -28,9 +28,7 @@ from tavern.vault.zones import zones_context
 def vault(request: HtmxHttpRequest) -> HttpResponse:
     wanted = Wanted.of(request.GET, settings.REALM.hero)
     context = shelf_context(settings.WORLD, wanted) | jobs_context(settings.WORLD)
-    if request.htmx:
-        return render(request, "tavern/vault/shelf.html#shelf", context | {"hero": wanted.hero})
-    return _page(request, "shelf", wanted.hero, **context)
+    return _page(request, "shelf", wanted.hero, part="shelf", **context)
 
 
 def shelf_context(world: World, wanted: Wanted) -> dict[str, Any]:
@@ -62,7 +60,7 @@ def checkpoint(request: HtmxHttpRequest, hero: str, name: str) -> HttpResponse:
     if known is None:
         raise Http404(f"{hero} has no checkpoint {name}, or none any more")
     context = {"known": known, "said": known.said, "chest": known.chest, "may_go_on": hero == settings.REALM.hero}
-    return _page(request, "checkpoint", hero, **context)
+    return _page(request, "checkpoint", hero, part="known", **context)
 
 
 @require_safe
@@ -70,6 +68,8 @@ def room(request: HtmxHttpRequest) -> HttpResponse:
     """With `?plan=1` what the rules would do now."""
     hero = hero_of(request)
     plan = read_plan(settings.WORLD, hero) if "plan" in request.GET else None
+    if request.htmx:
+        return _page(request, "room", hero, part="plan", plan=plan)
     return _page(request, "room", hero, **room_context(settings.WORLD), **jobs_context(settings.WORLD), plan=plan)
 
 
@@ -83,7 +83,7 @@ def zones(request: HtmxHttpRequest) -> HttpResponse:
 def champions(request: HtmxHttpRequest) -> HttpResponse:
     hero = hero_of(request)
     board = read_board(settings.WORLD, hero, request.GET.get("metric", ""))
-    return _page(request, "champions", hero, board=board, metrics=METRICS, heroes=heroes(settings.WORLD))
+    return _page(request, "champions", hero, part="champions", board=board, metrics=METRICS)
 
 
 def _trash(request: HttpRequest) -> dict[str, Any]:
@@ -116,7 +116,10 @@ def panel(request: HttpRequest, name: str) -> HttpResponse:
     return render(request, template, {"hero": hero_of(request)} | read(request))
 
 
-def _page(request: HttpRequest, name: str, hero: str, **context: Any) -> HttpResponse:
+def _page(request: HtmxHttpRequest, name: str, hero: str, *, part: str = "", **context: Any) -> HttpResponse:
+    """The whole page, or for htmx the `part` of it that follows what happens."""
+    if part and request.htmx:
+        return render(request, f"tavern/vault/{name}.html#{part}", context | {"hero": hero})
     everywhere = frame_context(settings.WORLD) | {"hero": hero}
     return render(request, f"tavern/vault/{name}.html", everywhere | context)
 

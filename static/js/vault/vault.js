@@ -12,14 +12,14 @@ import { Question } from "./question.js";
 const BUSY_MS = 1000;
 const CALM_MS = 10000;
 const SAVED = new Set(["checkpoint_saved", "evaluated", "new_champion", "branch_changed"]);
-const CHANGED = ["shelf", "jobs", "disk", "trash", "snapshots", "places"];
+const CHANGED = ["shelf", "known", "champions", "jobs", "disk", "plan", "trash", "snapshots", "places"];
 
 const panels = new Panels(document);
 const there = (name) => document.querySelector(`[data-panel]#${name}`);
 const touch = (...names) => panels.touch(...names.filter(there));
 
 const live = new QuestLive(document, {
-  onEvent: (event) => SAVED.has(event.kind) && touch("shelf"),
+  onEvent: (event) => SAVED.has(event.kind) && touch("shelf", "champions"),
   onState: () => {},
 });
 const orders = new Orders(document, { live, onGiven: () => touch(...CHANGED) });

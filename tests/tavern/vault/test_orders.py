@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from django.db.models import QuerySet
 from django.http import HttpResponse
 from django.test import Client
+from safetensors.numpy import save_file
 
 from guild.champion import crown
+from realm.checkpoints import sidecar
 from realm.world import World
-from tavern.vault import farewell, order_views
+from tavern.vault import compare, farewell, order_views
 from tavern.vault.orders import Chosen
-from tests.support.checkpoints import make_checkpoint
+from tests.support.checkpoints import WEIGHTS, make_checkpoint
 from tests.support.pages import in_one_line
 from tests.support.tavern_guild import HERO, answered, skill_folder
 from vault.index import scan
-from vault.models import Checkpoint, Job
+from vault.models import Checkpoint, Job, Zone
 from vault.treasury import marks, trash
 
 __all__ = ["skill_folder"]  # a fixture
@@ -216,3 +220,57 @@ def test_the_board_says_by_what(client: Client) -> None:
             assert "holds BITS 1–2" in page
             assert page.index(f"promote {key_of(2)}") < page.index(f"promote {key_of(1)}")
     assert found == {"levels": [1, 2], "accuracy": [1, 2], "train_loss": [1, 2, 3], "val_loss": [], "rubbish": [1, 2]}
+
+
+def test_places_for_copies_are_shown_as_they_were_last_heard_of(world: World, client: Client) -> None:
+    world.strongholds_file.write_text(
+        "attic:\n  type: nas\n  path: /mnt/attic\ngarage:\n  type: nas\n  host: 10.0.0.9\n"
+    )
+    Zone.objects.create(zone_id="3090", url="http://10.0.0.2:8768", state="refused", message="It speaks protocol 2.")
+    page = in_one_line(client.get("/vault/zones").content.decode())
+    for words in ("attic", "/mnt/attic", "it has no path yet", "never looked into", "It speaks protocol 2.", "refused"):
+        assert words in page
+    asked = in_one_line(client.get(f"/vault/ask/copy?checkpoint={key_of(1)}").content.decode())
+    assert [name in asked for name in ('value="attic"', 'value="3090"', 'value="garage"')] == [True, True, False]
+    world.strongholds_file.write_text("attic: [")
+    assert "strongholds.yaml" in client.get("/vault/zones").content.decode()
+
+
+def test_two_checkpoints_side_by_side(world: World, shelf: Path, client: Client) -> None:
+    for step, value in ((1, 0.1), (2, 0.1), (3, 0.2)):
+        folder = shelf / name_of(step)
+        tensors = {f"model.layers.{layer}.mlp.weight": np.full((2, 2), value, "<f4") for layer in (0, 1)}
+        save_file(tensors | {"model.norm.weight": np.ones(2, "<f4")}, folder / WEIGHTS)
+        sidecar.write(folder, replace(sidecar.read(folder), files=sidecar.prove_files(folder)))
+    scan(world)
+    answered(1, 9, level=1, checkpoint=name_of(1))
+    page = in_one_line(client.get(f"/vault/compare?checkpoint={key_of(3)}&checkpoint={key_of(1)}").content.decode())
+    assert page.index(f'before:<a href="/vault/DIO/{name_of(1)}"') < page.index("after:")
+    for words in (
+        "2 tensors moved, 1 is the same",
+        "Layer 0",
+        "Layer 1",
+        "100.0%",
+        "holds level 1",
+        "It was asked nothing",
+    ):
+        assert words in page
+    weights = client.get(f"/vault/compare?a={key_of(1)}&b={key_of(3)}&tensor=model.layers.1.mlp.weight")
+    assert "0.1000" in weights.content.decode()
+    assert "0 tensors moved, 3 are the same" in in_one_line(
+        client.get(f"/vault/compare?a={key_of(1)}&b={key_of(2)}").content.decode()
+    )
+    for query in (
+        f"a={key_of(1)}",
+        f"a={key_of(1)}&b={key_of(1)}",
+        f"a={key_of(1)}&b=EVA/{name_of(1)}",
+        f"a={key_of(1)}&b={key_of(7)}",
+    ):
+        assert client.get(f"/vault/compare?{query}").status_code == 302, query
+
+
+def test_what_would_take_long_is_asked_for(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(compare, "LARGEST_AT_ONCE_BYTES", 0)
+    page = in_one_line(client.get(f"/vault/compare?a={key_of(1)}&b={key_of(2)}").content.decode())
+    assert "Compare the weights" in page
+    assert "What moved" not in page
