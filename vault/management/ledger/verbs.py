@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from vault.management.ledger import best, compare, list, show, verify
+from vault.management.ledger import best, compare, export, list, show, verify
 
-VERBS = (list, show, best, verify, compare)
+VERBS = (list, show, best, verify, compare, export)
