@@ -7,8 +7,10 @@ how far the logits of a model folder are from the checkpoint's, and fails where 
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +31,8 @@ def add_merge(commands: Any) -> None:
     parser = commands.add_parser("merge", help="write a checkpoint as a model folder, its adapter merged, and compare")
     parser.add_argument("checkpoint", type=Path, help="folder of the checkpoint, in its hero's folder")
     parser.add_argument("out", type=Path, help="folder to make")
-    parser.set_defaults(do=lambda arguments: merge(arguments.checkpoint, arguments.out))
+    parser.add_argument("--json", action="store_true", help="one JSON document, for programs")
+    parser.set_defaults(do=lambda arguments: merge(arguments.checkpoint, arguments.out, as_json=arguments.json))
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -46,10 +49,13 @@ def run(arguments: argparse.Namespace) -> int:
         return 1
 
 
-def merge(checkpoint: Path, out: Path) -> int:
+def merge(checkpoint: Path, out: Path, *, as_json: bool = False) -> int:
     from arena.hero.export import export
 
     made = export(checkpoint, out)
+    if as_json:
+        print(json.dumps(asdict(made)))
+        return 0
     print(
         f"{made.checkpoint} ({made.mode}) is now {out}; largest difference of its logits "
         f"{made.largest_difference:.1e}, allowed {made.tolerance:.1e}"

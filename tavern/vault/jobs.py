@@ -34,8 +34,12 @@ _WORDS = {
 @dataclass(frozen=True, kw_only=True)
 class Card:
     job: Job
-    exported: str = ""
-    """The folder that came of it."""
+    folder: str = ""
+    """Where an export lies."""
+    load: str = ""
+    """Lines of Python that load it."""
+    serve: str = ""
+    """The line by which vLLM serves it; empty for an adapter."""
 
     @property
     def title(self) -> str:
@@ -79,4 +83,7 @@ def jobs_context(world: World) -> dict[str, Any]:
 def _card(job: Job) -> Card:
     if job.kind != Job.Kind.EXPORT or job.state != Job.State.DONE:
         return Card(job=job)
-    return Card(job=job, exported=str(job.result.get("path") or ""))
+    said = {key: str(value) for key, value in job.result.items()}
+    folder = said.get("path", "")
+    serve = f"vllm serve {folder}" if said.get("kind") == "merged" else ""
+    return Card(job=job, folder=folder, load=said.get("load", ""), serve=serve)

@@ -1,11 +1,17 @@
+import json
 import shutil
+from io import StringIO
 
 import pytest
+from django.core.management import call_command
 
+from guild.champion import crown
+from guild.models import Evaluation
 from realm.world import World
 from tests.support.checkpoints import make_checkpoint
 from vault.index import scan
 from vault.ledger import extract_step, get_ledger
+from vault.models import Asset, Checkpoint, Location
 from vault.selectors import best_checkpoint
 
 pytestmark = pytest.mark.django_db
@@ -112,3 +118,29 @@ def test_the_active_hero_is_the_one_that_the_link_names(saved: World) -> None:
 )
 def test_extract_step(name: str, step: int | None) -> None:
     assert extract_step(name) == step
+
+
+def test_show_tells_lineage_answers_copies_and_crown(saved: World) -> None:
+    make_checkpoint(saved.heroes, 2000, parent="checkpoint-1500-20260101-1230")
+    scan(saved)
+    row = Checkpoint.objects.get(hero="DIO", step=2000)
+    evaluated = {"hero": "DIO", "checkpoint": row.name, "step": 2000, "evaluated_at": row.created_at}
+    Evaluation.objects.create(skill="bin", level=1, correct=4, total=5, **evaluated)
+    asset = Asset.objects.create(
+        asset_id="checkpoint_2000_DIO_20260101-1230",
+        kind=Asset.Kind.CHECKPOINT,
+        name=row.name,
+        created_at=row.created_at,
+    )
+    Location.objects.create(asset=asset, stronghold="nas", path=row.name, seen_at=row.created_at)
+    assert crown.crown(saved, "DIO", "train_loss", until=200)
+    out, told = StringIO(), StringIO()
+    call_command("ledger", "show", "2000", stdout=out)
+    assert (
+        "comes from      checkpoint-1500-20260101-1230 (made room since) < checkpoint-1000-20260101-1230 < "
+        "checkpoint-200-20260101-1230 < checkpoint-100-20260101-1230 < base model embedded"
+    ) in out.getvalue()
+    assert "answered        bin level 1: 4/5" in out.getvalue()
+    assert f"copy            nas:{row.name}, present, never verified" in out.getvalue()
+    call_command("ledger", "show", "200", "--json", stdout=told)
+    assert json.loads(told.getvalue())["champion"] is True

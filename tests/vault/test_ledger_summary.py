@@ -10,7 +10,7 @@ from realm.world import World
 from tests.support.checkpoints import WEIGHTS, make_checkpoint
 from vault import chronicle, index
 from vault.errors import Refused
-from vault.ledger import record_checkpoint, summary
+from vault.ledger import record_checkpoint
 from vault.models import Checkpoint, HistoryEntry
 
 pytestmark = pytest.mark.django_db
@@ -40,7 +40,7 @@ def test_a_disk_that_takes_no_summary_costs_no_save(world: World, monkeypatch: p
     def full(*_: object, **__: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(summary.durable, "write_json", full)
+    monkeypatch.setattr("realm.disk.durable.write_bytes", full)
     index.index_checkpoint(world, "DIO", folder.name)
     assert Checkpoint.objects.count() == 1
 

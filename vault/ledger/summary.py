@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from datetime import UTC, datetime
 from typing import Any
@@ -39,6 +40,6 @@ def write_summary(world: World) -> None:
         "updated_at": datetime.now(UTC).isoformat(timespec="milliseconds"),
     }
     try:
-        durable.write_json(world.status / FILE, told, sync=False)
+        durable.write_bytes(world.status / FILE, json.dumps(told, ensure_ascii=False).encode(), sync=False)
     except OSError as error:
         log.warning("%s is not written: %s", FILE, error)

@@ -43,7 +43,7 @@ WORDS = [
     "guild/runs compare 1 2", "guild/skill list", "guild/skill show bin", "guild/skill check bin --level 1 --count 5",
     "guild/taskmaster --status", "guild/tasks list", "guild/tasks status", "guild/tasks available",
     "arena/ledger list", "arena/ledger show 7", "arena/ledger best", "arena/ledger verify 7",
-    "arena/ledger compare 7 7",
+    "arena/ledger compare 7 7", "arena/ledger export 7 QUEST.model --adapter",
 ]  # fmt: skip
 
 
@@ -95,7 +95,7 @@ def test_every_document_is_json(quest: Path, world: World, monkeypatch: pytest.M
         Run.objects.create(kind=Run.Kind.FORGE, title=f"t{number}", created_by="me", parameters={"level": number})
     call_command("quest", "add", str(quest), stdout=io.StringIO())
     admit_one(world)
-    make_checkpoint(world.heroes, 7)
+    make_checkpoint(world.heroes, 7, mode="lora")
     scan(world)
     Battle.objects.create(battle_id="q-0", quest=Quest.objects.get(), hero="DIO", started_at="2026-01-01T00:00Z")
     for words in WORDS:

@@ -143,6 +143,12 @@ def test_long_work_waits_for_the_process_of_the_vault(client: Client) -> None:
     panel = in_one_line(client.get("/vault/panels/jobs").content.decode())
     for words in ("100 B/s", "9s left", "300 B of 1.20 kB", "data-busy", 'aria-valuenow="25"'):
         assert words in panel
+    Job.objects.filter(kind="export").update(
+        state="done", ended_at=NOW, result={"path": "/w/exports/it", "kind": "merged", "load": "model = load()"}
+    )
+    panel = in_one_line(client.get("/vault/panels/jobs").content.decode())
+    assert "<code>model = load()</code>" in panel
+    assert "<code>vllm serve /w/exports/it</code>" in panel
     assert ask(client, do="cancel", whom=jobs[0].pk).json()["success"]
     assert Job.objects.get(pk=jobs[0].pk).state == "cancelled"
 

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from vault.management.ledger import best, compare, delete, list, promote, protect, show, verify
+from vault.management.ledger import best, compare, delete, export, list, promote, protect, show, verify
 
-VERBS = (list, show, best, verify, compare, protect, promote, delete)
+VERBS = (list, show, best, verify, compare, export, protect, promote, delete)
