@@ -56,7 +56,7 @@ class Tavern:
                 return
             except urllib.error.HTTPError:
                 break
-            except (urllib.error.URLError, ConnectionError):
+            except (urllib.error.URLError, ConnectionError, TimeoutError):  # a busy machine starts slowly
                 if self.web.poll() is not None:
                     break
                 try:
