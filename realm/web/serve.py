@@ -39,10 +39,19 @@ def bind_port(address: str, port: int, *, remedy: str) -> socket.socket:
     return listening
 
 
-def run(application: Application, listening: socket.socket, *, most_connections: int | None = None) -> None:
-    """Serve until the process is told to end, and within ENDS_WITHIN_SECONDS after that."""
+def run(
+    application: Application,
+    listening: socket.socket,
+    *,
+    most_connections: int | None = None,
+    any_host: bool = False,
+) -> None:
+    """Serve until the process is told to end, and within ENDS_WITHIN_SECONDS after that.
+
+    `any_host` is for an application behind a token wall alone.
+    """
     config = uvicorn.Config(
-        Guard(application, port=listening.getsockname()[1]),
+        Guard(application, port=listening.getsockname()[1], any_host=any_host),
         http=TimedProtocol,
         log_level="warning",
         access_log=False,
