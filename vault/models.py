@@ -14,6 +14,7 @@ class Checkpoint(models.Model):
     val_loss = models.FloatField(null=True, blank=True)
     val_set = models.JSONField(null=True, blank=True)
     """What `val_loss` was measured over: its name, rows and sha256; None where the sidecar does not say."""
+    val_set_sha256 = models.CharField(max_length=64, blank=True, default="", db_default="", help_text="Of val_set.")
     learning_rate = models.FloatField()
     epoch = models.PositiveIntegerField()
     skill = models.CharField(max_length=40, blank=True)
@@ -33,6 +34,12 @@ class Checkpoint(models.Model):
     class Meta:
         ordering = ["-step", "-name"]
         constraints = [models.UniqueConstraint(fields=["hero", "name"], name="checkpoint_once_a_hero")]
+        indexes = [
+            models.Index(fields=["hero", "step", "name"], name="checkpoint_by_step"),
+            models.Index(fields=["hero", "created_at", "step", "name"], name="checkpoint_by_time"),
+            models.Index(fields=["hero", "train_loss", "step", "name"], name="checkpoint_by_loss"),
+            models.Index(fields=["hero", "val_set_sha256", "val_loss", "step", "name"], name="checkpoint_by_val_loss"),
+        ]
 
     def __str__(self) -> str:
         return self.name
