@@ -86,8 +86,14 @@ class FileStronghold:
         place = places.place_of(manifest)
         if (whole := self._whole_there(manifest, place, progress)) is not None:
             return whole
-        # From here on it does not exist there until it is whole again.
-        self._backend.remove(place.record)
+        try:
+            return self._put_all(source, manifest, place, progress)
+        except NotFound as error:  # what was there an instant ago
+            self._check_there()
+            raise Unreachable(f"{error}: somebody takes away what is copied there") from error
+
+    def _put_all(self, source: Path, manifest: Manifest, place: Place, progress: Progress) -> StoredAsset:
+        self._backend.remove(place.record)  # from here on it does not exist there until it is whole again
         done = 0
         for path in manifest.order:
             proof = manifest.files[path]

@@ -35,8 +35,6 @@ class UrlBackend:
         scheme = url.partition("://")[0]
         self.can_append, self._is_flat = scheme in _APPENDING, scheme in _FLAT
         self._fs: DirFileSystem = self._do(lambda: _open(*_as_library(url, options)))
-        # sshfs has no other way to delete a folder.
-        self._remove_folder = self._fs.rm if scheme in ("sftp", "ssh") else self._fs.rmdir
 
     def listing(self, folder: str) -> Listing:
         if folder:
@@ -123,7 +121,7 @@ class UrlBackend:
         def perform() -> None:
             place = folder
             while place and not self._fs.ls(place, detail=False):
-                self._remove_folder(place)
+                (self._fs.rm if self.can_append else self._fs.rmdir)(place)  # sshfs knows no other way
                 place = posixpath.dirname(place)
 
         check_path(folder)
