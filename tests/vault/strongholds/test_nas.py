@@ -57,7 +57,7 @@ def test_twin_without_the_marker_the_copy_goes_on_beside_it(
     mount: Path, tmp_path: Path, manifest: Manifest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     unmount_in_mid_copy(mount, monkeypatch)
-    monkeypatch.setattr(FileStronghold, "_check_there", lambda self: None)
+    monkeypatch.setattr(FileStronghold, "_check_marked", lambda self: None)
     stronghold = FileStronghold(FolderBackend("nas", mount), writer="us")
     monkeypatch.setattr(FileStronghold, "_is_right", lambda *_: True)
     monkeypatch.setattr(FolderBackend, "rename", lambda *_: None)
