@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from pathlib import Path
 
 from django.conf import settings
 from django.db import transaction
@@ -82,11 +83,13 @@ class VaultDiscovery:
         for found in local.find(self.world):
             try:
                 manifest = _with_own_id(local.manifest_of(self.world, found), taken)
+            except FileNotFoundError:  # the arena moved or ended it meanwhile
+                continue
             except (DamagedCheckpoint, Refused, OSError) as error:
                 report.damaged.append(str(error))
                 continue
             records.add(local.record_of(self.world, found).name)
-            seen.add(self._put_file(manifest, found).pk)
+            seen.add(self._put_file(manifest, found.path).pk)
         gone = Location.objects.filter(stronghold=LOCAL).exclude(asset__kind=Asset.Kind.CHECKPOINT).exclude(pk__in=seen)
         for location in gone.select_related("asset"):
             if not rows.here(self.world, location).exists():
@@ -94,9 +97,8 @@ class VaultDiscovery:
                 location.delete()
         self._forget_records(records)
 
-    def _put_file(self, manifest: Manifest, found: local.Found) -> Location:
-        path = found.path
-        changed = datetime.fromtimestamp(path.stat().st_mtime, UTC)
+    def _put_file(self, manifest: Manifest, path: Path) -> Location:
+        changed = datetime.fromtimestamp(path.stat().st_mtime, UTC) if path.exists() else datetime.now(UTC)
         below = path.relative_to(self.world.home) if path.is_relative_to(self.world.home) else path
         with transaction.atomic():
             asset = rows.asset_of_manifest(manifest, changed)

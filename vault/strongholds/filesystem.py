@@ -6,6 +6,7 @@ DirFileSystem lays the root before each path; it stops `..` on local folders onl
 from __future__ import annotations
 
 import errno
+import logging
 import posixpath
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
@@ -157,6 +158,7 @@ def _as_library(url: str, options: Mapping[str, Any]) -> tuple[str, dict[str, An
     """The URL and its options as the library of its scheme wants them."""
     scheme, _, rest = url.partition("://")
     if scheme in ("ssh", "sftp"):  # sshfs takes any machine for the right one, unless it is told
+        logging.getLogger("asyncssh").setLevel(logging.WARNING)  # it tells of each channel
         return url, {"known_hosts": (), **options}
     if scheme in _WEBDAV and "base_url" not in options:
         machine, _, path = rest.partition("/")

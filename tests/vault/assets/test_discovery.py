@@ -93,6 +93,7 @@ def test_a_damaged_checkpoint_is_marked_and_not_forgotten(world: World) -> None:
     assert Location.objects.get().state == Location.State.DAMAGED
 
 
+@pytest.mark.slow
 def test_strongholds_are_looked_through(world: World, tmp_path: Path) -> None:
     """A copy that was made by hand is found; one that vanished or was damaged is said; silence changes nothing."""
     nas = tmp_path / "nas"

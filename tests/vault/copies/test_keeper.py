@@ -84,6 +84,7 @@ def test_it_is_fetched_whole_and_never_over_anything(keeper: VaultKeeper, copied
     assert sorted(path.name for path in tmp_path.iterdir()) == ["mine", "nas", "out", "world"]
 
 
+@pytest.mark.slow
 def test_a_damaged_copy_is_said_marked_and_passed_over(
     keeper: VaultKeeper, world: World, checkpoint: Path, copied: Path, tmp_path: Path
 ) -> None:

@@ -34,6 +34,7 @@ def test_where_copies_go() -> None:
         CopiesRules(copies=1, elsewhere=2)
 
 
+@pytest.mark.slow
 def test_missing_copies_are_made_and_old_ones_read(world: World, checkpoint: Path, nas: Path) -> None:
     make_checkpoint(world.heroes, 200)
     scan(world)
@@ -56,6 +57,7 @@ def test_only_the_protected_where_that_is_wished(world: World, checkpoint: Path,
     assert not list(policy.survey(world, CopiesRules(which="champion")))
 
 
+@pytest.mark.slow
 def test_the_commands(world: World, checkpoint: Path, nas: Path, tmp_path: Path) -> None:
     def say(*words: str) -> str:
         out = StringIO()
