@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from arena.recipe import Recipe
-from realm import config, config_edit, fresh_config
+from realm import config, config_edit, fresh_config, strict
 from realm.config import RealmConfig
 from realm.world import World
 from realm.yaml_files import parse_yaml
@@ -21,7 +21,7 @@ def test_every_key_stands_there_with_its_default() -> None:
     training = told.pop("training")
     assert list(training) == [field.name for field in fields(Recipe)]
     assert Recipe(**training | {"lora_targets": tuple(training["lora_targets"])}) == Recipe()
-    assert RealmConfig(**told | {"serve_trainers": tuple(told["serve_trainers"])}) == RealmConfig()
+    assert strict.read(RealmConfig, told, source="world.yaml") == RealmConfig()
 
 
 def test_a_fresh_world_reads_as_one_without_settings(tmp_path: Path) -> None:

@@ -33,6 +33,7 @@ def bucket() -> Iterator[dict[str, Any]]:
             aws_secret_access_key=KEYS["secret"],
         )
         client.create_bucket(Bucket=BUCKET)
+        client.close()
         yield {"endpoint_url": endpoint, **KEYS}
     finally:
         server.stop()
@@ -88,7 +89,15 @@ def ssh(folder: Path) -> Iterator[dict[str, Any]]:
         yield {"port": port, "username": "dio", "client_keys": [own], "known_hosts": str(known)}
     finally:
         server.close()
-        asyncio.run_coroutine_threadsafe(server.wait_closed(), loop).result(20)
+        asyncio.run_coroutine_threadsafe(_end_all(), loop).result(20)
         loop.call_soon_threadsafe(loop.stop)
         thread.join(10)
         loop.close()
+
+
+async def _end_all() -> None:
+    """Of the loop that this runs in."""
+    others = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in others:
+        task.cancel()
+    await asyncio.gather(*others, return_exceptions=True)

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from pathlib import Path
 
 from django.conf import settings
 from django.db import transaction
 
 from realm.checkpoints.sidecar import DamagedCheckpoint
+from realm.strict import BadConfig
 from realm.world import World
 from vault.assets import local, rows
 from vault.assets.checkpoints import sync_checkpoints
@@ -20,6 +22,7 @@ from vault.models import Asset, Location
 from vault.strongholds.contract import StoredAsset, Stronghold
 from vault.strongholds.opening import known_strongholds, open_stronghold
 from vault.strongholds.registry import LOCAL
+from vault.zones.directory import refresh
 
 
 @dataclass
@@ -48,11 +51,15 @@ class VaultDiscovery:
         """This world, then each stronghold that answers; digests are computed only of files that changed."""
         report = self.scan_local()
         try:
+            refresh(self.world)
             known = known_strongholds(self.world)
-        except Refused as error:
-            report.silent["strongholds.yaml"], known = str(error), []
+        except (Refused, BadConfig) as error:
+            report.silent["settings"], known = str(error), []
         for each in known:
-            self.scan_stronghold(each.name, report)
+            if not each.silent:
+                self.scan_stronghold(each.name, report)
+            else:
+                report.silent[each.name] = each.silent
         self._count(report)
         return report
 
@@ -76,11 +83,13 @@ class VaultDiscovery:
         for found in local.find(self.world):
             try:
                 manifest = _with_own_id(local.manifest_of(self.world, found), taken)
+            except FileNotFoundError:  # the arena moved or ended it meanwhile
+                continue
             except (DamagedCheckpoint, Refused, OSError) as error:
                 report.damaged.append(str(error))
                 continue
             records.add(local.record_of(self.world, found).name)
-            seen.add(self._put_file(manifest, found).pk)
+            seen.add(self._put_file(manifest, found.path).pk)
         gone = Location.objects.filter(stronghold=LOCAL).exclude(asset__kind=Asset.Kind.CHECKPOINT).exclude(pk__in=seen)
         for location in gone.select_related("asset"):
             if not rows.here(self.world, location).exists():
@@ -88,9 +97,8 @@ class VaultDiscovery:
                 location.delete()
         self._forget_records(records)
 
-    def _put_file(self, manifest: Manifest, found: local.Found) -> Location:
-        path = found.path
-        changed = datetime.fromtimestamp(path.stat().st_mtime, UTC)
+    def _put_file(self, manifest: Manifest, path: Path) -> Location:
+        changed = datetime.fromtimestamp(path.stat().st_mtime, UTC) if path.exists() else datetime.now(UTC)
         below = path.relative_to(self.world.home) if path.is_relative_to(self.world.home) else path
         with transaction.atomic():
             asset = rows.asset_of_manifest(manifest, changed)
@@ -126,10 +134,15 @@ class VaultDiscovery:
         with transaction.atomic():
             asset = rows.asset_of_stored(stored)
             known = Location.objects.filter(asset=asset, stronghold=name, path=stored.path).first()
-            if known and known.manifest_sha256 not in ("", stored.manifest_sha256):
+            said = stored.manifest_sha256  # zones list none
+            if known and said and known.manifest_sha256 not in ("", said):
                 return None
             return rows.put_location(
-                asset, name, stored.path, manifest_sha256=stored.manifest_sha256, size_bytes=stored.size_bytes
+                asset,
+                name,
+                stored.path,
+                manifest_sha256=said or (known.manifest_sha256 if known else ""),
+                size_bytes=stored.size_bytes,
             )
 
     def _look_after_lost(self, stronghold: Stronghold, name: str, seen: Iterable[int], report: DiscoveryReport) -> None:
@@ -151,7 +164,7 @@ class VaultDiscovery:
 def check_record(stronghold: Stronghold, location: Location) -> Manifest:
     """The manifest of the copy, where it is that which was copied there or first seen; raises Damaged where not."""
     manifest = stronghold.manifest(rows.stored_of(location))
-    if location.manifest_sha256 not in ("", manifest.record_sha256, manifest.sha256):
+    if location.manifest_sha256 not in ("", manifest.record_sha256):
         raise Damaged(f"{location}: its record is another one than was copied there")
     return manifest
 

@@ -73,8 +73,13 @@ class Manifest:
 
     @property
     def record_sha256(self) -> str:
-        """What tells one version of the asset from another: of a checkpoint the digest of its sidecar."""
-        return self.files[SIDECAR].sha256 if SIDECAR in self.files else self.sha256
+        """What tells one version of the asset from another: of a checkpoint the digest of its sidecar, of anything else
+        one over paths and digests of its files. Whether chunks are told makes no difference.
+        """
+        if SIDECAR in self.files:
+            return self.files[SIDECAR].sha256
+        told = {path: proof.sha256 for path, proof in self.files.items()}
+        return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
 
     @property
     def order(self) -> list[str]:

@@ -9,12 +9,13 @@ from vault import chronicle
 from vault.assets import rows
 from vault.assets.discovery import check_record
 from vault.assets.ids import CHECKPOINT
+from vault.assets.manifest import Manifest
 from vault.copies.bringing import only_one
 from vault.copies.locating import copies_of
 from vault.copies.reading import manifest_here, verify_here
 from vault.errors import Damaged, NotFound, Refused
 from vault.models import Asset, Checkpoint, Location
-from vault.strongholds.contract import Progress, unheard
+from vault.strongholds.contract import Progress, StoredAsset, unheard
 from vault.strongholds.opening import open_stronghold
 from vault.strongholds.registry import LOCAL
 
@@ -42,7 +43,7 @@ def copy_to(world: World, asset: Asset, stronghold: str, *, by: str, progress: P
             asset,
             stronghold,
             stored.path,
-            manifest_sha256=stored.manifest_sha256,
+            manifest_sha256=_version(stored, manifest),
             size_bytes=stored.size_bytes,
             verified_at=timezone.now(),
         )
@@ -50,6 +51,12 @@ def copy_to(world: World, asset: Asset, stronghold: str, *, by: str, progress: P
         world, "copy", by=by, asset_id=asset.asset_id, stronghold=stronghold, path=stored.path, bytes=stored.size_bytes
     )
     return location
+
+
+def _version(stored: StoredAsset, manifest: Manifest) -> str:
+    """Of what lies there now; a stronghold that held more of it has kept that."""
+    is_ours = stored.manifest_sha256 in ("", manifest.sha256)
+    return manifest.record_sha256 if is_ours else stored.manifest_sha256
 
 
 def verify_copy(world: World, location: Location, *, by: str, progress: Progress = unheard) -> Location:

@@ -56,7 +56,7 @@ class Applied:
 
 def survey(world: World, rules: CopiesRules) -> Iterator[Standing]:
     """Of each checkpoint in this world that the policy is about, newest first. Nobody is asked."""
-    strongholds = [each for each in known_strongholds(world) if each.entry is None or not each.entry.unusable]
+    strongholds = _usable(world)
     for row in _chosen(world, rules):
         yield _standing(world, rows.asset_of_checkpoint(row), rules, strongholds)
 
@@ -69,10 +69,15 @@ def apply(world: World, rules: CopiesRules, *, by: str, progress: Progress = unh
         for location in asset.locations.filter(stronghold__in=standing.unverified, state=Location.State.PRESENT):
             if location.stronghold not in silent:
                 _verify(world, location, by, progress, done, silent)
-        again = _standing(world, asset, rules, [each for each in known_strongholds(world) if each.name not in silent])
+        again = _standing(world, asset, rules, [each for each in _usable(world) if each.name not in silent])
         for name in again.to:
             _copy(world, asset, name, by, progress, done, silent)
     return done
+
+
+def _usable(world: World) -> list[Known]:
+    """Those that the player named in `strongholds.yaml`; nothing is copied to a zone that was not named there."""
+    return [each for each in known_strongholds(world) if each.entry and not each.entry.unusable]
 
 
 def _verify(world: World, location: Location, by: str, progress: Progress, done: Applied, silent: set[str]) -> None:

@@ -19,7 +19,7 @@ from vault.assets.ids import CHECKPOINT
 from vault.assets.manifest import Manifest, of_sidecar
 from vault.errors import Damaged, NotFound, Refused, Unreachable
 from vault.strongholds import fetching, places
-from vault.strongholds.backend import Backend, part_of
+from vault.strongholds.backend import Backend, Listing, part_of
 from vault.strongholds.contract import Progress, StoredAsset, unheard
 from vault.strongholds.places import Place
 
@@ -86,17 +86,23 @@ class FileStronghold:
         place = places.place_of(manifest)
         if (whole := self._whole_there(manifest, place, progress)) is not None:
             return whole
-        # From here on it does not exist there until it is whole again.
-        self._backend.remove(place.record)
+        try:
+            return self._put_all(source, manifest, place, progress)
+        except NotFound as error:  # what was there an instant ago
+            self._check_marked()
+            raise Unreachable(f"{error}: somebody takes away what is copied there") from error
+
+    def _put_all(self, source: Path, manifest: Manifest, place: Place, progress: Progress) -> StoredAsset:
+        self._backend.remove(place.record)  # from here on it does not exist there until it is whole again
         done = 0
         for path in manifest.order:
             proof = manifest.files[path]
             if place.member(path) != place.record:
-                self._check_there()
+                self._check_marked()
                 self._put_member(source if manifest.is_file else source / path, place.member(path), proof)
             done += proof.size_bytes
             progress(done, path)
-        self._check_there()
+        self._check_marked()
         self._put_record(source, manifest, place)
         return _stored(manifest, place.path)
 
@@ -237,14 +243,20 @@ class FileStronghold:
         return places.place_at(stored.path, stored.asset_id, is_file=manifest.is_file).member(path)
 
     def _claim(self) -> None:
+        """Nothing is written where the marker is missing that was there: a copy would go beside the stronghold."""
         self._check_there()
         if self._backend.size(MARKER) is None:
             self._backend.write(MARKER, iter([durable.encode_json({"stronghold": self.name})]))
         self._known = True
 
     def _check_there(self) -> None:
-        if self._known and self._backend.size(MARKER) is None:
-            raise Unreachable(f"{self.name} is not there: its {MARKER} is missing, as where nothing is mounted")
+        """Copies that others brought there by hand are believed without a marker, an empty root is not."""
+        if self._known and self._backend.size(MARKER) is None and _is_empty(self._backend.listing("")):
+            raise Unreachable(f"{self.name} is not there: its root is empty, as where nothing is mounted")
+
+    def _check_marked(self) -> None:
+        if self._backend.size(MARKER) is None:
+            raise Unreachable(f"{self.name} is no longer there: its {MARKER} is gone, as where nothing is mounted")
 
 
 def are_of_one(one: Manifest, other: Manifest) -> bool:
@@ -263,6 +275,10 @@ def _stored(manifest: Manifest, path: str) -> StoredAsset:
         created_at=_created_at(manifest.name).isoformat(),
         manifest_sha256=manifest.record_sha256,
     )
+
+
+def _is_empty(found: Listing) -> bool:
+    return not found.files and not found.folders
 
 
 def _created_at(name: str) -> datetime:

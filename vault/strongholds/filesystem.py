@@ -6,6 +6,7 @@ DirFileSystem lays the root before each path; it stops `..` on local folders onl
 from __future__ import annotations
 
 import errno
+import logging
 import posixpath
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
@@ -35,8 +36,6 @@ class UrlBackend:
         scheme = url.partition("://")[0]
         self.can_append, self._is_flat = scheme in _APPENDING, scheme in _FLAT
         self._fs: DirFileSystem = self._do(lambda: _open(*_as_library(url, options)))
-        # sshfs has no other way to delete a folder.
-        self._remove_folder = self._fs.rm if scheme in ("sftp", "ssh") else self._fs.rmdir
 
     def listing(self, folder: str) -> Listing:
         if folder:
@@ -123,7 +122,7 @@ class UrlBackend:
         def perform() -> None:
             place = folder
             while place and not self._fs.ls(place, detail=False):
-                self._remove_folder(place)
+                (self._fs.rm if self.can_append else self._fs.rmdir)(place)  # sshfs knows no other way
                 place = posixpath.dirname(place)
 
         check_path(folder)
@@ -159,6 +158,7 @@ def _as_library(url: str, options: Mapping[str, Any]) -> tuple[str, dict[str, An
     """The URL and its options as the library of its scheme wants them."""
     scheme, _, rest = url.partition("://")
     if scheme in ("ssh", "sftp"):  # sshfs takes any machine for the right one, unless it is told
+        logging.getLogger("asyncssh").setLevel(logging.WARNING)  # it tells of each channel
         return url, {"known_hosts": (), **options}
     if scheme in _WEBDAV and "base_url" not in options:
         machine, _, path = rest.partition("/")

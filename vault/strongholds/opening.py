@@ -6,8 +6,10 @@ import hashlib
 import socket
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlsplit
 
-from realm.strict import BadConfig
+from realm.host_services import is_this_machine
+from realm.strict import BadConfig, shown
 from realm.world import World
 from realm.yaml_files import read_yaml
 from vault.errors import NotFound, Refused
@@ -16,6 +18,7 @@ from vault.strongholds.contract import Stronghold
 from vault.strongholds.copying import FileStronghold
 from vault.strongholds.folder import FolderBackend
 from vault.strongholds.registry import LOCAL, StorageRegistry, StrongholdEntry, StrongholdType
+from vault.zones.directory import open_zone
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,11 +28,15 @@ class Known:
     name: str
     type: StrongholdType
     elsewhere: bool
+    """Whether its copies survive this machine."""
     entry: StrongholdEntry | None
+    """None: a zone that `strongholds.yaml` does not name."""
+    silent: str = ""
+    """Why a zone gave no answer when it was asked last."""
 
 
 def known_strongholds(world: World) -> list[Known]:
-    """Those of `strongholds.yaml`, then the zones. Raises Refused for a file that cannot be read."""
+    """Those of `strongholds.yaml`, then zones that once answered. Raises Refused for a file that cannot be read."""
     try:
         named = StorageRegistry(world.home).list()
     except BadConfig as error:
@@ -38,8 +45,18 @@ def known_strongholds(world: World) -> list[Known]:
         Known(name=name, type=entry.type, elsewhere=entry.is_elsewhere, entry=entry) for name, entry in named.items()
     ]
     hosts = {entry.host or name for name, entry in named.items() if entry.type is StrongholdType.ZONE}
-    zones = Zone.objects.exclude(zone_id__in=[*hosts, *named]).values_list("zone_id", flat=True)
-    return found + [Known(name=zone, type=StrongholdType.ZONE, elsewhere=True, entry=None) for zone in zones]
+    zones = Zone.objects.exclude(zone_id__in=[*hosts, *named]).exclude(last_seen_at=None)
+    return found + [_of_zone(zone) for zone in zones]
+
+
+def _of_zone(zone: Zone) -> Known:
+    return Known(
+        name=zone.zone_id,
+        type=StrongholdType.ZONE,
+        elsewhere=not is_this_machine(urlsplit(zone.url).hostname or ""),
+        entry=None,
+        silent="" if zone.state == Zone.State.ONLINE else zone.message or "it does not answer",
+    )
 
 
 def open_stronghold(world: World, name: str) -> Stronghold:
@@ -48,10 +65,10 @@ def open_stronghold(world: World, name: str) -> Stronghold:
         raise Refused("local is this world itself, which needs no way to be reached")
     known = {each.name: each for each in known_strongholds(world)}
     if name not in known:
-        raise NotFound(f"There is no stronghold {name[:80]!r}. Known: {', '.join(known) or 'none'}.")
+        return _open_zone(world, name, [*known])
     entry = known[name].entry
     if entry is None or entry.type is StrongholdType.ZONE:
-        return _open_zone(world, (entry.host if entry else "") or name)
+        return open_zone(world, (entry.host if entry else "") or name)
     if entry.unusable:
         raise Refused(f"{name} cannot be used: {entry.unusable}")
     had_copies = Location.objects.filter(stronghold=name, state=Location.State.PRESENT).exists()
@@ -95,7 +112,9 @@ def _writer(world: World) -> str:
     return hashlib.sha256(f"{socket.gethostname()} {world.home}".encode()).hexdigest()[:8]
 
 
-def _open_zone(world: World, zone: str) -> Stronghold:
-    from vault.zones.stronghold import open_zone
-
-    return open_zone(world, zone)
+def _open_zone(world: World, name: str, known: list[str]) -> Stronghold:
+    """A zone that never answered yet."""
+    try:
+        return open_zone(world, name)
+    except NotFound:
+        raise NotFound(f"There is no stronghold or zone {shown(name)}. Known: {', '.join(known) or 'none'}.") from None
