@@ -10,18 +10,22 @@ from django.conf import settings
 
 from realm.management.as_json import plain
 from realm.world import World
+from vault import tokens
 from vault.assets import manifest
+from vault.assets.discovery import VaultDiscovery
+from vault.assets.resolving import resolve
 from vault.errors import Refused
+from vault.keeper import VaultKeeper, ask_vault_first
 from vault.models import Asset, Job
 from vault.strongholds.contract import Progress
+from vault.strongholds.registry import StorageRegistry
+from vault.zones.moving import pull_from_zone, push_to_zone
 
 Act = Callable[[Job, Progress], Any]
 
 
 def _fetch(job: Job, progress: Progress) -> Any:
     """To where such assets lie in this world, or under a name below `vault/fetched/`."""
-    from vault.keeper import VaultKeeper, ask_vault_first
-
     if not job.destination:
         was_here = _is_here(job.asset_id)
         path = ask_vault_first(job.asset_id, world=_world(), by=job.by, progress=progress)
@@ -35,18 +39,12 @@ def _fetch(job: Job, progress: Progress) -> Any:
 
 
 def _is_here(asset_id: str) -> bool:
-    from vault.keeper import VaultKeeper
-
     best = VaultKeeper(_world()).locate(asset_id).best_location
     return best is not None and best.stronghold == "local"
 
 
 def _push(job: Job, progress: Progress) -> Any:
     """To a stronghold of this world by its keeper, else to a zone."""
-    from vault.keeper import VaultKeeper
-    from vault.strongholds.registry import StorageRegistry
-    from vault.zones.moving import push_to_zone
-
     if job.destination in StorageRegistry(_world().home).list():
         return VaultKeeper(_world(), by=job.by).copy(job.asset_id, job.destination, progress=progress)
     there = str(job.options.get("destination", ""))
@@ -54,8 +52,6 @@ def _push(job: Job, progress: Progress) -> Any:
 
 
 def _pull(job: Job, progress: Progress) -> Any:
-    from vault.zones.moving import pull_from_zone
-
     folder = fetched_path(_world(), job.destination) if job.destination else None
     return pull_from_zone(job.asset_id, job.source, folder, by=job.by, progress=progress)
 
@@ -77,9 +73,6 @@ def _export(job: Job, progress: Progress) -> Any:
 
 
 def _scan(job: Job, progress: Progress) -> Any:
-    from vault import tokens
-    from vault.assets.discovery import VaultDiscovery
-
     tokens.reindex(_world())
     return VaultDiscovery(_world()).scan_all()
 
@@ -134,8 +127,6 @@ def _below(root: Path, name: str) -> Path:
 
 
 def _asset(job: Job) -> Asset:
-    from vault.assets.resolving import resolve
-
     return resolve(_world(), job.asset_id)
 
 

@@ -96,6 +96,6 @@ def _writer(world: World) -> str:
 
 
 def _open_zone(world: World, zone: str) -> Stronghold:
-    from vault.zones.stronghold import open_zone
+    from vault.zones.directory import open_zone
 
     return open_zone(world, zone)
