@@ -78,11 +78,11 @@ def one(request: HttpRequest, checkpoint: str, hero: str | None = None) -> Any:
 @router.get("/{checkpoint}/compare")
 def compare(request: HttpRequest, checkpoint: str, other: str = "", hero: str | None = None) -> Any:
     """What moved between two checkpoints: tensors, recipe, evaluations, lineage. `other` names the second one."""
-    from vault.ledger.comparing import compare as compare_checkpoints
-
     if not (second := other or request.GET.get("with", "")):
         raise ValueError("other is missing: the checkpoint to compare with")
     a, b = _chosen(checkpoint, hero), _chosen(second, hero)
+    from vault.ledger.comparing import compare as compare_checkpoints
+
     return compare_checkpoints(settings.WORLD, a.hero, a.canonical_name, b.canonical_name)
 
 
