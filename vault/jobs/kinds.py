@@ -10,7 +10,6 @@ from django.conf import settings
 
 from realm.management.as_json import plain
 from realm.world import World
-from vault import tokens
 from vault.assets import manifest
 from vault.assets.discovery import VaultDiscovery
 from vault.assets.resolving import resolve
@@ -31,6 +30,8 @@ def _fetch(job: Job, progress: Progress) -> Any:
         path = ask_vault_first(job.asset_id, world=_world(), by=job.by, progress=progress)
         return {"local_path": path, "bytes_transferred": 0 if was_here else total_bytes(job) or 0}
     target = fetched_path(_world(), job.destination)
+    if target.exists():
+        raise Refused(f"there is something at {target} already; choose another destination")
     target.parent.mkdir(parents=True, exist_ok=True)
     fetched = VaultKeeper(_world(), by=job.by).fetch(job.asset_id, target, source=job.source, progress=progress)
     if fetched.error is not None:
@@ -73,7 +74,6 @@ def _export(job: Job, progress: Progress) -> Any:
 
 
 def _scan(job: Job, progress: Progress) -> Any:
-    tokens.reindex(_world())
     return VaultDiscovery(_world()).scan_all()
 
 

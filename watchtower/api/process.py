@@ -33,7 +33,7 @@ log = logging.getLogger(__name__)
 
 MOST_CONNECTIONS = 200
 FETCH = "/fetch/"
-BEAT_SECONDS = 2.0
+BEAT_SECONDS = 4.0
 ZONES_SECONDS = 15.0
 _LAST_WORDS_SECONDS = 2.0
 """In which a job that hears of the end writes down that it waits."""
