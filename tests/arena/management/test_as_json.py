@@ -42,7 +42,8 @@ WORDS = [
     "sentinels/healthcheck", "realm/weave --status", "guild/curriculum show", "guild/runs list", "guild/runs show 1",
     "guild/runs compare 1 2", "guild/skill list", "guild/skill show bin", "guild/skill check bin --level 1 --count 5",
     "guild/taskmaster --status", "guild/tasks list", "guild/tasks status", "guild/tasks available",
-    "arena/ledger list", "arena/ledger show 7", "arena/ledger best",
+    "arena/ledger list", "arena/ledger show 7", "arena/ledger best", "vault/tokens list",
+    "vault/tokens new --purpose read",
 ]  # fmt: skip
 
 
