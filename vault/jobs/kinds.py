@@ -58,10 +58,15 @@ def _pull(job: Job, progress: Progress) -> Any:
 
 
 def _verify(job: Job, progress: Progress) -> Any:
+    """A copy at a stronghold where it names one, else the checkpoint here."""
     from vault.ledger.verifying import verify
 
+    if job.source:
+        keeper = VaultKeeper(_world(), by=job.by)
+        return keeper.verify_copy(keeper.copy_at(job.asset_id, job.source), progress=progress)
     asset, quick = _asset(job), bool(job.options.get("quick"))
-    return verify(_world(), asset.hero, asset.name, quick=quick, by=job.by, progress=progress)
+    found = verify(_world(), asset.hero, asset.name, quick=quick, by=job.by, progress=progress)
+    return {**plain(found), "success": found.whole, "message": str(found)}
 
 
 def _export(job: Job, progress: Progress) -> Any:
