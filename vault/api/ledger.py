@@ -69,6 +69,12 @@ def best(request: HttpRequest, metric: str = "train_loss", hero: str | None = No
     return _record(ledger.get_best(metric), ledger.hero, f"checkpoint measured by {strict.shown(metric)}")
 
 
+@router.post("/unpin")
+def unpin(request: HttpRequest, hero: str | None = None) -> Any:
+    """The champion is who earns it again."""
+    return {"success": True, "message": champion.unpin(settings.WORLD, ledger_of(hero).hero, by=by(request))}
+
+
 @router.get("/{checkpoint}")
 def one(request: HttpRequest, checkpoint: str, hero: str | None = None) -> Any:
     """By canonical name, or by its step on the active branch."""
@@ -126,12 +132,6 @@ def promote(request: HttpRequest, checkpoint: str, hero: str | None = None) -> A
     entry = _chosen(checkpoint, hero)
     done = champion.promote(settings.WORLD, entry.hero, entry.canonical_name, by=by(request))
     return {"success": True, **plain(done)}
-
-
-@router.post("/unpin")
-def unpin(request: HttpRequest, hero: str | None = None) -> Any:
-    """The champion is who earns it again."""
-    return {"success": True, "message": champion.unpin(settings.WORLD, ledger_of(hero).hero, by=by(request))}
 
 
 @router.delete("/{checkpoint}")

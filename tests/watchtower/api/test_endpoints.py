@@ -118,6 +118,7 @@ REFUSED: list[tuple[str, str, Any, int, str]] = [
     ("POST", "/api/register", {"path": "secrets/tokens.json"}, 409, "is not allowed"),
     ("POST", "/api/training/control", {"action": "dance"}, 422, "allowed are pause, resume, stop, skip"),
     ("POST", "/api/ledger/100/export", {"name": "../x"}, 409, "is not allowed"),
+    ("POST", "/api/ledger/unpin", None, 404, "no champion of DIO is pinned"),
     ("POST", "/api/trash/none/undo", None, 404, "none"),
     ("DELETE", "/api/ledger/200", None, 409, "newest"),
 ]  # fmt: skip
