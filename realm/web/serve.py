@@ -56,6 +56,7 @@ def run(
     config = uvicorn.Config(
         Guard(application, port=listening.getsockname()[1], any_host=any_host),
         http=TimedProtocol,
+        ws="none",
         log_level="warning",
         access_log=False,
         server_header=False,

@@ -51,6 +51,7 @@ WRONG: dict[Any, tuple[Any, ...]] = {
 OUT_OF_RANGE: dict[str, tuple[Any, ...]] = {
     "port": (0, -1, 65536), "vault_port": (0, 70_000), "oracle_port": (0, 70_000), "zone_port": (0, 70_000),
     "bind": ("0.0.0.0", "::", ""), "hero": ("", "../EVA", "D O", "7"), "keep_checkpoints": (1, -5),
+    "vault_bind": ("", "kitchen", "1.2.3"),
     "keep_forged_quests": (-1,), "checkpoint_budget_gb": (0, -1, float("inf")),
     "oracle_memory_gb": (0, -1, float("inf")), "preset": ("standrad", "../x", ""),
     "most_bad_share": (-0.1, 1.1, 10), "largest_gb": (0, -1, 1e9), "largest_ratio": (1, 0, 10**6),

@@ -45,6 +45,7 @@ def test_recipe_keys_are_overridden_one_by_one(home: World) -> None:
         ("REALM_BIND", "::1", "bind", "::1"),
         ("REALM_PORT", "1", "port", 1),
         ("REALM_VAULT_PORT", "65535", "vault_port", 65535),
+        ("REALM_VAULT_BIND", "0.0.0.0", "vault_bind", "0.0.0.0"),
         ("REALM_ORACLE_PORT", "9003", "oracle_port", 9003),
         ("REALM_ZONE_PORT", "9004", "zone_port", 9004),
         ("REALM_BASE_MODEL", "Qwen/Qwen3-0.6B", "base_model", "Qwen/Qwen3-0.6B"),

@@ -14,6 +14,8 @@ from realm.health import HEALTHY
 from realm.version import version
 from realm.world import World
 from tests.watchtower.factories import daemon_lock, say_status
+from vault.jobs import status as vault_status
+from vault.jobs.status import only_vault
 
 pytestmark = pytest.mark.django_db
 
@@ -105,6 +107,11 @@ def test_the_other_services_are_looked_at_where_a_supervisord_keeps_them(
         told = health(client)
         assert said_of(told, "weaver").startswith("supervisord is gone")
         assert said_of(told, "taskmaster") == "the Task Master is not running"
+        assert said_of(told, "vault").startswith("its process does not run")
+        with only_vault(world):
+            assert said_of(health(client), "vault") == "it has said nothing yet"
+            vault_status.write(world, address="http://127.0.0.1:8767")
+            assert said_of(health(client), "vault") == ""
         with master_lock(world):
             assert said_of(health(client), "taskmaster") == "it has said nothing yet"
             path = world.status / STATUS_FILE

@@ -13,6 +13,7 @@ from django.db import transaction
 from realm.checkpoints.sidecar import DamagedCheckpoint
 from realm.strict import BadConfig
 from realm.world import World
+from vault import tokens
 from vault.assets import local, rows
 from vault.assets.checkpoints import sync_checkpoints
 from vault.assets.manifest import Manifest
@@ -68,6 +69,10 @@ class VaultDiscovery:
         report = DiscoveryReport(ledger=ledger, damaged=list(ledger.damaged))
         before = set(Asset.objects.values_list("asset_id", flat=True))
         sync_checkpoints(report.damaged)
+        try:
+            tokens.reindex(self.world)
+        except Refused as error:
+            report.damaged.append(str(error))
         self._sync_files(report)
         Asset.objects.filter(locations=None).delete()
         report.added = sorted(set(Asset.objects.values_list("asset_id", flat=True)) - before)

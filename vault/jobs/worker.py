@@ -11,10 +11,11 @@ from django.utils import timezone
 
 from vault.jobs import owners, queue
 from vault.jobs.performing import perform
+from vault.models import Job
 
 log = logging.getLogger(__name__)
 
-LOOK_SECONDS = 0.5
+LOOK_SECONDS = 1.0
 _AFTER_ERROR_SECONDS = 5.0
 
 
@@ -39,6 +40,8 @@ class Worker(threading.Thread):
 
     def work_once(self) -> bool:
         """Whether there was something to do."""
+        if not Job.objects.filter(state__in=queue.OPEN, kind__in=self._kinds).exists():
+            return False
         queue.free_those_of_the_dead(self._kinds, idle=owners.this_process())
         job = queue.next_of(self._kinds, timezone.now())
         if job is not None:

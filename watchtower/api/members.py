@@ -9,16 +9,17 @@ from django.db import connection
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.routing import Route
-from vault.strongholds.registry import LOCAL
 
 from realm.world import World
 from vault.assets.manifest import Manifest
 from vault.errors import NotFound
+from vault.keeper import VaultKeeper
 from vault.officer import catalog
 from vault.officer.app import Officer
 from vault.officer.catalog import Held
 from vault.officer.manifests import Manifests
 from vault.officer.protocol_door import ProtocolDoor
+from vault.strongholds.registry import LOCAL
 
 _FOLDER = "served"
 """Below `vault/` of the world: digests of files that were read already."""
@@ -51,8 +52,6 @@ class Members(Officer):
 
     def _held(self, asset_id: str) -> Held:
         """Raises NotFound, Refused."""
-        from vault.keeper import VaultKeeper
-
         found = VaultKeeper(self._world).locate(asset_id)
         here = next((each for each in found.locations if each.stronghold == LOCAL and each.is_present), None)
         if here is None:

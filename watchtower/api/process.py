@@ -26,13 +26,14 @@ from realm.world import World
 from vault.jobs import queue, status
 from vault.jobs.waiting import ENDING
 from vault.jobs.worker import Worker
+from vault.zones.directory import refresh
 from watchtower.api.members import Members
 
 log = logging.getLogger(__name__)
 
 MOST_CONNECTIONS = 200
 FETCH = "/fetch/"
-BEAT_SECONDS = 2.0
+BEAT_SECONDS = 4.0
 ZONES_SECONDS = 15.0
 _LAST_WORDS_SECONDS = 2.0
 """In which a job that hears of the end writes down that it waits."""
@@ -54,7 +55,7 @@ def run(world: World, config: RealmConfig, *, address: str, port: int) -> None:
             Worker(queue.TRANSFERS, ENDING),
             Worker(queue.OTHERS, ENDING),
             _every(BEAT_SECONDS, lambda: _beat(world, told, watch)),
-            _every(ZONES_SECONDS, lambda: _refresh_zones(world)),
+            _every(ZONES_SECONDS, lambda: refresh(world)),
         ]
         for thread in beside:
             thread.start()
@@ -89,7 +90,7 @@ def purposes_of(scope: Scope) -> Iterable[str]:
     return (tokens.READ, tokens.ZONE) if scope["path"].startswith(FETCH) else (tokens.READ,)
 
 
-def _every(seconds: float, act: Callable[[], None]) -> threading.Thread:
+def _every(seconds: float, act: Callable[[], object]) -> threading.Thread:
     """At once and then every so often, until the process is told to end; what goes wrong is logged."""
 
     def go_on() -> None:
@@ -116,9 +117,3 @@ def _beat(world: World, address: str, watch: DatabaseWatch) -> None:
         os.kill(os.getpid(), signal.SIGTERM)
         return
     status.write(world, address=address)
-
-
-def _refresh_zones(world: World) -> None:
-    from vault.zones.directory import refresh
-
-    refresh(world)

@@ -44,6 +44,7 @@ WORDS = [
     "guild/taskmaster --status", "guild/tasks list", "guild/tasks status", "guild/tasks available",
     "arena/ledger list", "arena/ledger show 7", "arena/ledger best", "arena/ledger verify 7",
     "arena/ledger compare 7 7", "arena/ledger export 7 QUEST.model --adapter",
+    "vault/tokens list", "vault/tokens new --purpose read",
 ]  # fmt: skip
 
 
