@@ -16,7 +16,7 @@ from realm.web import outbound
 from vault.errors import Refused, Unreachable, VaultError
 from vault.ledger.entries import LedgerEntry, read_record
 
-ALL = 1_000_000
+ALL = 0
 """What is asked for where all are wanted."""
 _SECONDS, _GLANCE_SECONDS = 30.0, 5.0
 _LARGEST_BYTES = 256 * 2**20
