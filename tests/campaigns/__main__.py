@@ -18,6 +18,7 @@ CAMPAIGNS = {
     "large": "tests of the suite in their large form: the daemon at every write that fails, and more",
     "hostile": "hostile files of every kind in the inbox, with good quests in between",
     "models": "hostile model folders under an inference host that answers others",
+    "vault": "the ledger, its copies and snapshots: flipped bits, falsified indexes, broken transfers, restores",
     "swap": "checkpoints loaded and unloaded under an inference host that answers",
 }
 SEED = 20_261_121

@@ -16,12 +16,13 @@ from realm.web import outbound
 from vault.errors import Refused, Unreachable, VaultError
 from vault.ledger.entries import LedgerEntry, read_record
 
-ALL = 1_000_000
+ALL = 0
 """What is asked for where all are wanted."""
 _SECONDS, _GLANCE_SECONDS = 30.0, 5.0
 _LARGEST_BYTES = 256 * 2**20
 _TRIES, _PAUSE_SECONDS = 3, 0.5
 """A server that is being started anew answers a moment later."""
+_LONGEST_SENTENCE = 500
 _BUSY = frozenset({502, 503, 504})
 
 
@@ -105,11 +106,11 @@ class RemoteLedgerClient:
             value = json.loads(reply.body)
         except (ValueError, RecursionError):
             value = None
-        said = value.get("error") if isinstance(value, dict) else None
+        said = str(value.get("error") or "")[:_LONGEST_SENTENCE] if isinstance(value, dict) else ""
         if reply.status in (400, 422):
-            raise ValueError(strict.shown(said or f"{self.url} refuses the request"))
+            raise ValueError(said or f"{self.url} refuses the request")
         if reply.status in (401, 403):
-            raise Refused(f"{self.url} lets only those in who have a token: {strict.shown(said or reply.status)}")
+            raise Refused(f"{self.url} lets only those in who have a token: {said or reply.status}")
         if reply.status != 200 or value is None:
             raise Unreachable(f"{self.url} answers with status {reply.status}, and not as a ledger does")
         return value
