@@ -59,6 +59,7 @@ def _set_up(home: Path) -> None:
     django.setup()
     from realm import database
 
+    faults.has_strace()  # found out once, and not by each child
     database.make_ready(World(home))
     _leave()
 

@@ -20,6 +20,7 @@ from realm.checkpoints import branches, sidecar
 from realm.checkpoints.names import checkpoint_folders
 from realm.checkpoints.sidecar import SIDECAR, DamagedCheckpoint
 from realm.config import RealmConfig
+from realm.config import load as load_config
 from realm.hosts import read_hosts
 from realm.oracle import served
 from realm.oracle.errors import HostDown, HostTrouble
@@ -190,8 +191,10 @@ def _to_be_asked(hero: str) -> Iterator[Reason]:
         yield Reason(name=name, sentence="it waits to be evaluated", for_everybody=False, waits=True)
 
 
-def loaded_by_hosts(world: World, config: RealmConfig) -> set[str]:
+def loaded_by_hosts(world: World, config: RealmConfig | None = None) -> set[str]:
     """Names of the checkpoints that the project's own hosts have loaded; one that is down has none.
+
+    Without `config` the world's settings are read.
 
     Raises Refused where a host lives but does not say, or cannot be asked: then nothing may be deleted.
     """
@@ -200,7 +203,7 @@ def loaded_by_hosts(world: World, config: RealmConfig) -> set[str]:
 
     loaded: set[str] = set()
     try:
-        registry = read_hosts(world, oracle_port=config.oracle_port)
+        registry = read_hosts(world, oracle_port=(config or load_config(world)).oracle_port)
         if registry.broken:  # a host that cannot be asked may have loaded what would be taken away
             raise BadConfig(registry.trouble)
         for host in registry.hosts:
