@@ -68,7 +68,7 @@ def test_twins_without_a_guard_something_is_lost(world: World, monkeypatch: pyte
     """All of them at once; each alone is tried in test_safety."""
     drawn = random_shelves.draw(world, 1)
     for guard in GUARDS:
-        monkeypatch.setattr(safety, guard, lambda *_: iter(()))
+        monkeypatch.setattr(safety, guard, lambda *_, **__: iter(()))
     shelf.apply(world, drawn.config, HERO, by="arena")
     assert len(random_shelves.wrongs(world, drawn)[0]) >= 5
 
