@@ -81,7 +81,7 @@ def test_twin_the_moments_go_before_the_sidecar_says_so(world: World, monkeypatc
             (folder / name).unlink(missing_ok=True)
         raise Killed
 
-    monkeypatch.setattr(moments.sidecar, "write", late)
+    monkeypatch.setattr(moments.sidecar, "rewrite", late)
     with pytest.raises(Killed):
         shelf.apply(world, drawn.config, HERO, by="arena")
     assert random_shelves.wrongs(world, drawn)[1]
