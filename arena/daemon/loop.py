@@ -166,7 +166,8 @@ class ArenaDaemon:
 
     def tick(self) -> bool:
         """A disk in trouble cuts the look short; the next one begins by putting right what was left half-done."""
-        self._trainer_care.watch()
+        if self._trainer_care.watch():
+            self._room_wanted = True  # below the floor the treasury gives what it can
         worked = self._disk.guard(self._look)
         self._disk.mind_ballast(trainer_waits=bool(self.trainer.trouble))
         self._status.tell(self._situation)

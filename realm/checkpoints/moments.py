@@ -37,7 +37,7 @@ def take_out(folder: Path) -> int:
     if went:
         rest = {name: proof for name, proof in saved.files.items() if name not in went}
         moment = datetime.now().astimezone().isoformat(timespec="seconds")
-        sidecar.write(folder, replace(saved, files=rest, thinned=Thinned(at=moment, files=went)))
+        sidecar.rewrite(folder, replace(saved, files=rest, thinned=Thinned(at=moment, files=went)))
     for name in MOMENT_FILES:
         (folder / name).unlink(missing_ok=True)
     durable.sync_folder(folder)

@@ -170,6 +170,11 @@ def write(folder: Path, sidecar: Sidecar) -> None:
     durable.write_json(folder / SIDECAR, seal(asdict(sidecar)))
 
 
+def rewrite(folder: Path, sidecar: Sidecar) -> None:
+    """Replace the sidecar of a checkpoint that has its name: a kill leaves nothing in it that would be damage."""
+    durable.write_json(folder / SIDECAR, seal(asdict(sidecar)), via=folder.parent)
+
+
 def read(folder: Path) -> Sidecar:
     """The sidecar of `folder`; raises DamagedCheckpoint if it is missing, not a sidecar, or not as it was written."""
     path = folder / SIDECAR

@@ -46,12 +46,13 @@ def _temp_beside(path: Path) -> Path:
     return path.with_name(f"{TEMP_PREFIX}{path.name}-{secrets.token_hex(4)}")
 
 
-def write_bytes(path: Path, data: bytes, *, mode: int = 0o644, sync: bool = True) -> None:
+def write_bytes(path: Path, data: bytes, *, mode: int = 0o644, sync: bool = True, via: Path | None = None) -> None:
     """Replace `path` by `data`, whole or not at all.
 
-    `sync=False` is for heartbeats and other views that their writer makes anew.
+    `sync=False` is for heartbeats and other views that their writer makes anew. The temp file lies in the folder `via`
+    of the same file system, where a killed writer must leave nothing beside `path`.
     """
-    temp = _temp_beside(path)
+    temp = _temp_beside(via / path.name if via else path)
     try:
         _write_new(temp, data, mode=mode, sync=sync)
         os.replace(temp, path)
@@ -88,8 +89,8 @@ def encode_json(value: Any) -> bytes:
     return json.dumps(value, ensure_ascii=False, indent=1, allow_nan=False).encode() + b"\n"
 
 
-def write_json(path: Path, value: Any, *, mode: int = 0o644, sync: bool = True) -> None:
-    write_bytes(path, encode_json(value), mode=mode, sync=sync)
+def write_json(path: Path, value: Any, *, mode: int = 0o644, sync: bool = True, via: Path | None = None) -> None:
+    write_bytes(path, encode_json(value), mode=mode, sync=sync, via=via)
 
 
 def rename(source: Path, target: Path) -> None:

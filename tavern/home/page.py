@@ -138,6 +138,8 @@ class Crown:
     """Who is the champion, why, and by what."""
 
     champion: Champion | None
+    lost: str
+    """Why the one that was promoted does not hold; empty where it does."""
     metric: str
     metrics: list[tuple[str, str]]
     """(value, label) of those that can be chosen."""
@@ -146,7 +148,9 @@ class Crown:
 def crown_of(world: World, hero: str) -> Crown:
     metric = read_settings(world)[0].champion_metric
     metrics = METRICS if metric in dict(METRICS) else [*METRICS, (metric, f"loss over {metric}")]
-    return Crown(champion=crown.champion(world, hero, metric), metric=metric, metrics=metrics)
+    return Crown(
+        champion=crown.champion(world, hero, metric), lost=crown.lost_pin(world, hero), metric=metric, metrics=metrics
+    )
 
 
 def save_metric(world: World, metric: str) -> None:

@@ -16,10 +16,11 @@ from realm.config import RealmConfig
 from realm.config import load as load_config
 from realm.hosts import Host, read_hosts
 from realm.oracle.errors import HostTrouble
+from realm.strict import BadConfig
 from realm.world import World
 from vault import chronicle
 from vault.assets.ids import checkpoint_id
-from vault.errors import Damaged, NotFound
+from vault.errors import Damaged, NotFound, Refused
 from vault.treasury.lock import locked
 
 
@@ -40,9 +41,9 @@ def promote(world: World, hero: str, name: str, *, by: str, config: RealmConfig 
     """Let the checkpoint be the champion of the active branch, or of its own where it does not lie on that one's line.
 
     Every byte is proven before; then this machine's inference host loads it, and one that is silent is only told of.
-    Raises NotFound, and Damaged naming the file.
+    Raises NotFound, Damaged naming the file, and Refused where settings cannot be read.
     """
-    config = config or load_config(world)
+    config = config or _settings(world)
     saved = _prove(world, hero, name)
     active = branches_of(hero).active
     branch = active if line_of(hero).holds(saved.branch, saved.step, name) else saved.branch
@@ -81,6 +82,13 @@ def unpin(world: World, hero: str, *, by: str) -> str:
     return pinned.name
 
 
+def _settings(world: World) -> RealmConfig:
+    try:
+        return load_config(world)
+    except BadConfig as error:
+        raise Refused(f"nobody is promoted: {error}") from error
+
+
 def _prove(world: World, hero: str, name: str) -> Sidecar:
     folder = world.heroes / hero / name
     if step_of(name) is None or folder.is_symlink() or not folder.is_dir():
@@ -93,9 +101,10 @@ def _prove(world: World, hero: str, name: str) -> Sidecar:
 
 def _load(world: World, config: RealmConfig, hero: str, name: str) -> tuple[tuple[str, ...], list[str]]:
     """Hosts of this machine that hold it now, and what is to be told of them."""
-    registry = read_hosts(world, oracle_port=config.oracle_port)
-    if registry.broken:
-        return (), [f"No host has loaded it: {registry.trouble}"]
+    try:
+        registry = read_hosts(world, oracle_port=config.oracle_port)
+    except BadConfig as error:
+        return (), [f"No host has loaded it: {error}"]
     loaded, told = [], []
     for host in registry.hosts:
         if host.is_realm and host.here:

@@ -31,7 +31,7 @@ class Rules:
     weekly: Count = 0
     budget_gb: Gigabytes | None = None
     """GB (10^9 bytes) of a hero's checkpoints; beyond it the oldest go. None: `checkpoint_budget_gb`."""
-    floor_gb: Gigabytes = 1.0
+    floor_gb: Gigabytes = 0.2
     """GB to leave free on the volume where the heroes lie: below it the trash is emptied, then the oldest go."""
     full_state: Annotated[int, Bounds(FEWEST)] | None = 10
     """So many newest keep their moments; older ones keep weights alone, unless somebody may go on from them.

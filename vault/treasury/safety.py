@@ -20,6 +20,7 @@ from realm.checkpoints import branches, sidecar
 from realm.checkpoints.names import checkpoint_folders
 from realm.checkpoints.sidecar import SIDECAR, DamagedCheckpoint
 from realm.config import RealmConfig
+from realm.config import load as load_config
 from realm.hosts import read_hosts
 from realm.oracle import served
 from realm.oracle.errors import HostDown, HostTrouble
@@ -52,14 +53,15 @@ class Reason:
 
 
 def reasons_to_keep(
-    world: World, hero: str, *, loaded: Collection[str] = (), leaving: Collection[str] = ()
+    world: World, hero: str, *, loaded: Collection[str] = (), leaving: Collection[str] = (), fresh: bool = True
 ) -> dict[str, tuple[str, ...]]:
     """By name of the checkpoint, why nobody can delete it; those that are not named can be.
 
     `loaded` are names that hosts said they hold, beside those that hosts of this world tell in files; adapters in
-    `leaving` go too, so that they keep nothing. Raises Refused where marks cannot be read.
+    `leaving` go too, so that they keep nothing. With `fresh` off, for pages, adapters are not looked for again while
+    the hero's folder is as it was. Raises Refused where marks cannot be read.
     """
-    found = reasons(world, hero, loaded=loaded, leaving=leaving)
+    found = reasons(world, hero, loaded=loaded, leaving=leaving, fresh=fresh)
     return by_name(one for one in found if one.for_everybody)
 
 
@@ -71,7 +73,7 @@ def by_name(found: Iterable[Reason]) -> dict[str, tuple[str, ...]]:
 
 
 def reasons(
-    world: World, hero: str, *, loaded: Collection[str] = (), leaving: Collection[str] = ()
+    world: World, hero: str, *, loaded: Collection[str] = (), leaving: Collection[str] = (), fresh: bool = True
 ) -> Iterator[Reason]:
     """All of them, those against rules too; parameters and errors as `reasons_to_keep` has them."""
     folder = world.heroes / hero
@@ -81,7 +83,7 @@ def reasons(
     yield from _best(world, hero)
     yield from _protected(folder)
     yield from _served(world, hero, loaded)
-    yield from _under_adapters(folder, leaving)
+    yield from _under_adapters(folder, leaving, fresh=fresh)
     yield from _worked_on(hero)
     yield from _to_be_asked(hero)
 
@@ -149,11 +151,25 @@ def _served(world: World, hero: str, loaded: Collection[str]) -> Iterator[Reason
         yield Reason(name=name, sentence="an inference host has loaded it")
 
 
-def _under_adapters(hero_folder: Path, leaving: Collection[str]) -> Iterator[Reason]:
+def _under_adapters(hero_folder: Path, leaving: Collection[str], *, fresh: bool) -> Iterator[Reason]:
     """Full checkpoints without which an adapter that lies on the disk, listed or not, is worth nothing."""
-    for folder in checkpoint_folders(hero_folder) if hero_folder.is_dir() else ():
-        if folder.name not in leaving and (base := _adapter_base(folder)):
-            yield Reason(name=base, sentence=f"{folder.name} is an adapter on it", keeps_moments=False)
+    if not hero_folder.is_dir():
+        return
+    found = _bases(hero_folder) if fresh else _bases_once(hero_folder, hero_folder.stat().st_mtime_ns)
+    for name, base in found:
+        if name not in leaving:
+            yield Reason(name=base, sentence=f"{name} is an adapter on it", keeps_moments=False)
+
+
+@functools.lru_cache(maxsize=16)
+def _bases_once(hero_folder: Path, mtime_ns: int) -> list[tuple[str, str]]:
+    return _bases(hero_folder)
+
+
+def _bases(hero_folder: Path) -> list[tuple[str, str]]:
+    """Adapter and what it sits on, by names."""
+    pairs = ((folder.name, _adapter_base(folder)) for folder in checkpoint_folders(hero_folder))
+    return [(name, base) for name, base in pairs if base]
 
 
 def _adapter_base(folder: Path) -> str | None:
@@ -190,8 +206,10 @@ def _to_be_asked(hero: str) -> Iterator[Reason]:
         yield Reason(name=name, sentence="it waits to be evaluated", for_everybody=False, waits=True)
 
 
-def loaded_by_hosts(world: World, config: RealmConfig) -> set[str]:
+def loaded_by_hosts(world: World, config: RealmConfig | None = None) -> set[str]:
     """Names of the checkpoints that the project's own hosts have loaded; one that is down has none.
+
+    Without `config` the world's settings are read.
 
     Raises Refused where a host lives but does not say, or cannot be asked: then nothing may be deleted.
     """
@@ -200,7 +218,7 @@ def loaded_by_hosts(world: World, config: RealmConfig) -> set[str]:
 
     loaded: set[str] = set()
     try:
-        registry = read_hosts(world, oracle_port=config.oracle_port)
+        registry = read_hosts(world, oracle_port=(config or load_config(world)).oracle_port)
         if registry.broken:  # a host that cannot be asked may have loaded what would be taken away
             raise BadConfig(registry.trouble)
         for host in registry.hosts:

@@ -20,7 +20,6 @@ from realm.checkpoints import sidecar
 from realm.checkpoints.names import checkpoint_folders, step_of
 from realm.checkpoints.sidecar import SIDECAR, DamagedCheckpoint
 from realm.config import RealmConfig
-from realm.config import load as load_config
 from realm.disk import durable
 from realm.disk.durable import TEMP_PREFIX
 from realm.disk.regular_files import UnfitFile, read_regular
@@ -91,7 +90,7 @@ def delete(
     """
     names = list(dict.fromkeys(names))
     check_deletable(world, hero, names, loaded=())
-    loaded = safety.loaded_by_hosts(world, config or load_config(world))
+    loaded = safety.loaded_by_hosts(world, config)
     with locked(world):
         check_deletable(world, hero, names, loaded=loaded)
         deleted = put_away(world, hero, names, by=by, why=why)

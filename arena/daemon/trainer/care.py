@@ -62,8 +62,11 @@ class TrainerCare:
         """Until a dead trainer is started again; 0 or less where it may be now."""
         return self._not_before - self._clock()
 
-    def watch(self) -> None:
-        """One that hangs is killed; then it is a dead one. What it waits for, and that it goes on, is told."""
+    def watch(self) -> bool:
+        """One that hangs is killed; then it is a dead one. What it waits for, and that it goes on, is told.
+
+        Returns whether it has just begun to wait for room.
+        """
         why = self._trainer.why_hung()
         if why and not self._hung:
             self._hung = why
@@ -72,11 +75,13 @@ class TrainerCare:
             self._trainer.kill()
 
         waits_for = self._trainer.trouble
-        if waits_for and not self._waited_for:
+        begins = bool(waits_for) and not self._waited_for
+        if begins:
             self._outbox.add("disk_trouble", f"The battle waits: {waits_for}")
         if self._waited_for and not waits_for and self._trainer.alive:
             self._outbox.add("disk_recovered", "The battle goes on")
         self._waited_for = waits_for
+        return begins
 
     def start(self) -> bool:
         """Start the trainer unless it lives, has just died or is given up; whether it was started."""

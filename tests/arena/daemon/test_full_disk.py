@@ -280,7 +280,11 @@ def raising(fault: Exception) -> Callable[..., inbox.Arrivals]:
 
 
 def test_a_trainer_that_waits_for_room_is_shown_as_paused(
-    world: World, trainer: FakeTrainer, clock: Clock, open_daemon: Callable[..., ArenaDaemon]
+    world: World,
+    trainer: FakeTrainer,
+    clock: Clock,
+    open_daemon: Callable[..., ArenaDaemon],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     drop(world, "a.jsonl")
     drop(world, "b.jsonl")
@@ -289,8 +293,12 @@ def test_a_trainer_that_waits_for_room_is_shown_as_paused(
     trainer.begin()
     trainer.busy = True
     settle(daemon)
+    asked = list[str]()
+    monkeypatch.setattr("arena.daemon.loop.shelf.apply", lambda world, config, hero, **_: asked.append(hero))
     trainer.trouble = "no room on /data: 900 bytes are needed, 7 are free"
     settle(daemon)
+    settle(daemon)
+    assert asked == ["DIO"], "the treasury gives what it can, once"
     assert (status(world)["state"], status(world)["message"]) == ("paused", trainer.trouble)
     assert arena_status.read_status(world).waits is False, "nobody holds the daemon's lock in this test"
     assert not (world.status / BALLAST_FILE).exists(), "the room is needed"

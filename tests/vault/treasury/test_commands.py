@@ -89,3 +89,7 @@ def test_what_cannot_be_is_a_sentence(world: World) -> None:
     (world.home / "config.yaml").write_text("treasury: {keep_nwest: 3}\n")
     with pytest.raises(CommandError, match="did you mean 'keep_newest'"):
         say("treasury", "dry-run")
+    (world.home / "config.yaml").write_text("oracle_port: none\n")
+    for words in (("delete", "1"), ("promote", "1")):
+        with pytest.raises(CommandError, match="oracle_port"):
+            say("ledger", *words)

@@ -81,7 +81,7 @@ def test_twin_without_the_reason_it_goes(world: World, reason: str, monkeypatch:
     fill(world)
     arrange, guard, _ = REASONS[reason]
     arrange(world)
-    monkeypatch.setattr(safety, guard, lambda *_: iter(()))
+    monkeypatch.setattr(safety, guard, lambda *_, **__: iter(()))
     monkeypatch.setattr("vault.treasury.shelf.served.held", lambda *_: set())
     apply(world, 2, budget_bytes=0)
     assert OLDEST not in steps(world)
@@ -102,7 +102,7 @@ def test_what_rules_never_take(world: World, guard: str, monkeypatch: pytest.Mon
     ask(world)
     apply(world, 2, budget_bytes=0)
     assert RULES_ALONE[guard] in steps(world)
-    monkeypatch.setattr(safety, guard, lambda *_: iter(()))
+    monkeypatch.setattr(safety, guard, lambda *_, **__: iter(()))
     apply(world, 2, budget_bytes=0)
     assert RULES_ALONE[guard] not in steps(world)
 
@@ -121,6 +121,13 @@ def test_damage_at_the_top_costs_nothing_below(world: World) -> None:
     keep = safety.reasons_to_keep(world, "DIO")
     assert name_of(world, 7) not in keep
     assert name_of(world, 6) in keep
+
+
+def test_a_page_looks_for_adapters_again_when_the_folder_has_changed(world: World) -> None:
+    fill(world)
+    assert name_of(world, 1) not in safety.reasons_to_keep(world, "DIO", fresh=False)
+    adapt(world)
+    assert name_of(world, 1) in safety.reasons_to_keep(world, "DIO", fresh=False)
 
 
 def test_damaged_marks_keep_everything(world: World) -> None:

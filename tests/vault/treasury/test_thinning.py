@@ -118,6 +118,26 @@ def test_twin_the_file_first_and_it_would_be_damaged(world: World) -> None:
         sidecar.verify(folder_of(world, 1))
 
 
+@pytest.mark.parametrize("guarded", [True, False])
+def test_killed_before_the_rename_nothing_foreign_lies_in_it(
+    world: World, monkeypatch: pytest.MonkeyPatch, guarded: bool
+) -> None:
+    """With its twin, which writes as into a folder that nobody knows of yet."""
+    fill(world)
+    give_moments(world)
+    if not guarded:
+        monkeypatch.setattr(moments.sidecar, "rewrite", sidecar.write)
+    monkeypatch.setattr(Path, "unlink", lambda *_, **__: None)  # nobody tidies up behind SIGKILL
+    for _ in killed_at(monkeypatch, "before the rename"):
+        with pytest.raises(KeyboardInterrupt):
+            moments.take_out(folder_of(world, 1))
+    if guarded:
+        assert sidecar.verify(folder_of(world, 1)).thinned is None
+    else:
+        with pytest.raises(DamagedCheckpoint, match="is not in its sidecar"):
+            sidecar.verify(folder_of(world, 1))
+
+
 def test_a_damaged_one_is_left_as_it_is(world: World) -> None:
     fill(world)
     give_moments(world)
