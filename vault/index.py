@@ -16,6 +16,7 @@ from realm.checkpoints import sidecar
 from realm.checkpoints.names import checkpoint_folders, step_of
 from realm.checkpoints.sidecar import DamagedCheckpoint
 from realm.world import World
+from vault import chronicle
 from vault.models import Checkpoint
 
 
@@ -32,6 +33,8 @@ class ScanReport:
     removed: tuple[str, ...]
     damaged: tuple[str, ...]
     """One sentence each; a damaged checkpoint is not listed."""
+    chronicle: tuple[str, ...] = ()
+    """What is wrong with the vault's own chronicle: lines that cannot be read, gaps in their numbers."""
 
 
 def scan(world: World) -> ScanReport:
@@ -61,6 +64,7 @@ def scan(world: World) -> ScanReport:
         falsified=_spell(falsified),
         removed=_spell(removed),
         damaged=tuple(damaged),
+        chronicle=chronicle.reindex(world).faults,
     )
 
 

@@ -1,4 +1,4 @@
-"""H1: snapshots of a live arena at seeded instants; each is restored elsewhere, trains on, and ends as if undisturbed."""
+"""H1: snapshots of a live arena at seeded instants; each is restored elsewhere and ends as if undisturbed."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.support import tiny_hero
 from tests.support.live_arena import LiveArena
 
 SNAPSHOTS, QUICK_SNAPSHOTS = 30, 3
-SNAPSHOTS_A_QUEST = 3
+SNAPSHOTS_A_QUEST = 6
 ROWS = 2000
 
 

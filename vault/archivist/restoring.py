@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import shutil
 import time
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
 
+from realm import strict
 from realm.disk import durable
+from realm.disk.regular_files import read_regular
 from realm.world import World
 from vault import chronicle
 from vault.archivist import database, manifest
@@ -113,6 +116,15 @@ def restore(folder: Path, home: Path, *, by: str, progress: Progress = unheard) 
         checkpoints=len(said.checkpoints),
         database_dump=said.database if said.database == database.DUMP_FILE else "",
     )
+
+
+def read_origin(world: World) -> Origin | None:
+    """Where a restored world came from; None of any other."""
+    try:
+        value = json.loads(read_regular(world.home / ORIGIN_FILE, most_bytes=2**20))
+        return strict.read(Origin, value, source=ORIGIN_FILE)
+    except (OSError, ValueError, RecursionError):
+        return None
 
 
 def _look_at(folder: Path) -> tuple[SnapshotManifest, dict[str, Expected]]:

@@ -154,8 +154,8 @@ def _fill(world: World, folder: Path, rules: Rules, said: SnapshotManifest, prog
     gathering = Gathering(world, copier, with_secrets=said.with_secrets)
     _check_room(world, rules, _database_bytes(world) if alone else gathering.bytes_to_copy())
     progress(0, "the database")
-    if copied := database.copy(world, home):
-        copier.prove(copied)
+    copied = database.copy(world, home)
+    copier.prove(copied)
     if not alone:
         gathering.all_but_the_database()
     return replace(

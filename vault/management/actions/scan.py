@@ -28,7 +28,7 @@ def perform(stdout: OutputWrapper, options: dict[str, Any]) -> None:
 
 
 def _print(stdout: OutputWrapper, report: ScanReport) -> None:
-    for word in ("added", "updated", "falsified", "removed", "damaged"):
+    for word in ("added", "updated", "falsified", "removed", "damaged", "chronicle"):
         for line in getattr(report, word):
             stdout.write(f"{word:<10}{line}")
     stdout.write(f"{report.listed} checkpoints listed")
