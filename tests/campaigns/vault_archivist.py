@@ -57,7 +57,7 @@ def _take_while_it_trains(arena: LiveArena, *, wanted: int, steps: int, seed: in
     dice = random.Random(seed)
     instants = sorted(dice.randrange(1, steps * 19 // 20) for _ in range(wanted))
     arena.start()
-    said = arena.module("tests.campaigns.snapshot_taker", *map(str, instants))
+    said = arena.module("tests.campaigns.snapshot_taker", *map(str, instants), seconds=60 + 30 * wanted)
     return [json.loads(line) for line in said.splitlines()]
 
 

@@ -11,7 +11,7 @@ from datetime import datetime
 from pathlib import Path
 
 from realm import strict
-from realm.disk import durable
+from realm.disk import durable, full
 from realm.disk.regular_files import read_regular
 from realm.world import World
 from vault import chronicle
@@ -82,9 +82,16 @@ def verify(folder: Path, *, progress: Progress = unheard) -> Verified:
 def restore(folder: Path, home: Path, *, by: str, progress: Progress = unheard) -> Restored:
     """A new world at `home`, which must be absent or an empty folder; the snapshot stays as it is.
 
-    Every byte is held against its digest on its way. Raises Refused, Damaged naming the file, NotFound, OSError; then
-    there is nothing at `home`.
+    Every byte is held against its digest on its way. Raises Refused, Damaged naming the file, NotFound; then there is
+    nothing at `home`.
     """
+    try:
+        return _restore(folder, home, by=by, progress=progress)
+    except OSError as error:
+        raise Refused(f"nothing was restored: {full.sentence(home) if full.is_full(error) else error}") from error
+
+
+def _restore(folder: Path, home: Path, *, by: str, progress: Progress) -> Restored:
     said, expected = _look_at(folder)
     if said.holds != "world":
         raise Refused(

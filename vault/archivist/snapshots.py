@@ -15,7 +15,7 @@ from pathlib import Path
 
 from django.conf import settings
 
-from realm.disk import durable, locks
+from realm.disk import durable, full, locks
 from realm.version import version
 from realm.world import World
 from vault import chronicle
@@ -64,18 +64,38 @@ def take(
     """A new snapshot of `world`, whole on disk when this returns, while the realm runs or rests.
 
     Within one second the same reason gives the same snapshot. With `database_alone` nothing but the database is taken.
-    Raises Refused (a reason that is no name, too little room, a queue that never rests), Damaged, OSError.
+    Raises Refused (a reason that is no name, too little room, a queue that never rests), Damaged.
     """
     if not _REASON.fullmatch(reason):
         raise Refused(f"{reason!r} is no reason: 1 to 40 small letters, digits and '-' are, a letter or digit first")
     rules = read_rules(settings.REALM.archivist)
+    try:
+        taken, is_new = _take(
+            world, rules, reason, by, with_secrets=with_secrets, alone=database_alone, progress=progress
+        )
+    except OSError as error:
+        raise Refused(f"no snapshot: {full.sentence(world.backups) if full.is_full(error) else error}") from error
+    if not is_new:
+        return taken
+    # Before a migration the rows of the chronicle may not fit the code: they follow the file at the next scan.
+    note = chronicle.append if database_alone else chronicle.record
+    note(
+        world, "snapshot", by=by, name=taken.name, reason=reason, bytes=taken.size_bytes, checkpoints=taken.checkpoints
+    )
+    return taken
+
+
+def _take(
+    world: World, rules: Rules, reason: str, by: str, *, with_secrets: bool, alone: bool, progress: Progress
+) -> tuple[Snapshot, bool]:
+    """And whether it was not there yet."""
     world.backups.mkdir(exist_ok=True)
     with locks.held(world.vault / LOCK_FILE):
         durable.sweep_temps(world.backups)
         moment = datetime.now().astimezone()
         final = world.backups / f"{moment:%Y%m%d-%H%M%S}-{reason}"
         if final.exists():
-            return read_snapshot(final)
+            return read_snapshot(final), False
         with durable.new_folder(final) as folder:
             said = SnapshotManifest(
                 name=final.name,
@@ -85,17 +105,11 @@ def take(
                 world=str(world.home),
                 hero=settings.REALM.hero,
                 release=version(),
-                holds="database" if database_alone else "world",
+                holds="database" if alone else "world",
                 with_secrets=with_secrets,
             )
             manifest.write(folder, _fill(world, folder, rules, said, progress))
-    taken = read_snapshot(final)
-    # Before a migration the rows of the chronicle may not fit the code: they follow the file at the next scan.
-    note = chronicle.append if database_alone else chronicle.record
-    note(
-        world, "snapshot", by=by, name=taken.name, reason=reason, bytes=taken.size_bytes, checkpoints=taken.checkpoints
-    )
-    return taken
+    return read_snapshot(final), True
 
 
 def list_snapshots(world: World) -> list[Snapshot]:
