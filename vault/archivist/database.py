@@ -5,16 +5,18 @@ from __future__ import annotations
 import os
 import sqlite3
 import subprocess
+import time
 from contextlib import closing
 from pathlib import Path
 
-from django.db import DatabaseError, connection
+from django.db import connection
 
 from realm.world import World
 from vault.errors import Damaged, Refused
 
 DUMP_FILE = "database.pgdump"
 DUMP_SECONDS = 3600.0
+LOCKED_SECONDS = 60.0
 
 
 def copy(world: World, home: Path) -> str:
@@ -43,12 +45,22 @@ def check(path: Path) -> None:
 
 
 def _back_up(target: Path) -> None:
+    """By a connection of its own: one that writes cannot be copied through."""
+    name = str(connection.settings_dict["NAME"])
+    deadline = time.monotonic() + LOCKED_SECONDS
+
+    def check_time(status: int, remaining: int, total: int) -> None:
+        if time.monotonic() > deadline:
+            raise Refused(f"the database was locked for {LOCKED_SECONDS:.0f} s by somebody who writes; try again later")
+
     try:
-        connection.ensure_connection()
-        with closing(sqlite3.connect(target)) as copied:
-            connection.connection.backup(copied)
+        with (
+            closing(sqlite3.connect(name, uri=name.startswith("file:"), timeout=LOCKED_SECONDS)) as live,
+            closing(sqlite3.connect(target)) as copied,
+        ):
+            live.backup(copied, progress=check_time)
             copied.execute("PRAGMA journal_mode=DELETE")  # one plain file, which needs nothing beside it
-    except (sqlite3.DatabaseError, DatabaseError) as error:
+    except sqlite3.DatabaseError as error:
         raise Damaged(f"the database cannot be copied: {error}; the next start of the arena sees to it") from error
 
 
