@@ -19,7 +19,7 @@ from tests.support import tiny_hero
 from tests.support.live_arena import LiveArena
 
 SNAPSHOTS, QUICK_SNAPSHOTS = 30, 3
-SNAPSHOTS_A_QUEST = 6
+SNAPSHOTS_A_QUEST = 15
 ROWS = 2000
 
 

@@ -117,12 +117,15 @@ def list_snapshots(world: World) -> list[Snapshot]:
     return [read_snapshot(folder) for folder in reversed(_folders(world))]
 
 
-def find(world: World, name: str) -> Path:
-    """The folder of a snapshot by its name, or by a path to it. Raises NotFound naming those there are."""
+def find(world: World, name: str, *, elsewhere: bool = False) -> Path:
+    """The folder of a snapshot by its name; with `elsewhere` also by a path to it, of somebody who may read any file.
+
+    Raises NotFound naming those there are.
+    """
     folder = world.backups / name
     if _NAME.fullmatch(name) and folder.is_dir():
         return folder
-    if "/" in name and (Path(name) / manifest.FILE).is_file():
+    if elsewhere and "/" in name and (Path(name) / manifest.FILE).is_file():
         return Path(name)
     known = ", ".join(path.name for path in reversed(_folders(world))) or "there is none"
     raise NotFound(f"there is no snapshot {name!r}; known are: {known}")

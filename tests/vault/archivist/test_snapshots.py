@@ -11,10 +11,12 @@ from collections.abc import Callable
 from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
 import pytest
+from django.core.management import CommandError, call_command
 from pytest_django import Settings
 
 from realm.checkpoints import sidecar
@@ -320,3 +322,36 @@ def test_an_empty_folder_is_empty_again_where_the_snapshot_is_damaged(whole: Pat
     assert list(home.iterdir()) == []
     restoring.restore(whole, home, by="command line")
     assert (home / "config.yaml").exists()
+
+
+def test_a_disk_that_fills_up_leaves_nothing(whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    read, files = restoring._read, iter(range(3))
+
+    def full(path: Path, target: Path | None = None) -> tuple[int, str]:
+        if next(files, None) is None:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(target))
+        return read(path, target)
+
+    monkeypatch.setattr(restoring, "_read", full)
+    with pytest.raises(Refused, match=r"nothing was restored: .* is full: [\d,]+ of its"):
+        restoring.restore(whole, tmp_path / "new", by="command line")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_commands_take_list_verify_and_restore(filled: World, tmp_path: Path) -> None:
+    def vault(*words: str) -> str:
+        out = StringIO()
+        call_command("vault", *words, stdout=out)
+        return out.getvalue()
+
+    name = json.loads(vault("snapshot", "--json"))["name"]
+    assert vault("snapshot", "--list").startswith(f"{name}               3 files, 1 checkpoints, ")
+    assert vault("snapshot", "--verify", name).startswith(f"{name} is whole: 6 files, 1 checkpoints, ")
+    home = tmp_path / "new"
+    assert f"start it: REALM_HOME={home} scripts/start_all.sh" in vault("restore", name, "--to", str(home))
+    assert [line.action for line in chronicle.read(filled)] == ["snapshot", "restore"]
+    with pytest.raises(CommandError, match=f"there is no snapshot 'x'; known are: {name}"):
+        vault("restore", "x", "--to", str(home))
+    for outside in ("../backups", f"../backups/{name}", "/etc", ".", ""):
+        with pytest.raises(CommandError, match="there is no snapshot"):
+            vault("snapshot", "--verify", outside or "x")

@@ -82,7 +82,7 @@ def _list(stdout: OutputWrapper, *, as_json: bool) -> None:
 
 
 def _verify(stdout: OutputWrapper, name: str, *, as_json: bool) -> None:
-    found = restoring.verify(snapshots.find(settings.WORLD, name))
+    found = restoring.verify(snapshots.find(settings.WORLD, name, elsewhere=True))
     if as_json:
         write_json(stdout, found)
     else:
