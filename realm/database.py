@@ -39,7 +39,7 @@ def migrate_if_needed() -> None:
     """
     if is_behind():
         if MigrationRecorder(connection).applied_migrations():
-            call_command("vault", "snapshot", "--reason", "migration", "--database-only", stdout=io.StringIO())
+            call_command("vault", "snapshot", "--reason", "before-migration", "--database-only", stdout=io.StringIO())
         call_command("migrate", interactive=False, verbosity=0)
 
 

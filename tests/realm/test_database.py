@@ -118,7 +118,7 @@ def migrating(monkeypatch: pytest.MonkeyPatch, *, applied: dict[tuple[str, str],
 
 def test_what_a_database_holds_is_copied_before_it_is_migrated(monkeypatch: pytest.MonkeyPatch) -> None:
     ran = migrating(monkeypatch, applied={("vault", "0001_initial"): None})
-    assert ran == ["vault snapshot --reason migration --database-only", "migrate"]
+    assert ran == ["vault snapshot --reason before-migration --database-only", "migrate"]
     assert migrating(monkeypatch, applied={}) == ["migrate"]
 
 

@@ -16,11 +16,11 @@ from realm.world import World
 from vault import chronicle
 from vault.archivist.manifest import WORLD
 from vault.archivist.rules import Rules
-from vault.archivist.snapshots import BY_HAND, DAILY, Snapshot
+from vault.archivist.snapshots import DAILY, RISKY_PREFIX, Snapshot
 from vault.errors import VaultError
 
 TAG = "realm"
-RISKY = "risky"
+RISKY, BY_HAND = "risky", "by-hand"
 _LAST_BYTES = 600
 """Of what a program said before it failed."""
 _ERROR = re.compile(r"(Fatal|[A-Za-z.]*(Error|Exception)): ")
@@ -48,7 +48,7 @@ class Kept:
         )
 
 
-def keep(world: World, rules: Rules, snapshot: Snapshot, *, by: str = "vault") -> Kept | None:
+def keep(world: World, rules: Rules, snapshot: Snapshot, *, by: str) -> Kept | None:
     """Hand it to the engine of the rules, then let that one forget by the same numbers; None for plain folders.
 
     A repository that does not exist yet is made. Raises EngineFailed.
@@ -134,7 +134,9 @@ _BRING_BACK: Mapping[str, Callable[[Rules, Snapshot, str, Path], Path]] = {
 
 
 def _kind(snapshot: Snapshot) -> str:
-    return snapshot.reason if snapshot.reason in (DAILY, BY_HAND) else RISKY
+    if snapshot.reason == DAILY:
+        return DAILY
+    return RISKY if snapshot.reason.startswith(RISKY_PREFIX) else BY_HAND
 
 
 def _archive(snapshot: Snapshot) -> str:

@@ -30,10 +30,8 @@ from vault.errors import Refused
 
 EVENTS_FILE, STEPS_FILE = "events.jsonl", "steps.bin"
 CHECKPOINT_SAVED = "checkpoint_saved"
-_LEFT_OUT = frozenset(
-    {"backups", "logs", "status", "trash", "uploads", "models/trash", "vault/trash", "vault/transfers"}
-)
-"""Folders of a world that no snapshot holds, beside hidden ones."""
+_LEFT_OUT = frozenset({"backups", "exports", "logs", "status", "uploads", "vault/fetched", "vault/locks"})
+"""Folders of a world that no snapshot holds, beside hidden ones as the trash: what passes, or lies elsewhere too."""
 _PASSING = re.compile(r".*\.(lock|sock|pid)|\.nfs.*|weaver\.conf")
 _LOOKS = 200
 """At a queue that never rests for as long as it takes to list it."""

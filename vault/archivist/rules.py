@@ -33,7 +33,7 @@ class Rules:
     keep_weekly: Count = 4
     """The newest of each week before those."""
     keep_risky: Count = 10
-    """Those taken before something risky. What the player took by hand stays until it is deleted by hand."""
+    """Those taken before something risky. What the player took stays until it is deleted by hand."""
     floor_gb: float = 1.0
     """GB (10^9 bytes) to leave free: no snapshot is begun that would take them, and the oldest daily ones make room."""
 

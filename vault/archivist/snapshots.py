@@ -27,9 +27,12 @@ from vault.archivist.rules import Rules, read_rules
 from vault.errors import NotFound, Refused, VaultError
 from vault.strongholds.contract import Progress, unheard
 
-DAILY, BY_HAND, MIGRATION = "daily", "manual", "migration"
+DAILY, BY_HAND = "daily", "manual"
+RISKY_PREFIX = "before-"
+"""Of the reason of a snapshot that was taken before something risky, such as `before-migration`."""
 LOCK_FILE = "snapshot.lock"
-_REASON = re.compile(r"[a-z0-9][a-z0-9-]{0,39}")
+_STRANGE = re.compile(r"[^a-z0-9]+")
+_LONGEST_REASON = 40
 _NAME = re.compile(r"\d{8}-\d{6}-[a-z0-9][a-z0-9-]{0,39}")
 
 
@@ -63,15 +66,16 @@ def take(
 ) -> Snapshot:
     """A new snapshot of `world`, whole on disk when this returns, while the realm runs or rests.
 
-    Within one second the same reason gives the same snapshot. With `database_alone` nothing but the database is taken.
-    Raises Refused (a reason that is no name, too little room, a queue that never rests), Damaged.
+    `reason` becomes a word of its name; within one second the same one gives the same snapshot. With `database_alone`
+    nothing but the database is taken. Raises Refused (no reason, too little room, a queue that never rests), Damaged.
     """
-    if not _REASON.fullmatch(reason):
-        raise Refused(f"{reason!r} is no reason: 1 to 40 small letters, digits and '-' are, a letter or digit first")
+    word = _STRANGE.sub("-", reason.lower())[:_LONGEST_REASON].strip("-")
+    if not word:
+        raise Refused(f"{reason!r} is no reason: letters or digits are expected, since it becomes part of a name")
     rules = read_rules(settings.REALM.archivist)
     try:
         taken, is_new = _take(
-            world, rules, reason, by, with_secrets=with_secrets, alone=database_alone, progress=progress
+            world, rules, word, by, with_secrets=with_secrets, alone=database_alone, progress=progress
         )
     except OSError as error:
         raise Refused(f"no snapshot: {full.sentence(world.backups) if full.is_full(error) else error}") from error
@@ -79,9 +83,7 @@ def take(
         return taken
     # Before a migration the rows of the chronicle may not fit the code: they follow the file at the next scan.
     note = chronicle.append if database_alone else chronicle.record
-    note(
-        world, "snapshot", by=by, name=taken.name, reason=reason, bytes=taken.size_bytes, checkpoints=taken.checkpoints
-    )
+    note(world, "snapshot", by=by, name=taken.name, reason=word, bytes=taken.size_bytes, checkpoints=taken.checkpoints)
     return taken
 
 

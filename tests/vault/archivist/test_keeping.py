@@ -40,8 +40,8 @@ def test_days_then_weeks_stay() -> None:
 
 
 def test_risky_ones_by_number_those_by_hand_all_and_the_newest_always() -> None:
-    risky = [snapshot("migration", days) for days in (1, 2, 3)]
-    by_hand = [snapshot("manual", days) for days in (10, 400)]
+    risky = [snapshot("before-migration", days) for days in (1, 2, 3)]
+    by_hand = [snapshot(reason, days) for days in (10, 400) for reason in ("manual", "a-word")]
     assert kept([*risky, *by_hand], Rules(keep_risky=2)) == {one.name for one in (*risky[:2], *by_hand)}
     daily = [snapshot("daily", days) for days in (0, 1)]
     assert kept(daily, Rules(keep_daily=0, keep_weekly=0)) == {daily[0].name}

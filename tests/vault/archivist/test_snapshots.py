@@ -140,10 +140,17 @@ def test_an_interrupted_snapshot_is_none(filled: World, monkeypatch: pytest.Monk
     assert [path.name for path in filled.backups.iterdir()] == ["20261130-120000-manual"]
 
 
-@pytest.mark.parametrize("reason", ["", "Daily", "../x", "a/b", "x" * 41, "-a"])
-def test_a_reason_is_a_word(filled: World, reason: str) -> None:
-    with pytest.raises(Refused, match="is no reason"):
-        take(filled, reason=reason, by="command line")
+@pytest.mark.parametrize(
+    ("reason", "word"), [("Before Retire", "before-retire"), ("../../x/", "x"), ("é-a\n", "a"), ("x" * 50, "x" * 40)]
+)
+def test_a_reason_becomes_a_word(filled: World, reason: str, word: str) -> None:
+    assert take(filled, reason=reason, by="page").name == f"20261130-120000-{word}"
+    assert [path.name for path in filled.backups.iterdir()] == [f"20261130-120000-{word}"]
+
+
+def test_no_reason_is_refused(filled: World) -> None:
+    with pytest.raises(Refused, match=r"'\.\./' is no reason"):
+        take(filled, reason="../", by="page")
 
 
 def test_the_floor_stays_free(filled: World, settings: Settings) -> None:
@@ -190,7 +197,7 @@ def test_a_world_is_restored_into_nothing_else_than_a_new_folder(filled: World, 
     }.items():
         with pytest.raises(Refused, match=why):
             restoring.restore(taken.path, home, by="command line")
-    alone = take(filled, reason="migration", by="arena", database_alone=True)
+    alone = take(filled, reason="before-migration", by="arena", database_alone=True)
     with pytest.raises(Refused, match="holds the database alone"):
         restoring.restore(alone.path, tmp_path / "new", by="command line")
     assert not (tmp_path / "new").exists()
