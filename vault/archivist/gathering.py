@@ -97,7 +97,7 @@ class Gathering:
         taken: dict[str, tuple[int, int, int]] = {}
         for _ in range(_LOOKS):
             found = dict(self._queue_files())
-            if found == taken:
+            if found == taken and self._leave_out_unfinished(taken):
                 return
             for path in taken.keys() - found.keys():
                 self.copier.forget(path)
@@ -113,7 +113,23 @@ class Gathering:
         for path in chain(*(self._files(folder) for folder in places), self._files(self._world.queue, deep=False)):
             with suppress(FileNotFoundError):
                 found = (self._world.home / path).lstat()
-                yield path, (found.st_ino, found.st_size, found.st_mtime_ns)
+                # A file that somebody writes into the inbox may grow for hours; nobody waits for its end.
+                grows = path.startswith(f"{self._below(self._world.inbox)}/")
+                yield path, (found.st_ino, 0 if grows else found.st_size, 0 if grows else found.st_mtime_ns)
+
+    def _leave_out_unfinished(self, taken: dict[str, tuple[int, int, int]]) -> bool:
+        """Of a quest that is still written, a part would be trained on as if it were all. Whether all still lie there."""
+        for path in [path for path in taken if path.startswith(f"{self._below(self._world.inbox)}/")]:
+            try:
+                size = (self._world.home / path).lstat().st_size
+            except FileNotFoundError:
+                return False
+            proof = self.copier.proofs.get(path)
+            if proof and size != proof.size_bytes:
+                self.copier.forget(path)
+                self.copier.left_out.append(f"{path} was still being written")
+                del taken[path]
+        return True
 
     def _take_heroes_files(self) -> None:
         """Branches, champions, marks: what lies beside a hero's checkpoints."""

@@ -199,6 +199,18 @@ def test_weights_are_linked_and_not_read(tmp_path: Path, saved: Path) -> None:
     assert not [path for path in taken.copier.proofs if "checkpoint-" in path]
 
 
+def test_a_file_that_is_still_written_is_left_out(tmp_path: Path, saved: Path) -> None:
+    live = LiveWorld(tmp_path / "live", saved)
+
+    def write_on(bytes_done: int, path: str) -> None:
+        with open(live.world.inbox / "third.jsonl", "a") as file:
+            file.write("more\n")
+
+    taken = take(live, tmp_path / "copy", write_on)
+    assert taken.copier.left_out == ["inbox/third.jsonl was still being written"]
+    assert not (tmp_path / "copy/inbox/third.jsonl").exists()
+
+
 def test_a_queue_that_never_rests_is_refused(tmp_path: Path, saved: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     live, numbers = LiveWorld(tmp_path / "live", saved), iter(range(10_000))
     monkeypatch.setattr(gathering, "_LOOKS", 5)
