@@ -118,7 +118,7 @@ class Gathering:
                 yield path, (found.st_ino, 0 if grows else found.st_size, 0 if grows else found.st_mtime_ns)
 
     def _leave_out_unfinished(self, taken: dict[str, tuple[int, int, int]]) -> bool:
-        """Of a quest that is still written, a part would be trained on as if it were all. Whether all still lie there."""
+        """Of a quest that is still written, a part would be trained on as if it were all. False: look again."""
         for path in [path for path in taken if path.startswith(f"{self._below(self._world.inbox)}/")]:
             try:
                 size = (self._world.home / path).lstat().st_size
