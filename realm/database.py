@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import logging
 import os
 import sqlite3
@@ -12,6 +13,7 @@ from pathlib import Path
 from django.core.management import call_command
 from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
+from django.db.migrations.recorder import MigrationRecorder
 
 from realm.world import World
 
@@ -31,8 +33,13 @@ def make_ready(world: World) -> None:
 
 
 def migrate_if_needed() -> None:
-    """Migrate, but spend no time on it when the database is up to date, as at most starts."""
+    """Migrate, but spend no time on it when the database is up to date, as at most starts.
+
+    A database that holds something is copied to `backups/` first. Raises CommandError where it cannot be.
+    """
     if is_behind():
+        if MigrationRecorder(connection).applied_migrations():
+            call_command("vault", "snapshot", "--reason", "before-migration", "--database-only", stdout=io.StringIO())
         call_command("migrate", interactive=False, verbosity=0)
 
 

@@ -69,6 +69,7 @@ LOOKS = {
     "hero_refused": Look("locked-chest", "blood"),
     "disk_recovered": Look("locked-chest", "moss"),
     "database_rebuilt": Look("locked-chest", "ember"),
+    "world_restored": Look("locked-chest", "gold"),
     "guild_trouble": Look("cursed-star", "gold"),
     "bad_line": Look("poison-bottle", "blood"),
 }

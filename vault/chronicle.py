@@ -6,7 +6,6 @@ The file is the truth and only ever grows; the rows of HistoryEntry are its inde
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from datetime import datetime
@@ -174,20 +173,13 @@ def _fields(line: Line) -> dict[str, Any]:
 
 def _append(path: Path, line: Line) -> None:
     told = {"seq": line.seq, **_fields(line), "time": line.time.isoformat(timespec="milliseconds")}
-    data = json.dumps(told, ensure_ascii=False, allow_nan=False).encode() + b"\n"
+    data = json.dumps(told, ensure_ascii=False, allow_nan=False).encode()
     is_new = not path.exists()
-    with path.open("ab") as file:
-        if file.tell() and not _ends_with_newline(path):
-            data = b"\n" + data
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
+    if not is_new and _tail(path)[-1:] not in (b"", b"\n"):
+        durable.append_line(path, b"")  # what a power cut left of a line is not the beginning of this one
+    durable.append_line(path, data)
     if is_new:
         durable.sync_folder(path.parent)
-
-
-def _ends_with_newline(path: Path) -> bool:
-    return _tail(path).endswith(b"\n")
 
 
 def _tail(path: Path) -> bytes:

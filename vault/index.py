@@ -46,6 +46,8 @@ class ScanReport:
     removed: tuple[str, ...]
     damaged: tuple[str, ...]
     """One sentence each; a damaged checkpoint is not listed."""
+    chronicle: tuple[str, ...] = ()
+    """What is wrong with the vault's own chronicle: lines that cannot be read, gaps in their numbers."""
 
 
 def scan(world: World) -> ScanReport:
@@ -55,7 +57,7 @@ def scan(world: World) -> ScanReport:
     """
     # Rows before folders: one that the daemon adds meanwhile is neither missed nor taken for gone.
     known = _known_rows()
-    chronicle.reindex(world)
+    faults = chronicle.reindex(world).faults
     found = _Found()
     whole = _walk(world, found.damaged)
     while batch := list(islice(whole, _BATCH)):
@@ -72,6 +74,7 @@ def scan(world: World) -> ScanReport:
         falsified=_spell(found.falsified),
         removed=_spell(removed),
         damaged=tuple(found.damaged),
+        chronicle=faults,
     )
 
 

@@ -44,7 +44,9 @@ from realm.quest_names import sparring_level
 from realm.strict import BadConfig
 from realm.world import World
 from realm.xp_and_gold import GOLD_PER_QUEST, level_at
+from vault import chronicle as history
 from vault import index as vault
+from vault.assets.ids import checkpoint_id
 from vault.models import Checkpoint
 
 log = logging.getLogger(__name__)
@@ -195,6 +197,15 @@ def _checkpoint_saved(world: World, battle: Battle, event: Event) -> None:
     except DamagedCheckpoint as damage:
         log.error("not indexed: %s", damage)
         return
+    history.record_once(
+        world,
+        "save",
+        by="arena",
+        asset_id=checkpoint_id(battle.hero, checkpoint.name),
+        battle=battle.battle_id,
+        branch=checkpoint.branch,
+        bytes=checkpoint.size_bytes,
+    )
     _follow_hero_level(battle, event, checkpoint)
     _enqueue_evaluation(world, battle, event, checkpoint)
     champions.follow(world, battle, event, checkpoint=checkpoint.name)

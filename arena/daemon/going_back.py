@@ -13,6 +13,8 @@ from realm.checkpoints import branches
 from realm.checkpoints.branches import Branches
 from realm.checkpoints.sidecar import Sidecar
 from realm.world import World
+from vault import chronicle as history
+from vault.assets.ids import checkpoint_id
 
 log = logging.getLogger(__name__)
 
@@ -40,7 +42,17 @@ def carry_out(world: World, order: GoOnFrom) -> None:
     if branches.tip(folder) != (start.name if start else None):
         branch_orders.check(world, order.hero, start)
         branches.go_on_from(folder, start, moment=datetime.now().astimezone())
-    _tell(order.hero, start, branches.read(folder))
+    found = branches.read(folder)
+    history.record_once(
+        world,
+        "go-on-from",
+        by=order.by,
+        asset_id=checkpoint_id(order.hero, start.name) if start else "",
+        hero=order.hero,
+        branch=found.active,
+        change=found.changes,
+    )
+    _tell(order.hero, start, found)
 
 
 def _tell(hero: str, start: Sidecar | None, found: Branches) -> None:

@@ -147,6 +147,16 @@ FIXED: tuple[Task, ...] = (
         timeout_seconds=4 * HOUR,
     ),
     Task(
+        name="daily_snapshot",
+        title="Copy the world into backups/ once a day",
+        priority=3,
+        argv=_manage("vault", "snapshot", "--reason", "daily", "--once-a-day"),
+        resource="disk",
+        conditions=("checkpoint",),
+        cooldown_seconds=6 * HOUR,
+        timeout_seconds=8 * HOUR,
+    ),
+    Task(
         name="model_warmup",
         title="Load the newest checkpoint into the oracle",
         priority=2,

@@ -71,6 +71,7 @@ class Rules:
     checkpoint_cleanup: TaskRules = field(default_factory=TaskRules)
     vault_scan: TaskRules = field(default_factory=TaskRules)
     vault_copies: TaskRules = field(default_factory=TaskRules)
+    daily_snapshot: TaskRules = field(default_factory=TaskRules)
     model_warmup: TaskRules = field(default_factory=TaskRules)
     lineage_report: TaskRules = field(default_factory=TaskRules)
 

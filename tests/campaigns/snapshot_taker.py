@@ -1,4 +1,4 @@
-"""A process that takes snapshots of a world at given numbers of steps: `python -m tests.campaigns.snapshot_taker STEPS…`."""
+"""Takes snapshots of a world at given numbers of steps: `python -m tests.campaigns.snapshot_taker STEPS…`."""
 
 from __future__ import annotations
 

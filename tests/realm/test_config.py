@@ -67,7 +67,7 @@ def test_an_empty_variable_says_nothing(home: World) -> None:
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
-        ("prot: 1\n", "unknown key 'prot'; allowed are autoplay, base_model, bind, "),
+        ("prot: 1\n", "unknown key 'prot'; allowed are archivist, autoplay, base_model, bind, "),
         ("port: high\n", "port: a whole number is expected, not 'high'"),
         ("port: 0\n", "port: 0 is no port; allowed are 1 to 65535"),
         ("zone_port: 65536\n", "zone_port: 65536 is no port; allowed are 1 to 65535"),

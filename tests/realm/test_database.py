@@ -9,6 +9,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from django.core.management import CommandError
 
 from realm import database
 from realm.world import World
@@ -103,3 +104,31 @@ def test_a_server_of_the_settings_is_left_alone(world: World, migrated: list[str
     database.connection.settings_dict["NAME"] = "realm"
     database.make_ready(world)
     assert world.database.exists()
+
+
+def migrating(monkeypatch: pytest.MonkeyPatch, *, applied: dict[tuple[str, str], object]) -> list[str]:
+    """Which commands bring a database up to date in which these migrations were applied."""
+    ran: list[str] = []
+    monkeypatch.setattr(database, "is_behind", lambda: True)
+    monkeypatch.setattr(database, "MigrationRecorder", lambda c: SimpleNamespace(applied_migrations=lambda: applied))
+    monkeypatch.setattr(database, "call_command", lambda *words, **options: ran.append(" ".join(words)))
+    database.migrate_if_needed()
+    return ran
+
+
+def test_what_a_database_holds_is_copied_before_it_is_migrated(monkeypatch: pytest.MonkeyPatch) -> None:
+    ran = migrating(monkeypatch, applied={("vault", "0001_initial"): None})
+    assert ran == ["vault snapshot --reason before-migration --database-only", "migrate"]
+    assert migrating(monkeypatch, applied={}) == ["migrate"]
+
+
+def test_a_database_that_cannot_be_copied_is_not_migrated(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*words: str, **options: Any) -> None:
+        assert words[0] == "vault"
+        raise CommandError("no snapshot: the disk is full")
+
+    monkeypatch.setattr(database, "is_behind", lambda: True)
+    monkeypatch.setattr(database, "MigrationRecorder", lambda c: SimpleNamespace(applied_migrations=lambda: {1: 2}))
+    monkeypatch.setattr(database, "call_command", refuse)
+    with pytest.raises(CommandError, match="the disk is full"):
+        database.migrate_if_needed()

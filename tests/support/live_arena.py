@@ -60,13 +60,13 @@ class LiveArena:
     def manage(self, *arguments: str) -> str:
         return self._run("manage.py", *arguments)
 
-    def module(self, *arguments: str) -> str:
-        return self._run("-m", *arguments)
+    def module(self, *arguments: str, seconds: float = TIMEOUT_SECONDS) -> str:
+        return self._run("-m", *arguments, seconds=seconds)
 
-    def _run(self, *arguments: str) -> str:
+    def _run(self, *arguments: str, seconds: float = TIMEOUT_SECONDS) -> str:
         command = [sys.executable, *arguments]
         done = subprocess.run(
-            command, cwd=CHECKOUT, env=self._environment, check=True, capture_output=True, timeout=TIMEOUT_SECONDS
+            command, cwd=CHECKOUT, env=self._environment, check=True, capture_output=True, timeout=seconds
         )
         return done.stdout.decode()
 

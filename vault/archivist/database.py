@@ -5,34 +5,31 @@ from __future__ import annotations
 import os
 import sqlite3
 import subprocess
+import time
 from contextlib import closing
 from pathlib import Path
 
 from django.db import connection
 
-from realm.database import is_a_file_of
 from realm.world import World
 from vault.errors import Damaged, Refused
 
 DUMP_FILE = "database.pgdump"
 DUMP_SECONDS = 3600.0
+LOCKED_SECONDS = 60.0
 
 
 def copy(world: World, home: Path) -> str:
-    """The name of the copy in `home`, which is then whole by itself; empty where the world has no database yet.
+    """The name of the copy in `home`, which is then whole by itself.
 
-    SQLite's online backup of the world's own file, or `pg_dump` in its custom format. Raises Refused, OSError.
+    SQLite's online backup, or `pg_dump` in its custom format. Raises Refused, Damaged, OSError.
     """
     if connection.vendor == "postgresql":
         _dump(home / DUMP_FILE)
         return DUMP_FILE
-    if not is_a_file_of(world):
-        raise Refused(
-            f"a snapshot knows SQLite's file and PostgreSQL, not the database that settings name by {connection.vendor}"
-        )
-    if not world.database.exists():
-        return ""
-    _copy_file(world.database, home / world.database.name)
+    if connection.vendor != "sqlite":
+        raise Refused(f"snapshots are taken of SQLite and PostgreSQL, and the settings name {connection.vendor}")
+    _back_up(home / world.database.name)
     return world.database.name
 
 
@@ -47,18 +44,24 @@ def check(path: Path) -> None:
         raise Damaged(f"{path.name} is damaged: {said}")
 
 
-def _copy_file(source: Path, target: Path) -> None:
+def _back_up(target: Path) -> None:
+    """By a connection of its own: one that writes cannot be copied through."""
+    name = str(connection.settings_dict["NAME"])
+    deadline = time.monotonic() + LOCKED_SECONDS
+
+    def check_time(status: int, remaining: int, total: int) -> None:
+        if time.monotonic() > deadline:
+            raise Refused(f"the database was locked for {LOCKED_SECONDS:.0f} s by somebody who writes; try again later")
+
     try:
         with (
-            closing(sqlite3.connect(f"{source.as_uri()}?mode=ro", uri=True, timeout=60)) as live,
+            closing(sqlite3.connect(name, uri=name.startswith("file:"), timeout=LOCKED_SECONDS)) as live,
             closing(sqlite3.connect(target)) as copied,
         ):
-            live.backup(copied, pages=-1)
-            copied.execute(
-                "PRAGMA journal_mode=DELETE"
-            )  # one plain file, which can be read where nothing may be written
+            live.backup(copied, progress=check_time)
+            copied.execute("PRAGMA journal_mode=DELETE")  # one plain file, which needs nothing beside it
     except sqlite3.DatabaseError as error:
-        raise Damaged(f"{source.name} cannot be copied: {error}; the next start of the arena sees to it") from error
+        raise Damaged(f"the database cannot be copied: {error}; the next start of the arena sees to it") from error
 
 
 def _dump(target: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shlex
 import subprocess
 from collections.abc import Callable, Mapping
@@ -15,13 +16,14 @@ from realm.world import World
 from vault import chronicle
 from vault.archivist.manifest import WORLD
 from vault.archivist.rules import Rules
-from vault.archivist.snapshots import BY_HAND, DAILY, Snapshot
+from vault.archivist.snapshots import DAILY, RISKY_PREFIX, Snapshot
 from vault.errors import VaultError
 
 TAG = "realm"
-RISKY = "risky"
+RISKY, BY_HAND = "risky", "by-hand"
 _LAST_BYTES = 600
 """Of what a program said before it failed."""
+_ERROR = re.compile(r"(Fatal|[A-Za-z.]*(Error|Exception)): ")
 
 
 class EngineFailed(VaultError):
@@ -46,7 +48,7 @@ class Kept:
         )
 
 
-def keep(world: World, rules: Rules, snapshot: Snapshot, *, by: str = "vault") -> Kept | None:
+def keep(world: World, rules: Rules, snapshot: Snapshot, *, by: str) -> Kept | None:
     """Hand it to the engine of the rules, then let that one forget by the same numbers; None for plain folders.
 
     A repository that does not exist yet is made. Raises EngineFailed.
@@ -67,7 +69,7 @@ def bring_back(rules: Rules, snapshot: Snapshot, path: str, into: Path) -> Path:
 
 
 def _keep_by_restic(rules: Rules, snapshot: Snapshot) -> Kept:
-    if _run(rules, ["restic", "cat", "config"], fails=True) is None:
+    if _run(rules, ["restic", "cat", "config"], unless="Is there a repository") is None:
         _run(rules, ["restic", "init"])
     tags = [word for tag in (TAG, _kind(snapshot), snapshot.name) for word in ("--tag", tag)]
     said = _run(rules, ["restic", "backup", "--json", *tags, str(snapshot.path.absolute())])
@@ -91,7 +93,7 @@ def _keep_by_restic(rules: Rules, snapshot: Snapshot) -> Kept:
 
 
 def _keep_by_borg(rules: Rules, snapshot: Snapshot) -> Kept:
-    if _run(rules, ["borg", "info", rules.repository], fails=True) is None:
+    if _run(rules, ["borg", "info", rules.repository], unless="does not exist") is None:
         how = "repokey-blake2" if rules.password_file else "none"
         _run(rules, ["borg", "init", "--make-parent-dirs", "-e", how, rules.repository])
     place = f"{rules.repository}::{_archive(snapshot)}"
@@ -132,7 +134,9 @@ _BRING_BACK: Mapping[str, Callable[[Rules, Snapshot, str, Path], Path]] = {
 
 
 def _kind(snapshot: Snapshot) -> str:
-    return snapshot.reason if snapshot.reason in (DAILY, BY_HAND) else RISKY
+    if snapshot.reason == DAILY:
+        return DAILY
+    return RISKY if snapshot.reason.startswith(RISKY_PREFIX) else BY_HAND
 
 
 def _archive(snapshot: Snapshot) -> str:
@@ -144,8 +148,8 @@ def _numbers(rules: Rules) -> dict[str, dict[str, int]]:
     return {DAILY: {"daily": rules.keep_daily, "weekly": rules.keep_weekly}, RISKY: {"last": rules.keep_risky}}
 
 
-def _run(rules: Rules, command: list[str], *, cwd: Path | None = None, fails: bool = False) -> str | None:
-    """What it wrote; None where it failed and may. Passwords go by a file that it reads, never by its arguments."""
+def _run(rules: Rules, command: list[str], *, cwd: Path | None = None, unless: str = "") -> str | None:
+    """What it wrote; None where it failed with the words `unless`. Passwords go by a file, never by its arguments."""
     try:
         done = subprocess.run(
             command, cwd=cwd, env=_environment(rules), stdin=subprocess.DEVNULL, capture_output=True, text=True,
@@ -157,10 +161,18 @@ def _run(rules: Rules, command: list[str], *, cwd: Path | None = None, fails: bo
         raise EngineFailed(f"{command[0]} {command[1]} did not end within {rules.timeout_seconds:.0f} s") from None
     if done.returncode == 0:
         return done.stdout
-    if fails:
+    said = done.stderr or done.stdout
+    if unless and unless in said:
         return None
-    said = (done.stderr or done.stdout).strip()[-_LAST_BYTES:]
-    raise EngineFailed(f"{command[0]} {command[1]} failed, the snapshot in backups/ is whole all the same: {said}")
+    raise EngineFailed(
+        f"{command[0]} {command[1]} failed, the snapshot in backups/ is whole all the same: {_gist(said)}"
+    )
+
+
+def _gist(said: str) -> str:
+    """The line that names the error, of programs that print where in their code they met it; else the last ones."""
+    lines = [line.strip() for line in said.splitlines() if line.strip()]
+    return next((line for line in lines if _ERROR.match(line)), " ".join(lines))[-_LAST_BYTES:]
 
 
 def _environment(rules: Rules) -> dict[str, str]:

@@ -30,10 +30,8 @@ from vault.errors import Refused
 
 EVENTS_FILE, STEPS_FILE = "events.jsonl", "steps.bin"
 CHECKPOINT_SAVED = "checkpoint_saved"
-_LEFT_OUT = frozenset(
-    {"backups", "logs", "status", "trash", "uploads", "models/trash", "vault/trash", "vault/transfers"}
-)
-"""Folders of a world that no snapshot holds, beside hidden ones."""
+_LEFT_OUT = frozenset({"backups", "exports", "logs", "status", "uploads", "vault/fetched", "vault/locks"})
+"""Folders of a world that no snapshot holds, beside hidden ones as the trash: what passes, or lies elsewhere too."""
 _PASSING = re.compile(r".*\.(lock|sock|pid)|\.nfs.*|weaver\.conf")
 _LOOKS = 200
 """At a queue that never rests for as long as it takes to list it."""
@@ -41,7 +39,7 @@ _LOOKS = 200
 
 class Gathering:
     def __init__(self, world: World, copier: Copier, *, with_secrets: bool) -> None:
-        self._world, self._copier, self._with_secrets = world, copier, with_secrets
+        self._world, self.copier, self._with_secrets = world, copier, with_secrets
         self.checkpoints: dict[str, str] = {}
         """SHA-256 of each one's sidecar, by its path."""
         self.links: dict[str, str] = {}
@@ -62,8 +60,8 @@ class Gathering:
 
     def bytes_to_copy(self) -> int:
         """At most, checkpoints and what the last snapshot has left out."""
-        former, bytes_ = self._copier.former, 0
-        is_linked = self._world.heroes.stat().st_dev == self._copier.target.stat().st_dev
+        former, bytes_ = self.copier.former, 0
+        is_linked = self._world.heroes.stat().st_dev == self.copier.target.stat().st_dev
         for path in self._files(self._world.home, but_checkpoints=is_linked):
             with suppress(FileNotFoundError):
                 found = (self._world.home / path).lstat()
@@ -89,6 +87,8 @@ class Gathering:
 
     def _take_below(self, folder: str) -> None:
         for path in self._files(self._world.home / folder, but_heroes=True):
+            if path == self._below(self._world.current_model):
+                continue
             is_model = path.startswith(f"{self._below(self._world.models)}/")
             self._take(path, links=is_model, cut=Cut(at_newline=True) if _is_chronicle(path) else None)
 
@@ -97,10 +97,10 @@ class Gathering:
         taken: dict[str, tuple[int, int, int]] = {}
         for _ in range(_LOOKS):
             found = dict(self._queue_files())
-            if found == taken:
+            if found == taken and self._leave_out_unfinished(taken):
                 return
             for path in taken.keys() - found.keys():
-                self._copier.forget(path)
+                self.copier.forget(path)
             for path, what in found.items():
                 if taken.get(path) != what:
                     self._take(path)
@@ -113,7 +113,23 @@ class Gathering:
         for path in chain(*(self._files(folder) for folder in places), self._files(self._world.queue, deep=False)):
             with suppress(FileNotFoundError):
                 found = (self._world.home / path).lstat()
-                yield path, (found.st_ino, found.st_size, found.st_mtime_ns)
+                # A file that somebody writes into the inbox may grow for hours; nobody waits for its end.
+                grows = path.startswith(f"{self._below(self._world.inbox)}/")
+                yield path, (found.st_ino, 0 if grows else found.st_size, 0 if grows else found.st_mtime_ns)
+
+    def _leave_out_unfinished(self, taken: dict[str, tuple[int, int, int]]) -> bool:
+        """Of a quest that is still written, a part would be trained on as if it were all. False: look again."""
+        for path in [path for path in taken if path.startswith(f"{self._below(self._world.inbox)}/")]:
+            try:
+                size = (self._world.home / path).lstat().st_size
+            except FileNotFoundError:
+                return False
+            proof = self.copier.proofs.get(path)
+            if proof and size != proof.size_bytes:
+                self.copier.forget(path)
+                self.copier.left_out.append(f"{path} was still being written")
+                del taken[path]
+        return True
 
     def _take_heroes_files(self) -> None:
         """Branches, champions, marks: what lies beside a hero's checkpoints."""
@@ -127,18 +143,18 @@ class Gathering:
             for name in [name for name in _names(hero) if step_of(name) is not None]:
                 path = self._below(hero / name)
                 if why := self._take_checkpoint(path) and self._take_checkpoint(path):
-                    self._copier.left_out.append(f"{hero.name}/{why}")
+                    self.copier.left_out.append(f"{hero.name}/{why}")
 
     def _take_checkpoint(self, path: str) -> str:
         """Why it is not in the snapshot; empty where it is, or is gone. Names and sizes are checked, bytes are not."""
-        copied = self._copier.target / path
-        self._copier.forget(path)
+        copied = self.copier.target / path
+        self.copier.forget(path)
         try:
-            self._copier.take_checkpoint(path)
+            self.copier.take_checkpoint(path)
             sidecar.verify(copied, quick=True)
             self.checkpoints[path] = sidecar.digest(copied / sidecar.SIDECAR)
         except (FileNotFoundError, DamagedCheckpoint) as error:
-            self._copier.forget(path)
+            self.copier.forget(path)
             return str(error) if (self._world.home / path).exists() else ""
         return ""
 
@@ -169,7 +185,7 @@ class Gathering:
     def _leave_out_battles(self, begun: set[str]) -> None:
         """Checkpoints of battles whose quests still wait in the copy."""
         for path in list(self.checkpoints) if begun else ():
-            if sidecar.read(self._copier.target / path).battle in begun:
+            if sidecar.read(self.copier.target / path).battle in begun:
                 self._forget_checkpoint(path)
 
     def _leave_out_set_aside(self) -> None:
@@ -179,14 +195,14 @@ class Gathering:
                 self._forget_checkpoint(path)
 
     def _forget_checkpoint(self, path: str) -> None:
-        self._copier.forget(path)
+        self.copier.forget(path)
         del self.checkpoints[path]
 
     def _take(self, path: str, *, links: bool = False, cut: Cut | None = None) -> None:
         if is_safe_path(path):
-            self._copier.take(path, links=links, cut=cut)
+            self.copier.take(path, links=links, cut=cut)
         else:
-            self._copier.left_out.append(f"{path!r} has a name that not every file system knows")
+            self.copier.left_out.append(f"{path!r} has a name that not every file system knows")
 
     def _heroes(self) -> list[Path]:
         return [self._world.heroes / name for name in _names(self._world.heroes) if name not in _LEFT_OUT]

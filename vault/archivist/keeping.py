@@ -11,7 +11,7 @@ from realm.disk import durable, locks
 from realm.disk.durable import TEMP_PREFIX
 from realm.world import World
 from vault.archivist.rules import Rules
-from vault.archivist.snapshots import BY_HAND, DAILY, LOCK_FILE, Snapshot, list_snapshots
+from vault.archivist.snapshots import DAILY, LOCK_FILE, RISKY_PREFIX, Snapshot, list_snapshots
 
 
 def prune(world: World, rules: Rules) -> list[str]:
@@ -30,9 +30,9 @@ def prune(world: World, rules: Rules) -> list[str]:
 
 
 def doomed_by_rules(sound: list[Snapshot], rules: Rules) -> list[Snapshot]:
-    """Of sound snapshots, newest first, those that no rule keeps. What was taken by hand is left to who took it."""
+    """Of sound snapshots, newest first, those that no rule keeps. Others are left to who took them."""
     daily = [one for one in sound if one.reason == DAILY]
-    risky = [one for one in sound if one.reason not in (DAILY, BY_HAND)]
+    risky = [one for one in sound if one.reason.startswith(RISKY_PREFIX)]
     weekly = _newest_of_weeks(daily[rules.keep_daily :])[: rules.keep_weekly]
     kept = {one.name for one in (*sound[:1], *daily[: rules.keep_daily], *weekly, *risky[: rules.keep_risky])}
     return [one for one in (*daily, *risky) if one.name not in kept]

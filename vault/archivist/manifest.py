@@ -52,7 +52,7 @@ class SnapshotManifest:
     """Of the realm."""
     holds: Literal["world", "database"] = "world"
     database: str = ""
-    """Its file, below the home: SQLite's own, or a dump of PostgreSQL for pg_restore; empty where there was none."""
+    """Its file, below the home: of SQLite, or a dump of PostgreSQL for pg_restore."""
     with_secrets: bool = False
     files: dict[str, Proof] = field(default_factory=dict)
     """By path below the home; those of checkpoints are left out."""

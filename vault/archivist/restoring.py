@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import shutil
 import time
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
 
-from realm.disk import durable
+from realm import strict
+from realm.disk import durable, full
+from realm.disk.regular_files import read_regular
 from realm.world import World
 from vault import chronicle
 from vault.archivist import database, manifest
@@ -79,9 +82,16 @@ def verify(folder: Path, *, progress: Progress = unheard) -> Verified:
 def restore(folder: Path, home: Path, *, by: str, progress: Progress = unheard) -> Restored:
     """A new world at `home`, which must be absent or an empty folder; the snapshot stays as it is.
 
-    Every byte is held against its digest on its way. Raises Refused, Damaged naming the file, NotFound, OSError; then
-    there is nothing at `home`.
+    Every byte is held against its digest on its way. Raises Refused, Damaged naming the file, NotFound; then there is
+    nothing at `home`.
     """
+    try:
+        return _restore(folder, home, by=by, progress=progress)
+    except OSError as error:
+        raise Refused(f"nothing was restored: {full.sentence(home) if full.is_full(error) else error}") from error
+
+
+def _restore(folder: Path, home: Path, *, by: str, progress: Progress) -> Restored:
     said, expected = _look_at(folder)
     if said.holds != "world":
         raise Refused(
@@ -113,6 +123,15 @@ def restore(folder: Path, home: Path, *, by: str, progress: Progress = unheard) 
         checkpoints=len(said.checkpoints),
         database_dump=said.database if said.database == database.DUMP_FILE else "",
     )
+
+
+def read_origin(world: World) -> Origin | None:
+    """Where a restored world came from; None of any other."""
+    try:
+        value = json.loads(read_regular(world.home / ORIGIN_FILE, most_bytes=2**20))
+        return strict.read(Origin, value, source=ORIGIN_FILE)
+    except (OSError, ValueError, RecursionError):
+        return None
 
 
 def _look_at(folder: Path) -> tuple[SnapshotManifest, dict[str, Expected]]:

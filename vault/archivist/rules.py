@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 
 from realm import strict
 from realm.strict import Range
+from vault.errors import Refused
 
 Count = Annotated[int, Range(0, 1000)]
 _VARIABLE = re.compile(r"[A-Z_][A-Z0-9_]{0,99}")
@@ -32,7 +33,7 @@ class Rules:
     keep_weekly: Count = 4
     """The newest of each week before those."""
     keep_risky: Count = 10
-    """Those taken before something risky. What the player took by hand stays until it is deleted by hand."""
+    """Those taken before something risky. What the player took stays until it is deleted by hand."""
     floor_gb: float = 1.0
     """GB (10^9 bytes) to leave free: no snapshot is begun that would take them, and the oldest daily ones make room."""
 
@@ -54,10 +55,13 @@ class Rules:
 
 
 def read_rules(settings: Mapping[str, Any], *, source: str = "archivist") -> Rules:
-    """Raises strict.BadConfig for rules that cannot be, each alone or together."""
-    rules = strict.read(Rules, settings, source=source)
+    """Raises Refused for rules that cannot be, each alone or together."""
+    try:
+        rules = strict.read(Rules, settings, source=source)
+    except strict.BadConfig as error:
+        raise Refused(str(error)) from error
     if rules.engine != "folder" and not rules.repository:
-        raise strict.BadConfig(f"{source}: repository: is missing; {rules.engine} keeps snapshots there")
+        raise Refused(f"{source}: repository: is missing; {rules.engine} keeps snapshots there")
     if rules.engine == "restic" and not rules.password_file:
-        raise strict.BadConfig(f"{source}: password_file: is missing; restic encrypts with what it holds")
+        raise Refused(f"{source}: password_file: is missing; restic encrypts with what it holds")
     return rules

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from django.conf import settings
 
-from realm.disk import durable, locks
+from realm.disk import durable, full, locks
 from realm.version import version
 from realm.world import World
 from vault import chronicle
@@ -27,9 +27,12 @@ from vault.archivist.rules import Rules, read_rules
 from vault.errors import NotFound, Refused, VaultError
 from vault.strongholds.contract import Progress, unheard
 
-DAILY, BY_HAND, MIGRATION = "daily", "manual", "migration"
+DAILY, BY_HAND = "daily", "manual"
+RISKY_PREFIX = "before-"
+"""Of the reason of a snapshot that was taken before something risky, such as `before-migration`."""
 LOCK_FILE = "snapshot.lock"
-_REASON = re.compile(r"[a-z0-9][a-z0-9-]{0,39}")
+_STRANGE = re.compile(r"[^a-z0-9]+")
+_LONGEST_REASON = 40
 _NAME = re.compile(r"\d{8}-\d{6}-[a-z0-9][a-z0-9-]{0,39}")
 
 
@@ -63,19 +66,38 @@ def take(
 ) -> Snapshot:
     """A new snapshot of `world`, whole on disk when this returns, while the realm runs or rests.
 
-    Within one second the same reason gives the same snapshot. With `database_alone` nothing but the database is taken.
-    Raises Refused (a reason that is no name, too little room, a queue that never rests), Damaged, OSError.
+    `reason` becomes a word of its name; within one second the same one gives the same snapshot. With `database_alone`
+    nothing but the database is taken. Raises Refused (no reason, too little room, a queue that never rests), Damaged.
     """
-    if not _REASON.fullmatch(reason):
-        raise Refused(f"{reason!r} is no reason: 1 to 40 small letters, digits and '-' are, a letter or digit first")
+    word = _STRANGE.sub("-", reason.lower())[:_LONGEST_REASON].strip("-")
+    if not word:
+        raise Refused(f"{reason!r} is no reason: letters or digits are expected, since it becomes part of a name")
     rules = read_rules(settings.REALM.archivist)
+    try:
+        taken, is_new = _take(
+            world, rules, word, by, with_secrets=with_secrets, alone=database_alone, progress=progress
+        )
+    except OSError as error:
+        raise Refused(f"no snapshot: {full.sentence(world.backups) if full.is_full(error) else error}") from error
+    if not is_new:
+        return taken
+    # Before a migration the rows of the chronicle may not fit the code: they follow the file at the next scan.
+    note = chronicle.append if database_alone else chronicle.record
+    note(world, "snapshot", by=by, name=taken.name, reason=word, bytes=taken.size_bytes, checkpoints=taken.checkpoints)
+    return taken
+
+
+def _take(
+    world: World, rules: Rules, reason: str, by: str, *, with_secrets: bool, alone: bool, progress: Progress
+) -> tuple[Snapshot, bool]:
+    """And whether it was not there yet."""
     world.backups.mkdir(exist_ok=True)
     with locks.held(world.vault / LOCK_FILE):
         durable.sweep_temps(world.backups)
         moment = datetime.now().astimezone()
         final = world.backups / f"{moment:%Y%m%d-%H%M%S}-{reason}"
         if final.exists():
-            return read_snapshot(final)
+            return read_snapshot(final), False
         with durable.new_folder(final) as folder:
             said = SnapshotManifest(
                 name=final.name,
@@ -85,17 +107,11 @@ def take(
                 world=str(world.home),
                 hero=settings.REALM.hero,
                 release=version(),
-                holds="database" if database_alone else "world",
+                holds="database" if alone else "world",
                 with_secrets=with_secrets,
             )
             manifest.write(folder, _fill(world, folder, rules, said, progress))
-    taken = read_snapshot(final)
-    # Before a migration the rows of the chronicle may not fit the code: they follow the file at the next scan.
-    note = chronicle.append if database_alone else chronicle.record
-    note(
-        world, "snapshot", by=by, name=taken.name, reason=reason, bytes=taken.size_bytes, checkpoints=taken.checkpoints
-    )
-    return taken
+    return read_snapshot(final), True
 
 
 def list_snapshots(world: World) -> list[Snapshot]:
@@ -103,12 +119,15 @@ def list_snapshots(world: World) -> list[Snapshot]:
     return [read_snapshot(folder) for folder in reversed(_folders(world))]
 
 
-def find(world: World, name: str) -> Path:
-    """The folder of a snapshot by its name, or by a path to it. Raises NotFound naming those there are."""
+def find(world: World, name: str, *, elsewhere: bool = False) -> Path:
+    """The folder of a snapshot by its name; with `elsewhere` also by a path to it, of somebody who may read any file.
+
+    Raises NotFound naming those there are.
+    """
     folder = world.backups / name
     if _NAME.fullmatch(name) and folder.is_dir():
         return folder
-    if "/" in name and (Path(name) / manifest.FILE).is_file():
+    if elsewhere and "/" in name and (Path(name) / manifest.FILE).is_file():
         return Path(name)
     known = ", ".join(path.name for path in reversed(_folders(world))) or "there is none"
     raise NotFound(f"there is no snapshot {name!r}; known are: {known}")
@@ -154,8 +173,8 @@ def _fill(world: World, folder: Path, rules: Rules, said: SnapshotManifest, prog
     gathering = Gathering(world, copier, with_secrets=said.with_secrets)
     _check_room(world, rules, _database_bytes(world) if alone else gathering.bytes_to_copy())
     progress(0, "the database")
-    if copied := database.copy(world, home):
-        copier.prove(copied)
+    copied = database.copy(world, home)
+    copier.prove(copied)
     if not alone:
         gathering.all_but_the_database()
     return replace(

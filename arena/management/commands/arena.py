@@ -10,7 +10,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 from django.db import DatabaseError
 
-from arena.daemon import database_rebuilt
+from arena.daemon import database_rebuilt, restored_world
 from arena.daemon.battles import ensure_hero
 from arena.daemon.file_events import watching
 from arena.daemon.loop import AnotherDaemon, ArenaDaemon, only_daemon
@@ -33,6 +33,7 @@ class Command(BaseCommand):
             with only_daemon(settings.WORLD):
                 database.make_ready(settings.WORLD)
                 database_rebuilt.tell_of_new(settings.WORLD)
+                restored_world.tell_once(settings.WORLD)
                 ensure_hero(settings.WORLD, settings.REALM)
                 daemon = ArenaDaemon(
                     world=settings.WORLD,

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sqlite3
 import subprocess
 import sys
 from contextlib import closing
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
 
-from arena.daemon import database_rebuilt
+from arena.daemon import database_rebuilt, restored_world
 from arena.models import ChronicleEntry
 from realm import database
 from realm.database_watch import DatabaseGone, DatabaseWatch
 from realm.world import World
+from vault.archivist import restoring
 
 MAGIC = b"SQLite format 3\0"
 
@@ -99,6 +102,18 @@ def test_the_chronicle_tells_once_of_a_new_database(world: World) -> None:
     (entry,) = ChronicleEntry.objects.all()
     assert entry.kind == database_rebuilt.KIND
     assert entry.message.startswith("The database was gone; quests, battles")
+
+
+@pytest.mark.django_db
+def test_the_chronicle_tells_once_where_a_world_came_from(world: World) -> None:
+    restored_world.tell_once(world)
+    assert not ChronicleEntry.objects.exists(), "it never left"
+    origin = restoring.Origin(snapshot="20261130-120000-daily", taken_at="x", restored_at="y", world="/old")
+    (world.home / restoring.ORIGIN_FILE).write_text(json.dumps(asdict(origin)))
+    restored_world.tell_once(world)
+    restored_world.tell_once(world)
+    (entry,) = ChronicleEntry.objects.all()
+    assert entry.message.startswith("This world came back from the snapshot 20261130-120000-daily of /old")
 
 
 @pytest.mark.django_db

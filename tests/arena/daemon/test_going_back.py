@@ -24,6 +24,7 @@ from realm.world import World
 from tests.arena.daemon.test_loop import clock, drop, open_daemon, settle, states, trainer
 from tests.support.checkpoints import make_checkpoint
 from tests.support.fake_trainer import FakeTrainer
+from vault import chronicle
 from vault.index import scan
 from vault.ledger import get_ledger
 from watchtower import selectors as watchtower
@@ -112,6 +113,8 @@ def test_all_follows_the_branch_and_back_again(
     assert states() == {"quest-1": "completed", "quest-2": "completed"}
     entry = ChronicleEntry.objects.get(kind=going_back.KIND)
     assert (entry.step, entry.data["active_branch"]) == (100, "2")
+    (line,) = [line for line in chronicle.read(world) if line.action == "go-on-from"]
+    assert (line.by, line.details) == ("command line", {"hero": "DIO", "branch": "2", "change": 1})
 
     third = fight(1200, val_loss=3.0)
     assert third != second

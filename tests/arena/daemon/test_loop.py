@@ -29,6 +29,7 @@ from realm.strict import BadConfig
 from realm.world import World
 from tests.support.fake_trainer import FakeTrainer
 from tests.support.local_gate import LocalGate
+from vault import chronicle as vault_chronicle
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -121,6 +122,8 @@ def test_from_inbox_to_completed(world: World, trainer: FakeTrainer, open_daemon
     ]  # fmt: skip
     assert daemon.tick() is False
     assert json.loads((world.status / "arena.json").read_text())["state"] == "idle"
+    (line,) = vault_chronicle.read(world)
+    assert (line.action, line.by, line.asset_id.split("_")[:3]) == ("save", "arena", ["checkpoint", "1200", "DIO"])
 
 
 def test_of_checkpoints_that_answered_nothing_the_lower_loss_is_the_new_champion(

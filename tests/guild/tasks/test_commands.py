@@ -106,7 +106,9 @@ def test_run_names_the_tasks_where_there_is_none_of_that_name(world: World) -> N
     with pytest.raises(CommandError) as refusal:
         say("tasks", "run", "generate_bim")
     told = str(refusal.value)
-    assert told.startswith("There is no task 'generate_bim'; there are checkpoint_cleanup, generate_SKILL, ")
+    assert told.startswith(
+        "There is no task 'generate_bim'; there are checkpoint_cleanup, daily_snapshot, generate_SKILL, "
+    )
     assert told.endswith(
         "sparring_SKILL, sparring_SKILL_large, validate_queue, vault_copies, vault_scan, and those of "
         "`manage.py tasks list`; "

@@ -23,7 +23,7 @@ def add(actions: Any) -> None:
 
 
 def perform(stdout: OutputWrapper, options: dict[str, Any]) -> None:
-    folder = snapshots.find(settings.WORLD, options["snapshot"])
+    folder = snapshots.find(settings.WORLD, options["snapshot"], elsewhere=True)
     made = restoring.restore(folder, options["to"], by="command line")
     chronicle.record(settings.WORLD, "restore", by="command line", name=made.snapshot, home=str(made.home))
     if options["json"]:
@@ -34,5 +34,8 @@ def perform(stdout: OutputWrapper, options: dict[str, Any]) -> None:
         f"{filesizeformat(made.bytes)}, every digest right"
     )
     if made.database_dump:
-        stdout.write(f"its rows: pg_restore -d DATABASE {made.home / made.database_dump}, or none: they are made anew")
+        stdout.write(
+            "first let it have a database of its own: database_url in its config.yaml, or REALM_DATABASE_URL; "
+            f"its rows: pg_restore -d DATABASE {made.home / made.database_dump}, or none: they are made anew"
+        )
     stdout.write(f"start it: REALM_HOME={made.home} scripts/start_all.sh")

@@ -33,7 +33,7 @@ def perform(stdout: OutputWrapper, options: dict[str, Any]) -> None:
 
 
 def _print(stdout: OutputWrapper, report: DiscoveryReport) -> None:
-    for word in ("added", "updated", "falsified", "removed"):
+    for word in ("added", "updated", "falsified", "removed", "chronicle"):
         for line in getattr(report.ledger, word):
             stdout.write(f"{word:<10}{line}")
     for word in ("damaged", "gone"):

@@ -11,8 +11,8 @@ from django.core.management.base import OutputWrapper
 from django.template.defaultfilters import filesizeformat
 
 from realm.management.as_json import add_json, write_json
-from vault.archivist import engines, keeping, restoring, snapshots
-from vault.archivist.rules import read_rules
+from vault.archivist import restoring, snapshots
+from vault.archivist.archiving import Archived, archive
 from vault.archivist.snapshots import Snapshot
 
 
@@ -39,25 +39,25 @@ def perform(stdout: OutputWrapper, options: dict[str, Any]) -> None:
 
 
 def _take(stdout: OutputWrapper, options: dict[str, Any]) -> None:
-    reason, rules = options["reason"], read_rules(settings.REALM.archivist)
-    found = _of_today(reason) if options["once_a_day"] else None
-    one = found or snapshots.take(
-        settings.WORLD,
-        reason=reason,
-        by="taskmaster" if options["once_a_day"] else "command line",
-        with_secrets=options["with_secrets"],
-        database_alone=options["database_only"],
-    )
-    pruned = [] if found else keeping.prune(settings.WORLD, rules)
-    kept = engines.keep(settings.WORLD, rules, one) if not found and one.holds == "world" else None
+    reason, daily = options["reason"], options["once_a_day"]
+    if daily and (found := _of_today(reason)):
+        done = Archived(snapshot=found, pruned=(), kept=None)
+    else:
+        done = archive(
+            settings.WORLD,
+            reason=reason,
+            by="taskmaster" if daily else "command line",
+            with_secrets=options["with_secrets"],
+            database_alone=options["database_only"],
+        )
     if options["json"]:
-        write_json(stdout, _shallow(one) | {"pruned": pruned, "kept": kept})
+        write_json(stdout, _shallow(done.snapshot) | {"pruned": done.pruned, "kept": done.kept})
         return
-    stdout.write(f"{one.name}{' is of today' if found else ''}: {_content(one)}")
-    for name in pruned:
+    stdout.write(f"{done.snapshot.name}: {_content(done.snapshot)}")
+    for name in done.pruned:
         stdout.write(f"{name} made room")
-    if kept:
-        stdout.write(kept.sentence)
+    if done.kept:
+        stdout.write(done.kept.sentence)
 
 
 def _shallow(one: Snapshot) -> dict[str, Any]:
@@ -82,7 +82,7 @@ def _list(stdout: OutputWrapper, *, as_json: bool) -> None:
 
 
 def _verify(stdout: OutputWrapper, name: str, *, as_json: bool) -> None:
-    found = restoring.verify(snapshots.find(settings.WORLD, name))
+    found = restoring.verify(snapshots.find(settings.WORLD, name, elsewhere=True))
     if as_json:
         write_json(stdout, found)
     else:
