@@ -6,7 +6,7 @@ import hashlib
 import os
 from collections import deque
 from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from pathlib import Path
 from typing import Any
 
@@ -100,9 +100,9 @@ class Member:
             os.close(self._handle)
             self._handle = None
 
-    def begin_chunk(self, index: int) -> tuple[bytearray, int]:
-        """Room for a chunk, and how many bytes of it are there."""
-        buffer = bytearray(self._span(index))
+    def begin_chunk(self, index: int, spare: bytearray | None) -> tuple[bytearray, int]:
+        """Room for a chunk, in `spare` if that fits, and how many bytes of it are there."""
+        buffer = spare if spare is not None and len(spare) == self._span(index) else bytearray(self._span(index))
         if not self._tail or index != self._tail_index():
             return buffer, 0
         have = os.preadv(self._open(os.O_RDWR), [memoryview(buffer)[: self._tail]], index * CHUNK_BYTES)
@@ -165,8 +165,8 @@ class Writer:
     def __init__(self, member: Member, start: int) -> None:
         self._member, self._at = member, start
         self._index = start // CHUNK_BYTES
-        self._buffer, self._have = member.begin_chunk(self._index)
-        self._waiting: deque[Future[Any]] = deque()
+        self._buffer, self._have = member.begin_chunk(self._index, None)
+        self._waiting: deque[tuple[bytearray, list[Future[Any]]]] = deque()
 
     @property
     def room(self) -> memoryview:
@@ -174,18 +174,16 @@ class Writer:
         return memoryview(self._buffer)[self._have :]
 
     def filled(self, count: int) -> None:
-        """Raises DamagedChunk, of this or of an earlier chunk, and OSError."""
+        """Call `next_chunk` before there is to be room again."""
         self._have += count
         self._at += count
         if self._have == len(self._buffer):
-            self._waiting.extend(self._member.take_chunk(self._index, self._buffer))
+            self._waiting.append((self._buffer, self._member.take_chunk(self._index, self._buffer)))
             self._index += 1
             self._buffer, self._have = bytearray(), 0
-            while len(self._waiting) > 2 * _MOST_WAITING:
-                self._waiting.popleft().result()
 
     def feed(self, piece: bytes) -> None:
-        """As `filled`."""
+        """Raises as `next_chunk`."""
         view = memoryview(piece)
         while view:
             self.next_chunk()
@@ -196,16 +194,17 @@ class Writer:
             view = view[count:]
 
     def next_chunk(self) -> None:
-        """Make room where there is none."""
+        """Make room where there is none. Raises DamagedChunk, of an earlier chunk, and OSError."""
         if not self._buffer:
-            self._buffer, self._have = self._member.begin_chunk(self._index)
+            spare = self._taken() if len(self._waiting) >= _MOST_WAITING else None
+            self._buffer, self._have = self._member.begin_chunk(self._index, spare)
 
     def end(self) -> None:
-        """All that came is on its way to the disk, and judged. Raises as `filled`."""
+        """All that came is on its way to the disk, and judged. Raises as `next_chunk`."""
         wrong: BaseException | None = None
         while self._waiting:
             try:
-                self._waiting.popleft().result()
+                self._taken()
             except (Damaged, OSError) as error:
                 wrong = wrong or error
         if self._buffer and self._have:
@@ -213,6 +212,14 @@ class Writer:
         self._member.close()
         if wrong is not None:
             raise wrong
+
+    def _taken(self) -> bytearray:
+        """The oldest chunk's buffer, which nobody needs any more. Raises what became of the chunk."""
+        buffer, work = self._waiting.popleft()
+        wait(work)
+        for each in work:
+            each.result()
+        return buffer
 
 
 def _write_all(handle: int, data: memoryview, start: int) -> None:
