@@ -2,21 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass
-from datetime import datetime
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from django.core.exceptions import ValidationError
-from django.db import transaction
 from django.utils import timezone
 
 from realm.checkpoints import sidecar
 from realm.checkpoints.names import checkpoint_folders, step_of
 from realm.checkpoints.sidecar import DamagedCheckpoint
 from realm.world import World
-from vault.models import Checkpoint
+from vault import chronicle
+from vault.assets.ids import checkpoint_id
+from vault.ledger import summary
+from vault.models import Checkpoint, HistoryEntry
+
+FACTS = (
+    "step", "created_at", "train_loss", "val_loss", "val_set", "val_set_sha256", "learning_rate", "epoch", "skill",
+    "level", "quest", "battle", "parent", "branch", "size_bytes", "weights_only", "sidecar_sha256",
+)  # fmt: skip
+"""What a row says after its sidecar."""
+_BATCH = 500
+"""Rows written at once: whoever else writes waits no longer."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,64 +47,137 @@ class ScanReport:
 
 
 def scan(world: World) -> ScanReport:
-    """Make the rows equal to the disk. Names, sizes and sidecars are read, weights are not."""
+    """Make the rows equal to the disk. Names, sizes and sidecars are read, weights are not.
+
+    The rows of the vault's chronicle are made anew too, and so is the ledger's summary.
+    """
     # Rows before folders: one that the daemon adds meanwhile is neither missed nor taken for gone.
-    rows = {(row.hero, row.name): row for row in Checkpoint.objects.all()}
-    whole, damaged = _walk(world)
-    added, updated, falsified = [], [], []
-    with transaction.atomic():
-        for key, facts in whole.items():
-            row = rows.get(key)
-            if row is None:
-                added.append(key)
-            elif row.sidecar_sha256 != facts["sidecar_sha256"]:
-                updated.append(key)
-            elif _is_falsified(row, facts):
-                falsified.append(key)
-            else:
-                continue
-            _put(key, facts)
-        removed = sorted(set(rows) - set(whole))
-        Checkpoint.objects.filter(pk__in=[rows[key].pk for key in removed]).delete()
+    known = _known_rows()
+    chronicle.reindex(world)
+    found = _Found()
+    whole = _walk(world, found.damaged)
+    while batch := list(islice(whole, _BATCH)):
+        _take_in(batch, known, found)
+    removed = sorted(key for key, row in known.items() if not row.seen)
+    for start in range(0, len(removed), _BATCH):
+        keys = removed[start : start + _BATCH]
+        Checkpoint.objects.filter(pk__in=[known[key].pk for key in keys]).delete()
+    summary.write_summary(world)
     return ScanReport(
-        listed=len(whole),
-        added=_spell(added),
-        updated=_spell(updated),
-        falsified=_spell(falsified),
+        listed=found.listed,
+        added=_spell(found.added),
+        updated=_spell(found.updated),
+        falsified=_spell(found.falsified),
         removed=_spell(removed),
-        damaged=tuple(damaged),
+        damaged=tuple(found.damaged),
     )
 
 
-def _is_falsified(row: Checkpoint, facts: dict[str, Any]) -> bool:
-    return any(getattr(row, name) != value for name, value in facts.items())
+Key = tuple[str, str]
+"""Hero and name."""
+Facts = dict[str, Any]
+"""A row's fields, hero and name left out."""
+
+
+@dataclass(slots=True)
+class _Known:
+    """A row as it was; of a hundred thousand only digests are held."""
+
+    pk: int
+    sidecar_sha256: str
+    facts_digest: bytes
+    seen: bool = False
+
+
+@dataclass(slots=True)
+class _Found:
+    listed: int = 0
+    added: list[Key] = field(default_factory=list)
+    updated: list[Key] = field(default_factory=list)
+    falsified: list[Key] = field(default_factory=list)
+    damaged: list[str] = field(default_factory=list)
+
+
+def _known_rows() -> dict[Key, _Known]:
+    rows = Checkpoint.objects.order_by().values("pk", "hero", "name", *FACTS).iterator(chunk_size=_BATCH)
+    return {
+        (row.pop("hero"), row.pop("name")): _Known(row.pop("pk"), row["sidecar_sha256"], _digest(row)) for row in rows
+    }
+
+
+def _digest(facts: Mapping[str, Any]) -> bytes:
+    return hashlib.blake2b(repr([facts[name] for name in FACTS]).encode(), digest_size=16).digest()
+
+
+def _take_in(batch: Sequence[tuple[Key, Facts]], known: Mapping[Key, _Known], found: _Found) -> None:
+    """Write the rows that are not as their sidecars say."""
+    changed: dict[Key, Facts] = {}
+    for key, facts in batch:
+        found.listed += 1
+        row = known.get(key)
+        if row is None:
+            kind = found.added
+        elif row.sidecar_sha256 != facts["sidecar_sha256"]:
+            kind = found.updated
+        elif _is_falsified(row, facts):
+            kind = found.falsified
+        else:
+            row.seen = True
+            continue
+        if row:
+            row.seen = True
+        kind.append(key)
+        changed[key] = facts
+    verified = _verified_at(changed)
+    rows = [
+        Checkpoint(hero=key[0], name=key[1], verified_at=verified.get(key), **facts) for key, facts in changed.items()
+    ]
+    Checkpoint.objects.bulk_create(
+        rows, update_conflicts=True, unique_fields=["hero", "name"], update_fields=[*FACTS, "verified_at"]
+    )  # fmt: skip
+
+
+def _verified_at(changed: Mapping[Key, Facts]) -> dict[Key, datetime]:
+    """When each was last read whole under the sidecar that it has, by the vault's chronicle."""
+    keys = {checkpoint_id(*key): key for key in changed}
+    found: dict[Key, datetime] = {}
+    for entry in HistoryEntry.objects.filter(action="verify", asset_id__in=keys).order_by("seq"):
+        key = keys[entry.asset_id]
+        if entry.details.get("sidecar_sha256") != changed[key]["sidecar_sha256"]:
+            continue
+        if entry.details.get("damaged"):
+            found.pop(key, None)
+        else:
+            found[key] = entry.time
+    return found
+
+
+def _is_falsified(row: _Known, facts: Facts) -> bool:
+    return row.facts_digest != _digest(facts)
 
 
 def index_checkpoint(world: World, hero: str, name: str) -> Checkpoint:
     """List one checkpoint, as after a save; raises DamagedCheckpoint if it is not whole."""
-    return _put((hero, name), _facts(world.heroes / hero / name))
-
-
-def _put(key: tuple[str, str], facts: dict[str, Any]) -> Checkpoint:
-    hero, name = key
-    row, _ = Checkpoint.objects.update_or_create(hero=hero, name=name, defaults=facts)
+    facts = _facts(world.heroes / hero / name)
+    row, _ = Checkpoint.objects.update_or_create(
+        hero=hero, name=name, defaults=facts | {"verified_at": _verified_at({(hero, name): facts}).get((hero, name))}
+    )
+    summary.write_summary(world)
     return row
 
 
-def _spell(keys: list[tuple[str, str]]) -> tuple[str, ...]:
+def _spell(keys: Sequence[Key]) -> tuple[str, ...]:
     return tuple(f"{hero}/{name}" for hero, name in keys)
 
 
-def _walk(world: World) -> tuple[dict[tuple[str, str], dict[str, Any]], list[str]]:
-    whole: dict[tuple[str, str], dict[str, Any]] = {}
-    damaged: list[str] = []
+def _walk(world: World, damaged: list[str]) -> Iterator[tuple[Key, Facts]]:
+    """The whole ones; of the others a sentence goes into `damaged`."""
     for folder in _folders(world):
         hero = folder.parent.name
         try:
-            whole[hero, folder.name] = _facts(folder)
+            yield (hero, folder.name), _facts(folder)
         except DamagedCheckpoint as error:
             damaged.append(f"{hero}/{error}")
-    return whole, damaged
 
 
 def _folders(world: World) -> Iterator[Path]:
@@ -100,8 +185,7 @@ def _folders(world: World) -> Iterator[Path]:
         yield from checkpoint_folders(hero)
 
 
-def _facts(folder: Path) -> dict[str, Any]:
-    """The row's fields, hero and name left out."""
+def _facts(folder: Path) -> Facts:
     try:
         read = sidecar.verify(folder, quick=True)
         sha256 = sidecar.digest(folder / sidecar.SIDECAR)
@@ -111,12 +195,13 @@ def _facts(folder: Path) -> dict[str, Any]:
         raise DamagedCheckpoint(f"{folder.name}: its sidecar belongs to hero {read.hero}")
     if read.step != step_of(folder.name):
         raise DamagedCheckpoint(f"{folder.name}: its sidecar says step {read.step}")
-    facts: dict[str, Any] = {
+    facts: Facts = {
         "step": read.step,
         "created_at": _moment(read.created_at, folder),
         "train_loss": read.train_loss,
         "val_loss": read.val_loss,
         "val_set": asdict(read.val_set) if read.val_set else None,
+        "val_set_sha256": read.val_set.sha256 if read.val_set else "",
         "learning_rate": read.learning_rate,
         "epoch": read.epoch,
         "skill": read.skill or "",
@@ -126,13 +211,14 @@ def _facts(folder: Path) -> dict[str, Any]:
         "parent": read.parent or "",
         "branch": read.branch,
         "size_bytes": sum(proof.size_bytes for proof in read.files.values()),
+        "weights_only": read.thinned is not None,
         "sidecar_sha256": sha256,
     }
     _check_ranges(folder, facts)
     return facts
 
 
-def _check_ranges(folder: Path, facts: dict[str, Any]) -> None:
+def _check_ranges(folder: Path, facts: Facts) -> None:
     """A sidecar may be well formed and still hold what no database takes, such as a level of -1."""
     try:
         Checkpoint(hero=folder.parent.name, name=folder.name, **facts).clean_fields()
@@ -148,4 +234,4 @@ def _moment(text: str, folder: Path) -> datetime:
         raise DamagedCheckpoint(f"{folder.name}: its sidecar's created_at {text!r} is no time") from error
     if timezone.is_naive(moment):
         raise DamagedCheckpoint(f"{folder.name}: its sidecar's created_at {text!r} has no offset")
-    return moment
+    return moment.astimezone(UTC)

@@ -14,6 +14,7 @@ class Checkpoint(models.Model):
     val_loss = models.FloatField(null=True, blank=True)
     val_set = models.JSONField(null=True, blank=True)
     """What `val_loss` was measured over: its name, rows and sha256; None where the sidecar does not say."""
+    val_set_sha256 = models.CharField(max_length=64, blank=True, default="", db_default="", help_text="Of val_set.")
     learning_rate = models.FloatField()
     epoch = models.PositiveIntegerField()
     skill = models.CharField(max_length=40, blank=True)
@@ -33,6 +34,12 @@ class Checkpoint(models.Model):
     class Meta:
         ordering = ["-step", "-name"]
         constraints = [models.UniqueConstraint(fields=["hero", "name"], name="checkpoint_once_a_hero")]
+        indexes = [
+            models.Index(fields=["hero", "step", "name"], name="checkpoint_by_step"),
+            models.Index(fields=["hero", "created_at", "step", "name"], name="checkpoint_by_time"),
+            models.Index(fields=["hero", "train_loss", "step", "name"], name="checkpoint_by_loss"),
+            models.Index(fields=["hero", "val_set_sha256", "val_loss", "step", "name"], name="checkpoint_by_val_loss"),
+        ]
 
     def __str__(self) -> str:
         return self.name
@@ -53,7 +60,9 @@ class Asset(models.Model):
     hero = models.CharField(max_length=80, blank=True)
     step = models.PositiveBigIntegerField(null=True, blank=True, db_index=True)
     size_bytes = models.PositiveBigIntegerField(default=0)
-    manifest_sha256 = models.CharField(max_length=64, blank=True, help_text="Of its manifest; a sidecar's seal.")
+    manifest_sha256 = models.CharField(
+        max_length=64, blank=True, help_text="Of its manifest; of a checkpoint its sidecar's."
+    )
     created_at = models.DateTimeField()
 
     class Meta:
@@ -76,6 +85,13 @@ class Location(models.Model):
     path = models.CharField(max_length=1024, help_text="Below the root of its stronghold.")
     state = models.CharField(max_length=7, choices=State, default=State.PRESENT)
     size_bytes = models.PositiveBigIntegerField(default=0)
+    manifest_sha256 = models.CharField(
+        max_length=64,
+        blank=True,
+        default="",
+        db_default="",
+        help_text="Of its manifest as it was copied or first seen.",
+    )
     seen_at = models.DateTimeField()
     verified_at = models.DateTimeField(null=True, blank=True, help_text="When every byte was last read and right.")
     reason = models.CharField(max_length=500, blank=True, help_text="What is wrong with it.")

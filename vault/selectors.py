@@ -8,9 +8,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import islice
 
-from django.db.models import F, QuerySet
+from django.db.models import QuerySet
 
 from guild.champion import crown
+from guild.champion.candidates import asked_names
 from realm.branch_rows import branches_of, on_line
 from realm.checkpoints.sidecar import SIDECAR
 from realm.world import World
@@ -41,6 +42,11 @@ def checkpoint_at(world: World, hero: str, step: int) -> Checkpoint | None:
     return next(_on_disk(world, _of_line(hero).filter(step=step)), None)
 
 
+def checkpoint_named(world: World, hero: str, name: str) -> Checkpoint | None:
+    """On any branch."""
+    return next(_on_disk(world, Checkpoint.objects.filter(hero=hero, name=name)), None)
+
+
 def best_checkpoint(
     world: World, hero: str, metric: str = "train_loss", *, branch: str | None = None
 ) -> Checkpoint | None:
@@ -50,10 +56,23 @@ def best_checkpoint(
     """
     mine = _of_line(hero, branch)
     if metric == "train_loss":
-        mine = mine.filter(train_loss__isnull=False).order_by(F("train_loss"), "step", "name")
+        mine = mine.filter(train_loss__isnull=False).order_by("train_loss", "step", "name")
+    elif metric == "val_loss" and (scored := _over_one_set(hero, mine)) is not None:
+        mine = scored.order_by("val_loss", "step", "name")
     else:
         mine = mine.filter(name=crown.best(world, hero, metric, branch=branch))
     return next(_on_disk(world, mine), None)
+
+
+def _over_one_set(hero: str, rows: QuerySet[Checkpoint]) -> QuerySet[Checkpoint] | None:
+    """Those that were scored, where all were over the same rows: the lowest is the best, no sidecar has to be read.
+
+    None where sets differ.
+    """
+    scored = rows.filter(val_loss__isnull=False).exclude(name__in=asked_names(hero))
+    named = scored.exclude(val_set_sha256="").order_by("val_set_sha256").values_list("val_set_sha256", flat=True)
+    first, last = named.first(), named.last()
+    return scored.filter(val_set_sha256=first or "") if first == last else None
 
 
 def _of_line(hero: str, branch: str | None = None) -> QuerySet[Checkpoint]:

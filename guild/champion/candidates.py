@@ -10,6 +10,7 @@ from guild.champion.rule import Candidate, Level
 from guild.models import Evaluation, EvaluationTask
 from realm.branch_rows import on_line
 from realm.checkpoints import branches, sidecar
+from realm.checkpoints.names import step_of
 from realm.checkpoints.sidecar import DamagedCheckpoint, Sidecar
 from realm.world import World
 
@@ -17,26 +18,29 @@ _TO_BE_ASKED = (EvaluationTask.State.WAITING, EvaluationTask.State.ANSWERING)
 
 
 def read_candidates(
-    world: World, hero: str, *, branch: str | None = None, unsettled: Collection[str] = ()
+    world: World, hero: str, *, branch: str | None = None, since: str = "", unsettled: Collection[str] = ()
 ) -> list[Candidate]:
-    """Those on the line of `branch`, or of the active one, the oldest first.
+    """Those on the line of `branch`, or of the active one, the oldest first; `since`: none that is older.
 
     Without damaged ones, those `unsettled` by name, and those that are yet to be asked.
     """
-    left_out = {*unsettled, *_still_asked(hero)}
-    found = [said for said in _sidecars(world.heroes / hero, branch) if said.name not in left_out]
+    left_out = {*unsettled, *asked_names(hero)}
+    found = [said for said in _sidecars(world.heroes / hero, branch, since) if said.name not in left_out]
     return _with_answers(hero, branch, found)
 
 
-def _still_asked(hero: str) -> set[str]:
+def asked_names(hero: str) -> set[str]:
+    """Names of the checkpoints that are yet to be asked."""
     tasks = EvaluationTask.objects.filter(hero=hero, state__in=_TO_BE_ASKED)
     return set(tasks.values_list("checkpoint", flat=True))
 
 
-def _sidecars(hero_folder: Path, branch: str | None) -> list[Sidecar]:
+def _sidecars(hero_folder: Path, branch: str | None, since: str) -> list[Sidecar]:
     """The oldest first."""
-    found = []
+    found, oldest = [], (step_of(since) or 0, since)
     for path in reversed(branches.line_folders(hero_folder, branch)):
+        if (step_of(path.name) or 0, path.name) < oldest:
+            continue
         with suppress(DamagedCheckpoint, OSError):
             found.append(sidecar.read(path))
     return found

@@ -62,7 +62,7 @@ def crown(
     folder = world.heroes / hero
     branch = branches.read(folder).active if branch is None else branch
     before = _remembered(world, hero, metric, branch)
-    candidates = read_candidates(world, hero, branch=branch, unsettled=unsettled)
+    candidates = read_candidates(world, hero, branch=branch, since=_name(before), unsettled=unsettled)
     found = _decide([one for one in candidates if until is None or one.step <= until], metric, before)
     if found and found != before:
         champions = _read(folder).champions | {branch: found}
@@ -75,17 +75,22 @@ def best(world: World, hero: str, metric: str, *, branch: str | None = None) -> 
 
     By `levels` it is the champion of that metric. Raises ValueError for a metric that is not known.
     """
-    candidates = read_candidates(world, hero, branch=branch)
     if metric == LEVELS:
-        found = _decide(candidates, metric, _remembered(world, hero, metric, branch))
+        before = _remembered(world, hero, metric, branch)
+        found = _decide(read_candidates(world, hero, branch=branch, since=_name(before)), metric, before)
         return found.name if found else None
-    chosen = best_of(candidates, metric)
+    chosen = best_of(read_candidates(world, hero, branch=branch), metric)
     return chosen.name if chosen else None
 
 
 def crowned(world: World, hero: str) -> set[str]:
     """Names of the remembered champions, by whatever metric; they make no room for others."""
     return {found.name for found in _read(world.heroes / hero).champions.values()}
+
+
+def _name(before: Champion | None) -> str:
+    """Nobody older than the champion challenges it."""
+    return before.name if before else ""
 
 
 def _decide(candidates: list[Candidate], metric: str, before: Champion | None) -> Champion | None:

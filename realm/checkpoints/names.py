@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -36,6 +37,7 @@ def step_of_any(name: str) -> int | None:
 
 def checkpoint_folders(hero_folder: Path) -> list[Path]:
     """Canonically named folders, newest (highest step, then name) first."""
-    named = [(step_of(path.name), path) for path in hero_folder.iterdir() if path.is_dir()]
-    found = [(step, path.name, path) for step, path in named if step is not None]
-    return [path for _, _, path in sorted(found, reverse=True)]
+    with os.scandir(hero_folder) as entries:
+        named = [(step_of(entry.name), entry.name) for entry in entries if entry.is_dir()]
+    found = sorted(((step, name) for step, name in named if step is not None), reverse=True)
+    return [hero_folder / name for _, name in found]

@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import hashlib
 import json
+import os
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -139,7 +140,7 @@ def answering_digest(sidecar: Sidecar) -> str:
 
 def prove_files(folder: Path) -> dict[str, FileProof]:
     """Digest and size of every file under `folder`, the sidecar itself left out."""
-    return {path.relative_to(folder).as_posix(): prove_file(path) for path in _files(folder)}
+    return {name: prove_file(path) for name, path in files_of(folder).items()}
 
 
 def prove_file(path: Path) -> FileProof:
@@ -173,16 +174,20 @@ def read(folder: Path) -> Sidecar:
     """The sidecar of `folder`; raises DamagedCheckpoint if it is missing, not a sidecar, or not as it was written."""
     path = folder / SIDECAR
     try:
-        data = read_regular(path, most_bytes=LARGEST_BYTES)
-        value = json.loads(data)
-        _check_bytes(data, value, source=str(path))
-        return parse(value, source=str(path))
+        return decode(read_regular(path, most_bytes=LARGEST_BYTES), source=str(path))
     except FileNotFoundError as error:
         raise DamagedCheckpoint(f"{folder.name}: {SIDECAR} is missing") from error
     except (OSError, ValueError, RecursionError) as error:
         if isinstance(error, OSError) and error.errno in _PASSING:
             raise
         raise DamagedCheckpoint(f"{folder.name}: {SIDECAR} cannot be read: {error}") from error
+
+
+def decode(data: bytes, *, source: str) -> Sidecar:
+    """What the bytes of a sidecar say; raises ValueError or RecursionError where they are not as they were written."""
+    value = json.loads(data)
+    _check_bytes(data, value, source=source)
+    return parse(value, source=source)
 
 
 def parse(value: Any, *, source: str) -> Sidecar:
@@ -216,7 +221,7 @@ def verify(folder: Path, *, quick: bool = False) -> Sidecar:
     sidecar = read(folder)
     if sidecar.name != folder.name:
         raise DamagedCheckpoint(f"{folder.name}: its sidecar belongs to {sidecar.name}")
-    present = {path.relative_to(folder).as_posix(): path for path in _files(folder)}
+    present = files_of(folder)
     for name in sorted(set(present) - set(sidecar.files)):
         raise DamagedCheckpoint(f"{folder.name}: {name} is not in its sidecar")
     for name, proof in sorted(sidecar.files.items()):
@@ -229,8 +234,17 @@ def verify(folder: Path, *, quick: bool = False) -> Sidecar:
     return sidecar
 
 
-def _files(folder: Path) -> Iterator[Path]:
-    for path in sorted(folder.rglob("*")):
-        is_folder = path.is_dir() and not path.is_symlink()
-        if not is_folder and path != folder / SIDECAR:
-            yield path
+def files_of(folder: Path) -> dict[str, Path]:
+    """By name below `folder`, with slashes: every file in it, and whatever else is no folder; the sidecar left out."""
+    found = dict(_walk(folder, ""))
+    found.pop(SIDECAR, None)
+    return found
+
+
+def _walk(folder: Path, above: str) -> Iterator[tuple[str, Path]]:
+    with os.scandir(folder) as entries:
+        for entry in sorted(entries, key=lambda entry: entry.name):
+            if entry.is_dir(follow_symlinks=False):
+                yield from _walk(folder / entry.name, f"{above}{entry.name}/")
+            else:
+                yield f"{above}{entry.name}", folder / entry.name

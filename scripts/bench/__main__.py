@@ -20,6 +20,7 @@ HERO_ROWS = {
     "P7": "inbox_latency",
     "P9": "answering",
     "P13": "large_quest",
+    "P14": "large_ledger",
     "P16": "estimates",
     "matmul": "matmul_share",
 }

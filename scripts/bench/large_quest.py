@@ -74,21 +74,16 @@ def main() -> None:
 
     path, recipe = Path(sys.argv[1]), Recipe(max_length=1024)
     how = Look(rules=GateRules(), recipe=recipe, mask=ChatMask(HeroTokenizer.load(embedded.SOURCE)))
-    start, began = _peak_mb(), time.perf_counter()
+    start, began = runs.peak_mb(), time.perf_counter()
     report = inspect_in_place(path, how, on_progress=lambda rows, size: None)
-    seconds, peak, began = time.perf_counter() - began, _peak_mb(), time.perf_counter()
+    seconds, peak, began = time.perf_counter() - began, runs.peak_mb(), time.perf_counter()
     records = row_index.load(reports.companion(path, reports.ROWS))
     assert records is not None
     PackedOrder(0, report.sha256).rows(records["tokens"][records["verdict"] == row_index.TAKEN], recipe.max_length)
     print(json.dumps({
-        "start_mb": start, "peak_mb": peak, "peak_after_packing_mb": _peak_mb(), "seconds": seconds,
+        "start_mb": start, "peak_mb": peak, "peak_after_packing_mb": runs.peak_mb(), "seconds": seconds,
         "rows": report.rows, "tokens": report.tokens, "packing_seconds": round(time.perf_counter() - began, 2),
     }))  # fmt: skip
-
-
-def _peak_mb() -> int:
-    status = Path("/proc/self/status").read_text()
-    return round(int(status.split("VmHWM:")[1].split()[0]) / 1000)
 
 
 if __name__ == "__main__":

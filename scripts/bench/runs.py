@@ -8,7 +8,7 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -151,3 +151,16 @@ def stalls_of(battle: Battle) -> list[float]:
 def stalls_told(battle: Battle) -> list[float]:
     events = [event for event in battle.events if event.kind == EventKind.CHECKPOINT_SAVED]
     return [event.data["stall_seconds"] * 1e3 for event in events if "stall_seconds" in event.data]
+
+
+def peak_mb() -> int:
+    """The most memory that this process has ever held."""
+    status = Path("/proc/self/status").read_text()
+    return round(int(status.split("VmHWM:")[1].split()[0]) / 1000)
+
+
+def timed(do: Callable[[], object]) -> float:
+    """Seconds."""
+    began = time.perf_counter()
+    do()
+    return time.perf_counter() - began

@@ -1,4 +1,5 @@
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -205,11 +206,10 @@ def test_a_checkpoint_indexed_while_a_scan_runs_stays(world: World, monkeypatch:
 
     walk = index._walk
 
-    def walk_then_save(world: World) -> Any:
-        seen = walk(world)
+    def walk_then_save(world: World, damaged: list[str]) -> Iterator[Any]:
+        yield from walk(world, damaged)
         make_checkpoint(world.heroes, 300)
         index_checkpoint(world, "DIO", "checkpoint-300-20260101-1230")
-        return seen
 
     monkeypatch.setattr(index, "_walk", walk_then_save)
     assert scan(world) == report(0)

@@ -7,9 +7,9 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from vault.errors import VaultError
-from vault.management.actions import scan
+from vault.management.actions import copies, copy, drop, fetch, locate, scan, strongholds, verify
 
-ACTIONS = (scan,)
+ACTIONS = (scan, locate, fetch, copy, verify, drop, copies, strongholds)
 
 
 class Command(BaseCommand):
