@@ -31,8 +31,7 @@ from vault.officer import announcements, metalink, ranges, tarring, wire
 from vault.officer.announcements import Announcement
 from vault.officer.catalog import Held
 from vault.officer.opening import open_below
-from vault.officer.received import Received
-from vault.officer.shelf import ZONE_FOLDER, Shelf
+from vault.officer.shelf import Shelf
 from vault.officer.uploads import Busy, Upload, Uploads
 
 SILENT_SECONDS = 30.0
@@ -48,7 +47,6 @@ class Officer:
         self._zone, self._base = zone, base
         self._shelf = Shelf(base)
         self._uploads = Uploads()
-        self._received = Received(base, base / ZONE_FOLDER / "received")
         self.application = Starlette(
             routes=[
                 Route("/health", self._health),
@@ -163,7 +161,7 @@ class Officer:
 
     async def _drop(self, request: Request) -> Response:
         held = await self._find(request)
-        await _work(self._received.drop, held)
+        await _work(self._shelf.received.drop, held)
         await _work(self._shelf.scan)
         return JSONResponse({"success": True, "asset_id": held.asset_id, "bytes_freed": held.size_bytes})
 
@@ -235,7 +233,7 @@ class Officer:
         with self._uploads.working(request.path_params["upload"], _sender(request)) as upload:
             try:
                 await _work(self._uploads.commit, upload)
-                await _work(self._received.note, upload.partial.manifest.asset_id, upload.target)
+                await _work(self._shelf.received.note, upload.partial.manifest.asset_id, upload.target)
                 state = wire.DONE
             except AlreadyThere:
                 state = wire.THERE

@@ -23,7 +23,10 @@ def usual(base: Path, manifest: Manifest) -> PurePosixPath:
             return PurePosixPath("checkpoints") / manifest.name
         case ids.MODEL:
             return models / manifest.name
-    return PurePosixPath(manifest.kind) / manifest.name
+    folder = PurePosixPath(manifest.kind)
+    if ids.named_id(manifest.kind, PurePosixPath(manifest.name)) == manifest.asset_id:
+        return folder / manifest.name
+    return folder / manifest.asset_id / manifest.name  # others have the same name
 
 
 def wanted(base: Path, destination: str, name: str) -> PurePosixPath:

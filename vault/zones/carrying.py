@@ -11,6 +11,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from vault.assets.chunked import file_of
 from vault.assets.manifest import Manifest
 from vault.assets.members import DamagedChunk
 from vault.assets.partial import AlreadyThere, Gap, Partial, Taken, opened, refusal
@@ -119,14 +120,13 @@ def push(client: ZoneClient, source: Path, manifest: Manifest, *, destination: s
     """It is whole there when this returns, as it may have been before. Raises as `pull`."""
     way, sender = _Way(progress, f"{manifest.name} to zone {client.zone}"), secrets.token_hex(8)
     give_up_at = time.monotonic() + BUSY_SECONDS
-    root = source.parent if manifest.is_file else source
     with Stream(client) as stream:
         while True:
             try:
                 upload = client.open_upload(manifest, destination, sender)
                 way.stands_at(upload.bytes_done)
                 for gap in upload.gaps:
-                    stream.send(upload.upload, sender, root / gap.path, gap, way.came)
+                    stream.send(upload.upload, sender, file_of(manifest, source, gap.path), gap, way.came)
             except Busy:
                 if time.monotonic() > give_up_at:
                     raise

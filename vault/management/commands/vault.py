@@ -7,9 +7,9 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from vault.errors import VaultError
-from vault.management.actions import copies, copy, drop, fetch, locate, scan, strongholds, verify
+from vault.management.actions import copies, copy, drop, fetch, locate, pull, push, scan, strongholds, verify, zones
 
-ACTIONS = (scan, locate, fetch, copy, verify, drop, copies, strongholds)
+ACTIONS = (scan, locate, fetch, copy, verify, drop, copies, strongholds, push, pull, zones)
 
 
 class Command(BaseCommand):
