@@ -67,6 +67,7 @@ class Officer:
                 TooLarge: _says(413), TooSlow: _says(408), Busy: _busy,
             },
         )  # fmt: skip
+        self.application.router.redirect_slashes = False
 
     def close(self) -> None:
         self._uploads.close()

@@ -6,10 +6,11 @@ from pathlib import Path, PurePosixPath
 
 from realm import strict
 from vault.assets import ids
-from vault.assets.manifest import TEMPORARY, Manifest, is_safe_path
+from vault.assets.manifest import Manifest, is_safe_path
 from vault.errors import Refused
 
 _NEVER = frozenset({"secrets"})
+_HIDDEN = (".", "~")
 
 
 def usual(base: Path, manifest: Manifest) -> PurePosixPath:
@@ -43,7 +44,7 @@ def wanted(base: Path, destination: str, name: str) -> PurePosixPath:
     if not below:
         return PurePosixPath(name)
     parts = below.split("/")
-    if not is_safe_path(below) or "\\" in below or any(part.startswith((".", "~", *TEMPORARY)) for part in parts):
+    if not is_safe_path(below) or "\\" in below or any(part.startswith(_HIDDEN) for part in parts):
         raise Refused(f"destination {strict.shown(destination)} is no folder below {base}")
     if parts[0].lower() in _NEVER:
         raise Refused(f"destination {strict.shown(destination)}: nothing is put there")
