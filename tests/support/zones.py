@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -84,3 +85,19 @@ def contents(folder: Path) -> dict[str, bytes]:
     return {
         path.relative_to(folder).as_posix(): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()
     }
+
+
+async def asked_raw(application: Any, path: str, *, method: str = "GET", **headers: str) -> tuple[int, bytes]:
+    """As a server hands a request on, which decodes the address once and removes nothing from it."""
+    told = [(name.replace("_", "-").encode(), value.encode()) for name, value in headers.items()]
+    head = {"type": "http", "method": method, "path": path, "query_string": b"", "scheme": "http", "root_path": ""}
+    said: list[Any] = []
+
+    async def receive() -> Any:
+        return {"type": "http.request", "body": b""}
+
+    async def send(message: Any) -> None:
+        said.append(message)
+
+    await application(head | {"headers": [(b"host", b"127.0.0.1"), *told]}, receive, send)
+    return said[0]["status"], b"".join(message.get("body", b"") for message in said[1:])

@@ -161,9 +161,11 @@ class Stream:
 
 @contextmanager
 def _in_time(connected: socket.socket, seconds: float) -> Iterator[None]:
-    """However busily it trickles."""
+    """However busily it trickles. Raises TimeoutError."""
+    is_late = threading.Event()
 
     def cut() -> None:
+        is_late.set()
         with suppress(OSError):
             connected.shutdown(socket.SHUT_RDWR)
 
@@ -174,3 +176,5 @@ def _in_time(connected: socket.socket, seconds: float) -> Iterator[None]:
         yield
     finally:
         timer.cancel()
+    if is_late.is_set():
+        raise TimeoutError

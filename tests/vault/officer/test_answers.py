@@ -17,7 +17,7 @@ from starlette.testclient import TestClient
 
 from tests.support.checkpoints import WEIGHTS, make_checkpoint
 from tests.support.traversals import traversals
-from tests.support.zones import contents
+from tests.support.zones import asked_raw, contents
 from vault.officer import announcements, destinations, opening
 from vault.officer.app import Officer
 from vault.officer.protocol_door import ProtocolDoor
@@ -165,21 +165,6 @@ def test_what_it_was_not_sent_is_not_deleted(officer: TestClient, base: Path) ->
     assert reply.status_code == 409
     assert "was not sent here" in reply.json()["error"]
     assert contents(base / "heroes") == before
-
-
-async def asked_raw(application: Any, path: str) -> tuple[int, bytes]:
-    """As a server hands it on, which decodes the address once and removes nothing from it."""
-    head = {"type": "http", "method": "GET", "path": path, "query_string": b"", "headers": [(b"host", b"127.0.0.1")]}
-    said: list[Any] = []
-
-    async def receive() -> Any:
-        return {"type": "http.request", "body": b""}
-
-    async def send(message: Any) -> None:
-        said.append(message)
-
-    await application(head | {"scheme": "http", "root_path": ""}, receive, send)
-    return said[0]["status"], b"".join(message.get("body", b"") for message in said[1:])
 
 
 async def test_no_spelling_leads_out_of_the_folder(base: Path, tmp_path: Path) -> None:
