@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from realm.checkpoints.sidecar import CHUNK_BYTES, FileProof
+from vault.assets.unwritable import Unwritable, in_words
 from vault.errors import Damaged, Refused
 
 _MOST_WAITING = 4
@@ -119,7 +120,8 @@ class Member:
         """The beginning of a chunk whose rest did not come, if it can stand at the end of the file."""
         handle, start = self._open(os.O_RDWR | os.O_CREAT), index * CHUNK_BYTES
         if os.fstat(handle).st_size <= start + len(have):
-            _write_all(handle, have, start)
+            with in_words(self._file.parent):
+                _write_all(handle, have, start)
             self._tail = len(have)
 
     def _put(self, index: int, buffer: bytearray) -> None:
@@ -132,7 +134,8 @@ class Member:
                 os.ftruncate(handle, start)
             self._is_spoiled = True
             raise DamagedChunk(f"{self._name}: bytes {start} to {start + len(buffer)} are not what their digest says")
-        _write_all(handle, memoryview(buffer), start)
+        with in_words(self._file.parent):
+            _write_all(handle, memoryview(buffer), start)
         self._right[index] = True
 
     def _hash_on(self, start: int, data: bytes | bytearray) -> None:
@@ -154,7 +157,8 @@ class Member:
     def _open(self, flags: int) -> int:
         if self._handle is None:
             if flags & os.O_CREAT:
-                self._file.parent.mkdir(parents=True, exist_ok=True)
+                with in_words(self._file.parent):
+                    self._file.parent.mkdir(parents=True, exist_ok=True)
             self._handle = os.open(self._file, flags | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, 0o644)
         return self._handle
 
@@ -194,7 +198,7 @@ class Writer:
             view = view[count:]
 
     def next_chunk(self) -> None:
-        """Make room where there is none. Raises DamagedChunk, of an earlier chunk, and OSError."""
+        """Make room where there is none. Raises DamagedChunk, of an earlier chunk, and Unwritable."""
         if not self._buffer:
             spare = self._taken() if len(self._waiting) >= _MOST_WAITING else None
             self._buffer, self._have = self._member.begin_chunk(self._index, spare)
@@ -205,7 +209,7 @@ class Writer:
         while self._waiting:
             try:
                 self._taken()
-            except (Damaged, OSError) as error:
+            except (Damaged, Unwritable, OSError) as error:
                 wrong = wrong or error
         if self._buffer and self._have:
             self._member.keep_tail(self._index, memoryview(self._buffer)[: self._have])

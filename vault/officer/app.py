@@ -18,21 +18,21 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from realm.checkpoints.sidecar import CHUNK_BYTES, SIDECAR
-from realm.disk import full
 from realm.health import HEALTHY
 from realm.version import version
 from realm.web import bodies
 from realm.web.bodies import TooLarge, TooSlow
 from vault.assets import ids
 from vault.assets.manifest import Manifest
-from vault.assets.partial import AlreadyThere, check_is_same, refusal
+from vault.assets.partial import AlreadyThere, check_is_same
+from vault.assets.unwritable import Unwritable, in_words
 from vault.errors import Damaged, NotFound, Refused
 from vault.officer import announcements, metalink, ranges, tarring, wire
 from vault.officer.announcements import Announcement
 from vault.officer.catalog import Held
 from vault.officer.opening import open_below
 from vault.officer.shelf import Shelf
-from vault.officer.uploads import Busy, Upload, Uploads
+from vault.officer.uploads import Busy, Uploads
 
 SILENT_SECONDS = 30.0
 """The longest that a body which arrives may say nothing."""
@@ -192,11 +192,10 @@ class Officer:
         if told.manifest is None:
             return {**said, "ready": True, "state": "announced", "next": "send its manifest to /receive"}
         try:
-            upload = self._uploads.open(target, told.manifest, told.sender)
+            with in_words(target.parent):
+                upload = self._uploads.open(target, told.manifest, told.sender)
         except AlreadyThere:
             return {**said, "ready": False, "state": wire.THERE, "missing": []}
-        except OSError as error:
-            raise refusal(error, target.parent) from error
         gaps = upload.partial.gaps()
         return {
             **said,
@@ -226,8 +225,10 @@ class Officer:
                     self._uploads.leave(upload)
                 finally:
                     await asyncio.shield(_work(writer.end))
-            except OSError as error:
-                raise self._out_of_room(upload, error) from error
+            except Unwritable as error:
+                # Whoever works on a full disk needs the room more than we need what is half done.
+                self._uploads.give_up(upload.upload_id, discard=error.is_full)
+                raise
             return JSONResponse({"success": True, "bytes_done": upload.partial.bytes_done})
 
     async def _commit(self, request: Request) -> Response:
@@ -240,11 +241,6 @@ class Officer:
                 state = wire.THERE
         await _work(self._shelf.scan)
         return JSONResponse({"success": True, "state": state, "destination": str(upload.target)})
-
-    def _out_of_room(self, upload: Upload, error: OSError) -> Refused:
-        """A full disk needs the room more than we need what is half done."""
-        self._uploads.give_up(upload.upload_id, discard=full.is_full(error))
-        return refusal(error, upload.target.parent)
 
     async def _find(self, request: Request) -> Held:
         return await _work(self._shelf.find, request.path_params["asset_id"])

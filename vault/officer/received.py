@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from realm.disk import durable, mailbox
-from vault.assets import partial
 from vault.assets.ids import is_asset_id
 from vault.assets.manifest import PART_PREFIX
+from vault.assets.unwritable import in_words
 from vault.errors import Refused
 from vault.officer.catalog import Held
 
@@ -43,12 +43,10 @@ class Received:
             raise Refused(f"{held.asset_id} was not sent here, and is deleted by the owner of this machine alone")
         target = self._base / held.path
         doomed = target.with_name(f"{PART_PREFIX}doomed-{target.name[:100]}")
-        try:
+        with in_words(target.parent):
             durable.move(target, doomed)
             doomed.unlink() if held.is_file else shutil.rmtree(doomed)
             note.unlink(missing_ok=True)
-        except OSError as error:
-            raise partial.refusal(error, target.parent) from error
 
     def _read(self, note: Path) -> dict[str, Any]:
         try:

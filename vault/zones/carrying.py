@@ -14,7 +14,8 @@ from pathlib import Path
 from vault.assets.chunked import file_of
 from vault.assets.manifest import Manifest
 from vault.assets.members import DamagedChunk
-from vault.assets.partial import AlreadyThere, Gap, Partial, Taken, opened, refusal
+from vault.assets.partial import AlreadyThere, Gap, Partial, Taken, opened
+from vault.assets.unwritable import Unwritable
 from vault.errors import Damaged, Unreachable, VaultError
 from vault.officer import wire
 from vault.strongholds.contract import Progress
@@ -87,23 +88,31 @@ def pull(client: ZoneClient, manifest: Manifest, target: Path, *, progress: Prog
     way = _Way(progress, f"{manifest.name} from zone {client.zone}")
     try:
         with opened(target, manifest, wait_seconds=BUSY_SECONDS) as partial, Stream(client) as stream:
-            partial.check_room()
-            while gaps := partial.gaps():
-                way.stands_at(partial.bytes_done)
-                try:
-                    for gap in gaps:
-                        _fill(stream, partial, gap, way)
-                except (Unreachable, DamagedChunk) as error:
-                    way.stands_at(partial.bytes_done)
-                    way.broke(error)
+            _fill_all(stream, partial, way)
             partial.commit()
     except AlreadyThere:
         pass
     except Taken as error:
         raise Unreachable(str(error)) from error
     except OSError as error:
-        raise refusal(error, target.parent) from error
+        raise Unwritable(error, target.parent) from error
     return way.carried(str(target))
+
+
+def _fill_all(stream: Stream, partial: Partial, way: _Way) -> None:
+    partial.check_room()
+    while gaps := partial.gaps():
+        way.stands_at(partial.bytes_done)
+        try:
+            for gap in gaps:
+                _fill(stream, partial, gap, way)
+        except (Unreachable, DamagedChunk) as error:
+            way.stands_at(partial.bytes_done)
+            way.broke(error)
+        except Unwritable as error:
+            if error.is_full:  # others need the room more than we need what is half done
+                partial.discard()
+            raise
 
 
 def _fill(stream: Stream, partial: Partial, gap: Gap, way: _Way) -> None:
