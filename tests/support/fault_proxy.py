@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import struct
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -113,7 +114,7 @@ class _Side:
             with self._told._lock:
                 self._told.cuts += 1
             for each in (self._source, self._sink):
-                _end(each)
+                _reset(each)
             return False
         if self._flip_at is not None and self._at <= self._flip_at < self._at + len(piece):
             piece[self._flip_at - self._at] ^= 1
@@ -136,3 +137,11 @@ class _Side:
 def _end(connected: socket.socket) -> None:
     with suppress(OSError):
         connected.shutdown(socket.SHUT_RDWR)
+
+
+def _reset(connected: socket.socket) -> None:
+    """So that whoever sends hears of it at once, and does not fill a buffer that nobody reads."""
+    with suppress(OSError):
+        connected.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    _end(connected)
+    connected.close()

@@ -47,13 +47,14 @@ class _Way:
     def __init__(self, progress: Progress, doing: str) -> None:
         self._progress, self._doing = progress, doing
         self._at = self._best = 0
-        self._failures = 0
+        self._failures = {True: 0, False: 0}
+        """Since a byte was gained, of bytes that were damaged and of those that did not come."""
         self.sent = self.breaks = self.damaged = 0
 
     def stands_at(self, bytes_done: int) -> None:
         """As the side says where the copy arrives."""
         if bytes_done > self._best:
-            self._best, self._failures = bytes_done, 0
+            self._best, self._failures = bytes_done, {True: 0, False: 0}
         self._at = bytes_done
         self._progress(bytes_done, self._doing)
 
@@ -66,11 +67,12 @@ class _Way:
         """Waits, or raises `error` where another try is of no use."""
         is_damage = isinstance(error, Damaged)
         self.damaged, self.breaks = self.damaged + is_damage, self.breaks + (not is_damage)
-        self._failures += 1
-        if self._failures >= (DAMAGED_TRIES if is_damage else BROKEN_TRIES):
+        self._failures[is_damage] += 1
+        failures = self._failures[is_damage]
+        if failures >= (DAMAGED_TRIES if is_damage else BROKEN_TRIES):
             raise error
         self._progress(self._at, f"again: {error}")
-        time.sleep(min(_FIRST_PAUSE_SECONDS * 2 ** (self._failures - 1), _LONGEST_PAUSE_SECONDS))
+        time.sleep(min(_FIRST_PAUSE_SECONDS * 2 ** (failures - 1), _LONGEST_PAUSE_SECONDS))
 
     def wait(self) -> None:
         self._progress(self._at, "another one sends it already; waiting")
