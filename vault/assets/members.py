@@ -14,6 +14,7 @@ from realm.checkpoints.sidecar import CHUNK_BYTES, FileProof
 from vault.assets.unwritable import Unwritable, in_words
 from vault.errors import Damaged, Refused
 
+_SYNC_BYTES = 32 * 2**20
 _MOST_WAITING = 4
 """Chunks that were received and are not written yet."""
 
@@ -30,6 +31,8 @@ class Member:
         self._tail = 0
         """Bytes at the end of the file that belong to a chunk that is not whole."""
         self._handle: int | None = None
+        self._unsynced = 0
+        self._syncing: Future[None] | None = None
         self._begin_whole()
 
     @property
@@ -97,6 +100,8 @@ class Member:
         self._begin_whole()
 
     def close(self) -> None:
+        if self._syncing is not None:
+            wait([self._syncing])
         if self._handle is not None:
             os.close(self._handle)
             self._handle = None
@@ -137,6 +142,14 @@ class Member:
         with in_words(self._file.parent):
             _write_all(handle, memoryview(buffer), start)
         self._right[index] = True
+        self._sync_early(handle, len(buffer))
+
+    def _sync_early(self, handle: int, count: int) -> None:
+        """So that little is left to wait for when the last byte has come."""
+        self._unsynced += count
+        if self._unsynced >= _SYNC_BYTES and (self._syncing is None or self._syncing.done()):
+            self._unsynced = 0
+            self._syncing = self._pools[2].submit(os.fdatasync, handle)
 
     def _hash_on(self, start: int, data: bytes | bytearray) -> None:
         if start == self._hashed:

@@ -53,8 +53,8 @@ class Partial:
 
     def __init__(self, folder: Path, handle: int, target: Path, manifest: Manifest) -> None:
         self._folder, self._handle, self._target, self.manifest = folder, handle, target, manifest
-        # One hashes chunks and writes them, one hashes files as wholes; each in order.
-        self._pools = ThreadPoolExecutor(1, "chunks"), ThreadPoolExecutor(1, "files")
+        # One hashes chunks and writes them, one hashes files as wholes, each in order; one waits for the disk.
+        self._pools = tuple(ThreadPoolExecutor(1, name) for name in ("chunks", "files", "disk"))
         self.members = {path: Member(folder / path, proof, path, self._pools) for path, proof in manifest.files.items()}
 
     @property
