@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import unicodedata
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -153,9 +154,18 @@ def _check_proof(path: str, proof: FileProof) -> None:
 
 
 def _check_no_file_is_a_folder(files: Mapping[str, FileProof]) -> None:
+    """On no file system: some take names for the same that differ in the case of a letter, or in how it is put."""
+    names: dict[str, str] = {}
+    for path in files:
+        if (other := names.setdefault(_alike(path), path)) != path:
+            raise ValueError(f"files: {strict.shown(other)} and {strict.shown(path)} are one on some file systems")
     for path in files:
         above = path.rpartition("/")[0]
         while above:
-            if above in files:
+            if _alike(above) in names:
                 raise ValueError(f"files: {strict.shown(above)} is a file and a folder")
             above = above.rpartition("/")[0]
+
+
+def _alike(path: str) -> str:
+    return unicodedata.normalize("NFC", path).casefold()

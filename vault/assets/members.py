@@ -6,13 +6,15 @@ import hashlib
 import os
 from collections import deque
 from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from pathlib import Path
 from typing import Any
 
 from realm.checkpoints.sidecar import CHUNK_BYTES, FileProof
+from vault.assets.unwritable import Unwritable, in_words
 from vault.errors import Damaged, Refused
 
+_SYNC_BYTES = 32 * 2**20
 _MOST_WAITING = 4
 """Chunks that were received and are not written yet."""
 
@@ -29,6 +31,8 @@ class Member:
         self._tail = 0
         """Bytes at the end of the file that belong to a chunk that is not whole."""
         self._handle: int | None = None
+        self._unsynced = 0
+        self._syncing: Future[None] | None = None
         self._begin_whole()
 
     @property
@@ -96,13 +100,15 @@ class Member:
         self._begin_whole()
 
     def close(self) -> None:
+        if self._syncing is not None:
+            wait([self._syncing])
         if self._handle is not None:
             os.close(self._handle)
             self._handle = None
 
-    def begin_chunk(self, index: int) -> tuple[bytearray, int]:
-        """Room for a chunk, and how many bytes of it are there."""
-        buffer = bytearray(self._span(index))
+    def begin_chunk(self, index: int, spare: bytearray | None) -> tuple[bytearray, int]:
+        """Room for a chunk, in `spare` if that fits, and how many bytes of it are there."""
+        buffer = spare if spare is not None and len(spare) == self._span(index) else bytearray(self._span(index))
         if not self._tail or index != self._tail_index():
             return buffer, 0
         have = os.preadv(self._open(os.O_RDWR), [memoryview(buffer)[: self._tail]], index * CHUNK_BYTES)
@@ -119,7 +125,8 @@ class Member:
         """The beginning of a chunk whose rest did not come, if it can stand at the end of the file."""
         handle, start = self._open(os.O_RDWR | os.O_CREAT), index * CHUNK_BYTES
         if os.fstat(handle).st_size <= start + len(have):
-            _write_all(handle, have, start)
+            with in_words(self._file.parent):
+                _write_all(handle, have, start)
             self._tail = len(have)
 
     def _put(self, index: int, buffer: bytearray) -> None:
@@ -132,8 +139,17 @@ class Member:
                 os.ftruncate(handle, start)
             self._is_spoiled = True
             raise DamagedChunk(f"{self._name}: bytes {start} to {start + len(buffer)} are not what their digest says")
-        _write_all(handle, memoryview(buffer), start)
+        with in_words(self._file.parent):
+            _write_all(handle, memoryview(buffer), start)
         self._right[index] = True
+        self._sync_early(handle, len(buffer))
+
+    def _sync_early(self, handle: int, count: int) -> None:
+        """So that little is left to wait for when the last byte has come."""
+        self._unsynced += count
+        if self._unsynced >= _SYNC_BYTES and (self._syncing is None or self._syncing.done()):
+            self._unsynced = 0
+            self._syncing = self._pools[2].submit(os.fdatasync, handle)
 
     def _hash_on(self, start: int, data: bytes | bytearray) -> None:
         if start == self._hashed:
@@ -154,7 +170,8 @@ class Member:
     def _open(self, flags: int) -> int:
         if self._handle is None:
             if flags & os.O_CREAT:
-                self._file.parent.mkdir(parents=True, exist_ok=True)
+                with in_words(self._file.parent):
+                    self._file.parent.mkdir(parents=True, exist_ok=True)
             self._handle = os.open(self._file, flags | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, 0o644)
         return self._handle
 
@@ -165,8 +182,8 @@ class Writer:
     def __init__(self, member: Member, start: int) -> None:
         self._member, self._at = member, start
         self._index = start // CHUNK_BYTES
-        self._buffer, self._have = member.begin_chunk(self._index)
-        self._waiting: deque[Future[Any]] = deque()
+        self._buffer, self._have = member.begin_chunk(self._index, None)
+        self._waiting: deque[tuple[bytearray, list[Future[Any]]]] = deque()
 
     @property
     def room(self) -> memoryview:
@@ -174,18 +191,16 @@ class Writer:
         return memoryview(self._buffer)[self._have :]
 
     def filled(self, count: int) -> None:
-        """Raises DamagedChunk, of this or of an earlier chunk, and OSError."""
+        """Call `next_chunk` before there is to be room again."""
         self._have += count
         self._at += count
         if self._have == len(self._buffer):
-            self._waiting.extend(self._member.take_chunk(self._index, self._buffer))
+            self._waiting.append((self._buffer, self._member.take_chunk(self._index, self._buffer)))
             self._index += 1
             self._buffer, self._have = bytearray(), 0
-            while len(self._waiting) > 2 * _MOST_WAITING:
-                self._waiting.popleft().result()
 
     def feed(self, piece: bytes) -> None:
-        """As `filled`."""
+        """Raises as `next_chunk`."""
         view = memoryview(piece)
         while view:
             self.next_chunk()
@@ -196,23 +211,32 @@ class Writer:
             view = view[count:]
 
     def next_chunk(self) -> None:
-        """Make room where there is none."""
+        """Make room where there is none. Raises DamagedChunk, of an earlier chunk, and Unwritable."""
         if not self._buffer:
-            self._buffer, self._have = self._member.begin_chunk(self._index)
+            spare = self._taken() if len(self._waiting) >= _MOST_WAITING else None
+            self._buffer, self._have = self._member.begin_chunk(self._index, spare)
 
     def end(self) -> None:
-        """All that came is on its way to the disk, and judged. Raises as `filled`."""
+        """All that came is on its way to the disk, and judged. Raises as `next_chunk`."""
         wrong: BaseException | None = None
         while self._waiting:
             try:
-                self._waiting.popleft().result()
-            except (Damaged, OSError) as error:
+                self._taken()
+            except (Damaged, Unwritable, OSError) as error:
                 wrong = wrong or error
         if self._buffer and self._have:
             self._member.keep_tail(self._index, memoryview(self._buffer)[: self._have])
         self._member.close()
         if wrong is not None:
             raise wrong
+
+    def _taken(self) -> bytearray:
+        """The oldest chunk's buffer, which nobody needs any more. Raises what became of the chunk."""
+        buffer, work = self._waiting.popleft()
+        wait(work)
+        for each in work:
+            each.result()
+        return buffer
 
 
 def _write_all(handle: int, data: memoryview, start: int) -> None:

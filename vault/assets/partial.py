@@ -18,10 +18,11 @@ from pathlib import Path
 
 from realm.checkpoints import sidecar
 from realm.checkpoints.sidecar import SIDECAR, DamagedCheckpoint
-from realm.disk import durable, full
+from realm.disk import durable
 from vault.assets import ids
 from vault.assets.manifest import PART_PREFIX, Manifest
 from vault.assets.members import Member
+from vault.assets.unwritable import in_words
 from vault.errors import Damaged, Refused
 
 KEEP_SECONDS = 24 * 3600.0
@@ -52,8 +53,8 @@ class Partial:
 
     def __init__(self, folder: Path, handle: int, target: Path, manifest: Manifest) -> None:
         self._folder, self._handle, self._target, self.manifest = folder, handle, target, manifest
-        # One hashes chunks and writes them, one hashes files as wholes; each in order.
-        self._pools = ThreadPoolExecutor(1, "chunks"), ThreadPoolExecutor(1, "files")
+        # One hashes chunks and writes them, one hashes files as wholes, each in order; one waits for the disk.
+        self._pools = tuple(ThreadPoolExecutor(1, name) for name in ("chunks", "files", "disk"))
         self.members = {path: Member(folder / path, proof, path, self._pools) for path, proof in manifest.files.items()}
 
     @property
@@ -80,13 +81,14 @@ class Partial:
 
     def commit(self) -> None:
         """Give it its name, once every byte was proven and is on disk. Raises AlreadyThere too."""
-        for path in self.manifest.order:
-            self.members[path].prove()
+        with in_words(self._folder):
+            for path in self.manifest.order:
+                self.members[path].prove()
         self._check_names()
         if SIDECAR in self.manifest.files and self.manifest.kind == ids.CHECKPOINT:
             _check_sidecar(self._folder, self.manifest)
         source = self._folder / self.manifest.name if self.manifest.is_file else self._folder
-        with _in_words(self._target.parent):
+        with in_words(self._target.parent):
             self._sync()
             try:
                 durable.move(source, self._target)
@@ -143,7 +145,7 @@ def begin(target: Path, manifest: Manifest, *, wait_seconds: float = 0.0) -> Par
         if os.path.lexists(target):
             check_is_same(target, manifest)
             raise AlreadyThere
-        with _in_words(target.parent):
+        with in_words(target.parent):
             folder.mkdir(parents=True, exist_ok=True)
         if (handle := _lock(folder)) is not None:
             break
@@ -152,7 +154,7 @@ def begin(target: Path, manifest: Manifest, *, wait_seconds: float = 0.0) -> Par
         time.sleep(_PAUSE_SECONDS)
     partial = Partial(folder, handle, target, manifest)
     try:
-        with _in_words(folder):
+        with in_words(folder):
             for member in partial.members.values():
                 member.look()
     except BaseException:
@@ -230,23 +232,6 @@ def _check_sidecar(folder: Path, manifest: Manifest) -> None:
         raise Damaged(f"{manifest.name}: its manifest and its sidecar name other files or digests")
     if saved.name != manifest.name or ids.checkpoint_id(saved.hero, saved.name) != manifest.asset_id:
         raise Damaged(f"{manifest.name}: its sidecar is that of {saved.name} of {saved.hero}")
-
-
-@contextmanager
-def _in_words(folder: Path) -> Iterator[None]:
-    """Errors of the disk as the vault's."""
-    try:
-        yield
-    except (AlreadyThere, Refused, Damaged):
-        raise
-    except OSError as error:
-        raise refusal(error, folder) from error
-
-
-def refusal(error: OSError, folder: Path) -> Refused:
-    if full.is_full(error):
-        return Refused(full.sentence(folder))
-    return Refused(f"{folder} cannot be written: {error.strerror or error}")
 
 
 def _is_folder(path: Path) -> bool:

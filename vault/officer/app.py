@@ -18,22 +18,21 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from realm.checkpoints.sidecar import CHUNK_BYTES, SIDECAR
-from realm.disk import full
 from realm.health import HEALTHY
 from realm.version import version
 from realm.web import bodies
 from realm.web.bodies import TooLarge, TooSlow
 from vault.assets import ids
 from vault.assets.manifest import Manifest
-from vault.assets.partial import AlreadyThere, check_is_same, refusal
+from vault.assets.partial import AlreadyThere, check_is_same
+from vault.assets.unwritable import Unwritable, in_words
 from vault.errors import Damaged, NotFound, Refused
 from vault.officer import announcements, metalink, ranges, tarring, wire
 from vault.officer.announcements import Announcement
 from vault.officer.catalog import Held
 from vault.officer.opening import open_below
-from vault.officer.received import Received
-from vault.officer.shelf import ZONE_FOLDER, Shelf
-from vault.officer.uploads import Busy, Upload, Uploads
+from vault.officer.shelf import Shelf
+from vault.officer.uploads import Busy, Uploads
 
 SILENT_SECONDS = 30.0
 """The longest that a body which arrives may say nothing."""
@@ -48,7 +47,6 @@ class Officer:
         self._zone, self._base = zone, base
         self._shelf = Shelf(base)
         self._uploads = Uploads()
-        self._received = Received(base, base / ZONE_FOLDER / "received")
         self.application = Starlette(
             routes=[
                 Route("/health", self._health),
@@ -69,6 +67,7 @@ class Officer:
                 TooLarge: _says(413), TooSlow: _says(408), Busy: _busy,
             },
         )  # fmt: skip
+        self.application.router.redirect_slashes = False
 
     def close(self) -> None:
         self._uploads.close()
@@ -163,7 +162,7 @@ class Officer:
 
     async def _drop(self, request: Request) -> Response:
         held = await self._find(request)
-        await _work(self._received.drop, held)
+        await _work(self._shelf.received.drop, held)
         await _work(self._shelf.scan)
         return JSONResponse({"success": True, "asset_id": held.asset_id, "bytes_freed": held.size_bytes})
 
@@ -193,11 +192,10 @@ class Officer:
         if told.manifest is None:
             return {**said, "ready": True, "state": "announced", "next": "send its manifest to /receive"}
         try:
-            upload = self._uploads.open(target, told.manifest, told.sender)
+            with in_words(target.parent):
+                upload = self._uploads.open(target, told.manifest, told.sender)
         except AlreadyThere:
             return {**said, "ready": False, "state": wire.THERE, "missing": []}
-        except OSError as error:
-            raise refusal(error, target.parent) from error
         gaps = upload.partial.gaps()
         return {
             **said,
@@ -227,25 +225,22 @@ class Officer:
                     self._uploads.leave(upload)
                 finally:
                     await asyncio.shield(_work(writer.end))
-            except OSError as error:
-                raise self._out_of_room(upload, error) from error
+            except Unwritable as error:
+                # Whoever works on a full disk needs the room more than we need what is half done.
+                self._uploads.give_up(upload.upload_id, discard=error.is_full)
+                raise
             return JSONResponse({"success": True, "bytes_done": upload.partial.bytes_done})
 
     async def _commit(self, request: Request) -> Response:
         with self._uploads.working(request.path_params["upload"], _sender(request)) as upload:
             try:
                 await _work(self._uploads.commit, upload)
-                await _work(self._received.note, upload.partial.manifest.asset_id, upload.target)
+                await _work(self._shelf.received.note, upload.partial.manifest.asset_id, upload.target)
                 state = wire.DONE
             except AlreadyThere:
                 state = wire.THERE
         await _work(self._shelf.scan)
         return JSONResponse({"success": True, "state": state, "destination": str(upload.target)})
-
-    def _out_of_room(self, upload: Upload, error: OSError) -> Refused:
-        """A full disk needs the room more than we need what is half done."""
-        self._uploads.give_up(upload.upload_id, discard=full.is_full(error))
-        return refusal(error, upload.target.parent)
 
     async def _find(self, request: Request) -> Held:
         return await _work(self._shelf.find, request.path_params["asset_id"])

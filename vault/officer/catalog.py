@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 from realm.checkpoints import sidecar
@@ -74,12 +75,15 @@ class Catalog:
         return meant[0]
 
 
-def scan(base: Path) -> Catalog:
-    """Names, sizes and sidecars are read, no other file is. Raises OSError for `base` itself alone."""
+def scan(base: Path, names: Mapping[str, str] | None = None) -> Catalog:
+    """Names, sizes and sidecars are read, no other file is. Raises OSError for `base` itself alone.
+
+    `names` are ids of what cannot say itself what it is, by its path below `base`.
+    """
     os.scandir(base).close()
     held: dict[str, Held] = {}
     left_out: list[str] = []
-    for each in _look(base, base, 0, left_out):
+    for each in _look(base, base, 0, left_out, names or {}):
         if not ids.is_asset_id(each.asset_id):
             left_out.append(f"{each.path}: its name is too long, or no name for an asset")
         elif each.asset_id in held:
@@ -90,16 +94,16 @@ def scan(base: Path) -> Catalog:
     return Catalog(held=held, left_out=tuple(left_out))
 
 
-def _look(base: Path, folder: Path, depth: int, left_out: list[str]) -> Iterator[Held]:
+def _look(base: Path, folder: Path, depth: int, left_out: list[str], names: Mapping[str, str]) -> Iterator[Held]:
     files, folders = _entries(folder, left_out)
-    if (asset := _folder_asset(base, folder, set(files), left_out)) is not None:
+    if (asset := _folder_asset(base, folder, set(files), left_out, names)) is not None:
         yield from asset
         return
     for path in files.values():
-        yield from _file_asset(base, path, left_out)
+        yield from _file_asset(base, path, left_out, names)
     for name, path in sorted(folders.items()):
         if depth < DEEPEST and name.lower() not in _NEVER and not name.startswith("."):
-            yield from _look(base, path, depth + 1, left_out)
+            yield from _look(base, path, depth + 1, left_out, names)
 
 
 def _entries(folder: Path, left_out: list[str]) -> tuple[dict[str, Path], dict[str, Path]]:
@@ -125,16 +129,22 @@ def look_at(path: Path) -> Held:
     try:
         if make is not None:
             return make(path.parent, path)
-        if path.is_file() and (held := _file(path.parent, path, kind_of_file(path) or ids.DATA)) is not None:
+        asset_id = ids.named_id(kind_of_file(path) or ids.DATA, path)
+        if path.is_file() and (held := _file(path.parent, path, asset_id)) is not None:
             return held
     except (DamagedCheckpoint, ValueError, OSError) as error:
         raise Refused(f"{path} cannot be sent: {error}") from error
     raise Refused(f"{path} is no checkpoint, model, data or configuration")
 
 
-def _folder_asset(base: Path, folder: Path, files: set[str], left_out: list[str]) -> list[Held] | None:
+def _folder_asset(
+    base: Path, folder: Path, files: set[str], left_out: list[str], names: Mapping[str, str]
+) -> list[Held] | None:
     """None for a folder that is no asset; nothing in a list for one that is, and cannot be offered."""
     make = None if folder == base else _maker(folder, files)
+    name = names.get(folder.relative_to(base).as_posix())
+    if name is not None and SIDECAR not in files:
+        make = partial(_named_folder, name)
     if make is None:
         return None
     try:
@@ -193,6 +203,10 @@ def _model(base: Path, folder: Path) -> Held:
     return _folder(base, folder, ids.named_id(ids.MODEL, folder), ids.MODEL)
 
 
+def _named_folder(asset_id: str, base: Path, folder: Path) -> Held:
+    return _folder(base, folder, asset_id, ids.kind_of(asset_id), step=step_of_any(folder.name))
+
+
 def _folder(base: Path, folder: Path, asset_id: str, kind: str, *, step: int | None = None) -> Held:
     found = {path: path.lstat() for path in folder_files(folder)}
     return Held(
@@ -218,12 +232,12 @@ def folder_files(folder: Path) -> list[Path]:
     return sorted(found)
 
 
-def _file_asset(base: Path, path: Path, left_out: list[str]) -> Iterator[Held]:
-    kind = kind_of_file(path)
-    if kind is None:
+def _file_asset(base: Path, path: Path, left_out: list[str], names: Mapping[str, str]) -> Iterator[Held]:
+    name, kind = names.get(path.relative_to(base).as_posix()), kind_of_file(path)
+    if name is None and kind is None:
         return
     try:
-        held = _file(base, path, kind)
+        held = _file(base, path, name or ids.named_id(kind or ids.DATA, path))
     except OSError:  # gone since
         return
     if held is None:
@@ -232,14 +246,14 @@ def _file_asset(base: Path, path: Path, left_out: list[str]) -> Iterator[Held]:
         yield held
 
 
-def _file(base: Path, path: Path, kind: str) -> Held | None:
+def _file(base: Path, path: Path, asset_id: str) -> Held | None:
     """None for a link, a file with several names, and what is no file."""
     facts = path.lstat()
     if not stat.S_ISREG(facts.st_mode) or facts.st_nlink != 1:
         return None
     return Held(
-        asset_id=ids.named_id(kind, path),
-        kind=kind,
+        asset_id=asset_id,
+        kind=ids.kind_of(asset_id),
         path=path.relative_to(base),
         size_bytes=facts.st_size,
         created_at=_latest([facts]),

@@ -6,10 +6,11 @@ from pathlib import Path, PurePosixPath
 
 from realm import strict
 from vault.assets import ids
-from vault.assets.manifest import TEMPORARY, Manifest, is_safe_path
+from vault.assets.manifest import Manifest, is_safe_path
 from vault.errors import Refused
 
 _NEVER = frozenset({"secrets"})
+_HIDDEN = (".", "~")
 
 
 def usual(base: Path, manifest: Manifest) -> PurePosixPath:
@@ -23,7 +24,10 @@ def usual(base: Path, manifest: Manifest) -> PurePosixPath:
             return PurePosixPath("checkpoints") / manifest.name
         case ids.MODEL:
             return models / manifest.name
-    return PurePosixPath(manifest.kind) / manifest.name
+    folder = PurePosixPath(manifest.kind)
+    if ids.named_id(manifest.kind, PurePosixPath(manifest.name)) == manifest.asset_id:
+        return folder / manifest.name
+    return folder / manifest.asset_id / manifest.name  # others have the same name
 
 
 def wanted(base: Path, destination: str, name: str) -> PurePosixPath:
@@ -40,7 +44,7 @@ def wanted(base: Path, destination: str, name: str) -> PurePosixPath:
     if not below:
         return PurePosixPath(name)
     parts = below.split("/")
-    if not is_safe_path(below) or "\\" in below or any(part.startswith((".", "~", *TEMPORARY)) for part in parts):
+    if not is_safe_path(below) or "\\" in below or any(part.startswith(_HIDDEN) for part in parts):
         raise Refused(f"destination {strict.shown(destination)} is no folder below {base}")
     if parts[0].lower() in _NEVER:
         raise Refused(f"destination {strict.shown(destination)}: nothing is put there")

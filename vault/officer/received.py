@@ -5,10 +5,12 @@ from __future__ import annotations
 import shutil
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from realm.disk import durable, mailbox
-from vault.assets import partial
+from vault.assets.ids import is_asset_id
 from vault.assets.manifest import PART_PREFIX
+from vault.assets.unwritable import in_words
 from vault.errors import Refused
 from vault.officer.catalog import Held
 
@@ -25,23 +27,33 @@ class Received:
         said = {"path": target.relative_to(self._base).as_posix(), "at": datetime.now(UTC).isoformat()}
         durable.write_json(self._note_of(asset_id), said)
 
+    def names(self) -> dict[str, str]:
+        """Whole ids of what was sent here, by paths below the base: those who sent it call it so."""
+        found = {}
+        for note in self._folder.glob("*.json"):
+            said = self._read(note)
+            if is_asset_id(note.stem) and isinstance(said.get("path"), str):
+                found[said["path"]] = note.stem
+        return found
+
     def drop(self, held: Held) -> None:
         """Raises Refused for what was not sent here, or where the disk refuses."""
         note = self._note_of(held.asset_id)
-        try:
-            said = mailbox.read_json(note, largest_bytes=_LARGEST_BYTES)
-        except (OSError, mailbox.Damaged):
-            said = {}
-        if not isinstance(said, dict) or said.get("path") != held.path.as_posix():
+        if self._read(note).get("path") != held.path.as_posix():
             raise Refused(f"{held.asset_id} was not sent here, and is deleted by the owner of this machine alone")
         target = self._base / held.path
         doomed = target.with_name(f"{PART_PREFIX}doomed-{target.name[:100]}")
-        try:
+        with in_words(target.parent):
             durable.move(target, doomed)
             doomed.unlink() if held.is_file else shutil.rmtree(doomed)
             note.unlink(missing_ok=True)
-        except OSError as error:
-            raise partial.refusal(error, target.parent) from error
+
+    def _read(self, note: Path) -> dict[str, Any]:
+        try:
+            said = mailbox.read_json(note, largest_bytes=_LARGEST_BYTES)
+        except (OSError, mailbox.Damaged):
+            return {}
+        return said if isinstance(said, dict) else {}
 
     def _note_of(self, asset_id: str) -> Path:
         return self._folder / f"{asset_id}.json"

@@ -11,6 +11,7 @@ from vault.errors import NotFound
 from vault.officer import catalog
 from vault.officer.catalog import Catalog, Held
 from vault.officer.manifests import Manifests
+from vault.officer.received import Received
 
 ZONE_FOLDER = ".zone"
 """An officer's own folder below its base."""
@@ -25,6 +26,7 @@ class Shelf:
     def __init__(self, base: Path) -> None:
         self._base = base
         self._manifests = Manifests(base, base / ZONE_FOLDER / "manifests")
+        self.received = Received(base, base / ZONE_FOLDER / "received")
         self._catalog: Catalog | None = None
         self._stale_at = 0.0
         self._scanning = threading.Lock()
@@ -53,7 +55,7 @@ class Shelf:
 
     def _scan(self) -> Catalog:
         began = time.monotonic()
-        self._catalog = catalog.scan(self._base)
+        self._catalog = catalog.scan(self._base, self.received.names())
         took = time.monotonic() - began
         self._stale_at = time.monotonic() + max(_FRESH_SECONDS, _SCANS_SHARE * took)
         return self._catalog

@@ -11,9 +11,11 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from vault.assets.chunked import file_of
 from vault.assets.manifest import Manifest
 from vault.assets.members import DamagedChunk
-from vault.assets.partial import AlreadyThere, Gap, Partial, Taken, opened, refusal
+from vault.assets.partial import AlreadyThere, Gap, Partial, Taken, opened
+from vault.assets.unwritable import Unwritable
 from vault.errors import Damaged, Unreachable, VaultError
 from vault.officer import wire
 from vault.strongholds.contract import Progress
@@ -45,13 +47,14 @@ class _Way:
     def __init__(self, progress: Progress, doing: str) -> None:
         self._progress, self._doing = progress, doing
         self._at = self._best = 0
-        self._failures = 0
+        self._failures = {True: 0, False: 0}
+        """Since a byte was gained, of bytes that were damaged and of those that did not come."""
         self.sent = self.breaks = self.damaged = 0
 
     def stands_at(self, bytes_done: int) -> None:
         """As the side says where the copy arrives."""
         if bytes_done > self._best:
-            self._best, self._failures = bytes_done, 0
+            self._best, self._failures = bytes_done, {True: 0, False: 0}
         self._at = bytes_done
         self._progress(bytes_done, self._doing)
 
@@ -64,11 +67,12 @@ class _Way:
         """Waits, or raises `error` where another try is of no use."""
         is_damage = isinstance(error, Damaged)
         self.damaged, self.breaks = self.damaged + is_damage, self.breaks + (not is_damage)
-        self._failures += 1
-        if self._failures >= (DAMAGED_TRIES if is_damage else BROKEN_TRIES):
+        self._failures[is_damage] += 1
+        failures = self._failures[is_damage]
+        if failures >= (DAMAGED_TRIES if is_damage else BROKEN_TRIES):
             raise error
         self._progress(self._at, f"again: {error}")
-        time.sleep(min(_FIRST_PAUSE_SECONDS * 2 ** (self._failures - 1), _LONGEST_PAUSE_SECONDS))
+        time.sleep(min(_FIRST_PAUSE_SECONDS * 2 ** (failures - 1), _LONGEST_PAUSE_SECONDS))
 
     def wait(self) -> None:
         self._progress(self._at, "another one sends it already; waiting")
@@ -86,23 +90,31 @@ def pull(client: ZoneClient, manifest: Manifest, target: Path, *, progress: Prog
     way = _Way(progress, f"{manifest.name} from zone {client.zone}")
     try:
         with opened(target, manifest, wait_seconds=BUSY_SECONDS) as partial, Stream(client) as stream:
-            partial.check_room()
-            while gaps := partial.gaps():
-                way.stands_at(partial.bytes_done)
-                try:
-                    for gap in gaps:
-                        _fill(stream, partial, gap, way)
-                except (Unreachable, DamagedChunk) as error:
-                    way.stands_at(partial.bytes_done)
-                    way.broke(error)
+            _fill_all(stream, partial, way)
             partial.commit()
     except AlreadyThere:
         pass
     except Taken as error:
         raise Unreachable(str(error)) from error
     except OSError as error:
-        raise refusal(error, target.parent) from error
+        raise Unwritable(error, target.parent) from error
     return way.carried(str(target))
+
+
+def _fill_all(stream: Stream, partial: Partial, way: _Way) -> None:
+    partial.check_room()
+    while gaps := partial.gaps():
+        way.stands_at(partial.bytes_done)
+        try:
+            for gap in gaps:
+                _fill(stream, partial, gap, way)
+        except (Unreachable, DamagedChunk) as error:
+            way.stands_at(partial.bytes_done)
+            way.broke(error)
+        except Unwritable as error:
+            if error.is_full:  # others need the room more than we need what is half done
+                partial.discard()
+            raise
 
 
 def _fill(stream: Stream, partial: Partial, gap: Gap, way: _Way) -> None:
@@ -119,14 +131,13 @@ def push(client: ZoneClient, source: Path, manifest: Manifest, *, destination: s
     """It is whole there when this returns, as it may have been before. Raises as `pull`."""
     way, sender = _Way(progress, f"{manifest.name} to zone {client.zone}"), secrets.token_hex(8)
     give_up_at = time.monotonic() + BUSY_SECONDS
-    root = source.parent if manifest.is_file else source
     with Stream(client) as stream:
         while True:
             try:
                 upload = client.open_upload(manifest, destination, sender)
                 way.stands_at(upload.bytes_done)
                 for gap in upload.gaps:
-                    stream.send(upload.upload, sender, root / gap.path, gap, way.came)
+                    stream.send(upload.upload, sender, file_of(manifest, source, gap.path), gap, way.came)
             except Busy:
                 if time.monotonic() > give_up_at:
                     raise

@@ -6,14 +6,21 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from django.conf import settings
+from django.utils import timezone
 
 from realm.world import World
 from vault import chronicle
-from vault.assets import ids
+from vault.assets import ids, rows
+from vault.assets.chunked import with_chunks
 from vault.assets.manifest import Manifest
-from vault.errors import NotFound, Refused
+from vault.assets.resolving import resolve
+from vault.copies.reading import manifest_here
+from vault.errors import Damaged, NotFound, Refused
+from vault.index import index_checkpoint
+from vault.models import Location
 from vault.officer import catalog, manifests
 from vault.strongholds.contract import Progress, StoredAsset, unheard
+from vault.strongholds.registry import LOCAL
 from vault.zones import carrying
 from vault.zones.carrying import Carried
 from vault.zones.directory import open_zone
@@ -42,13 +49,12 @@ def push_to_zone(
     """
     world: World = settings.WORLD
     there = open_zone(world, zone)
-    place = _local(world, path_or_id)
-    held = catalog.look_at(place)
-    made = manifests.make(held, place)
+    place, made = _local(world, path_or_id)
     carried = carrying.push(there.client, place, made, destination=destination, progress=progress)
     chronicle.record(
         world, "push", by=by, asset_id=made.asset_id, zone=zone, bytes=carried.bytes_sent, to=carried.destination
-    )  # fmt: skip
+    )
+    _list_there(zone, there.client.asset(made.asset_id), made)
     return _moved(made, zone, carried)
 
 
@@ -71,32 +77,46 @@ def pull_from_zone(
     target = _home_of(world, made) if destination is None else Path(destination).expanduser().absolute() / made.name
     _make_folder(target.parent)
     carried = carrying.pull(there.client, made, target, progress=progress)
-    if destination is None and made.kind == ids.CHECKPOINT:
-        _list(world, target)
+    if destination is None:
+        _list_here(world, made, target)
     chronicle.record(
         world, "pull", by=by, asset_id=made.asset_id, zone=zone, bytes=carried.bytes_sent, to=carried.destination
     )  # fmt: skip
     return _moved(made, zone, carried)
 
 
-def _local(world: World, path_or_id: str | Path) -> Path:
-    """Where it lies on this machine. Raises NotFound."""
-    path = Path(path_or_id).expanduser()
-    if ids.is_asset_id(str(path_or_id)) and not path.exists():
+def _local(world: World, path_or_id: str | Path) -> tuple[Path, Manifest]:
+    """Where it lies on this machine, and what it consists of. Raises NotFound, Refused, Damaged."""
+    place = Path(path_or_id).expanduser()
+    if ids.is_asset_id(str(path_or_id)) and not place.exists():
         return _by_id(world, str(path_or_id))
-    if not path.exists():
-        raise NotFound(f"{path} does not exist, and is no asset's id")
-    return path.resolve()  # its name is not that of a link, such as current_model
+    if not place.exists():
+        raise NotFound(f"{place} does not exist, and is no asset's id")
+    place = place.resolve()  # its name is not that of a link
+    return place, manifests.make(catalog.look_at(place), place)
 
 
-def _by_id(world: World, asset_id: str) -> Path:
-    from vault.keeper import VaultKeeper  # which opens zones too
+def _by_id(world: World, asset_id: str) -> tuple[Path, Manifest]:
+    asset = resolve(world, asset_id)
+    location = asset.locations.filter(stronghold=LOCAL, state=Location.State.PRESENT).first()
+    if location is None:
+        raise NotFound(f"{asset.asset_id} lies not on this machine; only what does can be pushed")
+    place = rows.here(world, location)
+    try:
+        return place, with_chunks(manifest_here(world, location), place)
+    except OSError as error:
+        raise Damaged(f"{place} cannot be read: {error.strerror}") from error
 
-    found = VaultKeeper(world).locate(asset_id)
-    local = [each.path for each in found.locations if each.stronghold == "local"]
-    if not local:
-        raise NotFound(f"{asset_id} lies not on this machine; only what does can be pushed")
-    return Path(local[0])
+
+def _list_there(zone: str, stored: StoredAsset, made: Manifest) -> None:
+    rows.put_location(
+        rows.asset_of_stored(stored),
+        zone,
+        stored.path,
+        manifest_sha256=made.record_sha256,
+        size_bytes=made.size_bytes,
+        verified_at=timezone.now(),
+    )
 
 
 def _stored(there: ZoneStronghold, path_or_id: str) -> StoredAsset:
@@ -127,11 +147,18 @@ def _make_folder(folder: Path) -> None:
         raise Refused(f"{folder} cannot be made: {error.strerror}") from error
 
 
-def _list(world: World, target: Path) -> None:
-    from vault.index import index_checkpoint
-
+def _list_here(world: World, made: Manifest, target: Path) -> None:
     if target.parent.parent == world.heroes:
-        index_checkpoint(world, target.parent.name, target.name)
+        rows.asset_of_checkpoint(index_checkpoint(world, target.parent.name, target.name))
+        return
+    rows.put_location(
+        rows.asset_of_manifest(made, timezone.now()),
+        LOCAL,
+        target.relative_to(world.home).as_posix(),
+        manifest_sha256=made.record_sha256,
+        size_bytes=made.size_bytes,
+        verified_at=timezone.now(),
+    )
 
 
 def _moved(made: Manifest, zone: str, carried: Carried) -> Moved:

@@ -37,6 +37,8 @@ class Stream:
     def __init__(self, client: ZoneClient) -> None:
         self._client = client
         self._connection: HTTPConnection | None = None
+        self._response: HTTPResponse | None = None
+        """The last one, which outlives a connection that the zone ends."""
 
     def __enter__(self) -> Stream:
         return self
@@ -85,7 +87,11 @@ class Stream:
                     raise Damaged(f"{file.name} became shorter while it was sent")
                 at += sent
                 told(sent)
-            self._answered(connection).read()
+            connected, response = connection.sock, self._answered(connection)
+            with _in_time(connected, SILENT_SECONDS):
+                response.read(wire.LARGEST_REPLY_BYTES)
+            if not response.isclosed():
+                self._drop()
 
     def _fill(self, body: BufferedReader, count: int, writer: Writer, told: Callable[[int], None]) -> None:
         began, came = time.monotonic(), 0
@@ -117,17 +123,14 @@ class Stream:
     def _answered(self, connection: HTTPConnection) -> HTTPResponse:
         """Its head came within the time; a refusal is raised."""
         with _in_time(connection.sock, SILENT_SECONDS):
-            response = connection.getresponse()
-        if response.status not in (200, 206):
-            body = response.read1(wire.LARGEST_REPLY_BYTES) if response.length is None or response.length else b""
-            self._drop()
-            self._client.check_head(response.status, dict(response.getheaders()), body)
-        else:
-            self._client.check_head(response.status, dict(response.getheaders()))
+            response = self._response = connection.getresponse()
+            is_good = response.status in (200, 206)
+            body = b"" if is_good or response.length == 0 else response.read1(wire.LARGEST_REPLY_BYTES)
+        self._client.check_head(response.status, dict(response.getheaders()), body)
         return response
 
     def _connected(self) -> HTTPConnection:
-        if self._connection is None:
+        if self._connection is None or self._connection.sock is None:  # ended by the zone
             parts = urlsplit(self._client.url)
             connection = HTTPConnection(parts.hostname or "", parts.port, timeout=CONNECT_SECONDS)
             connection.connect()
@@ -154,16 +157,19 @@ class Stream:
             raise
 
     def _drop(self) -> None:
-        if self._connection is not None:
-            self._connection.close()
-            self._connection = None
+        for each in (self._response, self._connection):
+            if each is not None:
+                each.close()
+        self._response = self._connection = None
 
 
 @contextmanager
 def _in_time(connected: socket.socket, seconds: float) -> Iterator[None]:
-    """However busily it trickles."""
+    """However busily it trickles. Raises TimeoutError."""
+    is_late = threading.Event()
 
     def cut() -> None:
+        is_late.set()
         with suppress(OSError):
             connected.shutdown(socket.SHUT_RDWR)
 
@@ -174,3 +180,5 @@ def _in_time(connected: socket.socket, seconds: float) -> Iterator[None]:
         yield
     finally:
         timer.cancel()
+    if is_late.is_set():
+        raise TimeoutError

@@ -29,7 +29,7 @@ class ZoneStronghold:
 
     def put(self, source: Path, manifest: Manifest, *, progress: Progress = unheard) -> StoredAsset:
         try:
-            told = with_chunks(manifest, source.parent if manifest.is_file else source)
+            told = with_chunks(manifest, source)
         except OSError as error:
             raise Damaged(f"{source} cannot be read: {error.strerror}") from error
         carrying.push(self.client, source, told, progress=progress)
