@@ -1,0 +1,43 @@
+"""Long work that an action asks for: the vault's process does it, its row among the transfers shows how far."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from django import forms
+from django.urls import reverse
+from django.utils.html import format_html
+
+from vault.admin.confirming import BY, Done
+from vault.models import Location, Zone
+
+
+class DestinationForm(forms.Form):
+    destination = forms.CharField(max_length=80, label="Stronghold or zone")
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        known = sorted({*_strongholds(), *Zone.objects.values_list("zone_id", flat=True)})
+        self.fields["destination"].help_text = f"Known: {', '.join(known)}." if known else "None is known yet."
+
+
+def _strongholds() -> list[str]:
+    return list(Location.objects.order_by().values_list("stronghold", flat=True).distinct())
+
+
+def ask_for(kind: str, asset_id: str = "", **fields: Any) -> None:
+    from vault.jobs import queue
+
+    queue.add(kind=kind, asset_id=asset_id, by=BY, **fields)
+
+
+def waiting(rows: Sequence[Any], refusals: Sequence[str]) -> Done:
+    """Says of what was asked for where it can be watched."""
+    said = format_html(
+        '{} {} for the vault: <a href="{}">see the transfers</a>.',
+        len(rows),
+        "job waits" if len(rows) == 1 else "jobs wait",
+        reverse("admin:vault_job_changelist"),
+    )
+    return Done(sentence=said if rows else "", rows=rows, refusals=refusals)
