@@ -35,6 +35,8 @@ class GoOnFrom:
     name: str
     """Of the checkpoint; BASE: the base model."""
     by: str
+    weights_only: bool = False
+    """Whether its moments made room, so that the optimizer begins anew."""
 
 
 MAILBOX = Mailbox(GoOnFrom, ".branch.json")
@@ -48,7 +50,8 @@ def send(world: World, *, hero: str, wish: str, by: str) -> GoOnFrom:
     """
     start = start_of(world, hero, wish)
     check(world, hero, start)
-    order = GoOnFrom(hero=hero, name=start.name if start else BASE, by=by)
+    weights_only = start is not None and start.thinned is not None
+    order = GoOnFrom(hero=hero, name=start.name if start else BASE, by=by, weights_only=weights_only)
     MAILBOX.leave(world, order, label="go-on-from")
     return order
 
@@ -109,7 +112,8 @@ def check(world: World, hero: str, start: Sidecar | None) -> None:
 def promise(order: GoOnFrom) -> str:
     """What the player is told: what happens, and what stays."""
     where = "its base model" if order.name == BASE else order.name
+    fresh = " Its moments made room: the optimizer begins anew, and the rate warms up." if order.weights_only else ""
     return (
-        f"Asked: {order.hero} goes on from {where}. Nothing is deleted: every branch can be gone back to, and quests "
-        "that only another branch was trained on stay completed (fight one once more to train it here, too)."
+        f"Asked: {order.hero} goes on from {where}.{fresh} Nothing is deleted: every branch can be gone back to, and "
+        "quests that only another branch was trained on stay completed (fight one once more to train it here, too)."
     )

@@ -5,6 +5,7 @@ The recipe is laid under them: its defaults, then the preset that the settings n
 
 from __future__ import annotations
 
+import ipaddress
 import math
 import os
 import re
@@ -41,6 +42,8 @@ class RealmConfig:
     bind: str = "127.0.0.1"
     port: Port = 8888
     vault_port: Port = 8767
+    vault_bind: str = "127.0.0.1"
+    """Where the vault's own process listens; beyond loopback it lets nobody in without a token."""
     oracle_port: Port = 8765
     zone_port: Port = 8768
     hero: str = "DIO"
@@ -74,6 +77,8 @@ class RealmConfig:
     """Skills whose trainers the weaver serves at their `api_url`; the realm itself needs none of them to be served."""
     tasks: dict[str, Any] = field(default_factory=dict)
     """When the Task Master does what; read by the guild as `guild.tasks.task_settings.Rules`."""
+    treasury: dict[str, Any] = field(default_factory=dict)
+    """Which checkpoints make room for which; read by the vault as `vault.treasury.rules.Rules`."""
 
     def __post_init__(self) -> None:
         strict.check_ranges(self)
@@ -98,15 +103,29 @@ class RealmConfig:
             )
         if self.base_model is not None and self.base_model.startswith("."):
             raise ValueError(f"base_model: {self.base_model!r} is a relative folder; write its whole path")
+        if not _is_address(self.vault_bind):
+            raise ValueError(
+                f"vault_bind: {self.vault_bind!r} is no address of this machine's; allowed are 127.0.0.1, 0.0.0.0 for "
+                "all, or one such as 192.168.1.5"
+            )
         if self.bind not in LOOPBACK:
             allowed = ", ".join(sorted(LOOPBACK))
             raise ValueError(f"bind: {self.bind!r} is not loopback, and there is no login yet; allowed are {allowed}")
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return text in LOOPBACK
+    return True
 
 
 _VARIABLES: dict[str, type] = {
     "bind": str,
     "port": int,
     "vault_port": int,
+    "vault_bind": str,
     "oracle_port": int,
     "zone_port": int,
     "base_model": str,
@@ -124,34 +143,32 @@ def load(
     recipe: type | None = None,
     gatekeeper: type | None = None,
     tasks: type | None = None,
+    treasury: type | None = None,
 ) -> RealmConfig:
     """Raises strict.BadConfig naming the file or variable, the key and what is allowed.
 
     With `recipe`, a dataclass, the preset and the keys under `training` are checked against it, file by file; with
-    `gatekeeper` and `tasks` those under these names.
+    `gatekeeper`, `tasks` and `treasury` those under these names.
     """
     settings: dict[str, Any] = {}
-    training: dict[str, Any] = {}
-    gate: dict[str, Any] = {}
-    task_rules: dict[str, Any] = {}
+    checked = {"training": recipe, "gatekeeper": gatekeeper, "tasks": tasks, "treasury": treasury}
+    sections: dict[str, dict[str, Any]] = {name: {} for name in checked}
     named_by = DEFAULTS_FILE
     for path in (DEFAULTS_FILE, config_file(world)):
         layer = read_yaml(path)
         strict.read(RealmConfig, layer, source=str(path))
-        _check_keys(recipe, layer.get("training", {}), source=f"{path}: training")
-        training |= layer.get("training", {})
-        _check_keys(gatekeeper, layer.get("gatekeeper", {}), source=f"{path}: gatekeeper")
-        gate |= layer.get("gatekeeper", {})
-        _check_keys(tasks, layer.get("tasks", {}), source=f"{path}: tasks")
-        task_rules |= layer.get("tasks", {})
+        for section, cls in checked.items():
+            _check_keys(cls, layer.get(section, {}), source=f"{path}: {section}")
+            sections[section] |= layer.get(section, {})
         settings |= layer
         named_by = path if "preset" in layer else named_by
     name = settings.get("preset", RealmConfig.preset)
     if name is not None:
-        training = read_preset(world, name, recipe=recipe, source=str(named_by)) | training
+        preset = read_preset(world, name, recipe=recipe, source=str(named_by))
+        sections["training"] = preset | sections["training"]
     if recipe is not None:
-        strict.read(recipe, training, source=f"{config_file(world)}: training, with preset {name}")
-    settings |= {"training": training, "gatekeeper": gate, "tasks": task_rules}
+        strict.read(recipe, sections["training"], source=f"{config_file(world)}: training, with preset {name}")
+    settings |= sections
     return strict.read(RealmConfig, settings | _from_environment(environment), source="settings")
 
 

@@ -13,11 +13,12 @@ from realm import config as realm_config
 from realm.strict import BadConfig
 from realm.web import secret_key
 from realm.world import CHECKOUT, World
+from vault.treasury.rules import Rules as TreasuryRules
 
 WORLD = World.from_environment()
 WORLD.create()
 try:
-    REALM = realm_config.load(WORLD, recipe=Recipe, gatekeeper=GateRules, tasks=TaskRules)
+    REALM = realm_config.load(WORLD, recipe=Recipe, gatekeeper=GateRules, tasks=TaskRules, treasury=TreasuryRules)
     load_declared(WORLD)  # read again by those who need it; a world with a broken one does not start
 except BadConfig as error:
     raise ImproperlyConfigured(str(error)) from None
@@ -38,6 +39,7 @@ INSTALLED_APPS = [
     "channels",
     "django_htmx",
     "django_object_actions",
+    "ninja",
     "template_partials",
     "realm.apps.RealmConfig",
     "vault.apps.VaultConfig",

@@ -4,9 +4,11 @@ from django.contrib import admin
 from django.urls import include, path
 
 from sentinels.views import health
+from watchtower.api.realm_api import api
 
 urlpatterns = [
     path("admin/", admin.site.urls),
     path("health", health, name="health"),
+    path("api/", api.urls),
     path("", include("tavern.urls")),
 ]

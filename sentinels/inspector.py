@@ -22,7 +22,7 @@ from realm.oracle.sync_client import HostTrouble, OracleClient
 from realm.staleness import is_fresh
 from realm.strict import BadConfig
 from realm.weaver import WeaverError, supervisord, verbs
-from realm.weaver.services import TASKMASTER, TAVERN
+from realm.weaver.services import TASKMASTER, TAVERN, VAULT
 from realm.web import identity
 from realm.world import World
 from sentinels import vitals
@@ -91,8 +91,9 @@ def _services(world: World, config: RealmConfig) -> Iterator[Finding]:
         yield Finding(what=f"service {state.name}", verdict="ok" if state.runs else "trouble", said=said)
     if trouble := identity.trouble(world, TAVERN, config.bind, config.port, seconds=HOST_SECONDS):
         yield Finding(what=TAVERN, verdict="trouble", said=trouble)
-    if trouble := vitals.taskmaster(world):
-        yield Finding(what=TASKMASTER, verdict="trouble", said=trouble)
+    for name, trouble in ((TASKMASTER, vitals.taskmaster(world)), (VAULT, vitals.vault(world))):
+        if trouble:
+            yield Finding(what=name, verdict="trouble", said=trouble)
 
 
 def _arena(world: World, config: RealmConfig) -> Iterator[Finding]:

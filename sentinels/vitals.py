@@ -19,6 +19,7 @@ from realm.weaver import supervisord
 from realm.weaver.supervisord_config import SERVICE_VARIABLE
 from realm.web import identity
 from realm.world import World
+from vault.jobs import status as vault_status
 
 _ASK_SECONDS = 1.0
 STARTING_SECONDS = 10.0
@@ -38,7 +39,7 @@ def troubles(world: World, config: RealmConfig, arena: ArenaStatus, now: float) 
     if SERVICE_VARIABLE in os.environ:
         organs |= {"weaver": _weaver(world)}
         if time.monotonic() - _BEGAN > STARTING_SECONDS:
-            organs |= {"oracle": oracle(world, config), "taskmaster": taskmaster(world)}
+            organs |= {"oracle": oracle(world, config), "vault": vault(world), "taskmaster": taskmaster(world)}
     for organ, said in organs.items():
         if said:
             yield Trouble(organ=organ, said=said)
@@ -77,6 +78,14 @@ def taskmaster(world: World) -> str:
 
 def oracle(world: World, config: RealmConfig) -> str:
     return identity.trouble(world, "oracle", config.bind, config.oracle_port, seconds=_ASK_SECONDS)
+
+
+def vault(world: World) -> str:
+    """By its heartbeat: beyond loopback its port answers nobody without a token."""
+    told, now = vault_status.read(world), time.time()
+    if not told.alive:
+        return "its process does not run; what is to be copied waits"
+    return "" if told.fresh else silent("it", told.time, now)
 
 
 def silent(who: str, told_at: float | None, now: float) -> str:

@@ -331,7 +331,7 @@ CONTRACT: tuple[tuple[str, Check, tuple[str, Any] | None], ...] = (
     ("get_ledger().get_latest(), .get_best(metric=), .list_all(limit=), .get(step)", a_ledger_is_asked_for_checkpoints,
      ("vault.index.scan", lambda world: None)),
     ("extract_step(any checkpoint's name)", a_step_is_read_from_any_checkpoints_name,
-     ("vault.ledger.step_of_any", lambda name: None)),
+     ("vault.ledger.entries.step_of_any", lambda name: None)),
     ("checkpoint-{step}-{YYYYMMDD}-{HHMM}", a_checkpoints_name_is_canonical,
      ("realm.checkpoints.names.canonical_name", lambda *_: "")),
     ("get_service_url('ledger'), get_host('3090').name, is_trainer_local()", hosts_json_says_where_services_are,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
@@ -16,7 +16,9 @@ from realm.checkpoints import sidecar
 from realm.checkpoints.names import checkpoint_folders, step_of
 from realm.checkpoints.sidecar import DamagedCheckpoint
 from realm.world import World
+from vault.errors import Refused
 from vault.models import Checkpoint
+from vault.treasury import marks
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,7 +72,7 @@ def _is_falsified(row: Checkpoint, facts: dict[str, Any]) -> bool:
 
 def index_checkpoint(world: World, hero: str, name: str) -> Checkpoint:
     """List one checkpoint, as after a save; raises DamagedCheckpoint if it is not whole."""
-    return _put((hero, name), _facts(world.heroes / hero / name))
+    return _put((hero, name), _facts(world.heroes / hero / name, _protected(world.heroes / hero)[0]))
 
 
 def _put(key: tuple[str, str], facts: dict[str, Any]) -> Checkpoint:
@@ -86,21 +88,26 @@ def _spell(keys: list[tuple[str, str]]) -> tuple[str, ...]:
 def _walk(world: World) -> tuple[dict[tuple[str, str], dict[str, Any]], list[str]]:
     whole: dict[tuple[str, str], dict[str, Any]] = {}
     damaged: list[str] = []
-    for folder in _folders(world):
-        hero = folder.parent.name
-        try:
-            whole[hero, folder.name] = _facts(folder)
-        except DamagedCheckpoint as error:
-            damaged.append(f"{hero}/{error}")
+    for hero_folder in sorted(path for path in world.heroes.iterdir() if path.is_dir()):
+        protected, trouble = _protected(hero_folder)
+        damaged += [trouble] if trouble else []
+        for folder in checkpoint_folders(hero_folder):
+            try:
+                whole[hero_folder.name, folder.name] = _facts(folder, protected)
+            except DamagedCheckpoint as error:
+                damaged.append(f"{hero_folder.name}/{error}")
     return whole, damaged
 
 
-def _folders(world: World) -> Iterator[Path]:
-    for hero in sorted(path for path in world.heroes.iterdir() if path.is_dir()):
-        yield from checkpoint_folders(hero)
+def _protected(hero_folder: Path) -> tuple[Collection[str], str]:
+    """Names, and why they cannot be told: then nothing of the hero is deleted, whatever its rows say."""
+    try:
+        return marks.read(hero_folder), ""
+    except Refused as error:
+        return (), str(error)
 
 
-def _facts(folder: Path) -> dict[str, Any]:
+def _facts(folder: Path, protected: Collection[str]) -> dict[str, Any]:
     """The row's fields, hero and name left out."""
     try:
         read = sidecar.verify(folder, quick=True)
@@ -125,6 +132,8 @@ def _facts(folder: Path) -> dict[str, Any]:
         "battle": read.battle,
         "parent": read.parent or "",
         "branch": read.branch,
+        "protected": folder.name in protected,
+        "weights_only": read.thinned is not None,
         "size_bytes": sum(proof.size_bytes for proof in read.files.values()),
         "sidecar_sha256": sha256,
     }

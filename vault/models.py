@@ -167,6 +167,10 @@ class Job(models.Model):
     message = models.CharField(max_length=500, blank=True, help_text="What it does now, or why it failed.")
     result = models.JSONField(default=dict, blank=True)
     owner = models.CharField(max_length=80, blank=True, help_text="Process that performs it.")
+    tries = models.PositiveIntegerField(
+        default=0, db_default=0, help_text="How often it was begun since a process last lived through it."
+    )
+    retry_at = models.DateTimeField(null=True, blank=True, help_text="Not before: a zone does not answer.")
     created_at = models.DateTimeField()
     started_at = models.DateTimeField(null=True, blank=True)
     beat_at = models.DateTimeField(null=True, blank=True, help_text="When its performer last wrote here.")

@@ -41,6 +41,11 @@ def checkpoint_at(world: World, hero: str, step: int) -> Checkpoint | None:
     return next(_on_disk(world, _of_line(hero).filter(step=step)), None)
 
 
+def checkpoint_named(world: World, hero: str, name: str) -> Checkpoint | None:
+    """On any branch."""
+    return next(_on_disk(world, Checkpoint.objects.filter(hero=hero, name=name)), None)
+
+
 def best_checkpoint(
     world: World, hero: str, metric: str = "train_loss", *, branch: str | None = None
 ) -> Checkpoint | None:

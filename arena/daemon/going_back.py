@@ -46,6 +46,7 @@ def carry_out(world: World, order: GoOnFrom) -> None:
 def _tell(hero: str, start: Sidecar | None, found: Branches) -> None:
     """Once for each change, however often the order is read."""
     where, step = (start.name, start.step) if start else ("its base model", 0)
+    fresh = " with a fresh optimizer, since its moments made room" if start and start.thinned else ""
     kept = "; nothing of the other branches is deleted" if found.branches else ""
     ChronicleEntry.objects.get_or_create(
         source=f"branches:{hero}",
@@ -54,7 +55,7 @@ def _tell(hero: str, start: Sidecar | None, found: Branches) -> None:
             "kind": KIND,
             "time": datetime.now().astimezone(),
             "step": step,
-            "message": f"{hero} goes on from {where}, on {branches.title(found.active)}{kept}"[:500],
+            "message": f"{hero} goes on from {where}{fresh}, on {branches.title(found.active)}{kept}"[:500],
             "data": {"hero": hero, "active_branch": found.active, "checkpoint": start.name if start else None},
         },
     )

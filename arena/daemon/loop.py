@@ -48,7 +48,8 @@ from realm.database_watch import DatabaseWatch
 from realm.disk.locks import Taken, only_one
 from realm.quest_names import is_forged_name
 from realm.world import World
-from vault import retention
+from vault.errors import Refused
+from vault.treasury import shelf
 
 log = logging.getLogger(__name__)
 
@@ -57,6 +58,8 @@ REMOTE_IDLE_SECONDS = 1.0
 """The same where the inbox lies on a file server, which rings no bell."""
 UNSETTLED_SECONDS = 0.05
 MOST_FORGED_FAILURES = 3
+LOCK_SECONDS = 1.0
+"""For the treasury, while somebody deletes by hand; room is made after the next save as well."""
 
 
 class AnotherDaemon(Exception):
@@ -368,7 +371,10 @@ class ArenaDaemon:
         if not self._room_wanted:
             return False
         config = self.settings.config
-        retention.make_room(self.world, config, config.hero)
+        try:
+            shelf.apply(self.world, config, config.hero, by="arena", patient=False, wait_seconds=LOCK_SECONDS)
+        except Refused as error:  # again after the next save
+            log.warning("no room is made: %s", error)
         queue.prune_forged(self.world, keep=config.keep_forged_quests)
         self._room_wanted = False
         return True

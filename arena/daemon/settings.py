@@ -20,7 +20,7 @@ from realm import strict
 from realm.config import RealmConfig
 from realm.world import World
 
-FOLLOWED = ("curriculum", "autoplay", "preset", "training", "base_model", "memory_budget_gb")
+FOLLOWED = ("curriculum", "autoplay", "preset", "training", "base_model", "memory_budget_gb", "treasury")
 """Settings of which a change is for the next battle; all else is as the daemon began with it."""
 FRESH_SECONDS = 2.0
 """Settings that were read earlier are read again before the gatekeepers look at a file."""

@@ -81,7 +81,7 @@ def trainee_at(order: Order, newest: Sidecar | None, ranks: Ranks, warm: Trainee
     trainee = warm or load_trainee(order, newest, folder, ranks)
     trainee.order = order
     if folder:
-        moments = not newest or carries_moments(newest.mode, order.recipe.mode)
+        moments = not newest or (carries_moments(newest.mode, order.recipe.mode) and newest.thinned is None)
         since = checkpoint.load_state(folder, trainee.hero, trainee.optimizer, moments=moments)
         trainee.moments_since = trainee.step if since is None else since
     else:

@@ -1,23 +1,28 @@
 """The champion: decided by the rule, remembered in `models/heroes/<hero>/champion.json`, asked by all others here.
 
 It is remembered because the rule compares two at a time: what was compared may have made room since. Each branch of
-a hero has its own.
+a hero has its own. One that the player pinned is the champion whatever the rule says, for as long as it is whole; the
+rule goes on choosing beside it.
 """
 
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Collection
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 from guild.champion.candidates import read_candidates
 from guild.champion.rule import LEVELS, Candidate, best_of, champion_of
 from realm import strict
-from realm.checkpoints import branches
-from realm.checkpoints.sidecar import SIDECAR
+from realm.checkpoints import branches, sidecar
+from realm.checkpoints.names import step_of
+from realm.checkpoints.sidecar import SIDECAR, DamagedCheckpoint
 from realm.disk import durable
 from realm.world import World
+
+log = logging.getLogger(__name__)
 
 FILE = "champion.json"
 
@@ -34,13 +39,27 @@ class Champion:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Pin:
+    """The champion of a branch by the player's choice."""
+
+    name: str
+    by: str
+    at: str
+    """ISO 8601 with offset."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class _Champions:
     champions: dict[str, Champion] = field(default_factory=dict)
+    """By branch, as the rule has chosen them."""
+    pinned: dict[str, Pin] = field(default_factory=dict)
     """By branch."""
 
 
 def champion(world: World, hero: str, metric: str) -> Champion | None:
-    """Whoever holds the crown by `metric`; None while there is no checkpoint."""
+    """The one that is pinned, or whoever holds the crown by `metric`; None while there is no checkpoint."""
+    if pinned := _pinned(world, hero, metric):
+        return pinned
     remembered = _remembered(world, hero, metric)
     return remembered or _decide(read_candidates(world, hero), metric, None)
 
@@ -57,7 +76,7 @@ def crown(
     """Let the checkpoints since the champion, up to the step `until`, challenge for the crown; remember who holds it.
 
     They are those on the line of `branch`, or of the active one; those that are `unsettled`, by name, are left for the
-    next time.
+    next time. Where one is pinned it is the one that is returned.
     """
     folder = world.heroes / hero
     branch = branches.read(folder).active if branch is None else branch
@@ -65,9 +84,9 @@ def crown(
     candidates = read_candidates(world, hero, branch=branch, unsettled=unsettled)
     found = _decide([one for one in candidates if until is None or one.step <= until], metric, before)
     if found and found != before:
-        champions = _read(folder).champions | {branch: found}
-        durable.write_json(folder / FILE, asdict(_Champions(champions=champions)))
-    return found
+        known = _read(folder)
+        durable.write_json(folder / FILE, asdict(replace(known, champions=known.champions | {branch: found})))
+    return _pinned(world, hero, metric, branch) or found
 
 
 def best(world: World, hero: str, metric: str, *, branch: str | None = None) -> str | None:
@@ -84,8 +103,49 @@ def best(world: World, hero: str, metric: str, *, branch: str | None = None) -> 
 
 
 def crowned(world: World, hero: str) -> set[str]:
-    """Names of the remembered champions, by whatever metric; they make no room for others."""
-    return {found.name for found in _read(world.heroes / hero).champions.values()}
+    """Names of the remembered champions, by whatever metric, and of pinned ones; they make no room for others."""
+    known = _read(world.heroes / hero)
+    return {found.name for found in known.champions.values()} | {found.name for found in known.pinned.values()}
+
+
+def pins(world: World, hero: str) -> dict[str, Pin]:
+    """By branch, whether whole or not."""
+    return _read(world.heroes / hero).pinned
+
+
+def pin(world: World, hero: str, branch: str, chosen: Pin | None) -> None:
+    """Let `chosen` be the champion of `branch`; None: let the rule decide again. The file is on disk at return."""
+    folder = world.heroes / hero
+    known = _read(folder)
+    others = {name: found for name, found in known.pinned.items() if name != branch}
+    pinned = others | ({branch: chosen} if chosen else {})
+    durable.write_json(folder / FILE, asdict(replace(known, pinned=pinned)))
+
+
+def lost_pin(world: World, hero: str, branch: str | None = None) -> str:
+    """Why the pinned champion of `branch`, or of the active one, does not hold, in a sentence; empty where it does."""
+    folder = world.heroes / hero
+    found = _read(folder).pinned.get(branches.read(folder).active if branch is None else branch)
+    if found is None:
+        return ""
+    try:
+        sidecar.verify(folder / found.name, quick=True)
+    except (DamagedCheckpoint, OSError) as error:
+        return f"{found.name} was promoted to champion by {found.by} and is gone or damaged ({error}): the rule decides"
+    return ""
+
+
+def _pinned(world: World, hero: str, metric: str, branch: str | None = None) -> Champion | None:
+    folder = world.heroes / hero
+    branch = branches.read(folder).active if branch is None else branch
+    found = _read(folder).pinned.get(branch)
+    if found is None:
+        return None
+    if trouble := lost_pin(world, hero, branch):
+        log.warning("%s: %s", hero, trouble)
+        return None
+    why = f"promoted by {found.by} on {found.at[:10]}"
+    return Champion(name=found.name, step=step_of(found.name) or 0, metric=metric, why=why)
 
 
 def _decide(candidates: list[Candidate], metric: str, before: Champion | None) -> Champion | None:

@@ -211,13 +211,15 @@ def _check_bytes(data: bytes, value: Any, *, source: str) -> None:
 def verify(folder: Path, *, quick: bool = False) -> Sidecar:
     """Check every file against the sidecar (names and sizes; digests too unless `quick`) and return it.
 
-    Raises DamagedCheckpoint naming the first file that is missing, foreign or changed.
+    Raises DamagedCheckpoint naming the first file that is missing, foreign or changed. What a killed thinning left
+    behind is none of its files, and no damage.
     """
     sidecar = read(folder)
     if sidecar.name != folder.name:
         raise DamagedCheckpoint(f"{folder.name}: its sidecar belongs to {sidecar.name}")
     present = {path.relative_to(folder).as_posix(): path for path in _files(folder)}
-    for name in sorted(set(present) - set(sidecar.files)):
+    left_over = set(sidecar.thinned.files) if sidecar.thinned else set[str]()
+    for name in sorted(set(present) - set(sidecar.files) - left_over):
         raise DamagedCheckpoint(f"{folder.name}: {name} is not in its sidecar")
     for name, proof in sorted(sidecar.files.items()):
         if name not in present:

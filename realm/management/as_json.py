@@ -24,10 +24,11 @@ def add_json(parser: ArgumentParser, *, goes_with: str = "") -> None:
 
 def write_json(stdout: OutputWrapper, value: Any) -> None:
     """Lists become arrays, dataclasses and models objects by their fields' names; times are ISO 8601, NaN is null."""
-    stdout.write(json.dumps(_plain(value), indent=2))
+    stdout.write(json.dumps(plain(value), indent=2))
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
+    """The value as JSON has it. Raises TypeError."""
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if value is None or isinstance(value, bool | int | str):
@@ -37,11 +38,11 @@ def _plain(value: Any) -> Any:
     if isinstance(value, Path):
         return str(value)
     if is_dataclass(value):
-        return {field.name: _plain(getattr(value, field.name)) for field in fields(value)}
+        return {field.name: plain(getattr(value, field.name)) for field in fields(value)}
     if isinstance(value, Model):
-        return {field.attname: _plain(getattr(value, field.attname)) for field in value._meta.concrete_fields}
+        return {field.attname: plain(getattr(value, field.attname)) for field in value._meta.concrete_fields}
     if isinstance(value, Mapping):
-        return {str(key): _plain(item) for key, item in value.items()}
+        return {str(key): plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple | set | frozenset):
-        return [_plain(item) for item in value]
+        return [plain(item) for item in value]
     raise TypeError(f"{type(value).__name__} has no form in JSON")

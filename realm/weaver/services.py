@@ -9,6 +9,7 @@ from realm.config import RealmConfig
 TAVERN = "tavern"
 ARENA = "arena"
 ORACLE = "oracle"
+VAULT = "vault"
 TASKMASTER = "taskmaster"
 WAITED_FOR = (TAVERN, ARENA)
 """By the player; the others are started when the Tavern answers, and take no processor from these two before."""
@@ -23,6 +24,10 @@ class Service:
     """How long it may take to save and end before it is killed."""
     port: int | None = None
     """On which it answers, where it does."""
+    address: str = "127.0.0.1"
+    """Of that port."""
+    port_variable: str = ""
+    """With which another port is chosen."""
 
 
 def services(config: RealmConfig) -> tuple[Service, ...]:
@@ -36,6 +41,8 @@ def services(config: RealmConfig) -> tuple[Service, ...]:
             ),
             stop_seconds=10,
             port=config.port,
+            address=config.bind,
+            port_variable="REALM_PORT",
         ),
         Service(name=ARENA, arguments=("manage.py", "arena"), stop_seconds=60),
         Service(
@@ -43,6 +50,16 @@ def services(config: RealmConfig) -> tuple[Service, ...]:
             arguments=("-m", "arena.oracle", "--port", str(config.oracle_port)),
             stop_seconds=15,
             port=config.oracle_port,
+            address=config.bind,
+            port_variable="REALM_ORACLE_PORT",
+        ),
+        Service(
+            name=VAULT,
+            arguments=("-m", "watchtower.api"),
+            stop_seconds=10,
+            port=config.vault_port,
+            address=config.vault_bind,
+            port_variable="REALM_VAULT_PORT",
         ),
         *(
             Service(name=f"trainer-{skill}", arguments=("manage.py", "trainer", skill), stop_seconds=10)

@@ -60,7 +60,7 @@ def mend(world: World, config: RealmConfig, *, prepare: Callable[[], None]) -> M
                 raise
     states = running.states()
     wanted = [service for service in services(config) if not states[service.name].runs]
-    taken = {service.name: why for service in wanted if service.port and (why := _taken(config, service))}
+    taken = {service.name: why for service in wanted if service.port and (why := _taken(service))}
     started = [service.name for service in wanted if service.name not in taken]
     for name in taken:
         running.stop(name)
@@ -124,24 +124,24 @@ def stop(world: World, config: RealmConfig) -> list[str]:
 
 def _require_free_port(config: RealmConfig) -> None:
     tavern = next(service for service in services(config) if service.name == TAVERN)
-    if taken := _taken(config, tavern):
+    if taken := _taken(tavern):
         raise WeaverError(taken)
 
 
-def _taken(config: RealmConfig, service: Service) -> str:
+def _taken(service: Service) -> str:
     """Why a service that does not run cannot have its port, and what to do; empty where it can."""
     assert service.port is not None
-    family = socket.AF_INET6 if ":" in config.bind else socket.AF_INET
+    address, port = service.address, service.port
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
     with socket.socket(family, socket.SOCK_STREAM) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            probe.bind((config.bind, service.port))
+            probe.bind((address, port))
         except OSError as error:
             if error.errno != errno.EADDRINUSE:
-                return f"cannot listen on {config.bind} port {service.port}: {error.strerror}"
-            taker = identity.taker(config.bind, service.port, seconds=_ASK_SECONDS)
-            variable = "REALM_PORT" if service.name == TAVERN else "REALM_ORACLE_PORT"
-            return f"port {service.port} of {config.bind} is taken by {taker}; end it, or set {variable}"
+                return f"cannot listen on {address} port {port}: {error.strerror}"
+            taker = identity.taker(address, port, seconds=_ASK_SECONDS)
+            return f"port {port} of {address} is taken by {taker}; end it, or set {service.port_variable}"
     return ""
 
 

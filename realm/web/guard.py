@@ -3,6 +3,9 @@
 A page of another site can make a browser send requests here, and can make its own name resolve to this machine. So a
 request must name this server exactly, and must come from one of this server's own pages, from the address bar, or from
 a program that is no browser and sends none of these headers.
+
+A server that other machines reach goes by names that it cannot know. It lets nobody in without a token, which no page
+of another site has (realm.web.token_wall), and takes any name.
 """
 
 from __future__ import annotations
@@ -23,8 +26,9 @@ FORBIDDEN = 403
 
 
 class Guard:
-    def __init__(self, application: Application, *, port: int) -> None:
-        self._application = application
+    def __init__(self, application: Application, *, port: int, any_host: bool = False) -> None:
+        """`any_host` is for a server behind a token wall alone."""
+        self._application, self._any_host = application, any_host
         suffix = "" if port == _HTTP_DEFAULT_PORT else f":{port}"
         self._hosts = frozenset(f"{name}{suffix}" for name in LOOPBACK_NAMES)
         self._origins = frozenset(f"http://{host}" for host in self._hosts)
@@ -46,17 +50,18 @@ class Guard:
     def refusal(self, scope: Scope) -> tuple[int, str] | None:
         """Status and sentence, or None for a request that may pass, by its type, method and headers alone."""
         headers: list[tuple[bytes, bytes]] = list(scope["headers"])
-        if not self._is_host_ours(_values(headers, b"host")):
+        hosts, origins = _values(headers, b"host"), _values(headers, b"origin")
+        if not self._is_host_ours(hosts):
             return MISDIRECTED, f"This server answers only to the hosts {', '.join(sorted(self._hosts))}."
-        origins = _values(headers, b"origin")
-        if origins and not (len(origins) == 1 and origins[0] in self._origins):
-            return FORBIDDEN, f"Requests are taken only from pages of {', '.join(sorted(self._origins))}."
+        ours = frozenset({f"http://{hosts[0].lower()}"}) if self._any_host else self._origins
+        if origins and not (len(origins) == 1 and origins[0] in ours):
+            return FORBIDDEN, f"Requests are taken only from pages of {', '.join(sorted(ours))}."
         if not _comes_from_here(scope, headers):
             return FORBIDDEN, "Pages of other sites may only link here: open the address in a tab of its own."
         return None
 
     def _is_host_ours(self, hosts: list[str]) -> bool:
-        return len(hosts) == 1 and hosts[0].lower() in self._hosts
+        return len(hosts) == 1 and (self._any_host or hosts[0].lower() in self._hosts)
 
 
 def _comes_from_here(scope: Scope, headers: list[tuple[bytes, bytes]]) -> bool:

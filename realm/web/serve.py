@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import errno
 import socket
+from threading import Event
+from types import FrameType
 
 import uvicorn
 
@@ -39,10 +41,20 @@ def bind_port(address: str, port: int, *, remedy: str) -> socket.socket:
     return listening
 
 
-def run(application: Application, listening: socket.socket, *, most_connections: int | None = None) -> None:
-    """Serve until the process is told to end, and within ENDS_WITHIN_SECONDS after that."""
+def run(
+    application: Application,
+    listening: socket.socket,
+    *,
+    most_connections: int | None = None,
+    any_host: bool = False,
+    ending: Event | None = None,
+) -> None:
+    """Serve until the process is told to end, and within ENDS_WITHIN_SECONDS after that.
+
+    `any_host` is for an application behind a token wall alone. `ending` is set when the process is told.
+    """
     config = uvicorn.Config(
-        Guard(application, port=listening.getsockname()[1]),
+        Guard(application, port=listening.getsockname()[1], any_host=any_host),
         http=TimedProtocol,
         log_level="warning",
         access_log=False,
@@ -50,7 +62,17 @@ def run(application: Application, listening: socket.socket, *, most_connections:
         limit_concurrency=most_connections,
         timeout_graceful_shutdown=ENDS_WITHIN_SECONDS,
     )
-    uvicorn.Server(config).run(sockets=[listening])
+    _Server(config, ending or Event()).run(sockets=[listening])
+
+
+class _Server(uvicorn.Server):
+    def __init__(self, config: uvicorn.Config, ending: Event) -> None:
+        super().__init__(config)
+        self._ending = ending
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        self._ending.set()
+        super().handle_exit(sig, frame)
 
 
 def url_of(address: str, port: int) -> str:

@@ -20,6 +20,7 @@ from realm import database
 from realm.config import load
 from realm.database_watch import DatabaseGone
 from realm.strict import BadConfig
+from vault.treasury.rules import Rules as TreasuryRules
 
 log = logging.getLogger("arena")
 
@@ -36,7 +37,9 @@ class Command(BaseCommand):
                 daemon = ArenaDaemon(
                     world=settings.WORLD,
                     config=settings.REALM,
-                    reload_config=lambda: load(settings.WORLD, recipe=Recipe, gatekeeper=GateRules),
+                    reload_config=lambda: load(
+                        settings.WORLD, recipe=Recipe, gatekeeper=GateRules, treasury=TreasuryRules
+                    ),
                 )
                 for number in (signal.SIGTERM, signal.SIGINT):
                     signal.signal(number, lambda *_: daemon.stop())

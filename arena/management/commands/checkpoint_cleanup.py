@@ -9,8 +9,8 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from arena.daemon.cleanup import clean_up
 from realm.management.as_json import add_json, write_json
-from realm.oracle.sync_client import HostTrouble
 from realm.strict import BadConfig
+from vault.errors import VaultError
 
 
 class Command(BaseCommand):
@@ -24,15 +24,17 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         try:
             cleaned = clean_up(settings.WORLD, settings.REALM, dry_run=options["dry_run"])
-        except (HostTrouble, BadConfig) as error:
-            raise CommandError(f"nothing is deleted: {error}") from error
+        except (VaultError, BadConfig) as error:
+            raise CommandError(str(error)) from error
         if options["json"]:
             write_json(self.stdout, cleaned)
             return
         word = "would be deleted" if options["dry_run"] else "deleted"
         for name in (*cleaned.deleted, *cleaned.leftovers):
             self.stdout.write(f"{word}: {name}")
-        if not cleaned.deleted and not cleaned.leftovers:
+        for name in cleaned.thinned:
+            self.stdout.write(f"{'would keep' if options['dry_run'] else 'keeps'} its weights alone: {name}")
+        if not cleaned.deleted and not cleaned.thinned and not cleaned.leftovers:
             self.stdout.write("Nothing must make room.")
         if cleaned.left_to_daemon:
             self.stdout.write(f"The arena looks after {cleaned.left_to_daemon} itself.")

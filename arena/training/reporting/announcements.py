@@ -55,7 +55,7 @@ def begun(
     log.write(
         EventKind.BATTLE_RESUMED if resumed else EventKind.BATTLE_STARTED,
         step=trainee.step,
-        message=f"{order.quest}: {what}; {proof.summary()}{mode_change(trainee)}",
+        message=f"{order.quest}: {what}; {proof.summary()}{mode_change(trainee)}{fresh_moments(trainee)}",
         goes_on_from_mode=trainee.mode_before,
         quest=order.quest,
         # Where the battle stands.
@@ -77,8 +77,19 @@ def begun(
         device=str(trainee.hero.device),
         threads=torch.get_num_threads(),
         checkpoint=trainee.saved.name if trainee.saved else None,
+        weights_only=bool(trainee.saved and trainee.saved.thinned),
         unscored_tokens=trainee.saved.unscored_tokens if trainee.saved else 0,
         estimate=expected.to_data(),
+    )
+
+
+def fresh_moments(trainee: Trainee) -> str:
+    """Said where the hero goes on from weights alone; empty where not."""
+    if trainee.saved is None or trainee.saved.thinned is None:
+        return ""
+    return (
+        f"; the moments of {trainee.saved.name} made room on {trainee.saved.thinned.at[:10]}: the optimizer begins "
+        "anew, and the rate warms up again"
     )
 
 

@@ -32,11 +32,11 @@ from arena.hero.origin import IncompatibleCheckpoint as IncompatibleCheckpoint
 from arena.training import average
 from realm.checkpoints import branches, sidecar
 from realm.checkpoints.cursor import Cursor
+from realm.checkpoints.moments import OPTIMIZER_FILE
 from realm.checkpoints.names import free_name, step_of
 from realm.checkpoints.sidecar import DamagedCheckpoint, Sidecar
 from realm.disk import durable
 
-OPTIMIZER_FILE = "optimizer.safetensors"
 RNG_FILE = "rng.safetensors"
 STATE_FILE = "training_state.json"
 STATE_VERSION = 1

@@ -24,8 +24,8 @@ from realm.oracle.sync_client import HostTrouble
 from realm.world import World
 from tests.support.checkpoints import make_checkpoint
 from tests.support.local_gate import admit_one
-from vault import retention
 from vault.index import scan
+from vault.treasury import safety
 
 pytestmark = pytest.mark.django_db
 
@@ -120,7 +120,7 @@ def test_what_is_served_or_waits_for_its_evaluation_stays(world: World, monkeypa
     fill(world, "DIO")
     names = {int(path.name.split("-")[1]): path.name for path in (world.heroes / "DIO").glob("checkpoint-*")}
     EvaluationTask.objects.create(hero="DIO", checkpoint=names[1], step=1, skill="bin", level=1)
-    monkeypatch.setattr(retention, "loaded_by_hosts", lambda world, config: {names[2]})
+    monkeypatch.setattr(safety, "loaded_by_hosts", lambda world, config: {names[2]})
     clean_up(world, FEW)
     assert left(world, "DIO") == [1, 2, 4, 5]
 

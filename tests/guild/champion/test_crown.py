@@ -12,7 +12,7 @@ from realm.checkpoints import branches, names, sidecar
 from realm.checkpoints.sidecar import MeasuredOver
 from realm.world import World
 from tests.support.checkpoints import make_checkpoint
-from vault import retention
+from tests.support.treasury import apply
 from vault.index import scan
 from vault.ledger import get_ledger
 
@@ -60,7 +60,7 @@ def test_the_champion_is_remembered_and_room_is_not_made_of_it(world: World) -> 
     champion = crown.crown(world, "DIO", "levels")
     assert champion
     assert (champion.name, crown.crowned(world, "DIO")) == (first, {first})
-    assert first not in retention.prune(world, "DIO", keep=2)
+    assert first not in apply(world, 2).deleted
     assert (world.heroes / "DIO" / first).is_dir()
 
 
@@ -69,7 +69,7 @@ def test_twin_without_the_memory_the_champion_makes_room(world: World, monkeypat
     first = save(world, 1, 0.9, {1: 25, 2: 25}, train_loss=9.0)
     for step in range(2, 5):
         save(world, step, 0.2, {1: 0}, train_loss=1 / step)
-    assert first in retention.prune(world, "DIO", keep=2)
+    assert first in apply(world, 2).deleted
 
 
 def test_who_is_yet_to_be_asked_waits(world: World) -> None:

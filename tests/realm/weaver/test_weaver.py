@@ -36,14 +36,14 @@ class Village:
 
     def __init__(self, world: World, python_path: str) -> None:
         self.world, self._python_path = world, python_path
-        self.port, self.oracle_port = free_port(), free_port()
+        self.port, self.oracle_port, self.vault_port = free_port(), free_port(), free_port()
 
     def weave(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         return manage(self.world, "weave", *arguments, **self.variables)
 
     @property
     def variables(self) -> dict[str, object]:
-        ports = {"REALM_PORT": self.port, "REALM_ORACLE_PORT": self.oracle_port}
+        ports = {"REALM_PORT": self.port, "REALM_ORACLE_PORT": self.oracle_port, "REALM_VAULT_PORT": self.vault_port}
         return {**ports, "REALM_AUTOPLAY": 0, "PYTHONPATH": self._python_path}
 
     def states(self) -> dict[str, tuple[str, str]]:
@@ -111,7 +111,7 @@ def test_a_start_is_safe_to_repeat(running: Village) -> None:
 
 
 def test_nothing_listens_beyond_loopback(running: Village) -> None:
-    wait_until(lambda: answers(running.oracle_port))
+    wait_until(lambda: answers(running.oracle_port) and answers(running.vault_port))
     everyone = [psutil.Process(running.supervisor), *psutil.Process(running.supervisor).children(recursive=True)]
     listening = [
         connection.laddr
@@ -119,7 +119,7 @@ def test_nothing_listens_beyond_loopback(running: Village) -> None:
         for connection in process.net_connections("inet")
         if connection.status == psutil.CONN_LISTEN
     ]
-    ours = sorted([running.port, running.oracle_port])
+    ours = sorted([running.port, running.oracle_port, running.vault_port])
     assert sorted((address.ip, address.port) for address in listening) == [("127.0.0.1", port) for port in ours]
 
 

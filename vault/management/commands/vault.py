@@ -7,9 +7,9 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from vault.errors import VaultError
-from vault.management.actions import scan
+from vault.management.actions import scan, serve
 
-ACTIONS = (scan,)
+ACTIONS = (scan, serve)
 
 
 class Command(BaseCommand):

@@ -1,0 +1,37 @@
+"""`/api/snapshots`: the archivist's copies of the whole world."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from django.conf import settings
+from django.http import HttpRequest
+from ninja import Router
+from pydantic import Field
+
+from vault.api.asking import DEFAULT_WAIT_SECONDS, JobAnswer, Liberal, Wait, by, finished
+from vault.jobs import queue
+
+router = Router()
+
+
+class Take(Liberal):
+    reason: Annotated[str, Field(max_length=200)] = "asked for"
+    wait: Wait = DEFAULT_WAIT_SECONDS
+
+
+@router.get("/snapshots")
+def snapshots(request: HttpRequest) -> Any:
+    """Those that lie in this world's backups."""
+    from vault.archivist.snapshots import list_snapshots
+
+    listed = list(list_snapshots(settings.WORLD))
+    return {"count": len(listed), "snapshots": listed}
+
+
+@router.post("/snapshots", response={200: JobAnswer, 202: JobAnswer})
+def take(request: HttpRequest, body: Take | None = None) -> Any:
+    """Copy the live world into a plain folder."""
+    asked = body or Take()
+    job = queue.add(kind="snapshot", options={"reason": asked.reason}, by=by(request))
+    return finished(job, seconds=asked.wait)

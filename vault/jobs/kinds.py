@@ -1,0 +1,129 @@
+"""What each kind of job does: the same functions that pages and commands call."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+
+from realm.management.as_json import plain
+from realm.world import World
+from vault.assets import manifest
+from vault.errors import Refused
+from vault.models import Asset, Job
+from vault.strongholds.contract import Progress
+
+Act = Callable[[Job, Progress], Any]
+
+
+def _fetch(job: Job, progress: Progress) -> Any:
+    from vault.keeper import VaultKeeper
+
+    return VaultKeeper(_world()).fetch(
+        job.asset_id, fetched_path(_world(), job.destination or job.asset_id), by=job.by, progress=progress
+    )
+
+
+def _push(job: Job, progress: Progress) -> Any:
+    """To a stronghold of this world by its keeper, else to a zone."""
+    from vault.keeper import VaultKeeper
+    from vault.strongholds.registry import StorageRegistry, StrongholdType
+    from vault.zones.moving import push_to_zone
+
+    known = {each.name: each for each in StorageRegistry(_world().home).list()}
+    there = known.get(job.destination)
+    if there is not None and there.stronghold_type is not StrongholdType.ZONE:
+        return VaultKeeper(_world()).copy(job.asset_id, job.destination, by=job.by, progress=progress)
+    return push_to_zone(job.asset_id, job.destination, by=job.by, progress=progress)
+
+
+def _pull(job: Job, progress: Progress) -> Any:
+    from vault.zones.moving import pull_from_zone
+
+    return pull_from_zone(job.asset_id, job.source, job.destination or None, by=job.by, progress=progress)
+
+
+def _verify(job: Job, progress: Progress) -> Any:
+    from vault.ledger.verifying import verify
+
+    asset, quick = _asset(job), bool(job.options.get("quick"))
+    return verify(_world(), asset.hero, asset.name, quick=quick, by=job.by, progress=progress)
+
+
+def _export(job: Job, progress: Progress) -> Any:
+    from vault.ledger.exporting import export
+
+    asset, adapter_only = _asset(job), bool(job.options.get("adapter_only"))
+    out = export_folder(_world(), job.destination or (f"{asset.name}-adapter" if adapter_only else asset.name))
+    out.parent.mkdir(exist_ok=True)
+    return export(_world(), asset.hero, asset.name, out, adapter_only=adapter_only, by=job.by, progress=progress)
+
+
+def _scan(job: Job, progress: Progress) -> Any:
+    from vault import tokens
+    from vault.assets.discovery import VaultDiscovery
+
+    tokens.reindex(_world())
+    return VaultDiscovery(_world()).scan_all()
+
+
+def _snapshot(job: Job, progress: Progress) -> Any:
+    from vault.archivist.snapshots import take
+
+    return take(_world(), reason=str(job.options.get("reason", "asked for")), by=job.by, progress=progress)
+
+
+ACTS: dict[str, Act] = {
+    Job.Kind.FETCH: _fetch,
+    Job.Kind.PUSH: _push,
+    Job.Kind.PULL: _pull,
+    Job.Kind.VERIFY: _verify,
+    Job.Kind.EXPORT: _export,
+    Job.Kind.SCAN: _scan,
+    Job.Kind.SNAPSHOT: _snapshot,
+}
+
+
+def act(job: Job, progress: Progress) -> dict[str, Any]:
+    """Do what the job asks for, in this thread; what came of it, as JSON has it. Raises what the function raises."""
+    result = plain(ACTS[job.kind](job, progress))
+    return result if isinstance(result, dict) else {"result": result}
+
+
+def total_bytes(job: Job) -> int | None:
+    """Of the asset that it is about, where it is known."""
+    found = Asset.objects.filter(asset_id=job.asset_id).values_list("size_bytes", flat=True).first()
+    return found or None
+
+
+def export_folder(world: World, name: str) -> Path:
+    """Where an export of that name lies: below `exports/` in the world. Raises Refused."""
+    return _below(world.home / "exports", name)
+
+
+def fetched_path(world: World, name: str) -> Path:
+    """Where what is fetched under that name lies: below `vault/fetched/` in the world. Raises Refused."""
+    return _below(world.vault / "fetched", name)
+
+
+def _below(root: Path, name: str) -> Path:
+    relative = name.removeprefix(f"{root}/")
+    if not manifest.is_safe_path(relative):
+        raise Refused(f"{name!r} is not allowed; allowed is a name of letters and digits below {root}")
+    path = root / relative
+    if root.is_symlink() or not path.resolve().is_relative_to(root.resolve()):
+        raise Refused(f"{name!r} would lie outside {root}: there is a link in it")
+    return path
+
+
+def _asset(job: Job) -> Asset:
+    from vault.assets.resolving import resolve
+
+    return resolve(_world(), job.asset_id)
+
+
+def _world() -> World:
+    world: World = settings.WORLD
+    return world

@@ -1,0 +1,96 @@
+"""How every answer of the API is written and every body read; each refusal is `{"success": false, "error": …}`."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+import orjson
+from django.db import DatabaseError
+from django.http import Http404, HttpRequest, HttpResponse
+from ninja import NinjaAPI
+from ninja.errors import HttpError, ValidationError
+from ninja.parser import Parser
+from ninja.renderers import BaseRenderer
+
+from realm.hosts import UnknownHost
+from realm.management.as_json import plain
+from realm.strict import BadConfig
+from vault.errors import Damaged, NotFound, Refused, Unreachable, VaultError
+
+log = logging.getLogger(__name__)
+
+_STATUSES: tuple[tuple[type[Exception], int], ...] = (
+    (NotFound, 404), (UnknownHost, 404), (Http404, 404), (Refused, 409), (Damaged, 409), (VaultError, 409),
+    (Unreachable, 502), (BadConfig, 503), (DatabaseError, 503), (OSError, 503), (ValueError, 422),
+)  # fmt: skip
+_JSON = "application/json"
+_EMPTY_FORM = "multipart/form-data"
+"""As some programs send a request without a body."""
+
+
+class BadBody(ValueError):
+    """One sentence for who sent it."""
+
+
+class Renderer(BaseRenderer):
+    """Dataclasses, rows and times as `--json` of the commands has them."""
+
+    media_type = _JSON
+
+    def render(self, request: HttpRequest, data: Any, *, response_status: int) -> bytes:
+        return orjson.dumps(plain(data))
+
+
+class JsonParser(Parser):
+    """No foreign page can send JSON without a preflight, which the guard refuses; so nothing else is taken."""
+
+    def parse_body(self, request: HttpRequest) -> Any:
+        if request.content_type == _EMPTY_FORM and not request.POST and not request.FILES:
+            return {}
+        if request.content_type != _JSON:
+            raise BadBody(f"The body must be {_JSON}, not {request.content_type or 'of no type'}.")
+        try:
+            return orjson.loads(request.body)  # which takes no lone surrogates: no database could
+        except ValueError as error:
+            raise BadBody(f"The request is no JSON: {error}") from error
+
+
+def handle_errors(api: NinjaAPI) -> None:
+    def refused(status: int) -> Any:
+        return lambda request, error: _answer(api, request, str(error), status=status)
+
+    def of_http(request: HttpRequest, error: Any) -> HttpResponse:
+        """ninja says of a body that its parser refuses no more than that."""
+        if isinstance(error.__cause__, BadBody):
+            return _answer(api, request, str(error.__cause__), status=422)
+        return _answer(api, request, str(error), status=error.status_code)
+
+    def invalid(request: HttpRequest, error: Any) -> HttpResponse:
+        return _answer(api, request, _first(error.errors), status=422)
+
+    def broken(request: HttpRequest, error: Any) -> HttpResponse:
+        log.error("%s %s", request.method, request.path, exc_info=error)
+        return _answer(api, request, f"{type(error).__name__}; the log has more", status=500)
+
+    for kind, status in _STATUSES:
+        api.add_exception_handler(kind, refused(status))
+    api.add_exception_handler(HttpError, of_http)
+    api.add_exception_handler(ValidationError, invalid)
+    api.add_exception_handler(Exception, broken)
+
+
+def _answer(api: NinjaAPI, request: HttpRequest, sentence: str, *, status: int) -> HttpResponse:
+    return api.create_response(request, {"success": False, "error": sentence}, status=status)
+
+
+def _first(errors: list[dict[str, Any]]) -> str:
+    """The first error of a request, in words: where, and what is wrong."""
+    error: Mapping[str, Any] = errors[0]
+    path = [str(part) for part in error["loc"][1:] if part != "body"]
+    place = f"{'.'.join(path)}: " if path else ""
+    if error["type"] == "missing":
+        return f"{path[-1] if path else 'a body'} is missing"
+    said = error.get("ctx", {}).get("error") if error["type"] == "value_error" else None
+    return f"{place}{said or error['msg']}"

@@ -1,0 +1,114 @@
+"""The vault's own process: its API on a port of its own, the jobs that wait, and what zones say of themselves.
+
+Not the tavern: no zone's silence may hold up a page, and this one alone may be reached by other machines.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterable
+
+from django.core.asgi import get_asgi_application
+from django.db import close_old_connections, connection
+
+from realm.config import LOOPBACK, RealmConfig
+from realm.database_watch import DatabaseGone, DatabaseWatch
+from realm.web import serve, tokens
+from realm.web.body_sizes import FORM_BYTES
+from realm.web.guard import Application, Scope
+from realm.web.serve import CannotServe
+from realm.web.token_wall import TokenWall
+from realm.web.whole_body import WholeBody
+from realm.world import World
+from vault.jobs import queue, status
+from vault.jobs.waiting import ENDING
+from vault.jobs.worker import Worker
+
+log = logging.getLogger(__name__)
+
+MOST_CONNECTIONS = 200
+BEAT_SECONDS = 2.0
+ZONES_SECONDS = 15.0
+_LAST_WORDS_SECONDS = 2.0
+"""In which a job that hears of the end writes down that it waits."""
+
+
+def run(world: World, config: RealmConfig, *, address: str, port: int) -> None:
+    """Until SIGTERM or SIGINT. Raises CannotServe, Refused where another vault serves this world, BadTokens."""
+    is_open = address not in LOOPBACK
+    store = tokens.of_world(world)
+    if is_open and not store.has_valid(*tokens.PURPOSES):
+        raise CannotServe(
+            f"beyond loopback the vault lets in only those who have a token, and there is none: make one by "
+            f"`manage.py tokens new --purpose read`, or listen on 127.0.0.1 instead of {address}"
+        )
+    with status.only_vault(world), serve.bind_port(address, port, remedy="set REALM_VAULT_PORT") as listening:
+        told = serve.url_of(address, listening.getsockname()[1])
+        watch = DatabaseWatch(world)
+        beside = [
+            Worker(queue.TRANSFERS, ENDING),
+            Worker(queue.OTHERS, ENDING),
+            _every(BEAT_SECONDS, lambda: _beat(world, told, watch)),
+            _every(ZONES_SECONDS, lambda: _refresh_zones(world)),
+        ]
+        for thread in beside:
+            thread.start()
+        print(f"the vault of {world.home} answers at {told}/api", flush=True)
+        serve.run(
+            TokenWall(application(), store, purposes_of=purposes_of, required=is_open),
+            listening,
+            most_connections=MOST_CONNECTIONS,
+            any_host=is_open,
+            ending=ENDING,
+        )
+        for thread in beside:
+            thread.join(_LAST_WORDS_SECONDS)
+
+
+def application() -> Application:
+    return WholeBody(get_asgi_application(), largest_bytes=FORM_BYTES)
+
+
+def purposes_of(scope: Scope) -> Iterable[str]:
+    """Bytes and questions are for readers, and bytes for zones; all else changes something."""
+    if scope["method"] not in ("GET", "HEAD"):
+        return (tokens.API,)
+    return (tokens.READ, tokens.ZONE) if scope["path"].startswith("/fetch/") else (tokens.READ,)
+
+
+def _every(seconds: float, act: Callable[[], None]) -> threading.Thread:
+    """At once and then every so often, until the process is told to end; what goes wrong is logged."""
+
+    def go_on() -> None:
+        while True:
+            try:
+                act()
+            except Exception:
+                log.exception("the vault goes on")
+            finally:
+                close_old_connections()
+            if ENDING.wait(seconds):
+                connection.close()
+                return
+
+    return threading.Thread(target=go_on, daemon=True)
+
+
+def _beat(world: World, address: str, watch: DatabaseWatch) -> None:
+    """Ends the process where its database is gone: it would write for nobody."""
+    try:
+        watch.check()
+    except DatabaseGone as gone:
+        log.error("%s", gone)
+        os.kill(os.getpid(), signal.SIGTERM)
+        return
+    status.write(world, address=address)
+
+
+def _refresh_zones(world: World) -> None:
+    from vault.zones.directory import refresh
+
+    refresh(world)

@@ -1,0 +1,38 @@
+"""The one API of the realm: each place adds a router; answers, errors and documents are the same for all."""
+
+from __future__ import annotations
+
+from django.http import Http404, HttpRequest
+from ninja import NinjaAPI, Router
+
+from realm.version import version
+from vault.api import catalogue, history, jobs, ledger, moving, snapshots, trash, zones
+from watchtower.api import training
+from watchtower.api.answers import JsonParser, Renderer, handle_errors
+
+api = NinjaAPI(
+    title="Realm of Training",
+    version=version(),
+    description="Checkpoints, copies and zones of this world, and its training. A refusal is one sentence in `error`.",
+    docs_url="/docs",
+    openapi_url="/openapi.json",
+    urls_namespace="api",
+    renderer=Renderer(),
+    parser=JsonParser(),
+)
+handle_errors(api)
+nowhere = Router()
+
+
+@nowhere.api_operation(["GET", "POST", "PUT", "PATCH", "DELETE"], "/{path:rest}", include_in_schema=False)
+def no_such(request: HttpRequest, rest: str) -> None:
+    raise Http404(f"There is nothing at /api/{rest[:200]}; /api/docs lists what there is.")
+
+
+for prefix, router, tag in (
+    ("", catalogue.router, "catalogue"), ("", moving.router, "moving"), ("", zones.router, "zones"),
+    ("/ledger", ledger.router, "ledger"), ("/training", training.router, "training"), ("", jobs.router, "jobs"),
+    ("", snapshots.router, "snapshots"), ("", trash.router, "trash"), ("", history.router, "history"),
+    ("", nowhere, "nowhere"),  # the last: addresses are tried in this order
+):  # fmt: skip
+    api.add_router(prefix, router, tags=[tag])

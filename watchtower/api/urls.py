@@ -1,0 +1,12 @@
+"""What the vault's own process serves: the API and its documents, no page."""
+
+from django.urls import path
+
+from watchtower.api import service
+from watchtower.api.realm_api import api
+
+urlpatterns = [
+    path("health", service.health, name="health"),
+    path("api/", api.urls),
+]
+handler404 = service.not_found
