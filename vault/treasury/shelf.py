@@ -15,15 +15,16 @@ from django.utils import timezone
 from guild.champion import rule
 from guild.champion.candidates import read_candidates
 from guild.champion.rule import Candidate
-from realm.checkpoints.moments import MOMENT_FILES
+from realm.checkpoints import moments
 from realm.checkpoints.sidecar import DamagedCheckpoint
 from realm.config import RealmConfig
 from realm.disk import durable
 from realm.oracle import served
 from realm.world import World
-from vault import selectors
+from vault import chronicle, index, selectors
+from vault.assets.ids import checkpoint_id
 from vault.models import Checkpoint
-from vault.treasury import safety, thinning, trash
+from vault.treasury import safety, trash
 from vault.treasury.lock import locked
 from vault.treasury.rules import Limits, limits_of
 from vault.treasury.safety import Reason
@@ -190,13 +191,12 @@ def _thinned(world: World, hero: str, limits: Limits, rows: list[Checkpoint], fo
         return {}
     whole = {row.name for row in selectors.list_line(world, hero)[: limits.rules.full_state]}
     whole |= {one.name for one in found if one.keeps_moments}
-    sizes = {row.name: _moments_bytes(world, row) for row in rows if row.name not in whole and not row.weights_only}
+    sizes = {
+        row.name: moments.size_of(world.heroes / hero / row.name)
+        for row in rows
+        if row.name not in whole and not row.weights_only
+    }
     return {name: size for name, size in sizes.items() if size}
-
-
-def _moments_bytes(world: World, row: Checkpoint) -> int:
-    folder = world.heroes / row.hero / row.name
-    return sum((folder / name).stat().st_size for name in MOMENT_FILES if (folder / name).is_file())
 
 
 def _beyond_budget(
@@ -268,6 +268,8 @@ def apply(
         thinned = _thin_all(world, hero, _not_loaded_since(world, hero, shelf.named(Fate.THINNED)))
     emptied = trim(world, config, by=by)
     trash.tell_deleted(world, hero, gone, by=by, why="made room", entry=entry)
+    for name in thinned:
+        chronicle.record(world, "thin", by=by, asset_id=checkpoint_id(hero, name))
     if gone:
         log.info("made room: %s", ", ".join(gone))
     freed = size + sum(book.size_bytes - book.after_bytes for book in shelf.books if book.name in thinned)
@@ -285,7 +287,8 @@ def _thin_all(world: World, hero: str, names: list[str]) -> list[str]:
     done = []
     for name in names:
         try:
-            thinning.thin(world, hero, name)
+            moments.take_out(world.heroes / hero / name)
+            index.index_checkpoint(world, hero, name)
         except DamagedCheckpoint as error:
             log.warning("not thinned: %s", error)
         else:

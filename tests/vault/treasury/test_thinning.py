@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from realm.checkpoints import sidecar
+from realm.checkpoints import moments, sidecar
 from realm.checkpoints.moments import OPTIMIZER_FILE
 from realm.checkpoints.sidecar import DamagedCheckpoint
 from realm.disk import durable
@@ -14,7 +14,7 @@ from realm.world import World
 from tests.support.treasury import apply, branched, checkpoints, config, fill, folder_of, name_of, steps
 from vault import index
 from vault.models import Checkpoint
-from vault.treasury import marks, shelf, thinning
+from vault.treasury import marks, shelf
 from vault.treasury.shelf import Fate
 
 pytestmark = pytest.mark.django_db
@@ -99,13 +99,13 @@ def killed_at(monkeypatch: pytest.MonkeyPatch, place: str) -> Iterator[None]:
 def test_killed_at_any_point_it_is_whole(world: World, monkeypatch: pytest.MonkeyPatch, place: str) -> None:
     fill(world)
     give_moments(world)
-    name = name_of(world, 1)
+    folder = folder_of(world, 1)
     for _ in killed_at(monkeypatch, place):
         with pytest.raises(KeyboardInterrupt):
-            thinning.thin(world, "DIO", name)
+            moments.take_out(folder)
     whole = sidecar.verify(folder_of(world, 1))
     assert (whole.thinned is None) == (place == "before the rename")
-    thinning.thin(world, "DIO", name)
+    moments.take_out(folder)
     assert not (folder_of(world, 1) / OPTIMIZER_FILE).exists()
     assert sidecar.verify(folder_of(world, 1)).thinned
 

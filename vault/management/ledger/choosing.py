@@ -5,6 +5,7 @@ from __future__ import annotations
 from argparse import ArgumentParser
 from typing import Any
 
+from realm.checkpoints.names import step_of
 from realm.management.as_json import add_json
 from vault.errors import NotFound
 from vault.ledger.entries import LedgerEntry
@@ -33,3 +34,12 @@ def chosen(options: dict[str, Any], name: str = "checkpoint") -> LedgerEntry:
     if found is None:
         raise NotFound(f"{ledger.hero} has no such checkpoint listed: {options[name]}")
     return found
+
+
+def named(options: dict[str, Any], wanted: str | None = None) -> tuple[str, str]:
+    """Hero and name, also of one that is damaged and therefore not listed. Raises NotFound."""
+    wanted = options["checkpoint"] if wanted is None else wanted
+    if step_of(wanted) is not None:
+        return ledger_of(options).hero, wanted
+    found = chosen(options | {"checkpoint": wanted})
+    return found.hero, found.canonical_name

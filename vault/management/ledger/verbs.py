@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from vault.management.ledger import best, list, show
+from vault.management.ledger import best, delete, list, promote, protect, show
 
-VERBS = (list, show, best)
+VERBS = (list, show, best, protect, promote, delete)
