@@ -25,6 +25,8 @@ def hush(command: str) -> None:
 
 
 def main() -> None:
+    if sys.argv[1:2] == ["branch_officer"]:
+        sys.exit(branch_officer(sys.argv[2:]))
     os.environ["DJANGO_SETTINGS_MODULE"] = SETTINGS  # never those of another project that the shell names
     try:
         importlib.import_module(SETTINGS)
@@ -36,6 +38,13 @@ def main() -> None:
     else:
         hush(sys.argv[1] if len(sys.argv) > 1 else "")
         execute()
+
+
+def branch_officer(arguments: list[str]) -> int:
+    """It serves a folder of a machine that need have no world, no settings and no database."""
+    from vault.officer.__main__ import main as serve
+
+    return serve(arguments)
 
 
 def execute() -> None:

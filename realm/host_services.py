@@ -16,15 +16,19 @@ from realm.config import RealmConfig
 from realm.strict import Range
 
 INFERENCE = "inference"
+ZONE = "zone"
+"""A branch officer; no machine has one unless its entry says so."""
 _KNOWN = {
     INFERENCE: ("oracle_port", ""),
     "tavern": ("port", ""),
     "vault": ("vault_port", "/api"),
     "ledger": ("vault_port", "/api/ledger"),
     "training": ("vault_port", "/api/training"),
+    ZONE: ("zone_port", ""),
 }
-"""What every Realm serves: the setting that holds its port, and the path."""
-NAMES = tuple(_KNOWN)
+"""The setting that holds its port, and the path."""
+NAMES = tuple(name for name in _KNOWN if name != ZONE)
+"""What every Realm serves."""
 LOOPBACK = "127.0.0.1"
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import anyio
@@ -43,6 +43,7 @@ FAILURES = (TimeoutError, httpx2.HTTPError, OutboundError)
 class Reply:
     status: int
     body: bytes
+    headers: Mapping[str, str] = field(default_factory=dict)
 
 
 def client(
@@ -66,7 +67,8 @@ async def ask(
     """A whole exchange; `options` are httpx2's, such as `json`. Raises FAILURES."""
     with anyio.fail_after(seconds):
         async with connection.stream(method, path, **options) as response:
-            return Reply(status=response.status_code, body=await read(response, largest_bytes=largest_bytes))
+            body = await read(response, largest_bytes=largest_bytes)
+            return Reply(status=response.status_code, body=body, headers=response.headers)
 
 
 def ask_once(url: str, method: str, path: str, *, seconds: float, largest_bytes: int, **options: Any) -> Reply:

@@ -11,7 +11,7 @@ import re
 from dataclasses import dataclass
 from pathlib import PurePath
 
-CHECKPOINT, MODEL, DATA, CONFIG = "checkpoint", "model", "data", "config"
+CHECKPOINT, MODEL, DATA, CONFIG = KINDS = ("checkpoint", "model", "data", "config")
 LONGEST = 200
 _ID = re.compile(r"(checkpoint|model|data|config)_[A-Za-z0-9][A-Za-z0-9._-]*")
 _CHECKPOINT = re.compile(r"checkpoint_(\d{1,19})(?:_([A-Za-z][A-Za-z0-9_-]{0,39}?)_(\d{8}-\d{4}))?")

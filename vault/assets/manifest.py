@@ -17,6 +17,7 @@ from typing import Any
 from realm import strict
 from realm.checkpoints import sidecar
 from realm.checkpoints.sidecar import SIDECAR, FileProof
+from realm.disk.durable import TEMP_PREFIX
 from vault.assets.ids import is_asset_id
 from vault.errors import Refused
 
@@ -24,6 +25,10 @@ FORMAT_VERSION = 1
 MOST_FILES = 100_000
 MOST_BYTES = 2**53
 """Of an asset; numbers of JSON are exact up to there."""
+PART_PREFIX = ".part-"
+"""Of the folder in which a copy arrives, beside its final name. It is no TEMP_PREFIX: what a killed writer left is
+swept when the next one begins, but a transfer goes on where it broke."""
+TEMPORARY = (TEMP_PREFIX, PART_PREFIX)
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 _PART = re.compile(r"[^/\0\\]{1,255}")
 
@@ -78,7 +83,7 @@ def is_safe_path(path: str) -> bool:
     return (
         len(path) <= 1000
         and path.isprintable()
-        and all(_PART.fullmatch(part) and part not in (".", "..") and not part.startswith(".tmp-") for part in parts)
+        and all(_PART.fullmatch(part) and part not in (".", "..") and not part.startswith(TEMPORARY) for part in parts)
     )
 
 

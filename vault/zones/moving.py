@@ -1,0 +1,152 @@
+"""Assets to zones and from them: `push_to_zone`, `pull_from_zone`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from django.conf import settings
+
+from realm.world import World
+from vault import chronicle
+from vault.assets import ids
+from vault.assets.manifest import Manifest
+from vault.errors import NotFound, Refused
+from vault.officer import catalog, manifests
+from vault.strongholds.contract import Progress, StoredAsset, unheard
+from vault.zones import carrying
+from vault.zones.carrying import Carried
+from vault.zones.directory import open_zone
+from vault.zones.stronghold import ZoneStronghold
+
+
+@dataclass(frozen=True, kw_only=True)
+class Moved:
+    success: bool
+    """Always: what fails is raised."""
+    asset_id: str
+    zone: str
+    destination: str
+    """Where it lies now, on the machine that it was brought to."""
+    bytes_transferred: int
+    message: str
+
+
+def push_to_zone(
+    path_or_id: str | Path, zone: str, *, destination: str = "", by: str = "command line", progress: Progress = unheard
+) -> Moved:
+    """Bring an asset of this machine to a zone: a folder or file, or an asset of the vault by its id.
+
+    It is whole and verified there when this returns. Raises NotFound, Refused, Damaged, Unreachable; what is half sent
+    goes on with the next call.
+    """
+    world: World = settings.WORLD
+    there = open_zone(world, zone)
+    place = _local(world, path_or_id)
+    held = catalog.look_at(place)
+    made = manifests.make(held, place)
+    carried = carrying.push(there.client, place, made, destination=destination, progress=progress)
+    chronicle.record(
+        world, "push", by=by, asset_id=made.asset_id, zone=zone, bytes=carried.bytes_sent, to=carried.destination
+    )  # fmt: skip
+    return _moved(made, zone, carried)
+
+
+def pull_from_zone(
+    path_or_id: str | Path,
+    zone: str,
+    destination: str | Path | None = None,
+    *,
+    by: str = "command line",
+    progress: Progress = unheard,
+) -> Moved:
+    """Bring an asset of a zone here, by its id or by its path there; it is whole and verified when this returns.
+
+    Without a `destination`, the folder in which it is put, checkpoints come to their hero and are listed. Raises as
+    `push_to_zone`.
+    """
+    world: World = settings.WORLD
+    there = open_zone(world, zone)
+    made = there.manifest(_stored(there, str(path_or_id)))
+    target = _home_of(world, made) if destination is None else Path(destination).expanduser().absolute() / made.name
+    _make_folder(target.parent)
+    carried = carrying.pull(there.client, made, target, progress=progress)
+    if destination is None and made.kind == ids.CHECKPOINT:
+        _list(world, target)
+    chronicle.record(
+        world, "pull", by=by, asset_id=made.asset_id, zone=zone, bytes=carried.bytes_sent, to=carried.destination
+    )  # fmt: skip
+    return _moved(made, zone, carried)
+
+
+def _local(world: World, path_or_id: str | Path) -> Path:
+    """Where it lies on this machine. Raises NotFound."""
+    path = Path(path_or_id).expanduser()
+    if ids.is_asset_id(str(path_or_id)) and not path.exists():
+        return _by_id(world, str(path_or_id))
+    if not path.exists():
+        raise NotFound(f"{path} does not exist, and is no asset's id")
+    return path.resolve()  # its name is not that of a link, such as current_model
+
+
+def _by_id(world: World, asset_id: str) -> Path:
+    from vault.keeper import VaultKeeper  # which opens zones too
+
+    found = VaultKeeper(world).locate(asset_id)
+    local = [each.path for each in found.locations if each.stronghold == "local"]
+    if not local:
+        raise NotFound(f"{asset_id} lies not on this machine; only what does can be pushed")
+    return Path(local[0])
+
+
+def _stored(there: ZoneStronghold, path_or_id: str) -> StoredAsset:
+    """Raises NotFound."""
+    if ids.is_asset_id(path_or_id):
+        return there.client.asset(path_or_id)
+    wanted = path_or_id.rstrip("/")
+    base = there.client.status().base_dir
+    for stored in there.assets():
+        if wanted in (stored.path, f"{base}/{stored.path}"):
+            return stored
+    raise NotFound(f"zone {there.name} has nothing at {wanted}")
+
+
+def _home_of(world: World, made: Manifest) -> Path:
+    known = ids.parse_checkpoint_id(made.asset_id)
+    if known is not None and known.hero is not None:
+        return world.heroes / known.hero / made.name
+    if made.kind == ids.MODEL:
+        return world.models / made.name
+    return world.vault / "fetched" / made.name
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise Refused(f"{folder} cannot be made: {error.strerror}") from error
+
+
+def _list(world: World, target: Path) -> None:
+    from vault.index import index_checkpoint
+
+    if target.parent.parent == world.heroes:
+        index_checkpoint(world, target.parent.name, target.name)
+
+
+def _moved(made: Manifest, zone: str, carried: Carried) -> Moved:
+    said = [f"{made.name} is whole at {carried.destination}"]
+    if not carried.bytes_sent:
+        said.append("it was there already")
+    if carried.breaks:
+        said.append(f"went on {carried.breaks} times where it broke")
+    if carried.damaged:
+        said.append(f"{carried.damaged} times bytes came damaged and were sent again")
+    return Moved(
+        success=True,
+        asset_id=made.asset_id,
+        zone=zone,
+        destination=carried.destination,
+        bytes_transferred=carried.bytes_sent,
+        message="; ".join(said),
+    )
