@@ -30,16 +30,16 @@ def fates(rows: list[Asset]) -> list[Fate]:
     return [Fate(name=row.asset_id, size_bytes=row.size_bytes) for row in rows]
 
 
-class FolderForm(forms.Form):
+class NameForm(forms.Form):
     folder = forms.CharField(
-        max_length=1000, help_text="On this machine; it is made, and nothing there is overwritten."
+        max_length=200, required=False, help_text="Its name below vault/fetched/ in the world; empty: the asset's id."
     )
 
 
 class Fetch(Act):
     label = "Fetch"
-    help = "Bring it from the nearest place that has it into a folder of this machine."
-    form = FolderForm
+    help = "Bring it from the nearest place that has it into this world."
+    form = NameForm
 
     def plan(self, world: World, rows: list[Asset]) -> Plan:
         if len(rows) != 1:
@@ -53,7 +53,9 @@ class Fetch(Act):
     def perform(self, world: World, rows: list[Asset], answers: dict[str, Any]) -> Done:
         if len(rows) != 1:
             return Done(refusals=["Choose one asset to fetch."])
-        return waiting(*one_by_one(rows, lambda row: ask_for("fetch", row.asset_id, destination=answers["folder"])))
+        return waiting(
+            world, *one_by_one(rows, lambda row: ask_for("fetch", row.asset_id, destination=answers["folder"]))
+        )
 
 
 class CopyTo(Act):
@@ -70,7 +72,7 @@ class CopyTo(Act):
 
     def perform(self, world: World, rows: list[Asset], answers: dict[str, Any]) -> Done:
         where = answers["destination"]
-        return waiting(*one_by_one(rows, lambda row: ask_for("push", row.asset_id, destination=where)))
+        return waiting(world, *one_by_one(rows, lambda row: ask_for("push", row.asset_id, destination=where)))
 
 
 @admin.register(Asset)

@@ -13,6 +13,7 @@ from vault.admin.confirming import BY, Act, Done, Fate, Plan, one_by_one
 from vault.admin.jobs import DestinationForm, ask_for, waiting
 from vault.assets.ids import checkpoint_id
 from vault.models import Checkpoint
+from vault.treasury import champion, marks, safety, trash
 
 
 def counted(rows: list[Checkpoint]) -> str:
@@ -42,7 +43,7 @@ class Verify(Act):
         )
 
     def perform(self, world: World, rows: list[Checkpoint], answers: dict[str, Any]) -> Done:
-        return waiting(*one_by_one(rows, lambda row: ask_for("verify", asset_id(row))))
+        return waiting(world, *one_by_one(rows, lambda row: ask_for("verify", asset_id(row))))
 
 
 class NoteForm(forms.Form):
@@ -63,8 +64,6 @@ class Protect(Act):
         )
 
     def perform(self, world: World, rows: list[Checkpoint], answers: dict[str, Any]) -> Done:
-        from vault.treasury import marks
-
         done, refusals = one_by_one(
             [row for row in rows if not row.protected],
             lambda row: marks.protect(world, row.hero, row.name, by=BY, note=answers["note"]),
@@ -85,8 +84,6 @@ class Unprotect(Act):
         )
 
     def perform(self, world: World, rows: list[Checkpoint], answers: dict[str, Any]) -> Done:
-        from vault.treasury import marks
-
         marked = [row for row in rows if row.protected]
         done, refusals = one_by_one(marked, lambda row: marks.unprotect(world, row.hero, row.name, by=BY))
         return Done(sentence=f"Unprotected: {_named(done)}." if done else "", rows=done, refusals=refusals)
@@ -107,12 +104,10 @@ class Promote(Act):
         )
 
     def perform(self, world: World, rows: list[Checkpoint], answers: dict[str, Any]) -> Done:
-        from vault.treasury import champion
-
         if len(rows) != 1:
             return Done(refusals=["Choose one checkpoint to promote."])
-        champion.promote(world, rows[0].hero, rows[0].name, by=BY)
-        return Done(sentence=f"{rows[0].name} is the champion of {rows[0].hero}.", rows=rows)
+        promoted = champion.promote(world, rows[0].hero, rows[0].name, by=BY)
+        return Done(sentence=promoted.message, rows=rows)
 
 
 class Unpin(Act):
@@ -126,8 +121,6 @@ class Unpin(Act):
         )
 
     def perform(self, world: World, rows: list[Checkpoint], answers: dict[str, Any]) -> Done:
-        from vault.treasury import champion
-
         done, refusals = one_by_one(_heroes(rows), lambda hero: champion.unpin(world, hero, by=BY))
         said = f"Chosen automatically again: the champion of {', '.join(done)}." if done else ""
         return Done(sentence=said, rows=[row for row in rows if row.hero in done], refusals=refusals)
@@ -151,7 +144,7 @@ class Export(Act):
 
     def perform(self, world: World, rows: list[Checkpoint], answers: dict[str, Any]) -> Done:
         options = {"adapter_only": answers["adapter_only"]}
-        return waiting(*one_by_one(rows, lambda row: ask_for("export", asset_id(row), options=options)))
+        return waiting(world, *one_by_one(rows, lambda row: ask_for("export", asset_id(row), options=options)))
 
 
 class CopyTo(Act):
@@ -168,7 +161,7 @@ class CopyTo(Act):
 
     def perform(self, world: World, rows: list[Checkpoint], answers: dict[str, Any]) -> Done:
         where = answers["destination"]
-        return waiting(*one_by_one(rows, lambda row: ask_for("push", asset_id(row), destination=where)))
+        return waiting(world, *one_by_one(rows, lambda row: ask_for("push", asset_id(row), destination=where)))
 
 
 class Delete(Act):
@@ -191,8 +184,6 @@ class Delete(Act):
         )
 
     def perform(self, world: World, rows: list[Checkpoint], answers: dict[str, Any]) -> Done:
-        from vault.treasury import trash
-
         kept = _kept(world, rows)
         doomed = [row for row in rows if row.pk not in kept]
         names: dict[str, list[str]] = defaultdict(list)
@@ -205,8 +196,6 @@ class Delete(Act):
 
 def _kept(world: World, rows: list[Checkpoint]) -> dict[int, tuple[str, ...]]:
     """Why rows cannot be deleted, by primary key; absent: they can."""
-    from vault.treasury import safety
-
     reasons = {hero: safety.reasons_to_keep(world, hero) for hero in _heroes(rows)}
     return {row.pk: reasons[row.hero][row.name] for row in rows if row.name in reasons[row.hero]}
 

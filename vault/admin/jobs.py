@@ -9,7 +9,10 @@ from django import forms
 from django.urls import reverse
 from django.utils.html import format_html
 
+from realm.world import World
 from vault.admin.confirming import BY, Done
+from vault.jobs import queue
+from vault.jobs.status import is_served
 from vault.models import Location, Zone
 
 
@@ -27,17 +30,16 @@ def _strongholds() -> list[str]:
 
 
 def ask_for(kind: str, asset_id: str = "", **fields: Any) -> None:
-    from vault.jobs import queue
-
     queue.add(kind=kind, asset_id=asset_id, by=BY, **fields)
 
 
-def waiting(rows: Sequence[Any], refusals: Sequence[str]) -> Done:
-    """Says of what was asked for where it can be watched."""
+def waiting(world: World, rows: Sequence[Any], refusals: Sequence[str]) -> Done:
+    """Says of what was asked for where it can be watched, and whether anybody does it."""
     said = format_html(
-        '{} {} for the vault: <a href="{}">see the transfers</a>.',
+        '{} {} for the vault: <a href="{}">see the transfers</a>.{}',
         len(rows),
         "job waits" if len(rows) == 1 else "jobs wait",
         reverse("admin:vault_job_changelist"),
+        "" if is_served(world) else " Its process is not running: `manage.py weave` starts it.",
     )
     return Done(sentence=said if rows else "", rows=rows, refusals=refusals)

@@ -11,7 +11,7 @@ from realm.world import World
 from vault.admin.base import VaultAdmin
 from vault.admin.checkpoints import VERIFIED
 from vault.admin.columns import age, size, when_verified
-from vault.admin.confirming import Act, Done, Fate, Plan, confirmed, one_by_one
+from vault.admin.confirming import BY, Act, Done, Fate, Plan, confirmed, one_by_one
 from vault.admin.counted import Facet
 from vault.admin.jobs import ask_for, waiting
 from vault.assets.ids import is_asset_id, parse_checkpoint_id
@@ -38,7 +38,9 @@ class Verify(Act):
         )
 
     def perform(self, world: World, rows: list[Location], answers: dict[str, Any]) -> Done:
-        return waiting(*one_by_one(rows, lambda row: ask_for("verify", row.asset.asset_id, source=row.stronghold)))
+        return waiting(
+            world, *one_by_one(rows, lambda row: ask_for("verify", row.asset.asset_id, source=row.stronghold))
+        )
 
 
 class DropCopy(Act):
@@ -57,7 +59,7 @@ class DropCopy(Act):
     def perform(self, world: World, rows: list[Location], answers: dict[str, Any]) -> Done:
         from vault.keeper import VaultKeeper
 
-        keeper = VaultKeeper()
+        keeper = VaultKeeper(world, by=BY)
         bytes_of = {row.pk: row.size_bytes for row in rows}
         done, refusals = one_by_one(rows, keeper.drop_copy)
         freed = size(sum(bytes_of[row.pk] for row in done))

@@ -12,6 +12,7 @@ from django.utils import timezone
 from django.utils.html import format_html
 
 from realm.world import World
+from vault import tokens
 from vault.admin.base import VaultAdmin
 from vault.admin.columns import NOTHING, age
 from vault.admin.confirming import BY, Act, Done, Fate, Plan, confirmed, one_by_one
@@ -47,8 +48,6 @@ class Revoke(Act):
         )
 
     def perform(self, world: World, rows: list[Token], answers: dict[str, Any]) -> Done:
-        from vault import tokens
-
         valid = [row for row in rows if row.revoked_at is None]
         done, refusals = one_by_one(valid, lambda row: tokens.revoke(world, row.token_id, by=BY))
         return Done(sentence=f"Revoked: {', '.join(map(str, done))}." if done else "", rows=done, refusals=refusals)
@@ -86,8 +85,6 @@ class TokenAdmin(VaultAdmin):
         return TemplateResponse(request, "admin/vault/new_token.html", context)
 
     def _issue(self, request: HttpRequest, form: NewTokenForm) -> Any:
-        from vault import tokens
-
         world: World = settings.WORLD
         asked = form.cleaned_data
         try:

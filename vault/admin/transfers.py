@@ -12,9 +12,9 @@ from vault.admin.columns import NOTHING, age, rows_of, size
 from vault.admin.confirming import BY, Act, Done, Fate, Plan, confirmed, one_by_one
 from vault.admin.counted import Facet
 from vault.admin.jobs import ask_for, waiting
+from vault.jobs import queue
+from vault.jobs.queue import OPEN
 from vault.models import Job
-
-OPEN = (Job.State.WAITING, Job.State.RUNNING)
 
 
 class Cancel(Act):
@@ -31,8 +31,6 @@ class Cancel(Act):
         )
 
     def perform(self, world: World, rows: list[Job], answers: dict[str, Any]) -> Done:
-        from vault.jobs import queue
-
         done, refusals = one_by_one([row for row in rows if row.state in OPEN], lambda row: queue.cancel(row.pk, by=BY))
         return Done(sentence=f"Cancelled: {len(done)}." if done else "", rows=done, refusals=refusals)
 
@@ -51,7 +49,7 @@ class Again(Act):
         )
 
     def perform(self, world: World, rows: list[Job], answers: dict[str, Any]) -> Done:
-        return waiting(*one_by_one([row for row in rows if row.state not in OPEN], _again))
+        return waiting(world, *one_by_one([row for row in rows if row.state not in OPEN], _again))
 
 
 def _again(row: Job) -> None:

@@ -12,6 +12,7 @@ from vault.admin.confirming import Act, Done, Fate, Plan, confirmed, one_by_one
 from vault.admin.counted import Facet
 from vault.admin.jobs import ask_for, waiting
 from vault.models import Zone
+from vault.zones import directory
 
 
 class Refresh(Act):
@@ -26,8 +27,6 @@ class Refresh(Act):
         )
 
     def perform(self, world: World, rows: list[Zone], answers: dict[str, Any]) -> Done:
-        from vault.zones import directory
-
         directory.refresh(world)
         return Done(sentence="The zones were asked.", rows=rows)
 
@@ -45,7 +44,10 @@ class Scan(Act):
         )
 
     def perform(self, world: World, rows: list[Zone], answers: dict[str, Any]) -> Done:
-        return waiting(*one_by_one(rows, lambda row: ask_for("scan", source=row.zone_id)))
+        done, refusals = one_by_one(rows, lambda row: directory.open_zone(world, row.zone_id).client.scan())
+        if done:
+            ask_for("scan")
+        return waiting(world, done, refusals)
 
 
 @admin.register(Zone)

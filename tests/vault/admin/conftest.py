@@ -69,12 +69,18 @@ class Called:
 def parts(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
     """What the actions call, all of it standing in."""
     made = {
-        "vault.treasury.marks": {"protect": Called(), "unprotect": Called()},
-        "vault.treasury.champion": {"promote": Called(), "unpin": Called()},
-        "vault.treasury.safety": {"reasons_to_keep": Called({"checkpoint-400-20260101-1200": ("newest",)})},
-        "vault.treasury.trash": {"delete": Called()},
-        "vault.jobs.queue": {"add": Called(), "cancel": Called()},
+        "vault.admin.checkpoint_acts.marks": {"protect": Called(), "unprotect": Called()},
+        "vault.admin.checkpoint_acts.champion": {
+            "promote": Called(SimpleNamespace(message="Pinned.")),
+            "unpin": Called(),
+        },
+        "vault.admin.checkpoint_acts.safety": {
+            "reasons_to_keep": Called({"checkpoint-400-20260101-1200": ("newest",)})
+        },
+        "vault.admin.checkpoint_acts.trash": {"delete": Called()},
+        "vault.admin.jobs.queue": {"add": Called()},
+        "vault.admin.transfers.queue": {"cancel": Called()},
     }
     for module, functions in made.items():
-        monkeypatch.setattr(module, SimpleNamespace(**functions), raising=False)
+        monkeypatch.setattr(module, SimpleNamespace(**functions))
     return SimpleNamespace(**{name: one for functions in made.values() for name, one in functions.items()})

@@ -89,6 +89,7 @@ def test_filters_count_what_the_other_filters_leave(
     assert "0 results (" in shown(client, "checkpoint/?verified=lately")
 
 
+@pytest.mark.slow
 def test_a_search_understands_steps_ids_and_names(
     admin_of: Callable[..., Client], checkpoints: list[Checkpoint]
 ) -> None:
