@@ -18,6 +18,7 @@ class RealmAdminSite(AdminSite):
     site_header = "Realm of Training"
     site_title = "Realm"
     index_title = "Vault and records"
+    enable_nav_sidebar = False  # wide lists need the room
 
     def each_context(self, request: HttpRequest) -> dict[str, Any]:
         """With the line by which one gets an account, where nobody is logged in."""

@@ -21,6 +21,7 @@ HERO_ROWS = {
     "P9": "answering",
     "P13": "large_quest",
     "P16": "estimates",
+    "admin": "admin_lists",
     "matmul": "matmul_share",
 }
 GPU_ROWS = {

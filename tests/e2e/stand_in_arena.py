@@ -23,6 +23,7 @@ import django
 django.setup()
 
 from django.conf import settings  # noqa: E402
+from django.contrib.auth.models import User  # noqa: E402
 from django.db import connection  # noqa: E402
 from django.db.models import Max  # noqa: E402
 
@@ -188,6 +189,9 @@ class StandInArena:
         """After one more step."""
         self.steps(1)
         self.checkpoint(train_loss, val_loss)
+
+    def account(self, name: str, password: str) -> None:
+        User.objects.create_superuser(name, "", password)
 
     def evaluation(self, skill: str, level: int, correct: int, total: int) -> None:
         SkillProgress.objects.get_or_create(hero=HERO, skill=skill, defaults={"level": level})

@@ -78,7 +78,7 @@ class CopyTo(Act):
 @admin.register(Asset)
 class AssetAdmin(VaultAdmin):
     list_display = ("asset_id", "kind", "size", "age", "copies", "where", "verified", "page")
-    facets = (Facet(parameter="kind", title="kind"), HERO)
+    facets = (Facet(parameter="kind", title="kind", labels=dict(Asset.Kind.choices)), HERO)
     texts = ("asset_id", "name")
     ordering = ("-created_at", "-pk")  # as the index of ages has them
     fields = ("asset_id", "kind", "name", "hero", "step", "size", "age", "manifest_sha256", "page", "lies")

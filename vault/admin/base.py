@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
+from django.contrib import messages
 from django.contrib.admin import ShowFacets
 from django.contrib.admin.utils import unquote
 from django.contrib.admin.views.main import ERROR_FLAG, IGNORED_PARAMS, PAGE_VAR, SEARCH_VAR, ChangeList
@@ -20,6 +21,7 @@ from vault.models import HistoryEntry
 
 _HISTORY_SHOWN = 200
 _MOST_COUNTED = 10_000
+_MOST_FOUND = 2_000
 
 
 class PreparedList(ChangeList):
@@ -77,10 +79,24 @@ class VaultAdmin(DjangoObjectActions, ReadOnlyAdmin):  # type: ignore[misc]
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
     ) -> tuple[QuerySet[Any], bool]:
+        """Each row is looked at once a request: the page and its filters ask among what was found."""
         exact = self.find_exactly(search_term.strip())
         if exact is not None and (found := queryset.filter(exact)).exists():
             return found, False
-        return super().get_search_results(request, queryset, search_term)
+        if not search_term.strip():
+            return queryset, False
+        if not hasattr(request, "_found"):
+            matching, _ = super().get_search_results(request, queryset, search_term)
+            request._found = list(self._ordered(matching).values_list("pk", flat=True)[:_MOST_FOUND])  # type: ignore[attr-defined]
+            if len(request._found) == _MOST_FOUND:  # type: ignore[attr-defined]
+                messages.warning(
+                    request, f"Of all that is found, the first {_MOST_FOUND:,} are listed: search for more."
+                )
+        return queryset.filter(pk__in=request._found), False  # type: ignore[attr-defined]
+
+    def _ordered(self, rows: QuerySet[Any]) -> QuerySet[Any]:
+        """As the list has them while nobody sorts it by another column."""
+        return rows.order_by(*self.ordering) if self.ordering else rows
 
     def find_exactly(self, term: str) -> Q | None:
         """What a step or an id means here; such a search needs no look at every row."""

@@ -59,23 +59,22 @@ class Groups:
 
     def count(self, chosen: Mapping[str, str]) -> int:
         """Rows with the chosen values, as they are spelled, by parameter."""
-        return sum(rows for *values, rows in self._groups if self._fits(values, chosen))
+        return sum(rows for *_, rows in self._matching(chosen))
 
     def values(self, facet: Facet, chosen: Mapping[str, str]) -> list[tuple[Any, int]]:
         """Each value of `facet`, with the number of rows that the other chosen values leave of it."""
         others = {parameter: value for parameter, value in chosen.items() if parameter != facet.parameter}
         place = self.facets.index(facet)
         counts: Counter[Any] = Counter({values[place]: 0 for values in self._groups})
-        for *values, rows in self._groups:
-            if self._fits(values, others):
-                counts[values[place]] += rows
+        for *values, rows in self._matching(others):
+            counts[values[place]] += rows
         return sorted(counts.items(), key=lambda item: _order(item[0]))
 
-    def _fits(self, values: list[Any], chosen: Mapping[str, str]) -> bool:
-        return all(
-            chosen.get(facet.parameter, spelled(value)) == spelled(value)
-            for facet, value in zip(self.facets, values, strict=True)
-        )
+    def _matching(self, chosen: Mapping[str, str]) -> Iterator[tuple[Any, ...]]:
+        wanted = [
+            (place, chosen[facet.parameter]) for place, facet in enumerate(self.facets) if facet.parameter in chosen
+        ]
+        return (group for group in self._groups if all(spelled(group[place]) == value for place, value in wanted))
 
 
 def _order(value: Any) -> tuple[bool, float, str]:

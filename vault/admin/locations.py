@@ -70,7 +70,11 @@ class DropCopy(Act):
 class LocationAdmin(VaultAdmin):
     list_display = ("path", "of_asset", "stronghold", "state", "size", "seen", "verified", "reason")
     list_select_related = ("asset",)
-    facets = (Facet(parameter="stronghold", title="stronghold"), Facet(parameter="state", title="state"), VERIFIED)
+    facets = (
+        Facet(parameter="stronghold", title="stronghold"),
+        Facet(parameter="state", title="state", labels=dict(Location.State.choices)),
+        VERIFIED,
+    )
     texts = ("asset__asset_id", "path")
     fields = ("of_asset", "stronghold", "path", "state", "reason", "size", "seen", "verified")
     verify = confirmed(Verify())

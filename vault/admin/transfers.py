@@ -76,7 +76,10 @@ class TransferAdmin(VaultAdmin):
         "message",
     )
     list_display_links = ("number", "kind")
-    facets = (Facet(parameter="state", title="state"), Facet(parameter="kind", title="kind"))
+    facets = (
+        Facet(parameter="state", title="state", labels=dict(Job.State.choices)),
+        Facet(parameter="kind", title="kind", labels=dict(Job.Kind.choices)),
+    )
     texts = ("asset_id", "source", "destination", "by", "message")
     fields = (
         "kind", "state", "of_asset", "source_or_here", "destination", "options", "by", "progress", "message", "result",

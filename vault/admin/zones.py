@@ -53,7 +53,7 @@ class Scan(Act):
 @admin.register(Zone)
 class ZoneAdmin(VaultAdmin):
     list_display = ("zone_id", "state", "url", "copies", "free", "seen", "version", "message")
-    facets = (Facet(parameter="state", title="state"),)
+    facets = (Facet(parameter="state", title="state", labels=dict(Zone.State.choices)),)
     texts = ("zone_id", "url", "base_dir")
     fields = ("zone_id", "url", "state", "message", "version", "protocol", "base_dir", "copies", "free", "seen")
     refresh = confirmed(Refresh())
