@@ -12,7 +12,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from realm import strict
 from realm.strict import Bounds, Range
@@ -38,6 +38,24 @@ def is_hero_name(name: str) -> bool:
 
 
 @dataclass(frozen=True, kw_only=True)
+class CopiesRules:
+    """How many copies there shall be of a checkpoint, its own in this world among them."""
+
+    copies: Annotated[int, Range(1, 9)] = 2
+    elsewhere: Annotated[int, Range(0, 8)] = 1
+    """Of them on other machines."""
+    verified_days: Annotated[int, Range(1, 3650)] = 30
+    """A copy counts for so long since every byte of it was read."""
+    which: Literal["kept", "champion", "protected"] = "kept"
+    """`protected` are the champion and those that the player protects."""
+
+    def __post_init__(self) -> None:
+        strict.check_ranges(self)
+        if self.elsewhere > self.copies:
+            raise ValueError(f"elsewhere: {self.elsewhere} of {self.copies} copies cannot be")
+
+
+@dataclass(frozen=True, kw_only=True)
 class RealmConfig:
     bind: str = "127.0.0.1"
     port: Port = 8888
@@ -55,6 +73,8 @@ class RealmConfig:
     """What crowns a champion: `levels` held, then the loss; `val_loss`, `train_loss`, `accuracy`, or a set's name."""
     checkpoint_budget_gb: float = 20.0
     """GB (10^9 bytes) of a hero's checkpoints; beyond it older ones make room, save the two newest and the best."""
+    copies: CopiesRules = field(default_factory=CopiesRules)
+    """Of checkpoints, over the strongholds; made by `manage.py vault copies --apply` and the Task Master."""
     keep_forged_quests: Annotated[int, Bounds(0)] = 50
     """Completed quests of the guild's own forge whose files stay; they can be forged again from their seed."""
     sparring_quotes_mistakes: bool = True

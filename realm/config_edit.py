@@ -1,4 +1,4 @@
-"""Changes single keys of the world's `config.yaml`; every other key and every comment stays."""
+"""Changes single keys of a settings file, the world's `config.yaml`; every other key and every comment stays."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import io
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path as FilePath
 from typing import Any
 
 from ruamel.yaml import YAML
@@ -23,12 +24,19 @@ Path = tuple[str, ...]
 """Of keys: `("tasks", "health_check", "enabled")`."""
 
 
-def change(world: World, changes: Mapping[Path, Any], *, check: Callable[[dict[str, Any]], object]) -> None:
-    """Put values under their keys. `check` gets the settings that the file will hold and raises what it has against
-    them; then nothing is written. Raises strict.BadConfig for a file that cannot be read, or not changed so.
+def change(
+    world: World,
+    changes: Mapping[Path, Any],
+    *,
+    check: Callable[[dict[str, Any]], object],
+    path: FilePath | None = None,
+) -> None:
+    """Put values under their keys, in `path` or else the world's `config.yaml`. `check` gets the settings that the file
+    will hold and raises what it has against them; then nothing is written. Raises strict.BadConfig for a file that
+    cannot be read, or not changed so.
     """
     with locks.held(world.control / LOCK_FILE):  # of two who change it at the same time neither loses what it wrote
-        path = config_file(world)
+        path = path or config_file(world)
         wanted = read_yaml(path)
         for keys, value in changes.items():
             wanted = _merged(wanted, keys, value, source=str(path))

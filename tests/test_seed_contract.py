@@ -314,6 +314,41 @@ def ports_and_presets_are_the_seeds(place: Place) -> None:
     assert {path.stem for path in config.SHIPPED_PRESETS.glob("*.yaml")} == {"quick-test", "standard", "deep-training"}
 
 
+SEED_API = {
+    "GET": (
+        "stats", "locate/{asset_id}", "asset/{asset_id}", "checkpoints", "search", "zones", "zones/{zone_id}", "ledger",
+        "ledger/{checkpoint}", "ledger/best", "ledger/summary", "training/status", "training/queue",
+    ),
+    "POST": ("fetch", "register", "scan", "transfer", "training/control"),
+}  # fmt: skip
+
+
+def the_vaults_api_has_its_addresses(place: Place) -> None:
+    paths = place.client.get("/api/openapi.json").json()["paths"]
+    for method, names in SEED_API.items():
+        for name in names:
+            assert method.lower() in paths[f"/api/{name}"], name
+
+
+def the_vault_says_where_a_checkpoint_lies(place: Place) -> None:
+    folder = make_checkpoint(place.world.heroes, 175000)
+    found = place.client.get("/api/locate/checkpoint_175000").json()
+    assert found["found"] is True
+    assert found["best_location"]["path"] == str(folder)
+    told = place.client.get("/api/ledger/175000").json()
+    assert (told["canonical_name"], told["loss"], told["skill_name"]) == (folder.name, 1.5, "bin")
+    assert place.client.get("/api/ledger/best?metric=train_loss").json()["step"] == 175000
+
+
+def training_is_asked_and_commanded(place: Place) -> None:
+    from arena.orders import MAILBOX
+
+    assert place.client.get("/api/training/status").json()["status"] == "offline"
+    assert place.client.get("/api/training/queue").json()["total"] == 0
+    assert place.post("/api/training/control", action="pause").json()["success"] is True
+    assert [order.wish for _, order in MAILBOX.waiting(place.world)] == ["pause"]
+
+
 def scripts_start_and_stop_everything(place: Place) -> None:
     for name in ("start_all.sh", "stop_all.sh"):
         assert (CHECKOUT / "scripts" / name).stat().st_mode & 0o111, name
@@ -365,6 +400,12 @@ CONTRACT: tuple[tuple[str, Check, tuple[str, Any] | None], ...] = (
     ("folders of a world", a_world_has_its_folders, None),
     ("ports; presets quick-test, standard, deep-training", ports_and_presets_are_the_seeds,
      ("realm.config.SHIPPED_PRESETS", CHECKOUT)),
+    ("API endpoints of 8767", the_vaults_api_has_its_addresses,
+     ("ninja.openapi.schema.OpenAPISchema.get_paths", lambda _: {})),
+    ("GET /api/locate/checkpoint_175000, /api/ledger/190000, /api/ledger/best?metric=train_loss",
+     the_vault_says_where_a_checkpoint_lies, ("vault.copies.locating.copies_of", lambda *_: [])),
+    ("GET /api/training/status, /api/training/queue; POST /api/training/control", training_is_asked_and_commanded,
+     ("watchtower.api.training.orders.send", lambda *_, **__: None)),
     ("start_all.sh, stop_all.sh", scripts_start_and_stop_everything, None),
 )  # fmt: skip
 SAYS = [says for says, _, _ in CONTRACT]

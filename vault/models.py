@@ -68,7 +68,9 @@ class Asset(models.Model):
     hero = models.CharField(max_length=80, blank=True)
     step = models.PositiveBigIntegerField(null=True, blank=True, db_index=True)
     size_bytes = models.PositiveBigIntegerField(default=0)
-    manifest_sha256 = models.CharField(max_length=64, blank=True, help_text="Of its manifest; a sidecar's seal.")
+    manifest_sha256 = models.CharField(
+        max_length=64, blank=True, help_text="Of its manifest; of a checkpoint its sidecar's."
+    )
     created_at = models.DateTimeField()
 
     class Meta:
@@ -95,6 +97,13 @@ class Location(models.Model):
     path = models.CharField(max_length=1024, help_text="Below the root of its stronghold.")
     state = models.CharField(max_length=7, choices=State, default=State.PRESENT)
     size_bytes = models.PositiveBigIntegerField(default=0)
+    manifest_sha256 = models.CharField(
+        max_length=64,
+        blank=True,
+        default="",
+        db_default="",
+        help_text="Of its manifest as it was copied or first seen.",
+    )
     seen_at = models.DateTimeField()
     verified_at = models.DateTimeField(null=True, blank=True, help_text="When every byte was last read and right.")
     reason = models.CharField(max_length=500, blank=True, help_text="What is wrong with it.")

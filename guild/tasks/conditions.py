@@ -17,6 +17,7 @@ from realm.health import GOOD
 from realm.hosts import Host
 from realm.strict import BadConfig
 from realm.world import PRIORITIES, World
+from realm.yaml_files import read_yaml
 
 ASK_SECONDS = 30.0
 """A host's health is asked for at most this often."""
@@ -192,6 +193,11 @@ def _checkpoint(view: View) -> str:
     return "" if found else f"{view.config.hero} has no checkpoint yet"
 
 
+def _strongholds(view: View) -> str:
+    known = read_yaml(view.world.strongholds_file)
+    return "" if any(keys is not None for keys in known.values()) else "there is no stronghold to copy to"
+
+
 def _sets_missing(view: View) -> str:
     missing = is_anything_missing(view.world, view.config.hero)
     return "" if missing else "every evaluation and validation set is there"
@@ -212,6 +218,7 @@ CONDITIONS: Mapping[str, Condition] = {
     "evaluations_wait": _evaluations_wait,
     "playing": _playing,
     "checkpoint": _checkpoint,
+    "strongholds": _strongholds,
     "sets_missing": _sets_missing,
     "queue_filled": _queue_filled,
 }

@@ -137,6 +137,16 @@ FIXED: tuple[Task, ...] = (
         timeout_seconds=20 * MINUTE,
     ),
     Task(
+        name="vault_copies",
+        title="Make the copies of checkpoints that are missing",
+        priority=3,
+        argv=_manage("vault", "copies", "--apply"),
+        resource="disk",
+        conditions=("checkpoint", "strongholds"),
+        cooldown_seconds=HOUR,
+        timeout_seconds=4 * HOUR,
+    ),
+    Task(
         name="model_warmup",
         title="Load the newest checkpoint into the oracle",
         priority=2,

@@ -70,6 +70,7 @@ class Rules:
     validate_queue: TaskRules = field(default_factory=TaskRules)
     checkpoint_cleanup: TaskRules = field(default_factory=TaskRules)
     vault_scan: TaskRules = field(default_factory=TaskRules)
+    vault_copies: TaskRules = field(default_factory=TaskRules)
     model_warmup: TaskRules = field(default_factory=TaskRules)
     lineage_report: TaskRules = field(default_factory=TaskRules)
 

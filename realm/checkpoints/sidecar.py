@@ -173,16 +173,20 @@ def read(folder: Path) -> Sidecar:
     """The sidecar of `folder`; raises DamagedCheckpoint if it is missing, not a sidecar, or not as it was written."""
     path = folder / SIDECAR
     try:
-        data = read_regular(path, most_bytes=LARGEST_BYTES)
-        value = json.loads(data)
-        _check_bytes(data, value, source=str(path))
-        return parse(value, source=str(path))
+        return decode(read_regular(path, most_bytes=LARGEST_BYTES), source=str(path))
     except FileNotFoundError as error:
         raise DamagedCheckpoint(f"{folder.name}: {SIDECAR} is missing") from error
     except (OSError, ValueError, RecursionError) as error:
         if isinstance(error, OSError) and error.errno in _PASSING:
             raise
         raise DamagedCheckpoint(f"{folder.name}: {SIDECAR} cannot be read: {error}") from error
+
+
+def decode(data: bytes, *, source: str) -> Sidecar:
+    """What the bytes of a sidecar say; raises ValueError or RecursionError where they are not as they were written."""
+    value = json.loads(data)
+    _check_bytes(data, value, source=source)
+    return parse(value, source=source)
 
 
 def parse(value: Any, *, source: str) -> Sidecar:

@@ -7,14 +7,15 @@ from typing import Annotated, Any, ClassVar
 
 from django.conf import settings
 from django.http import HttpRequest
-from ninja import Schema
-from pydantic import ConfigDict, Field, model_validator
+from ninja import Status
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from realm import strict
 from realm.config import is_hero_name
 from realm.web.bodies import Body
 from realm.web.token_wall import TOKEN_KEY
 from vault.assets.ids import is_asset_id
+from vault.assets.resolving import resolve
 from vault.errors import NotFound, Refused
 from vault.jobs import queue, waiting
 from vault.ledger.local import Ledger, get_ledger
@@ -46,13 +47,13 @@ class Liberal(Body):
         return read
 
 
-class JobAnswer(Schema):
+class JobAnswer(BaseModel):
     """What became of a job; its result's own keys stand beside these."""
 
     model_config = ConfigDict(extra="allow")
 
     success: bool | None
-    """None: it goes on; ask `/api/jobs/{job_id}`."""
+    """None: it goes on; ask `/api/jobs/{job_id}`. False: it was done, and found damage."""
     job_id: int
     state: str
     asset_id: str
@@ -79,7 +80,12 @@ def checked_id(asset_id: str) -> str:
     return asset_id
 
 
-def finished(job: Job, *, seconds: float) -> tuple[int, dict[str, Any]]:
+def known_id(asset_id: str) -> str:
+    """The whole id of an asset that the vault knows. Raises NotFound."""
+    return resolve(settings.WORLD, checked_id(asset_id)).asset_id
+
+
+def finished(job: Job, *, seconds: float) -> Status[dict[str, Any]]:
     """Status and answer, after waiting for its end. Raises Refused where it failed or was cancelled."""
     job = waiting.finish(settings.WORLD, job, seconds=seconds)
     if job.state in (Job.State.FAILED, Job.State.CANCELLED):
@@ -92,4 +98,4 @@ def finished(job: Job, *, seconds: float) -> tuple[int, dict[str, Any]]:
         "asset_id": job.asset_id,
         "message": job.message,
     }
-    return (200 if is_done else 202), {**told, **job.result, "success": told["success"]}
+    return Status(200 if is_done else 202, {**told, **job.result})

@@ -5,57 +5,42 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 from django.conf import settings
-from django.http import HttpRequest, HttpResponse
-from ninja import Router
+from django.http import HttpRequest
+from ninja import Router, Status
 from pydantic import Field
 
 from realm import strict
 from realm.management.as_json import plain
 from vault.api.asking import Limit, checked_id, ledger_of
 from vault.assets.ids import checkpoint_id
-from vault.errors import NotFound
+from vault.assets.resolving import resolve
+from vault.keeper import VaultKeeper
 from vault.ledger.entries import record
-from vault.models import Asset
+from vault.models import Asset, HistoryEntry
 
 router = Router()
+_MOST_FOUND, _MOST_LINES = 1_000_000, 100
 
 
 @router.get("/stats")
 def stats(request: HttpRequest) -> Any:
     """How many assets and copies of each kind, and how many bytes."""
-    from vault.keeper import VaultKeeper
-
     return VaultKeeper(settings.WORLD).stats()
 
 
-@router.get("/locate/{asset_id}")
-def locate(request: HttpRequest, asset_id: str, response: HttpResponse) -> Any:
+@router.get("/locate/{asset_id}", response=dict.fromkeys((200, 404), dict[str, Any]))
+def locate(request: HttpRequest, asset_id: str) -> Any:
     """Where copies of an asset lie, and the best of them; short ids such as checkpoint_175000 are understood."""
-    from vault.keeper import VaultKeeper
-
-    try:
-        found = VaultKeeper(settings.WORLD).locate(checked_id(asset_id))
-    except NotFound as error:
-        response.status_code = 404
-        return _lost(asset_id, str(error))
+    found = VaultKeeper(settings.WORLD).locate(checked_id(asset_id))
+    told = {**plain(found), "best_location": plain(found.best_location)}
     if not found.found:
-        response.status_code = 404
-        return _lost(asset_id, f"the vault knows no {strict.shown(asset_id)}; `vault scan` looks anew")
-    return {"success": True, **plain(found), "best_location": plain(found.best_location)}
-
-
-def _lost(asset_id: str, sentence: str) -> dict[str, Any]:
-    nowhere = {"found": False, "asset_id": asset_id[:200], "locations": [], "best_location": None}
-    return {"success": False, "error": sentence, **nowhere}
+        return Status(404, {"success": False, "error": found.message, **told})
+    return {"success": True, **told}
 
 
 @router.get("/asset/{asset_id}")
 def asset(request: HttpRequest, asset_id: str) -> Any:
     """All that is known of an asset, its copies and who did what to it."""
-    from vault.assets.resolving import resolve
-    from vault.keeper import VaultKeeper
-    from vault.models import HistoryEntry
-
     found = resolve(settings.WORLD, checked_id(asset_id))
     located = VaultKeeper(settings.WORLD).locate(found.asset_id)
     return {
@@ -63,7 +48,7 @@ def asset(request: HttpRequest, asset_id: str) -> Any:
         "type": found.kind,
         "locations": plain(located.locations),
         "best_location": plain(located.best_location),
-        "history": HistoryEntry.objects.filter(asset_id=found.asset_id)[:100],
+        "history": list(HistoryEntry.objects.filter(asset_id=found.asset_id)[:_MOST_LINES]),
     }
 
 
@@ -88,10 +73,8 @@ def search(
     limit: Limit = 100,
 ) -> Any:
     """Assets of one type, newest first."""
-    from vault.keeper import VaultKeeper
-
     wanted = type or kind
     if wanted is not None and wanted not in Asset.Kind.values:
         raise ValueError(f"type: {strict.shown(wanted)} is not allowed; allowed are {', '.join(Asset.Kind.values)}")
-    found = list(VaultKeeper(settings.WORLD).search(kind=wanted, text=text or q))
-    return {"count": len(found), "assets": found[: limit or None]}
+    found = list(VaultKeeper(settings.WORLD).search(kind=wanted or "", text=text or q, limit=limit or _MOST_FOUND))
+    return {"count": len(found), "assets": found}

@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 
 from django.conf import settings
 from django.http import HttpRequest
-from ninja import Router
+from ninja import Router, Status
 
 from realm import strict
 from realm.management.as_json import plain
@@ -16,6 +16,7 @@ from vault.errors import NotFound
 from vault.jobs import kinds, queue
 from vault.ledger.entries import LedgerEntry, record
 from vault.ledger.summary import summarize
+from vault.treasury import champion, marks, trash
 
 router = Router()
 JOB = {200: JobAnswer, 202: JobAnswer}
@@ -77,11 +78,11 @@ def one(request: HttpRequest, checkpoint: str, hero: str | None = None) -> Any:
 @router.get("/{checkpoint}/compare")
 def compare(request: HttpRequest, checkpoint: str, other: str = "", hero: str | None = None) -> Any:
     """What moved between two checkpoints: tensors, recipe, evaluations, lineage. `other` names the second one."""
-    from vault.ledger.comparing import compare as compare_checkpoints
-
     if not (second := other or request.GET.get("with", "")):
         raise ValueError("other is missing: the checkpoint to compare with")
     a, b = _chosen(checkpoint, hero), _chosen(second, hero)
+    from vault.ledger.comparing import compare as compare_checkpoints
+
     return compare_checkpoints(settings.WORLD, a.hero, a.canonical_name, b.canonical_name)
 
 
@@ -106,8 +107,6 @@ def export(request: HttpRequest, checkpoint: str, body: Export | None = None, he
 @router.post("/{checkpoint}/protect")
 def protect(request: HttpRequest, checkpoint: str, body: Protect | None = None, hero: str | None = None) -> Any:
     """No policy and no order deletes it from now on."""
-    from vault.treasury import marks
-
     entry, note = _chosen(checkpoint, hero), (body or Protect()).note
     marks.protect(settings.WORLD, entry.hero, entry.canonical_name, by=by(request), note=note)
     return {"success": True, "checkpoint": entry.canonical_name, "protected": True}
@@ -116,8 +115,6 @@ def protect(request: HttpRequest, checkpoint: str, body: Protect | None = None, 
 @router.post("/{checkpoint}/unprotect")
 def unprotect(request: HttpRequest, checkpoint: str, hero: str | None = None) -> Any:
     """Policies and orders may delete it again."""
-    from vault.treasury import marks
-
     entry = _chosen(checkpoint, hero)
     marks.unprotect(settings.WORLD, entry.hero, entry.canonical_name, by=by(request))
     return {"success": True, "checkpoint": entry.canonical_name, "protected": False}
@@ -126,8 +123,6 @@ def unprotect(request: HttpRequest, checkpoint: str, hero: str | None = None) ->
 @router.post("/{checkpoint}/promote")
 def promote(request: HttpRequest, checkpoint: str, hero: str | None = None) -> Any:
     """It is the champion until another is promoted, or the pin is taken away; the oracle loads it."""
-    from vault.treasury import champion
-
     entry = _chosen(checkpoint, hero)
     done = champion.promote(settings.WORLD, entry.hero, entry.canonical_name, by=by(request))
     return {"success": True, **plain(done)}
@@ -136,16 +131,12 @@ def promote(request: HttpRequest, checkpoint: str, hero: str | None = None) -> A
 @router.post("/unpin")
 def unpin(request: HttpRequest, hero: str | None = None) -> Any:
     """The champion is who earns it again."""
-    from vault.treasury import champion
-
     return {"success": True, "message": champion.unpin(settings.WORLD, ledger_of(hero).hero, by=by(request))}
 
 
 @router.delete("/{checkpoint}")
 def delete(request: HttpRequest, checkpoint: str, hero: str | None = None) -> Any:
     """Move it to the trash, from where `/api/trash/{entry}/undo` brings it back."""
-    from vault.treasury import trash
-
     entry = _chosen(checkpoint, hero)
     done = trash.delete(settings.WORLD, entry.hero, [entry.canonical_name], by=by(request))
     return {"success": True, **plain(done)}
@@ -174,7 +165,7 @@ def _job(
     *,
     seconds: float,
     destination: str = "",
-) -> tuple[int, dict[str, Any]]:
+) -> Status[dict[str, Any]]:
     asset_id = checkpoint_id(entry.hero, entry.canonical_name)
     job = queue.add(kind=kind, asset_id=asset_id, destination=destination, options=options, by=by(request))
     return finished(job, seconds=seconds)

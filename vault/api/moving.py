@@ -11,11 +11,16 @@ from django.conf import settings
 from django.http import HttpRequest
 from ninja import Router
 
+from realm import strict
 from realm.management.as_json import plain
 from vault.api import paths
-from vault.api.asking import DEFAULT_WAIT_SECONDS, JobAnswer, Liberal, Wait, by, checked_id, finished
+from vault.api.asking import DEFAULT_WAIT_SECONDS, JobAnswer, Liberal, Wait, by, checked_id, finished, known_id
+from vault.assets.manifest import is_safe_path
 from vault.errors import Refused
 from vault.jobs import kinds, queue
+from vault.keeper import VaultKeeper
+from vault.strongholds.registry import StorageRegistry
+from vault.zones.directory import find as find_zone
 
 router = Router()
 JOB = {200: JobAnswer, 202: JobAnswer}
@@ -69,8 +74,9 @@ class Scan(Liberal):
 @router.post("/fetch", response=JOB)
 def fetch(request: HttpRequest, body: Fetch) -> Any:
     """Bring the best copy here, every byte verified; it appears whole or not at all."""
-    asset_id = checked_id(body.asset_id)
-    kinds.fetched_path(settings.WORLD, body.destination or asset_id)
+    asset_id = known_id(body.asset_id)
+    if body.destination:
+        kinds.fetched_path(settings.WORLD, body.destination)
     job = queue.add(kind="fetch", asset_id=asset_id, destination=body.destination, by=by(request))
     return finished(job, seconds=body.wait)
 
@@ -78,19 +84,22 @@ def fetch(request: HttpRequest, body: Fetch) -> Any:
 @router.post("/transfer", response=JOB)
 def transfer(request: HttpRequest, body: Transfer) -> Any:
     """Copy an asset to a zone or stronghold, or from a zone to here."""
-    asset_id = _asset_of(body)
     to, source = ("" if name in HERE else name for name in (body.to, body.from_zone))
     if bool(to) == bool(source):
         raise ValueError("name either the zone that it goes to, or the one that it comes from: the other is this world")
-    if body.destination:
-        kinds.fetched_path(settings.WORLD, body.destination)
-        if to:
-            raise Refused(f"destination: {to} itself knows where its copies lie; leave it out")
+    if body.destination and not is_safe_path(body.destination):
+        raise Refused(
+            f"destination: {strict.shown(body.destination)} is not allowed; allowed is a path below the zone's"
+        )
+    if (to or source) not in StorageRegistry(settings.WORLD.home).list():
+        find_zone(settings.WORLD, to or source)
+    asset_id = _asset_of(body)
     job = queue.add(
         kind="push" if to else "pull",
-        asset_id=asset_id,
+        asset_id=known_id(asset_id) if to else asset_id,
         source=source,
         destination=to or body.destination,
+        options={"destination": body.destination} if to and body.destination else {},
         by=by(request),
     )
     return finished(job, seconds=body.wait)
@@ -99,11 +108,9 @@ def transfer(request: HttpRequest, body: Transfer) -> Any:
 @router.post("/register")
 def register(request: HttpRequest, body: Register) -> Any:
     """Make a file or folder that lies in this world an asset."""
-    from vault.keeper import VaultKeeper
-
     path = paths.in_world(settings.WORLD, body.path)
     asset_id = None if body.asset_id is None else checked_id(body.asset_id)
-    found = VaultKeeper(settings.WORLD).register(path, kind=body.kind, asset_id=asset_id)
+    found = VaultKeeper(settings.WORLD, by=by(request)).register(path, kind=body.kind, asset_id=asset_id)
     return {"success": True, **plain(found)}
 
 

@@ -10,30 +10,25 @@ from ninja import Router
 
 from realm.management.as_json import plain
 from vault.api.asking import by
+from vault.treasury import trash
 
 router = Router()
 
 
 @router.get("/trash")
-def trash(request: HttpRequest) -> Any:
+def listed(request: HttpRequest) -> Any:
     """Every deletion that can be undone."""
-    from vault.treasury.trash import list_trash
-
-    entries = list_trash(settings.WORLD)
+    entries = trash.list_trash(settings.WORLD)
     return {"count": len(entries), "entries": entries}
 
 
 @router.post("/trash/{entry}/undo")
 def undo(request: HttpRequest, entry: str) -> Any:
     """Bring back what one deletion took."""
-    from vault.treasury import trash
-
     return {"success": True, **plain(trash.undo(settings.WORLD, entry, by=by(request)))}
 
 
 @router.delete("/trash")
 def empty(request: HttpRequest) -> Any:
     """Delete for good what lies in the trash."""
-    from vault.treasury import trash
-
     return {"success": True, **plain(trash.empty(settings.WORLD, by=by(request)))}

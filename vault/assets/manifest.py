@@ -10,7 +10,7 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ from realm.checkpoints import sidecar
 from realm.checkpoints.sidecar import SIDECAR, FileProof
 from realm.disk.durable import TEMP_PREFIX
 from vault.assets.ids import is_asset_id
-from vault.errors import Refused
+from vault.errors import Damaged, Refused
 
 FORMAT_VERSION = 1
 MOST_FILES = 100_000
@@ -72,6 +72,11 @@ class Manifest:
         return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()
 
     @property
+    def record_sha256(self) -> str:
+        """What tells one version of the asset from another: of a checkpoint the digest of its sidecar."""
+        return self.files[SIDECAR].sha256 if SIDECAR in self.files else self.sha256
+
+    @property
     def order(self) -> list[str]:
         """Paths as they are to be written: the sidecar last."""
         return sorted(self.files, key=lambda path: (path == SIDECAR, path))
@@ -94,12 +99,35 @@ def of_checkpoint(asset_id: str, folder: Path) -> Manifest:
     return Manifest(asset_id=asset_id, kind="checkpoint", name=folder.name, files=files)
 
 
+def of_sidecar(asset_id: str, name: str, data: bytes) -> Manifest:
+    """Of a checkpoint elsewhere, by its sidecar's bytes. Raises Damaged where they are not as they were written."""
+    try:
+        saved = sidecar.decode(data, source=f"{name}/{SIDECAR}")
+        if saved.name != name:
+            raise ValueError(f"its sidecar belongs to {saved.name}")
+        own = FileProof(sha256=hashlib.sha256(data).hexdigest(), size_bytes=len(data), chunks=_chunks(data))
+        return Manifest(asset_id=asset_id, kind="checkpoint", name=name, files=dict(saved.files) | {SIDECAR: own})
+    except (ValueError, RecursionError) as error:
+        raise Damaged(f"{name}: {SIDECAR} is damaged: {error}") from error
+
+
+def _chunks(data: bytes) -> tuple[str, ...]:
+    starts = range(0, len(data), sidecar.CHUNK_BYTES)
+    found = tuple(hashlib.sha256(data[at : at + sidecar.CHUNK_BYTES]).hexdigest() for at in starts)
+    return found if len(found) > 1 else ()
+
+
 def of_path(asset_id: str, kind: str, path: Path) -> Manifest:
     """Every byte is read. Raises DamagedCheckpoint for what is no regular file, or OSError."""
     if path.is_dir():
         return Manifest(asset_id=asset_id, kind=kind, name=path.name, files=sidecar.prove_files(path))
     files = {path.name: sidecar.prove_file(path)}
     return Manifest(asset_id=asset_id, kind=kind, name=path.name, is_file=True, files=files)
+
+
+def named(manifest: Manifest, name: str) -> Manifest:
+    """Of a folder that is called otherwise than its path says, as one of a hub's cache; a file keeps its own name."""
+    return manifest if manifest.is_file else replace(manifest, name=name)
 
 
 def parse(value: Any, *, source: str) -> Manifest:

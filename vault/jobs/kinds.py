@@ -10,39 +10,50 @@ from django.conf import settings
 
 from realm.management.as_json import plain
 from realm.world import World
+from vault import tokens
 from vault.assets import manifest
+from vault.assets.discovery import VaultDiscovery
+from vault.assets.resolving import resolve
 from vault.errors import Refused
+from vault.keeper import VaultKeeper, ask_vault_first
 from vault.models import Asset, Job
 from vault.strongholds.contract import Progress
+from vault.strongholds.registry import StorageRegistry
+from vault.zones.moving import pull_from_zone, push_to_zone
 
 Act = Callable[[Job, Progress], Any]
 
 
 def _fetch(job: Job, progress: Progress) -> Any:
-    from vault.keeper import VaultKeeper
+    """To where such assets lie in this world, or under a name below `vault/fetched/`."""
+    if not job.destination:
+        was_here = _is_here(job.asset_id)
+        path = ask_vault_first(job.asset_id, world=_world(), by=job.by, progress=progress)
+        return {"local_path": path, "bytes_transferred": 0 if was_here else total_bytes(job) or 0}
+    target = fetched_path(_world(), job.destination)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    fetched = VaultKeeper(_world(), by=job.by).fetch(job.asset_id, target, source=job.source, progress=progress)
+    if fetched.error is not None:
+        raise fetched.error
+    return fetched
 
-    return VaultKeeper(_world()).fetch(
-        job.asset_id, fetched_path(_world(), job.destination or job.asset_id), by=job.by, progress=progress
-    )
+
+def _is_here(asset_id: str) -> bool:
+    best = VaultKeeper(_world()).locate(asset_id).best_location
+    return best is not None and best.stronghold == "local"
 
 
 def _push(job: Job, progress: Progress) -> Any:
     """To a stronghold of this world by its keeper, else to a zone."""
-    from vault.keeper import VaultKeeper
-    from vault.strongholds.registry import StorageRegistry, StrongholdType
-    from vault.zones.moving import push_to_zone
-
-    known = {each.name: each for each in StorageRegistry(_world().home).list()}
-    there = known.get(job.destination)
-    if there is not None and there.stronghold_type is not StrongholdType.ZONE:
-        return VaultKeeper(_world()).copy(job.asset_id, job.destination, by=job.by, progress=progress)
-    return push_to_zone(job.asset_id, job.destination, by=job.by, progress=progress)
+    if job.destination in StorageRegistry(_world().home).list():
+        return VaultKeeper(_world(), by=job.by).copy(job.asset_id, job.destination, progress=progress)
+    there = str(job.options.get("destination", ""))
+    return push_to_zone(job.asset_id, job.destination, destination=there, by=job.by, progress=progress)
 
 
 def _pull(job: Job, progress: Progress) -> Any:
-    from vault.zones.moving import pull_from_zone
-
-    return pull_from_zone(job.asset_id, job.source, job.destination or None, by=job.by, progress=progress)
+    folder = fetched_path(_world(), job.destination) if job.destination else None
+    return pull_from_zone(job.asset_id, job.source, folder, by=job.by, progress=progress)
 
 
 def _verify(job: Job, progress: Progress) -> Any:
@@ -66,9 +77,6 @@ def _export(job: Job, progress: Progress) -> Any:
 
 
 def _scan(job: Job, progress: Progress) -> Any:
-    from vault import tokens
-    from vault.assets.discovery import VaultDiscovery
-
     tokens.reindex(_world())
     return VaultDiscovery(_world()).scan_all()
 
@@ -123,8 +131,6 @@ def _below(root: Path, name: str) -> Path:
 
 
 def _asset(job: Job) -> Asset:
-    from vault.assets.resolving import resolve
-
     return resolve(_world(), job.asset_id)
 
 

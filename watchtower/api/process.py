@@ -18,7 +18,7 @@ from realm.config import LOOPBACK, RealmConfig
 from realm.database_watch import DatabaseGone, DatabaseWatch
 from realm.web import serve, tokens
 from realm.web.body_sizes import FORM_BYTES
-from realm.web.guard import Application, Scope
+from realm.web.guard import Application, Receive, Scope, Send
 from realm.web.serve import CannotServe
 from realm.web.token_wall import TokenWall
 from realm.web.whole_body import WholeBody
@@ -26,10 +26,13 @@ from realm.world import World
 from vault.jobs import queue, status
 from vault.jobs.waiting import ENDING
 from vault.jobs.worker import Worker
+from vault.zones.directory import refresh
+from watchtower.api.members import Members
 
 log = logging.getLogger(__name__)
 
 MOST_CONNECTIONS = 200
+FETCH = "/fetch/"
 BEAT_SECONDS = 2.0
 ZONES_SECONDS = 15.0
 _LAST_WORDS_SECONDS = 2.0
@@ -52,13 +55,13 @@ def run(world: World, config: RealmConfig, *, address: str, port: int) -> None:
             Worker(queue.TRANSFERS, ENDING),
             Worker(queue.OTHERS, ENDING),
             _every(BEAT_SECONDS, lambda: _beat(world, told, watch)),
-            _every(ZONES_SECONDS, lambda: _refresh_zones(world)),
+            _every(ZONES_SECONDS, lambda: refresh(world)),
         ]
         for thread in beside:
             thread.start()
         print(f"the vault of {world.home} answers at {told}/api", flush=True)
         serve.run(
-            TokenWall(application(), store, purposes_of=purposes_of, required=is_open),
+            TokenWall(application(world), store, purposes_of=purposes_of, required=is_open),
             listening,
             most_connections=MOST_CONNECTIONS,
             any_host=is_open,
@@ -68,18 +71,26 @@ def run(world: World, config: RealmConfig, *, address: str, port: int) -> None:
             thread.join(_LAST_WORDS_SECONDS)
 
 
-def application() -> Application:
-    return WholeBody(get_asgi_application(), largest_bytes=FORM_BYTES)
+def application(world: World) -> Application:
+    """The API, and beside it the bytes of what lies here, which stream and may be long."""
+    asked = WholeBody(get_asgi_application(), largest_bytes=FORM_BYTES)
+    members = Members(world).guarded
+
+    async def either(scope: Scope, receive: Receive, send: Send) -> None:
+        is_bytes = scope["type"] == "http" and scope["path"].startswith(FETCH)
+        await (members if is_bytes else asked)(scope, receive, send)
+
+    return either
 
 
 def purposes_of(scope: Scope) -> Iterable[str]:
     """Bytes and questions are for readers, and bytes for zones; all else changes something."""
     if scope["method"] not in ("GET", "HEAD"):
         return (tokens.API,)
-    return (tokens.READ, tokens.ZONE) if scope["path"].startswith("/fetch/") else (tokens.READ,)
+    return (tokens.READ, tokens.ZONE) if scope["path"].startswith(FETCH) else (tokens.READ,)
 
 
-def _every(seconds: float, act: Callable[[], None]) -> threading.Thread:
+def _every(seconds: float, act: Callable[[], object]) -> threading.Thread:
     """At once and then every so often, until the process is told to end; what goes wrong is logged."""
 
     def go_on() -> None:
@@ -106,9 +117,3 @@ def _beat(world: World, address: str, watch: DatabaseWatch) -> None:
         os.kill(os.getpid(), signal.SIGTERM)
         return
     status.write(world, address=address)
-
-
-def _refresh_zones(world: World) -> None:
-    from vault.zones.directory import refresh
-
-    refresh(world)

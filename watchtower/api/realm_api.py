@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from csp.decorators import csp_update
 from django.http import Http404, HttpRequest
 from ninja import NinjaAPI, Router
 
@@ -15,6 +16,7 @@ api = NinjaAPI(
     version=version(),
     description="Checkpoints, copies and zones of this world, and its training. A refusal is one sentence in `error`.",
     docs_url="/docs",
+    docs_decorator=csp_update({"img-src": ["'self'", "data:"]}),  # Swagger's style sheet holds its icons
     openapi_url="/openapi.json",
     urls_namespace="api",
     renderer=Renderer(),

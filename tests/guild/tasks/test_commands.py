@@ -108,7 +108,8 @@ def test_run_names_the_tasks_where_there_is_none_of_that_name(world: World) -> N
     told = str(refusal.value)
     assert told.startswith("There is no task 'generate_bim'; there are checkpoint_cleanup, generate_SKILL, ")
     assert told.endswith(
-        "sparring_SKILL, sparring_SKILL_large, validate_queue, vault_scan, and those of `manage.py tasks list`; "
+        "sparring_SKILL, sparring_SKILL_large, validate_queue, vault_copies, vault_scan, and those of "
+        "`manage.py tasks list`; "
         "did you mean 'generate_bin'?"
     )
     assert "sparring_bin" not in told

@@ -26,7 +26,7 @@ def test_the_tasks_and_their_priorities_are_those_of_the_specification() -> None
     assert {name: task.priority for name, task in tasks("bin", "sy").items()} == {
         "process_eval_queue": 10, "sparring_bin": 9, "sparring_sy": 9, "sparring_bin_large": 8, "sparring_sy_large": 8,
         "generate_bin": 6, "generate_sy": 6, "make_sets": 6, "health_check": 4, "validate_queue": 4,
-        "checkpoint_cleanup": 3, "vault_scan": 3, "model_warmup": 2, "lineage_report": 2,
+        "checkpoint_cleanup": 3, "vault_scan": 3, "vault_copies": 3, "model_warmup": 2, "lineage_report": 2,
     }  # fmt: skip
     assert list(tasks("bin", "sy"))[:3] == ["process_eval_queue", "sparring_bin", "sparring_sy"]
     assert {task.resource for task in FIXED} <= set(RESOURCES)

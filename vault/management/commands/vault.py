@@ -7,9 +7,9 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from vault.errors import VaultError
-from vault.management.actions import scan, serve
+from vault.management.actions import copies, copy, drop, fetch, locate, scan, serve, strongholds, verify
 
-ACTIONS = (scan, serve)
+ACTIONS = (scan, locate, fetch, copy, verify, drop, copies, strongholds, serve)
 
 
 class Command(BaseCommand):

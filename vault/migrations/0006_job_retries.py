@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('vault', '0004_assets_and_jobs'),
+        ('vault', '0005_location_manifest'),
     ]
 
     operations = [

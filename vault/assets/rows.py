@@ -1,0 +1,131 @@
+"""Assets and copies as rows: written here alone, from what lies on a disk or in a stronghold."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+
+from django.utils import timezone
+
+from realm.world import World
+from vault.assets.ids import CHECKPOINT, checkpoint_id, kind_of, parse_checkpoint_id
+from vault.assets.manifest import Manifest
+from vault.models import Asset, Checkpoint, Location
+from vault.strongholds.contract import StoredAsset
+from vault.strongholds.registry import LOCAL
+
+
+def asset_of_checkpoint(row: Checkpoint) -> Asset:
+    """The asset of a listed checkpoint, with its copy in this world."""
+    asset, _ = Asset.objects.update_or_create(
+        asset_id=checkpoint_id(row.hero, row.name),
+        defaults={
+            "kind": CHECKPOINT,
+            "name": row.name,
+            "hero": row.hero,
+            "step": row.step,
+            "size_bytes": row.size_bytes,
+            "manifest_sha256": row.sidecar_sha256,
+            "created_at": row.created_at,
+        },
+    )
+    put_location(
+        asset,
+        LOCAL,
+        local_path(row),
+        manifest_sha256=row.sidecar_sha256,
+        size_bytes=row.size_bytes,
+        verified_at=row.verified_at,
+    )
+    return asset
+
+
+def local_path(row: Checkpoint) -> str:
+    """Of a checkpoint, below the world's folder."""
+    return f"models/heroes/{row.hero}/{row.name}"
+
+
+def asset_of_manifest(manifest: Manifest, created_at: datetime) -> Asset:
+    """Of what lies in this world and is no checkpoint: it is as it is now."""
+    asset, _ = Asset.objects.update_or_create(
+        asset_id=manifest.asset_id,
+        defaults={
+            "kind": manifest.kind,
+            "name": manifest.name,
+            "size_bytes": manifest.size_bytes,
+            "manifest_sha256": manifest.record_sha256,
+        },
+        create_defaults={
+            "kind": manifest.kind,
+            "name": manifest.name,
+            "size_bytes": manifest.size_bytes,
+            "manifest_sha256": manifest.record_sha256,
+            "created_at": created_at,
+        },
+    )
+    return asset
+
+
+def asset_of_stored(stored: StoredAsset) -> Asset:
+    """Of what lies in a stronghold; what this world knows of it already stays."""
+    found = parse_checkpoint_id(stored.asset_id)
+    asset, _ = Asset.objects.get_or_create(
+        asset_id=stored.asset_id,
+        defaults={
+            "kind": kind_of(stored.asset_id),
+            "name": stored.name,
+            "hero": (found and found.hero) or "",
+            "step": found.step if found else None,
+            "size_bytes": stored.size_bytes,
+            "manifest_sha256": stored.manifest_sha256,
+            "created_at": datetime.fromisoformat(stored.created_at),
+        },
+    )
+    return asset
+
+
+def put_location(
+    asset: Asset,
+    stronghold: str,
+    path: str,
+    *,
+    manifest_sha256: str,
+    size_bytes: int,
+    verified_at: datetime | None = None,
+) -> Location:
+    """A copy that was seen whole just now; when it was verified before stays known where nothing newer is said."""
+    said = {
+        "state": Location.State.PRESENT,
+        "size_bytes": size_bytes,
+        "manifest_sha256": manifest_sha256,
+        "seen_at": timezone.now(),
+        "reason": "",
+    }
+    if verified_at is not None:
+        said["verified_at"] = verified_at
+    location, _ = Location.objects.update_or_create(asset=asset, stronghold=stronghold, path=path, defaults=said)
+    return location
+
+
+def mark(location: Location, state: Location.State, reason: str) -> None:
+    location.state, location.reason = state, reason[:500]
+    location.save(update_fields=["state", "reason"])
+
+
+def stored_of(location: Location) -> StoredAsset:
+    """The copy as its stronghold knows it."""
+    asset = location.asset
+    return StoredAsset(
+        asset_id=asset.asset_id,
+        kind=asset.kind,
+        name=asset.name,
+        path=location.path,
+        size_bytes=location.size_bytes,
+        created_at=asset.created_at.isoformat(),
+        manifest_sha256=location.manifest_sha256,
+    )
+
+
+def here(world: World, location: Location) -> Path:
+    """Of a copy in this world, or of what was registered elsewhere on this machine."""
+    return world.home / location.path
