@@ -18,7 +18,7 @@ from vault.admin.copies import Copies, copies_of
 from vault.admin.counted import Facet
 from vault.admin.jobs import DestinationForm, ask_for, waiting
 from vault.assets.ids import is_asset_id, parse_checkpoint_id
-from vault.errors import VaultError
+from vault.keeper import VaultKeeper
 from vault.models import Asset
 
 
@@ -88,17 +88,13 @@ class AssetAdmin(VaultAdmin):
     change_actions = ("locate", "fetch", "copy_to")
 
     def _locate(self, request: HttpRequest, row: Asset) -> None:
-        from vault.keeper import VaultKeeper
-
-        try:
-            best = VaultKeeper().locate(row.asset_id).best_location
-        except VaultError as error:
-            messages.error(request, str(error))
-            return
-        if best is None:
-            messages.error(request, f"No whole copy of {row.asset_id} is known.")
+        located = VaultKeeper().locate(row.asset_id)
+        if located.best_location is None:
+            messages.error(request, located.message)
         else:
-            messages.info(request, f"The nearest copy lies in {best.stronghold}: {best.path}")
+            messages.info(
+                request, f"The nearest copy is at {located.best_location.stronghold}: {located.best_location.path}"
+            )
 
     locate = action(label="Locate", permissions=("view",), button_type="a")(_locate)
 

@@ -16,10 +16,11 @@ from vault.admin import checkpoint_acts as acts
 from vault.admin.base import VaultAdmin
 from vault.admin.columns import NOTHING, age, page_of, rows_of, size, when_verified
 from vault.admin.confirming import confirmed
-from vault.admin.copies import HERE, Copies, copies_of
+from vault.admin.copies import Copies, copies_of
 from vault.admin.counted import YES_NO, Facet
 from vault.assets.ids import checkpoint_id, parse_checkpoint_id
 from vault.models import Checkpoint
+from vault.strongholds.registry import LOCAL
 
 LATELY_DAYS = 30
 
@@ -117,8 +118,8 @@ class CheckpointAdmin(OfCheckpoints):
         crowned = {hero: crown.crowned(settings.WORLD, hero) for hero in {row.hero for row in rows}}
         for row in rows:
             row.copies = found.get(self.asset_id_of(row), Copies())
-            if HERE not in row.copies.whole and not any(text.startswith(HERE) for text in row.copies.broken):
-                row.copies.whole.insert(0, HERE)
+            if LOCAL not in row.copies.whole and not any(text.startswith(LOCAL) for text in row.copies.broken):
+                row.copies.whole.insert(0, LOCAL)
             row.is_champion = row.name in crowned[row.hero]
 
     @admin.display(description="size", ordering="size_bytes")

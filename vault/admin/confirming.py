@@ -17,6 +17,7 @@ from django.template.response import TemplateResponse
 from django.urls import reverse
 from django_object_actions import action, takes_instance_or_queryset
 
+from realm.strict import BadConfig
 from realm.world import World
 from vault.errors import VaultError
 
@@ -24,6 +25,8 @@ BY = "admin"
 MOST_ROWS = 500
 """At a time; each is a field of the form, of which Django takes a thousand."""
 CONFIRMED = "confirmed"
+REFUSALS = (VaultError, BadConfig)
+"""What is said to whoever asked, beside what was done."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,7 +116,7 @@ def _asked(admin: Any, request: HttpRequest, act: Act, rows: list[Model], form: 
     world: World = settings.WORLD
     try:
         plan = act.plan(world, rows)
-    except VaultError as error:
+    except REFUSALS as error:
         plan = Plan(sentence="", refusal=str(error))
     hidden = [] if _is_of_one_row(request) else [("action", request.POST.get("action", ""))]
     hidden += [] if _is_of_one_row(request) else [(ACTION_CHECKBOX_NAME, str(row.pk)) for row in rows]
@@ -136,7 +139,7 @@ def _performed(admin: Any, request: HttpRequest, act: Act, rows: list[Model], an
     world: World = settings.WORLD
     try:
         done = act.perform(world, rows, answers)
-    except VaultError as error:
+    except REFUSALS as error:
         done = Done(refusals=[str(error)])
     for row in done.rows:
         admin.log_change(request, row, act.label)
@@ -167,7 +170,7 @@ def one_by_one(rows: list[Any], do: Callable[[Any], object]) -> tuple[list[Any],
     for row in rows:
         try:
             do(row)
-        except VaultError as error:
+        except REFUSALS as error:
             refusals.append(str(error))
         else:
             done.append(row)

@@ -8,8 +8,6 @@ from datetime import datetime
 
 from vault.models import Location
 
-HERE = "local"
-
 
 @dataclass(kw_only=True)
 class Copies:

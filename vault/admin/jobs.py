@@ -6,14 +6,17 @@ from collections.abc import Sequence
 from typing import Any
 
 from django import forms
+from django.conf import settings
 from django.urls import reverse
 from django.utils.html import format_html
 
+from realm.strict import BadConfig
 from realm.world import World
 from vault.admin.confirming import BY, Done
 from vault.jobs import queue
 from vault.jobs.status import is_served
-from vault.models import Location, Zone
+from vault.models import Zone
+from vault.strongholds.registry import StorageRegistry
 
 
 class DestinationForm(forms.Form):
@@ -21,12 +24,16 @@ class DestinationForm(forms.Form):
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
-        known = sorted({*_strongholds(), *Zone.objects.values_list("zone_id", flat=True)})
+        known = [*_strongholds(), *Zone.objects.values_list("zone_id", flat=True)]
         self.fields["destination"].help_text = f"Known: {', '.join(known)}." if known else "None is known yet."
 
 
 def _strongholds() -> list[str]:
-    return list(Location.objects.order_by().values_list("stronghold", flat=True).distinct())
+    """None where the file that names them cannot be read: the job then says why."""
+    try:
+        return list(StorageRegistry(settings.WORLD.home).list())
+    except BadConfig:
+        return []
 
 
 def ask_for(kind: str, asset_id: str = "", **fields: Any) -> None:

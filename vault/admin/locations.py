@@ -15,15 +15,17 @@ from vault.admin.confirming import BY, Act, Done, Fate, Plan, confirmed, one_by_
 from vault.admin.counted import Facet
 from vault.admin.jobs import ask_for, waiting
 from vault.assets.ids import is_asset_id, parse_checkpoint_id
+from vault.keeper import VaultKeeper
 from vault.models import Location
+from vault.strongholds.registry import LOCAL
 
 
 def counted(rows: list[Location]) -> str:
     return f"{len(rows)} {'copy' if len(rows) == 1 else 'copies'}, {size(sum(row.size_bytes for row in rows))}"
 
 
-def fates(rows: list[Location]) -> list[Fate]:
-    return [Fate(name=f"{row.asset.asset_id} in {row.stronghold}", size_bytes=row.size_bytes) for row in rows]
+def _fate(row: Location, stays: str = "") -> Fate:
+    return Fate(name=f"{row.asset.asset_id} at {row.stronghold}", size_bytes=row.size_bytes, stays=stays)
 
 
 class Verify(Act):
@@ -34,7 +36,7 @@ class Verify(Act):
         return Plan(
             sentence=f"Every byte of {counted(rows)}, is read where it lies, by the vault's process.",
             stays="Nothing is changed; what is found stands in the columns State and Verified.",
-            fates=fates(rows),
+            fates=[_fate(row) for row in rows],
         )
 
     def perform(self, world: World, rows: list[Location], answers: dict[str, Any]) -> Done:
@@ -50,20 +52,21 @@ class DropCopy(Act):
     is_destructive = True
 
     def plan(self, world: World, rows: list[Location]) -> Plan:
+        away = [row for row in rows if row.stronghold != LOCAL]
+        if not away:
+            return Plan(sentence="", refusal="What lies in this world is deleted as a checkpoint, or by you as a file.")
         return Plan(
-            sentence=f"{counted(rows)}, are deleted where they lie; there is no trash.",
-            stays="A copy goes only where enough others were verified lately; else it stays, and you are told why.",
-            fates=fates(rows),
+            sentence=f"{counted(away)}, are deleted where they lie; there is no trash.",
+            stays="A copy goes only after another one, verified lately, was read and found whole, which takes its time;"
+            " else it stays, and you are told why.",
+            fates=[_fate(row, stays="" if row in away else "it lies in this world") for row in rows],
         )
 
     def perform(self, world: World, rows: list[Location], answers: dict[str, Any]) -> Done:
-        from vault.keeper import VaultKeeper
-
-        keeper = VaultKeeper(world, by=BY)
-        bytes_of = {row.pk: row.size_bytes for row in rows}
-        done, refusals = one_by_one(rows, keeper.drop_copy)
-        freed = size(sum(bytes_of[row.pk] for row in done))
-        return Done(sentence=f"Dropped {len(done)}: {freed}." if done else "", rows=done, refusals=refusals)
+        keeper, freed = VaultKeeper(world, by=BY), [0]
+        done, refusals = one_by_one(rows, lambda row: freed.append(keeper.drop_copy(row)))
+        said = f"Dropped {len(done)}: {size(sum(freed))}." if done else ""
+        return Done(sentence=said, rows=done, refusals=refusals)
 
 
 @admin.register(Location)

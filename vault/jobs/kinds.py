@@ -57,7 +57,6 @@ def _pull(job: Job, progress: Progress) -> Any:
 
 
 def _verify(job: Job, progress: Progress) -> Any:
-    from vault.keeper import VaultKeeper
     from vault.ledger.verifying import verify
 
     if job.source:  # a copy that lies there

@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('vault', '0005_job_retries'),
+        ('vault', '0006_job_retries'),
     ]
 
     operations = [
