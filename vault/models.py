@@ -37,7 +37,7 @@ class Checkpoint(models.Model):
             models.Index(
                 fields=["hero", "branch", "skill", "level", "protected", "weights_only", "verified_at"],
                 name="checkpoint_facets",
-            )
+            ),
         ]
 
     def __str__(self) -> str:
