@@ -36,7 +36,7 @@ def test_a_keeper_logs_in_walks_through_all_lists_and_protects(tavern: Tavern, v
     page.get_by_label("Select this object for an action - checkpoint-1-20240101-0000").check()
     page.get_by_label("Action:").select_option(label="Protect")
     page.get_by_role("button", name="Go").click()
-    expect(page.locator("#what-happens")).to_contain_text("1 checkpoint, 4.0 MB, will not be deleted")
+    expect(page.locator("#what-happens")).to_contain_text("until unprotected: 1 checkpoint, 4.0 MB.")
     page.get_by_label("Note").fill("the first")
     page.get_by_role("button", name="Protect").click()
     expect(page.locator(".messagelist")).to_contain_text("Protected: checkpoint-1-20240101-0000.")

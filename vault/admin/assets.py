@@ -18,6 +18,7 @@ from vault.admin.copies import Copies, copies_of
 from vault.admin.counted import Facet
 from vault.admin.jobs import DestinationForm, ask_for, waiting
 from vault.assets.ids import is_asset_id, parse_checkpoint_id
+from vault.jobs.kinds import fetched_path
 from vault.keeper import VaultKeeper
 from vault.models import Asset
 
@@ -45,7 +46,7 @@ class Fetch(Act):
         if len(rows) != 1:
             return Plan(sentence="", refusal=f"A folder takes one asset, and {len(rows)} are chosen: choose one.")
         return Plan(
-            sentence=f"{counted(rows)}, is copied here from the nearest place, and every byte compared.",
+            sentence=f"Copied here from the nearest place, with every byte compared: {counted(rows)}.",
             stays="All copies that there are stay.",
             fates=fates(rows),
         )
@@ -53,6 +54,7 @@ class Fetch(Act):
     def perform(self, world: World, rows: list[Asset], answers: dict[str, Any]) -> Done:
         if len(rows) != 1:
             return Done(refusals=["Choose one asset to fetch."])
+        fetched_path(world, answers["folder"] or rows[0].asset_id)
         return waiting(
             world, *one_by_one(rows, lambda row: ask_for("fetch", row.asset_id, destination=answers["folder"]))
         )
@@ -65,7 +67,7 @@ class CopyTo(Act):
 
     def plan(self, world: World, rows: list[Asset]) -> Plan:
         return Plan(
-            sentence=f"{counted(rows)}, are copied, and every byte is read back there.",
+            sentence=f"Copied, with every byte read back there: {counted(rows)}.",
             stays="All copies that there are stay.",
             fates=fates(rows),
         )
@@ -73,6 +75,20 @@ class CopyTo(Act):
     def perform(self, world: World, rows: list[Asset], answers: dict[str, Any]) -> Done:
         where = answers["destination"]
         return waiting(world, *one_by_one(rows, lambda row: ask_for("push", row.asset_id, destination=where)))
+
+
+class Scan(Act):
+    label = "Scan"
+    help = "Look anew at what lies here and in all other places, and list it."
+
+    def plan(self, world: World, rows: list[Asset]) -> Plan:
+        return Plan(
+            sentence="This world, its strongholds and zones are looked at anew by the vault's process.",
+            stays="No byte of an asset is moved or deleted; what is gone or damaged is marked so.",
+        )
+
+    def perform(self, world: World, rows: list[Asset], answers: dict[str, Any]) -> Done:
+        return waiting(world, *one_by_one(["everything"], lambda _: ask_for("scan")))
 
 
 @admin.register(Asset)
@@ -84,8 +100,10 @@ class AssetAdmin(VaultAdmin):
     fields = ("asset_id", "kind", "name", "hero", "step", "size", "age", "manifest_sha256", "page", "lies")
     fetch = confirmed(Fetch())
     copy_to = confirmed(CopyTo())
+    scan = confirmed(Scan())
     actions = ("copy_to",)
     change_actions = ("locate", "fetch", "copy_to")
+    changelist_actions = ("scan",)
 
     def _locate(self, request: HttpRequest, row: Asset) -> None:
         located = VaultKeeper().locate(row.asset_id)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, ClassVar
 
 from django.contrib import messages
@@ -58,8 +59,14 @@ class VaultAdmin(DjangoObjectActions, ReadOnlyAdmin):  # type: ignore[misc]
         return request.user.has_perm(f"{self.opts.app_label}.{word}_{self.opts.model_name}")
 
     def get_change_actions(self, request: HttpRequest, object_id: str, form_url: str) -> list[str]:
+        return self._allowed(request, self.change_actions)
+
+    def get_changelist_actions(self, request: HttpRequest) -> list[str]:
+        return self._allowed(request, self.changelist_actions)
+
+    def _allowed(self, request: HttpRequest, names: Iterable[str]) -> list[str]:
         """Those that this account may do."""
-        named = {name: getattr(self, name).allowed_permissions for name in self.change_actions}
+        named = {name: getattr(self, name).allowed_permissions for name in names}
         return [
             name
             for name, needed in named.items()

@@ -58,7 +58,8 @@ class Protect(Act):
     def plan(self, world: World, rows: list[Checkpoint]) -> Plan:
         fresh = [row for row in rows if not row.protected]
         return Plan(
-            sentence=f"{counted(fresh)}, will not be deleted, neither by a rule nor by hand, until unprotected.",
+            sentence=f"Deleted neither by a rule nor by hand until unprotected: {counted(fresh)}.",
+            refusal="" if fresh else "All of this is protected already.",
             stays="Nothing is copied or moved.",
             fates=[_fate(row, stays="protected already" if row.protected else "") for row in rows],
         )
@@ -78,7 +79,8 @@ class Unprotect(Act):
     def plan(self, world: World, rows: list[Checkpoint]) -> Plan:
         marked = [row for row in rows if row.protected]
         return Plan(
-            sentence=f"{counted(marked)}, may be deleted again, by the rules of keeping or by hand.",
+            sentence=f"Deleted again by the rules of keeping or by hand: {counted(marked)}.",
+            refusal="" if marked else "Nothing of this is protected.",
             stays="Nothing is deleted now.",
             fates=[_fate(row, stays="" if row.protected else "not protected") for row in rows],
         )
@@ -137,7 +139,7 @@ class Export(Act):
 
     def plan(self, world: World, rows: list[Checkpoint]) -> Plan:
         return Plan(
-            sentence=f"{counted(rows)}, are written as model folders, by the vault's process.",
+            sentence=f"Written as model folders by the vault's process: {counted(rows)}.",
             stays="The checkpoints stay as they are.",
             fates=fates(rows),
         )
@@ -154,7 +156,7 @@ class CopyTo(Act):
 
     def plan(self, world: World, rows: list[Checkpoint]) -> Plan:
         return Plan(
-            sentence=f"{counted(rows)}, are copied, and every byte is read back there.",
+            sentence=f"Copied, with every byte read back there: {counted(rows)}.",
             stays="All copies that there are stay.",
             fates=fates(rows),
         )
@@ -176,9 +178,9 @@ class Delete(Act):
         listed = [_fate(row, stays=", ".join(kept.get(row.pk, ()))) for row in rows]
         if not doomed:
             return Plan(sentence="", refusal="Nothing of this can be deleted.", fates=listed)
-        stays = f" {counted([row for row in rows if row.pk in kept])}, stay, for the reasons below." if kept else ""
+        stays = f" Stay, for the reasons below: {counted([row for row in rows if row.pk in kept])}." if kept else ""
         return Plan(
-            sentence=f"{counted(doomed)}, go to the trash.{stays}",
+            sentence=f"To the trash: {counted(doomed)}.{stays}",
             stays="Copies in other places stay. `manage.py treasury undo` takes it back until the trash is emptied.",
             fates=listed,
         )

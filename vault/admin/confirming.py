@@ -87,7 +87,7 @@ def confirmed(act: Act) -> Any:
     def method(admin: Any, request: HttpRequest, chosen: QuerySet[Model]) -> HttpResponse | None:
         if not getattr(admin, f"has_{act.permission}_permission")(request):
             raise PermissionDenied
-        rows = list(chosen[: MOST_ROWS + 1])
+        rows = [] if _is_of_whole_list(request) else list(chosen[: MOST_ROWS + 1])
         if len(rows) > MOST_ROWS:
             messages.error(request, f"{act.label}: at most {MOST_ROWS} rows at a time.")
             return None
@@ -108,8 +108,17 @@ def confirmed(act: Act) -> Any:
     return asking(takes_instance_or_queryset(method))
 
 
-def _is_of_one_row(request: HttpRequest) -> bool:
-    return request.resolver_match is not None and "tool" in request.resolver_match.kwargs
+def _is_from_menu(request: HttpRequest) -> bool:
+    """Of the list, for the rows that were ticked; else from a button."""
+    return "tool" not in _route(request)
+
+
+def _is_of_whole_list(request: HttpRequest) -> bool:
+    return not _is_from_menu(request) and "pk" not in _route(request)
+
+
+def _route(request: HttpRequest) -> dict[str, Any]:
+    return request.resolver_match.kwargs if request.resolver_match else {}
 
 
 def _asked(admin: Any, request: HttpRequest, act: Act, rows: list[Model], form: forms.Form) -> HttpResponse:
@@ -118,8 +127,9 @@ def _asked(admin: Any, request: HttpRequest, act: Act, rows: list[Model], form: 
         plan = act.plan(world, rows)
     except REFUSALS as error:
         plan = Plan(sentence="", refusal=str(error))
-    hidden = [] if _is_of_one_row(request) else [("action", request.POST.get("action", ""))]
-    hidden += [] if _is_of_one_row(request) else [(ACTION_CHECKBOX_NAME, str(row.pk)) for row in rows]
+    hidden = []
+    if _is_from_menu(request):
+        hidden = [("action", request.POST.get("action", "")), *((ACTION_CHECKBOX_NAME, str(row.pk)) for row in rows)]
     context = {
         **admin.admin_site.each_context(request),
         "title": act.label,
@@ -128,8 +138,8 @@ def _asked(admin: Any, request: HttpRequest, act: Act, rows: list[Model], form: 
         "form": form,
         "hidden": hidden,
         "opts": admin.opts,
-        "row": rows[0] if _is_of_one_row(request) and rows else None,
-        "back": request.get_full_path() if not _is_of_one_row(request) else _row_or_list(admin, rows),
+        "row": rows[0] if "pk" in _route(request) and rows else None,
+        "back": request.get_full_path() if _is_from_menu(request) else _row_or_list(admin, rows),
     }
     request.current_app = admin.admin_site.name
     return TemplateResponse(request, "admin/vault/confirm.html", context)
@@ -151,12 +161,10 @@ def _performed(admin: Any, request: HttpRequest, act: Act, rows: list[Model], an
 
 def _back(admin: Any, request: HttpRequest) -> HttpResponse | None:
     """To where one came from; to the list where the row is gone."""
-    if not _is_of_one_row(request):
+    pk = _route(request).get("pk")
+    if pk is None or admin.get_queryset(request).filter(pk=pk).exists():
         return None
-    assert request.resolver_match is not None
-    if admin.get_queryset(request).filter(pk=request.resolver_match.kwargs["pk"]).exists():
-        return None
-    return HttpResponseRedirect(reverse(f"admin:{admin.opts.app_label}_{admin.opts.model_name}_changelist"))
+    return HttpResponseRedirect(_row_or_list(admin, []))
 
 
 def _row_or_list(admin: Any, rows: list[Model]) -> str:

@@ -7,6 +7,7 @@ from typing import Any
 
 from django import forms
 from django.conf import settings
+from django.db.models import Model
 from django.urls import reverse
 from django.utils.html import format_html
 
@@ -49,4 +50,5 @@ def waiting(world: World, rows: Sequence[Any], refusals: Sequence[str]) -> Done:
         reverse("admin:vault_job_changelist"),
         "" if is_served(world) else " Its process is not running: `manage.py weave` starts it.",
     )
-    return Done(sentence=said if rows else "", rows=rows, refusals=refusals)
+    about = [row for row in rows if isinstance(row, Model)]
+    return Done(sentence=said if rows else "", rows=about, refusals=refusals)

@@ -56,7 +56,7 @@ class DropCopy(Act):
         if not away:
             return Plan(sentence="", refusal="What lies in this world is deleted as a checkpoint, or by you as a file.")
         return Plan(
-            sentence=f"{counted(away)}, are deleted where they lie; there is no trash.",
+            sentence=f"Deleted where they lie, without a trash: {counted(away)}.",
             stays="A copy goes only after another one, verified lately, was read and found whole, which takes its time;"
             " else it stays, and you are told why.",
             fates=[_fate(row, stays="" if row in away else "it lies in this world") for row in rows],

@@ -23,7 +23,6 @@ class Refresh(Act):
         return Plan(
             sentence="Every zone of hosts.yaml is asked for its state; one that is silent is marked so.",
             stays="No byte of an asset is moved.",
-            fates=[Fate(name=row.zone_id) for row in rows],
         )
 
     def perform(self, world: World, rows: list[Zone], answers: dict[str, Any]) -> Done:
@@ -58,7 +57,8 @@ class ZoneAdmin(VaultAdmin):
     fields = ("zone_id", "url", "state", "message", "version", "protocol", "base_dir", "copies", "free", "seen")
     refresh = confirmed(Refresh())
     scan = confirmed(Scan())
-    actions = change_actions = ("refresh", "scan")
+    actions = change_actions = ("scan",)
+    changelist_actions = ("refresh",)
 
     @admin.display(description="assets", ordering="assets")
     def copies(self, row: Zone) -> str:

@@ -14,7 +14,7 @@ from django.utils import timezone
 from realm.world import World
 from vault.admin.checkpoints import CheckpointAdmin
 from vault.errors import Refused
-from vault.models import Checkpoint, Job
+from vault.models import Asset, Checkpoint, Job, Location
 
 VIEW = "/admin/vault/checkpoint/"
 
@@ -32,7 +32,7 @@ def test_deleting_says_how_many_how_much_what_stays_and_why(
 ) -> None:
     client = admin_of()
     page = client.post(VIEW, chosen("discard", checkpoints)).content.decode()
-    assert "3 checkpoints, 3.0 MB, go to the trash. 1 checkpoint, 1.0 MB, stay" in page
+    assert "To the trash: 3 checkpoints, 3.0 MB. Stay, for the reasons below: 1 checkpoint, 1.0 MB." in page
     assert "<td>newest</td>" in page
     assert "Copies in other places stay" in page
     assert parts.delete.calls == []
@@ -132,3 +132,40 @@ def test_only_what_runs_is_cancelled(db: None, admin_of: Callable[..., Client], 
     answers = {"action": "cancel", "_selected_action": [str(row.pk) for row in rows], "confirmed": "yes"}
     admin_of().post("/admin/vault/job/", answers)
     assert parts.cancel.calls == [((rows[0].pk,), {"by": "admin"})]
+
+
+def test_buttons_of_a_list_need_no_row(
+    admin_of: Callable[..., Client], world: World, parts: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    refreshed: list[World] = []
+    monkeypatch.setattr("vault.zones.directory.refresh", refreshed.append)
+    client = admin_of()
+    for address in ("asset/actions/scan/", "zone/actions/refresh/"):
+        assert "Leave it" in client.post(f"/admin/vault/{address}").content.decode()
+    assert (parts.add.calls, refreshed) == ([], [])
+    for address in ("asset/actions/scan/", "zone/actions/refresh/"):
+        assert client.post(f"/admin/vault/{address}", {"confirmed": "yes"}).status_code == 302
+    assert [options for _, options in parts.add.calls] == [{"kind": "scan", "asset_id": "", "by": "admin"}]
+    assert refreshed == [world]
+
+
+def test_what_is_fetched_stays_in_its_folder(
+    admin_of: Callable[..., Client], checkpoints: list[Checkpoint], parts: SimpleNamespace
+) -> None:
+    asset = Asset.objects.get(step=100)
+    answers = {"confirmed": "yes", "folder": "../../outside"}
+    page = admin_of().post(f"/admin/vault/asset/{asset.pk}/actions/fetch/", answers, follow=True).content.decode()
+    assert "is not allowed" in page
+    assert parts.add.calls == []
+
+
+def test_a_copy_goes_only_by_the_keeper(admin_of: Callable[..., Client], checkpoints: list[Checkpoint]) -> None:
+    """No other copy was verified lately: the keeper's own refusal is shown, and the copy stays."""
+    copy = Location.objects.get(asset__step=100)
+    page = (
+        admin_of()
+        .post(f"/admin/vault/location/{copy.pk}/actions/drop_copy/", {"confirmed": "yes"}, follow=True)
+        .content.decode()
+    )
+    assert "no other copy was verified" in page
+    assert Location.objects.filter(pk=copy.pk).exists()
