@@ -42,10 +42,23 @@ class Checkpoint(models.Model):
             # What the vault's page counts and adds up of each branch.
             models.Index(fields=["hero", "branch", "step", "name", "size_bytes"], name="checkpoint_by_branch"),
             models.Index(fields=["hero", "size_bytes", "step", "name"], name="checkpoint_by_size"),
+            models.Index(
+                fields=["hero", "branch", "skill", "level", "protected", "weights_only", "verified_at"],
+                name="checkpoint_facets",
+            ),
         ]
 
     def __str__(self) -> str:
         return self.name
+
+
+class Ledger(Checkpoint):
+    """Checkpoints as the ledger tells of them: what each was trained on, how far, and from what."""
+
+    class Meta:
+        proxy = True
+        verbose_name = "ledger entry"
+        verbose_name_plural = "ledger"
 
 
 class Asset(models.Model):
@@ -70,6 +83,10 @@ class Asset(models.Model):
 
     class Meta:
         ordering = ["-created_at", "asset_id"]
+        indexes = [
+            models.Index(fields=["kind", "hero"], name="asset_facets"),
+            models.Index(fields=["created_at"], name="asset_age"),
+        ]
 
     def __str__(self) -> str:
         return self.asset_id
@@ -102,6 +119,7 @@ class Location(models.Model):
     class Meta:
         ordering = ["asset_id", "stronghold", "path"]
         constraints = [models.UniqueConstraint(fields=["asset", "stronghold", "path"], name="location_once")]
+        indexes = [models.Index(fields=["stronghold", "state", "verified_at"], name="location_facets")]
 
     def __str__(self) -> str:
         return f"{self.stronghold}:{self.path}"
@@ -177,6 +195,7 @@ class Job(models.Model):
 
     class Meta:
         ordering = ["-id"]
+        verbose_name = "transfer"
 
     def __str__(self) -> str:
         return f"{self.kind} {self.asset_id}".strip()
@@ -194,6 +213,7 @@ class HistoryEntry(models.Model):
 
     class Meta:
         ordering = ["-seq"]
+        indexes = [models.Index(fields=["action", "by"], name="history_facets")]
         verbose_name_plural = "history entries"
 
     def __str__(self) -> str:

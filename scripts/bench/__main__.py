@@ -22,6 +22,7 @@ HERO_ROWS = {
     "P13": "large_quest",
     "P14": "large_ledger",
     "P16": "estimates",
+    "admin": "admin_lists",
     "matmul": "matmul_share",
 }
 GPU_ROWS = {

@@ -23,6 +23,7 @@ import django
 django.setup()
 
 from django.conf import settings  # noqa: E402
+from django.contrib.auth.models import User  # noqa: E402
 from django.db import connection  # noqa: E402
 from django.db.models import Max  # noqa: E402
 
@@ -201,6 +202,9 @@ class StandInArena:
                 WORLD.heroes, step, hero=HERO, name=canonical_name(step, at), created_at=at.isoformat()
             )
             index_checkpoint(WORLD, HERO, folder.name)
+
+    def account(self, name: str, password: str) -> None:
+        User.objects.create_superuser(name, "", password)
 
     def evaluation(self, skill: str, level: int, correct: int, total: int) -> None:
         SkillProgress.objects.get_or_create(hero=HERO, skill=skill, defaults={"level": level})
