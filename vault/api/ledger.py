@@ -14,6 +14,7 @@ from vault.api.asking import DEFAULT_WAIT_SECONDS, JobAnswer, Liberal, Limit, Wa
 from vault.assets.ids import checkpoint_id
 from vault.errors import NotFound
 from vault.jobs import kinds, queue
+from vault.ledger.comparing import compare as compare_checkpoints
 from vault.ledger.entries import LedgerEntry, record
 from vault.ledger.summary import summarize
 from vault.treasury import champion, marks, trash
@@ -87,8 +88,6 @@ def compare(request: HttpRequest, checkpoint: str, other: str = "", hero: str | 
     if not (second := other or request.GET.get("with", "")):
         raise ValueError("other is missing: the checkpoint to compare with")
     a, b = _chosen(checkpoint, hero), _chosen(second, hero)
-    from vault.ledger.comparing import compare as compare_checkpoints
-
     return compare_checkpoints(settings.WORLD, a.hero, a.canonical_name, b.canonical_name)
 
 

@@ -10,6 +10,7 @@ from ninja import Router
 from pydantic import Field
 
 from vault.api.asking import DEFAULT_WAIT_SECONDS, JobAnswer, Liberal, Wait, by, finished
+from vault.archivist.snapshots import list_snapshots
 from vault.jobs import queue
 
 router = Router()
@@ -23,8 +24,6 @@ class Take(Liberal):
 @router.get("/snapshots")
 def snapshots(request: HttpRequest) -> Any:
     """Those that lie in this world's backups."""
-    from vault.archivist.snapshots import list_snapshots
-
     listed = list(list_snapshots(settings.WORLD))
     return {"count": len(listed), "snapshots": listed}
 

@@ -10,11 +10,14 @@ from django.conf import settings
 
 from realm.management.as_json import plain
 from realm.world import World
+from vault.archivist.archiving import archive
 from vault.assets import manifest
 from vault.assets.discovery import VaultDiscovery
 from vault.assets.resolving import resolve
 from vault.errors import Refused
 from vault.keeper import VaultKeeper, ask_vault_first
+from vault.ledger.exporting import export
+from vault.ledger.verifying import verify
 from vault.models import Asset, Job
 from vault.strongholds.contract import Progress
 from vault.strongholds.registry import StorageRegistry
@@ -59,8 +62,6 @@ def _pull(job: Job, progress: Progress) -> Any:
 
 def _verify(job: Job, progress: Progress) -> Any:
     """A copy at a stronghold where it names one, else the checkpoint here."""
-    from vault.ledger.verifying import verify
-
     if job.source:
         keeper = VaultKeeper(_world(), by=job.by)
         return keeper.verify_copy(keeper.copy_at(job.asset_id, job.source), progress=progress)
@@ -70,8 +71,6 @@ def _verify(job: Job, progress: Progress) -> Any:
 
 
 def _export(job: Job, progress: Progress) -> Any:
-    from vault.ledger.exporting import export
-
     asset, adapter_only = _asset(job), bool(job.options.get("adapter_only"))
     out = export_folder(_world(), job.destination or (f"{asset.name}-adapter" if adapter_only else asset.name))
     out.parent.mkdir(exist_ok=True)
@@ -83,9 +82,7 @@ def _scan(job: Job, progress: Progress) -> Any:
 
 
 def _snapshot(job: Job, progress: Progress) -> Any:
-    from vault.archivist.snapshots import take
-
-    return take(_world(), reason=str(job.options.get("reason", "asked for")), by=job.by, progress=progress)
+    return archive(_world(), reason=str(job.options.get("reason", "asked for")), by=job.by, progress=progress)
 
 
 ACTS: dict[str, Act] = {
