@@ -18,12 +18,17 @@ from arena.gate.rules import GateRules
 from arena.recipe import Recipe
 from arena.rows.formats import Declared, load_declared
 from realm import config, strict, yaml_files
-from realm.config import RealmConfig, load
+from realm.config import CopiesRules, RealmConfig, load
 from realm.strict import BadConfig
 from realm.world import World
+from vault.archivist.rules import Rules as ArchivistRules
+from vault.treasury.rules import Rules as TreasuryRules
 
 SEED = 5
 NESTED = ("training", "gatekeeper")
+READ_AS: dict[str, Any] = {
+    "recipe": Recipe, "gatekeeper": GateRules, "treasury": TreasuryRules, "archivist": ArchivistRules
+}  # fmt: skip
 ALLOWED = ("allowed", "expected", "must be", "did you mean")
 """Words by which a sentence says what may stand there."""
 
@@ -47,6 +52,7 @@ WRONG: dict[Any, tuple[Any, ...]] = {
     str: (3, True, 2.5, [], {}),
     dict: (3, "all", [1], True),
     tuple: ("q_proj", 3, [1], [None]),
+    CopiesRules: (3, "all", [1], True),
 }
 OUT_OF_RANGE: dict[str, tuple[Any, ...]] = {
     "port": (0, -1, 65536), "vault_port": (0, 70_000), "oracle_port": (0, 70_000), "zone_port": (0, 70_000),
@@ -71,6 +77,9 @@ def ways() -> list[Way]:
     found = [*_of_keys(RealmConfig, "realm.yaml", dice), *_of_keys(RealmConfig, "config.yaml", dice)]
     found += _of_keys(Recipe, "config.yaml", dice, under="training")
     found += _of_keys(GateRules, "config.yaml", dice, under="gatekeeper")
+    found += _of_keys(CopiesRules, "config.yaml", dice, under="copies")
+    found += _of_keys(TreasuryRules, "config.yaml", dice, under="treasury")
+    found += _of_keys(ArchivistRules, "config.yaml", dice, under="archivist")
     found += [*_of_forms(dice), *_of_syntax()]
     return found
 
@@ -149,7 +158,7 @@ def faults(folder: Path, defaults: Path, broken: Iterable[Way]) -> list[str]:
 
     def read(file: str) -> object:
         declares = file == "datasets.yaml"
-        return load_declared(world) if declares else load(world, {}, recipe=Recipe, gatekeeper=GateRules)
+        return load_declared(world) if declares else load(world, {}, **READ_AS)
 
     whole = defaults.read_text()
     places = {"realm.yaml": defaults, "config.yaml": folder / "config.yaml", "datasets.yaml": folder / "datasets.yaml"}

@@ -44,8 +44,17 @@ WORDS = [
     "guild/taskmaster --status", "guild/tasks list", "guild/tasks status", "guild/tasks available",
     "arena/ledger list", "arena/ledger show 7", "arena/ledger best", "arena/ledger verify 7",
     "arena/ledger compare 7 7", "arena/ledger export 7 QUEST.model --adapter",
+    "arena/ledger protect 7", "arena/ledger unprotect 7", "arena/ledger promote 7", "arena/ledger unpin",
+    "arena/ledger delete 6 --yes", "vault/treasury trash", "vault/treasury undo --last", "vault/treasury dry-run",
+    "vault/treasury apply", "vault/treasury empty", "vault/vault locate checkpoint_7", "vault/vault verify checkpoint_7",
+    "vault/vault copies", "vault/vault strongholds list", "vault/vault zones", "vault/vault history",
     "vault/tokens list", "vault/tokens new --purpose read",
 ]  # fmt: skip
+ELSEWHERE = {
+    "arena/ledger undo", "vault/vault fetch", "vault/vault copy", "vault/vault drop", "vault/vault push",
+    "vault/vault pull", "vault/vault snapshot", "vault/vault rehearse", "vault/vault restore",
+}  # fmt: skip
+"""They need an entry, another place or a database on disk: tests/vault asks them."""
 
 
 @pytest.fixture
@@ -85,7 +94,7 @@ def test_every_command_that_shows_has_it_and_stands_in_the_table() -> None:
     }
     named = {words for words in own_parsers() if words.split()[-1] in SHOWING}
     assert named <= found
-    for words in found:
+    for words in found - ELSEWHERE:
         assert any(known.split()[: len(words.split())] == words.split() for known in WORDS), words
 
 
@@ -96,6 +105,8 @@ def test_every_document_is_json(quest: Path, world: World, monkeypatch: pytest.M
         Run.objects.create(kind=Run.Kind.FORGE, title=f"t{number}", created_by="me", parameters={"level": number})
     call_command("quest", "add", str(quest), stdout=io.StringIO())
     admit_one(world)
+    for step, loss in ((5, 1.0), (6, 2.5)):
+        make_checkpoint(world.heroes, step, train_loss=loss)
     make_checkpoint(world.heroes, 7, mode="lora")
     scan(world)
     Battle.objects.create(battle_id="q-0", quest=Quest.objects.get(), hero="DIO", started_at="2026-01-01T00:00Z")
