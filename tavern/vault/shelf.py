@@ -176,7 +176,7 @@ def matching(world: World, wanted: Wanted) -> QuerySet[Checkpoint]:
 
 def _shown(world: World, wanted: Wanted) -> Q:
     if wanted.show == "champion":
-        return Q(name__in=crown.crowned(world, wanted.hero))
+        return Q(name__in=crown.holders(world, wanted.hero))
     if wanted.show == "damaged":
         return Q(name__in=damaged(wanted.hero))
     return {"protected": Q(protected=True), "whole": Q(weights_only=False), "weights": Q(weights_only=True)}[
