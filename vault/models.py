@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.db import models
+
+from vault.sizes import size
 
 
 class Checkpoint(models.Model):
@@ -218,6 +222,22 @@ class HistoryEntry(models.Model):
 
     def __str__(self) -> str:
         return f"{self.action} {self.asset_id}".strip()
+
+    @property
+    def details_text(self) -> str:
+        """`zone 3090, 7.98 MB`; what is empty is left out."""
+        told = (
+            size(value) if key == "bytes" and isinstance(value, int) else f"{key} {_text(value)}"
+            for key, value in self.details.items()
+            if value not in ("", None, [], {})
+        )
+        return ", ".join(told)
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
 class Token(models.Model):

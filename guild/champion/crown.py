@@ -108,6 +108,14 @@ def crowned(world: World, hero: str) -> set[str]:
     return {found.name for found in known.champions.values()} | {found.name for found in known.pinned.values()}
 
 
+def holders(world: World, hero: str) -> set[str]:
+    """Names of those that are champions now: of each branch the pinned one where it is whole, else the remembered."""
+    known = _read(world.heroes / hero)
+    chosen = {branch: found.name for branch, found in known.champions.items()}
+    chosen |= {branch: found.name for branch, found in known.pinned.items() if not lost_pin(world, hero, branch)}
+    return set(chosen.values())
+
+
 def pins(world: World, hero: str) -> dict[str, Pin]:
     """By branch, whether whole or not."""
     return _read(world.heroes / hero).pinned

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 
 from realm.branch_rows import branches_of, on_line
 from realm.checkpoints import branches, sidecar
@@ -39,6 +40,7 @@ class Known:
     files: list[File]
     ancestors: list[Checkpoint]
     """That the hero came by, the nearest first; at most MOST_RELATIVES."""
+    parent_made_room: bool
     children: list[Checkpoint]
     begins: list[str]
     """Titles of the branches that begin at it."""
@@ -52,6 +54,15 @@ class Known:
     @property
     def key(self) -> str:
         return f"{self.hero}/{self.name}"
+
+    @property
+    def saved_at(self) -> datetime | None:
+        return datetime.fromisoformat(self.said.created_at) if self.said else None
+
+    @property
+    def thinned_at(self) -> datetime | None:
+        thinned = self.said.thinned if self.said else None
+        return datetime.fromisoformat(thinned.at) if thinned else None
 
     @property
     def lies_here(self) -> bool:
@@ -78,6 +89,7 @@ def read(world: World, hero: str, name: str) -> Known | None:
         chest=chests_of(world, hero, [row], damage=bad)[0] if row and said else None,
         files=_files(said) if said else [],
         ancestors=_ancestors(row) if row else [],
+        parent_made_room=said is not None and bool(said.parent) and not (folder.parent / str(said.parent)).is_dir(),
         children=list(Checkpoint.objects.filter(hero=hero, parent=name)[:MOST_RELATIVES]),
         begins=[branches.title(key) for key, each in branches_of(hero).branches.items() if each.start == name],
         locations=locations,

@@ -49,6 +49,8 @@ class Chest:
     damage: str
     is_pinned: bool
     """Its crown is the player's choice."""
+    has_parent: bool
+    """Whether the one that it was trained from is still listed."""
 
     @property
     def key(self) -> str:
@@ -80,6 +82,8 @@ def chests_of(world: World, hero: str, rows: Sequence[Checkpoint], *, damage: di
     strips = strips_of(hero, names)
     marks = _Marks(world, hero)
     copies = _copies(hero, names)
+    wanted = [row.parent for row in rows if row.parent]
+    parents = set(Checkpoint.objects.filter(hero=hero, name__in=wanted).values_list("name", flat=True))
     return [
         Chest(
             row=row,
@@ -89,6 +93,7 @@ def chests_of(world: World, hero: str, rows: Sequence[Checkpoint], *, damage: di
             copies=copies.get(checkpoint_id(hero, row.name), []),
             damage=damage.get(row.name, ""),
             is_pinned=row.name in marks.pinned,
+            has_parent=row.parent in parents,
         )
         for row in rows
     ]
@@ -129,7 +134,7 @@ class _Marks:
     def __init__(self, world: World, hero: str) -> None:
         newest = newest_checkpoint(world, hero)
         self._newest = newest.name if newest else ""
-        self._crowned = crown.crowned(world, hero)
+        self._crowned = crown.holders(world, hero)
         self.pinned = {pin.name for pin in crown.pins(world, hero).values()}
         self._served = served.held(world, hero)
         self._starts = branches_of(hero).starts

@@ -8,8 +8,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from django.core.paginator import Page, Paginator
-from django.db.models import Count, F, IntegerField, OuterRef, Q, QuerySet, Subquery
-from django.db.models.functions import Coalesce
+from django.db.models import Count, F, Max, Q, QuerySet
 from django.http import QueryDict
 
 from guild.champion import crown
@@ -44,7 +43,6 @@ SHOWN = {
 _ORDERS = {
     "age": ("-created_at", "-step", "-name"),
     "step": ("-step", "-name"),
-    "levels": ("-held", "-step", "-name"),
     "size": ("-size_bytes", "-step", "-name"),
 }
 
@@ -101,7 +99,7 @@ class Wanted:
 class InParts(Sequence[Checkpoint]):
     """One part behind the other; a slice costs what it holds."""
 
-    def __init__(self, parts: Sequence[tuple[QuerySet[Checkpoint], int]]) -> None:
+    def __init__(self, parts: Sequence[tuple[QuerySet[Checkpoint] | _Ranked, int]]) -> None:
         self._parts = parts
 
     def __len__(self) -> int:
@@ -134,7 +132,7 @@ def _ordered(rows: QuerySet[Checkpoint], wanted: Wanted, branches: Mapping[str, 
     if wanted.sort == "val_loss":
         return _by_loss(rows, Q(val_loss__isnull=False, val_set_sha256=_newest_set(wanted.hero)), wanted.sort)
     if wanted.sort == "levels":
-        rows = rows.annotate(held=Coalesce(Subquery(_held(wanted.hero), output_field=IntegerField()), 0))
+        return _by_levels(wanted.hero, rows)
     return rows.order_by(*_ORDERS[wanted.sort])
 
 
@@ -176,7 +174,7 @@ def matching(world: World, wanted: Wanted) -> QuerySet[Checkpoint]:
 
 def _shown(world: World, wanted: Wanted) -> Q:
     if wanted.show == "champion":
-        return Q(name__in=crown.crowned(world, wanted.hero))
+        return Q(name__in=crown.holders(world, wanted.hero))
     if wanted.show == "damaged":
         return Q(name__in=damaged(wanted.hero))
     return {"protected": Q(protected=True), "whole": Q(weights_only=False), "weights": Q(weights_only=True)}[
@@ -192,7 +190,24 @@ def damaged(hero: str) -> dict[str, str]:
     return dict(bad.order_by("-asset__step").values_list("asset__name", "reason")[:MOST_DAMAGED])
 
 
-def _held(hero: str) -> QuerySet[Any, Any]:
-    """Of one checkpoint, how many levels it was asked and answered well enough."""
-    good = Evaluation.objects.filter(hero=hero, checkpoint=OuterRef("name"), correct__gte=F("total") * ENOUGH_ACCURACY)
-    return good.order_by().values("checkpoint").annotate(many=Count("pk")).values("many")
+def _by_levels(hero: str, rows: QuerySet[Checkpoint]) -> InParts:
+    """Most levels held first, then those that hold none; the newer one of equals. Each is counted once, not by row."""
+    good = Evaluation.objects.filter(hero=hero, correct__gte=F("total") * ENOUGH_ACCURACY).order_by()
+    named = good.values("checkpoint")
+    many = rows.filter(name__in=named).count()
+    ranked = good.filter(checkpoint__in=rows.order_by().values("name")).values("checkpoint")
+    ranked = ranked.annotate(held=Count("pk"), at=Max("step")).order_by("-held", "-at", "-checkpoint")
+    others = rows.exclude(name__in=named).order_by("-step", "-name")
+    return InParts([(_Ranked(rows, ranked), many), (others, rows.count() - many)])
+
+
+class _Ranked:
+    """Checkpoints in the order of another query over their names."""
+
+    def __init__(self, rows: QuerySet[Checkpoint], ranked: QuerySet[Any, Any]) -> None:
+        self._rows, self._ranked = rows, ranked
+
+    def __getitem__(self, part: slice) -> list[Checkpoint]:
+        names = list(self._ranked.values_list("checkpoint", flat=True)[part])
+        found = {row.name: row for row in self._rows.filter(name__in=names)}
+        return [found[name] for name in names if name in found]

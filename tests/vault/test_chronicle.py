@@ -46,7 +46,7 @@ def test_the_history_of_an_asset_is_found_by_either_id(world: World) -> None:
 
 def test_history_is_printed_and_is_json(world: World) -> None:
     chronicle.record(world, "save", by="arena", asset_id=ONE, bytes=3)
-    chronicle.record(world, "snapshot", by="taskmaster", name="x")
+    chronicle.record(world, "snapshot", by="taskmaster", name="x", bytes=7_977_252, left_out=[], trouble="")
     for asset in ("100", ONE, "checkpoint-100-20260101-1230"):
         out = StringIO()
         call_command("vault", "history", asset, "--json", stdout=out)
@@ -59,7 +59,7 @@ def test_history_is_printed_and_is_json(world: World) -> None:
         )
     out = StringIO()
     call_command("vault", "history", "--limit", "1", stdout=out)
-    assert out.getvalue().rstrip().endswith('snapshot    -  by taskmaster  name="x"')
+    assert out.getvalue().rstrip().endswith("snapshot    -  by taskmaster, name x, 7.98 MB")
     out = StringIO()
     call_command("vault", "history", "999", stdout=out)
     assert out.getvalue() == "nothing is known of 999\n"

@@ -41,7 +41,7 @@ VERIFIED = Facet(
     conditions=_how_long_ago,
 )
 HERO = Facet(parameter="hero", title="hero")
-BRANCH = Facet(parameter="branch", title="branch", labels={"": "first"})
+BRANCH = Facet(parameter="branch", title="branch", labels={"": "1"})
 SKILL = Facet(parameter="skill", title="skill")
 LEVEL = Facet(parameter="level", title="level")
 
@@ -73,7 +73,7 @@ class OfCheckpoints(VaultAdmin):
 
     @admin.display(description="branch", ordering="branch")
     def on_branch(self, row: Checkpoint) -> str:
-        return row.branch or "first"
+        return row.branch or "1"
 
     @admin.display(description="page")
     def page(self, row: Checkpoint) -> str:
@@ -115,12 +115,12 @@ class CheckpointAdmin(OfCheckpoints):
 
     def prepare(self, rows: list[Any]) -> None:
         found = copies_of(self.asset_id_of(row) for row in rows)
-        crowned = {hero: crown.crowned(settings.WORLD, hero) for hero in {row.hero for row in rows}}
+        champions = {hero: crown.holders(settings.WORLD, hero) for hero in {row.hero for row in rows}}
         for row in rows:
             row.copies = found.get(self.asset_id_of(row), Copies())
             if LOCAL not in row.copies.whole and not any(text.startswith(LOCAL) for text in row.copies.broken):
                 row.copies.whole.insert(0, LOCAL)
-            row.is_champion = row.name in crowned[row.hero]
+            row.is_champion = row.name in champions[row.hero]
 
     @admin.display(description="size", ordering="size_bytes")
     def size(self, row: Checkpoint) -> str:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import datetime
-from typing import Any
 from urllib.parse import quote
 
 from django.urls import reverse
@@ -45,8 +43,3 @@ def rows_of(model: str, text: str, *, search: str) -> str:
     """A link to the rows of another list that a search finds."""
     address = reverse(f"admin:vault_{model}_changelist")
     return format_html('<a href="{}?{}">{}</a>', address, urlencode({"q": search}), text)
-
-
-def details(values: Mapping[str, Any]) -> str:
-    """`bytes 120, reason daily`."""
-    return ", ".join(f"{key} {value}" for key, value in values.items()) or NOTHING

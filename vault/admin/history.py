@@ -3,7 +3,7 @@ from __future__ import annotations
 from django.contrib import admin
 
 from vault.admin.base import VaultAdmin
-from vault.admin.columns import NOTHING, details, rows_of
+from vault.admin.columns import NOTHING, rows_of
 from vault.admin.counted import Facet
 from vault.models import HistoryEntry
 
@@ -24,4 +24,4 @@ class HistoryAdmin(VaultAdmin):
 
     @admin.display(description="details")
     def what(self, row: HistoryEntry) -> str:
-        return details(row.details)
+        return row.details_text or NOTHING

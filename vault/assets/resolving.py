@@ -1,4 +1,4 @@
-"""Whose asset an id names: whole, short, or a checkpoint's canonical name."""
+"""Whose asset an id names: whole, short, a checkpoint's canonical name, or its step alone."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from typing import Any
 
 from realm.checkpoints.names import checkpoint_folders, step_of
 from realm.checkpoints.sidecar import DamagedCheckpoint
-from realm.strict import shown
+from realm.strict import shown, whole_number
 from realm.world import World
 from vault import selectors
 from vault.assets import rows
-from vault.assets.ids import CHECKPOINT, is_asset_id, kind_of, parse_checkpoint_id
+from vault.assets.ids import CHECKPOINT, is_asset_id, kind_of, parse_checkpoint_id, short_checkpoint_id
 from vault.errors import NotFound
 from vault.index import index_checkpoint
 from vault.ledger import get_ledger
@@ -25,7 +25,7 @@ def resolve(world: World, asset_id: str) -> Asset:
 
     Raises NotFound naming what could be meant.
     """
-    text = asset_id.strip()
+    text = spelled_out(asset_id)
     if step_of(text) is not None:
         return _by_name(world, text)
     if not is_asset_id(text):
@@ -37,6 +37,18 @@ def resolve(world: World, asset_id: str) -> Asset:
         listed = _listed(world, found.hero, found.name)
         return rows.asset_of_checkpoint(listed) if listed else _known(text)
     return _by_step(world, found.step)
+
+
+def spelled_out(asset_id: str) -> str:
+    """`checkpoint_175000` for `175000`; all else as it is."""
+    text = asset_id.strip()
+    step = whole_number(text)
+    return text if step is None else short_checkpoint_id(step)
+
+
+def names_asset(text: str) -> bool:
+    """Whether `resolve` can take it for an asset, known or not."""
+    return is_asset_id(spelled_out(text)) or step_of(text.strip()) is not None
 
 
 def _known(asset_id: str) -> Asset:

@@ -39,7 +39,7 @@ class Copy:
 class Description:
     entry: LedgerEntry
     champion: bool
-    """Whether it holds the crown of a branch."""
+    """Whether it is the champion of a branch."""
     mode: str
     base_model: str
     files: int
@@ -64,7 +64,7 @@ def describe(world: World, entry: LedgerEntry) -> Description:
     copies = Location.objects.filter(asset__asset_id=checkpoint_id(entry.hero, entry.canonical_name))
     return Description(
         entry=entry,
-        champion=entry.canonical_name in crown.crowned(world, entry.hero),
+        champion=entry.canonical_name in crown.holders(world, entry.hero),
         mode=saved.mode,
         base_model=saved.base_model,
         files=len(saved.files),

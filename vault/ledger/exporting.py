@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import stat
 import subprocess
 import sys
 import tempfile
@@ -70,6 +71,7 @@ def export(
             )
             card = model_card.model_card(world, saved, target.name, adapter_only=adapter_only)
             (folder / model_card.FILE).write_text(card, encoding="utf-8")
+            _let_others_read(folder)
             size = _bytes_in(folder)
     except OSError as error:
         raise Refused(f"{target} cannot be written: {error.strerror or error}") from error
@@ -79,6 +81,13 @@ def export(
     )
     load = "\n".join(model_card.load_lines(str(target), base=_base_here(source, saved) if adapter_only else None))
     return Exported(hero=hero, name=name, path=target, kind=kind, size_bytes=size, load=load, **logits)
+
+
+def _let_others_read(folder: Path) -> None:
+    """As far as they may read the card: safetensors writes for its own user alone, and a server may run as another."""
+    mode = stat.S_IMODE((folder / model_card.FILE).stat().st_mode)
+    for path in folder.iterdir():
+        path.chmod(mode)
 
 
 def _verified(source: Path) -> Sidecar:

@@ -18,6 +18,7 @@ from pathlib import Path
 from realm.checkpoints import sidecar
 from realm.checkpoints.names import step_of_any
 from realm.checkpoints.sidecar import SIDECAR, DamagedCheckpoint
+from realm.strict import shown
 from vault.assets import ids
 from vault.errors import NotFound, Refused
 
@@ -68,7 +69,7 @@ class Catalog:
             return self.held[asset_id]
         meant = [held for whole, held in self.held.items() if whole.startswith(f"{asset_id}_")]
         if not ids.is_asset_id(asset_id) or not meant:
-            raise NotFound("there is no such asset")
+            raise NotFound(f"there is no asset {shown(asset_id)}")
         if len(meant) > 1:
             named = ", ".join(sorted(held.asset_id for held in meant)[:5])
             raise NotFound(f"{asset_id} can mean {len(meant)} assets: {named}")

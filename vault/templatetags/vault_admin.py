@@ -6,5 +6,4 @@ from vault.admin import columns
 
 register = template.Library()
 register.filter("size", columns.size)
-register.filter("details", columns.details)
 register.filter("when_verified", columns.when_verified)

@@ -126,8 +126,10 @@ def _crowned(world: World, hero: str) -> Iterator[Reason]:
     pinned = {pin.name for pin in crown.pins(world, hero).values()}
     for name in sorted(pinned):
         yield Reason(name=name, sentence="it was promoted to champion")
+    holders = crown.holders(world, hero)
     for name in sorted(crown.crowned(world, hero) - pinned):
-        yield Reason(name=name, sentence="it is the champion")
+        held = "it is the champion" if name in holders else "it is the champion as soon as the promoted one is unpinned"
+        yield Reason(name=name, sentence=held)
 
 
 def _best(world: World, hero: str) -> Iterator[Reason]:

@@ -6,7 +6,7 @@ import logging
 import shutil
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 from enum import StrEnum
 from itertools import islice
 from pathlib import Path
@@ -301,7 +301,7 @@ def trim(world: World, config: RealmConfig, *, by: str) -> tuple[str, ...]:
     """Empty of the trash what is too old, too much, or room that the disk lacks; the entries that are gone for good."""
     limits, entries = limits_of(config), trash.list_trash(world)
     oldest = timezone.now() - timedelta(days=limits.rules.trash_days)
-    doomed = {one.entry for one in entries if datetime.fromisoformat(one.at) < oldest}
+    doomed = {one.entry for one in entries if one.moment < oldest}
     total = sum(one.size_bytes for one in entries if one.entry not in doomed)
     lacks = limits.floor_bytes - shutil.disk_usage(world.heroes.resolve()).free
     for one in sorted(entries, key=lambda one: (one.by not in MACHINES, one.entry)):

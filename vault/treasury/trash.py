@@ -53,6 +53,10 @@ class Entry:
     """Bytes by name, of what lies there now."""
 
     @property
+    def moment(self) -> datetime:
+        return datetime.fromisoformat(self.at)
+
+    @property
     def size_bytes(self) -> int:
         return sum(self.checkpoints.values())
 

@@ -13,7 +13,7 @@ from vault import chronicle
 from vault.assets import ids, rows
 from vault.assets.chunked import with_chunks
 from vault.assets.manifest import Manifest
-from vault.assets.resolving import resolve
+from vault.assets.resolving import names_asset, resolve, spelled_out
 from vault.copies.reading import manifest_here
 from vault.errors import Damaged, NotFound, Refused
 from vault.index import index_checkpoint
@@ -88,7 +88,7 @@ def pull_from_zone(
 def _local(world: World, path_or_id: str | Path) -> tuple[Path, Manifest]:
     """Where it lies on this machine, and what it consists of. Raises NotFound, Refused, Damaged."""
     place = Path(path_or_id).expanduser()
-    if ids.is_asset_id(str(path_or_id)) and not place.exists():
+    if names_asset(str(path_or_id)) and not place.exists():
         return _by_id(world, str(path_or_id))
     if not place.exists():
         raise NotFound(f"{place} does not exist, and is no asset's id")
@@ -121,8 +121,9 @@ def _list_there(zone: str, stored: StoredAsset, made: Manifest) -> None:
 
 def _stored(there: ZoneStronghold, path_or_id: str) -> StoredAsset:
     """Raises NotFound."""
-    if ids.is_asset_id(path_or_id):
-        return there.client.asset(path_or_id)
+    asset_id = spelled_out(path_or_id)
+    if ids.is_asset_id(asset_id):
+        return there.client.asset(asset_id)
     wanted = path_or_id.rstrip("/")
     base = there.client.status().base_dir
     for stored in there.assets():

@@ -97,6 +97,7 @@ def check_adapter(world: World, out: Path) -> None:
 def test_a_merged_folder_answers_as_the_hero(heroes: World, tmp_path: Path) -> None:
     out = tmp_path / "new" / "merged"
     found = exported(heroes, out)
+    assert len({path.stat().st_mode for path in out.iterdir()}) == 1, "who may read one file may read all"
     ours = PeftModel.from_pretrained(base(heroes), str(heroes.heroes / "DIO" / name()))
     plain = AutoModelForCausalLM.from_pretrained(out)
     assert found.tolerance is not None

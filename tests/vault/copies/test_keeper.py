@@ -41,7 +41,7 @@ def spoil(folder: Path) -> None:
 
 
 def test_a_checkpoint_is_located_by_any_of_its_names(keeper: VaultKeeper, checkpoint: Path, nas: Path) -> None:
-    for name in ("checkpoint_100", WHOLE_ID, checkpoint.name):
+    for name in ("checkpoint_100", WHOLE_ID, checkpoint.name, "100"):
         found = keeper.locate(name)
         assert (found.found, found.asset_id) == (True, WHOLE_ID)
         assert found.best_location is not None

@@ -32,6 +32,8 @@ def test_until_one_is_promoted_the_rule_decides(world: World) -> None:
     assert pinned
     assert pinned.name == holder(world) == name_of(world, 1)
     assert pinned.why.startswith("promoted by page on 20")
+    assert crown.crowned(world, "DIO") == {by_rule, name_of(world, 1)}, "neither makes room"
+    assert crown.holders(world, "DIO") == {name_of(world, 1)}, "one champion a branch"
     assert crown.champion(world, "DIO", "levels") == crown.champion(world, "DIO", "levels")
     assert crown.best(world, "DIO", "val_loss") == by_rule
     apply(world, 2, budget_bytes=0)
@@ -49,6 +51,7 @@ def test_one_that_is_gone_or_damaged_does_not_hold(world: World) -> None:
     (folder_of(world, 1) / "model.safetensors").unlink()
     assert holder(world) == name_of(world, 3)
     assert "gone or damaged" in crown.lost_pin(world, "DIO")
+    assert name_of(world, 1) not in crown.holders(world, "DIO")
 
 
 def test_a_damaged_one_is_not_promoted(world: World) -> None:

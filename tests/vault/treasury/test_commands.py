@@ -41,7 +41,7 @@ def test_dry_run_shows_what_apply_does(world: World) -> None:
     assert said("treasury", "apply")["deleted"] == goes
     assert steps(world) == [7, 6, 5, 3, 2]
     assert say("treasury", "apply") == "Nothing must make room.\n"
-    say("treasury", "undo", "--last")
+    say("treasury", "undo")
     assert steps(world) == [7, 6, 5, 4, 3, 2, 1]
 
 
@@ -55,7 +55,7 @@ def test_delete_undo_and_empty(world: World) -> None:
     assert "manage.py ledger undo" in told
     assert say("treasury", "empty").startswith("1 entries are gone for good")
     with pytest.raises(CommandError, match="the trash is empty"):
-        say("treasury", "undo", "--last")
+        say("treasury", "undo")
 
 
 def test_who_says_no_deletes_nothing(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,7 +14,7 @@ from vault.management.foreground import asker, shown_progress
 
 def add(actions: Any) -> None:
     parser = actions.add_parser("copy", help="copy an asset of this world to a stronghold, and read it back there")
-    parser.add_argument("asset_id", metavar="ID")
+    parser.add_argument("asset_id", metavar="ID", help="such as checkpoint_175000, or a step")
     parser.add_argument("--to", required=True, metavar="NAME", help="a stronghold: `manage.py vault strongholds`")
     add_json(parser)
     parser.set_defaults(do=perform)

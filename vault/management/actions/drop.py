@@ -15,7 +15,7 @@ def add(actions: Any) -> None:
     parser = actions.add_parser(
         "drop", help="delete a copy in a stronghold, where another one was verified lately and is right still"
     )
-    parser.add_argument("asset_id", metavar="ID")
+    parser.add_argument("asset_id", metavar="ID", help="such as checkpoint_175000, or a step")
     parser.add_argument("--from", dest="source", required=True, metavar="NAME")
     add_json(parser)
     parser.set_defaults(do=perform)

@@ -14,7 +14,7 @@ from vault.management.foreground import asker, shown_progress
 
 def add(actions: Any) -> None:
     parser = actions.add_parser("fetch", help="bring an asset here, every byte held against its digest")
-    parser.add_argument("asset_id", metavar="ID")
+    parser.add_argument("asset_id", metavar="ID", help="such as checkpoint_175000, or a step")
     parser.add_argument("path", metavar="PATH", nargs="?", help="a name, or a folder to put it in; else into the world")
     parser.add_argument("--from", dest="source", default="", metavar="NAME", help="the stronghold (default: the best)")
     add_json(parser)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 from django.conf import settings
@@ -41,5 +40,5 @@ def _asset_id(said: str) -> str:
 
 
 def _line(row: HistoryEntry) -> str:
-    details = " ".join(f"{key}={json.dumps(value, ensure_ascii=False)}" for key, value in row.details.items())
-    return f"{row.time:%Y-%m-%d %H:%M:%S} {row.action:<11} {row.asset_id or '-'}  by {row.by}  {details}".rstrip()
+    told = f", {row.details_text}" if row.details_text else ""
+    return f"{row.time:%Y-%m-%d %H:%M:%S} {row.action:<11} {row.asset_id or '-'}  by {row.by}{told}"

@@ -13,7 +13,7 @@ from vault.keeper import VaultKeeper
 
 def add(actions: Any) -> None:
     parser = actions.add_parser("locate", help="where all copies of an asset lie, the best one first")
-    parser.add_argument("asset_id", metavar="ID", help="such as checkpoint_175000 or model_qwen3_0.6b")
+    parser.add_argument("asset_id", metavar="ID", help="such as checkpoint_175000 or model_qwen3_0.6b, or a step")
     add_json(parser)
     parser.set_defaults(do=perform)
 

@@ -16,7 +16,7 @@ from vault.management.foreground import asker, shown_progress
 
 def add(actions: Any) -> None:
     parser = actions.add_parser("verify", help="read every byte of an asset's copies")
-    parser.add_argument("asset_id", metavar="ID")
+    parser.add_argument("asset_id", metavar="ID", help="such as checkpoint_175000, or a step")
     parser.add_argument("--at", default="", metavar="NAME", help="of this stronghold alone; local is this world")
     add_json(parser)
     parser.set_defaults(do=perform)

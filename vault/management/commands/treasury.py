@@ -20,7 +20,7 @@ from realm.strict import BadConfig
 from vault.errors import VaultError
 from vault.ledger import get_ledger
 from vault.management.ledger import delete
-from vault.management.sizes import size
+from vault.sizes import size
 from vault.treasury import safety, shelf, trash
 from vault.treasury.rules import Rules
 from vault.treasury.shelf import Shelf
@@ -36,9 +36,8 @@ class Command(BaseCommand):
         planning = actions.add_parser("dry-run", help="the shelf before and after; nothing is changed")
         applying = actions.add_parser("apply", help="do what dry-run shows")
         listing = actions.add_parser("trash", help="what can be put back")
-        undoing = actions.add_parser("undo", help="put it back")
-        undoing.add_argument("entry", nargs="?", help="as `trash` lists it")
-        undoing.add_argument("--last", action="store_true", help="what was deleted last")
+        undoing = actions.add_parser("undo", help="put back what was deleted")
+        undoing.add_argument("entry", nargs="?", help="as `trash` lists it; default: what was deleted last")
         emptying = actions.add_parser("empty", help="delete it for good")
         for action in (planning, applying):
             action.add_argument("--hero", help="default: the active one")
@@ -95,13 +94,16 @@ class Command(BaseCommand):
         table = Table("entry", "hero", "deleted", "by", "size", "checkpoints", "why")
         for one in entries:
             names = ", ".join(one.checkpoints)
-            table.add_row(*map(escape, (one.entry, one.hero, one.at, one.by, size(one.size_bytes), names, one.why)))
+            table.add_row(
+                *map(
+                    escape,
+                    (one.entry, one.hero, f"{one.moment:%Y-%m-%d %H:%M}", one.by, size(one.size_bytes), names, one.why),
+                )
+            )
         self.stdout.write(as_text(table) if entries else "The trash is empty.")
 
-    def _undo(self, *, entry: str | None, last: bool, json: bool, **_: Any) -> None:
-        if (entry is None) != last:
-            raise CommandError("name an entry of `manage.py treasury trash`, or --last")
-        if last:
+    def _undo(self, *, entry: str | None, json: bool, **_: Any) -> None:
+        if entry is None:
             entries = trash.list_trash(settings.WORLD)
             if not entries:
                 raise CommandError("the trash is empty")

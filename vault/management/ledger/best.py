@@ -30,7 +30,7 @@ def perform(stdout: OutputWrapper, options: dict[str, Any]) -> None:
     ledger = ledger_of(options)
     found = _best(ledger, options["metric"])
     if found is None:
-        raise NotFound(f"{ledger.hero} has no such checkpoint listed")
+        raise NotFound(f"{ledger.hero} has no checkpoint yet that was measured by it")
     show.write(stdout, found, as_json=options["json"])
 
 

@@ -10,7 +10,7 @@ from django.core.management.base import CommandError, OutputWrapper
 
 from realm.management.as_json import write_json
 from vault.management.ledger.choosing import BY, add_common, named
-from vault.management.sizes import size
+from vault.sizes import size
 from vault.treasury import safety, trash
 
 

@@ -1,4 +1,4 @@
-"""Sizes as the vault's commands write them."""
+"""Sizes as the vault's commands and its history write them."""
 
 from __future__ import annotations
 
