@@ -10,6 +10,7 @@ from pathlib import Path
 from django.conf import settings
 from django.db import DatabaseError
 from django.db.models import Count, Q, Sum
+from django.utils import timezone
 
 from realm.checkpoints.sidecar import SIDECAR, DamagedCheckpoint
 from realm.strict import shown
@@ -249,7 +250,8 @@ def _fetched_path(keeper: VaultKeeper, asset: Asset, source: str, progress: Prog
     folder = keeper.world.heroes / asset.hero
     if asset.kind == CHECKPOINT and folder.is_dir() and not (folder / asset.name).exists():
         brought = bring(keeper.world, asset, folder / asset.name, source=source, by=keeper.by, progress=progress)
-        rows.asset_of_checkpoint(index_checkpoint(keeper.world, asset.hero, asset.name))
+        listed = index_checkpoint(keeper.world, asset.hero, asset.name)
+        rows.asset_of_checkpoint(listed, verified_at=timezone.now())
         return brought.path
     aside = keeper.world.vault / "fetched" / asset.asset_id / asset.manifest_sha256[:12] / asset.name
     if not aside.exists():

@@ -10,6 +10,7 @@ from typing import NamedTuple, TypeVar
 from django.utils import timezone
 
 from vault.assets.ids import CHECKPOINT, checkpoint_id, parse_checkpoint_id
+from vault.assets.rows import was_read_damaged
 from vault.models import Asset, Checkpoint, Location
 from vault.strongholds.registry import LOCAL
 
@@ -107,6 +108,8 @@ def _sync_copies(listed: dict[str, _Listed], damaged: dict[str, str]) -> None:
         pk, state, size_bytes, sha256, verified_at = said
         kept.add(pk)
         wanted = row.verified_at or verified_at  # the keeper may have read what the ledger has not
+        if state == Location.State.DAMAGED and sha256 == row.sha256 and was_read_damaged(asset_id, LOCAL, wanted):
+            continue
         if (state, size_bytes, sha256, verified_at) != (Location.State.PRESENT, row.size_bytes, row.sha256, wanted):
             Location.objects.filter(pk=pk).update(
                 state=Location.State.PRESENT,

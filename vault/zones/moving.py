@@ -149,7 +149,8 @@ def _make_folder(folder: Path) -> None:
 
 def _list_here(world: World, made: Manifest, target: Path) -> None:
     if target.parent.parent == world.heroes:
-        rows.asset_of_checkpoint(index_checkpoint(world, target.parent.name, target.name))
+        listed = index_checkpoint(world, target.parent.name, target.name)
+        rows.asset_of_checkpoint(listed, verified_at=timezone.now())
         return
     rows.put_location(
         rows.asset_of_manifest(made, timezone.now()),

@@ -11,7 +11,8 @@ from realm.checkpoints import sidecar
 from realm.world import World
 from tests.support.checkpoints import WEIGHTS, make_checkpoint
 from tests.support.traversals import traversals
-from vault import VaultKeeper, ask_vault_first, chronicle
+from vault import VaultDiscovery, VaultKeeper, ask_vault_first, chronicle
+from vault.assets import rows
 from vault.copies import bringing
 from vault.errors import Damaged, NotFound, Refused, Unreachable
 from vault.index import scan
@@ -203,3 +204,33 @@ def test_who_did_what_is_in_the_chronicle(keeper: VaultKeeper, world: World, cop
     assert [(line.action, line.asset_id, line.by) for line in chronicle.read(world)] == [
         (action, WHOLE_ID, "command line") for action in ("copy", "fetch", "verify")
     ]
+
+
+def check_damage_is_remembered(keeper: VaultKeeper, stronghold: str, folder: Path) -> None:
+    """Where names and sizes are right, none but who reads it can tell."""
+    spoil(folder)
+    with pytest.raises(Damaged):
+        keeper.verify_copy(keeper.copy_at(WHOLE_ID, stronghold))
+    discovery = VaultDiscovery(keeper.world)
+    discovery.scan_stronghold(stronghold, discovery.scan_local())
+    keeper.locate("checkpoint_100")
+    assert keeper.copy_at(WHOLE_ID, stronghold).state == Location.State.DAMAGED
+
+
+@pytest.mark.parametrize("stronghold", ["local", "nas"])
+def test_damage_that_was_read_is_not_forgotten_by_who_only_lists(
+    keeper: VaultKeeper, checkpoint: Path, copied: Path, stronghold: str
+) -> None:
+    folder = checkpoint if stronghold == "local" else copied
+    right = (folder / WEIGHTS).read_bytes()
+    check_damage_is_remembered(keeper, stronghold, folder)
+    (folder / WEIGHTS).write_bytes(right)
+    assert keeper.verify_copy(keeper.copy_at(WHOLE_ID, stronghold)).state == Location.State.PRESENT
+
+
+def test_twin_without_the_chronicle_it_counts_as_whole_again(
+    keeper: VaultKeeper, copied: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rows, "was_read_damaged", lambda *_: False)
+    with pytest.raises(AssertionError):
+        check_damage_is_remembered(keeper, "nas", copied)
