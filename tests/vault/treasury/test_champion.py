@@ -7,7 +7,7 @@ from realm.checkpoints import sidecar
 from realm.world import World
 from tests.support.treasury import apply, branched, fill, folder_of, name_of, steps
 from vault.errors import Damaged, NotFound
-from vault.treasury import champion
+from vault.treasury import champion, trash
 
 pytestmark = pytest.mark.django_db
 
@@ -71,3 +71,18 @@ def test_one_of_another_branch_is_the_champion_of_that_one(world: World) -> None
     assert champion.promote(world, "DIO", name_of(world, 3), by="page").branch == "2"
     assert holder(world) == name_of(world, 3)
     assert sidecar.verify(folder_of(world, 3))
+
+
+def test_one_that_is_deleted_while_it_is_proven_is_not_promoted(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    fill(world)
+    name, prove = name_of(world, 1), champion._prove
+
+    def slow(world: World, hero: str, name: str) -> sidecar.Sidecar:
+        saved = prove(world, hero, name)
+        trash.delete(world, hero, [name], by="page")
+        return saved
+
+    monkeypatch.setattr(champion, "_prove", slow)
+    with pytest.raises(NotFound):
+        champion.promote(world, "DIO", name, by="page")
+    assert crown.pins(world, "DIO") == {}
