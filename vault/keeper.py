@@ -21,7 +21,7 @@ from vault.assets.ids import CHECKPOINT, CONFIG, DATA, MODEL, is_asset_id, kind_
 from vault.assets.local import Found, manifest_of
 from vault.assets.manifest import Manifest, of_checkpoint
 from vault.assets.resolving import resolve
-from vault.copies import dropping, locating, making
+from vault.copies import dropping, fetched, locating, making
 from vault.copies.bringing import bring
 from vault.copies.locating import Located
 from vault.copies.reading import manifest_here
@@ -253,8 +253,8 @@ def _fetched_path(keeper: VaultKeeper, asset: Asset, source: str, progress: Prog
         listed = index_checkpoint(keeper.world, asset.hero, asset.name)
         rows.asset_of_checkpoint(listed, verified_at=timezone.now())
         return brought.path
-    aside = keeper.world.vault / "fetched" / asset.asset_id / asset.manifest_sha256[:12] / asset.name
-    if not aside.exists():
+    aside = fetched.place_of(keeper.world, asset)
+    if not fetched.ask_for(aside):
         bring(keeper.world, asset, aside, source=source, by=keeper.by, progress=progress)
     return aside
 

@@ -1,5 +1,6 @@
 """Where assets lie, and what it takes to bring them here."""
 
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -13,7 +14,7 @@ from tests.support.checkpoints import WEIGHTS, make_checkpoint
 from tests.support.traversals import traversals
 from vault import VaultDiscovery, VaultKeeper, ask_vault_first, chronicle
 from vault.assets import rows
-from vault.copies import bringing
+from vault.copies import bringing, fetched
 from vault.errors import Damaged, NotFound, Refused, Unreachable
 from vault.index import scan
 from vault.models import Location
@@ -97,15 +98,15 @@ def test_a_damaged_copy_is_said_marked_and_passed_over(
     spoil(copied)
     assert {each.stronghold for each in keeper.locate(WHOLE_ID).locations} == {"nas", "b"}
     Location.objects.filter(stronghold="b").update(verified_at=None)  # the other one is asked first
-    fetched = keeper.fetch(WHOLE_ID, tmp_path / "back")
-    assert (fetched.success, fetched.source) == (True, "b")
-    assert "nas: checkpoints/DIO" in fetched.messages[0]
-    assert WEIGHTS in fetched.messages[0]
+    brought = keeper.fetch(WHOLE_ID, tmp_path / "back")
+    assert (brought.success, brought.source) == (True, "b")
+    assert "nas: checkpoints/DIO" in brought.messages[0]
+    assert WEIGHTS in brought.messages[0]
     assert Location.objects.get(stronghold="nas").state == Location.State.DAMAGED
 
     spoil(tmp_path / "second" / "checkpoints" / "DIO" / copied.name)
-    fetched = keeper.fetch(WHOLE_ID, tmp_path / "again")
-    assert isinstance(fetched.error, Damaged)
+    brought = keeper.fetch(WHOLE_ID, tmp_path / "again")
+    assert isinstance(brought.error, Damaged)
     assert not (tmp_path / "again").exists()
 
 
@@ -116,9 +117,9 @@ def test_a_record_that_was_exchanged_is_not_believed(
     shutil.rmtree(copied)
     shutil.copytree(make_checkpoint(tmp_path / "forged", 100, train_loss=0.001), copied)
     shutil.rmtree(checkpoint)
-    fetched = keeper.fetch(WHOLE_ID, tmp_path / "back")
-    assert isinstance(fetched.error, Damaged)
-    assert "another one than was copied" in fetched.message
+    brought = keeper.fetch(WHOLE_ID, tmp_path / "back")
+    assert isinstance(brought.error, Damaged)
+    assert "another one than was copied" in brought.message
 
 
 def test_twin_without_the_comparison_it_is(
@@ -166,6 +167,26 @@ def test_a_local_one_that_is_damaged_is_not_handed_out(world: World, checkpoint:
     shutil.rmtree(copied)
     with pytest.raises((Damaged, NotFound)):
         ask_vault_first("checkpoint_100")
+
+
+def test_what_was_fetched_aside_stays_while_it_is_used(world: World, checkpoint: Path, copied: Path) -> None:
+    def age() -> None:
+        for path in (*aside.rglob("*"), aside.parent):
+            os.utime(path, (0, 0))
+
+    (checkpoint / WEIGHTS).unlink()
+    aside = Path(ask_vault_first("checkpoint_100"))
+    assert fetched.sweep(world) == []
+    age()
+    assert fetched.sweep(world, base_model=str(aside)) == []
+    assert ask_vault_first("checkpoint_100") == str(aside)
+    assert fetched.sweep(world) == []
+    age()
+    os.utime(aside / WEIGHTS)  # as who reads it does
+    assert fetched.sweep(world) == []
+    age()
+    assert fetched.sweep(world) == [f"{WHOLE_ID}/{aside.parent.name}"]
+    assert not aside.parent.exists()
 
 
 def test_files_are_registered_where_they_lie(keeper: VaultKeeper, world: World, tmp_path: Path) -> None:
