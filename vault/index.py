@@ -190,7 +190,8 @@ def _walk(world: World, damaged: list[str]) -> Iterator[tuple[Key, Facts]]:
             try:
                 yield (hero_folder.name, folder.name), _facts(folder, protected)
             except DamagedCheckpoint as error:
-                damaged.append(f"{hero_folder.name}/{error}")
+                if folder.is_dir():  # else it was deleted meanwhile
+                    damaged.append(f"{hero_folder.name}/{error}")
 
 
 def _protected(hero_folder: Path) -> tuple[Collection[str], str]:

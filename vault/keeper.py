@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from django.conf import settings
-from django.db import DatabaseError
+from django.db import DatabaseError, transaction
 from django.db.models import Count, Q, Sum
 from django.utils import timezone
 
@@ -144,6 +144,7 @@ class VaultKeeper:
             raise Refused(f"{place} is no asset: {error}") from error
         return self._put(manifest, place)
 
+    @transaction.atomic
     def _put(self, manifest: Manifest, place: Path) -> Asset:
         known = Asset.objects.filter(asset_id=manifest.asset_id).first()
         if known and known.manifest_sha256 != manifest.record_sha256:

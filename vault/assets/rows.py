@@ -6,6 +6,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from django.db import transaction
 from django.utils import timezone
 
 from realm.world import World
@@ -16,6 +17,7 @@ from vault.strongholds.contract import StoredAsset
 from vault.strongholds.registry import LOCAL
 
 
+@transaction.atomic  # a scan that lists meanwhile forgets what has no copies
 def asset_of_checkpoint(row: Checkpoint, *, verified_at: datetime | None = None) -> Asset:
     """The asset of a listed checkpoint, with its copy in this world.
 
@@ -126,8 +128,14 @@ def was_read_damaged(asset_id: str, stronghold: str, verified_at: datetime | Non
 
 
 def mark(location: Location, state: Location.State, reason: str) -> None:
-    location.state, location.reason = state, reason[:500]
-    location.save(update_fields=["state", "reason"])
+    say(location, state=state, reason=reason[:500])
+
+
+def say(location: Location, **fields: Any) -> None:
+    """Also of one that a scan has forgotten meanwhile."""
+    for name, value in fields.items():
+        setattr(location, name, value)
+    Location.objects.filter(pk=location.pk).update(**fields)
 
 
 def stored_of(location: Location) -> StoredAsset:

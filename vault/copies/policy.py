@@ -70,7 +70,9 @@ def apply(world: World, rules: CopiesRules, *, by: str, progress: Progress = unh
     """Read what was not read for long, then make what is missing. One stronghold's silence is not waited for twice."""
     done, silent = Applied(), set[str]()
     for standing in survey(world, rules):
-        asset = Asset.objects.get(asset_id=standing.asset_id)
+        asset = Asset.objects.filter(asset_id=standing.asset_id).first()
+        if asset is None:  # it was deleted meanwhile
+            continue
         for location in asset.locations.filter(stronghold__in=standing.unverified, state=Location.State.PRESENT):
             if location.stronghold not in silent:
                 _verify(world, location, by, progress, done, silent)

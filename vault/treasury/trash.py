@@ -267,9 +267,17 @@ def _read_entry(place: Path) -> Entry:
     except (UnfitFile, OSError, ValueError, RecursionError):
         when = datetime.strptime(place.name[:15], "%Y%m%d-%H%M%S").astimezone()
         at, by, why, sizes = when.isoformat(), "", "", {}
-    there = [folder.name for folder in checkpoint_folders(place)]
+    there = _checkpoints_in(place)
     known = {name: sizes[name] if name in sizes else size_of(place / name) for name in there}
     return Entry(entry=place.name, hero=place.parent.parent.name, at=at, by=by, why=why, checkpoints=known)
+
+
+def _checkpoints_in(place: Path) -> list[str]:
+    """Names; none where it is emptied or undone meanwhile."""
+    try:
+        return [folder.name for folder in checkpoint_folders(place)]
+    except FileNotFoundError:
+        return []
 
 
 def size_of(folder: Path) -> int:

@@ -14,10 +14,12 @@ from tests.support.checkpoints import WEIGHTS, make_checkpoint
 from tests.support.traversals import traversals
 from vault import VaultDiscovery, VaultKeeper, ask_vault_first, chronicle
 from vault.assets import rows
-from vault.copies import bringing, fetched
+from vault.assets.resolving import resolve
+from vault.copies import bringing, fetched, making
 from vault.errors import Damaged, NotFound, Refused, Unreachable
 from vault.index import scan
-from vault.models import Location
+from vault.models import Asset, Location
+from vault.strongholds.copying import FileStronghold
 from vault.strongholds.folder import FolderBackend
 from vault.strongholds.registry import StorageRegistry
 
@@ -187,6 +189,54 @@ def test_what_was_fetched_aside_stays_while_it_is_used(world: World, checkpoint:
     age()
     assert fetched.sweep(world) == [f"{WHOLE_ID}/{aside.parent.name}"]
     assert not aside.parent.exists()
+
+
+def forgotten_during(monkeypatch: pytest.MonkeyPatch, act: str) -> None:
+    """As by a scan that finds the checkpoint deleted."""
+    original = getattr(FileStronghold, act)
+
+    def slow(self: FileStronghold, *arguments: Any, **named: Any) -> Any:
+        done = original(self, *arguments, **named)
+        Asset.objects.all().delete()
+        return done
+
+    monkeypatch.setattr(FileStronghold, act, slow)
+
+
+def test_a_copy_is_known_though_what_was_copied_is_forgotten_meanwhile(
+    keeper: VaultKeeper, checkpoint: Path, nas: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With the twin."""
+    asset = resolve(keeper.world, "checkpoint_100")
+    forgotten_during(monkeypatch, "put")
+    assert making.copy_to(keeper.world, asset, "nas", by="page").asset.asset_id == WHOLE_ID
+    assert Location.objects.get().stronghold == "nas"
+    asset = resolve(keeper.world, "checkpoint_100")
+    monkeypatch.setattr(rows, "asset_of_stored", lambda stored: asset)
+    making.copy_to(keeper.world, asset, "nas", by="page")
+    assert not Asset.objects.exists()
+    Location.objects.all().delete()
+
+
+def test_a_copy_that_is_forgotten_while_it_is_read_is_no_error(
+    keeper: VaultKeeper, copied: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    forgotten_during(monkeypatch, "verify")
+    assert keeper.verify_copy(keeper.copy_at(WHOLE_ID, "nas")).state == Location.State.PRESENT
+
+
+def test_what_vanishes_while_it_is_copied_is_said_to(
+    keeper: VaultKeeper, checkpoint: Path, nas: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put_record = FileStronghold._put_record
+
+    def late(self: FileStronghold, *arguments: Any) -> None:
+        shutil.rmtree(checkpoint)
+        put_record(self, *arguments)
+
+    monkeypatch.setattr(FileStronghold, "_put_record", late)
+    with pytest.raises(Damaged, match=r"\.ledger\.json cannot be read"):
+        keeper.copy("checkpoint_100", "nas")
 
 
 def test_files_are_registered_where_they_lie(keeper: VaultKeeper, world: World, tmp_path: Path) -> None:
