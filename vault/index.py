@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from itertools import islice
@@ -169,11 +169,28 @@ def _is_falsified(row: _Known, facts: Facts) -> bool:
 
 def index_checkpoint(world: World, hero: str, name: str) -> Checkpoint:
     """List one checkpoint, as after a save; raises DamagedCheckpoint if it is not whole."""
+    row = _put(world, hero, name)
+    summary.write_summary(world)
+    return row
+
+
+def index_checkpoints(world: World, hero: str, names: Iterable[str]) -> dict[str, DamagedCheckpoint]:
+    """List them all; by name, what is damaged and therefore not listed."""
+    damaged = {}
+    for name in names:
+        try:
+            _put(world, hero, name)
+        except DamagedCheckpoint as damage:
+            damaged[name] = damage
+    summary.write_summary(world)
+    return damaged
+
+
+def _put(world: World, hero: str, name: str) -> Checkpoint:
     facts = _facts(world.heroes / hero / name, _protected(world.heroes / hero)[0])
     row, _ = Checkpoint.objects.update_or_create(
         hero=hero, name=name, defaults=facts | {"verified_at": _verified_at({(hero, name): facts}).get((hero, name))}
     )
-    summary.write_summary(world)
     return row
 
 

@@ -305,12 +305,12 @@ def _thin_all(world: World, hero: str, names: list[str]) -> list[str]:
     for name in names:
         try:
             moments.take_out(world.heroes / hero / name)
-            index.index_checkpoint(world, hero, name)
-        except DamagedCheckpoint as error:
+        except (DamagedCheckpoint, FileNotFoundError) as error:
             log.warning("not thinned: %s", error)
         else:
             done.append(name)
-    return done
+    damaged = index.index_checkpoints(world, hero, done) if done else {}
+    return [name for name in done if name not in damaged]
 
 
 def trim(world: World, config: RealmConfig, *, by: str) -> tuple[str, ...]:

@@ -195,10 +195,10 @@ def undo(world: World, entry: str, *, by: str) -> Undone:
         durable.sync_folder(hero_folder)
         shutil.rmtree(place)
         names = tuple(folder.name for folder in folders)
-        damaged = _list_again(world, hero_folder.name, names)
+        damaged = index.index_checkpoints(world, hero_folder.name, names)
     for name in names:
         chronicle.record(world, "undo", by=by, asset_id=checkpoint_id(hero_folder.name, name), entry=entry)
-    return Undone(hero=hero_folder.name, names=names, damaged=damaged)
+    return Undone(hero=hero_folder.name, names=names, damaged=tuple(map(str, damaged.values())))
 
 
 def _place_of(world: World, entry: str) -> Path:
@@ -228,16 +228,6 @@ def _check_bases(hero_folder: Path, folders: list[Path]) -> None:
             continue
         if base and base not in back and not (hero_folder / base / SIDECAR).exists():
             raise Refused(f"{folder.name} is an adapter on {base}, which is not there: undo its deletion first")
-
-
-def _list_again(world: World, hero: str, names: Iterable[str]) -> tuple[str, ...]:
-    damaged = []
-    for name in names:
-        try:
-            index.index_checkpoint(world, hero, name)
-        except DamagedCheckpoint as error:
-            damaged.append(str(error))
-    return tuple(damaged)
 
 
 def list_trash(world: World) -> list[Entry]:
