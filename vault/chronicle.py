@@ -105,7 +105,8 @@ def reindex(world: World) -> Index:
         mark, lines = _mark(path), list(_lines(path))
     sound = {line.seq: line for line in lines if line is not None}
     with transaction.atomic():
-        _make_rows(sound)
+        # Rows of lines that came since are right: they were not there when the file was read.
+        _make_rows(sound, come_since=(max(sound, default=0) + 1, _last_seq(path)))
     found = Index(lines=len(sound), faults=tuple(_faults(lines)))
     durable.write_json(seen, asdict(found) | {"mark": mark}, sync=False)
     return found
@@ -118,13 +119,13 @@ def _catch_up(world: World) -> None:
         reindex(world)
 
 
-def _make_rows(lines: dict[int, Line]) -> None:
-    rows = {row.seq: row for row in HistoryEntry.objects.all()}
-    wrong = [row.pk for seq, row in rows.items() if seq not in lines or not _says(row, lines[seq])]
-    right = rows.keys() - {row.seq for row in rows.values() if row.pk in set(wrong)}
-    HistoryEntry.objects.filter(pk__in=wrong).delete()
+def _make_rows(lines: dict[int, Line], *, come_since: tuple[int, int]) -> None:
+    rows = {row.seq: row for row in HistoryEntry.objects.exclude(seq__range=come_since)}
+    wrong = {seq: row.pk for seq, row in rows.items() if seq not in lines or not _says(row, lines[seq])}
+    HistoryEntry.objects.filter(pk__in=wrong.values()).delete()
+    right = rows.keys() - wrong.keys()
     fresh = [HistoryEntry(seq=seq, **_fields(line)) for seq, line in lines.items() if seq not in right]
-    HistoryEntry.objects.bulk_create(fresh, batch_size=1000)
+    HistoryEntry.objects.bulk_create(fresh, batch_size=1000, ignore_conflicts=True)
 
 
 def _says(row: HistoryEntry, line: Line) -> bool:

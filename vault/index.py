@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from itertools import islice
@@ -26,7 +26,8 @@ from vault.treasury import marks
 
 FACTS = (
     "step", "created_at", "train_loss", "val_loss", "val_set", "val_set_sha256", "learning_rate", "epoch", "skill",
-    "level", "quest", "battle", "parent", "branch", "size_bytes", "weights_only", "protected", "sidecar_sha256",
+    "level", "quest", "battle", "parent", "branch", "adapter_base", "size_bytes", "weights_only", "protected",
+    "sidecar_sha256",
 )  # fmt: skip
 """What a row says after its sidecar, and after the hero's marks."""
 _BATCH = 500
@@ -40,7 +41,7 @@ class ScanReport:
     listed: int
     added: tuple[str, ...]
     updated: tuple[str, ...]
-    """The sidecar on disk is another one than was indexed."""
+    """The sidecar on disk is another one than was indexed, or an earlier release did not read all of it."""
     falsified: tuple[str, ...]
     """The row said something else than the sidecar that it was made from; it was put right."""
     removed: tuple[str, ...]
@@ -91,6 +92,8 @@ class _Known:
     pk: int
     sidecar_sha256: str
     facts_digest: bytes
+    is_read: bool
+    """Whether all that this release asks of a sidecar was."""
     seen: bool = False
 
 
@@ -106,7 +109,10 @@ class _Found:
 def _known_rows() -> dict[Key, _Known]:
     rows = Checkpoint.objects.order_by().values("pk", "hero", "name", *FACTS).iterator(chunk_size=_BATCH)
     return {
-        (row.pop("hero"), row.pop("name")): _Known(row.pop("pk"), row["sidecar_sha256"], _digest(row)) for row in rows
+        (row["hero"], row["name"]): _Known(
+            row["pk"], row["sidecar_sha256"], _digest(row), is_read=row["adapter_base"] is not None
+        )
+        for row in rows
     }
 
 
@@ -122,7 +128,7 @@ def _take_in(batch: Sequence[tuple[Key, Facts]], known: Mapping[Key, _Known], fo
         row = known.get(key)
         if row is None:
             kind = found.added
-        elif row.sidecar_sha256 != facts["sidecar_sha256"]:
+        elif row.sidecar_sha256 != facts["sidecar_sha256"] or not row.is_read:
             kind = found.updated
         elif _is_falsified(row, facts):
             kind = found.falsified
@@ -163,11 +169,28 @@ def _is_falsified(row: _Known, facts: Facts) -> bool:
 
 def index_checkpoint(world: World, hero: str, name: str) -> Checkpoint:
     """List one checkpoint, as after a save; raises DamagedCheckpoint if it is not whole."""
+    row = _put(world, hero, name)
+    summary.write_summary(world)
+    return row
+
+
+def index_checkpoints(world: World, hero: str, names: Iterable[str]) -> dict[str, DamagedCheckpoint]:
+    """List them all; by name, what is damaged and therefore not listed."""
+    damaged = {}
+    for name in names:
+        try:
+            _put(world, hero, name)
+        except DamagedCheckpoint as damage:
+            damaged[name] = damage
+    summary.write_summary(world)
+    return damaged
+
+
+def _put(world: World, hero: str, name: str) -> Checkpoint:
     facts = _facts(world.heroes / hero / name, _protected(world.heroes / hero)[0])
     row, _ = Checkpoint.objects.update_or_create(
         hero=hero, name=name, defaults=facts | {"verified_at": _verified_at({(hero, name): facts}).get((hero, name))}
     )
-    summary.write_summary(world)
     return row
 
 
@@ -184,7 +207,8 @@ def _walk(world: World, damaged: list[str]) -> Iterator[tuple[Key, Facts]]:
             try:
                 yield (hero_folder.name, folder.name), _facts(folder, protected)
             except DamagedCheckpoint as error:
-                damaged.append(f"{hero_folder.name}/{error}")
+                if folder.is_dir():  # else it was deleted meanwhile
+                    damaged.append(f"{hero_folder.name}/{error}")
 
 
 def _protected(hero_folder: Path) -> tuple[Collection[str], str]:
@@ -220,6 +244,7 @@ def _facts(folder: Path, protected: Collection[str]) -> Facts:
         "battle": read.battle,
         "parent": read.parent or "",
         "branch": read.branch,
+        "adapter_base": read.adapter_base or "",
         "size_bytes": sum(proof.size_bytes for proof in read.files.values()),
         "weights_only": read.thinned is not None,
         "protected": folder.name in protected,

@@ -8,8 +8,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from django.conf import settings
-from django.db import DatabaseError
+from django.db import DatabaseError, transaction
 from django.db.models import Count, Q, Sum
+from django.utils import timezone
 
 from realm.checkpoints.sidecar import SIDECAR, DamagedCheckpoint
 from realm.strict import shown
@@ -20,7 +21,7 @@ from vault.assets.ids import CHECKPOINT, CONFIG, DATA, MODEL, is_asset_id, kind_
 from vault.assets.local import Found, manifest_of
 from vault.assets.manifest import Manifest, of_checkpoint
 from vault.assets.resolving import resolve
-from vault.copies import dropping, locating, making
+from vault.copies import dropping, fetched, locating, making
 from vault.copies.bringing import bring
 from vault.copies.locating import Located
 from vault.copies.reading import manifest_here
@@ -143,6 +144,7 @@ class VaultKeeper:
             raise Refused(f"{place} is no asset: {error}") from error
         return self._put(manifest, place)
 
+    @transaction.atomic
     def _put(self, manifest: Manifest, place: Path) -> Asset:
         known = Asset.objects.filter(asset_id=manifest.asset_id).first()
         if known and known.manifest_sha256 != manifest.record_sha256:
@@ -249,10 +251,11 @@ def _fetched_path(keeper: VaultKeeper, asset: Asset, source: str, progress: Prog
     folder = keeper.world.heroes / asset.hero
     if asset.kind == CHECKPOINT and folder.is_dir() and not (folder / asset.name).exists():
         brought = bring(keeper.world, asset, folder / asset.name, source=source, by=keeper.by, progress=progress)
-        rows.asset_of_checkpoint(index_checkpoint(keeper.world, asset.hero, asset.name))
+        listed = index_checkpoint(keeper.world, asset.hero, asset.name)
+        rows.asset_of_checkpoint(listed, verified_at=timezone.now())
         return brought.path
-    aside = keeper.world.vault / "fetched" / asset.asset_id / asset.manifest_sha256[:12] / asset.name
-    if not aside.exists():
+    aside = fetched.place_of(keeper.world, asset)
+    if not fetched.ask_for(aside):
         bring(keeper.world, asset, aside, source=source, by=keeper.by, progress=progress)
     return aside
 

@@ -27,6 +27,10 @@ class Checkpoint(models.Model):
     battle = models.CharField(max_length=80)
     parent = models.CharField(max_length=80, blank=True)
     branch = models.CharField(max_length=20, blank=True, default="", db_default="", help_text="Empty: the first.")
+    adapter_base = models.CharField(  # noqa: DJ001  # nobody has read it yet is not the same as none
+        max_length=80, null=True, blank=True, help_text="Full checkpoint under it; empty: none."
+    )
+    """None in rows of releases that did not ask: a scan reads it."""
     size_bytes = models.PositiveBigIntegerField()
     protected = models.BooleanField(default=False, db_default=False, help_text="By the player; see marks.json.")
     weights_only = models.BooleanField(

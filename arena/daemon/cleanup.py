@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from arena import status as arena_status
 from realm.config import RealmConfig
 from realm.world import World
+from vault.copies import fetched
 from vault.models import Checkpoint
 from vault.treasury import safety, shelf
 from vault.treasury.shelf import Fate
@@ -23,7 +24,7 @@ class Cleaned:
     thinned: tuple[str, ...]
     """As `hero/name`; they keep their weights alone."""
     leftovers: tuple[str, ...]
-    """Temp folders of writers that were killed."""
+    """Temp folders of writers that were killed, and what was fetched aside and not used for long."""
     left_to_daemon: str
     """The hero that the daemon cares for; empty while none lives."""
 
@@ -42,6 +43,7 @@ def clean_up(world: World, config: RealmConfig, *, dry_run: bool = False, by: st
         deleted += [f"{hero}/{name}" for name in gone]
         thinned += [f"{hero}/{name}" for name in thin]
     leftovers = [f"{hero}/{name}" for hero in heroes if not dry_run for name in shelf.sweep(world, hero)]
+    leftovers += [] if dry_run else fetched.sweep(world, base_model=config.base_model or "")
     return Cleaned(
         deleted=tuple(deleted), thinned=tuple(thinned), leftovers=tuple(leftovers), left_to_daemon=left_to_daemon
     )

@@ -5,20 +5,25 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from datetime import datetime
+from pathlib import Path
 
 from arena import branch_orders
 from arena.branch_orders import CannotGoOn, GoOnFrom
 from arena.models import ChronicleEntry
 from realm.checkpoints import branches
 from realm.checkpoints.branches import Branches
-from realm.checkpoints.sidecar import Sidecar
+from realm.checkpoints.sidecar import SIDECAR, Sidecar
 from realm.world import World
 from vault import chronicle as history
 from vault.assets.ids import checkpoint_id
+from vault.errors import Refused
+from vault.treasury.lock import locked
 
 log = logging.getLogger(__name__)
 
 KIND = "branch_changed"
+WAIT_SECONDS = 10.0
+"""For who deletes or thins; the arena has other work."""
 
 
 def obey(world: World, *, on_damaged: Callable[[str], None], tell: Callable[..., None]) -> bool:
@@ -41,7 +46,7 @@ def carry_out(world: World, order: GoOnFrom) -> None:
     start = branch_orders.start_of(world, order.hero, order.name)
     if branches.tip(folder) != (start.name if start else None):
         branch_orders.check(world, order.hero, start)
-        branches.go_on_from(folder, start, moment=datetime.now().astimezone())
+        _begin(world, order.hero, start)
     found = branches.read(folder)
     history.record_once(
         world,
@@ -53,6 +58,22 @@ def carry_out(world: World, order: GoOnFrom) -> None:
         change=found.changes,
     )
     _tell(order.hero, start, found)
+
+
+def _begin(world: World, hero: str, start: Sidecar | None) -> None:
+    """Nobody deletes it meanwhile: from here on a branch begins at it."""
+    folder = world.heroes / hero
+    try:
+        with locked(world, seconds=WAIT_SECONDS):
+            if start and _is_gone(folder / start.name):
+                raise CannotGoOn(f"{start.name} was deleted just now")
+            branches.go_on_from(folder, start, moment=datetime.now().astimezone())
+    except Refused as error:
+        raise CannotGoOn(str(error)) from error
+
+
+def _is_gone(checkpoint: Path) -> bool:
+    return not (checkpoint / SIDECAR).exists()
 
 
 def _tell(hero: str, start: Sidecar | None, found: Branches) -> None:

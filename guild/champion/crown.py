@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Collection
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from guild.champion.candidates import read_candidates
@@ -19,12 +20,14 @@ from realm import strict
 from realm.checkpoints import branches, sidecar
 from realm.checkpoints.names import step_of
 from realm.checkpoints.sidecar import SIDECAR, DamagedCheckpoint
-from realm.disk import durable
+from realm.disk import durable, locks
 from realm.world import World
 
 log = logging.getLogger(__name__)
 
 FILE = "champion.json"
+LOCK_FILE = "champions.lock"
+"""In the vault's folder; of all heroes."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,8 +87,8 @@ def crown(
     candidates = read_candidates(world, hero, branch=branch, since=_name(before), unsettled=unsettled)
     found = _decide([one for one in candidates if until is None or one.step <= until], metric, before)
     if found and found != before:
-        known = _read(folder)
-        durable.write_json(folder / FILE, asdict(replace(known, champions=known.champions | {branch: found})))
+        with _rewritten(world, hero) as known:
+            known.champions[branch] = found
     return _pinned(world, hero, metric, branch) or found
 
 
@@ -123,11 +126,10 @@ def pins(world: World, hero: str) -> dict[str, Pin]:
 
 def pin(world: World, hero: str, branch: str, chosen: Pin | None) -> None:
     """Let `chosen` be the champion of `branch`; None: let the rule decide again. The file is on disk at return."""
-    folder = world.heroes / hero
-    known = _read(folder)
-    others = {name: found for name, found in known.pinned.items() if name != branch}
-    pinned = others | ({branch: chosen} if chosen else {})
-    durable.write_json(folder / FILE, asdict(replace(known, pinned=pinned)))
+    with _rewritten(world, hero) as known:
+        known.pinned.pop(branch, None)
+        if chosen:
+            known.pinned[branch] = chosen
 
 
 def lost_pin(world: World, hero: str, branch: str | None = None) -> str:
@@ -180,6 +182,17 @@ def _remembered(world: World, hero: str, metric: str, branch: str | None = None)
     folder = world.heroes / hero
     found = _read(folder).champions.get(branches.read(folder).active if branch is None else branch)
     return found if found and found.metric == metric and (folder / found.name / SIDECAR).exists() else None
+
+
+@contextmanager
+def _rewritten(world: World, hero: str) -> Iterator[_Champions]:
+    """What is remembered, to be changed; the arena crowns while a page pins, and neither may undo the other's."""
+    folder = world.heroes / hero
+    world.vault.mkdir(parents=True, exist_ok=True)
+    with locks.held(world.vault / LOCK_FILE):
+        known = _read(folder)
+        yield known
+        durable.write_json(folder / FILE, asdict(known))
 
 
 def _read(hero_folder: Path) -> _Champions:

@@ -222,14 +222,24 @@ def verify(folder: Path, *, quick: bool = False) -> Sidecar:
     """Check every file against the sidecar (names and sizes; digests too unless `quick`) and return it.
 
     Raises DamagedCheckpoint naming the first file that is missing, foreign or changed. What a killed thinning left
-    behind is none of its files, and no damage.
+    behind is none of its files, and no damage; nor is it that one is thinned meanwhile.
     """
-    sidecar = read(folder)
+    while True:
+        sidecar = read(folder)
+        try:
+            _check_files(folder, sidecar, quick=quick)
+        except (DamagedCheckpoint, FileNotFoundError) as damage:
+            if read(folder) == sidecar:
+                raise DamagedCheckpoint(_in_words(folder, damage)) from damage
+        else:
+            return sidecar
+
+
+def _check_files(folder: Path, sidecar: Sidecar, *, quick: bool) -> None:
     if sidecar.name != folder.name:
         raise DamagedCheckpoint(f"{folder.name}: its sidecar belongs to {sidecar.name}")
     present = files_of(folder)
-    left_over = set(sidecar.thinned.files) if sidecar.thinned else set[str]()
-    for name in sorted(set(present) - set(sidecar.files) - left_over):
+    for name in sorted(set(present) - set(sidecar.files) - left_behind(sidecar)):
         raise DamagedCheckpoint(f"{folder.name}: {name} is not in its sidecar")
     for name, proof in sorted(sidecar.files.items()):
         if name not in present:
@@ -238,7 +248,17 @@ def verify(folder: Path, *, quick: bool = False) -> Sidecar:
             raise DamagedCheckpoint(f"{folder.name}: {name} has another size than when it was saved")
         if not quick and digest(present[name]) != proof.sha256:
             raise DamagedCheckpoint(f"{folder.name}: {name} has changed since it was saved (SHA-256 differs)")
-    return sidecar
+
+
+def _in_words(folder: Path, damage: DamagedCheckpoint | FileNotFoundError) -> str:
+    if isinstance(damage, DamagedCheckpoint):
+        return str(damage)
+    return f"{folder.name}: {os.path.relpath(damage.filename, folder)} is missing"
+
+
+def left_behind(sidecar: Sidecar) -> set[str]:
+    """Files that may still lie in a thinned checkpoint, where its thinning was killed or has not ended; none of its."""
+    return set(sidecar.thinned.files) - set(sidecar.files) if sidecar.thinned else set()
 
 
 def files_of(folder: Path) -> dict[str, Path]:

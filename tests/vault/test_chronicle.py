@@ -111,6 +111,34 @@ def test_rows_that_say_otherwise_are_put_right(world: World) -> None:
     assert not HistoryEntry.objects.filter(by="nobody").exists()
 
 
+def write_meanwhile(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A line that comes once the file has been read, and before the rows are made."""
+    atomic = transaction.atomic
+
+    def late() -> object:
+        monkeypatch.setattr(transaction, "atomic", atomic)
+        chronicle.record(world, "protect", by="page", asset_id=ONE)
+        return atomic()
+
+    monkeypatch.setattr(transaction, "atomic", late)
+
+
+def test_a_line_that_comes_while_rows_are_made_keeps_its_row(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    chronicle.record(world, "save", by="arena", asset_id=ONE)
+    write_meanwhile(world, monkeypatch)
+    reindex(world)
+    assert rows() == seqs(world) == [1, 2]
+
+
+def test_twin_without_looking_at_the_end_its_row_is_lost(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    chronicle.record(world, "save", by="arena", asset_id=ONE)
+    make_rows = chronicle._make_rows
+    monkeypatch.setattr(chronicle, "_make_rows", lambda lines, *, come_since: make_rows(lines, come_since=(1, 0)))
+    write_meanwhile(world, monkeypatch)
+    reindex(world)
+    assert rows() == [1]
+
+
 def test_scan_tells_damaged_lines_and_gaps(world: World) -> None:
     for _ in range(4):
         append(world, "save", by="arena", asset_id=ONE)

@@ -232,3 +232,14 @@ def test_a_damaged_one_is_not_indexed(world: World) -> None:
     with pytest.raises(DamagedCheckpoint, match="is missing"):
         index_checkpoint(world, "DIO", "checkpoint-1-20260101-0000")
     assert not Checkpoint.objects.exists()
+
+
+def test_what_is_deleted_while_it_is_looked_at_is_no_damage(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder, verify = make_checkpoint(world.heroes, 100), sidecar.verify
+
+    def late(place: Path, *, quick: bool) -> sidecar.Sidecar:
+        folder.rename(world.home / "away")
+        return verify(place, quick=quick)
+
+    monkeypatch.setattr(sidecar, "verify", late)
+    assert scan(world) == report(0)

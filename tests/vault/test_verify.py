@@ -1,5 +1,6 @@
 import json
 import os
+from dataclasses import replace
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -7,7 +8,7 @@ from typing import Any
 import pytest
 from django.core.management import CommandError, call_command
 
-from realm.checkpoints import sidecar
+from realm.checkpoints import moments, sidecar
 from realm.checkpoints.sidecar import SIDECAR
 from realm.world import World
 from tests.support.checkpoints import WEIGHTS, make_checkpoint, rewrite_sidecar
@@ -138,3 +139,64 @@ def test_the_command_ends_with_what_it_found(world: World, folder: Path) -> None
     assert run(other.name)[0] == 1  # it is not even listed
     assert run(folder.name)[0] == 0
     assert run("7") == run() == run("100", "--all") == (1, None)
+
+
+def thin_meanwhile(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Once the sidecar has been read and before the files are."""
+    files_of = sidecar.files_of
+
+    def late(place: Path) -> dict[str, Path]:
+        monkeypatch.setattr(sidecar, "files_of", files_of)
+        moments.take_out(folder)
+        return files_of(place)
+
+    monkeypatch.setattr(sidecar, "files_of", late)
+
+
+@pytest.fixture
+def with_moments(world: World, folder: Path) -> Path:
+    (folder / moments.OPTIMIZER_FILE).write_bytes(b"moments")
+    sidecar.write(folder, replace(sidecar.read(folder), files=sidecar.prove_files(folder)))
+    index.scan(world)
+    return folder
+
+
+def test_who_thins_it_meanwhile_damages_nothing(
+    world: World, with_moments: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    thin_meanwhile(with_moments, monkeypatch)
+    assert found(world, with_moments).whole
+    assert HistoryEntry.objects.get().details.get("damaged") is None
+
+
+def test_twin_the_sidecar_is_believed_to_be_as_it_was(
+    world: World, with_moments: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    thin_meanwhile(with_moments, monkeypatch)
+    monkeypatch.setattr(verifying, "_digest_of", lambda _: "")
+    assert not found(world, with_moments).whole
+
+
+def test_whoever_else_proves_it_finds_it_whole_too(with_moments: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    thin_meanwhile(with_moments, monkeypatch)
+    assert sidecar.verify(with_moments).thinned is not None
+
+
+def test_what_a_killed_thinning_left_behind_is_no_damage(world: World, with_moments: Path) -> None:
+    moments.take_out(with_moments)
+    (with_moments / moments.OPTIMIZER_FILE).write_bytes(b"moments")
+    assert found(world, with_moments).whole
+
+
+def test_who_deletes_it_meanwhile_makes_it_unknown(world: World, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    read = sidecar.read
+
+    def late(place: Path) -> sidecar.Sidecar:
+        saved = read(place)
+        folder.rename(world.home / "away")
+        return saved
+
+    monkeypatch.setattr(sidecar, "read", late)
+    with pytest.raises(NotFound):
+        found(world, folder)
+    assert not HistoryEntry.objects.exists()

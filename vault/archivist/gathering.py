@@ -151,7 +151,8 @@ class Gathering:
         self.copier.forget(path)
         try:
             self.copier.take_checkpoint(path)
-            sidecar.verify(copied, quick=True)
+            for name in sidecar.left_behind(sidecar.verify(copied, quick=True)):
+                (copied / name).unlink(missing_ok=True)
             self.checkpoints[path] = sidecar.digest(copied / sidecar.SIDECAR)
         except (FileNotFoundError, DamagedCheckpoint) as error:
             self.copier.forget(path)

@@ -10,6 +10,7 @@ from typing import NamedTuple, TypeVar
 from django.utils import timezone
 
 from vault.assets.ids import CHECKPOINT, checkpoint_id, parse_checkpoint_id
+from vault.assets.rows import was_read_damaged
 from vault.models import Asset, Checkpoint, Location
 from vault.strongholds.registry import LOCAL
 
@@ -35,7 +36,8 @@ class _Listed(NamedTuple):
 
 def sync_checkpoints(damaged: Iterable[str] = ()) -> None:
     """Make assets and local copies those of the index. `damaged` are the sentences of vault.index about what is not
-    listed for that reason: such a copy stays, as a damaged one. Written in short transactions: others write, too.
+    listed for that reason: such a copy stays, as a damaged one. Written in short transactions: others write, too, and
+    may have written the same.
     """
     fields = ("hero", "name", "sidecar_sha256", "size_bytes", "verified_at")
     listed = {row.asset_id: row for row in map(_Listed._make, Checkpoint.objects.values_list(*fields))}
@@ -64,7 +66,7 @@ def _sync_assets(listed: dict[str, _Listed]) -> None:
     ]
     for some in _batches(fresh):
         times = _times(listed[asset_id] for asset_id in some)
-        Asset.objects.bulk_create([_asset(listed[asset_id], times) for asset_id in some])
+        Asset.objects.bulk_create([_asset(listed[asset_id], times) for asset_id in some], ignore_conflicts=True)
     for asset_id in changed:
         row = listed[asset_id]
         Asset.objects.filter(asset_id=asset_id).update(manifest_sha256=row.sha256, size_bytes=row.size_bytes)
@@ -107,6 +109,8 @@ def _sync_copies(listed: dict[str, _Listed], damaged: dict[str, str]) -> None:
         pk, state, size_bytes, sha256, verified_at = said
         kept.add(pk)
         wanted = row.verified_at or verified_at  # the keeper may have read what the ledger has not
+        if state == Location.State.DAMAGED and sha256 == row.sha256 and was_read_damaged(asset_id, LOCAL, wanted):
+            continue
         if (state, size_bytes, sha256, verified_at) != (Location.State.PRESENT, row.size_bytes, row.sha256, wanted):
             Location.objects.filter(pk=pk).update(
                 state=Location.State.PRESENT,
@@ -118,7 +122,7 @@ def _sync_copies(listed: dict[str, _Listed], damaged: dict[str, str]) -> None:
     lost = {said[0]: (asset, path) for (asset, path), said in known.items() if said[0] not in kept}
     _sync_lost(lost, {keys[asset_id]: why for asset_id, why in damaged.items() if asset_id in keys})
     for some in _batches(fresh):
-        Location.objects.bulk_create(some)
+        Location.objects.bulk_create(some, ignore_conflicts=True)
     mine.filter(state=Location.State.PRESENT).update(seen_at=now)
 
 

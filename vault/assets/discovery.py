@@ -11,6 +11,7 @@ from django.conf import settings
 from django.db import transaction
 
 from realm.checkpoints.sidecar import DamagedCheckpoint
+from realm.disk import locks
 from realm.strict import BadConfig
 from realm.world import World
 from vault import tokens
@@ -24,6 +25,8 @@ from vault.strongholds.contract import StoredAsset, Stronghold
 from vault.strongholds.opening import known_strongholds, open_stronghold
 from vault.strongholds.registry import LOCAL
 from vault.zones.directory import refresh
+
+LOCK_FILE = "scan.lock"
 
 
 @dataclass
@@ -65,6 +68,11 @@ class VaultDiscovery:
         return report
 
     def scan_local(self) -> DiscoveryReport:
+        """One at a time."""
+        with locks.held(self.world.vault / LOCK_FILE):
+            return self._scan_local()
+
+    def _scan_local(self) -> DiscoveryReport:
         ledger = scan(self.world)
         report = DiscoveryReport(ledger=ledger, damaged=list(ledger.damaged))
         before = set(Asset.objects.values_list("asset_id", flat=True))

@@ -4,19 +4,25 @@ from __future__ import annotations
 
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
+from django.db import transaction
 from django.utils import timezone
 
 from realm.world import World
 from vault.assets.ids import CHECKPOINT, checkpoint_id, kind_of, parse_checkpoint_id
 from vault.assets.manifest import Manifest
-from vault.models import Asset, Checkpoint, Location
+from vault.models import Asset, Checkpoint, HistoryEntry, Location
 from vault.strongholds.contract import StoredAsset
 from vault.strongholds.registry import LOCAL
 
 
-def asset_of_checkpoint(row: Checkpoint) -> Asset:
-    """The asset of a listed checkpoint, with its copy in this world."""
+@transaction.atomic  # a scan that lists meanwhile forgets what has no copies
+def asset_of_checkpoint(row: Checkpoint, *, verified_at: datetime | None = None) -> Asset:
+    """The asset of a listed checkpoint, with its copy in this world.
+
+    `verified_at`: when it was brought here, every byte held against its digest; else what its row says.
+    """
     asset, _ = Asset.objects.update_or_create(
         asset_id=checkpoint_id(row.hero, row.name),
         defaults={
@@ -35,7 +41,7 @@ def asset_of_checkpoint(row: Checkpoint) -> Asset:
         local_path(row),
         manifest_sha256=row.sidecar_sha256,
         size_bytes=row.size_bytes,
-        verified_at=row.verified_at,
+        verified_at=verified_at or row.verified_at,
     )
     return asset
 
@@ -93,8 +99,10 @@ def put_location(
     size_bytes: int,
     verified_at: datetime | None = None,
 ) -> Location:
-    """A copy that was seen whole just now; when it was verified before stays known where nothing newer is said."""
-    said = {
+    """A copy that was seen whole by its record just now; when it was verified before stays known where nothing newer is
+    said, and so does damage that was found by reading it.
+    """
+    said: dict[str, Any] = {
         "state": Location.State.PRESENT,
         "size_bytes": size_bytes,
         "manifest_sha256": manifest_sha256,
@@ -103,13 +111,31 @@ def put_location(
     }
     if verified_at is not None:
         said["verified_at"] = verified_at
-    location, _ = Location.objects.update_or_create(asset=asset, stronghold=stronghold, path=path, defaults=said)
+    location, is_new = Location.objects.get_or_create(asset=asset, stronghold=stronghold, path=path, defaults=said)
+    if not is_new:
+        if location.state == Location.State.DAMAGED and location.manifest_sha256 == manifest_sha256:
+            said = {"seen_at": said["seen_at"]} if was_read_damaged(asset.asset_id, stronghold, verified_at) else said
+        Location.objects.filter(pk=location.pk).update(**said)
+        location.refresh_from_db(fields=list(said))
     return location
 
 
+def was_read_damaged(asset_id: str, stronghold: str, verified_at: datetime | None) -> bool:
+    """Whether the copy there was damaged when it was last read, and that was not before `verified_at`."""
+    read = HistoryEntry.objects.filter(action="verify", asset_id=asset_id).order_by("-seq")
+    last = next((entry for entry in read if entry.details.get("stronghold", LOCAL) == stronghold), None)
+    return last is not None and "damaged" in last.details and (verified_at is None or verified_at <= last.time)
+
+
 def mark(location: Location, state: Location.State, reason: str) -> None:
-    location.state, location.reason = state, reason[:500]
-    location.save(update_fields=["state", "reason"])
+    say(location, state=state, reason=reason[:500])
+
+
+def say(location: Location, **fields: Any) -> None:
+    """Also of one that a scan has forgotten meanwhile."""
+    for name, value in fields.items():
+        setattr(location, name, value)
+    Location.objects.filter(pk=location.pk).update(**fields)
 
 
 def stored_of(location: Location) -> StoredAsset:

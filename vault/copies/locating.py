@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-
-from django.db.models import Q
 
 from realm.checkpoints.sidecar import SIDECAR
 from realm.world import World
@@ -64,17 +63,23 @@ def locate(world: World, asset_id: str) -> Located:
         asset = resolve(world, asset_id)
     except NotFound as error:
         return Located(found=False, asset_id=asset_id, message=str(error))
-    known = {each.name: each for each in known_strongholds(world)}
-    ordered = tuple(as_found(world, location, known.get(location.stronghold)) for location in copies_of(world, asset))
+    strongholds = known_strongholds(world)
+    known = {each.name: each for each in strongholds}
+    copies = copies_of(world, asset, strongholds)
+    ordered = tuple(as_found(world, location, known.get(location.stronghold)) for location in copies)
     found = bool(ordered) and ordered[0].is_present
     message = "" if found else f"{asset.asset_id} has no copy that is whole."
     return Located(found=found, asset_id=asset.asset_id, locations=ordered, message=message)
 
 
-def copies_of(world: World, asset: Asset) -> list[Location]:
-    """The best one first; of strongholds that were forgotten none, of this world those that are there."""
-    ranks = {each.name: _RANKS[each.type] for each in known_strongholds(world)} | {LOCAL: 0}
-    known = asset.locations.filter(Q(stronghold__in=ranks)).select_related("asset")
+def copies_of(world: World, asset: Asset, known_there: Sequence[Known] | None = None) -> list[Location]:
+    """The best one first; of strongholds that were forgotten none, of this world those that are there.
+
+    `known_there`: the strongholds, of who asks for many assets.
+    """
+    strongholds = known_strongholds(world) if known_there is None else known_there
+    ranks = {each.name: _RANKS[each.type] for each in strongholds} | {LOCAL: 0}
+    known = [location for location in asset.locations.all() if location.stronghold in ranks]
     there = [location for location in known if location.stronghold != LOCAL or _is_here(world, location)]
     return sorted(there, key=lambda location: _rank(location, ranks[location.stronghold]))
 

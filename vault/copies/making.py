@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from django.db import transaction
 from django.utils import timezone
 
 from realm.world import World
@@ -39,18 +40,24 @@ def copy_to(world: World, asset: Asset, stronghold: str, *, by: str, progress: P
         raise Refused(f"{stronghold} has {free:,} bytes left, and {asset.asset_id} needs {manifest.size_bytes:,}")
     with only_one(world, asset):
         stored = target.put(rows.here(world, source), manifest, progress=progress)
-        location = rows.put_location(
-            asset,
-            stronghold,
-            stored.path,
-            manifest_sha256=_version(stored, manifest),
-            size_bytes=stored.size_bytes,
-            verified_at=timezone.now(),
-        )
+        location = _list(stronghold, stored, _version(stored, manifest))
     chronicle.record(
         world, "copy", by=by, asset_id=asset.asset_id, stronghold=stronghold, path=stored.path, bytes=stored.size_bytes
     )
     return location
+
+
+@transaction.atomic
+def _list(stronghold: str, stored: StoredAsset, version: str) -> Location:
+    """Also where what was copied is deleted meanwhile, and with it the row of its asset."""
+    return rows.put_location(
+        rows.asset_of_stored(stored),
+        stronghold,
+        stored.path,
+        manifest_sha256=version,
+        size_bytes=stored.size_bytes,
+        verified_at=timezone.now(),
+    )
 
 
 def _version(stored: StoredAsset, manifest: Manifest) -> str:
@@ -80,8 +87,7 @@ def verify_copy(world: World, location: Location, *, by: str, progress: Progress
 
 
 def _say_verified(location: Location) -> None:
-    location.state, location.reason, location.verified_at = Location.State.PRESENT, "", timezone.now()
-    location.save(update_fields=["state", "reason", "verified_at"])
+    rows.say(location, state=Location.State.PRESENT, reason="", verified_at=timezone.now())
     if location.stronghold == LOCAL and location.asset.kind == CHECKPOINT:
         Checkpoint.objects.filter(hero=location.asset.hero, name=location.asset.name).update(
             verified_at=location.verified_at

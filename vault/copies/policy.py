@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
+from itertools import islice
 
 from django.utils import timezone
 
@@ -12,12 +13,16 @@ from guild.champion import crown
 from realm.config import CopiesRules
 from realm.world import World
 from vault.assets import rows
+from vault.assets.ids import checkpoint_id
 from vault.copies.locating import copies_of
 from vault.copies.making import copy_to, verify_copy
 from vault.errors import Unreachable, VaultError
 from vault.models import Asset, Checkpoint, Location
 from vault.strongholds.contract import Progress, unheard
 from vault.strongholds.opening import Known, known_strongholds
+from vault.strongholds.registry import LOCAL
+
+_BATCH = 500
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,28 +61,31 @@ class Applied:
 
 def survey(world: World, rules: CopiesRules) -> Iterator[Standing]:
     """Of each checkpoint in this world that the policy is about, newest first. Nobody is asked."""
-    strongholds = _usable(world)
-    for row in _chosen(world, rules):
-        yield _standing(world, rows.asset_of_checkpoint(row), rules, strongholds)
+    known = known_strongholds(world)
+    for asset in _assets(_chosen(world, rules)):
+        yield _standing(world, asset, rules, known, _usable(known))
 
 
 def apply(world: World, rules: CopiesRules, *, by: str, progress: Progress = unheard) -> Applied:
     """Read what was not read for long, then make what is missing. One stronghold's silence is not waited for twice."""
     done, silent = Applied(), set[str]()
     for standing in survey(world, rules):
-        asset = Asset.objects.get(asset_id=standing.asset_id)
+        asset = Asset.objects.filter(asset_id=standing.asset_id).first()
+        if asset is None:  # it was deleted meanwhile
+            continue
         for location in asset.locations.filter(stronghold__in=standing.unverified, state=Location.State.PRESENT):
             if location.stronghold not in silent:
                 _verify(world, location, by, progress, done, silent)
-        again = _standing(world, asset, rules, [each for each in _usable(world) if each.name not in silent])
+        known = known_strongholds(world)
+        again = _standing(world, asset, rules, known, [each for each in _usable(known) if each.name not in silent])
         for name in again.to:
             _copy(world, asset, name, by, progress, done, silent)
     return done
 
 
-def _usable(world: World) -> list[Known]:
+def _usable(known: Iterable[Known]) -> list[Known]:
     """Those that the player named in `strongholds.yaml`; nothing is copied to a zone that was not named there."""
-    return [each for each in known_strongholds(world) if each.entry and not each.entry.unusable]
+    return [each for each in known if each.entry and not each.entry.unusable]
 
 
 def _verify(world: World, location: Location, by: str, progress: Progress, done: Applied, silent: set[str]) -> None:
@@ -116,10 +124,27 @@ def _chosen(world: World, rules: CopiesRules) -> Iterator[Checkpoint]:
         yield row
 
 
-def _standing(world: World, asset: Asset, rules: CopiesRules, strongholds: list[Known]) -> Standing:
+def _assets(chosen: Iterator[Checkpoint]) -> Iterator[Asset]:
+    """With their copies; what is not listed as its checkpoint is now is written down."""
+    while batch := list(islice(chosen, _BATCH)):
+        ids = [checkpoint_id(row.hero, row.name) for row in batch]
+        known = Asset.objects.filter(asset_id__in=ids).prefetch_related("locations").in_bulk(field_name="asset_id")
+        for asset_id, row in zip(ids, batch, strict=True):
+            asset = known.get(asset_id)
+            yield asset if asset and _is_current(asset, row) else rows.asset_of_checkpoint(row)
+
+
+def _is_current(asset: Asset, row: Checkpoint) -> bool:
+    here = {each.manifest_sha256 for each in asset.locations.all() if each.stronghold == LOCAL}
+    return asset.manifest_sha256 == row.sidecar_sha256 and row.sidecar_sha256 in here
+
+
+def _standing(
+    world: World, asset: Asset, rules: CopiesRules, known: Sequence[Known], strongholds: list[Known]
+) -> Standing:
     since = timezone.now() - timedelta(days=rules.verified_days)
     away = {each.name for each in strongholds if each.elsewhere}
-    copies = copies_of(world, asset)
+    copies = copies_of(world, asset, known)
     present = [each for each in copies if each.state == Location.State.PRESENT]
     fresh = {each.stronghold for each in present if each.verified_at and each.verified_at >= since}
     have = {each.stronghold for each in present}

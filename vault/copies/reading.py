@@ -9,6 +9,7 @@ from realm.checkpoints.sidecar import DamagedCheckpoint
 from realm.world import World
 from vault.assets import manifest as manifests
 from vault.assets import rows
+from vault.assets.chunked import file_of
 from vault.assets.discovery import check_record
 from vault.assets.ids import CHECKPOINT
 from vault.assets.manifest import Manifest
@@ -53,8 +54,12 @@ def manifest_of(world: World, location: Location) -> Manifest:
 
 def reader(path: Path, manifest: Manifest) -> fetching.ReadAt:
     def read_at(member: str, offset: int, length: int) -> bytes:
-        with open(path if manifest.is_file else path / member, "rb") as file:
-            file.seek(offset)
-            return file.read(length)
+        place = file_of(manifest, path, member)
+        try:
+            with open(place, "rb") as file:
+                file.seek(offset)
+                return file.read(length)
+        except OSError as error:
+            raise Damaged(f"{place} cannot be read: {error.strerror}") from error
 
     return read_at

@@ -103,12 +103,13 @@ def move(name: str, a: Stored, b: Stored) -> Move | None:
 
 
 def largest_changes(a: Stored, b: Stored, count: int | None) -> list[WeightChange]:
-    """The `count` weights that moved most, or all; those first that are no longer finite."""
+    """The `count` weights that moved most, or all; those first that are not finite, or were not."""
     count = a.count if count is None else count
     found: list[tuple[float, int, float, float]] = []
     for start, ours, theirs in _pairs(a, b):
         with np.errstate(invalid="ignore"):
-            by = np.where(np.isfinite(theirs), np.abs(theirs - ours), np.inf)
+            difference = theirs - ours
+            by = np.where(np.isfinite(difference), np.abs(difference), np.inf)
         by[ours == theirs] = 0.0
         most = np.argpartition(by, -min(count, len(by)))[-count:]
         found += [(float(by[at]), start + int(at), float(ours[at]), float(theirs[at])) for at in most if by[at]]

@@ -64,11 +64,14 @@ def verify(
 ) -> Verified:
     """What was found; a full one is remembered in its row and in the vault's chronicle.
 
-    Raises NotFound.
+    Raises NotFound, also where it is deleted meanwhile.
     """
-    folder = folder_of(world, hero, name)
-    sidecar_sha256 = _digest_of(folder / SIDECAR)
-    found = inspect(folder, quick=quick, progress=progress)
+    is_changed = True
+    while is_changed:
+        sidecar_sha256 = _digest_of(folder_of(world, hero, name) / SIDECAR)
+        found = inspect(world.heroes / hero / name, quick=quick, progress=progress)
+        # What was thinned or deleted while it was read looks damaged.
+        is_changed = not found.whole and sidecar_sha256 != _digest_of(folder_of(world, hero, name) / SIDECAR)
     if not quick:
         _remember(world, hero, found, sidecar_sha256, by=by)
     return found
@@ -103,8 +106,12 @@ def _misplaced(saved: Sidecar, hero: str, name: str) -> list[Fault]:
 
 
 def _of_files(folder: Path, saved: Sidecar, *, quick: bool, progress: Progress) -> list[Fault]:
-    present, faults, done = sidecar.files_of(folder), [], 0
-    for name in sorted({*present, *saved.files}):
+    try:
+        present = sidecar.files_of(folder)
+    except FileNotFoundError:  # it is deleted meanwhile
+        present = {}
+    faults, done = [], 0
+    for name in sorted({*present, *saved.files} - sidecar.left_behind(saved)):
         proof = saved.files.get(name)
         if proof is None:
             faults.append(Fault(file=name, what="is not in its sidecar"))

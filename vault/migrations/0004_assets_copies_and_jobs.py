@@ -140,6 +140,11 @@ class Migration(migrations.Migration):
         ),
         migrations.AddField(
             model_name='checkpoint',
+            name='adapter_base',
+            field=models.CharField(blank=True, help_text='Full checkpoint under it; empty: none.', max_length=80, null=True),
+        ),
+        migrations.AddField(
+            model_name='checkpoint',
             name='protected',
             field=models.BooleanField(db_default=False, default=False, help_text='By the player; see marks.json.'),
         ),

@@ -169,7 +169,10 @@ class FileStronghold:
 
     def _put_record(self, source: Path, manifest: Manifest, place: Place) -> None:
         of_its_own = place.record == place.member(SIDECAR)
-        data = (source / SIDECAR).read_bytes() if of_its_own else places.encode(manifest)
+        try:
+            data = (source / SIDECAR).read_bytes() if of_its_own else places.encode(manifest)
+        except OSError as error:
+            raise Damaged(f"{source / SIDECAR} cannot be read: {error}") from error
         digest = hashlib.sha256(data).hexdigest()
         if SIDECAR in manifest.files and digest != manifest.files[SIDECAR].sha256:
             raise Damaged(f"{source / SIDECAR} has changed meanwhile; nothing was copied")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 
 from guild.champion import crown
 from guild.champion.crown import Pin
@@ -48,6 +49,7 @@ def promote(world: World, hero: str, name: str, *, by: str, config: RealmConfig 
     active = branches_of(hero).active
     branch = active if line_of(hero).holds(saved.branch, saved.step, name) else saved.branch
     with locked(world):
+        _folder(world, hero, name)  # somebody may have deleted it meanwhile
         previous = crown.crown(world, hero, config.champion_metric, branch=branch)
         moment = datetime.now().astimezone().isoformat(timespec="seconds")
         crown.pin(world, hero, branch, Pin(name=name, by=by, at=moment))
@@ -89,12 +91,16 @@ def _settings(world: World) -> RealmConfig:
         raise Refused(f"nobody is promoted: {error}") from error
 
 
-def _prove(world: World, hero: str, name: str) -> Sidecar:
+def _folder(world: World, hero: str, name: str) -> Path:
     folder = world.heroes / hero / name
     if step_of(name) is None or folder.is_symlink() or not folder.is_dir():
         raise NotFound(f"{hero} has no checkpoint {strict.shown(name)} here")
+    return folder
+
+
+def _prove(world: World, hero: str, name: str) -> Sidecar:
     try:
-        return sidecar.verify(folder)
+        return sidecar.verify(_folder(world, hero, name))
     except DamagedCheckpoint as damage:
         raise Damaged(f"nobody promotes a damaged checkpoint: {damage}") from damage
 

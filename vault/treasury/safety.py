@@ -18,7 +18,7 @@ from guild.models import EvaluationTask
 from realm.branch_rows import branches_of
 from realm.checkpoints import branches, sidecar
 from realm.checkpoints.names import checkpoint_folders
-from realm.checkpoints.sidecar import SIDECAR, DamagedCheckpoint
+from realm.checkpoints.sidecar import DamagedCheckpoint
 from realm.config import RealmConfig
 from realm.config import load as load_config
 from realm.hosts import read_hosts
@@ -169,22 +169,21 @@ def _bases_once(hero_folder: Path, mtime_ns: int) -> list[tuple[str, str]]:
 
 
 def _bases(hero_folder: Path) -> list[tuple[str, str]]:
-    """Adapter and what it sits on, by names."""
-    pairs = ((folder.name, _adapter_base(folder)) for folder in checkpoint_folders(hero_folder))
+    """Adapter and what it sits on, by names; sidecars are read of those alone of which no row says it."""
+    rows = Checkpoint.objects.filter(hero=hero_folder.name).values_list("name", "adapter_base")
+    listed = {name: base for name, base in rows if base is not None}
+    pairs = (
+        (folder.name, listed[folder.name] if folder.name in listed else _adapter_base(folder))
+        for folder in checkpoint_folders(hero_folder)
+    )
     return [(name, base) for name, base in pairs if base]
 
 
 def _adapter_base(folder: Path) -> str | None:
     try:
-        found = (folder / SIDECAR).stat()
-        return _adapter_base_once(folder, found.st_mtime_ns, found.st_size)
+        return sidecar.read(folder).adapter_base
     except (DamagedCheckpoint, OSError):
         return None
-
-
-@functools.lru_cache(maxsize=2**17)
-def _adapter_base_once(folder: Path, mtime_ns: int, size_bytes: int) -> str | None:
-    return sidecar.read(folder).adapter_base
 
 
 def _worked_on(hero: str) -> Iterator[Reason]:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import logging
 import shutil
 from collections.abc import Collection, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from enum import StrEnum
-from itertools import islice
+from itertools import groupby, islice
 from pathlib import Path
+from stat import S_ISREG
 
 from django.utils import timezone
 
@@ -36,7 +38,7 @@ LEFTOVER_SECONDS = 24 * 3600.0
 """What a killed writer left under a temp name is deleted when it is older; a slow save is not that slow."""
 MACHINES = ("arena", "taskmaster", "vault")
 """What they deleted is emptied before what a person did."""
-_PERIODS = (("hourly", "%Y-%m-%d %H", "hour"), ("daily", "%Y-%m-%d", "day"), ("weekly", "%G-%V", "week"))
+_PERIODS = (("hourly", "%Y-%m-%d %H %z", "hour"), ("daily", "%Y-%m-%d", "day"), ("weekly", "%G-%V", "week"))
 
 
 class Fate(StrEnum):
@@ -107,8 +109,11 @@ def plan(world: World, config: RealmConfig, hero: str, *, loaded: Collection[str
     gone = {row.name: "no rule keeps it" for row in rows if row.name not in must and row.name not in wanted}
     droppable = [row for row in reversed(rows) if row.name not in must]
     gone |= _beyond_budget(limits, rows, thin, droppable, gone)
-    free, in_trash = free_bytes(world, hero), sum(one.size_bytes for one in trash.list_trash(world))
-    gone |= _below_floor(world, hero, limits, thin, droppable, gone, free + in_trash)
+    entries = trash.list_trash(world)
+    free, in_trash = free_bytes(world, hero), sum(one.size_bytes for one in entries)
+    volume = _volume(world, hero)
+    would_be_free = free + sum(one.size_bytes for one in entries if _volume(world, one.hero) == volume)
+    gone |= _below_floor(world, hero, limits, thin, droppable, gone, would_be_free)
     books = tuple(_book(row, gone.get(row.name), thin.get(row.name, 0), must, wanted) for row in rows)
     return Shelf(
         hero=hero,
@@ -123,8 +128,16 @@ def plan(world: World, config: RealmConfig, hero: str, *, loaded: Collection[str
 
 def free_bytes(world: World, hero: str) -> int:
     """Of the volume where the hero's folder really lies: it may be a link to another disk."""
+    return shutil.disk_usage(_really(world, hero)).free
+
+
+def _volume(world: World, hero: str) -> int:
+    return _really(world, hero).stat().st_dev
+
+
+def _really(world: World, hero: str) -> Path:
     folder = world.heroes / hero
-    return shutil.disk_usage((folder if folder.is_dir() else world.heroes).resolve()).free
+    return (folder if folder.is_dir() else world.heroes).resolve()
 
 
 def _book(
@@ -178,12 +191,9 @@ def _is_measured(one: Candidate) -> bool:
 
 def _one_a_period(rows: list[Checkpoint], form: str, count: int) -> Iterator[str]:
     """The newest of each of the last `count` hours, days or weeks in which something was saved."""
-    seen: set[str] = set()
-    for row in sorted(rows, key=lambda one: one.created_at, reverse=True):
-        period = row.created_at.astimezone().strftime(form)
-        if period not in seen and len(seen) < count:
-            seen.add(period)
-            yield row.name
+    newest_first = sorted(rows, key=lambda one: one.created_at, reverse=True) if count else ()
+    periods = groupby(newest_first, key=lambda one: one.created_at.astimezone().strftime(form))
+    yield from (next(saved).name for _, saved in islice(periods, count))
 
 
 def _thinned(world: World, hero: str, limits: Limits, rows: list[Checkpoint], found: list[Reason]) -> dict[str, int]:
@@ -229,17 +239,23 @@ def _below_floor(
     free += sum(_freed(world.heroes / hero / name) for name in gone)
     free += sum(size for name, size in thin.items() if name not in gone)
     for row in droppable:
+        if free >= limits.floor_bytes:
+            break
         freed = _freed(world.heroes / hero / row.name) - thin.get(row.name, 0)
-        if free < limits.floor_bytes and row.name not in gone and freed > 0:
+        if row.name not in gone and freed > 0:
             chosen[row.name] = f"the disk has less than {limits.rules.floor_gb:g} GB free"
             free += freed
     return chosen
 
 
 def _freed(folder: Path) -> int:
-    """Bytes of what no other name holds."""
-    infos = [path.lstat() for path in folder.rglob("*") if path.is_file()]
-    return sum(info.st_size for info in infos if info.st_nlink == 1)
+    """Bytes of what no other name holds; 0 where it has gone."""
+    found = 0
+    for path in folder.rglob("*"):
+        with suppress(FileNotFoundError):
+            info = path.lstat()
+            found += info.st_size if S_ISREG(info.st_mode) and info.st_nlink == 1 else 0
+    return found
 
 
 def apply(
@@ -289,12 +305,12 @@ def _thin_all(world: World, hero: str, names: list[str]) -> list[str]:
     for name in names:
         try:
             moments.take_out(world.heroes / hero / name)
-            index.index_checkpoint(world, hero, name)
-        except DamagedCheckpoint as error:
+        except (DamagedCheckpoint, FileNotFoundError) as error:
             log.warning("not thinned: %s", error)
         else:
             done.append(name)
-    return done
+    damaged = index.index_checkpoints(world, hero, done) if done else {}
+    return [name for name in done if name not in damaged]
 
 
 def trim(world: World, config: RealmConfig, *, by: str) -> tuple[str, ...]:
@@ -303,11 +319,13 @@ def trim(world: World, config: RealmConfig, *, by: str) -> tuple[str, ...]:
     oldest = timezone.now() - timedelta(days=limits.rules.trash_days)
     doomed = {one.entry for one in entries if one.moment < oldest}
     total = sum(one.size_bytes for one in entries if one.entry not in doomed)
-    lacks = limits.floor_bytes - shutil.disk_usage(world.heroes.resolve()).free
+    volumes = {one.hero: _volume(world, one.hero) for one in entries}
+    lacks = {volume: limits.floor_bytes - free_bytes(world, hero) for hero, volume in volumes.items()}
     for one in sorted(entries, key=lambda one: (one.by not in MACHINES, one.entry)):
-        if one.entry not in doomed and (total > limits.trash_bytes or lacks > 0):
+        if one.entry not in doomed and (total > limits.trash_bytes or lacks[volumes[one.hero]] > 0):
             doomed.add(one.entry)
-            total, lacks = total - one.size_bytes, lacks - one.size_bytes
+            total -= one.size_bytes
+            lacks[volumes[one.hero]] -= one.size_bytes
     return trash.empty(world, by=by, entries=doomed).entries if doomed else ()
 
 

@@ -199,10 +199,10 @@ def undo(world: World, entry: str, *, by: str) -> Undone:
         durable.sync_folder(hero_folder)
         shutil.rmtree(place)
         names = tuple(folder.name for folder in folders)
-        damaged = _list_again(world, hero_folder.name, names)
+        damaged = index.index_checkpoints(world, hero_folder.name, names)
     for name in names:
         chronicle.record(world, "undo", by=by, asset_id=checkpoint_id(hero_folder.name, name), entry=entry)
-    return Undone(hero=hero_folder.name, names=names, damaged=damaged)
+    return Undone(hero=hero_folder.name, names=names, damaged=tuple(map(str, damaged.values())))
 
 
 def _place_of(world: World, entry: str) -> Path:
@@ -234,16 +234,6 @@ def _check_bases(hero_folder: Path, folders: list[Path]) -> None:
             raise Refused(f"{folder.name} is an adapter on {base}, which is not there: undo its deletion first")
 
 
-def _list_again(world: World, hero: str, names: Iterable[str]) -> tuple[str, ...]:
-    damaged = []
-    for name in names:
-        try:
-            index.index_checkpoint(world, hero, name)
-        except DamagedCheckpoint as error:
-            damaged.append(str(error))
-    return tuple(damaged)
-
-
 def list_trash(world: World) -> list[Entry]:
     """What can be put back, newest first."""
     entries = [found for folder in _hero_folders(world) for found in _entries(folder)]
@@ -271,9 +261,17 @@ def _read_entry(place: Path) -> Entry:
     except (UnfitFile, OSError, ValueError, RecursionError):
         when = datetime.strptime(place.name[:15], "%Y%m%d-%H%M%S").astimezone()
         at, by, why, sizes = when.isoformat(), "", "", {}
-    there = [folder.name for folder in checkpoint_folders(place)]
+    there = _checkpoints_in(place)
     known = {name: sizes[name] if name in sizes else size_of(place / name) for name in there}
     return Entry(entry=place.name, hero=place.parent.parent.name, at=at, by=by, why=why, checkpoints=known)
+
+
+def _checkpoints_in(place: Path) -> list[str]:
+    """Names; none where it is emptied or undone meanwhile."""
+    try:
+        return [folder.name for folder in checkpoint_folders(place)]
+    except FileNotFoundError:
+        return []
 
 
 def size_of(folder: Path) -> int:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from django.conf import settings
+from django.db import transaction
 from django.utils import timezone
 
 from realm.world import World
@@ -108,6 +109,7 @@ def _by_id(world: World, asset_id: str) -> tuple[Path, Manifest]:
         raise Damaged(f"{place} cannot be read: {error.strerror}") from error
 
 
+@transaction.atomic
 def _list_there(zone: str, stored: StoredAsset, made: Manifest) -> None:
     rows.put_location(
         rows.asset_of_stored(stored),
@@ -150,8 +152,14 @@ def _make_folder(folder: Path) -> None:
 
 def _list_here(world: World, made: Manifest, target: Path) -> None:
     if target.parent.parent == world.heroes:
-        rows.asset_of_checkpoint(index_checkpoint(world, target.parent.name, target.name))
+        listed = index_checkpoint(world, target.parent.name, target.name)
+        rows.asset_of_checkpoint(listed, verified_at=timezone.now())
         return
+    _list_file_here(world, made, target)
+
+
+@transaction.atomic
+def _list_file_here(world: World, made: Manifest, target: Path) -> None:
     rows.put_location(
         rows.asset_of_manifest(made, timezone.now()),
         LOCAL,

@@ -20,6 +20,7 @@ from guild.curriculum.plan import plan
 from guild.evaluation.judging import Judged, remember
 from guild.selectors import skill_level
 from realm.checkpoints import branches, sidecar
+from realm.config import RealmConfig
 from realm.world import World
 from tests.arena.daemon.test_loop import clock, drop, open_daemon, settle, states, trainer
 from tests.support.checkpoints import make_checkpoint
@@ -27,6 +28,7 @@ from tests.support.fake_trainer import FakeTrainer
 from vault import chronicle
 from vault.index import scan
 from vault.ledger import get_ledger
+from vault.treasury import trash
 from watchtower import selectors as watchtower
 from watchtower.hero import saved_card
 
@@ -203,6 +205,31 @@ def test_a_battle_under_way_a_damaged_target_and_an_unknown_one_are_refused_in_w
     settle(daemon)
     assert "longer is being fought" in ChronicleEntry.objects.filter(kind="order_refused").last().message  # type: ignore[union-attr]
     assert not (world.heroes / "DIO" / branches.FILE).exists()
+
+
+def delete_before_it_begins(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The order is checked, then the player deletes what it names."""
+    first, _ = made(world, 10, 20)
+    check = branch_orders.check
+
+    def late(world: World, hero: str, start: sidecar.Sidecar | None) -> None:
+        check(world, hero, start)
+        trash.delete(world, "DIO", [first], by="page", config=RealmConfig(oracle_port=1))
+
+    monkeypatch.setattr(branch_orders, "check", late)
+    going_back.carry_out(world, branch_orders.GoOnFrom(hero="DIO", name=first, by="page", weights_only=False))
+
+
+def test_no_branch_begins_at_what_is_deleted_meanwhile(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(CannotGoOn, match="was deleted just now"):
+        delete_before_it_begins(world, monkeypatch)
+    assert not branches.read(world.heroes / "DIO").branches
+
+
+def test_twin_without_a_last_look_it_begins_there(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(going_back, "_is_gone", lambda *_: False)
+    delete_before_it_begins(world, monkeypatch)
+    assert branches.read(world.heroes / "DIO").branches
 
 
 def test_the_command_lists_branches(world: World) -> None:

@@ -19,7 +19,7 @@ import pytest
 from django.core.management import CommandError, call_command
 from pytest_django import Settings
 
-from realm.checkpoints import sidecar
+from realm.checkpoints import moments, sidecar
 from realm.world import World
 from tests.support.checkpoints import WEIGHTS, make_checkpoint
 from vault import chronicle
@@ -362,3 +362,25 @@ def test_commands_take_list_verify_and_restore(filled: World, tmp_path: Path) ->
     for outside in ("../backups", f"../backups/{name}", "/etc", ".", ""):
         with pytest.raises(CommandError, match="there is no snapshot"):
             vault("snapshot", "--verify", outside or "x")
+
+
+def leave_moments(world: World) -> None:
+    """As a thinning that was killed once its sidecar was sealed."""
+    folder = world.home / CHECKPOINT
+    (folder / moments.OPTIMIZER_FILE).write_bytes(b"moments")
+    sidecar.write(folder, replace(sidecar.read(folder), files=sidecar.prove_files(folder)))
+    moments.take_out(folder)
+    (folder / moments.OPTIMIZER_FILE).write_bytes(b"moments")
+
+
+def test_what_a_killed_thinning_left_behind_spoils_no_snapshot(filled: World) -> None:
+    leave_moments(filled)
+    assert restoring.verify(take_one(filled).path).checkpoints == 1
+
+
+def test_twin_what_it_left_behind_is_no_file_of_the_snapshot(filled: World) -> None:
+    leave_moments(filled)
+    taken = take_one(filled).path
+    shutil.copy(filled.home / CHECKPOINT / moments.OPTIMIZER_FILE, taken / "world" / CHECKPOINT)
+    with pytest.raises(Damaged, match="is not in its manifest"):
+        restoring.verify(taken)

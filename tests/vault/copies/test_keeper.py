@@ -1,5 +1,6 @@
 """Where assets lie, and what it takes to bring them here."""
 
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -11,11 +12,14 @@ from realm.checkpoints import sidecar
 from realm.world import World
 from tests.support.checkpoints import WEIGHTS, make_checkpoint
 from tests.support.traversals import traversals
-from vault import VaultKeeper, ask_vault_first, chronicle
-from vault.copies import bringing
+from vault import VaultDiscovery, VaultKeeper, ask_vault_first, chronicle
+from vault.assets import rows
+from vault.assets.resolving import resolve
+from vault.copies import bringing, fetched, making
 from vault.errors import Damaged, NotFound, Refused, Unreachable
 from vault.index import scan
-from vault.models import Location
+from vault.models import Asset, Location
+from vault.strongholds.copying import FileStronghold
 from vault.strongholds.folder import FolderBackend
 from vault.strongholds.registry import StorageRegistry
 
@@ -96,15 +100,15 @@ def test_a_damaged_copy_is_said_marked_and_passed_over(
     spoil(copied)
     assert {each.stronghold for each in keeper.locate(WHOLE_ID).locations} == {"nas", "b"}
     Location.objects.filter(stronghold="b").update(verified_at=None)  # the other one is asked first
-    fetched = keeper.fetch(WHOLE_ID, tmp_path / "back")
-    assert (fetched.success, fetched.source) == (True, "b")
-    assert "nas: checkpoints/DIO" in fetched.messages[0]
-    assert WEIGHTS in fetched.messages[0]
+    brought = keeper.fetch(WHOLE_ID, tmp_path / "back")
+    assert (brought.success, brought.source) == (True, "b")
+    assert "nas: checkpoints/DIO" in brought.messages[0]
+    assert WEIGHTS in brought.messages[0]
     assert Location.objects.get(stronghold="nas").state == Location.State.DAMAGED
 
     spoil(tmp_path / "second" / "checkpoints" / "DIO" / copied.name)
-    fetched = keeper.fetch(WHOLE_ID, tmp_path / "again")
-    assert isinstance(fetched.error, Damaged)
+    brought = keeper.fetch(WHOLE_ID, tmp_path / "again")
+    assert isinstance(brought.error, Damaged)
     assert not (tmp_path / "again").exists()
 
 
@@ -115,9 +119,9 @@ def test_a_record_that_was_exchanged_is_not_believed(
     shutil.rmtree(copied)
     shutil.copytree(make_checkpoint(tmp_path / "forged", 100, train_loss=0.001), copied)
     shutil.rmtree(checkpoint)
-    fetched = keeper.fetch(WHOLE_ID, tmp_path / "back")
-    assert isinstance(fetched.error, Damaged)
-    assert "another one than was copied" in fetched.message
+    brought = keeper.fetch(WHOLE_ID, tmp_path / "back")
+    assert isinstance(brought.error, Damaged)
+    assert "another one than was copied" in brought.message
 
 
 def test_twin_without_the_comparison_it_is(
@@ -167,6 +171,74 @@ def test_a_local_one_that_is_damaged_is_not_handed_out(world: World, checkpoint:
         ask_vault_first("checkpoint_100")
 
 
+def test_what_was_fetched_aside_stays_while_it_is_used(world: World, checkpoint: Path, copied: Path) -> None:
+    def age() -> None:
+        for path in (*aside.rglob("*"), aside.parent):
+            os.utime(path, (0, 0))
+
+    (checkpoint / WEIGHTS).unlink()
+    aside = Path(ask_vault_first("checkpoint_100"))
+    assert fetched.sweep(world) == []
+    age()
+    assert fetched.sweep(world, base_model=str(aside)) == []
+    assert ask_vault_first("checkpoint_100") == str(aside)
+    assert fetched.sweep(world) == []
+    age()
+    os.utime(aside / WEIGHTS)  # as who reads it does
+    assert fetched.sweep(world) == []
+    age()
+    assert fetched.sweep(world) == [f"{WHOLE_ID}/{aside.parent.name}"]
+    assert not aside.parent.exists()
+
+
+def forgotten_during(monkeypatch: pytest.MonkeyPatch, act: str) -> None:
+    """As by a scan that finds the checkpoint deleted."""
+    original = getattr(FileStronghold, act)
+
+    def slow(self: FileStronghold, *arguments: Any, **named: Any) -> Any:
+        done = original(self, *arguments, **named)
+        Asset.objects.all().delete()
+        return done
+
+    monkeypatch.setattr(FileStronghold, act, slow)
+
+
+def test_a_copy_is_known_though_what_was_copied_is_forgotten_meanwhile(
+    keeper: VaultKeeper, checkpoint: Path, nas: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With the twin."""
+    asset = resolve(keeper.world, "checkpoint_100")
+    forgotten_during(monkeypatch, "put")
+    assert making.copy_to(keeper.world, asset, "nas", by="page").asset.asset_id == WHOLE_ID
+    assert Location.objects.get().stronghold == "nas"
+    asset = resolve(keeper.world, "checkpoint_100")
+    monkeypatch.setattr(rows, "asset_of_stored", lambda stored: asset)
+    making.copy_to(keeper.world, asset, "nas", by="page")
+    assert not Asset.objects.exists()
+    Location.objects.all().delete()
+
+
+def test_a_copy_that_is_forgotten_while_it_is_read_is_no_error(
+    keeper: VaultKeeper, copied: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    forgotten_during(monkeypatch, "verify")
+    assert keeper.verify_copy(keeper.copy_at(WHOLE_ID, "nas")).state == Location.State.PRESENT
+
+
+def test_what_vanishes_while_it_is_copied_is_said_to(
+    keeper: VaultKeeper, checkpoint: Path, nas: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put_record = FileStronghold._put_record
+
+    def late(self: FileStronghold, *arguments: Any) -> None:
+        shutil.rmtree(checkpoint)
+        put_record(self, *arguments)
+
+    monkeypatch.setattr(FileStronghold, "_put_record", late)
+    with pytest.raises(Damaged, match=r"\.ledger\.json cannot be read"):
+        keeper.copy("checkpoint_100", "nas")
+
+
 def test_files_are_registered_where_they_lie(keeper: VaultKeeper, world: World, tmp_path: Path) -> None:
     quest = tmp_path / "train_syllo_abc.jsonl"
     quest.write_text("{}\n")
@@ -203,3 +275,33 @@ def test_who_did_what_is_in_the_chronicle(keeper: VaultKeeper, world: World, cop
     assert [(line.action, line.asset_id, line.by) for line in chronicle.read(world)] == [
         (action, WHOLE_ID, "command line") for action in ("copy", "fetch", "verify")
     ]
+
+
+def check_damage_is_remembered(keeper: VaultKeeper, stronghold: str, folder: Path) -> None:
+    """Where names and sizes are right, none but who reads it can tell."""
+    spoil(folder)
+    with pytest.raises(Damaged):
+        keeper.verify_copy(keeper.copy_at(WHOLE_ID, stronghold))
+    discovery = VaultDiscovery(keeper.world)
+    discovery.scan_stronghold(stronghold, discovery.scan_local())
+    keeper.locate("checkpoint_100")
+    assert keeper.copy_at(WHOLE_ID, stronghold).state == Location.State.DAMAGED
+
+
+@pytest.mark.parametrize("stronghold", ["local", "nas"])
+def test_damage_that_was_read_is_not_forgotten_by_who_only_lists(
+    keeper: VaultKeeper, checkpoint: Path, copied: Path, stronghold: str
+) -> None:
+    folder = checkpoint if stronghold == "local" else copied
+    right = (folder / WEIGHTS).read_bytes()
+    check_damage_is_remembered(keeper, stronghold, folder)
+    (folder / WEIGHTS).write_bytes(right)
+    assert keeper.verify_copy(keeper.copy_at(WHOLE_ID, stronghold)).state == Location.State.PRESENT
+
+
+def test_twin_without_the_chronicle_it_counts_as_whole_again(
+    keeper: VaultKeeper, copied: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rows, "was_read_damaged", lambda *_: False)
+    with pytest.raises(AssertionError):
+        check_damage_is_remembered(keeper, "nas", copied)

@@ -6,11 +6,13 @@ from pathlib import Path
 
 import pytest
 from django.core.management import CommandError, call_command
+from pytest_django import DjangoAssertNumQueries
 
 from guild.tasks import conditions
 from realm.config import CopiesRules
 from realm.world import World
 from tests.support.checkpoints import make_checkpoint
+from vault.assets.discovery import VaultDiscovery
 from vault.copies import policy
 from vault.index import scan
 from vault.models import Checkpoint, Location
@@ -55,6 +57,16 @@ def test_only_the_protected_where_that_is_wished(world: World, checkpoint: Path,
     Checkpoint.objects.update(protected=True)
     assert len(list(policy.survey(world, CopiesRules(which="protected")))) == 1
     assert not list(policy.survey(world, CopiesRules(which="champion")))
+
+
+def test_a_look_costs_no_row_of_each_checkpoint(
+    world: World, checkpoint: Path, nas: Path, django_assert_max_num_queries: DjangoAssertNumQueries
+) -> None:
+    for step in (200, 300):
+        make_checkpoint(world.heroes, step)
+    VaultDiscovery(world).scan_local()
+    with django_assert_max_num_queries(4):
+        assert len(list(policy.survey(world, CopiesRules()))) == 3
 
 
 @pytest.mark.slow

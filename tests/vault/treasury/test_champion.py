@@ -1,13 +1,19 @@
 """A promoted checkpoint is the champion for whoever asks, until it is unpinned or gone."""
 
+import threading
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Any
+
 import pytest
 
 from guild.champion import crown
 from realm.checkpoints import sidecar
+from realm.disk import durable
 from realm.world import World
 from tests.support.treasury import apply, branched, fill, folder_of, name_of, steps
 from vault.errors import Damaged, NotFound
-from vault.treasury import champion
+from vault.treasury import champion, trash
 
 pytestmark = pytest.mark.django_db
 
@@ -74,3 +80,46 @@ def test_one_of_another_branch_is_the_champion_of_that_one(world: World) -> None
     assert champion.promote(world, "DIO", name_of(world, 3), by="page").branch == "2"
     assert holder(world) == name_of(world, 3)
     assert sidecar.verify(folder_of(world, 3))
+
+
+def test_one_that_is_deleted_while_it_is_proven_is_not_promoted(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    fill(world)
+    name, prove = name_of(world, 1), champion._prove
+
+    def slow(world: World, hero: str, name: str) -> sidecar.Sidecar:
+        saved = prove(world, hero, name)
+        trash.delete(world, hero, [name], by="page")
+        return saved
+
+    monkeypatch.setattr(champion, "_prove", slow)
+    with pytest.raises(NotFound):
+        champion.promote(world, "DIO", name, by="page")
+    assert crown.pins(world, "DIO") == {}
+
+
+def pinned_while_crowned(world: World, monkeypatch: pytest.MonkeyPatch) -> dict[str, crown.Pin]:
+    """The arena has read what is remembered and has not written it yet, when a page pins."""
+    fill(world)
+    write_json, pin = durable.write_json, crown.Pin(name=name_of(world, 1), by="page", at="2026-01-01T12:30:00+00:00")
+    page = threading.Thread(target=crown.pin, args=(world, "DIO", "", pin))
+
+    def slow(path: Path, value: Any) -> None:
+        monkeypatch.setattr(durable, "write_json", write_json)
+        page.start()
+        page.join(0.1)  # it has to wait
+        write_json(path, value)
+
+    monkeypatch.setattr(durable, "write_json", slow)
+    crown.crown(world, "DIO", "val_loss")
+    page.join()
+    return crown.pins(world, "DIO")
+
+
+def test_what_is_pinned_while_the_arena_crowns_stays_pinned(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert list(pinned_while_crowned(world, monkeypatch)) == [""]
+    assert len(crown.crowned(world, "DIO")) == 2
+
+
+def test_twin_without_the_lock_the_pin_is_lost(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(crown.locks, "held", lambda *_, **__: nullcontext())
+    assert pinned_while_crowned(world, monkeypatch) == {}

@@ -13,7 +13,7 @@ from tests.support.treasury import apply, branched, fill, folder_of, name_of, st
 from vault import index
 from vault.assets.ids import checkpoint_id
 from vault.errors import Refused
-from vault.models import Job
+from vault.models import Checkpoint, Job
 from vault.treasury import champion, marks, safety, trash
 
 pytestmark = pytest.mark.django_db
@@ -128,6 +128,27 @@ def test_a_page_looks_for_adapters_again_when_the_folder_has_changed(world: Worl
     assert name_of(world, 1) not in safety.reasons_to_keep(world, "DIO", fresh=False)
     adapt(world)
     assert name_of(world, 1) in safety.reasons_to_keep(world, "DIO", fresh=False)
+
+
+def test_of_what_is_listed_no_sidecar_is_read_for_adapters(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    fill(world)
+    adapt(world)
+    monkeypatch.setattr(safety, "_adapter_base", lambda folder: pytest.fail(f"{folder} was read"))
+    assert name_of(world, OLDEST) in safety.reasons_to_keep(world, "DIO")
+
+
+def test_rows_of_an_earlier_release_let_no_base_go(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the twin."""
+    fill(world)
+    adapt(world)
+    Checkpoint.objects.update(adapter_base=None)
+    assert name_of(world, OLDEST) in safety.reasons_to_keep(world, "DIO")
+    with monkeypatch.context() as patched:
+        patched.setattr(safety, "_adapter_base", lambda folder: None)
+        assert name_of(world, OLDEST) not in safety.reasons_to_keep(world, "DIO")
+    report = index.scan(world)
+    assert (len(report.updated), report.falsified) == (8, ())
+    assert Checkpoint.objects.get(step=8).adapter_base == name_of(world, OLDEST)
 
 
 def test_damaged_marks_keep_everything(world: World) -> None:

@@ -2,6 +2,8 @@
 
 import os
 import shutil
+import time
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 
@@ -12,7 +14,7 @@ from realm.checkpoints.names import canonical_name, step_of
 from realm.strict import BadConfig
 from realm.world import World
 from tests.support.checkpoints import make_checkpoint
-from tests.support.treasury import apply, branched, checkpoints, config, fill, folder_of, steps
+from tests.support.treasury import apply, branched, checkpoints, config, fill, folder_of, name_of, steps
 from vault import index, selectors
 from vault.models import Checkpoint
 from vault.treasury import safety, shelf, trash
@@ -79,6 +81,37 @@ def test_one_an_hour_a_day_and_a_week(world: World) -> None:
     assert {"20260116", "20260115", "20260114", "20260113", "20260111"} <= days
     told = {sentence for book in stays for sentence in book.why}
     assert {"it is the newest of its hour", "it is the newest of its day", "it is the newest of its week"} <= told
+
+
+@pytest.fixture
+def berlin(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setenv("TZ", "Europe/Berlin")
+    time.tzset()
+    yield
+    monkeypatch.undo()
+    time.tzset()
+
+
+@pytest.mark.usefixtures("berlin")
+def test_the_hour_that_clocks_go_through_twice_is_two() -> None:
+    """With the twin."""
+    rows = [Checkpoint(name=f"{hour}", created_at=datetime(2026, 10, 25, hour, 30, tzinfo=UTC)) for hour in (0, 1, 2)]
+    assert list(shelf._one_a_period(rows, shelf._PERIODS[0][1], 2)) == ["2", "1"]
+    assert list(shelf._one_a_period(rows, shelf._PERIODS[0][1], 3)) == ["2", "1", "0"]
+    assert list(shelf._one_a_period(rows, "%Y-%m-%d %H", 3)) == ["2", "1"]
+
+
+def test_the_trash_is_emptied_for_the_volume_that_it_lies_on(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the twin."""
+    fill(world)
+    deleted = trash.delete(world, "DIO", [name_of(world, 1)], by="page")
+    elsewhere = world.home.parent / "other disk"
+    shutil.move(world.heroes / "DIO", elsewhere)
+    (world.heroes / "DIO").symlink_to(elsewhere)
+    monkeypatch.setattr(shelf.shutil, "disk_usage", lambda path: SimpleNamespace(free=10**9 * (path == elsewhere)))
+    assert shelf.trim(world, config(floor_gb=1.0), by="arena") == ()
+    monkeypatch.setattr(shelf, "_really", lambda world, hero: world.heroes)
+    assert shelf.trim(world, config(floor_gb=1.0), by="arena") == (deleted.entry,)
 
 
 def test_the_best_by_the_metric_stay(world: World) -> None:

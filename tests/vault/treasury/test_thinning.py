@@ -145,3 +145,19 @@ def test_a_damaged_one_is_left_as_it_is(world: World) -> None:
     assert name_of(world, 1) not in apply(world, 30, full_state=2).thinned
     assert (folder_of(world, 1) / OPTIMIZER_FILE).exists()
     assert len(steps(world)) == 7
+
+
+def test_one_that_is_set_aside_while_it_is_thinned_is_passed_over(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill(world)
+    give_moments(world)
+    first, rewrite = folder_of(world, 1), sidecar.rewrite
+
+    def late(folder: Path, saved: sidecar.Sidecar) -> None:
+        if folder == first:
+            folder.rename(folder.with_name(f"diverged-{folder.name}"))
+        rewrite(folder, saved)
+
+    monkeypatch.setattr(sidecar, "rewrite", late)
+    assert apply(world, 30, full_state=2).thinned == (name_of(world, 5), name_of(world, 4))

@@ -194,3 +194,8 @@ def test_killed_half_way_leaves_no_half_checkpoint(
 def test_the_config_is_read_where_none_is_given(world: World) -> None:
     fill(world)
     assert trash.delete(world, "DIO", [name_of(world, 1)], by="page", config=config()).names
+
+
+def test_what_is_emptied_while_it_is_listed_holds_nothing(world: World) -> None:
+    gone = world.heroes / "DIO" / trash.FOLDER / "20260101-120000-abcdef"
+    assert trash._read_entry(gone).checkpoints == {}
