@@ -46,8 +46,8 @@ WORDS = [
     "arena/ledger compare 7 7", "arena/ledger export 7 QUEST.model --adapter",
     "arena/ledger protect 7", "arena/ledger unprotect 7", "arena/ledger promote 7", "arena/ledger unpin",
     "arena/ledger delete 6 --yes", "vault/treasury trash", "vault/treasury undo", "vault/treasury dry-run",
-    "vault/treasury apply", "vault/treasury empty", "vault/vault locate checkpoint_7", "vault/vault verify checkpoint_7",
-    "vault/vault copies", "vault/vault strongholds list", "vault/vault zones", "vault/vault history",
+    "vault/treasury apply", "vault/treasury empty", "vault/vault locate checkpoint_7",
+    "vault/vault verify checkpoint_7", "vault/vault copies", "vault/vault strongholds list", "vault/vault zones", "vault/vault history",
     "vault/tokens list", "vault/tokens new --purpose read",
 ]  # fmt: skip
 ELSEWHERE = {
