@@ -28,7 +28,6 @@ from vault.assets.partial import AlreadyThere, check_is_same
 from vault.assets.unwritable import Unwritable, in_words
 from vault.errors import Damaged, NotFound, Refused
 from vault.officer import announcements, metalink, ranges, tarring, wire
-from vault.officer.announcements import Announcement
 from vault.officer.catalog import Held
 from vault.officer.opening import open_below
 from vault.officer.shelf import Shelf
@@ -183,10 +182,11 @@ class Officer:
 
     async def _receive(self, request: Request) -> Response:
         body = await bodies.receive(request, largest_bytes=wire.LARGEST_MANIFEST_BYTES)
-        return JSONResponse(await _work(self._announced, announcements.read(body)))
+        return JSONResponse(await _work(self._announced, body))
 
-    def _announced(self, told: Announcement) -> Mapping[str, Any]:
-        """In a thread."""
+    def _announced(self, body: bytes) -> Mapping[str, Any]:
+        """In a thread: a manifest may be long."""
+        told = announcements.read(body)
         target = announcements.target_of(self._base, told)
         said = {"success": True, "zone_id": self._zone, "asset_id": told.asset_id, "destination": str(target)}
         if told.manifest is None:

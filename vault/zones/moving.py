@@ -136,7 +136,10 @@ def _home_of(world: World, made: Manifest) -> Path:
     if known is not None and known.hero is not None:
         return world.heroes / known.hero / made.name
     if made.kind == ids.MODEL:
-        return world.models / made.name
+        target = world.models / made.name
+        if target in (world.heroes, world.current_model):
+            raise Refused(f"{made.asset_id} is called {made.name}, which is this world's own; name a destination")
+        return target
     return world.vault / "fetched" / made.name
 
 
