@@ -28,9 +28,11 @@ class TokenWall:
         purposes_of: Callable[[Scope], Iterable[str]],
         zone: str | None = None,
         required: bool = True,
+        remedy: str = "`manage.py tokens new` makes one",
     ) -> None:
+        """`remedy` is how one comes by a token."""
         self._application, self._store, self._purposes_of = application, store, purposes_of
-        self._zone, self._required = zone, required
+        self._zone, self._required, self._remedy = zone, required, remedy
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -39,7 +41,8 @@ class TokenWall:
         secret = _secret(scope)
         token = await asyncio.to_thread(self._known, secret, scope) if secret else None
         if token is None and self._required:
-            await _refuse(send, scope, "Its token is not good for this." if secret else "A token is needed.")
+            sentence = "Its token is not good for this." if secret else "A token is needed."
+            await _refuse(send, scope, f"{sentence} Send it as 'Authorization: Bearer rot_…'; {self._remedy}.")
             return
         await self._application({**scope, TOKEN_KEY: token} if token else scope, receive, send)
 
@@ -58,8 +61,7 @@ async def _refuse(send: Send, scope: Scope, sentence: str) -> None:
     if scope["type"] == "websocket":
         await send({"type": "websocket.close"})
         return
-    said = f"{sentence} Send it as 'Authorization: Bearer rot_…'; `manage.py tokens new` makes one."
-    body = json.dumps({"success": False, "error": said}, ensure_ascii=False).encode()
+    body = json.dumps({"success": False, "error": sentence}, ensure_ascii=False).encode()
     headers = [
         (b"content-type", b"application/json"),
         (b"content-length", str(len(body)).encode()),
