@@ -24,6 +24,7 @@ from realm.web import bodies
 from realm.web.bodies import TooLarge, TooSlow
 from vault.assets import ids
 from vault.assets.manifest import Manifest
+from vault.assets.pace import SILENT_SECONDS, Pace
 from vault.assets.partial import AlreadyThere, check_is_same
 from vault.assets.unwritable import Unwritable, in_words
 from vault.errors import Damaged, NotFound, Refused
@@ -33,8 +34,6 @@ from vault.officer.opening import open_below
 from vault.officer.shelf import Shelf
 from vault.officer.uploads import Busy, Uploads
 
-SILENT_SECONDS = 30.0
-"""The longest that a body which arrives may say nothing."""
 _FEED_BYTES = 2**20
 BAD_REQUEST, MISSING, CONFLICT, DAMAGED, FULL, UNSUPPORTED = 400, 404, 409, 422, 507, 415
 
@@ -257,12 +256,14 @@ async def _work(work: Callable[..., T], *arguments: Any) -> T:
 
 async def _pieces(request: Request) -> Any:
     """The body in pieces of a size that is worth a thread. Raises ClientDisconnect, TimeoutError."""
-    gathered = bytearray()
+    gathered, pace = bytearray(), Pace(SILENT_SECONDS)
     stream = request.stream()
     while True:
         try:
             async with asyncio.timeout(SILENT_SECONDS):
-                gathered += await anext(stream)
+                piece = await anext(stream)
+            gathered += piece
+            pace.moved(len(piece))
         except StopAsyncIteration:
             break
         except (ClientDisconnect, TimeoutError):

@@ -18,6 +18,7 @@ from realm.checkpoints.sidecar import SIDECAR, FileProof
 from tests.support.zones import SMALL_CHUNK_BYTES, contents, make_model, manifest_of, small_chunks
 from vault.assets import manifest as manifests
 from vault.assets.manifest import Manifest
+from vault.assets.partial import Gap
 from vault.errors import Damaged, Refused, Unreachable, VaultError
 from vault.officer import wire
 from vault.strongholds.contract import unheard
@@ -134,6 +135,24 @@ def test_nor_for_bytes(
     with zone(answer) as client, pytest.raises(Unreachable, match="broke off"):
         carrying.pull(client, made, tmp_path / "got", progress=unheard)
     assert not (tmp_path / "got").exists()
+
+
+def test_a_zone_that_takes_next_to_nothing_is_waited_for_no_longer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def sipping(connected: socket.socket) -> None:
+        while not gave_up.wait(0.01):
+            connected.recv(1)
+
+    gave_up = threading.Event()
+    monkeypatch.setattr(streams, "SILENT_SECONDS", 0.2)
+    with (tmp_path / "large").open("wb") as file:
+        file.truncate(64 * 2**20)
+    gap = Gap(path="large", start=0, end=64 * 2**20)
+    with zone(sipping) as client, streams.Stream(client) as stream:
+        with pytest.raises(Unreachable, match="says nothing"):
+            stream.send("upload", "me", tmp_path / "large", gap, lambda count: None)
+        gave_up.set()
 
 
 @pytest.mark.parametrize(
