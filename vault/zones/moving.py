@@ -49,6 +49,7 @@ def push_to_zone(
     """
     world: World = settings.WORLD
     there = open_zone(world, zone)
+    there.check_answers()
     place, made = _local(world, path_or_id)
     carried = carrying.push(there.client, place, made, destination=destination, progress=progress)
     chronicle.record(
@@ -73,6 +74,7 @@ def pull_from_zone(
     """
     world: World = settings.WORLD
     there = open_zone(world, zone)
+    there.check_answers()
     made = there.manifest(_stored(there, str(path_or_id)))
     target = _home_of(world, made) if destination is None else Path(destination).expanduser().absolute() / made.name
     _make_folder(target.parent)
