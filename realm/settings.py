@@ -70,6 +70,7 @@ MIDDLEWARE = [
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
     "tavern.database_trouble.DatabaseTrouble",
+    "watchtower.api.not_allowed.NotAllowedAsJson",
 ]
 
 ROOT_URLCONF = "realm.urls"

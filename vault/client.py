@@ -5,7 +5,6 @@ No Django. Nothing that is answered is taken on trust: bounded in bytes and time
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ from realm.world import World
 from vault.assets.manifest import Manifest
 from vault.assets.partial import check_is_same
 from vault.errors import Damaged, NotFound, Refused, Unreachable, VaultError
+from vault.officer import wire
 from vault.strongholds.contract import Progress, unheard
 from vault.zones import carrying
 from vault.zones.client import ZoneClient
@@ -122,7 +122,7 @@ class VaultKeeperClient:
             why = str(error) or type(error).__name__
             raise Unreachable(f"the vault at {self.url} does not answer: {why}") from error
         try:
-            said = json.loads(reply.body)
+            said = wire.decode(reply.body)
         except (ValueError, RecursionError):
             said = None
         if not isinstance(said, dict):

@@ -5,17 +5,17 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from django.core.exceptions import ValidationError
-from django.utils import timezone
 
 from realm.checkpoints import sidecar
 from realm.checkpoints.names import checkpoint_folders, step_of
 from realm.checkpoints.sidecar import DamagedCheckpoint
+from realm.moments import read_moment
 from realm.world import World
 from vault import chronicle
 from vault.assets.ids import checkpoint_id
@@ -265,9 +265,6 @@ def _check_ranges(folder: Path, facts: Facts) -> None:
 
 def _moment(text: str, folder: Path) -> datetime:
     try:
-        moment = datetime.fromisoformat(text)
+        return read_moment(text)
     except ValueError as error:
-        raise DamagedCheckpoint(f"{folder.name}: its sidecar's created_at {text!r} is no time") from error
-    if timezone.is_naive(moment):
-        raise DamagedCheckpoint(f"{folder.name}: its sidecar's created_at {text!r} has no offset")
-    return moment.astimezone(UTC)
+        raise DamagedCheckpoint(f"{folder.name}: its sidecar's created_at {error}") from error

@@ -7,7 +7,7 @@ import re
 from datetime import datetime, timedelta
 from pathlib import Path
 
-_NAME = re.compile(r"checkpoint-(\d+)-(\d{8})-(\d{4})")
+_NAME = re.compile(r"checkpoint-(\d+)-(\d{8})-(\d{4})", re.ASCII)
 _ANY_NAME = re.compile(r"checkpoint[-_](\d+)(?:[-_][A-Za-z0-9_-]*)?", re.ASCII)
 """Other trainers' too, and the vault's identifier of a checkpoint; a suffix after a dot marks what is no checkpoint."""
 

@@ -10,6 +10,7 @@ import errno
 import hashlib
 import json
 import os
+import stat
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -244,7 +245,10 @@ def _check_files(folder: Path, sidecar: Sidecar, *, quick: bool) -> None:
     for name, proof in sorted(sidecar.files.items()):
         if name not in present:
             raise DamagedCheckpoint(f"{folder.name}: {name} is missing")
-        if present[name].stat().st_size != proof.size_bytes:
+        found = present[name].lstat()
+        if not stat.S_ISREG(found.st_mode):
+            raise DamagedCheckpoint(f"{folder.name}: {name} is no regular file")
+        if found.st_size != proof.size_bytes:
             raise DamagedCheckpoint(f"{folder.name}: {name} has another size than when it was saved")
         if not quick and digest(present[name]) != proof.sha256:
             raise DamagedCheckpoint(f"{folder.name}: {name} has changed since it was saved (SHA-256 differs)")

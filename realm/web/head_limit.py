@@ -1,19 +1,43 @@
-"""uvicorn, with a limit of time to the head of a request, for which it has no setting."""
+"""uvicorn, with a limit of time to the head of a request and of connections to one machine, for which it has no
+settings."""
 
 from __future__ import annotations
 
+from collections import Counter
+from ipaddress import ip_address
 from typing import Any
 
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 HEAD_SECONDS = 30.0
 """A connection on which no request begins for twice as long is ended, however busily it trickles."""
+_ONES_SHARE = 2
+"""Of all connections that there may be, another machine has at most every second one: the rest is for others."""
 
 
 class TimedProtocol(H11Protocol):
+    _held: Counter[str] = Counter()
+    """Connections of this process by the machine that holds them, this one left out."""
+    _holder = ""
+
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
+        address = self.client[0] if self.client else ""
+        if self.limit_concurrency and address and not ip_address(address).is_loopback:
+            self._holder = address
+            self._held[address] += 1
+            if self._held[address] > self.limit_concurrency // _ONES_SHARE:
+                transport.abort()
+                return
         self._watch()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        super().connection_lost(exc)
+        if self._holder:
+            self._held[self._holder] -= 1
+            if not self._held[self._holder]:
+                del self._held[self._holder]
+            self._holder = ""
 
     def _watch(self) -> None:
         self.loop.call_later(HEAD_SECONDS, self._look, self._waits, self.cycle)

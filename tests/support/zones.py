@@ -42,12 +42,16 @@ class Served:
 
 
 @contextmanager
-def served(base: Path, zone: str = "3090") -> Iterator[Served]:
-    """It takes any host's name, as behind a token wall: tests reach it through wires on other ports."""
+def served(base: Path, zone: str = "3090", *, certificate: Path | None = None) -> Iterator[Served]:
+    """It takes any host's name, as behind a token wall: tests reach it through wires on other ports.
+
+    With a `certificate`, which holds its key too, by https.
+    """
     base.mkdir(parents=True, exist_ok=True)
     port, officer = free_port(), Officer(zone, base)
     guarded = Guard(ProtocolDoor(officer.application), port=port, any_host=True)
-    server = uvicorn.Server(uvicorn.Config(guarded, port=port, log_level="critical", lifespan="off"))
+    config = uvicorn.Config(guarded, port=port, log_level="critical", lifespan="off", ssl_certfile=certificate)
+    server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run)
     thread.start()
     deadline = time.monotonic() + TIMEOUT_SECONDS
@@ -55,7 +59,7 @@ def served(base: Path, zone: str = "3090") -> Iterator[Served]:
         assert time.monotonic() < deadline, "the server did not start"
         time.sleep(0.01)
     try:
-        yield Served(base, port, f"http://127.0.0.1:{port}", officer)
+        yield Served(base, port, f"http{'s' if certificate else ''}://127.0.0.1:{port}", officer)
     finally:
         server.should_exit = True
         thread.join(TIMEOUT_SECONDS)

@@ -1,4 +1,7 @@
-"""`/api/snapshots`: the archivist's copies of the whole world."""
+"""`/api/snapshots`: the archivist's copies of the whole world.
+
+A world is restored of one by `manage.py vault restore` alone: it becomes a folder wherever the player says.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +26,7 @@ class Take(Liberal):
 
 @router.get("/snapshots")
 def snapshots(request: HttpRequest) -> Any:
-    """Those that lie in this world's backups."""
+    """Those that lie in this world's backups; `manage.py vault restore NAME --to FOLDER` makes a world of one."""
     listed = list(list_snapshots(settings.WORLD))
     return {"count": len(listed), "snapshots": listed}
 

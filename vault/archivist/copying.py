@@ -157,10 +157,16 @@ def _as_it_is(path: str, flags: int) -> int:
     return os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
 
 
+def _as_private(path: str, flags: int) -> int:
+    """What is a secret shall be one from its first byte on."""
+    return os.open(path, flags | os.O_CLOEXEC, 0o600)
+
+
 def _write(live: BinaryIO, target: Path, most_bytes: int) -> str:
     """SHA-256 of the first `most_bytes`, which are written to `target`."""
     digest, left = hashlib.sha256(), most_bytes
-    with open(target, "xb") as copied:
+    with open(target, "xb", opener=_as_private) as copied:
+        os.fchmod(copied.fileno(), stat.S_IMODE(os.fstat(live.fileno()).st_mode) & 0o777)
         while left > 0 and (piece := live.read(min(_PIECE_BYTES, left))):
             copied.write(piece)
             digest.update(piece)

@@ -79,6 +79,7 @@ class Gathering:
             else:
                 self._take(entry.name)
         if self._with_secrets:
+            (self.copier.target / "secrets").mkdir(mode=0o700)
             self._take_below("secrets")
         if self._world.current_model.is_symlink():
             target = os.readlink(self._world.current_model)

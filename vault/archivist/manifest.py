@@ -18,6 +18,7 @@ from realm.checkpoints import sidecar
 from realm.checkpoints.sidecar import SIDECAR, DamagedCheckpoint
 from realm.disk import durable
 from realm.disk.regular_files import UnfitFile, read_regular
+from realm.moments import read_moment
 from vault.assets.manifest import is_safe_path
 from vault.errors import Damaged, NotFound, Refused
 
@@ -64,6 +65,10 @@ class SnapshotManifest:
     """One sentence each."""
 
     def __post_init__(self) -> None:
+        read_moment(self.created_at)
+        for text in (self.name, self.reason, self.by, self.world, self.hero, self.release, *self.left_out):
+            if not text.isprintable():
+                raise ValueError(f"{strict.shown(text)} cannot be printed")
         for path in (*self.files, *self.checkpoints, *self.links):
             if not is_safe_path(path):
                 raise ValueError(f"{strict.shown(path)} is no path below a world")

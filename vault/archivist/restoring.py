@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
+import stat
 import time
 from dataclasses import asdict, dataclass
 from datetime import datetime
@@ -182,6 +183,7 @@ def _read(path: Path, target: Path | None = None) -> tuple[int, str]:
             size += len(piece)
     if target:
         shutil.copystat(path, target)
+        target.chmod(stat.S_IMODE(path.stat().st_mode) & 0o777)
     return size, digest.hexdigest()
 
 
@@ -198,6 +200,7 @@ def _check_database(home: Path, said: SnapshotManifest) -> None:
 def _settle(fresh: World, said: SnapshotManifest, *, by: str) -> None:
     """Before it gets its name: the folders that every world has, and where it came from."""
     fresh.create()
+    fresh.secrets.chmod(0o700)
     now = datetime.now().astimezone().isoformat(timespec="milliseconds")
     origin = Origin(snapshot=said.name, taken_at=said.created_at, restored_at=now, world=said.world)
     durable.write_json(fresh.home / ORIGIN_FILE, asdict(origin))

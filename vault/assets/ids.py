@@ -14,8 +14,8 @@ from pathlib import PurePath
 CHECKPOINT, MODEL, DATA, CONFIG = KINDS = ("checkpoint", "model", "data", "config")
 LONGEST = 200
 _ID = re.compile(r"(checkpoint|model|data|config)_[A-Za-z0-9][A-Za-z0-9._-]*")
-_CHECKPOINT = re.compile(r"checkpoint_(\d{1,19})(?:_([A-Za-z][A-Za-z0-9_-]{0,39}?)_(\d{8}-\d{4}))?")
-_CANONICAL = re.compile(r"checkpoint-(\d{1,19})-(\d{8}-\d{4})")
+_CHECKPOINT = re.compile(r"checkpoint_(\d{1,18})(?:_([A-Za-z][A-Za-z0-9_-]{0,39}?)_(\d{8}-\d{4}))?", re.ASCII)
+_CANONICAL = re.compile(r"checkpoint-(\d{1,18})-(\d{8}-\d{4})", re.ASCII)
 _STRANGE = re.compile(r"[^a-z0-9.]+")
 
 

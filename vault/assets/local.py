@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
@@ -12,6 +13,7 @@ from pathlib import Path, PurePath
 from django.conf import settings
 
 from realm.disk import durable
+from realm.strict import shown
 from realm.world import PRIORITIES, World
 from vault.assets import manifest as manifests
 from vault.assets.ids import CONFIG, DATA, MODEL, named_id
@@ -105,7 +107,7 @@ def manifest_of(world: World, found: Found, asset_id: str = "") -> Manifest:
     try:
         made = manifests.named(manifests.of_path(found.asset_id, found.kind, found.path), found.name.name)
     except ValueError as error:
-        raise Refused(f"{found.path} is no asset: {error}") from error
+        raise Refused(f"{shown(str(found.path))} is no asset: {error}") from error
     if _looks(found.path) == looks:  # it is not being written
         cache.parent.mkdir(exist_ok=True)
         durable.write_json(cache, {"looks": looks, "manifest": asdict(made)})
@@ -118,7 +120,7 @@ def _under(asset_id: str, manifest: Manifest) -> Manifest:
 
 def record_of(world: World, found: Found) -> Path:
     """Where the world keeps the asset's digests."""
-    of_path = hashlib.sha256(str(found.path).encode()).hexdigest()[:8]
+    of_path = hashlib.sha256(os.fsencode(found.path)).hexdigest()[:8]
     return world.vault / "manifests" / f"{found.asset_id}-{of_path}.json"
 
 

@@ -19,7 +19,7 @@ from realm import strict
 from realm.checkpoints import sidecar
 from realm.checkpoints.sidecar import SIDECAR, FileProof
 from realm.disk.durable import TEMP_PREFIX
-from vault.assets.ids import is_asset_id
+from vault.assets.ids import is_asset_id, parse_checkpoint_id
 from vault.errors import Damaged, Refused
 
 FORMAT_VERSION = 1
@@ -53,12 +53,13 @@ class Manifest:
             raise ValueError(f"asset_id {strict.shown(self.asset_id)} is none")
         if not self.asset_id.startswith(f"{self.kind}_"):
             raise ValueError(f"kind {strict.shown(self.kind)} is not that of {self.asset_id}")
-        if not is_safe_path(self.name) or "/" in self.name:
+        if not is_plain_name(self.name):
             raise ValueError(f"name {strict.shown(self.name)} is no plain name")
         if not 0 < len(self.files) <= MOST_FILES or (self.is_file and list(self.files) != [self.name]):
             raise ValueError(f"files: {len(self.files)} of them cannot be")
         for path, proof in self.files.items():
             _check_proof(path, proof)
+        _check_checkpoint(self)
         if self.size_bytes > MOST_BYTES:
             raise ValueError(f"files: {self.size_bytes} bytes cannot be")
         _check_no_file_is_a_folder(self.files)
@@ -96,6 +97,11 @@ def is_safe_path(path: str) -> bool:
         and path.isprintable()
         and all(_PART.fullmatch(part) and part not in (".", "..") and not part.startswith(TEMPORARY) for part in parts)
     )
+
+
+def is_plain_name(name: str) -> bool:
+    """Whether an asset may lie under it: one safe part of a path that hides nothing, such as a shell's settings."""
+    return is_safe_path(name) and "/" not in name and not name.startswith(".")
 
 
 def of_checkpoint(asset_id: str, folder: Path) -> Manifest:
@@ -142,6 +148,15 @@ def parse(value: Any, *, source: str) -> Manifest:
         return strict.read(Manifest, value, source=source)
     except strict.BadConfig as error:
         raise Refused(f"the manifest is refused: {error}") from error
+
+
+def _check_checkpoint(manifest: Manifest) -> None:
+    """A hero's checkpoint lies beside the hero's own files, of which it must not be able to become one."""
+    known = parse_checkpoint_id(manifest.asset_id)
+    if known is None or known.hero is None:
+        return
+    if manifest.name != known.name or manifest.is_file or SIDECAR not in manifest.files:
+        raise ValueError(f"{manifest.asset_id} is a folder called {known.name}, with its {SIDECAR}")
 
 
 def _check_proof(path: str, proof: FileProof) -> None:

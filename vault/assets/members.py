@@ -106,6 +106,11 @@ class Member:
             os.close(self._handle)
             self._handle = None
 
+    def check_chunk(self, index: int) -> None:
+        """Raises Refused for one beyond the end."""
+        if index >= len(self._digests):
+            raise Refused(f"{self._name} has {self._proof.size_bytes} bytes, and more came")
+
     def begin_chunk(self, index: int, spare: bytearray | None) -> tuple[bytearray, int]:
         """Room for a chunk, in `spare` if that fits, and how many bytes of it are there."""
         buffer = spare if spare is not None and len(spare) == self._span(index) else bytearray(self._span(index))
@@ -211,8 +216,9 @@ class Writer:
             view = view[count:]
 
     def next_chunk(self) -> None:
-        """Make room where there is none. Raises DamagedChunk, of an earlier chunk, and Unwritable."""
+        """Make room where there is none. Raises DamagedChunk, of an earlier chunk, Refused, Unwritable."""
         if not self._buffer:
+            self._member.check_chunk(self._index)
             spare = self._taken() if len(self._waiting) >= _MOST_WAITING else None
             self._buffer, self._have = self._member.begin_chunk(self._index, spare)
 

@@ -9,6 +9,7 @@ from datetime import timedelta
 from threading import Event
 from typing import Any
 
+from django.db.models import Case, F, PositiveBigIntegerField, Value, When
 from django.utils import timezone
 
 from realm.checkpoints.sidecar import DamagedCheckpoint
@@ -62,7 +63,7 @@ def perform(job: Job, *, patient: bool = False, stopping: Event | None = None) -
         _end(job, owner, Job.State.CANCELLED, "its process was ended")
         raise
     else:
-        _end(job, owner, Job.State.DONE, "", result=result, bytes_done=telling.bytes_done)
+        _end(job, owner, Job.State.DONE, "", result=result, **_bytes(telling.bytes_done))
     job.refresh_from_db()
     return job
 
@@ -85,6 +86,14 @@ def _end(job: Job, owner: str, state: str, message: str, **facts: Any) -> None:
     Job.objects.filter(pk=job.pk, state=Job.State.RUNNING, owner=owner).update(**facts)
 
 
+def _bytes(done: int) -> dict[str, Any]:
+    """What is told of an asset's size leaves out its record, which goes with it."""
+    total = Case(
+        When(bytes_total__lt=done, then=Value(done)), default=F("bytes_total"), output_field=PositiveBigIntegerField()
+    )
+    return {"bytes_done": done, "bytes_total": total}
+
+
 class _Telling:
     """The Progress of a job: writes into its row, and ends what was cancelled there."""
 
@@ -104,6 +113,6 @@ class _Telling:
         if self._clock() < self._next:
             return
         self._next = self._clock() + TELL_SECONDS
-        told = {"bytes_done": bytes_done, "message": doing[:_LONGEST_MESSAGE], "beat_at": timezone.now()}
+        told = _bytes(bytes_done) | {"message": doing[:_LONGEST_MESSAGE], "beat_at": timezone.now()}
         if not self._mine.update(**told):
             raise Cancelled

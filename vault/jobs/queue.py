@@ -21,6 +21,7 @@ TRANSFERS = frozenset({Job.Kind.FETCH, Job.Kind.PUSH, Job.Kind.PULL})
 OTHERS = frozenset(Job.Kind) - TRANSFERS
 OPEN = (Job.State.WAITING, Job.State.RUNNING)
 MOST_OPEN = 10_000
+_BY_TURN = F("retry_at").asc(nulls_first=True)
 MOST_TRIES = 5
 """Of a job under which its process died each time."""
 
@@ -83,9 +84,12 @@ def take(job: Job, owner: str) -> bool:
 
 
 def next_of(kinds: Collection[str], now: datetime) -> Job | None:
-    """The one that has waited longest of those whose time has come."""
+    """Of those whose time has come one that was not tried yet, else the one that has waited longest for its next try.
+
+    However many wait for a zone that is silent, what can be done is done first.
+    """
     due = Q(retry_at__isnull=True) | Q(retry_at__lte=now)
-    return Job.objects.filter(due, state=Job.State.WAITING, kind__in=kinds).order_by("pk").first()
+    return Job.objects.filter(due, state=Job.State.WAITING, kind__in=kinds).order_by(_BY_TURN, "pk").first()
 
 
 def free_those_of_the_dead(kinds: Collection[str], *, idle: str = "") -> int:

@@ -69,6 +69,7 @@ def _serve(asked: argparse.Namespace, base: Path, store: TokenStore) -> None:
                 purposes_of=_purposes_of,
                 zone=asked.zone,
                 required=needs_token,
+                remedy="`manage.py branch_officer … --new-token`, on the zone's own machine, makes one",
             )
             print(f"The officer of zone {asked.zone} answers at {serve.url_of(asked.bind, asked.port)}", flush=True)
             try:

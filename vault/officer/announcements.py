@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -11,7 +10,7 @@ from realm import strict
 from vault.assets import ids, manifest
 from vault.assets.manifest import Manifest
 from vault.errors import Refused
-from vault.officer import destinations
+from vault.officer import destinations, wire
 
 _NAMES = {
     "asset_id": ("asset_id", "id"),
@@ -35,7 +34,7 @@ class Announcement:
 def read(body: bytes) -> Announcement:
     """Raises Refused."""
     try:
-        said = json.loads(body)
+        said = wire.decode(body)
     except (ValueError, RecursionError):
         raise Refused("the body is no JSON") from None
     if not isinstance(said, dict):

@@ -24,18 +24,16 @@ from realm.web import bodies
 from realm.web.bodies import TooLarge, TooSlow
 from vault.assets import ids
 from vault.assets.manifest import Manifest
+from vault.assets.pace import SILENT_SECONDS, Pace
 from vault.assets.partial import AlreadyThere, check_is_same
 from vault.assets.unwritable import Unwritable, in_words
 from vault.errors import Damaged, NotFound, Refused
 from vault.officer import announcements, metalink, ranges, tarring, wire
-from vault.officer.announcements import Announcement
 from vault.officer.catalog import Held
 from vault.officer.opening import open_below
 from vault.officer.shelf import Shelf
 from vault.officer.uploads import Busy, Uploads
 
-SILENT_SECONDS = 30.0
-"""The longest that a body which arrives may say nothing."""
 _FEED_BYTES = 2**20
 BAD_REQUEST, MISSING, CONFLICT, DAMAGED, FULL, UNSUPPORTED = 400, 404, 409, 422, 507, 415
 
@@ -183,10 +181,11 @@ class Officer:
 
     async def _receive(self, request: Request) -> Response:
         body = await bodies.receive(request, largest_bytes=wire.LARGEST_MANIFEST_BYTES)
-        return JSONResponse(await _work(self._announced, announcements.read(body)))
+        return JSONResponse(await _work(self._announced, body))
 
-    def _announced(self, told: Announcement) -> Mapping[str, Any]:
-        """In a thread."""
+    def _announced(self, body: bytes) -> Mapping[str, Any]:
+        """In a thread: a manifest may be long."""
+        told = announcements.read(body)
         target = announcements.target_of(self._base, told)
         said = {"success": True, "zone_id": self._zone, "asset_id": told.asset_id, "destination": str(target)}
         if told.manifest is None:
@@ -257,12 +256,14 @@ async def _work(work: Callable[..., T], *arguments: Any) -> T:
 
 async def _pieces(request: Request) -> Any:
     """The body in pieces of a size that is worth a thread. Raises ClientDisconnect, TimeoutError."""
-    gathered = bytearray()
+    gathered, pace = bytearray(), Pace(SILENT_SECONDS)
     stream = request.stream()
     while True:
         try:
             async with asyncio.timeout(SILENT_SECONDS):
-                gathered += await anext(stream)
+                piece = await anext(stream)
+            gathered += piece
+            pace.moved(len(piece))
         except StopAsyncIteration:
             break
         except (ClientDisconnect, TimeoutError):

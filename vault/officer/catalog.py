@@ -18,13 +18,15 @@ from pathlib import Path
 from realm.checkpoints import sidecar
 from realm.checkpoints.names import step_of_any
 from realm.checkpoints.sidecar import SIDECAR, DamagedCheckpoint
+from realm.moments import read_moment
 from realm.strict import shown
 from vault.assets import ids
 from vault.errors import NotFound, Refused
 
 DEEPEST = 12
 MOST_ASSETS = 100_000
-_NEVER = frozenset({"secrets", "status", "control", "logs", "lost+found", "node_modules", "__pycache__"})
+NEVER = frozenset({"secrets", "status", "control", "logs", "lost+found", "node_modules", "__pycache__"})
+"""Folders that are not looked into, by their names in small letters, wherever they lie."""
 _MODEL_ENDS = (".safetensors", ".gguf", ".bin")
 _DATA_ENDS = (".jsonl", ".jsonl.gz", ".jsonl.zst", ".parquet", ".csv")
 _CONFIG_ENDS = (".yaml", ".yml", ".toml")
@@ -103,7 +105,7 @@ def _look(base: Path, folder: Path, depth: int, left_out: list[str], names: Mapp
     for path in files.values():
         yield from _file_asset(base, path, left_out, names)
     for name, path in sorted(folders.items()):
-        if depth < DEEPEST and name.lower() not in _NEVER and not name.startswith("."):
+        if depth < DEEPEST and name.lower() not in NEVER and not name.startswith("."):
             yield from _look(base, path, depth + 1, left_out, names)
 
 
@@ -114,7 +116,9 @@ def _entries(folder: Path, left_out: list[str]) -> tuple[dict[str, Path], dict[s
     try:
         with os.scandir(folder) as entries:
             for entry in entries:
-                if entry.is_dir(follow_symlinks=False):
+                if not entry.name.isprintable():
+                    left_out.append(f"{entry.name!r}: no other machine could be told its name")
+                elif entry.is_dir(follow_symlinks=False):
                     folders[entry.name] = Path(entry.path)
                 elif entry.is_file(follow_symlinks=False):
                     files[entry.name] = Path(entry.path)
@@ -180,7 +184,7 @@ def _sealed_checkpoint(base: Path, folder: Path) -> Held:
         kind=ids.CHECKPOINT,
         path=folder.relative_to(base),
         size_bytes=sum(proof.size_bytes for proof in saved.files.values()) + (folder / SIDECAR).lstat().st_size,
-        created_at=datetime.fromisoformat(saved.created_at),
+        created_at=read_moment(saved.created_at),
         hero=saved.hero,
         step=saved.step,
         files=(*sorted(saved.files), SIDECAR),
@@ -226,6 +230,8 @@ def folder_files(folder: Path) -> list[Path]:
     found = []
     for here, folders, names in os.walk(folder):
         for name in (*folders, *names):
+            if not name.isprintable():
+                raise ValueError(f"{name!r} holds what cannot be printed")
             facts = (Path(here) / name).lstat()
             if not (stat.S_ISDIR(facts.st_mode) or (stat.S_ISREG(facts.st_mode) and facts.st_nlink == 1)):
                 raise ValueError(f"{name} is a link or no file, and is not followed")

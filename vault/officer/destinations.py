@@ -8,8 +8,10 @@ from realm import strict
 from vault.assets import ids
 from vault.assets.manifest import Manifest, is_safe_path
 from vault.errors import Refused
+from vault.officer.catalog import DEEPEST, NEVER
 
-_NEVER = frozenset({"secrets"})
+_WORLDS_OWN = frozenset({"heroes", "current_model"})
+"""Below `models/` of a world."""
 _HIDDEN = (".", "~")
 
 
@@ -46,14 +48,17 @@ def wanted(base: Path, destination: str, name: str) -> PurePosixPath:
     parts = below.split("/")
     if not is_safe_path(below) or "\\" in below or any(part.startswith(_HIDDEN) for part in parts):
         raise Refused(f"destination {strict.shown(destination)} is no folder below {base}")
-    if parts[0].lower() in _NEVER:
-        raise Refused(f"destination {strict.shown(destination)}: nothing is put there")
     path = PurePosixPath(below)
     return path if path.name == name else path / name
 
 
 def check_way(base: Path, path: PurePosixPath) -> Path:
-    """The whole path, none of whose folders is a link or a file. Raises Refused."""
+    """The whole path, none of whose folders is a link or a file, or not looked into. Raises Refused."""
+    owned = NEVER | (_WORLDS_OWN if path.parts[-2:-1] == ("models",) else frozenset())
+    if any(part.lower() in NEVER or part.startswith(_HIDDEN) for part in path.parts) or path.name.lower() in owned:
+        raise Refused(f"destination {strict.shown(str(path))}: nothing is put there")
+    if len(path.parts) > DEEPEST:
+        raise Refused(f"destination {strict.shown(str(path))} lies deeper than anything is looked for")
     here = base
     for part in path.parts[:-1]:
         here = here / part

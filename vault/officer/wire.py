@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from typing import Any
 from urllib.parse import quote
 
 PROTOCOL = "1"
@@ -14,6 +16,15 @@ SERVICE = "branch officer"
 LARGEST_MANIFEST_BYTES = 64 * 1024**2
 """Of a request or a reply that holds a manifest, or the list of all assets."""
 LARGEST_REPLY_BYTES = 256 * 1024
+MOST_VALUES = 4_000_000
+"""Of such a list; each takes a hundred times the room in memory that it takes in the text."""
+
+
+def decode(text: bytes) -> Any:
+    """Of JSON from another machine. Raises ValueError, RecursionError."""
+    if sum(map(text.count, (b",", b"[", b"{"))) > MOST_VALUES:
+        raise ValueError(f"more than {MOST_VALUES:,} values")
+    return json.loads(text)
 
 
 def path_of(asset_id: str, path: str = "") -> str:

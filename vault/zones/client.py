@@ -179,7 +179,7 @@ class ZoneClient:
             raise Unreachable(f"{self._who} at {self.url} does not answer: {error or type(error).__name__}") from error
         self.check_head(reply.status, reply.headers, reply.body)
         try:
-            said = json.loads(reply.body)
+            said = wire.decode(reply.body)
         except (ValueError, RecursionError):
             said = None
         if not isinstance(said, dict):
@@ -189,7 +189,9 @@ class ZoneClient:
     def _stored(self, reading: Replies) -> StoredAsset:
         asset_id, kind = reading.text("asset_id", ids.LONGEST), reading.text("kind", 20)
         name = reading.text("name", 255)
-        if not ids.is_asset_id(asset_id) or ids.kind_of(asset_id) != kind or not manifest.is_safe_path(name):
+        known = ids.parse_checkpoint_id(asset_id)
+        is_named = name == known.name if known and known.name else manifest.is_plain_name(name)
+        if not ids.is_asset_id(asset_id) or ids.kind_of(asset_id) != kind or not is_named:
             raise Unreachable(f"{self._who} answers rubbish: an asset called {strict.shown(asset_id)}")
         return StoredAsset(
             asset_id=asset_id,

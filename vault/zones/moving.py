@@ -50,6 +50,7 @@ def push_to_zone(
     """
     world: World = settings.WORLD
     there = open_zone(world, zone)
+    there.check_answers()
     place, made = _local(world, path_or_id)
     carried = carrying.push(there.client, place, made, destination=destination, progress=progress)
     chronicle.record(
@@ -74,6 +75,7 @@ def pull_from_zone(
     """
     world: World = settings.WORLD
     there = open_zone(world, zone)
+    there.check_answers()
     made = there.manifest(_stored(there, str(path_or_id)))
     target = _home_of(world, made) if destination is None else Path(destination).expanduser().absolute() / made.name
     _make_folder(target.parent)
@@ -139,7 +141,10 @@ def _home_of(world: World, made: Manifest) -> Path:
     if known is not None and known.hero is not None:
         return world.heroes / known.hero / made.name
     if made.kind == ids.MODEL:
-        return world.models / made.name
+        target = world.models / made.name
+        if target in (world.heroes, world.current_model):
+            raise Refused(f"{made.asset_id} is called {made.name}, which is this world's own; name a destination")
+        return target
     return world.vault / "fetched" / made.name
 
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Any
 
 from realm import strict
+from realm.moments import read_moment
 from vault.assets.manifest import MOST_BYTES, MOST_FILES
 from vault.errors import Unreachable
 
@@ -31,11 +31,9 @@ class Replies:
     def moment(self, key: str) -> str:
         value = self.text(key, 40)
         try:
-            if datetime.fromisoformat(value).tzinfo is not None:
-                return value
+            return read_moment(value).isoformat()
         except ValueError:
-            pass
-        raise self._rubbish(key, value)
+            raise self._rubbish(key, value) from None
 
     def below(self, key: str) -> Replies:
         value = self._said.get(key)

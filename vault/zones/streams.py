@@ -6,29 +6,30 @@ the kernel from the file.
 
 from __future__ import annotations
 
+import os
+import select
 import socket
+import ssl
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from http.client import HTTPConnection, HTTPException, HTTPResponse
+from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
 from io import BufferedReader
 from pathlib import Path
+from typing import BinaryIO
 from urllib.parse import urlsplit
 
 from realm.web.forbidden_addresses import is_forbidden
 from realm.web.outbound import CONNECT_SECONDS
 from vault.assets.members import Writer
+from vault.assets.pace import SILENT_SECONDS, Pace
 from vault.assets.partial import Gap
 from vault.errors import Damaged, Refused, Unreachable
 from vault.officer import wire
 from vault.zones.client import ZoneClient
 
-SILENT_SECONDS = 30.0
-"""The longest that a zone may say nothing, or take nothing."""
-SLOWEST_BYTES_A_SECOND = 1024
-"""Over any such time; whoever trickles less is not answering."""
 _SEND_BYTES = 2**20
+_ENCRYPTED_BYTES = 2**14
 
 
 class Stream:
@@ -77,16 +78,8 @@ class Stream:
         with self._unless_broken(), file.open("rb") as source:
             connection = self._connected()
             self._begin(connection, "PATCH", path, head)
-            at = gap.start
-            while at < gap.end:
-                try:
-                    sent = connection.sock.sendfile(source, at, min(_SEND_BYTES, gap.end - at))
-                except (BrokenPipeError, ConnectionResetError):
-                    break  # it has answered already, perhaps
-                if not sent:
-                    raise Damaged(f"{file.name} became shorter while it was sent")
-                at += sent
-                told(sent)
+            with suppress(BrokenPipeError, ConnectionResetError):  # it has answered already, perhaps
+                _send_span(connection.sock, source, gap, told)
             connected, response = connection.sock, self._answered(connection)
             with _in_time(connected, SILENT_SECONDS):
                 response.read(wire.LARGEST_REPLY_BYTES)
@@ -94,18 +87,15 @@ class Stream:
                 self._drop()
 
     def _fill(self, body: BufferedReader, count: int, writer: Writer, told: Callable[[int], None]) -> None:
-        began, came = time.monotonic(), 0
+        pace = Pace(SILENT_SECONDS)
         while count:
             writer.next_chunk()
             room = writer.room
             got = body.readinto1(room[: min(len(room), count)])
             if not got:
                 raise Unreachable(f"zone {self._client.zone} broke off in mid-file")
-            count, came = count - got, came + got
-            if (took := time.monotonic() - began) > SILENT_SECONDS:
-                if came / took < SLOWEST_BYTES_A_SECOND:
-                    raise TimeoutError
-                began, came = time.monotonic(), 0
+            count -= got
+            pace.moved(got)
             told(got)
             writer.filled(got)
 
@@ -115,7 +105,8 @@ class Stream:
         return self._answered(connection)
 
     def _begin(self, connection: HTTPConnection, method: str, path: str, headers: dict[str, str]) -> None:
-        connection.putrequest(method, path, skip_accept_encoding=True)
+        above = urlsplit(self._client.url).path.rstrip("/")
+        connection.putrequest(method, above + path, skip_accept_encoding=True)
         for name, value in (self._client.headers | {"Accept-Encoding": "identity"} | headers).items():
             connection.putheader(name, value)
         connection.endheaders()
@@ -132,7 +123,8 @@ class Stream:
     def _connected(self) -> HTTPConnection:
         if self._connection is None or self._connection.sock is None:  # ended by the zone
             parts = urlsplit(self._client.url)
-            connection = HTTPConnection(parts.hostname or "", parts.port, timeout=CONNECT_SECONDS)
+            kind = HTTPSConnection if parts.scheme == "https" else HTTPConnection
+            connection = kind(parts.hostname or "", parts.port, timeout=CONNECT_SECONDS)
             connection.connect()
             if is_forbidden(connection.sock.getpeername()[0]):
                 connection.close()
@@ -161,6 +153,34 @@ class Stream:
             if each is not None:
                 each.close()
         self._response = self._connection = None
+
+
+def _send_span(connected: socket.socket, source: BinaryIO, gap: Gap, told: Callable[[int], None]) -> None:
+    """Raises Damaged, and TimeoutError where nothing is taken, or next to nothing."""
+    room, pace, at = select.poll(), Pace(SILENT_SECONDS), gap.start
+    room.register(connected, select.POLLOUT)
+    send = _send_encrypted if isinstance(connected, ssl.SSLSocket) else _send_by_kernel
+    while at < gap.end:
+        if not room.poll(SILENT_SECONDS * 1000):
+            raise TimeoutError
+        try:
+            sent = send(connected, source, at, min(_SEND_BYTES, gap.end - at))
+        except BlockingIOError:
+            continue
+        if not sent:
+            raise Damaged(f"{Path(source.name).name} became shorter while it was sent")
+        at += sent
+        pace.moved(sent)
+        told(sent)
+
+
+def _send_by_kernel(connected: socket.socket, source: BinaryIO, at: int, count: int) -> int:
+    return os.sendfile(connected.fileno(), source.fileno(), at, count)
+
+
+def _send_encrypted(connected: socket.socket, source: BinaryIO, at: int, count: int) -> int:
+    """The kernel would send the bytes as they are, past the encryption."""
+    return connected.send(os.pread(source.fileno(), min(count, _ENCRYPTED_BYTES), at))
 
 
 @contextmanager

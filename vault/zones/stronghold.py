@@ -21,6 +21,10 @@ class ZoneStronghold:
         self.name = zone
         self.client = ZoneClient(zone, url, token)
 
+    def check_answers(self) -> None:
+        """Before what may take long: raises Unreachable soon where it is silent, Refused where it is another zone."""
+        self.client.status()
+
     def assets(self) -> Iterator[StoredAsset]:
         yield from self.client.assets()
 
@@ -32,14 +36,17 @@ class ZoneStronghold:
             told = with_chunks(manifest, source)
         except OSError as error:
             raise Damaged(f"{source} cannot be read: {error.strerror}") from error
+        self.check_answers()
         carrying.push(self.client, source, told, progress=progress)
         return replace(self.client.asset(manifest.asset_id), manifest_sha256=manifest.sha256)
 
     def get(self, stored: StoredAsset, target: Path, *, progress: Progress = unheard) -> None:
+        self.check_answers()
         carrying.pull(self.client, self.manifest(stored), target, progress=progress)
 
     def verify(self, stored: StoredAsset, *, progress: Progress = unheard) -> None:
         progress(0, f"zone {self.name} reads {stored.name}")
+        self.check_answers()
         self.client.verify(stored.asset_id)
         progress(stored.size_bytes, f"zone {self.name} has read {stored.name}")
 

@@ -13,4 +13,5 @@ MIDDLEWARE = [
     "csp.middleware.CSPMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "watchtower.api.not_allowed.NotAllowedAsJson",
 ]

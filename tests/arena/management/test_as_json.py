@@ -47,7 +47,8 @@ WORDS = [
     "arena/ledger protect 7", "arena/ledger unprotect 7", "arena/ledger promote 7", "arena/ledger unpin",
     "arena/ledger delete 6 --yes", "vault/treasury trash", "vault/treasury undo", "vault/treasury dry-run",
     "vault/treasury apply", "vault/treasury empty", "vault/vault locate checkpoint_7",
-    "vault/vault verify checkpoint_7", "vault/vault copies", "vault/vault strongholds list", "vault/vault zones", "vault/vault history",
+    "vault/vault verify checkpoint_7", "vault/vault copies", "vault/vault strongholds list",
+    "vault/vault zones", "vault/vault history",
     "vault/tokens list", "vault/tokens new --purpose read",
 ]  # fmt: skip
 ELSEWHERE = {

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Iterator
+from contextlib import contextmanager
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import uvicorn
 from starlette.requests import Request
+from uvicorn.server import ServerState
 
 from guild.trainers import protocol
 from realm.oracle.wire import MOST_MESSAGES, MOST_PROMPTS, AnswersRequest, ChatRequest
@@ -132,3 +135,50 @@ def test_a_request_has_all_time_to_be_answered_and_the_next_one_begins_anew() ->
     connection.cycle = cycle(complete=True)
     assert not connection.pass_time(), "another one was answered meanwhile"
     assert connection.pass_time()
+
+
+class Socket:
+    """A transport whose other end is at some address."""
+
+    def __init__(self, address: str) -> None:
+        self.address, self.aborted = address, False
+
+    def get_extra_info(self, name: str) -> Any:
+        return {"peername": (self.address, 50_000), "sockname": ("192.0.2.1", 8768)}.get(name)
+
+    def set_protocol(self, protocol: Any) -> None: ...
+
+    def close(self) -> None: ...
+
+    def abort(self) -> None:
+        self.aborted = True
+
+
+async def nothing(scope: Any, receive: Any, send: Any) -> None: ...
+
+
+@contextmanager
+def connected(addresses: list[str]) -> Iterator[list[bool]]:
+    """To a server that has at most 4 connections: which were ended at once."""
+    config = uvicorn.Config(nothing, limit_concurrency=4, log_config=None)
+    loop = SimpleNamespace(call_later=lambda *later: None)
+    sockets = [Socket(address) for address in addresses]
+    made = [TimedProtocol(config, ServerState(), {}, loop) for _ in sockets]  # type: ignore[arg-type]
+    for server_end, transport in zip(made, sockets, strict=True):
+        server_end.connection_made(transport)  # type: ignore[arg-type]
+    yield [transport.aborted for transport in sockets]
+    for server_end in made:
+        server_end.connection_lost(None)
+
+
+def test_one_other_machine_has_no_more_than_half_of_all_connections() -> None:
+    greedy = ["192.0.2.7", "192.0.2.7", "192.0.2.7", "192.0.2.8", "127.0.0.1", "127.0.0.1", "127.0.0.1"]
+    for _ in range(2):  # what has ended counts no more
+        with connected(greedy) as ended:
+            assert ended == [False, False, True, False, False, False, False]
+
+
+def test_twin_with_all_of_them_it_leaves_none_to_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(head_limit, "_ONES_SHARE", 1)
+    with connected(["192.0.2.7"] * 4) as ended:
+        assert ended == [False] * 4

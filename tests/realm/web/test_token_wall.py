@@ -103,3 +103,31 @@ def test_on_loopback_a_token_tells_only_who_asks(store: TokenStore) -> None:
     vault, _, _ = ask(store, ("Authorization", f"Bearer {store.issue('api').secret}"), required=False)
     assert vault.scope is not None
     assert TOKEN_KEY in vault.scope
+
+
+def came_after(store: TokenStore, monkeypatch: pytest.MonkeyPatch, *, look_seconds: float) -> list[bytes]:
+    """What came of an answer in three pieces, in the middle of which its token was revoked."""
+    monkeypatch.setattr(token_wall, "LOOK_SECONDS", look_seconds)
+    issued, came = store.issue("read"), []
+
+    async def stream(scope: Scope, receive: Any, send: Any) -> None:
+        for piece in (b"a", b"b", b"c"):
+            await send({"type": "http.response.body", "body": piece, "more_body": piece != b"c"})
+            if piece == b"a":
+                store.revoke(issued.token.token_id)
+
+    async def send(message: Message) -> None:
+        came.append(message["body"])
+
+    head = [(b"authorization", f"Bearer {issued.secret}".encode())]
+    scope = {"type": "http", "method": "GET", "path": "/", "headers": head}
+    asyncio.run(TokenWall(stream, store, purposes_of=lambda scope: ("read",))(scope, None, send))  # type: ignore[arg-type]
+    return came
+
+
+def test_who_is_revoked_gets_no_more_of_what_was_asked_for(store: TokenStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert came_after(store, monkeypatch, look_seconds=0) == [b"a"]
+
+
+def test_twin_without_a_second_look_all_of_it_comes(store: TokenStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert came_after(store, monkeypatch, look_seconds=1000) == [b"a", b"b", b"c"]

@@ -187,8 +187,19 @@ def test_what_passes_stays_behind(tmp_path: Path, saved: Path) -> None:
     assert taken.copier.left_out == ["inbox/link.jsonl is no regular file"]
     assert taken.links == {"models/current_model": "heroes/DIO"}
 
+    (home / "secrets/key").chmod(0o600)
     take(live, copy, with_secrets=True)
     assert (copy / "secrets/key").read_text() == "x"
+    assert [(copy / path).stat().st_mode & 0o777 for path in ("secrets", "secrets/key")] == [0o700, 0o600]
+
+
+def test_a_checkpoint_with_a_link_in_it_is_left_out_as_it_could_not_be_restored(tmp_path: Path, saved: Path) -> None:
+    live, copy = LiveWorld(tmp_path / "live", saved), tmp_path / "copy"
+    weights = live.world.home / "models/heroes/DIO/checkpoint-20-20260101-1230/model.safetensors"
+    weights.rename(tmp_path / "elsewhere")
+    weights.symlink_to(tmp_path / "elsewhere")
+    (left_out,) = take(live, copy).copier.left_out
+    assert "model.safetensors is no regular file" in left_out
 
 
 def test_weights_are_linked_and_not_read(tmp_path: Path, saved: Path) -> None:

@@ -226,6 +226,8 @@ LIES: dict[str, tuple[Callable[[Path], object], type[VaultError], str]] = {
     "checkpoint outside": (lambda at: rewrite(at, checkpoints={"../../x": "0" * 64}), Refused, "is no path below"),
     "link outside": (lambda at: rewrite(at, links={"models/current_model": "../../.."}), Refused, "is not allowed"),
     "bad digest": (lambda at: rewrite(at, files={"x": PROOF | {"sha256": "x"}}), Refused, "that cannot be"),
+    "no time": (lambda at: rewrite(at, created_at="yesterday"), Refused, "'yesterday' is no time"),
+    "words to a terminal": (lambda at: rewrite(at, reason="\x1b[2J"), Refused, "cannot be printed"),
     "missing file": (lambda at: (at / "world/config.yaml").unlink(), Damaged, "config.yaml is missing"),
     "foreign file": (lambda at: (at / "world/x").touch(), Damaged, "x is not in its manifest"),
     "cut file": (lambda at: os.truncate(at / "world/config.yaml", 3), Damaged, "config.yaml has another size"),

@@ -1,5 +1,6 @@
 """Assets and copies as they lie on the disk and in strongholds."""
 
+import os
 import shutil
 from pathlib import Path
 
@@ -31,6 +32,14 @@ def furnish(world: World) -> None:
     (world.lane("normal") / "train_syllo_abc.jsonl").write_text("{}\n")
     (world.home / "config.yaml").write_text("autoplay: false\n")
     (world.presets / "mine.yaml").write_text("threads: 2\n")
+
+
+def test_a_name_that_is_no_text_is_told_as_damage_and_the_rest_is_found(world: World) -> None:
+    furnish(world)
+    Path(os.fsdecode(os.fsencode(world.home / "data") + b"/\xff.jsonl")).touch()
+    report = VaultDiscovery(world).scan_all()
+    assert (len(ids()), len(report.damaged)) == (5, 1)
+    assert "\\udcff" in report.damaged[0]
 
 
 def test_everything_of_a_world_is_found(world: World) -> None:

@@ -91,6 +91,8 @@ def test_the_commands(world: World, checkpoint: Path, nas: Path, tmp_path: Path)
     with pytest.raises(CommandError, match="knows no checkpoint of step 7"):
         say("locate", "checkpoint_7")
     assert "bucket" in say("strongholds", "add", "bucket", "--url", "memory://x", "--option", "a=1")
+    with pytest.raises(CommandError, match=r"secret: .*--secret-file"):
+        say("strongholds", "add", "other", "--url", "s3://x/y", "--option", "secret=abc")
     assert "bucket" not in say("strongholds", "remove", "bucket")
     with pytest.raises(CommandError, match="path: 'x' is relative"):
         say("strongholds", "add", "b", "--path", "x")

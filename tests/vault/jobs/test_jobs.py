@@ -224,3 +224,23 @@ def test_the_vault_that_spoke_lately_is_known(world: World) -> None:
     with status.only_vault(world):
         told = status.read(world)
     assert (told.alive, told.fresh, told.address) == (True, True, "127.0.0.1:8767")
+
+
+def test_however_many_wait_for_a_silent_zone_what_can_be_done_comes_first(world: World) -> None:
+    now = timezone.now()
+    for seconds in (3, 9, 6):
+        silent = add(source=f"silent-{seconds}")
+        Job.objects.filter(pk=silent.pk).update(retry_at=now - timedelta(seconds=seconds))
+    late = add(source="answers")
+    assert queue.next_of(["fetch"], now) == late
+    assert queue.take(late, "me")
+    following = queue.next_of(["fetch"], now)
+    assert following is not None
+    assert following.source == "silent-9"
+
+
+def test_what_goes_over_the_wire_is_never_more_than_all(world: World, acts: dict[str, Act]) -> None:
+    Asset.objects.create(asset_id=ID, kind="checkpoint", name="c", size_bytes=7, created_at=timezone.now())
+    acts["fetch"] = lambda job, progress: progress(9, "its record too")
+    job = perform(add())
+    assert (job.bytes_done, job.bytes_total) == (9, 9)

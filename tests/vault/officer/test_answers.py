@@ -48,6 +48,16 @@ def told(officer: TestClient, path: str, **options: Any) -> Any:
     return reply.json()
 
 
+def test_what_cannot_be_told_is_left_out_and_the_rest_is_listed(officer: TestClient, base: Path) -> None:
+    for name in (b"\xff.jsonl", b"a\x1b[2J.jsonl"):
+        Path(os.fsdecode(os.fsencode(base / "data") + b"/" + name)).touch()
+    make_checkpoint(base / "heroes", 300, created_at="2026-01-01T12:30:00")
+    assert len(told(officer, "/assets")["assets"]) == 3
+    left_out = officer.post("/scan").json()["left_out"]
+    assert any("\\xff" in each or "\\udcff" in each for each in left_out)
+    assert any("has no offset" in each for each in left_out)
+
+
 def test_status_and_assets(officer: TestClient, base: Path) -> None:
     status = told(officer, "/status")
     assert (status["status"], status["zone_id"], status["protocol"]) == ("online", "3090", "1")

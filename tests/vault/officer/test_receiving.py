@@ -20,6 +20,7 @@ from tests.support.traversals import traversals
 from tests.support.zones import SMALL_CHUNK_BYTES, asked_raw, contents, make_model, manifest_of, small_chunks
 from vault.assets import members, partial
 from vault.assets.manifest import Manifest
+from vault.officer import destinations
 from vault.officer.app import Officer
 
 pytestmark = pytest.mark.slow
@@ -158,6 +159,43 @@ def test_something_else_of_that_name_stays(officer: TestClient, base: Path, mode
     assert reply["status_code"] in (409, 422)
     assert "is there already" in reply["error"]
     assert contents(other) == before
+
+
+OWNED = {
+    "hidden": ("model_a", ".a", ""),
+    "secrets": ("model_a", "secrets", ""),
+    "orders": ("model_a", "stop", "Control"),
+    "secrets below": ("model_a", "a", "b/secrets"),
+    "heroes": ("model_a", "heroes", "models"),
+    "too deep": ("model_a", "a", "/".join("abcdefghijklm")),
+    "hero's own": ("checkpoint_5_DIO_20250101-0101", "branches", ""),
+}
+"""Id, name and destination of what must not come."""
+
+
+def owned(officer: TestClient, kind: str) -> Any:
+    asset_id, name, destination = OWNED[kind]
+    proof = {"sha256": "0" * 64, "size_bytes": 3}
+    told = {"asset_id": asset_id, "kind": asset_id.split("_")[0], "name": name, "files": {"config.json": proof}}
+    return officer.post("/receive", json={"manifest": told, "destination": destination})
+
+
+@pytest.mark.parametrize("kind", OWNED)
+def test_nothing_comes_to_where_other_things_have_their_place(officer: TestClient, base: Path, kind: str) -> None:
+    assert owned(officer, kind).status_code == 409
+    assert list(base.iterdir()) == []
+
+
+def test_twin_without_the_rule_it_comes_among_orders(officer: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(destinations, "NEVER", frozenset())
+    assert owned(officer, "orders").json()["state"] == "open"
+
+
+def test_more_bytes_than_a_file_has_are_refused(officer: TestClient, model: Path) -> None:
+    url = f"/receive/{announced(officer, manifest_of(model))['upload']}/model.safetensors"
+    data = (model / "model.safetensors").read_bytes()
+    reply = officer.patch(url, content=data + b"more", headers={"Upload-Offset": "0"})
+    assert (reply.status_code, "more came" in reply.json()["error"]) == (409, True)
 
 
 def test_a_second_sender_waits_until_the_first_is_silent(officer: TestClient, model: Path) -> None:

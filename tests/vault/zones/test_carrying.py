@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
+import json
 import random
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from http.client import HTTPConnection
 from pathlib import Path
 
 import pytest
 
+from tests.support.certificates import make_certificate
 from tests.support.fault_proxy import Faults, Wire, wire
 from tests.support.zones import SMALL_CHUNK_BYTES, Served, contents, make_model, manifest_of, served, small_chunks
 from vault.assets import members
 from vault.assets.manifest import Manifest
+from vault.assets.partial import Gap
 from vault.errors import Damaged, Unreachable
 from vault.strongholds.contract import Cancelled, unheard
-from vault.zones import carrying
+from vault.zones import carrying, streams
 from vault.zones.carrying import Carried
 from vault.zones.client import ZoneClient
+from vault.zones.streams import Stream
 
 pytestmark = pytest.mark.slow
 SIZE_BYTES = 10 * SMALL_CHUNK_BYTES + 4321
@@ -177,3 +184,32 @@ def test_two_pushes_of_one_thing_send_it_once(zone: Served, model: Path) -> None
         each.join()
     assert sorted(each.bytes_sent for each in both) == [0, made.size_bytes]
     assert contents(zone.base / "Small-1M") == contents(model)
+
+
+@contextmanager
+def encrypted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Served, Path]]:
+    """A zone that is reached by https, and what it offers."""
+    certificate = make_certificate(tmp_path / "certificate.pem")
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+    with served(tmp_path / "encrypted", certificate=certificate) as zone:
+        yield zone, make_model(zone.base / "Small-1M", 3 * SMALL_CHUNK_BYTES)
+
+
+def test_bytes_to_and_from_a_zone_behind_https_are_encrypted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with encrypted(tmp_path, monkeypatch) as (zone, model):
+        carrying.pull(zone.client, manifest_of(model), tmp_path / "got", progress=unheard)
+        assert contents(tmp_path / "got") == contents(model)
+        other = make_model(tmp_path / "Other-1M", 3 * SMALL_CHUNK_BYTES, seed=1)
+        told = {"asset_id": "model_other_1m", "manifest": asdict(manifest_of(other)), "sender": "me"}
+        opened = zone.officer._announced(json.dumps(told).encode())
+        with Stream(zone.client) as stream:
+            for gap in opened["missing"]:
+                stream.send(opened["upload"], "me", other / gap["path"], Gap(**gap), lambda count: None)
+        assert zone.officer._announced(json.dumps(told).encode())["missing"] == []
+
+
+def test_twin_where_only_the_address_says_https_nothing_comes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(streams, "HTTPSConnection", HTTPConnection)
+    monkeypatch.setattr(carrying, "BROKEN_TRIES", 1)
+    with encrypted(tmp_path, monkeypatch) as (zone, model), pytest.raises(Unreachable):
+        carrying.pull(zone.client, manifest_of(model), tmp_path / "got", progress=unheard)

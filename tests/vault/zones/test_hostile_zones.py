@@ -14,11 +14,13 @@ from typing import Any
 
 import pytest
 
-from realm.checkpoints.sidecar import FileProof
+from realm.checkpoints.sidecar import SIDECAR, FileProof
 from tests.support.zones import SMALL_CHUNK_BYTES, contents, make_model, manifest_of, small_chunks
 from vault.assets import manifest as manifests
 from vault.assets.manifest import Manifest
+from vault.assets.partial import Gap
 from vault.errors import Damaged, Refused, Unreachable, VaultError
+from vault.officer import wire
 from vault.strongholds.contract import unheard
 from vault.zones import carrying, streams
 from vault.zones import client as clients
@@ -135,6 +137,24 @@ def test_nor_for_bytes(
     assert not (tmp_path / "got").exists()
 
 
+def test_a_zone_that_takes_next_to_nothing_is_waited_for_no_longer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def sipping(connected: socket.socket) -> None:
+        while not gave_up.wait(0.01):
+            connected.recv(1)
+
+    gave_up = threading.Event()
+    monkeypatch.setattr(streams, "SILENT_SECONDS", 0.2)
+    with (tmp_path / "large").open("wb") as file:
+        file.truncate(64 * 2**20)
+    gap = Gap(path="large", start=0, end=64 * 2**20)
+    with zone(sipping) as client, streams.Stream(client) as stream:
+        with pytest.raises(Unreachable, match="says nothing"):
+            stream.send("upload", "me", tmp_path / "large", gap, lambda count: None)
+        gave_up.set()
+
+
 @pytest.mark.parametrize(
     "head",
     [
@@ -158,6 +178,7 @@ def test_other_bytes_than_were_asked_for_are_refused(
     assert not (tmp_path / "got").exists()
 
 
+CHECKPOINT = "checkpoint_5_DIO_20250101-0101"
 PROOF = FileProof(sha256="0" * 64, size_bytes=3)
 A_MANIFEST = {"asset_id": "model_a", "kind": "model", "name": "a", "files": {"b": asdict(PROOF)}}
 LIES: dict[str, dict[str, Any]] = {
@@ -173,18 +194,65 @@ LIES: dict[str, dict[str, Any]] = {
     "letters alike": {"files": {"b": asdict(PROOF), "B": asdict(PROOF)}},
     "unknown key": {"more": 1},
     "version": {"format_version": 2},
-}
+    "hidden": {"name": ".ssh"},
+    "hero's own file": {
+        "asset_id": CHECKPOINT, "kind": "checkpoint", "name": "champion.json", "is_file": True,
+        "files": {"champion.json": asdict(PROOF)},
+    },
+    "other name": {"asset_id": CHECKPOINT, "kind": "checkpoint", "name": "b", "files": {SIDECAR: asdict(PROOF)}},
+    "no sidecar": {"asset_id": CHECKPOINT, "kind": "checkpoint", "name": "checkpoint-5-20250101-0101"},
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("lie", LIES)
 def test_a_manifest_that_lies_is_refused(lie: str) -> None:
-    with zone(said({"manifest": A_MANIFEST | LIES[lie]})) as client, pytest.raises(Refused):
-        client.manifest("model_a")
+    told = A_MANIFEST | LIES[lie]
+    asked = CHECKPOINT if told["kind"] == "checkpoint" else "model_a"
+    with zone(said({"manifest": told})) as client, pytest.raises(Refused):
+        client.manifest(asked)
 
 
 def test_twin_the_same_manifest_without_a_lie_is_taken() -> None:
     with zone(said({"manifest": A_MANIFEST})) as client:
         assert client.manifest("model_a").files == {"b": PROOF}
+
+
+def test_twin_without_the_rule_a_file_of_the_heros_own_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(manifests, "_check_checkpoint", lambda manifest: None)
+    with zone(said({"manifest": A_MANIFEST | LIES["hero's own file"]})) as client:
+        assert client.manifest(CHECKPOINT).name == "champion.json"
+
+
+LISTED = {
+    "asset_id": CHECKPOINT, "kind": "checkpoint", "name": "checkpoint-5-20250101-0101", "path": "a", "size_bytes": 1,
+    "created_at": "2025-01-01T00:00:00+00:00",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "lie",
+    [
+        {"name": "champion.json"},
+        {"asset_id": "data_a", "kind": "data", "name": ".bashrc"},
+        {"asset_id": "data_a", "kind": "data", "name": "a/b"},
+        {"created_at": "9999-12-31T23:59:59-14:00"},
+        {"created_at": "0001-01-01T00:00:00+14:00"},
+    ],
+)
+def test_a_list_that_lies_is_no_list(lie: dict[str, str]) -> None:
+    with zone(said({"assets": [LISTED | lie]})) as client, pytest.raises(Unreachable, match="answers rubbish"):
+        client.assets()
+
+
+def test_twin_the_same_list_without_a_lie_is_taken() -> None:
+    with zone(said({"assets": [LISTED]})) as client:
+        assert [each.asset_id for each in client.assets()] == [CHECKPOINT]
+
+
+def test_more_values_than_a_list_can_have_are_not_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(wire, "MOST_VALUES", 1000)
+    with zone(said({"assets": [[]] * 1000})) as client, pytest.raises(Unreachable, match=r"answers rubbish$"):
+        client.assets()
 
 
 @pytest.fixture

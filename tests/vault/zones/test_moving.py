@@ -21,6 +21,7 @@ from vault.chronicle import read
 from vault.errors import NotFound, Refused
 from vault.models import Checkpoint, Location, Zone
 from vault.zones import directory
+from vault.zones.stronghold import ZoneStronghold
 
 pytestmark = [pytest.mark.django_db, pytest.mark.slow]
 ID = "checkpoint_100_DIO_20260101-1230"
@@ -83,6 +84,24 @@ def test_an_asset_of_the_vault_keeps_its_id_there(world: World, zone: Served) ->
     assert zone.client.asset("data_validation_mine").path == Path(moved.destination).relative_to(zone.base).as_posix()
     rows.unlink()
     assert Path(pull_from_zone("data_validation_mine", "3090").destination).read_text(encoding="utf-8") == "{}\n"
+
+
+def push_where_another_zone_answers(world: World, zone: Served) -> None:
+    hosts = {"4090": {"host": "127.0.0.1", "services": {"zone": {"port": zone.port}}}}
+    durable.write_json(world.home / "hosts.json", hosts)
+    push_to_zone(make_checkpoint(world.heroes, 100), "4090")
+
+
+def test_nothing_is_sent_to_a_machine_that_is_another_zone_now(world: World, zone: Served) -> None:
+    with pytest.raises(Refused, match="calls itself zone '3090'"):
+        push_where_another_zone_answers(world, zone)
+    assert contents(zone.base) == {}
+
+
+def test_twin_without_asking_first_it_would_be(world: World, zone: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ZoneStronghold, "check_answers", lambda stronghold: None)
+    push_where_another_zone_answers(world, zone)
+    assert (zone.base / "heroes").exists()
 
 
 def test_zones_that_there_are_not_are_named(world: World, zone: Served) -> None:

@@ -54,6 +54,11 @@ def ask(client: Client, method: str, path: str, body: Any = None) -> tuple[int, 
     return reply.status_code, reply.json()
 
 
+def test_another_method_is_refused_in_words(client: Client) -> None:
+    code, said = ask(client, "PUT", "/api/stats", {})
+    assert (code, said) == (405, {"success": False, "error": "PUT is not allowed here; allowed: GET"})
+
+
 ANSWERED: list[tuple[str, str, Any, set[str]]] = [
     ("GET", "/api/stats", None, {"assets", "copies", "by_kind", "size_bytes"}),
     ("GET", "/api/locate/checkpoint_100", None, {"found", "asset_id", "locations", "best_location"}),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import asdict
 from typing import Any
 
@@ -13,6 +14,9 @@ from realm.management.as_json import add_json, write_json
 from realm.strict import BadConfig
 from vault.models import Location
 from vault.strongholds.registry import StorageRegistry, StrongholdType
+
+_SECRET = re.compile(r"^key$|secret|passw|passphrase|token", re.IGNORECASE)
+"""In names of options."""
 
 
 def add(actions: Any) -> None:
@@ -50,6 +54,12 @@ def perform(stdout: OutputWrapper, options: dict[str, Any]) -> None:
 
 
 def _add(registry: StorageRegistry, options: dict[str, Any]) -> None:
+    given = parse_pairs(options["option"])
+    if secret := next((key for key in given if _SECRET.search(key)), None):
+        raise CommandError(
+            f"{secret}: everybody on this machine can read a command line. Put it into a YAML file in "
+            f"{settings.WORLD.secrets}, and name that by --secret-file"
+        )
     kind = options["type"] or (StrongholdType.URL if options["url"] else StrongholdType.NAS)
     registry.register_stronghold(
         name=options["name"],
@@ -57,7 +67,7 @@ def _add(registry: StorageRegistry, options: dict[str, Any]) -> None:
         host=options["host"],
         path=options["path"],
         url=options["url"],
-        options=parse_pairs(options["option"]),
+        options=given,
         secret_file=options["secret_file"],
         timeout_seconds=options["timeout"],
     )

@@ -1,0 +1,25 @@
+"""What is asked by a method that an address does not take is refused as all else is, in JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from django.http import HttpRequest, HttpResponse, JsonResponse
+
+_PREFIX = "/api/"
+_NOT_ALLOWED = 405
+
+
+class NotAllowedAsJson:
+    """A middleware: ninja answers before any handler of errors is asked."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self._get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        response = self._get_response(request)
+        if response.status_code != _NOT_ALLOWED or not request.path.startswith(_PREFIX):
+            return response
+        allowed = ", ".join(sorted(response["Allow"].split(", ")))
+        said = {"success": False, "error": f"{request.method} is not allowed here; allowed: {allowed}"}
+        return JsonResponse(said, status=_NOT_ALLOWED, headers={"Allow": allowed})
