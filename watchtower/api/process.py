@@ -84,8 +84,8 @@ def application(world: World) -> Application:
 
 
 def purposes_of(scope: Scope) -> Iterable[str]:
-    """Bytes and questions are for readers, and bytes for zones; all else changes something."""
-    if scope["method"] not in ("GET", "HEAD"):
+    """Bytes and questions are for readers, bytes for zones; all else changes something, or may hold keys: settings."""
+    if scope["method"] not in ("GET", "HEAD") or scope["path"].startswith(f"{FETCH}config_"):
         return (tokens.API,)
     return (tokens.READ, tokens.ZONE) if scope["path"].startswith(FETCH) else (tokens.READ,)
 

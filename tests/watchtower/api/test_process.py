@@ -88,6 +88,8 @@ def test_nobody_without_a_token(vault: Vault) -> None:
     assert vault.ask("/api/ledger", token=zone)[0] == 401
     assert vault.ask("/fetch/checkpoint_100", token=zone)[0] == 200
     assert vault.ask("/api/scan", token=read, body=b"{}")[0] == 401
+    assert {vault.ask("/fetch/config_config", token=each)[0] for each in (read, zone)} == {401}
+    assert vault.ask("/fetch/config_config", token=vault.secret)[0] == 404, "this world has none"
     tokens.of_world(vault.world).revoke(read[:12])
     assert vault.ask("/api/ledger", token=read)[0] == 401
     assert not VaultKeeperClient(vault.address, token=read).is_available()
