@@ -78,7 +78,7 @@ class VaultKeeperClient:
         except NotFound as error:
             return Located(found=False, asset_id=asset_id, message=str(error))
         locations = tuple(_location(each, self.url) for each in self._list(said, "locations"))
-        return Located(found=bool(said.get("found")), asset_id=str(said.get("asset_id")), locations=locations)
+        return Located(found=bool(said.get("found")), asset_id=str(said.get("whole_id")), locations=locations)
 
     def stats(self) -> dict[str, Any]:
         return self._ask("GET", "/api/stats")

@@ -12,8 +12,9 @@ from pydantic import Field
 from realm import strict
 from realm.management.as_json import plain
 from vault.api.asking import Limit, checked_id, ledger_of
+from vault.assets import rows
 from vault.assets.ids import checkpoint_id
-from vault.assets.resolving import resolve
+from vault.assets.resolving import resolve, spelled_out
 from vault.keeper import VaultKeeper
 from vault.ledger.entries import record
 from vault.models import Asset, HistoryEntry
@@ -32,7 +33,12 @@ def stats(request: HttpRequest) -> Any:
 def locate(request: HttpRequest, asset_id: str) -> Any:
     """Where copies of an asset lie, and the best of them; short ids such as checkpoint_175000 are understood."""
     found = VaultKeeper(settings.WORLD).locate(checked_id(asset_id))
-    told = {**plain(found), "best_location": plain(found.best_location)}
+    told = {
+        **plain(found),
+        "asset_id": spelled_out(asset_id),
+        "whole_id": found.asset_id,
+        "best_location": plain(found.best_location),
+    }
     if not found.found:
         return Status(404, {"success": False, "error": found.message, **told})
     return {"success": True, **told}
@@ -45,6 +51,8 @@ def asset(request: HttpRequest, asset_id: str) -> Any:
     located = VaultKeeper(settings.WORLD).locate(found.asset_id)
     return {
         **plain(found),
+        "asset_id": spelled_out(asset_id),
+        "whole_id": found.asset_id,
         "type": found.kind,
         "locations": plain(located.locations),
         "best_location": plain(located.best_location),
@@ -56,10 +64,9 @@ def asset(request: HttpRequest, asset_id: str) -> Any:
 def checkpoints(request: HttpRequest, limit: Limit = 100, hero: str | None = None) -> Any:
     """Checkpoints of every branch, newest first, each with its asset id."""
     ledger = ledger_of(hero)
-    listed = [
-        record(entry) | {"asset_id": checkpoint_id(entry.hero, entry.canonical_name)}
-        for entry in ledger.list_all(limit=limit or None)
-    ]
+    entries = {checkpoint_id(each.hero, each.canonical_name): each for each in ledger.list_all(limit=limit or None)}
+    told = rows.told_ids(entries)
+    listed = [record(each) | {"asset_id": told[whole], "whole_id": whole} for whole, each in entries.items()]
     return {"hero": ledger.hero, "count": len(listed), "checkpoints": listed}
 
 
@@ -77,4 +84,8 @@ def search(
     if wanted is not None and wanted not in Asset.Kind.values:
         raise ValueError(f"type: {strict.shown(wanted)} is not allowed; allowed are {', '.join(Asset.Kind.values)}")
     found = list(VaultKeeper(settings.WORLD).search(kind=wanted or "", text=text or q, limit=limit or _MOST_FOUND))
-    return {"count": len(found), "assets": found}
+    told = rows.told_ids(each.asset_id for each in found)
+    listed = [
+        plain(each) | {"asset_id": told[each.asset_id], "whole_id": each.asset_id, "type": each.kind} for each in found
+    ]
+    return {"count": len(listed), "assets": listed}

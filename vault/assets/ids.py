@@ -8,6 +8,8 @@ step does everywhere, or the only checkpoint of that step. No Django.
 from __future__ import annotations
 
 import re
+from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import PurePath
 
@@ -47,6 +49,16 @@ def checkpoint_id(hero: str, name: str) -> str:
 
 def short_checkpoint_id(step: int) -> str:
     return f"{CHECKPOINT}_{step}"
+
+
+def told_ids(whole_ids: Iterable[str]) -> dict[str, str]:
+    """By whole id, what it is told as: a checkpoint's short id where no other of them is of its step, else itself."""
+    parsed = {each: parse_checkpoint_id(each) for each in whole_ids}
+    of_step = Counter(found.step for found in parsed.values() if found)
+    return {
+        whole: short_checkpoint_id(found.step) if found and of_step[found.step] == 1 else whole
+        for whole, found in parsed.items()
+    }
 
 
 def parse_checkpoint_id(asset_id: str) -> CheckpointId | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -10,11 +11,15 @@ from django.db import transaction
 from django.utils import timezone
 
 from realm.world import World
+from vault.assets import ids
 from vault.assets.ids import CHECKPOINT, checkpoint_id, kind_of, parse_checkpoint_id
 from vault.assets.manifest import Manifest
 from vault.models import Asset, Checkpoint, HistoryEntry, Location
 from vault.strongholds.contract import StoredAsset
 from vault.strongholds.registry import LOCAL
+
+_STEPS_AT_ONCE = 500
+"""A database takes only so many values in one question."""
 
 
 @transaction.atomic  # a scan that lists meanwhile forgets what has no copies
@@ -44,6 +49,20 @@ def asset_of_checkpoint(row: Checkpoint, *, verified_at: datetime | None = None)
         verified_at=verified_at or row.verified_at,
     )
     return asset
+
+
+def told_ids(whole_ids: Iterable[str]) -> dict[str, str]:
+    """By whole id, what an asset is told as: the short id of a checkpoint where no other that is known has its step."""
+    wanted = list(whole_ids)
+    steps = sorted({found.step for each in wanted if (found := parse_checkpoint_id(each))})
+    known = set(wanted)
+    for start in range(0, len(steps), _STEPS_AT_ONCE):
+        of_steps = {"step__in": steps[start : start + _STEPS_AT_ONCE]}
+        known.update(Asset.objects.filter(kind=CHECKPOINT, **of_steps).values_list("asset_id", flat=True))
+        listed = Checkpoint.objects.filter(**of_steps).values_list("hero", "name")
+        known.update(checkpoint_id(hero, name) for hero, name in listed)
+    told = ids.told_ids(known)
+    return {each: told[each] for each in wanted}
 
 
 def local_path(row: Checkpoint) -> str:

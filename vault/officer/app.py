@@ -93,13 +93,15 @@ class Officer:
         wanted = request.query_params.get("type") or request.query_params.get("kind")
         if wanted and wanted not in ids.KINDS:
             raise HTTPException(BAD_REQUEST, f"type: allowed are {', '.join(ids.KINDS)}")
-        held = (await _work(self._shelf.catalog)).held.values()
-        listed = [_listed(each) for each in held if wanted in (None, "", each.kind)]
+        catalog = await _work(self._shelf.catalog)
+        told = catalog.told()
+        listed = [_listed(each, told) for each in catalog.held.values() if wanted in (None, "", each.kind)]
         return JSONResponse({"zone_id": self._zone, "count": len(listed), "assets": listed})
 
     async def _asset(self, request: Request) -> Response:
         held = await self._find(request)
-        return JSONResponse({"zone_id": self._zone, **_listed(held), "files": list(held.files)})
+        told = (await _work(self._shelf.catalog)).told()
+        return JSONResponse({"zone_id": self._zone, **_listed(held, told), "files": list(held.files)})
 
     async def _told(self, request: Request) -> Response:
         held, made = await self._manifest(request)
@@ -117,6 +119,7 @@ class Officer:
         return JSONResponse(
             {
                 **_listed(held),
+                "asset_id": request.path_params["asset_id"],
                 "zone_id": self._zone,
                 "method": "http",
                 "size_bytes": made.size_bytes,
@@ -281,9 +284,10 @@ def _sender(request: Request) -> str:
     return request.headers.get(wire.SENDER_HEADER, "")[:64]
 
 
-def _listed(held: Held) -> dict[str, Any]:
+def _listed(held: Held, told: Mapping[str, str] | None = None) -> dict[str, Any]:
     return {
-        "asset_id": held.asset_id,
+        "asset_id": (told or {}).get(held.asset_id, held.asset_id),
+        "whole_id": held.asset_id,
         "asset_type": held.kind,
         "type": held.kind,
         "kind": held.kind,

@@ -61,6 +61,10 @@ class Catalog:
     left_out: tuple[str, ...] = ()
     """One sentence each."""
 
+    def told(self) -> dict[str, str]:
+        """By whole id, the id by which an asset is told: a short one where that can mean nothing else."""
+        return ids.told_ids(self.held)
+
     def counts(self) -> dict[str, int]:
         found = Counter(each.kind for each in self.held.values())
         return {kind: found[kind] for kind in (ids.CHECKPOINT, ids.MODEL, ids.DATA, ids.CONFIG)}

@@ -187,7 +187,7 @@ class ZoneClient:
         return said
 
     def _stored(self, reading: Replies) -> StoredAsset:
-        asset_id, kind = reading.text("asset_id", ids.LONGEST), reading.text("kind", 20)
+        asset_id, kind = reading.text("whole_id", ids.LONGEST), reading.text("kind", 20)
         name = reading.text("name", 255)
         known = ids.parse_checkpoint_id(asset_id)
         is_named = name == known.name if known and known.name else manifest.is_plain_name(name)

@@ -66,9 +66,11 @@ def test_status_and_assets(officer: TestClient, base: Path) -> None:
     assert status["disk"]["free_bytes"] > 0
     assert told(officer, "/health")["status"] == "healthy"
     listed = told(officer, "/assets?type=checkpoint")["assets"]
-    assert {each["asset_id"] for each in listed} == {ID, ID.replace("100", "200")}
+    assert {each["asset_id"] for each in listed} == {"checkpoint_100", "checkpoint_200"}
+    assert {each["whole_id"] for each in listed} == {ID, ID.replace("100", "200")}
     assert officer.get("/assets?type=nothing").status_code == 400
-    assert told(officer, "/assets/checkpoint_100")["asset_id"] == ID
+    assert told(officer, "/assets/checkpoint_100")["whole_id"] == ID
+    assert told(officer, f"/assets/{ID}")["asset_id"] == "checkpoint_100"
     assert "model.safetensors" in told(officer, f"/assets/{ID}")["files"]
 
 
@@ -78,6 +80,8 @@ def test_an_id_that_can_mean_two_things_names_them(officer: TestClient, base: Pa
     reply = officer.get("/fetch/checkpoint_100")
     assert reply.status_code == 404
     assert "checkpoint_100_EVE_20260101-1230" in reply.json()["error"]
+    listed = told(officer, "/assets?type=checkpoint")["assets"]
+    assert {each["asset_id"] for each in listed} == {ID, "checkpoint_100_EVE_20260101-1230", "checkpoint_200"}
 
 
 def test_scan_tells_what_is_new(officer: TestClient, base: Path) -> None:

@@ -224,7 +224,7 @@ def test_twin_without_the_rule_a_file_of_the_heros_own_is_taken(monkeypatch: pyt
 
 
 LISTED = {
-    "asset_id": CHECKPOINT, "kind": "checkpoint", "name": "checkpoint-5-20250101-0101", "path": "a", "size_bytes": 1,
+    "whole_id": CHECKPOINT, "kind": "checkpoint", "name": "checkpoint-5-20250101-0101", "path": "a", "size_bytes": 1,
     "created_at": "2025-01-01T00:00:00+00:00",
 }  # fmt: skip
 
@@ -233,8 +233,8 @@ LISTED = {
     "lie",
     [
         {"name": "champion.json"},
-        {"asset_id": "data_a", "kind": "data", "name": ".bashrc"},
-        {"asset_id": "data_a", "kind": "data", "name": "a/b"},
+        {"whole_id": "data_a", "kind": "data", "name": ".bashrc"},
+        {"whole_id": "data_a", "kind": "data", "name": "a/b"},
         {"created_at": "9999-12-31T23:59:59-14:00"},
         {"created_at": "0001-01-01T00:00:00+14:00"},
     ],

@@ -12,6 +12,7 @@ from arena.orders import MAILBOX
 from realm.world import World
 from tests.support.checkpoints import make_checkpoint
 from vault import chronicle
+from vault.index import scan
 from vault.jobs import kinds, status
 from vault.models import Checkpoint, Job
 from watchtower.api import service
@@ -29,8 +30,6 @@ def place(world: World) -> World:
         make_checkpoint(world.heroes, step, train_loss=300.0 / step)
     (world.home / "hosts.yaml").write_text("3090: {host: 192.0.2.30, services: {zone: {}}}\n")
     (world.home / "data" / "train_syllo.jsonl").write_text('{"text": "a"}\n')
-    from vault.index import scan
-
     scan(world)
     return world
 
@@ -52,6 +51,20 @@ def ask(client: Client, method: str, path: str, body: Any = None) -> tuple[int, 
     sent: dict[str, Any] = {} if body is None else {"data": json.dumps(body), "content_type": JSON}
     reply = getattr(client, method.lower())(path, **sent)
     return reply.status_code, reply.json()
+
+
+def test_ids_are_short_where_they_can_mean_nothing_else(client: Client, place: World) -> None:
+    def told(path: str, key: str) -> dict[str, str]:
+        return {each["whole_id"]: each["asset_id"] for each in ask(client, "GET", path)[1][key]}
+
+    other = ID.replace("100", "200")
+    short = {ID: "checkpoint_100", other: "checkpoint_200"}
+    assert told("/api/checkpoints", "checkpoints") == short
+    make_checkpoint(place.heroes, 100, hero="EVE")
+    scan(place)
+    assert told("/api/checkpoints", "checkpoints") == short | {ID: ID}
+    said = ask(client, "GET", "/api/locate/checkpoint_100")[1]
+    assert (said["asset_id"], said["whole_id"]) == ("checkpoint_100", ID), "the active hero's is meant"
 
 
 def test_another_method_is_refused_in_words(client: Client) -> None:

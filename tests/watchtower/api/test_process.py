@@ -105,7 +105,8 @@ def test_a_client_finds_and_fetches(vault: Vault, tmp_path: Path) -> None:
     assert found.best_location.path == str(vault.world.heroes / "DIO" / "checkpoint-100-20260101-1230")
     assert not client.locate("checkpoint_9").found
     assert [one["step"] for one in client.checkpoints()] == [100]
-    assert client.search(type="checkpoint")[0]["asset_id"] == found.asset_id
+    (listed,) = client.search(type="checkpoint")
+    assert (listed["asset_id"], listed["whole_id"]) == ("checkpoint_100", found.asset_id)
     assert client.stats()["assets"] == 1
     here = client.ensure_local("checkpoint_100")
     assert here == Path(found.best_location.path), "it is this machine"
