@@ -40,8 +40,8 @@ class Fetch(Liberal):
 
 class Transfer(Liberal):
     other_names: ClassVar = {
-        "id": "asset_id", "asset_path": "path", "source_path": "path", "target_zone": "to", "to_zone": "to", "zone": "to",
-        "target": "to", "source_zone": "from_zone", "source": "from_zone", "from": "from_zone",
+        "id": "asset_id", "asset_path": "path", "source_path": "path", "target_zone": "to", "to_zone": "to",
+        "zone": "to", "target": "to", "source_zone": "from_zone", "source": "from_zone", "from": "from_zone",
         "dest_path": "destination",
     }  # fmt: skip
 
