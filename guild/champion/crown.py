@@ -30,6 +30,10 @@ LOCK_FILE = "champions.lock"
 """In the vault's folder; of all heroes."""
 
 
+class DamagedChampions(Exception):
+    """Nobody knows any more who was promoted; one sentence for the player, with what to do."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Champion:
     name: str
@@ -79,7 +83,8 @@ def crown(
     """Let the checkpoints since the champion, up to the step `until`, challenge for the crown; remember who holds it.
 
     They are those on the line of `branch`, or of the active one; those that are `unsettled`, by name, are left for the
-    next time. Where one is pinned it is the one that is returned.
+    next time. Where one is pinned it is the one that is returned. While the file is damaged nothing is remembered: it
+    may name a pinned one.
     """
     folder = world.heroes / hero
     branch = branches.read(folder).active if branch is None else branch
@@ -87,8 +92,11 @@ def crown(
     candidates = read_candidates(world, hero, branch=branch, since=_name(before), unsettled=unsettled)
     found = _decide([one for one in candidates if until is None or one.step <= until], metric, before)
     if found and found != before:
-        with _rewritten(world, hero) as known:
-            known.champions[branch] = found
+        try:
+            with _rewritten(world, hero) as known:
+                known.champions[branch] = found
+        except DamagedChampions as damage:
+            log.error("%s", damage)
     return _pinned(world, hero, metric, branch) or found
 
 
@@ -119,13 +127,21 @@ def holders(world: World, hero: str) -> set[str]:
     return set(chosen.values())
 
 
+def check(world: World, hero: str) -> None:
+    """Raises DamagedChampions where the file cannot be read."""
+    _load(world.heroes / hero)
+
+
 def pins(world: World, hero: str) -> dict[str, Pin]:
     """By branch, whether whole or not."""
     return _read(world.heroes / hero).pinned
 
 
 def pin(world: World, hero: str, branch: str, chosen: Pin | None) -> None:
-    """Let `chosen` be the champion of `branch`; None: let the rule decide again. The file is on disk at return."""
+    """Let `chosen` be the champion of `branch`; None: let the rule decide again. The file is on disk at return.
+
+    Raises DamagedChampions.
+    """
     with _rewritten(world, hero) as known:
         known.pinned.pop(branch, None)
         if chosen:
@@ -190,15 +206,27 @@ def _rewritten(world: World, hero: str) -> Iterator[_Champions]:
     folder = world.heroes / hero
     world.vault.mkdir(parents=True, exist_ok=True)
     with locks.held(world.vault / LOCK_FILE):
-        known = _read(folder)
+        known = _load(folder)
         yield known
         durable.write_json(folder / FILE, asdict(known))
 
 
 def _read(hero_folder: Path) -> _Champions:
     """None of whom where the file is not there or cannot be read: then they are decided anew."""
+    try:
+        return _load(hero_folder)
+    except DamagedChampions:
+        return _Champions()
+
+
+def _load(hero_folder: Path) -> _Champions:
     path = hero_folder / FILE
     try:
-        return strict.read(_Champions, json.loads(path.read_bytes()), source=str(path))
-    except (OSError, ValueError):
+        return strict.read(_Champions, json.loads(path.read_bytes()), source=FILE)
+    except (FileNotFoundError, NotADirectoryError):
         return _Champions()
+    except (OSError, ValueError, RecursionError) as error:
+        raise DamagedChampions(
+            f"{hero_folder.name}/{FILE} cannot be read ({error}), so that nothing of {hero_folder.name} is deleted or "
+            "promoted: bring it back from a snapshot, or delete it and promote anew"
+        ) from error

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -42,13 +44,13 @@ def promote(world: World, hero: str, name: str, *, by: str, config: RealmConfig 
     """Let the checkpoint be the champion of the active branch, or of its own where it does not lie on that one's line.
 
     Every byte is proven before; then this machine's inference host loads it, and one that is silent is only told of.
-    Raises NotFound, Damaged naming the file, and Refused where settings cannot be read.
+    Raises NotFound, Damaged naming the file, and Refused where settings or champions cannot be read.
     """
     config = config or _settings(world)
     saved = _prove(world, hero, name)
     active = branches_of(hero).active
     branch = active if line_of(hero).holds(saved.branch, saved.step, name) else saved.branch
-    with locked(world):
+    with locked(world), _readable(world, hero):
         _folder(world, hero, name)  # somebody may have deleted it meanwhile
         previous = crown.crown(world, hero, config.champion_metric, branch=branch)
         moment = datetime.now().astimezone().isoformat(timespec="seconds")
@@ -72,16 +74,26 @@ def promote(world: World, hero: str, name: str, *, by: str, config: RealmConfig 
 def unpin(world: World, hero: str, *, by: str) -> str:
     """Let the rule choose the champion of the active branch again; the name of the one that was pinned.
 
-    Raises NotFound where none is.
+    Raises NotFound where none is, and Refused where champions cannot be read.
     """
     active = branches_of(hero).active
-    with locked(world):
+    with locked(world), _readable(world, hero):
         pinned = crown.pins(world, hero).get(active)
         if pinned is None:
             raise NotFound(f"no champion of {hero} is pinned on {branches.title(active)}")
         crown.pin(world, hero, active, None)
     chronicle.record(world, "promote", by=by, asset_id=checkpoint_id(hero, pinned.name), branch=active, unpinned=True)
     return pinned.name
+
+
+@contextmanager
+def _readable(world: World, hero: str) -> Iterator[None]:
+    """Raises Refused where nobody knows who is promoted."""
+    try:
+        crown.check(world, hero)
+        yield
+    except crown.DamagedChampions as damage:
+        raise Refused(str(damage)) from damage
 
 
 def _settings(world: World) -> RealmConfig:

@@ -59,7 +59,7 @@ def reasons_to_keep(
 
     `loaded` are names that hosts said they hold, beside those that hosts of this world tell in files; adapters in
     `leaving` go too, so that they keep nothing. With `fresh` off, for pages, adapters are not looked for again while
-    the hero's folder is as it was. Raises Refused where marks cannot be read.
+    the hero's folder is as it was. Raises Refused where marks or champions cannot be read.
     """
     found = reasons(world, hero, loaded=loaded, leaving=leaving, fresh=fresh)
     return by_name(one for one in found if one.for_everybody)
@@ -123,6 +123,10 @@ def _of_branches(world: World, hero: str) -> Iterator[Reason]:
 
 
 def _crowned(world: World, hero: str) -> Iterator[Reason]:
+    try:
+        crown.check(world, hero)
+    except crown.DamagedChampions as damage:
+        raise Refused(str(damage)) from damage
     pinned = {pin.name for pin in crown.pins(world, hero).values()}
     for name in sorted(pinned):
         yield Reason(name=name, sentence="it was promoted to champion")

@@ -12,7 +12,7 @@ from realm.checkpoints import sidecar
 from realm.disk import durable
 from realm.world import World
 from tests.support.treasury import apply, branched, fill, folder_of, name_of, steps
-from vault.errors import Damaged, NotFound
+from vault.errors import Damaged, NotFound, Refused
 from vault.treasury import champion, trash
 
 pytestmark = pytest.mark.django_db
@@ -58,6 +58,34 @@ def test_one_that_is_gone_or_damaged_does_not_hold(world: World) -> None:
     assert holder(world) == name_of(world, 3)
     assert "gone or damaged" in crown.lost_pin(world, "DIO")
     assert name_of(world, 1) not in crown.holders(world, "DIO")
+
+
+@pytest.mark.parametrize("guarded", [True, False])
+def test_a_damaged_file_keeps_everything_and_is_not_overwritten(
+    world: World, guarded: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Twin: were it read as empty, the promoted one could be deleted, and the arena would write over the file."""
+    fill(world)
+    champion.promote(world, "DIO", name_of(world, 1), by="page")
+    file = world.heroes / "DIO" / crown.FILE
+    file.write_bytes(torn := file.read_bytes()[:-9])
+    if not guarded:
+        monkeypatch.setattr(crown, "_load", lambda folder: crown._Champions())
+        crown.crown(world, "DIO", "val_loss")
+        assert trash.delete(world, "DIO", [name_of(world, 1)], by="page").names
+        assert file.read_bytes() != torn
+        return
+    crown.crown(world, "DIO", "val_loss")
+    for act in (
+        lambda: apply(world),
+        lambda: trash.delete(world, "DIO", [name_of(world, 1)], by="page"),
+        lambda: champion.promote(world, "DIO", name_of(world, 2), by="page"),
+        lambda: champion.unpin(world, "DIO", by="page"),
+    ):
+        with pytest.raises(Refused, match=r"champion\.json cannot be read"):
+            act()
+    assert file.read_bytes() == torn
+    assert len(steps(world)) == 7
 
 
 def test_a_damaged_one_is_not_promoted(world: World) -> None:
