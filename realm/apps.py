@@ -7,5 +7,7 @@ class RealmConfig(AppConfig):
     verbose_name = "Realm"
 
 
-class AdminConfig(apps.AdminConfig):
+class AdminConfig(apps.SimpleAdminConfig):
+    """Its pages are looked for where they are served (`realm.urls`), not by each command and daemon."""
+
     default_site = "realm.web.admin_site.RealmAdminSite"

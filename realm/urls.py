@@ -6,6 +6,7 @@ from django.urls import include, path
 from sentinels.views import health
 from watchtower.api.realm_api import api
 
+admin.autodiscover()
 urlpatterns = [
     path("admin/", admin.site.urls),
     path("health", health, name="health"),
