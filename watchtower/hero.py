@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from arena import steps
 from guild.selectors import curriculum_accuracy
 from realm.world import World
 from realm.xp_and_gold import GOLD_PER_QUEST, XP_PER_LEVEL, level_at
 from vault.selectors import newest_checkpoint
-from watchtower import selectors, steps, strength
+from watchtower import selectors, strength
 
 
 @dataclass(frozen=True, kw_only=True)

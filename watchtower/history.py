@@ -8,10 +8,11 @@ from pathlib import Path
 
 import numpy as np
 
+from arena import steps
+from arena.steps import MOST_CURVE_POINTS, Records
 from realm.world import World
-from watchtower import selectors, steps
+from watchtower import selectors
 from watchtower.selectors import BattleFacts
-from watchtower.steps import MOST_CURVE_POINTS, Records
 
 EARLIER_BATTLES = 5
 _MOST_OF_NOW = 1500  # of MOST_CURVE_POINTS, where there are earlier battles to show too

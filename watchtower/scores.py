@@ -6,9 +6,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from arena import steps
 from arena.models import ChronicleEntry
 from arena.protocol import EventKind
-from watchtower import steps
 
 UNNAMED = "validation"
 """What releases that did not name their set measured over."""

@@ -8,14 +8,15 @@ from typing import Any
 
 import numpy as np
 
+from arena import steps
 from arena.convergence import WINDOW, Convergence
+from arena.steps import Records, column, finite
 from guild.selectors import accuracy_history
 from realm.world import World
-from watchtower import scores, selectors, steps
+from watchtower import scores, selectors
 from watchtower.hero import HeroCard
 from watchtower.history import Chapter, chapters
 from watchtower.selectors import BattleFacts
-from watchtower.steps import Records, column, finite
 from watchtower.view import View, first_look
 
 MOST_TICK_POINTS = 500

@@ -7,12 +7,13 @@ from itertools import groupby
 
 import numpy as np
 
+from arena import steps
 from realm.checkpoints import sidecar
 from realm.checkpoints.sidecar import DamagedCheckpoint, MeasuredOver
 from realm.world import World
 from vault import selectors as vault
 from vault.models import Checkpoint
-from watchtower import selectors, steps
+from watchtower import selectors
 
 ATTACK_STEPS = 100
 """Enough that neither one easy step nor one hard one moves it much."""

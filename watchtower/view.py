@@ -12,14 +12,15 @@ from typing import Any
 import numpy as np
 
 from arena import status as arena_status
+from arena import steps
 from arena.status import ArenaStatus
+from arena.steps import Records
 from guild.selectors import accuracy_history
 from realm.staleness import STALE_SECONDS
 from realm.world import World
-from watchtower import scores, selectors, steps
+from watchtower import scores, selectors
 from watchtower.hero import HeroCard, saved_card
 from watchtower.selectors import BattleFacts
-from watchtower.steps import Records
 
 TAIL_RECORDS = 4096
 MOST_EVENTS = 500

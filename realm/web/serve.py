@@ -55,6 +55,7 @@ def run(
     """
     config = uvicorn.Config(
         Guard(application, port=listening.getsockname()[1], any_host=any_host),
+        loop="asyncio",  # the same everywhere, whatever else is installed
         http=TimedProtocol,
         ws="none",
         log_level="warning",

@@ -99,15 +99,15 @@ def test_twin_planted_in_what_the_trainer_shares_they_are_seen(copy: Path, world
 
 
 def test_twin_torch_planted_in_the_web_is_seen(copy: Path, world: World) -> None:
-    plant(copy, "watchtower/steps.py", "import torch")
+    plant(copy, "watchtower/scores.py", "import torch")
     assert "torch" in packages_after(copy, world, ["realm.asgi"])
 
 
 PLANTED = [
-    ("watchtower/steps.py", "torch", "Only hero, training and oracle import torch"),
+    ("watchtower/scores.py", "torch", "Only hero, training and oracle import torch"),
     ("arena/rows/masking.py", "transformers", "Only hero, training and oracle import torch"),
     ("arena/queue/files.py", "peft", "Only hero, training and oracle import torch"),
-    ("watchtower/steps.py", "arena.hero.model", "Nothing else imports what imports torch"),
+    ("watchtower/scores.py", "arena.hero.model", "Nothing else imports what imports torch"),
     (
         "arena/training/loss.py",
         "django",
@@ -127,7 +127,7 @@ PLANTED = [
     ("arena/queue/files.py", "guild.models", "Only daemon, reports and commands of the arena know guild and vault"),
     ("arena/rows/masking.py", "arena.queue.files", "The arena's rooms lie in layers"),
     ("arena/hero/answering.py", "arena.training.loss", "A hero knows nothing of its training"),
-    ("guild/models.py", "watchtower.steps", "Arrows point one way"),
+    ("guild/models.py", "watchtower.pool", "Arrows point one way"),
     ("realm/web/guard.py", "sentinels.views", "realm is the ground"),
 ]
 """What a hurried change would import where, and the contract that must see it. scripts/test.sh holds the contracts."""

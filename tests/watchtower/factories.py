@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from arena import status as arena_status
+from arena import steps
 from arena.models import Battle, ChronicleEntry, Quest
 from arena.protocol import StepRecord
 from realm.disk import durable
 from realm.world import World
-from watchtower import steps
 
 HERO = "DIO"
 

@@ -13,10 +13,10 @@ import pytest
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
+from arena import steps
 from realm.world import World
 from tests.support.servers import free_port, migrate, wait_until, web_server
 from tests.watchtower.factories import record
-from watchtower import steps
 
 pytestmark = pytest.mark.slow
 

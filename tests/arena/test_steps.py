@@ -3,9 +3,9 @@ import math
 import numpy as np
 import pytest
 
+from arena import steps
 from realm.world import World
 from tests.watchtower.factories import record
-from watchtower import steps
 
 
 def _records(count: int, **columns: object) -> steps.Records:
