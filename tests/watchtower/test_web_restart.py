@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import sqlite3
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing
+from http.client import HTTPConnection, HTTPException
 from typing import Any
 
 import pytest
@@ -17,6 +18,7 @@ from arena import steps
 from realm.world import World
 from tests.support.servers import free_port, migrate, wait_until, web_server
 from tests.watchtower.factories import record
+from tests.watchtower.streams.listening import Heard, parsed, steps_of
 
 pytestmark = pytest.mark.slow
 
@@ -74,8 +76,8 @@ class _Transaction:
             connection.commit()
 
 
-class Browser(threading.Thread):
-    """Follows the socket, comes back when it is cut, and asks for what came after its newest event."""
+class Client(threading.Thread):
+    """Comes back when it is cut, and asks for what came after its newest event."""
 
     def __init__(self, port: int, *, remembers: bool = True) -> None:
         super().__init__()
@@ -89,15 +91,28 @@ class Browser(threading.Thread):
     def seq(self) -> int:
         return self.events[-1] if self.events else 0
 
+    def has_all_of(self, battle: Battle) -> bool:
+        return self.newest_step == battle.told and (self.seq == battle.told or not self.remembers)
+
     def run(self) -> None:
         while not self.done.is_set():
             try:
-                for message in self._messages():
-                    self._take(message)
-                    if self.done.is_set():
-                        return
-            except (OSError, ConnectionClosed, TimeoutError):
+                self.listen()
+            except (OSError, ConnectionClosed, TimeoutError, HTTPException):
                 self.done.wait(0.05)
+
+    def listen(self) -> None:
+        raise NotImplementedError
+
+
+class Browser(Client):
+    """Follows the socket."""
+
+    def listen(self) -> None:
+        for message in self._messages():
+            self._take(message)
+            if self.done.is_set():
+                return
 
     def _messages(self) -> Iterator[dict[str, Any]]:
         query = f"?since={self.seq}" if self.remembers else ""
@@ -112,17 +127,53 @@ class Browser(threading.Thread):
             self.newest_step = message["step"] or 0
 
 
-def _fight_through_restarts(world: World, browser: Browser, battle: Battle, restarts: int = RESTARTS) -> None:
-    for _ in range(restarts):
-        with web_server(world, browser.port):
-            seen = browser.newest_step
+class Listener(Client):
+    """Follows the stream of server-sent events."""
+
+    def __init__(self, port: int, *, remembers: bool = True) -> None:
+        super().__init__(port, remembers=remembers)
+        self.steps: list[int] = []
+        self._id = ""
+
+    def listen(self) -> None:
+        connection = HTTPConnection("127.0.0.1", self.port, timeout=20)
+        with closing(connection):
+            headers = {"Last-Event-ID": self._id} if self.remembers and self._id else {}
+            connection.request("GET", "/api/training/stream/b1", headers=headers)
+            reply = connection.getresponse()
+            text = ""
+            while not self.done.is_set() and (part := reply.read1()):
+                whole, _, text = (text + part.decode()).rpartition("\n\n")
+                for event in parsed(f"{whole}\n\n"):
+                    self._take(event)
+
+    def _take(self, event: Heard) -> None:
+        self._id = event.id
+        if event.name == "checkpoint":
+            self.events.append(event.data["seq"])
+        else:
+            self.steps += steps_of([event])
+            self.newest_step = self.steps[-1]
+
+
+def _fight_through_restarts(world: World, clients: Sequence[Client], battle: Battle, restarts: int = RESTARTS) -> None:
+    port = clients[0].port
+    for client in clients:
+        client.start()
+    try:
+        for _ in range(restarts):
+            with web_server(world, port):
+                seen = battle.told
+                battle.fight(EVENTS_A_PHASE)
+                wait_until(lambda seen=seen: all(client.newest_step > seen for client in clients))
             battle.fight(EVENTS_A_PHASE)
-            wait_until(lambda seen=seen: browser.newest_step > seen)
-        battle.fight(EVENTS_A_PHASE)
-    with web_server(world, browser.port):
-        wait_until(lambda: browser.newest_step == battle.told)
-        browser.done.set()
-        browser.join()
+        with web_server(world, port):
+            wait_until(lambda: all(client.has_all_of(battle) for client in clients))
+    finally:
+        for client in clients:
+            client.done.set()
+        for client in clients:
+            client.join()
 
 
 @pytest.fixture
@@ -131,24 +182,20 @@ def battle(world: World) -> Battle:
     return Battle(world)
 
 
-def test_a_browser_gets_each_event_once_in_order_through_restarts(world: World, battle: Battle) -> None:
-    browser = Browser(free_port())
-    browser.start()
-    try:
-        _fight_through_restarts(world, browser, battle)
-    finally:
-        browser.done.set()
-        browser.join()
+def test_each_gets_each_event_once_in_order_through_restarts(world: World, battle: Battle) -> None:
+    port = free_port()
+    browser, listener = Browser(port), Listener(port)
+    _fight_through_restarts(world, [browser, listener], battle)
+    everything = list(range(1, battle.told + 1))
     assert battle.told == 2 * RESTARTS * EVENTS_A_PHASE
-    assert browser.events == list(range(1, battle.told + 1))
+    assert browser.events == everything
+    assert (listener.events, listener.steps) == (everything, everything)
 
 
-def test_twin_a_browser_that_does_not_say_where_it_was_misses_events(world: World, battle: Battle) -> None:
-    browser = Browser(free_port(), remembers=False)
-    browser.start()
-    try:
-        _fight_through_restarts(world, browser, battle, restarts=1)
-    finally:
-        browser.done.set()
-        browser.join()
-    assert browser.events != list(range(1, battle.told + 1))
+def test_twin_who_does_not_say_where_he_was_misses_events_or_gets_them_twice(world: World, battle: Battle) -> None:
+    port = free_port()
+    browser, listener = Browser(port, remembers=False), Listener(port, remembers=False)
+    _fight_through_restarts(world, [browser, listener], battle, restarts=1)
+    everything = list(range(1, battle.told + 1))
+    assert browser.events != everything
+    assert min(listener.events.count(1), listener.steps.count(1)) > 1

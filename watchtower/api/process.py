@@ -20,6 +20,7 @@ from realm.web import serve, tokens
 from realm.web.body_sizes import FORM_BYTES
 from realm.web.guard import Application, Receive, Scope, Send
 from realm.web.serve import CannotServe
+from realm.web.streaming import Streaming
 from realm.web.token_wall import TokenWall
 from realm.web.whole_body import WholeBody
 from realm.world import World
@@ -73,7 +74,7 @@ def run(world: World, config: RealmConfig, *, address: str, port: int) -> None:
 
 def application(world: World) -> Application:
     """The API, and beside it the bytes of what lies here, which stream and may be long."""
-    asked = WholeBody(get_asgi_application(), largest_bytes=FORM_BYTES)
+    asked = WholeBody(Streaming(get_asgi_application()), largest_bytes=FORM_BYTES)
     members = Members(world).guarded
 
     async def either(scope: Scope, receive: Receive, send: Send) -> None:
