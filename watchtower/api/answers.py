@@ -14,6 +14,7 @@ from ninja.errors import HttpError, ValidationError
 from ninja.parser import Parser
 from ninja.renderers import BaseRenderer
 
+from arena.jobs import NoSuchJob
 from realm.hosts import UnknownHost
 from realm.management.as_json import plain
 from realm.strict import BadConfig
@@ -22,8 +23,8 @@ from vault.errors import Damaged, NotFound, Refused, Unreachable, VaultError
 log = logging.getLogger(__name__)
 
 _STATUSES: tuple[tuple[type[Exception], int], ...] = (
-    (NotFound, 404), (UnknownHost, 404), (Http404, 404), (Refused, 409), (Damaged, 409), (VaultError, 409),
-    (Unreachable, 502), (BadConfig, 503), (DatabaseError, 503), (OSError, 503), (ValueError, 422),
+    (NotFound, 404), (UnknownHost, 404), (NoSuchJob, 404), (Http404, 404), (Refused, 409), (Damaged, 409),
+    (VaultError, 409), (Unreachable, 502), (BadConfig, 503), (DatabaseError, 503), (OSError, 503), (ValueError, 422),
 )  # fmt: skip
 _JSON = "application/json"
 _EMPTY_FORM = "multipart/form-data"

@@ -45,7 +45,7 @@ def _stream_at(path: str, events: str) -> Callable[[_View], _View]:
     "/training/stream/{run}", "`progress` with each step once, `validation`, `checkpoint`, others by kind, `end`"
 )
 def training_stream(request: HttpRequest, run: str, since: Since = None) -> HttpResponseBase:
-    """A battle's steps and events as they come, from its beginning or behind a place; it ends with the battle."""
+    """Steps and events of a battle, or of a job's, as they come: all, or what came after a place. It ends with it."""
     return _stream(request, training.of_run(run), training.Place, since)
 
 

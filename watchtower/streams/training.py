@@ -18,13 +18,13 @@ import numpy as np
 from django.conf import settings
 from django.db.models import Max
 
-from arena import steps
+from arena import jobs, steps
+from arena.jobs import Job, NoSuchJob
 from arena.models import Battle, ChronicleEntry
 from arena.protocol import EventKind
 from arena.steps import MOST_CURVE_POINTS, Records, finite
 from realm import strict
 from realm.world import World
-from vault.errors import NotFound
 from watchtower.streams.feed import Event
 from watchtower.streams.sse import encoded
 
@@ -69,19 +69,25 @@ class Place:
 class Training:
     look_seconds = LOOK_SECONDS
 
-    def __init__(self, world: World, battle_id: str) -> None:
-        """Raises NotFound."""
-        self.key = ("training", world, battle_id)
-        self._world, self._id = world, battle_id
+    def __init__(self, world: World, run: str) -> None:
+        """`run`: a battle's id, or a job's, whose stream begins while it waits. Raises NoSuchJob."""
+        self.key = ("training", world, run)
+        self._world, self._run = world, run
         self._asked = -math.inf
-        if not Battle.objects.filter(battle_id=battle_id).exists():
-            raise NotFound(f"There is no training run {battle_id[:80]!r}; /api/training/runs lists them")
+        self._id = run if Battle.objects.filter(battle_id=run).exists() else self._job().battle or ""
+
+    def _job(self) -> Job:
+        return jobs.get(self._world, self._run)
 
     @property
     def is_over(self) -> bool:
+        if not self._id:
+            return self._job().is_over
         return Battle.objects.filter(battle_id=self._id, state__in=OVER).exists()
 
     def newest(self) -> Place:
+        if not self._id:
+            return Place()
         count = steps.count(self._path)
         last = steps.read(self._path, max(0, count - 1), count)
         seq = self._entries.aggregate(last=Max("source_seq"))["last"] or 0
@@ -89,9 +95,11 @@ class Training:
 
     def read(self, after: Place, until: Place | None) -> Sequence[Event[Place]]:
         asks = until is not None or self._is_time_to_ask()
+        if not self._id:
+            return self._waiting(after) if asks else []
         battle = Battle.objects.select_related("quest").filter(battle_id=self._id).first() if asks else None
         if asks and battle is None:
-            raise NotFound(f"The training run {self._id} is gone")
+            raise NoSuchJob(f"the battle {self._id} is gone")
         if battle is not None:
             self._battle = battle
         told = list(self._changed_history(after, until))
@@ -102,6 +110,15 @@ class Training:
         if not told and until is None and battle is not None and battle.state in OVER:
             told = [self._end(after)]
         return told
+
+    def _waiting(self, after: Place) -> Sequence[Event[Place]]:
+        """Nothing before its battle begins, but an end where there will be none."""
+        job = self._job()
+        self._id = job.battle or ""
+        if self._id or not job.is_over:
+            return []
+        told = {"state": job.state, "quest": job.name, "reason": job.reason}
+        return [self._event("end", replace(after, is_end=True), told)]
 
     def _is_time_to_ask(self) -> bool:
         now = time.monotonic()
@@ -262,7 +279,7 @@ class Training:
         return self._event("end", replace(after, is_end=True), told)
 
     def _event(self, name: str, place: Place, data: dict[str, Any]) -> Event[Place]:
-        return Event(place, encoded(name, str(place), {"type": name, "run": self._id} | data))
+        return Event(place, encoded(name, str(place), {"type": name, "run": self._id or self._run} | data))
 
 
 def _milliseconds(record: Any) -> int:
@@ -270,5 +287,5 @@ def _milliseconds(record: Any) -> int:
 
 
 def of_run(run: str) -> Training:
-    """Raises NotFound."""
+    """Raises NoSuchJob."""
     return Training(settings.WORLD, run)

@@ -10,11 +10,11 @@ import pytest
 from channels.db import database_sync_to_async
 
 from arena import steps
-from arena.models import Battle, ChronicleEntry
+from arena.jobs import NoSuchJob
+from arena.models import Battle, ChronicleEntry, Quest
 from realm.world import World
 from tests.watchtower.factories import append_steps, make_battle, record, tell
 from tests.watchtower.streams.listening import Heard, listener, seqs_of, steps_of, until
-from vault.errors import NotFound
 from watchtower.streams import feed, sse, training
 from watchtower.streams.training import Place, Training
 
@@ -152,11 +152,30 @@ async def test_more_than_one_reading_stays_in_order(world: World, monkeypatch: p
 
 
 async def test_there_is_no_such_battle(world: World) -> None:
-    with pytest.raises(NotFound, match="no training run 'b9'"):
+    with pytest.raises(NoSuchJob, match="no job 'b9'"):
         await in_thread(Training)(world, "b9")
     for text in ("x", "1-2", "-1", "1-2-3-4", "1-2-x", "", "9" * 30):
         with pytest.raises(ValueError, match="since"):
             Place.read(text)
+
+
+async def test_a_job_that_waits_is_told_once_its_battle_begins(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(training, "DATABASE_SECONDS", 0.0)
+    quest = (await in_thread(make_battle)(world)).quest
+    await in_thread(Battle.objects.all().delete)()
+    await in_thread(Quest.objects.update)(job="job-0123456789abcdef", state=Quest.State.QUEUED)
+    source = await in_thread(Training)(world, "job-0123456789abcdef")
+    async with listener(source, Place()) as body:
+        assert await anext(body) == sse.BEGINNING
+        fight(world, 1, 3)
+        await in_thread(Battle.objects.create)(battle_id="b1", quest=quest, hero="DIO", started_at=datetime.now(UTC))
+        heard = await until(body, lambda heard: 3 in steps_of(heard))
+        assert heard[0].data["run"] == "b1"
+    await in_thread(Battle.objects.all().delete)()
+    await in_thread(Quest.objects.update)(state=Quest.State.CANCELLED, reason="why")
+    async with listener(await in_thread(Training)(world, f"quest-{quest.pk}"), Place()) as body:
+        (end_of_it,) = await until(body, lambda heard: bool(heard))
+    assert (end_of_it.name, end_of_it.data["state"], end_of_it.data["reason"]) == ("end", "cancelled", "why")
 
 
 async def test_a_quiet_stream_says_that_it_lives(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
