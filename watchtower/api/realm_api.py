@@ -8,7 +8,7 @@ from ninja import NinjaAPI, Router
 
 from realm.version import version
 from vault.api import catalogue, history, jobs, ledger, moving, snapshots, trash, zones
-from watchtower.api import metrics, streams, training
+from watchtower.api import logs, metrics, streams, training
 from watchtower.api.answers import JsonParser, Renderer, handle_errors
 
 api = NinjaAPI(
@@ -37,6 +37,7 @@ for prefix, router, tag in (
     ("", snapshots.router, "snapshots"), ("", trash.router, "trash"), ("", history.router, "history"),
     ("", streams.router, "streams"),
     ("/system", metrics.router, "system"),
+    ("/logs", logs.router, "logs"),
     ("", nowhere, "nowhere"),  # the last: addresses are tried in this order
 ):  # fmt: skip
     api.add_router(prefix, router, tags=[tag])

@@ -6,14 +6,17 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Annotated, Any, TypeVar
 
-from django.http import HttpRequest, HttpResponse
+from django.conf import settings
+from django.http import Http404, HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from ninja import Router
 from pydantic import Field
 
 from guild.models import Run
+from realm.config import LogLevel
+from realm.logs.sources import NoSuchLog
 from realm.web import streaming
-from watchtower.streams import runs, sse, training
+from watchtower.streams import logs, machine, runs, sse, training
 from watchtower.streams.feed import watch
 
 router = Router()
@@ -61,11 +64,37 @@ def benchmark_stream(request: HttpRequest, run: int, since: Since = None) -> Htt
     return _stream(request, runs.GuildRun(Run.Kind.TRIAL, run), runs.Place, since)
 
 
-def _stream(request: HttpRequest, source: Any, places: Any, since: str | None) -> HttpResponseBase:
+@_stream_at("/system/metrics/stream", "`metrics` every two seconds, `history` with what was sampled meanwhile")
+def metrics_stream(request: HttpRequest, since: Since = None) -> HttpResponseBase:
+    """What `/api/system/metrics` tells, as it changes: processors, memory, disk, temperature, GPUs, of all machines."""
+    return _stream(request, machine.Machines(settings.WORLD, settings.REALM), machine.Place, since)
+
+
+@_stream_at("/logs/stream/{service}", "`line`")
+def log_stream(
+    request: HttpRequest,
+    service: str,
+    since: Since = None,
+    level: LogLevel | None = None,
+    search: Annotated[str, Field(max_length=200)] = "",
+    limit: Annotated[int, Field(ge=0, le=1000, description="Lines that there are already; after `since` all.")] = 0,
+) -> HttpResponseBase:
+    """What a service logs, as it logs it."""
+    try:
+        source = logs.Log(settings.WORLD, service, level=level or "", text=search)
+    except NoSuchLog as error:
+        raise Http404(str(error)) from error
+    return _stream(request, source, logs.Place, since, lambda: source.before(limit))
+
+
+def _stream(
+    request: HttpRequest, source: Any, places: Any, since: str | None, begin: Callable[[], Any] | None = None
+) -> HttpResponseBase:
     """A browser comes back whenever a stream ends; only 204 makes it stay away."""
     asked = sse.asked_place(request, since)
-    place = places() if asked is None else places.read(asked)
-    if place.is_end and source.is_over:
-        return HttpResponse(status=_NOTHING_MORE)
-    place = replace(place, is_end=False)  # a battle that was stopped goes on
+    place = (begin or places)() if asked is None else places.read(asked)
+    if place.is_end:
+        if source.is_over:
+            return HttpResponse(status=_NOTHING_MORE)
+        place = replace(place, is_end=False)  # a battle that was stopped goes on
     return streaming.response(request, watch(source, place), headers=sse.HEADERS)

@@ -8,14 +8,17 @@ from dataclasses import asdict, dataclass
 from typing import Any, ClassVar
 
 from realm.logs import reading
-from realm.logs.reading import Follower
+from realm.logs.line import LogLine
+from realm.logs.reading import Follower, Wanted
 from realm.logs.sources import source_of
 from realm.world import World
 from watchtower.streams.feed import Event
 from watchtower.streams.sse import encoded
 
 LOOK_SECONDS = 0.25
-MOST_LINES = 200
+MOST_LINES = 1000
+_BEGINNING = "0-0"
+"""Of what there is: no file has that number."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +48,8 @@ class Log:
         self.key = ("log", world, service, level, text)
         self._world, self._service, self._level, self._text = world, service, level, text
         source_of(world, service)
-        self._following: tuple[Place, Follower] | None = None
+        self._wanted = Wanted(level=level, text=text)
+        self._seen = (Place(), "")
 
     def newest(self) -> Place:
         lines = reading.tail(self._world, self._service, limit=1).lines
@@ -54,29 +58,26 @@ class Log:
     def before(self, lines: int) -> Place:
         """The place before the last so many lines that fit."""
         last = reading.tail(self._world, self._service, level=self._level, text=self._text, limit=lines + 1).lines
-        return Place(last[0].cursor) if len(last) > lines else Place("0-0") if lines else self.newest()
+        return Place(last[0].cursor) if len(last) > lines else Place(_BEGINNING) if lines else self.newest()
 
     def read(self, after: Place, until: Place | None) -> Sequence[Event[Place]]:
         if until is None:
             return self._new(after)
         told = list(self._gap(after))
         place = told[-1].place if told else after
-        with self._follower(place) as follower:
+        with Follower(
+            self._world, self._service, after=place.cursor or _BEGINNING, level=self._level, text=self._text
+        ) as follower:
             return [*told, *map(self._line, follower.read(MOST_LINES))]
 
     def _new(self, after: Place) -> Sequence[Event[Place]]:
-        """By a reader that stays where it is."""
-        if self._following is None or self._following[0] != after:
-            self._following = (after, self._follower(after))
-        told = [self._line(line) for line in self._following[1].read(MOST_LINES)]
-        if told:
-            self._following = (told[-1].place, self._following[1])
+        """Lines that do not fit are read once, though the client's place stays before them."""
+        seen = self._seen[1] if self._seen[0] == after else after.cursor
+        with Follower(self._world, self._service, after=seen or _BEGINNING) as follower:
+            lines = follower.read(MOST_LINES)
+        told = [self._line(line) for line in lines if self._wanted(line)]
+        self._seen = (told[-1].place if told else after, lines[-1].cursor if lines else seen)
         return told
-
-    def _follower(self, after: Place) -> Follower:
-        return Follower(
-            self._world, self._service, after=after.cursor or "0-0", level=self._level, text=self._text
-        )
 
     def _gap(self, after: Place) -> Iterator[Event[Place]]:
         """Where the file of that line is gone, as old ones go after some days."""
@@ -87,9 +88,9 @@ class Log:
             with suppress(OSError):
                 if str(path.stat().st_ino) == inode:
                     return
-        yield self._event("gap", Place("0-0"), {"of": "lines", "from": after.cursor})
+        yield self._event("gap", Place(_BEGINNING), {"of": "lines", "from": after.cursor})
 
-    def _line(self, line: reading.LogLine) -> Event[Place]:
+    def _line(self, line: LogLine) -> Event[Place]:
         return self._event("line", Place(line.cursor), asdict(line))
 
     def _event(self, name: str, place: Place, data: dict[str, Any]) -> Event[Place]:

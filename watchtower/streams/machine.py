@@ -1,4 +1,4 @@
-"""The machines as events: their figures every two seconds. What was sampled while nobody listened comes as `history`."""
+"""The machines as events: figures every two seconds. What was sampled while nobody listened comes as `history`."""
 
 from __future__ import annotations
 

@@ -50,7 +50,7 @@ WORDS = [
     "vault/vault verify checkpoint_7", "vault/vault copies", "vault/vault strongholds list",
     "vault/vault zones", "vault/vault history",
     "watchtower/machines", "watchtower/machines --history", "watchtower/machines --energy",
-    "vault/tokens list", "vault/tokens new --purpose read",
+    "realm/logs", "vault/tokens list", "vault/tokens new --purpose read",
 ]  # fmt: skip
 ELSEWHERE = {
     "arena/ledger undo", "vault/vault fetch", "vault/vault copy", "vault/vault drop", "vault/vault push",
