@@ -38,7 +38,7 @@ def services(config: RealmConfig) -> tuple[Service, ...]:
             name=TAVERN,
             arguments=(
                 "-m", "daphne", "-b", config.bind, "-p", str(config.port), "--no-server-name",
-                # Daphne buffers without bound for a browser that stops reading; unanswered pings end it instead.
+                # Who stops reading is waited for (realm.web.slow_readers), until unanswered pings end it.
                 "--ping-interval", "10", "--ping-timeout", "15", "realm.asgi:application",
             ),
             stop_seconds=10,

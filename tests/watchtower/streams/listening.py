@@ -1,32 +1,14 @@
-"""One who listens to a stream: its events, parsed as the standard says."""
+"""One who listens to a stream, in this process."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable
 from contextlib import aclosing, asynccontextmanager
-from dataclasses import dataclass
 from typing import Any
 
 from realm.web.streaming import Body
+from tests.support.sse_events import Heard, parsed
 from watchtower.streams.feed import watch
-
-
-@dataclass(frozen=True)
-class Heard:
-    name: str
-    id: str
-    data: dict[str, Any]
-
-
-def parsed(text: str) -> list[Heard]:
-    """The whole events of it."""
-    return [_event(block) for block in text.split("\n\n")[:-1] if block.startswith("event:")]
-
-
-def _event(block: str) -> Heard:
-    fields = dict(line.split(": ", 1) for line in block.split("\n"))
-    return Heard(fields["event"], fields["id"], json.loads(fields["data"]))
 
 
 @asynccontextmanager
@@ -43,11 +25,3 @@ async def until(body: Body, wanted: Callable[[list[Heard]], bool]) -> list[Heard
         if wanted(heard):
             return heard
     return heard
-
-
-def steps_of(heard: Iterable[Heard]) -> list[int]:
-    return [point[0] for event in heard if event.name == "progress" for point in event.data["points"]]
-
-
-def seqs_of(heard: Iterable[Heard]) -> list[int]:
-    return [event.data["seq"] for event in heard if "seq" in event.data]

@@ -8,7 +8,8 @@ import pytest
 from channels.db import database_sync_to_async
 
 from guild.models import Run
-from tests.watchtower.streams.listening import Heard, listener, until
+from tests.support.sse_events import Heard
+from tests.watchtower.streams.listening import listener, until
 from vault.errors import NotFound
 from watchtower.streams.runs import GuildRun, Place
 

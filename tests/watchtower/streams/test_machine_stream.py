@@ -13,7 +13,8 @@ from channels.db import database_sync_to_async
 from realm.config import RealmConfig
 from realm.machine.machine import Machine
 from realm.world import World
-from tests.watchtower.streams.listening import Heard, listener, until
+from tests.support.sse_events import Heard
+from tests.watchtower.streams.listening import listener, until
 from watchtower.machines import day
 from watchtower.streams.logs import Log
 from watchtower.streams.logs import Place as LogPlace

@@ -18,8 +18,8 @@ from arena.models import Battle
 from realm.web.guard import Application
 from realm.web.streaming import Streaming
 from realm.world import World
+from tests.support.sse_events import parsed, steps_of
 from tests.watchtower.factories import append_steps, make_battle, record
-from tests.watchtower.streams.listening import parsed, steps_of
 from vault.jobs.waiting import ENDING
 from watchtower.streams import feed
 

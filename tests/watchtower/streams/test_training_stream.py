@@ -13,8 +13,9 @@ from arena import steps
 from arena.jobs import NoSuchJob
 from arena.models import Battle, ChronicleEntry, Quest
 from realm.world import World
+from tests.support.sse_events import Heard, seqs_of, steps_of
 from tests.watchtower.factories import append_steps, make_battle, record, tell
-from tests.watchtower.streams.listening import Heard, listener, seqs_of, steps_of, until
+from tests.watchtower.streams.listening import listener, until
 from watchtower.streams import feed, sse, training
 from watchtower.streams.training import Place, Training
 
