@@ -10,7 +10,7 @@ from contextlib import closing
 from http.client import HTTPConnection, HTTPException
 from typing import Any
 
-from websockets.exceptions import ConnectionClosed
+from websockets.exceptions import WebSocketException
 from websockets.sync.client import connect
 
 from arena.protocol import STEPS_FILE, StepRecord
@@ -112,7 +112,7 @@ class Client(threading.Thread):
         while not self.done.is_set():
             try:
                 self.listen()
-            except (OSError, ConnectionClosed, TimeoutError, HTTPException):
+            except (OSError, WebSocketException, TimeoutError, HTTPException):
                 self.done.wait(0.05)
 
     def listen(self) -> None:
