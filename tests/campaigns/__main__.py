@@ -15,6 +15,7 @@ CAMPAIGNS = {
     "disk": "a full volume, ENOSPC and EIO at every point of a save",
     "drops": "two daemons, equal contents, slow writers and ten thousand files at once, through real daemons",
     "flip": "flipped bits, cut and swapped files in real checkpoints",
+    "load": "hundreds who watch, some of whom do not read; restarts of the web server; what they cost a training hero",
     "large": "tests of the suite in their large form: the daemon at every write that fails, and more",
     "hostile": "hostile files of every kind in the inbox, with good quests in between",
     "models": "hostile model folders under an inference host that answers others",

@@ -16,10 +16,12 @@ from django.db import close_old_connections, connection
 
 from realm.config import LOOPBACK, RealmConfig
 from realm.database_watch import DatabaseGone, DatabaseWatch
+from realm.logs.configuration import STARTED
 from realm.web import serve, tokens
 from realm.web.body_sizes import FORM_BYTES
 from realm.web.guard import Application, Receive, Scope, Send
 from realm.web.serve import CannotServe
+from realm.web.streaming import Streaming
 from realm.web.token_wall import TokenWall
 from realm.web.whole_body import WholeBody
 from realm.world import World
@@ -28,6 +30,8 @@ from vault.jobs.waiting import ENDING
 from vault.jobs.worker import Worker
 from vault.zones.directory import refresh
 from watchtower.api.members import Members
+from watchtower.machines.ring import EVERY_SECONDS
+from watchtower.machines.sampler import Sampler
 
 log = logging.getLogger(__name__)
 
@@ -35,6 +39,7 @@ MOST_CONNECTIONS = 200
 FETCH = "/fetch/"
 BEAT_SECONDS = 4.0
 ZONES_SECONDS = 15.0
+MACHINES_SECONDS = float(EVERY_SECONDS)
 _LAST_WORDS_SECONDS = 2.0
 """In which a job that hears of the end writes down that it waits."""
 
@@ -56,10 +61,11 @@ def run(world: World, config: RealmConfig, *, address: str, port: int) -> None:
             Worker(queue.OTHERS, ENDING),
             _every(BEAT_SECONDS, lambda: _beat(world, told, watch)),
             _every(ZONES_SECONDS, lambda: refresh(world)),
+            _every(MACHINES_SECONDS, Sampler(world, config).sample),
         ]
         for thread in beside:
             thread.start()
-        print(f"the vault of {world.home} answers at {told}/api", flush=True)
+        log.info("the vault of %s answers at %s/api", world.home, told, extra={"event": STARTED})
         serve.run(
             TokenWall(application(world), store, purposes_of=purposes_of, required=is_open),
             listening,
@@ -73,7 +79,7 @@ def run(world: World, config: RealmConfig, *, address: str, port: int) -> None:
 
 def application(world: World) -> Application:
     """The API, and beside it the bytes of what lies here, which stream and may be long."""
-    asked = WholeBody(get_asgi_application(), largest_bytes=FORM_BYTES)
+    asked = WholeBody(Streaming(get_asgi_application()), largest_bytes=FORM_BYTES)
     members = Members(world).guarded
 
     async def either(scope: Scope, receive: Receive, send: Send) -> None:
