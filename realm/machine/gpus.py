@@ -29,6 +29,8 @@ _REASONS = (
     ("nvmlClocksEventReasonUserDefinedClocks", "somebody has set its clocks"),
 )
 """What holds the clocks of a GPU that works; that it is idle is none."""
+ALARMING = frozenset(words for _, words in _REASONS[:4])
+"""Those that somebody should look after; a reached power limit is how a busy GPU works."""
 
 
 class Gpus:

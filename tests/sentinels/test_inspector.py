@@ -15,6 +15,8 @@ from django.db import DatabaseError, connection
 from arena.daemon.loop import only_daemon
 from guild.skills import health
 from realm.config import RealmConfig
+from realm.machine import gpus
+from realm.machine.machine import Gpu
 from realm.world import World
 from sentinels import inspector as patrol_module
 from sentinels.inspector import patrol
@@ -75,6 +77,35 @@ def test_a_remote_trainer_is_asked(world: World, monkeypatch: pytest.MonkeyPatch
     found = verdicts(world)
     assert found["trainer far"] == "ok"
     assert "trainer near" not in found, "it is told by what is known of it"
+
+
+def with_gpus(monkeypatch: pytest.MonkeyPatch, told: tuple[Gpu, ...] | None) -> None:
+    monkeypatch.setattr(gpus.of_this_machine(), "read", lambda: told)
+
+
+@pytest.mark.parametrize(
+    ("gpu", "verdict"),
+    [
+        (Gpu(index=0, temperature_celsius=60.0, throttled_by=("its power limit is reached",)), "ok"),
+        (Gpu(index=0, temperature_celsius=95.0, throttled_by=("it is too hot",)), "warning"),
+        (Gpu(index=0, use_percent=3.0), "ok"),
+    ],
+)
+def test_a_gpu_that_is_too_hot_is_a_warning(
+    world: World, monkeypatch: pytest.MonkeyPatch, gpu: Gpu, verdict: str
+) -> None:
+    with_gpus(monkeypatch, (gpu,))
+    assert verdicts(world)["gpu 0"] == verdict
+
+
+@pytest.mark.parametrize("told", [None, (Gpu(index=0, name="lost"),)])
+def test_a_driver_that_does_not_answer_is_trouble(
+    world: World, monkeypatch: pytest.MonkeyPatch, told: tuple[Gpu, ...] | None
+) -> None:
+    with_gpus(monkeypatch, told)
+    assert verdicts(world)["gpus"] == "trouble"
+    with_gpus(monkeypatch, ())
+    assert not {what for what in verdicts(world) if what.startswith("gpu")}, "a machine without one is well"
 
 
 def test_broken_hosts_are_in_trouble(world: World) -> None:
