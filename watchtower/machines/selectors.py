@@ -8,10 +8,11 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from realm import strict
 from realm.config import RealmConfig, config_file
 from realm.disk import mailbox
 from realm.heartbeat import Heartbeat
-from realm.hosts import Host, hosts_file, read_hosts
+from realm.hosts import Host, UnknownHost, hosts_file, read_hosts
 from realm.machine import readings, wire
 from realm.machine.machine import Machine
 from realm.machine.services import ServiceUse
@@ -53,10 +54,17 @@ def now(world: World, config: RealmConfig) -> list[HostMachine]:
 
 
 def history(world: World, host: str = "", hours: float = 24, *, points: int = day.MOST_POINTS) -> MachineHistory:
-    """The last `hours` of one machine, at most a day; empty `host`: this one. Unknown hosts have an empty past."""
-    is_here = {LOCAL: True} | {each.id: each.here for each in _hosts(world, None)} | {"": True}
-    known = is_here.get(host)
-    return day.read(world, HERE if known else host, hours=0 if known is None else hours, points=points)
+    """The last `hours` of one machine, at most a day; empty `host`: this one. Raises UnknownHost."""
+    is_here = {LOCAL: True} | {each.id: each.here for each in _hosts(world, None)}
+    if host and host not in is_here:
+        raise UnknownHost(f"There is no host {strict.shown(host)}. Known: {', '.join(is_here)}.")
+    return day.read(world, HERE if not host or is_here[host] else host, hours=hours, points=points)
+
+
+def last_told(world: World) -> dict[str, Machine]:
+    """What each other host has told last, by its id."""
+    told = {host: _machine(said) for host, said in _read_status(world).items() if host != HERE}
+    return {host: machine for host, machine in told.items() if machine}
 
 
 def other_hosts(world: World, config: RealmConfig | None) -> list[Host]:
