@@ -157,7 +157,7 @@ def _trained_seconds(folder: Path, since: float, until: float) -> float:
     return _sum_of_steps(path, steps.count(path), since, until)
 
 
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=4096)
 def _sum_of_steps(path: Path, count: int, since: float, until: float) -> float:
     """Of the time that the steps took, without saving and rests between them."""
     records = steps.read(path, 0, count)

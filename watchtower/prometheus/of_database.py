@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import sqlite3
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 from django.db import connection
@@ -119,12 +121,21 @@ def _impatient() -> Iterator[None]:
     if connection.vendor != "sqlite":
         yield
         return
+    if connection.connection is None:
+        knock(Path(connection.settings_dict["NAME"]))
     usual = int(1000 * connection.settings_dict["OPTIONS"].get("timeout", 5))
     _set_patience(PATIENCE_MILLISECONDS)
     try:
         yield
     finally:
         _set_patience(usual)
+
+
+def knock(database: Path) -> None:
+    """Raises sqlite3.Error where a file does not answer soon: opening it as pages do would wait for long."""
+    uri = f"{database.absolute().as_uri()}?mode=ro"
+    with closing(sqlite3.connect(uri, uri=True, timeout=PATIENCE_MILLISECONDS / 1000)) as asked:
+        asked.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone()
 
 
 def _set_patience(milliseconds: int) -> None:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import re
+import sqlite3
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -264,6 +266,20 @@ def test_the_cost_of_a_scrape_does_not_grow_with_the_checkpoints(client: Client,
             steps = [row[-1] for row in cursor.fetchall()]
         scans = [step for step in steps if step.startswith("SCAN ") and "INDEX" not in step and step != "SCAN subquery"]
         assert not scans, (sql, steps)
+
+
+def test_a_locked_file_is_not_waited_for_as_pages_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(of_database, "PATIENCE_MILLISECONDS", 10)
+    database = tmp_path / "realm #1.sqlite3"
+    with closing(sqlite3.connect(database, isolation_level=None)) as held:
+        held.execute("CREATE TABLE t (a)")
+        of_database.knock(database)
+        held.execute("BEGIN EXCLUSIVE")
+        with pytest.raises(sqlite3.OperationalError, match="locked"):
+            of_database.knock(database)
+    with pytest.raises(sqlite3.OperationalError):
+        of_database.knock(tmp_path / "none")
+    assert not (tmp_path / "none").exists()
 
 
 def test_the_patience_with_a_lock_is_given_back(client: Client, busy: World, monkeypatch: pytest.MonkeyPatch) -> None:
