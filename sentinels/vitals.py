@@ -70,9 +70,9 @@ def of_arena(arena: ArenaStatus, now: float) -> str:
 
 def gpus() -> str:
     """Of their driver; a machine that has none is well."""
-    told = of_this_machine().read()
-    is_silent = told is None or (told and not any(gpu.answers for gpu in told))
-    return "their driver does not answer; `nvidia-smi` may say why" if is_silent else ""
+    reader = of_this_machine()
+    reader.read()
+    return "their driver does not answer; `nvidia-smi` may say why" if reader.is_stuck else ""
 
 
 def taskmaster(world: World) -> str:
