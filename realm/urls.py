@@ -5,11 +5,13 @@ from django.urls import include, path
 
 from sentinels.views import health
 from watchtower.api.realm_api import api
+from watchtower.prometheus.views import metrics
 
 admin.autodiscover()
 urlpatterns = [
     path("admin/", admin.site.urls),
     path("health", health, name="health"),
     path("api/", api.urls),
+    path("metrics", metrics, name="metrics"),
     path("", include("tavern.urls")),
 ]

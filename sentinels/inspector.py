@@ -18,6 +18,7 @@ from realm import hosts
 from realm.config import RealmConfig
 from realm.disk import durable
 from realm.health import HEALTHY
+from realm.machine.gpus import ALARMING, of_this_machine
 from realm.oracle.sync_client import HostTrouble, OracleClient
 from realm.staleness import is_fresh
 from realm.strict import BadConfig
@@ -44,7 +45,7 @@ class Finding:
 def patrol(world: World, config: RealmConfig) -> list[Finding]:
     """Looks at everything, whatever it meets, and writes `status/health.json`."""
     checks: tuple[Callable[[World, RealmConfig], Iterator[Finding]], ...] = (
-        _disk, _database, _services, _arena, _hosts, _trainers,
+        _disk, _database, _services, _arena, _hosts, _trainers, _gpus,
     )  # fmt: skip
     found = [finding for check in checks for finding in check(world, config)]
     worst: Verdict = max((finding.verdict for finding in found), key=("ok", "warning", "trouble").index)
@@ -125,6 +126,17 @@ def _host(host: hosts.Host) -> Finding:
     except HostTrouble as error:
         return Finding(what=f"host {host.id}", verdict="warning", said=str(error))
     return Finding(what=f"host {host.id}", verdict="ok", said=str(said.get("status", HEALTHY)))
+
+
+def _gpus(world: World, config: RealmConfig) -> Iterator[Finding]:
+    if trouble := vitals.gpus():
+        yield Finding(what="gpus", verdict="trouble", said=trouble)
+        return
+    for gpu in of_this_machine().read() or ():
+        alarming = [why for why in gpu.throttled_by or () if why in ALARMING]
+        told = "unknown" if gpu.temperature_celsius is None else f"{gpu.temperature_celsius:.0f} °C"
+        said = f"{gpu.name}: {', '.join([told, *(f'slowed down: {why}' for why in alarming)])}"
+        yield Finding(what=f"gpu {gpu.index}", verdict="warning" if alarming else "ok", said=said)
 
 
 def _trainers(world: World, config: RealmConfig) -> Iterator[Finding]:

@@ -14,6 +14,7 @@ from arena.models import Quest
 from arena.status import ArenaStatus
 from guild.tasks.selectors import OFFLINE, master_status
 from realm.config import RealmConfig
+from realm.machine.gpus import of_this_machine
 from realm.staleness import STALE_SECONDS, is_fresh
 from realm.weaver import supervisord
 from realm.weaver.supervisord_config import SERVICE_VARIABLE
@@ -35,7 +36,7 @@ class Trouble:
 
 def troubles(world: World, config: RealmConfig, arena: ArenaStatus, now: float) -> Iterator[Trouble]:
     """Of everything that a world needs; of services beside the arena where a supervisord is to keep them alive."""
-    organs = {"database": database(world), "arena": of_arena(arena, now)}
+    organs = {"database": database(world), "arena": of_arena(arena, now), "gpus": gpus()}
     if SERVICE_VARIABLE in os.environ:
         organs |= {"weaver": _weaver(world)}
         if time.monotonic() - _BEGAN > STARTING_SECONDS:
@@ -65,6 +66,13 @@ def of_arena(arena: ArenaStatus, now: float) -> str:
     if not is_fresh(arena.time, now):
         return silent("its daemon", arena.time, now)
     return arena.message or ("it waits" if arena.waits else "")
+
+
+def gpus() -> str:
+    """Of their driver; a machine that has none is well."""
+    reader = of_this_machine()
+    reader.read()
+    return "their driver does not answer; `nvidia-smi` may say why" if reader.is_stuck else ""
 
 
 def taskmaster(world: World) -> str:

@@ -349,6 +349,12 @@ def training_is_asked_and_commanded(place: Place) -> None:
     assert [order.wish for _, order in MAILBOX.waiting(place.world)] == ["pause"]
 
 
+def metrics_are_a_snapshot(place: Place) -> None:
+    told = place.client.get("/api/system/metrics").json()
+    assert {"cpu_percent", "memory_percent", "disk_percent", "gpus"} <= told.keys()
+    assert 0 < told["memory_percent"] < 100
+
+
 def scripts_start_and_stop_everything(place: Place) -> None:
     for name in ("start_all.sh", "stop_all.sh"):
         assert (CHECKOUT / "scripts" / name).stat().st_mode & 0o111, name
@@ -406,6 +412,7 @@ CONTRACT: tuple[tuple[str, Check, tuple[str, Any] | None], ...] = (
      the_vault_says_where_a_checkpoint_lies, ("vault.copies.locating.copies_of", lambda *_: [])),
     ("GET /api/training/status, /api/training/queue; POST /api/training/control", training_is_asked_and_commanded,
      ("watchtower.api.training.orders.send", lambda *_, **__: None)),
+    ("GET /api/system/metrics", metrics_are_a_snapshot, ("watchtower.machines.now", lambda *_: [])),
     ("start_all.sh, stop_all.sh", scripts_start_and_stop_everything, None),
 )  # fmt: skip
 SAYS = [says for says, _, _ in CONTRACT]

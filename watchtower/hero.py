@@ -43,14 +43,24 @@ class HeroCard:
 
 def hero_card(world: World, hero: str) -> HeroCard:
     """XP is the newest step: of the newest checkpoint, or of the battle that runs."""
+    return saved_card(world, hero).at_step(_running_step(world, hero))
+
+
+def living_steps(world: World, hero: str) -> int | None:
+    """Training steps of the whole life, as `HeroCard.xp`, without the rest of the card; None before the first."""
+    newest, running = newest_checkpoint(world, hero), _running_step(world, hero)
+    known = [newest.step] if newest else []
+    return max(known + ([running] if running is not None else []), default=None)
+
+
+def _running_step(world: World, hero: str) -> int | None:
     facts = selectors.current_battle(hero)
-    card = saved_card(world, hero)
     if facts is None or not facts.running:
-        return card
+        return None
     path = steps.path_of(world, facts.battle)
     count = steps.count(path)
     newest = steps.read(path, max(0, count - 1), count)
-    return card.at_step(int(newest["step"][-1]) if len(newest) else None)
+    return int(newest["step"][-1]) if len(newest) else None
 
 
 def saved_card(world: World, hero: str) -> HeroCard:

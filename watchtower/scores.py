@@ -30,6 +30,12 @@ def scores_of(battle: str) -> list[Score]:
     return [score for step, data in entries.values_list("step", "data") for score in _scores(step, data)]
 
 
+def newest_scores(battle: str) -> list[Score]:
+    """What the last validation of one battle measured, first that over what the hero was taught."""
+    entries = ChronicleEntry.objects.filter(source=battle, kind=EventKind.VALIDATED).order_by("-id")
+    return [score for step, data in entries.values_list("step", "data")[:1] for score in _scores(step, data)]
+
+
 def newest_loss(battle: str, *, until: int | None = None) -> float | None:
     """Up to the step `until`, over what the hero was taught, or over the unnamed set of an older release."""
     entries = ChronicleEntry.objects.filter(source=battle, kind=EventKind.VALIDATED).order_by("-id")

@@ -6,7 +6,8 @@ import importlib.util
 from dataclasses import dataclass
 
 import psutil
-import pynvml
+
+from realm.machine.gpus import of_this_machine
 
 SPARE_SHARE = 0.1
 """Of the machine's memory, which training leaves to everything else."""
@@ -30,13 +31,10 @@ class Allowance:
 
 def machine() -> Machine:
     """The first GPU, if its driver is here; else the CPU. The trainer chooses alike."""
-    try:
-        pynvml.nvmlInit()
-        handle = pynvml.nvmlDeviceGetHandleByIndex(0)
-        name, memory = pynvml.nvmlDeviceGetName(handle), pynvml.nvmlDeviceGetMemoryInfo(handle)
-    except pynvml.NVMLError:
+    first = next(iter(of_this_machine().read() or ()), None)
+    if first is None or first.memory_total_bytes is None:
         return Machine(device="cpu", cuda=False, memory_bytes=psutil.virtual_memory().total)
-    return Machine(device=str(name), cuda=True, memory_bytes=int(memory.total))
+    return Machine(device=first.name or "cuda", cuda=True, memory_bytes=first.memory_total_bytes)
 
 
 def allowance_of(here: Machine, memory_budget_gb: float | None) -> Allowance:

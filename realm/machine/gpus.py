@@ -17,6 +17,7 @@ from realm.machine.machine import Gpu
 log = logging.getLogger(__name__)
 
 WAIT_SECONDS = 0.25
+STUCK_SECONDS = 10.0
 AGAIN_SECONDS = 60.0
 """A machine without a driver is looked at again after so long."""
 _REASONS = (
@@ -29,6 +30,8 @@ _REASONS = (
     ("nvmlClocksEventReasonUserDefinedClocks", "somebody has set its clocks"),
 )
 """What holds the clocks of a GPU that works; that it is idle is none."""
+ALARMING = frozenset(words for _, words in _REASONS[:4])
+"""Those that somebody should look after; a reached power limit is how a busy GPU works."""
 
 
 class Gpus:
@@ -37,6 +40,7 @@ class Gpus:
     def __init__(self, *, library: Any = pynvml, wait_seconds: float = WAIT_SECONDS) -> None:
         self._library = library
         self._known: tuple[Gpu, ...] | None = None
+        self._answers = False
         self._is_open, self._absent_since = False, -AGAIN_SECONDS
         self._asked = InTime(self._look, seconds=wait_seconds, name="gpus")
 
@@ -51,6 +55,12 @@ class Gpus:
             return tuple(_unknown(gpu) for gpu in self._known)
         return told
 
+    @property
+    def is_stuck(self) -> bool:
+        """Whether the driver owes an answer for long, or answers for no GPU any more. A first one may take seconds."""
+        waited = self._asked.open_seconds
+        return waited > STUCK_SECONDS or bool(waited == 0 and self._known and not self._answers)
+
     def percents(self) -> tuple[float | None, ...]:
         """How much each is used; one that does not tell stands for a driver that does not answer."""
         told = self.read()
@@ -58,7 +68,7 @@ class Gpus:
 
     def _look(self) -> tuple[Gpu, ...]:
         found = self._found()
-        self._known = found or self._known
+        self._known, self._answers = found or self._known, any(gpu.answers for gpu in found)
         return found
 
     def _found(self) -> tuple[Gpu, ...]:
@@ -69,6 +79,8 @@ class Gpus:
             return tuple(self._gpu(index) for index in range(self._library.nvmlDeviceGetCount()))
         except self._library.NVMLError as error:
             log.debug("no GPU: %s", error)
+            if self._is_open:  # a driver that was loaded anew is known by a new handle alone
+                self._told(self._library.nvmlShutdown)
             self._is_open, self._absent_since = False, time.monotonic()
             return ()
 

@@ -23,6 +23,7 @@ class InTime(Generic[T]):
         self._ask, self._seconds, self._name = ask, seconds, name
         self._lock = threading.Lock()
         self._open: threading.Thread | None = None
+        self._asked_at = 0.0
         self._answer: tuple[float, T] | None = None
 
     def get(self) -> T | None:
@@ -30,6 +31,7 @@ class InTime(Generic[T]):
         with self._lock:
             waits = self._open is None or not self._open.is_alive()
             if waits:
+                self._asked_at = time.monotonic()
                 self._open = threading.Thread(target=self._go, name=self._name, daemon=True)
                 self._open.start()
             asking = self._open
@@ -37,6 +39,12 @@ class InTime(Generic[T]):
             asking.join(self._seconds)
         answer = self._answer
         return answer[1] if answer and time.monotonic() - answer[0] <= KEPT_SECONDS else None
+
+    @property
+    def open_seconds(self) -> float:
+        """For how long the question has had no answer; 0 while none is open."""
+        is_open = self._open is not None and self._open.is_alive()
+        return time.monotonic() - self._asked_at if is_open else 0.0
 
     def _go(self) -> None:
         try:

@@ -27,6 +27,11 @@ class Gpu:
     throttled_by: tuple[str, ...] | None = None
     """Why its clocks are lower than they could be; empty where nothing holds them down."""
 
+    @property
+    def answers(self) -> bool:
+        """Whether its driver tells anything of what it does."""
+        return any(told is not None for told in (self.use_percent, self.memory_used_bytes, self.temperature_celsius))
+
 
 @dataclass(frozen=True, kw_only=True)
 class Sensor:

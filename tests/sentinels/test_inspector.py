@@ -8,6 +8,7 @@ import time
 from collections import namedtuple
 from typing import Any
 
+import pynvml
 import pytest
 from django.core.management import CommandError, call_command
 from django.db import DatabaseError, connection
@@ -15,9 +16,13 @@ from django.db import DatabaseError, connection
 from arena.daemon.loop import only_daemon
 from guild.skills import health
 from realm.config import RealmConfig
+from realm.machine import gpus
+from realm.machine.gpus import Gpus
 from realm.world import World
 from sentinels import inspector as patrol_module
+from sentinels import vitals
 from sentinels.inspector import patrol
+from tests.support.fake_nvml import FakeGpu, FakeNvml
 
 pytestmark = pytest.mark.django_db
 
@@ -75,6 +80,56 @@ def test_a_remote_trainer_is_asked(world: World, monkeypatch: pytest.MonkeyPatch
     found = verdicts(world)
     assert found["trainer far"] == "ok"
     assert "trainer near" not in found, "it is told by what is known of it"
+
+
+def with_driver(monkeypatch: pytest.MonkeyPatch, library: FakeNvml) -> Gpus:
+    reader = Gpus(library=library, wait_seconds=20.0)
+    for module in (patrol_module, vitals):
+        monkeypatch.setattr(module, "of_this_machine", lambda: reader)
+    return reader
+
+
+@pytest.mark.parametrize(
+    ("bits", "verdict"),
+    [
+        (0, "ok"),
+        (pynvml.nvmlClocksEventReasonSwPowerCap, "ok"),
+        (pynvml.nvmlClocksEventReasonSwThermalSlowdown, "warning"),
+    ],
+)
+def test_a_gpu_that_is_too_hot_is_a_warning(
+    world: World, monkeypatch: pytest.MonkeyPatch, bits: int, verdict: str
+) -> None:
+    with_driver(monkeypatch, FakeNvml(FakeGpu(throttle_bits=bits)))
+    assert verdicts(world)["gpu 0"] == verdict
+
+
+def test_a_driver_that_answers_for_no_gpu_any_more_is_trouble(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    library = FakeNvml(FakeGpu())
+    with_driver(monkeypatch, library)
+    assert "gpus" not in verdicts(world)
+    library.gpus[0].lost = True
+    assert verdicts(world)["gpus"] == "trouble"
+
+
+def test_a_driver_that_hangs_is_trouble_and_a_slow_first_answer_is_none(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    library = FakeNvml(FakeGpu())
+    library.hangs = True
+    reader = with_driver(monkeypatch, library)
+    reader._asked._seconds = 0.01
+    try:
+        assert "gpus" not in verdicts(world)
+        reader._asked._asked_at -= gpus.STUCK_SECONDS
+        assert verdicts(world)["gpus"] == "trouble"
+    finally:
+        library.freed.set()
+
+
+def test_a_machine_without_a_driver_is_well(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    with_driver(monkeypatch, FakeNvml(has_driver=False))
+    assert not {what for what in verdicts(world) if what.startswith("gpu")}
 
 
 def test_broken_hosts_are_in_trouble(world: World) -> None:

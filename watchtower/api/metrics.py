@@ -27,7 +27,7 @@ def metrics(request: HttpRequest, hours: Hours = 0, host: str = "", points: Poin
 
 
 @router.get("/energy")
-def energy_used(request: HttpRequest, limit: Annotated[int, Field(ge=1, le=500)] = 50) -> Any:
+def energy_used(request: HttpRequest, limit: Annotated[int, Field(ge=1, le=100)] = 50) -> Any:
     """Watt-hours of the newest battles and of the levels won last, as far as sensors told of them."""
     world, config = settings.WORLD, settings.REALM
     return {

@@ -14,7 +14,7 @@ from arena import steps
 from arena.models import Battle, ChronicleEntry
 from realm.config import RealmConfig
 from realm.world import World
-from watchtower.machines.energy_meter import DTYPE, FILE
+from watchtower.machines.energy_meter import DTYPE, read
 from watchtower.machines.ring import Records
 
 MOST_BATTLES, MOST_LEVELS = 50, 50
@@ -129,7 +129,7 @@ def _battles_of(entry: ChronicleEntry, name: str, since: float, until: float) ->
 def _energy(world: World, config: RealmConfig, of: Iterable[str], since: float, until: float) -> Energy:
     folders = [world.battles / battle for battle in of]
     trained = sum(_trained_seconds(folder, since, until) for folder in folders)
-    records = np.concatenate([_NONE, *(_records(folder / FILE) for folder in folders)])
+    records = np.concatenate([_NONE, *map(read, folders)])
     records = records[(records["time"] > since) & (records["time"] <= until)]
     gpu, cpu = _watt_hours(records["gpu_joules"]), _watt_hours(records["cpu_joules"])
     known = [part for part in (gpu, cpu) if part is not None]
@@ -152,20 +152,12 @@ def _watt_hours(joules: npt.NDArray[np.float64]) -> float | None:
     return float(known.sum()) / _JOULES_PER_WH if len(known) else None
 
 
-def _records(path: Path) -> Records:
-    try:
-        data = path.read_bytes()
-    except FileNotFoundError:
-        return _NONE
-    return np.frombuffer(data, DTYPE, count=len(data) // DTYPE.itemsize)
-
-
 def _trained_seconds(folder: Path, since: float, until: float) -> float:
     path = folder / "steps.bin"
     return _sum_of_steps(path, steps.count(path), since, until)
 
 
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=4096)
 def _sum_of_steps(path: Path, count: int, since: float, until: float) -> float:
     """Of the time that the steps took, without saving and rests between them."""
     records = steps.read(path, 0, count)

@@ -14,6 +14,7 @@ from arena import status as arena_status
 from guild.tasks.load import gpu_of
 from realm.machine.machine import Gpu, Machine
 from realm.world import World
+from watchtower.machines.ring import Records
 
 FILE = "energy.bin"
 LONGEST_SECONDS = 30.0
@@ -57,6 +58,23 @@ def append(path: Path, time: float, seconds: float, gpu: float | None, cpu: floa
         os.pwrite(handle, record.tobytes(), size - size % DTYPE.itemsize)
     finally:
         os.close(handle)
+
+
+def read(folder: Path) -> Records:
+    """What was noted for the battle of that folder; a half-written last record waits until it is whole."""
+    try:
+        data = (folder / FILE).read_bytes()
+    except FileNotFoundError:
+        data = b""
+    return np.frombuffer(data, DTYPE, count=len(data) // DTYPE.itemsize)
+
+
+def joules(folder: Path) -> float | None:
+    """All that was measured for a battle; None where nothing was."""
+    records = read(folder)
+    known = np.concatenate([records["gpu_joules"], records["cpu_joules"]])
+    known = known[np.isfinite(known)]
+    return float(known.sum()) if len(known) else None
 
 
 def _of_gpu(before: Gpu | None, now: Gpu | None, seconds: float) -> float | None:

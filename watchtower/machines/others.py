@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from http import HTTPStatus
 
@@ -33,10 +33,13 @@ class Told:
 
 
 class Others:
-    def __init__(self, ask: Callable[[Host], Told] | None = None) -> None:
+    def __init__(
+        self, ask: Callable[[Host], Told] | None = None, *, before: Mapping[str, Machine] | None = None
+    ) -> None:
+        """`before` is what was told to a process before this one, with its time."""
         self._ask = ask or ask_host
         self._asked: dict[str, tuple[Host, InTime[Told]]] = {}
-        self._last: dict[str, Told] = {}
+        self._last = {host: Told(machine=last, seen_at=last.time) for host, last in (before or {}).items()}
 
     def look(self, hosts: list[Host]) -> dict[str, Told]:
         """By id: what each said when it was last asked, and a new question to each. Waits for nobody."""

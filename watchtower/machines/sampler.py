@@ -35,7 +35,7 @@ class Sampler:
         others: Others | None = None,
     ) -> None:
         self._world, self._config, self._read = world, config, read
-        self._others = others or Others()
+        self._others = others or Others(before=selectors.last_told(world))
         self._services, self._energy = ServiceMeter(world), EnergyMeter(world)
         self._forgot_at = 0.0
 

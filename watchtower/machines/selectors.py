@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
-from realm.config import RealmConfig
+from realm import strict
+from realm.config import RealmConfig, config_file
 from realm.disk import mailbox
-from realm.hosts import Host, read_hosts
+from realm.heartbeat import Heartbeat
+from realm.hosts import Host, UnknownHost, hosts_file, read_hosts
 from realm.machine import readings, wire
 from realm.machine.machine import Machine
 from realm.machine.services import ServiceUse
@@ -20,6 +24,8 @@ from watchtower.machines.day import HERE, MachineHistory
 FRESH_SECONDS = 45.0
 """A machine that has told nothing for longer is silent; it is asked every ten."""
 STATUS_FILE = "machines.json"
+LOCAL = "local"
+"""What this machine is called where hosts.yaml does not name it."""
 LARGEST_BYTES = 4 * 1024**2
 _NEVER_ASKED = "the vault's own process, which asks it, does not run"
 
@@ -42,17 +48,23 @@ class HostMachine:
 
 def now(world: World, config: RealmConfig) -> list[HostMachine]:
     """This machine first, then the others of hosts.yaml in its order; of broken ones nothing. Waits for no machine."""
-    told = _read_status(world)
-    moment = time.time()
-    others = [_other(host, told.get(host.id), moment) for host in other_hosts(world, config)]
-    return [_here(world, config, told.get(HERE), moment), *others]
+    told, known, moment = _read_status(world), _hosts(world, config), time.time()
+    others = [_other(host, told.get(host.id), moment) for host in known if not host.here]
+    return [_here(world, known, told.get(HERE), moment), *others]
 
 
 def history(world: World, host: str = "", hours: float = 24, *, points: int = day.MOST_POINTS) -> MachineHistory:
-    """The last `hours` of one machine, at most a day; empty `host`: this one. Unknown hosts have an empty past."""
-    is_here = not host or any(each.here for each in _hosts(world, None) if each.id == host) or host == HERE
-    known = is_here or host in {each.id for each in _hosts(world, None)}
-    return day.read(world, HERE if is_here else host, hours=hours if known else 0, points=points)
+    """The last `hours` of one machine, at most a day; empty `host`: this one. Raises UnknownHost."""
+    is_here = {LOCAL: True} | {each.id: each.here for each in _hosts(world, None)}
+    if host and host not in is_here:
+        raise UnknownHost(f"There is no host {strict.shown(host)}. Known: {', '.join(is_here)}.")
+    return day.read(world, HERE if not host or is_here[host] else host, hours=hours, points=points)
+
+
+def last_told(world: World) -> dict[str, Machine]:
+    """What each other host has told last, by its id."""
+    told = {host: _machine(said) for host, said in _read_status(world).items() if host != HERE}
+    return {host: machine for host, machine in told.items() if machine}
 
 
 def other_hosts(world: World, config: RealmConfig | None) -> list[Host]:
@@ -61,21 +73,36 @@ def other_hosts(world: World, config: RealmConfig | None) -> list[Host]:
 
 
 def _hosts(world: World, config: RealmConfig | None) -> tuple[Host, ...]:
+    stamps = tuple(_stamp(path) for path in (hosts_file(world), config_file(world)))
     try:
-        return read_hosts(world, oracle_port=config.oracle_port if config else None).machines
+        return _read_hosts(world, config.oracle_port if config else None, stamps)
     except BadConfig:
         return ()
 
 
-def _here(world: World, config: RealmConfig, told: dict[str, Any] | None, moment: float) -> HostMachine:
+@lru_cache(maxsize=16)
+def _read_hosts(world: World, oracle_port: int | None, stamps: object) -> tuple[Host, ...]:
+    """Anew when a file has changed: reading YAML takes longer than all else here."""
+    return read_hosts(world, oracle_port=oracle_port).machines
+
+
+def _stamp(path: Path) -> tuple[int, int] | None:
+    try:
+        told = path.stat()
+    except OSError:
+        return None
+    return told.st_mtime_ns, told.st_size
+
+
+def _here(world: World, known: tuple[Host, ...], told: dict[str, Any] | None, moment: float) -> HostMachine:
     """Read now. Rates are means between two readings: for a first one the vault's last are taken."""
-    own = next((host for host in _hosts(world, config) if host.here), None)
+    own = next((host for host in known if host.here), None)
     machine, sampled = readings.read(world.home), _machine(told)
     if machine.cpu_percent is None and sampled and moment - sampled.time < FRESH_SECONDS:
         machine = sampled
     return HostMachine(
-        host=own.id if own else "local",
-        name=machine.name or (own.name if own else "local"),
+        host=own.id if own else LOCAL,
+        name=machine.name or (own.name if own else LOCAL),
         here=True,
         seen_at=machine.time,
         fresh=True,
@@ -116,5 +143,5 @@ def _read_status(world: World) -> dict[str, dict[str, Any]]:
         value = mailbox.read_json(world.status / STATUS_FILE, largest_bytes=LARGEST_BYTES)
     except (OSError, mailbox.Damaged):
         return {}
-    hosts = value.get("hosts") if isinstance(value, dict) else None
-    return {key: told for key, told in (hosts or {}).items() if isinstance(told, dict)} if hosts else {}
+    hosts = Heartbeat(value).mapping("hosts") or {}
+    return {key: told for key, told in hosts.items() if isinstance(told, dict)}

@@ -42,6 +42,7 @@ def test_a_host_tells_what_is_loaded_and_what_could_be(running: RunningOracle) -
     health = running.http.get("/health").json()
     assert (health["status"], health["loaded"], health["device"]) == ("healthy", 3, "cpu")
     assert 0 < health["memory_bytes"] < health["budget_bytes"]
+    assert health["machine"]["memory_total_bytes"] > health["memory_bytes"]
     info = running.http.get("/models/info").json()
     assert [model["step"] for model in info["models"]] == [0, 5, 15]
     assert [entry["step"] for entry in info["available"]] == [25, 20, 15, 10, 5, 0]

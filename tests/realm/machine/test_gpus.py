@@ -7,6 +7,7 @@ import time
 import pynvml
 import pytest
 
+from arena.profiles import machine
 from guild.tasks.load import LoadMeter
 from realm.machine import gpus
 from realm.machine.gpus import Gpus
@@ -109,6 +110,15 @@ def test_a_driver_that_never_answered_stands_for_one_gpu_that_tells_nothing() ->
         assert asked.percents() == (None,)
     finally:
         library.freed.set()
+
+
+def test_what_trains_here_is_the_first_gpu_or_the_processor(monkeypatch: pytest.MonkeyPatch) -> None:
+    for library, device, cuda in ((FakeNvml(FakeGpu()), "NVIDIA Test 9000", True), (FakeNvml(), "cpu", False)):
+        reader = of(library)
+        monkeypatch.setattr(machine, "of_this_machine", lambda reader=reader: reader)
+        here = machine.machine()
+        assert (here.device, here.cuda) == (device, cuda)
+        assert not cuda or here.memory_bytes == 24 * 10**9
 
 
 def test_the_task_master_measures_by_the_same_reader() -> None:

@@ -64,6 +64,7 @@ def test_status_and_assets(officer: TestClient, base: Path) -> None:
     assert status["base_dir"] == str(base)
     assert status["catalog"]["checkpoint"] == 2
     assert status["disk"]["free_bytes"] > 0
+    assert status["machine"]["disk_total_bytes"] == status["disk"]["total_bytes"]
     assert told(officer, "/health")["status"] == "healthy"
     listed = told(officer, "/assets?type=checkpoint")["assets"]
     assert {each["asset_id"] for each in listed} == {"checkpoint_100", "checkpoint_200"}

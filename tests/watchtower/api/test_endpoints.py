@@ -246,3 +246,18 @@ def test_the_vaults_own_health(world: World) -> None:
 
     told = json.loads(service.health(RequestFactory().get("/health")).content)
     assert (told["status"], told["service"], told["world"]) == ("healthy", "vault", str(world.home))
+    assert told["machine"]["memory_total_bytes"] > 0
+
+
+def test_the_machines_and_what_they_did(client: Client, world: World) -> None:
+    code, told = ask(client, "GET", "/api/system/metrics")
+    assert code == 200
+    assert 0 < told["memory_percent"] < 100
+    assert [(host["host"], host["here"], host["fresh"]) for host in told["hosts"]] == [("local", True, True)]
+    assert "history" not in told
+    past = ask(client, "GET", "/api/system/metrics?hours=1&points=6&host=local")[1]["history"]
+    assert len(past["times"]) == len(past["series"]["cpu_percent"]) == 6
+    for odd in ("nobody", "../../secrets", "%00", "_here"):
+        assert ask(client, "GET", f"/api/system/metrics?hours=1&host={odd}")[0] == 404, odd
+    assert ask(client, "GET", "/api/system/metrics?hours=25")[0] == 422
+    assert ask(client, "GET", "/api/system/energy")[1] == {"price_per_kwh": None, "battles": [], "levels": []}

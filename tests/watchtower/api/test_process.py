@@ -86,6 +86,8 @@ def test_nobody_without_a_token(vault: Vault) -> None:
     read, zone = (tokens.of_world(vault.world).issue(purpose).secret for purpose in ("read", "zone"))
     assert vault.ask("/api/ledger", token=read)[0] == 200
     assert vault.ask("/api/ledger", token=zone)[0] == 401
+    assert vault.ask("/metrics", token=zone)[0] == vault.ask("/metrics")[0] == 401
+    assert b"realm_build_info" in vault.ask("/metrics", token=read)[1]
     assert vault.ask("/fetch/checkpoint_100", token=zone)[0] == 200
     assert vault.ask("/api/scan", token=read, body=b"{}")[0] == 401
     assert {vault.ask("/fetch/config_config", token=each)[0] for each in (read, zone)} == {401}
@@ -112,6 +114,14 @@ def test_a_client_finds_and_fetches(vault: Vault, tmp_path: Path) -> None:
     assert here == Path(found.best_location.path), "it is this machine"
     with pytest.raises(NotFound, match="step 9"):
         client.ensure_local("checkpoint_9", into=tmp_path)
+
+
+def test_it_samples_this_machine(vault: Vault) -> None:
+    wait_until((vault.world.status / "machines.json").exists)
+    told = json.loads(vault.ask("/api/system/metrics?hours=1", token=vault.secret)[1])
+    assert told["hosts"][0]["here"]
+    known = [use for use in told["history"]["series"]["memory_used_bytes"] if use is not None]
+    assert known
 
 
 def test_bytes_come_in_parts_and_whole(vault: Vault, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,13 +12,13 @@ from typing import Any
 import pytest
 
 from realm.config import RealmConfig
-from realm.hosts import Host
+from realm.hosts import Host, UnknownHost
 from realm.machine import wire
 from realm.machine.machine import Gpu, Machine
 from realm.world import World
 from tests.support.task_master import until
 from watchtower import machines
-from watchtower.machines import others, sampler
+from watchtower.machines import others, sampler, selectors
 from watchtower.machines.others import Others, Told, ask_host
 from watchtower.machines.sampler import Sampler
 
@@ -105,7 +105,7 @@ def test_another_host_s_health_tells_of_its_machine(world: World, far: type[Heal
 )
 def test_a_host_that_does_not_tell_is_unknown(world: World, far: type[Health], said: Any, trouble: str) -> None:
     far.said = said
-    host = next(each for each in machines.selectors.other_hosts(world, None) if each.id == "far")
+    host = next(each for each in selectors.other_hosts(world, None) if each.id == "far")
     told = ask_host(host)
     assert told.machine is None
     assert trouble in told.trouble
@@ -135,6 +135,23 @@ def test_a_silent_host_holds_nobody_up_and_keeps_what_it_told() -> None:
     until(lambda: asking.look([a_host()])["far"].trouble == "gone")
     assert asking.look([a_host()])["far"].seen_at == 5.0, "last seen"
     assert asking.look([]) == {}
+
+
+def test_what_a_host_told_last_outlives_the_process_that_asked(world: World, far: type[Health]) -> None:
+    watching = a_sampler(world, others=Others(lambda host: Told(machine=FAR, seen_at=5.0)))
+    until(lambda: watching.sample() or selectors.last_told(world))
+    later = a_sampler(world, others=Others(lambda host: Told(trouble="gone"), before=selectors.last_told(world)))
+    until(lambda: later.sample() or far_of(world).trouble == "gone")
+    told = far_of(world)
+    assert (told.fresh, told.seen_at) == (False, 5.0)
+    assert told.machine is not None
+
+
+def test_a_history_is_of_a_known_host(world: World, far: type[Health]) -> None:
+    for odd in ("nobody", "../../secrets", "a\0b", "_here"):
+        with pytest.raises(UnknownHost):
+            machines.history(world, odd)
+    assert machines.history(world, "far", 0.1).host == "far"
 
 
 def test_twin_asked_in_its_turn_a_silent_host_holds_up_the_others(monkeypatch: pytest.MonkeyPatch) -> None:

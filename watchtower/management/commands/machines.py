@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from realm.hosts import UnknownHost
 from realm.machine.machine import Gpu
 from realm.management.as_json import add_json, write_json
 from watchtower import machines
@@ -39,20 +40,20 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         world, config = settings.WORLD, settings.REALM
-        found = machines.now(world, config)
-        if options["host"] and options["host"] not in {each.host for each in found}:
-            raise CommandError(f"There is no host {options['host']!r}; known: {', '.join(each.host for each in found)}")
         if options["energy"]:
             self._energy(as_json=options["json"])
         elif options["history"]:
             self._history(options["host"], options["hours"], as_json=options["json"])
         elif options["json"]:
-            write_json(self.stdout, found)
+            write_json(self.stdout, machines.now(world, config))
         else:
-            self._print(_table_of(found))
+            self._print(_table_of(machines.now(world, config)))
 
     def _history(self, host: str, hours: float, *, as_json: bool) -> None:
-        past = machines.history(settings.WORLD, host, hours, points=720 if as_json else _ROWS)
+        try:
+            past = machines.history(settings.WORLD, host, hours, points=720 if as_json else _ROWS)
+        except UnknownHost as error:
+            raise CommandError(str(error)) from error
         if as_json:
             write_json(self.stdout, past)
             return
