@@ -30,7 +30,7 @@ class UpdateCoverage:
     rows_in_data: int | None
     """Rows whose token occurs in the data."""
     average_updates_per_row: float | None
-    """Times that such a row's token was trained through so far, on average."""
+    """Times that such a row's token was met so far, on average; None where the embedding does not train."""
 
 
 def of_checkpoints(source: Source, records: Records) -> list[UpdateCoverage]:
@@ -42,7 +42,7 @@ def of_checkpoints(source: Source, records: Records) -> list[UpdateCoverage]:
 
 def _of(event: Event, done: np.ndarray, tokens: np.ndarray) -> UpdateCoverage:
     told = mapping(event.data["coverage"])
-    in_data = number(told.get("rows_in_data"))
+    in_data, rows = number(told.get("rows_in_data")), number(told.get("vocabulary_rows"))
     until = int(np.searchsorted(done, event.step, side="right"))
     seen = int(tokens[until - 1]) if until else 0
     most_changed = told.get("most_changed")
@@ -52,8 +52,8 @@ def _of(event: Event, done: np.ndarray, tokens: np.ndarray) -> UpdateCoverage:
         weights=number(told.get("weights")),
         change=number(told.get("change")),
         most_changed=most_changed if isinstance(most_changed, str) else None,
-        vocabulary_rows=number(told.get("vocabulary_rows")),
+        vocabulary_rows=rows,
         vocabulary_rows_in_data=number(told.get("vocabulary_rows_in_data")),
         rows_in_data=None if in_data is None else int(in_data),
-        average_updates_per_row=seen / in_data if in_data else None,
+        average_updates_per_row=seen / in_data if in_data and rows is not None else None,
     )

@@ -70,7 +70,7 @@ def _convergence(told: BattleStatistics) -> Iterator[tuple[str, str]]:
     else:
         trend = "diverged" if seen.diverged else "stagnates" if seen.stagnation_detected else "falls"
         best = "" if seen.loss_best is None else f", best {seen.loss_best:.4f} at step {seen.loss_best_step:,}"
-        yield "loss", f"{seen.loss_avg:.4f} ± {seen.loss_variance**0.5:.4f} over {seen.window} steps{best}; {trend}"
+        yield "loss", f"{seen.loss_avg:.4f} ± {seen.loss_variance**0.5:.4f} over the last {seen.window}{best}; {trend}"
     for one in seen.validation[:SHOWN]:
         rows = f", {one.rows} rows" if one.rows else ""
         yield "", f"{one.name}: {one.first:.4f} → {one.last:.4f}, best {one.best:.4f} at step {one.best_step:,}{rows}"

@@ -135,7 +135,7 @@ def _of_coverage(source: Source, coverage: UpdateCoverage | None) -> Iterator[Th
         yield Threshold(
             name="update_coverage", value=value, limit=LEAST_COVERAGE, met=value >= LEAST_COVERAGE, message=message
         )
-    if coverage.average_updates_per_row is not None and coverage.vocabulary_rows is not None:
+    if coverage.average_updates_per_row is not None:
         value = coverage.average_updates_per_row
         message = f"a token of the data was met {value:.1f} times on average"
         yield Threshold(

@@ -44,8 +44,10 @@ class Draft:
     facts: dict[str, Any]
     compresses: bool
     """Whether its moments are written as a smaller file."""
-    stall_seconds: float
-    """How long training stood still to copy the state."""
+    told: dict[str, Any]
+    """What the event that announces it says beside; while it is written more is added."""
+    measure: Callable[[Captured], dict[str, Any]] = lambda captured: {}
+    """Asked once it is written, on the writing thread; what it gives is told, too."""
 
 
 class Saver:
@@ -154,8 +156,12 @@ class Saver:
         def write_with_room() -> Sidecar:
             return self._room.write(write, where=self._folder, needed_bytes=draft.captured.size_bytes)
 
+        started = time.perf_counter()
         try:
-            self._done = draft, _twice(write_with_room)
+            written = _twice(write_with_room)
+            draft.told["write_seconds"] = time.perf_counter() - started
+            draft.told.update(draft.measure(draft.captured))
+            self._done = draft, written
         except Exception as error:  # it crosses over to the training thread, which raises it
             self._done = draft, error
 

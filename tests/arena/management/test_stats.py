@@ -35,7 +35,7 @@ def test_the_newest_battle_is_shown_in_80_columns(fought: World) -> None:
     said = say("show")
     assert "battle       newer (training)" in said
     assert "60 of 120" in said
-    assert "1.5000 ± 0.0000" in said
+    assert "1.5000 ± 0.0000 over the last 50" in said
     assert max(map(len, said.splitlines())) <= 80
     assert json.loads(say("show", "older", "--json"))["convergence"]["loss_avg"] == 3.0
 
