@@ -5,8 +5,8 @@ Read beside it, in this order: start.py (what a battle begins from), ../rows/mas
 rows that are never trained on), early_stop.py, optimizer.py with muon.py and average.py, lowered_rate.py (what the
 player asked for), faults.py (what goes wrong in a step), packing_certificate.py (packed equals alone), ranks.py
 (several processes); saving/ with checkpoint.py (the commit point), saver.py (writing it beside the training),
-full_disk.py (waiting for room); reporting/ with metrics.py (what a step measured), work.py, memory.py and coverage.py (what
-a checkpoint says beside), non_finite.py (where a step went wrong), battle_estimate.py (what a battle takes),
+full_disk.py (waiting for room); reporting/ with metrics.py (what a step measured), work.py, memory.py and coverage.py
+(what a checkpoint says beside), non_finite.py (where a step went wrong), battle_estimate.py (what a battle takes),
 battle_log.py, announcements.py and answers.py (to the evaluation sets). service.py keeps a process warm between
 battles; __main__.py is the command line.
 """

@@ -17,6 +17,7 @@ from daphne import http_protocol  # type: ignore[import-untyped]
 
 from realm.web.body_sizes import largest_body_bytes
 from realm.web.guard import Guard
+from realm.web.problems import refusal_body
 
 HEAD_SECONDS = 30.0
 """From the connection, or the end of the last answer, to the end of a request's head."""
@@ -52,7 +53,7 @@ class BoundedRequest(http_protocol.WebRequest):  # type: ignore[misc]
         self._deadline.set(BODY_SECONDS)
         if refusal:
             self._is_refused = True
-            self.channel.transport.write(_answer(*refusal))
+            self.channel.transport.write(_answer(*refusal, path=self._asked_path))
             self.channel.loseConnection()
 
     def _refusal(self, length: int | None) -> tuple[int, str] | None:
@@ -63,11 +64,15 @@ class BoundedRequest(http_protocol.WebRequest):  # type: ignore[misc]
         refusal = self._guard.refusal({"type": kind, "method": method, "headers": headers})
         if refusal:
             return refusal
-        most = largest_body_bytes(unquote(channel._path.partition(b"?")[0].decode("latin-1")))
+        most = largest_body_bytes(self._asked_path)
         if length is None or length > most:
             words = f"A request holds at most {most} bytes here and says how many. Put larger files into the inbox."
             return HTTPStatus.REQUEST_ENTITY_TOO_LARGE, words
         return None
+
+    @property
+    def _asked_path(self) -> str:
+        return unquote(self.channel._path.partition(b"?")[0].decode("latin-1"))
 
     def handleContentChunk(self, data: bytes) -> None:  # noqa: N802
         if not self._is_refused:
@@ -89,10 +94,10 @@ def _is_sending(transport: Any) -> bool:
     return len(held) > getattr(transport, "offset", 0) or bool(getattr(transport, "_tempDataBuffer", None))
 
 
-def _answer(status: int, sentence: str) -> bytes:
-    body = f"{sentence}\n".encode()
+def _answer(status: int, sentence: str, *, path: str) -> bytes:
+    kind, body = refusal_body(sentence, status=status, path=path)
     head = (
-        f"HTTP/1.1 {int(status)} {HTTPStatus(status).phrase}\r\nContent-Type: text/plain; charset=utf-8\r\n"
+        f"HTTP/1.1 {int(status)} {HTTPStatus(status).phrase}\r\nContent-Type: {kind.decode()}\r\n"
         f"X-Content-Type-Options: nosniff\r\nConnection: close\r\nContent-Length: {len(body)}\r\n\r\n"
     )
     return head.encode() + body

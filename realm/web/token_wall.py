@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterable
 
 from realm.web.guard import Application, Message, Receive, Scope, Send
+from realm.web.problems import MEDIA_TYPE, problem
 from realm.web.tokens import KnownToken, TokenStore, bearer
 
 TOKEN_KEY = "realm.token"
@@ -102,9 +103,10 @@ async def _refuse(send: Send, scope: Scope, sentence: str) -> None:
     if scope["type"] == "websocket":
         await send({"type": "websocket.close"})
         return
-    body = json.dumps({"success": False, "error": sentence}, ensure_ascii=False).encode()
+    told = problem(sentence, status=_UNAUTHORIZED, instance=scope.get("path", ""))
+    body = json.dumps(told, ensure_ascii=False).encode()
     headers = [
-        (b"content-type", b"application/json"),
+        (b"content-type", MEDIA_TYPE.encode()),
         (b"content-length", str(len(body)).encode()),
         (b"www-authenticate", b"Bearer"),
         (b"cache-control", b"no-store"),

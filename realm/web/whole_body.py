@@ -8,6 +8,7 @@ from starlette.requests import ClientDisconnect, Request
 
 from realm.web import bodies
 from realm.web.guard import Application, Message, Receive, Scope, Send
+from realm.web.problems import MEDIA_TYPE, problem
 
 _TOO_LARGE, _TOO_SLOW = 413, 408
 
@@ -23,9 +24,9 @@ class WholeBody:
         try:
             body = await bodies.receive(Request(scope, receive), largest_bytes=self._largest_bytes)
         except bodies.TooLarge as error:
-            await _refuse(send, _TOO_LARGE, str(error))
+            await _refuse(send, _TOO_LARGE, str(error), path=scope["path"])
         except bodies.TooSlow as error:
-            await _refuse(send, _TOO_SLOW, str(error))
+            await _refuse(send, _TOO_SLOW, str(error), path=scope["path"])
         except ClientDisconnect:
             pass
         else:
@@ -46,8 +47,8 @@ def _once(body: bytes, receive: Receive) -> Receive:
     return whole
 
 
-async def _refuse(send: Send, status: int, sentence: str) -> None:
-    body = json.dumps({"success": False, "error": sentence}).encode()
-    headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
+async def _refuse(send: Send, status: int, sentence: str, *, path: str) -> None:
+    body = json.dumps(problem(sentence, status=status, instance=path)).encode()
+    headers = [(b"content-type", MEDIA_TYPE.encode()), (b"content-length", str(len(body)).encode())]
     await send({"type": "http.response.start", "status": status, "headers": [*headers, (b"connection", b"close")]})
     await send({"type": "http.response.body", "body": body})

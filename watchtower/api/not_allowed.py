@@ -6,6 +6,8 @@ from collections.abc import Callable
 
 from django.http import HttpRequest, HttpResponse, JsonResponse
 
+from realm.web.problems import MEDIA_TYPE, problem
+
 _PREFIX = "/api/"
 _NOT_ALLOWED = 405
 
@@ -21,5 +23,7 @@ class NotAllowedAsJson:
         if response.status_code != _NOT_ALLOWED or not request.path.startswith(_PREFIX):
             return response
         allowed = ", ".join(sorted(response["Allow"].split(", ")))
-        said = {"success": False, "error": f"{request.method} is not allowed here; allowed: {allowed}"}
-        return JsonResponse(said, status=_NOT_ALLOWED, headers={"Allow": allowed})
+        sentence = f"{request.method} is not allowed here; allowed: {allowed}"
+        told = problem(sentence, status=_NOT_ALLOWED, instance=request.path)
+        headers = {"Allow": allowed}
+        return JsonResponse(told, status=_NOT_ALLOWED, headers=headers, content_type=MEDIA_TYPE)
