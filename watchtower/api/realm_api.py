@@ -8,7 +8,19 @@ from ninja import Router
 
 from realm.version import version
 from vault.api import catalogue, history, jobs, ledger, moving, snapshots, trash, zones
-from watchtower.api import benchmark, dashboard, models, oracle, quests, simulation, sparring, system, train, training
+from watchtower.api import (
+    benchmark,
+    dashboard,
+    models,
+    oracle,
+    quests,
+    simulation,
+    sparring,
+    statistics,
+    system,
+    train,
+    training,
+)
 from watchtower.api.answers import JsonParser, Renderer, handle_errors
 from watchtower.api.document import RealmAPI
 
@@ -35,7 +47,8 @@ def no_such(request: HttpRequest, rest: str) -> None:
 for prefix, router, tag in (
     ("", catalogue.router, "catalogue"), ("", moving.router, "moving"), ("", zones.router, "zones"),
     ("/ledger", ledger.router, "ledger"), ("", jobs.router, "jobs"), ("/dashboard", dashboard.router, "dashboard"),
-    ("/training", training.router, "training"), ("/train", train.router, "training"),
+    ("/training", training.router, "training"), ("/training", statistics.router, "training"),
+    ("/train", train.router, "training"),
     ("/quests", quests.router, "quests"), ("/simulation", simulation.router, "simulation"),
     ("/benchmark", benchmark.router, "benchmark"), ("/sparring", sparring.router, "sparring"),
     ("/models", models.router, "models"), ("/oracle", oracle.router, "oracle"),
