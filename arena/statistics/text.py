@@ -35,7 +35,7 @@ def _parts(told: BattleStatistics) -> Iterator[tuple[str, str]]:
     yield "saves", _saves(told)
     yield "bottleneck", told.bottleneck_summary
     for threshold in told.thresholds:
-        if not threshold.met:
+        if not threshold.met and threshold.name != told.bottleneck:
             yield "", f"{threshold.name}: {threshold.message}"
     yield "anomalies", f"{len(told.anomalies)}" if told.anomalies else "none"
     for anomaly in told.anomalies[-SHOWN:]:

@@ -115,7 +115,7 @@ def _idle_cpu(source: Source, cores: float | None) -> Iterator[Threshold]:
     if cores is None or not threads or source.told("device", *BEGINNINGS) != "cpu":
         return
     value = cores / threads
-    message = f"the trainer had {cores:.1f} cores for its {threads:.0f} threads; other programs had the rest"
+    message = f"the trainer had {cores:.1f} of the {threads:.0f} cores that it may use"
     yield Threshold(name="processor", value=value, limit=LEAST_CPU, met=value >= LEAST_CPU, message=message)
 
 
