@@ -20,6 +20,7 @@ from arena.rows.example import IGNORE, Example
 
 IN_MEMORY_BYTES = 32 * 1024**2
 """Tokens of a quest that stay in memory; with more, all of them go to a file."""
+_AT_ONCE = 2**18
 
 
 class Examples(Sequence[Example]):
@@ -55,6 +56,15 @@ class Examples(Sequence[Example]):
     def lengths(self) -> npt.NDArray[np.int32]:
         """Slots of each example, shape (examples,)."""
         return (np.diff(self._starts) - 1).astype(np.int32)
+
+    def tokens_seen(self, size: int) -> npt.NDArray[np.bool_]:
+        """For each token id below `size` whether an example holds it."""
+        seen = np.zeros(size, bool)
+        for start in range(0, len(self._tokens), _AT_ONCE):
+            coded = self._tokens[start : start + _AT_ONCE]
+            ids = np.where(coded < 0, ~coded, coded)
+            seen[ids[ids < size]] = True
+        return seen
 
     def lines_of(self, indices: Sequence[int]) -> list[int]:
         """Where these examples stand in the quest file."""

@@ -5,9 +5,10 @@ Read beside it, in this order: start.py (what a battle begins from), ../rows/mas
 rows that are never trained on), early_stop.py, optimizer.py with muon.py and average.py, lowered_rate.py (what the
 player asked for), faults.py (what goes wrong in a step), packing_certificate.py (packed equals alone), ranks.py
 (several processes); saving/ with checkpoint.py (the commit point), saver.py (writing it beside the training),
-full_disk.py (waiting for room); reporting/ with metrics.py (what a step measured), battle_estimate.py (what a battle
-takes), battle_log.py, announcements.py and answers.py (to the evaluation sets). service.py keeps a process warm
-between battles; __main__.py is the command line.
+full_disk.py (waiting for room); reporting/ with metrics.py (what a step measured), work.py, memory.py and coverage.py
+(what a checkpoint says beside), non_finite.py (where a step went wrong), battle_estimate.py (what a battle takes),
+battle_log.py, announcements.py and answers.py (to the evaluation sets). service.py keeps a process warm between
+battles; __main__.py is the command line.
 """
 
 from __future__ import annotations
@@ -43,11 +44,14 @@ from arena.training.faults import (
 from arena.training.loss import mean_loss, token_losses
 from arena.training.lowered_rate import LoweredRate
 from arena.training.ranks import ALONE, Ranks, bring_together, gathered, sync_gradients
-from arena.training.reporting import announcements, answers
+from arena.training.reporting import announcements, answers, memory, non_finite
 from arena.training.reporting.answers import Answers
 from arena.training.reporting.battle_estimate import Forecast, forecast
 from arena.training.reporting.battle_log import BattleLog
+from arena.training.reporting.coverage import UpdateCoverage
 from arena.training.reporting.metrics import StepMeter, memory_in_use
+from arena.training.reporting.non_finite import NotFinite
+from arena.training.reporting.work import WorkMeter
 from arena.training.saving import checkpoint
 from arena.training.saving.full_disk import Room
 from arena.training.saving.saver import Draft, SaveFailed, Saver
@@ -87,6 +91,7 @@ class Run:
     ranks: Ranks
     saver: Saver
     meter: StepMeter
+    work: WorkMeter
     convergence: Convergence
     faults: FaultHistory
     lowered: LoweredRate
@@ -99,6 +104,8 @@ class Run:
     """By the weights of the checkpoint on its way to the disk; told once it is there."""
     forecast: Forecast | None = None
     """None before the run was announced."""
+    coverage: UpdateCoverage | None = None
+    """None where the run has no step to do."""
 
 
 # ----------------------------------------------------------------------------------------------------------------------
@@ -144,6 +151,7 @@ def train(
             writes=ranks.is_main,
         ),
         meter=StepMeter(trainee.hero.device),
+        work=WorkMeter(trainee.hero.device),
         convergence=Convergence(),
         faults=FaultHistory.of(log.events),
         lowered=LoweredRate.of(log.events),
@@ -167,6 +175,7 @@ def train_quest(run: Run, loaded: LoadedQuest) -> None:
     answer_saved(run)
 
     # The steps, and what is measured before the first of them.
+    run.coverage = coverage_of(run)
     begin_together(run)
     if not run.cursor.quest_step:
         score_first(run)
@@ -242,6 +251,15 @@ def loss_before(run: Run) -> float | None:
     return loss if math.isfinite(loss) else None
 
 
+def coverage_of(run: Run) -> UpdateCoverage | None:
+    """From what the battle began with, which a run before this one may have said."""
+    begun = next(run.log.standing(EventKind.BATTLE_STARTED), None)
+    if begun is None or not run.ranks.is_main:
+        return None
+    began_from = begun.data.get("checkpoint")
+    return UpdateCoverage(run.order, run.trainee.hero, run.quest.examples, began_from=began_from)
+
+
 def begin_together(run: Run) -> None:
     """From here on the ranks train as one."""
     trainee = run.trainee
@@ -284,7 +302,9 @@ def take_step(run: Run) -> bool:
     started = time.perf_counter()
     trainee, recipe = run.trainee, run.order.recipe
     rows = rows_at_once(run)
+    run.work.begin_step()
     batches = run.quest.step(run.cursor.epoch, run.cursor.position, rows)
+    run.work.mark()
     rate = optimizer.learning_rate(recipe, trainee.step + 1, moments_since=trainee.moments_since)
     lowered = run.lowered.scale(run.cursor.quest_step, recipe.learning_rate)
     run.learning_rate = rate * lowered * run.faults.learning_rate_scale
@@ -293,7 +313,8 @@ def take_step(run: Run) -> bool:
     # The step; dropout is drawn from the same numbers where it has to be done again.
     random_state = checkpoint.rng_tensors()
     try:
-        loss, grad_norm = optimizer_step(trainee, batches, recipe, run.saver.hold_weights, run.ranks)
+        before_update = run.work.marking(run.saver.hold_weights)
+        loss, grad_norm = optimizer_step(trainee, batches, recipe, before_update, run.ranks)
     except (RuntimeError, MemoryError) as error:
         if not is_out_of_memory(error):
             raise
@@ -302,6 +323,7 @@ def take_step(run: Run) -> bool:
         trainee.step += 1
         run.cursor = advanced(run.cursor, run.quest)
         seconds = time.perf_counter() - started
+        run.work.end_step()
         run.meter.add(step_record(trainee, batches, run.cursor, run.learning_rate, seconds), loss, grad_norm)
         run.control.mark_progress()
         return True
@@ -425,6 +447,7 @@ def roll_back(run: Run, fault: StepFault) -> str | None:
     # What the faulty step trained on, and what is still on its way to the disk.
     order, log = run.order, run.log
     lines = run.quest.lines_of_step(*divmod(fault.record.quest_step - 1, run.quest.steps_per_epoch))
+    place = first_not_finite(run, fault)
     flagged = write_flagged(run, fault, lines) if run.ranks.is_main else None
     tell_saved(run, wait=True)
     run.meter.forget()
@@ -440,9 +463,21 @@ def roll_back(run: Run, fault: StepFault) -> str | None:
     log.cut_steps_after(run.trainee.step)
 
     # Told, and with it remembered.
-    announcements.undone(log, fault, run.trainee, lines=lines, flagged=flagged)
+    announcements.undone(log, fault, run.trainee, lines=lines, flagged=flagged, place=place)
     run.faults = FaultHistory.of(log.events)
     return run.faults.why_pause(fault.record.quest_step, order.recipe.most_faults)
+
+
+def first_not_finite(run: Run, fault: StepFault) -> NotFinite | None:
+    """Of the step that went wrong, done once more; None for other faults, and where ranks would have to do it together.
+
+    On a GPU the weights may have gone on some steps since: the host learns of a fault later.
+    """
+    if fault.fault != Fault.NON_FINITE or not run.ranks.alone:
+        return None
+    place = divmod(fault.record.quest_step - 1, run.quest.steps_per_epoch)
+    batches = run.quest.step(*place, rows_at_once(run))
+    return non_finite.find(run.trainee, batches, run.order.recipe)
 
 
 def write_flagged(run: Run, fault: StepFault, lines: list[int]) -> Path | None:
@@ -585,7 +620,12 @@ def draft_of(run: Run) -> Draft:
         mode=order.recipe.mode,
         facts=facts,
         compresses=order.recipe.compress_moments,
-        stall_seconds=time.perf_counter() - started,
+        told={
+            "stall_seconds": time.perf_counter() - started,
+            "work": run.work.take(),
+            "memory": memory.held(trainee.hero, trainee.optimizer, copies=captured.size_bytes),
+        },
+        measure=lambda copied: {"coverage": run.coverage.of(copied.weights) if run.coverage else {}},
     )
 
 
@@ -661,11 +701,13 @@ def unscored_tokens(run: Run) -> int:
 def tell_saved(run: Run, *, wait: bool = False, must: bool = False) -> None:
     """Announce the checkpoint that has reached the disk, if one has. A save that failed is told, and `must` raises."""
     # While the disk is full it may take long, and nothing hangs.
+    started = time.perf_counter()
     while wait and run.room.waiting:
         run.control.mark_progress()
         run.saver.wait(WAIT_SECONDS)
     try:
         written = run.saver.finished(wait=wait)
+        waited = time.perf_counter() - started
     except SaveFailed as failure:
         run.answered = []
         announcements.save_failed(run.log, failure, step=run.trainee.step)
@@ -678,7 +720,7 @@ def tell_saved(run: Run, *, wait: bool = False, must: bool = False) -> None:
     # It is there: told, and with it what its weights answered.
     draft, saved = written
     run.trainee.saved = saved
-    announcements.saved(run.log, saved, stall_seconds=draft.stall_seconds, write_seconds=run.saver.write_seconds)
+    announcements.saved(run.log, saved, **draft.told, wait_seconds=waited)
     for answered in run.answered:
         answers.tell(run.log, run.room, run.order, answered, saved)
     run.answered = []

@@ -15,7 +15,7 @@ from tests.support.servers import environment
 pytestmark = pytest.mark.slow
 
 PACKAGES = ("realm", "arena", "guild", "vault", "watchtower", "sentinels", "tavern")
-HEAVY = {"torch", "transformers", "peft", "accelerate"}
+HEAVY = {"torch", "transformers", "peft", "accelerate", "matplotlib"}
 
 
 def copied(code: Path) -> Path:

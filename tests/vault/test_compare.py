@@ -15,14 +15,14 @@ from django.core.management import call_command
 from safetensors.numpy import save_file
 
 from guild.models import Evaluation
-from realm.checkpoints import branches, sidecar
+from realm.checkpoints import branches, sidecar, tensors
 from realm.checkpoints.sidecar import MeasuredOver
 from realm.disk import durable
 from realm.world import World
 from tests.support.checkpoints import a_sidecar
 from vault import index
 from vault.errors import Damaged, NotFound
-from vault.ledger import moves, tensors
+from vault.ledger import moves
 from vault.ledger.comparing import Comparison, changed_weights, compare
 
 pytestmark = pytest.mark.django_db

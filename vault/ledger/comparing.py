@@ -9,13 +9,13 @@ from pathlib import Path
 from guild.models import Evaluation
 from realm.checkpoints import sidecar
 from realm.checkpoints.sidecar import DamagedCheckpoint, MeasuredOver, Sidecar
+from realm.checkpoints.tensors import Stored, same_bytes, stored_tensors
 from realm.world import World
 from vault.errors import Damaged, NotFound
 from vault.ledger.ancestry import common_ancestor, place
 from vault.ledger.folders import folder_of
 from vault.ledger.moves import RULE, Move, WeightChange, flagged, largest_changes, move
 from vault.ledger.recipes import Setting, differences, settings_of
-from vault.ledger.tensors import Stored, same_bytes, stored_tensors
 from vault.strongholds.contract import Progress, unheard
 
 
@@ -100,7 +100,7 @@ def compare(world: World, hero: str, a: str, b: str, *, progress: Progress = unh
     """
     folders = (folder_of(world, hero, a), folder_of(world, hero, b))
     ours, theirs = (_saved(folder) for folder in folders)
-    tensors = (stored_tensors(folders[0]), stored_tensors(folders[1]))
+    tensors = (_tensors(folders[0]), _tensors(folders[1]))
     common = sorted(tensors[0].keys() & tensors[1].keys())
     pairs = {name: (tensors[0][name], tensors[1][name]) for name in common}
     moves = list(_moves(pairs, progress))
@@ -133,7 +133,7 @@ def changed_weights(
     world: World, hero: str, a: str, b: str, tensor: str, *, count: int | None = 20
 ) -> list[WeightChange]:
     """The single weights of one tensor that moved most; `count` None: all that moved. Raises NotFound, or Damaged."""
-    found = [stored_tensors(folder_of(world, hero, name)).get(tensor) for name in (a, b)]
+    found = [_tensors(folder_of(world, hero, name)).get(tensor) for name in (a, b)]
     ours, theirs = found
     if ours is None or theirs is None or ours.shape != theirs.shape or not (ours.readable and theirs.readable):
         raise NotFound(f"{a} and {b} have no tensor {tensor} of one shape whose numbers can be read")
@@ -143,6 +143,13 @@ def changed_weights(
 def _saved(folder: Path) -> Sidecar:
     try:
         return sidecar.verify(folder, quick=True)
+    except DamagedCheckpoint as damage:
+        raise Damaged(str(damage)) from damage
+
+
+def _tensors(folder: Path) -> dict[str, Stored]:
+    try:
+        return stored_tensors(folder)
     except DamagedCheckpoint as damage:
         raise Damaged(str(damage)) from damage
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from vault.ledger.tensors import Stored, Values, blocks, same_bytes
+from realm.checkpoints.tensors import Stored, Values, blocks, same_bytes
 
 SUDDEN = 10
 """Times the median relative move of its kind."""

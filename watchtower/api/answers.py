@@ -18,6 +18,7 @@ from arena.branch_orders import CannotGoOn, UnknownCheckpoint
 from arena.jobs import NoSuchJob, NotPossible
 from arena.profiles.quest_recipe import UnconfirmedRate
 from arena.rate_orders import RateRefused
+from arena.statistics.source import NoBattle
 from guild.errors import GuildError, UnknownSkill
 from realm.hosts import UnknownHost
 from realm.management.as_json import plain
@@ -29,7 +30,7 @@ from vault.errors import Damaged, NotFound, Refused, Unreachable, VaultError
 log = logging.getLogger(__name__)
 
 _STATUSES: tuple[tuple[type[Exception], int], ...] = (
-    (NotFound, 404), (UnknownHost, 404), (Http404, 404), (NoSuchJob, 404), (UnknownSkill, 404),
+    (NotFound, 404), (UnknownHost, 404), (Http404, 404), (NoSuchJob, 404), (NoBattle, 404), (UnknownSkill, 404),
     (UnknownCheckpoint, 404), (Refused, 409), (Damaged, 409), (VaultError, 409), (NotPossible, 409),
     (UnconfirmedRate, 409), (GuildError, 409), (CannotGoOn, 409), (RateRefused, 409),
     (Unreachable, 502), (HostTrouble, 502), (BadConfig, 503), (DatabaseError, 503), (OSError, 503), (ValueError, 422),

@@ -18,6 +18,7 @@ from watchtower.api import (
     quests,
     simulation,
     sparring,
+    statistics,
     streams,
     system,
     train,
@@ -49,7 +50,8 @@ def no_such(request: HttpRequest, rest: str) -> None:
 for prefix, router, tag in (
     ("", catalogue.router, "catalogue"), ("", moving.router, "moving"), ("", zones.router, "zones"),
     ("/ledger", ledger.router, "ledger"), ("", jobs.router, "jobs"), ("/dashboard", dashboard.router, "dashboard"),
-    ("/training", training.router, "training"), ("/train", train.router, "training"),
+    ("/training", training.router, "training"), ("/training", statistics.router, "training"),
+    ("/train", train.router, "training"),
     ("/quests", quests.router, "quests"), ("/simulation", simulation.router, "simulation"),
     ("/benchmark", benchmark.router, "benchmark"), ("/sparring", sparring.router, "sparring"),
     ("/models", models.router, "models"), ("/oracle", oracle.router, "oracle"),

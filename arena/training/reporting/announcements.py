@@ -21,6 +21,7 @@ from arena.training.faults import Fault, StepFault, named_lines
 from arena.training.packing_certificate import Certificate
 from arena.training.reporting.battle_estimate import Forecast
 from arena.training.reporting.battle_log import BattleLog
+from arena.training.reporting.non_finite import NotFinite
 from arena.training.scoring import Scores
 from arena.training.start import Trainee
 from realm.checkpoints.cursor import Cursor
@@ -142,17 +143,26 @@ def _losses_in_words(scores: Scores) -> str:
     return f"Validation losses: {', '.join(first)}{more}"
 
 
-def undone(log: BattleLog, fault: StepFault, trainee: Trainee, *, lines: list[int], flagged: Path | None) -> None:
-    """A step that went wrong: which rows it trained on, and that `trainee` stands before it again."""
+def undone(
+    log: BattleLog,
+    fault: StepFault,
+    trainee: Trainee,
+    *,
+    lines: list[int],
+    flagged: Path | None,
+    place: NotFinite | None,
+) -> None:
+    """A step that went wrong: where and on which rows, and that `trainee` stands before it again."""
     saved = trainee.saved
     back = saved.name if saved else "the beginning: there is no older checkpoint"
     log.write(
         EventKind.FAULT,
         step=fault.record.step,
-        message=f"{fault}; {named_lines(lines)}; back to {back}"[:LONGEST_MESSAGE],
+        message=f"{fault}; {f'{place}; ' if place else ''}{named_lines(lines)}; back to {back}"[:LONGEST_MESSAGE],
         fault=fault.fault,
         quest_step=fault.record.quest_step,
         lines=lines[:MOST_LINES],
+        not_finite=place.to_data() if place else None,
         flagged=flagged.name if flagged else None,
         checkpoint=saved.name if saved else None,
         undone_after=trainee.step if fault.fault == Fault.DIVERGENCE else None,
@@ -183,7 +193,7 @@ def shrunk(log: BattleLog, *, step: int, quest_step: int, was: int, rows: int, s
     )
 
 
-def saved(log: BattleLog, checkpoint: Sidecar, **data: float) -> None:
+def saved(log: BattleLog, checkpoint: Sidecar, **data: Any) -> None:
     """That a checkpoint is there; a run killed between its rename and this line left that to the next run."""
     if log.has(EventKind.CHECKPOINT_SAVED, name=checkpoint.name):
         return

@@ -44,8 +44,10 @@ class Draft:
     facts: dict[str, Any]
     compresses: bool
     """Whether its moments are written as a smaller file."""
-    stall_seconds: float
-    """How long training stood still to copy the state."""
+    told: dict[str, Any]
+    """What the event that announces it says beside; while it is written more is added."""
+    measure: Callable[[Captured], dict[str, Any]] = lambda captured: {}
+    """Asked once it is written, on the writing thread; what it gives is told, too."""
 
 
 class Saver:
@@ -71,8 +73,6 @@ class Saver:
         self._waiting: Draft | None = None
         self._thread: threading.Thread | None = None
         self._done: tuple[Draft, Sidecar | Exception] | None = None
-        self.write_seconds = 0.0
-        """How long the newest write took, beside training."""
 
     def capture(self, hero: Hero, optimizer: torch.optim.Optimizer, *, moments_since: int) -> Captured:
         """Copy the state. The copies' memory is used again, so nothing may be on its way."""
@@ -158,10 +158,12 @@ class Saver:
 
         started = time.perf_counter()
         try:
-            self._done = draft, _twice(write_with_room)
+            written = _twice(write_with_room)
+            draft.told["write_seconds"] = time.perf_counter() - started
+            draft.told.update(draft.measure(draft.captured))
+            self._done = draft, written
         except Exception as error:  # it crosses over to the training thread, which raises it
             self._done = draft, error
-        self.write_seconds = time.perf_counter() - started
 
 
 def _twice(action: Callable[[], Sidecar]) -> Sidecar:

@@ -10,8 +10,9 @@ import torch
 from arena.hero import attention
 from arena.hero.model import Hero, load
 from arena.recipe import Recipe
-from arena.training import loss, packing_certificate
+from arena.training import loss, optimizer, packing_certificate
 from arena.training.data import PackedQuest, load_quest
+from arena.training.reporting import memory
 from tests.support import tiny_hero
 
 pytestmark = [pytest.mark.gpu, pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")]
@@ -82,3 +83,14 @@ def test_the_certificate_holds_and_poisons_the_real_kernel(
     assert (proof.tolerance, proof.largest_leak) == (1e-5, 0.0)
     assert set(used) == {torch.bfloat16}
     assert torch.equal(torch.cuda.get_rng_state(), random_state)
+
+
+@pytest.mark.usefixtures("waiting_is_an_error")
+def test_the_allocator_tells_without_making_the_host_wait(on_gpu: Hero) -> None:
+    trained = optimizer.build(on_gpu, tiny_hero.RECIPE)
+    torch.cuda.set_sync_debug_mode("error")
+    told = memory.held(on_gpu, trained, copies=0)
+    held = told["allocator"]
+    assert held["reserved"] >= held["allocated"] >= told["weights"]
+    assert held["reserved"] - held["allocated"] >= held["largest_free"]
+    assert "copies" not in told

@@ -184,6 +184,8 @@ def test_battles_show_their_certificate_and_flagged_examples(world: World, clien
     html = in_one_line(client.get(f"/quests/{battle.quest_id}").content.decode())
     for said in ("holds", "3.1e-7", "2.0e-6", "4.5e-8", "5 of 100 steps", "flagged examples: b1-step5.json"):
         assert said in html, said
+    for curves in ("curves.png", "curves.csv", "curves.json", "statistics"):
+        assert f'href="/api/training/runs/b1/{curves}"' in html
     assert "secrets" not in html
     address = f"/quests/{battle.quest_id}/flagged"
     assert client.get(f"{address}/b1-step5.json").content == b"[]"

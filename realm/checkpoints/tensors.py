@@ -17,8 +17,8 @@ import numpy as np
 import numpy.typing as npt
 
 from realm.checkpoints import sidecar
+from realm.checkpoints.sidecar import DamagedCheckpoint
 from realm.disk.regular_files import UnfitFile, open_regular
-from vault.errors import Damaged
 
 BLOCK = 2**20
 """Weights that are held at once."""
@@ -54,21 +54,23 @@ class Stored:
 
 
 def stored_tensors(folder: Path) -> dict[str, Stored]:
-    """Of every weight file of a checkpoint, by name. Raises Damaged for what is no safetensors file, or OSError."""
+    """Of every weight file of a checkpoint or a model, by name.
+
+    Raises DamagedCheckpoint for what is no safetensors file, or OSError.
+    """
     files = [path for name, path in sidecar.files_of(folder).items() if sidecar.is_weight_file(name)]
     return {name: stored for path in files for name, stored in _header(path)}
 
 
 def blocks(stored: Stored) -> Iterator[Values]:
     """Its numbers in order, at most BLOCK at once. Raises OSError."""
-    if not stored.count:
-        return
-    held = np.memmap(stored.path, mode="r", dtype=_TYPES[stored.dtype], offset=stored.start, shape=(stored.count,))
-    for start in range(0, stored.count, BLOCK):
-        part = held[start : start + BLOCK]
-        if stored.dtype == "BF16":
-            part = (part.astype(np.uint32) << 16).view(np.float32)
-        yield part.astype(np.float64)
+    with open_regular(stored.path) as file:  # mapped, its pages would count as memory of the process
+        file.seek(stored.start)
+        for start in range(0, stored.count, BLOCK):
+            part = np.fromfile(file, _TYPES[stored.dtype], min(BLOCK, stored.count - start))
+            if stored.dtype == "BF16":
+                part = (part.astype(np.uint32) << 16).view(np.float32)
+            yield part.astype(np.float64)
 
 
 def same_bytes(a: Stored, b: Stored) -> bool:
@@ -96,7 +98,7 @@ def _header(path: Path) -> Iterator[tuple[str, Stored]]:
             if name != "__metadata__":
                 yield name, _stored(path, entry, data=8 + length, size_bytes=size_bytes)
     except (UnfitFile, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
-        raise Damaged(f"{path.parent.name}: {path.name} is no safetensors file: {error}") from error
+        raise DamagedCheckpoint(f"{path.parent.name}: {path.name} is no safetensors file: {error}") from error
 
 
 def _stored(path: Path, entry: Any, *, data: int, size_bytes: int) -> Stored:

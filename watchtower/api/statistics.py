@@ -1,0 +1,88 @@
+"""`/api/training/runs/{id}/statistics` and `/curves.{json,csv,png}`: what `manage.py stats` shows and exports."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterable, Iterator
+from typing import Annotated, Any
+
+from asgiref.sync import sync_to_async
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse, HttpResponseBase, StreamingHttpResponse
+from django.utils.http import content_disposition_header
+from ninja import Router
+from pydantic import Field
+
+from arena import jobs
+from arena.jobs import NotPossible
+from arena.statistics import curves, picture
+from arena.statistics.battle import BattleStatistics, of_source
+from arena.statistics.source import NoBattle, Source
+
+router = Router()
+Points = Annotated[
+    int | None,
+    Field(ge=curves.LEAST_POINTS, le=curves.MOST_POINTS, description="About so many steps instead of all."),
+]
+_END = b""
+"""No piece is empty."""
+
+
+@router.get("/runs/{run_id}/statistics", response=BattleStatistics)
+async def statistics(request: HttpRequest, run_id: str) -> Any:
+    """Convergence, speed, memory, bottleneck, anomalies and errors, by the id of a run's job or of its battle."""
+    source = await sync_to_async(_source)(run_id)
+    return await sync_to_async(of_source, thread_sensitive=False)(source)
+
+
+@router.get("/runs/{run_id}/curves.json")
+async def curves_json(request: HttpRequest, run_id: str, points: Points = None) -> HttpResponseBase:
+    """Every step as a row of `columns`, and the losses of each validation set."""
+    source = await sync_to_async(_source)(run_id)
+    return _streamed(source, curves.as_json(source, points=points), "json", "application/json")
+
+
+@router.get("/runs/{run_id}/curves.csv")
+async def curves_csv(request: HttpRequest, run_id: str, points: Points = None) -> HttpResponseBase:
+    """A line a step; each validation set is a column."""
+    source = await sync_to_async(_source)(run_id)
+    return _streamed(source, curves.as_csv(source, points=points), "csv", "text/csv; charset=utf-8")
+
+
+@router.get("/runs/{run_id}/curves.png")
+async def curves_png(request: HttpRequest, run_id: str) -> HttpResponse:
+    """Losses, learning rate and gradient norm as a picture."""
+    source = await sync_to_async(_source)(run_id)
+    drawn = await sync_to_async(picture.as_png, thread_sensitive=False)(source)
+    return HttpResponse(drawn, content_type="image/png", headers=_headers(source, "png", downloads=False))
+
+
+def _source(run_id: str) -> Source:
+    """Raises NoSuchJob, NotPossible for one that was not fought yet, or NoBattle where its files have made room."""
+    try:
+        return Source.of(settings.WORLD, run_id)
+    except NoBattle:
+        job = jobs.get(settings.WORLD, run_id)
+    if job.battle is None:
+        raise NotPossible(f"{job.name} is {job.state}: there is nothing to measure before it is fought")
+    return Source.of(settings.WORLD, job.battle)
+
+
+def _streamed(source: Source, pieces: Iterable[bytes], ending: str, kind: str) -> StreamingHttpResponse:
+    return StreamingHttpResponse(
+        _elsewhere(iter(pieces)), content_type=kind, headers=_headers(source, ending, downloads=True)
+    )
+
+
+async def _elsewhere(pieces: Iterator[bytes]) -> AsyncIterator[bytes]:
+    """Each is made on a thread of its own, while the server answers others."""
+
+    def following() -> bytes:
+        return next(pieces, _END)
+
+    while piece := await sync_to_async(following, thread_sensitive=False)():
+        yield piece
+
+
+def _headers(source: Source, ending: str, *, downloads: bool) -> dict[str, str]:
+    named = content_disposition_header(downloads, f"{source.battle}.{ending}")
+    return {"Content-Disposition": named or "inline", "Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
