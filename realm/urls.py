@@ -5,11 +5,13 @@ from django.urls import include, path
 
 from sentinels.views import health
 from watchtower.api.realm_api import api
+from watchtower.openai_api.api import urls as openai_urls
 
 admin.autodiscover()
 urlpatterns = [
     path("admin/", admin.site.urls),
     path("health", health, name="health"),
     path("api/", api.urls),
+    path("v1/", openai_urls),
     path("", include("tavern.urls")),
 ]

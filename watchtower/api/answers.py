@@ -68,7 +68,7 @@ def handle_errors(api: NinjaAPI) -> None:
         return _answer(api, request, str(error), status=error.status_code)
 
     def invalid(request: HttpRequest, error: Any) -> HttpResponse:
-        return _answer(api, request, _first(error.errors), status=422)
+        return _answer(api, request, first_error(error.errors), status=422)
 
     def broken(request: HttpRequest, error: Any) -> HttpResponse:
         log.error("%s %s", request.method, request.path, exc_info=error)
@@ -85,7 +85,7 @@ def _answer(api: NinjaAPI, request: HttpRequest, sentence: str, *, status: int) 
     return api.create_response(request, {"success": False, "error": sentence}, status=status)
 
 
-def _first(errors: list[dict[str, Any]]) -> str:
+def first_error(errors: list[dict[str, Any]]) -> str:
     """The first error of a request, in words: where, and what is wrong."""
     error: Mapping[str, Any] = errors[0]
     path = [str(part) for part in error["loc"][1:] if part != "body"]

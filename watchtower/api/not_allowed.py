@@ -6,7 +6,9 @@ from collections.abc import Callable
 
 from django.http import HttpRequest, HttpResponse, JsonResponse
 
-_PREFIX = "/api/"
+from realm.web import refusals
+
+_PREFIXES = ("/api/", refusals.OPENAI_PREFIX)
 _NOT_ALLOWED = 405
 
 
@@ -18,8 +20,9 @@ class NotAllowedAsJson:
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         response = self._get_response(request)
-        if response.status_code != _NOT_ALLOWED or not request.path.startswith(_PREFIX):
+        if response.status_code != _NOT_ALLOWED or not request.path.startswith(_PREFIXES):
             return response
         allowed = ", ".join(sorted(response["Allow"].split(", ")))
-        said = {"success": False, "error": f"{request.method} is not allowed here; allowed: {allowed}"}
+        sentence = f"{request.method} is not allowed here; allowed: {allowed}"
+        said = refusals.of_path(request.path, sentence, status=_NOT_ALLOWED)
         return JsonResponse(said, status=_NOT_ALLOWED, headers={"Allow": allowed})
