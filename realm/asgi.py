@@ -13,10 +13,11 @@ from django.conf import settings  # noqa: E402
 
 from realm.web import body_limit  # noqa: E402
 from realm.web.guard import Guard  # noqa: E402
+from realm.web.held_body import HeldBody  # noqa: E402
 from watchtower.routing import websocket_router  # noqa: E402
 
 application = Guard(
-    ProtocolTypeRouter({"http": django_application, "websocket": websocket_router}),
+    ProtocolTypeRouter({"http": HeldBody(django_application), "websocket": websocket_router}),
     port=settings.REALM.port,
 )
 body_limit.limit(application)

@@ -15,6 +15,7 @@ from urllib.parse import unquote
 
 from daphne import http_protocol  # type: ignore[import-untyped]
 
+from realm.web import held_body, refusals
 from realm.web.body_sizes import largest_body_bytes
 from realm.web.guard import Guard
 
@@ -43,27 +44,32 @@ class BoundedRequest(http_protocol.WebRequest):  # type: ignore[misc]
     def __init__(self, *arguments: Any, guard: Guard, deadline: Deadline) -> None:
         super().__init__(*arguments, parsePOSTFormSubmission=False)  # Django reads it, once
         self._guard, self._deadline = guard, deadline
-        self._is_refused = False
+        self._is_refused = self._is_large = False
 
     def gotLength(self, length: int | None) -> None:  # noqa: N802
         """Told by Twisted once the headers are read; None: the body's length is not declared."""
         refusal = None if length == 0 else self._refusal(length)
         super().gotLength(0 if refusal else length)
+        self._is_large = length is not None and length > held_body.LARGE_BYTES
         self._deadline.set(BODY_SECONDS)
         if refusal:
             self._is_refused = True
-            self.channel.transport.write(_answer(*refusal))
+            self.channel.transport.write(_answer(*refusal, path=self._asked_path))
             self.channel.loseConnection()
 
+    @property
+    def _asked_path(self) -> str:
+        """Its channel alone knows it yet."""
+        return unquote(self.channel._path.partition(b"?")[0].decode("latin-1"))
+
     def _refusal(self, length: int | None) -> tuple[int, str] | None:
-        channel = self.channel  # which alone knows yet what is asked
         headers = [(name, value) for name, values in self.requestHeaders.getAllRawHeaders() for value in values]
         kind = "websocket" if self.requestHeaders.hasHeader(b"Upgrade") else "http"
-        method = channel._command.decode("latin-1")
+        method = self.channel._command.decode("latin-1")
         refusal = self._guard.refusal({"type": kind, "method": method, "headers": headers})
         if refusal:
             return refusal
-        most = largest_body_bytes(unquote(channel._path.partition(b"?")[0].decode("latin-1")))
+        most = largest_body_bytes(self._asked_path)
         if length is None or length > most:
             words = f"A request holds at most {most} bytes here and says how many. Put larger files into the inbox."
             return HTTPStatus.REQUEST_ENTITY_TOO_LARGE, words
@@ -78,6 +84,11 @@ class BoundedRequest(http_protocol.WebRequest):  # type: ignore[misc]
         if not self._is_refused:
             super().requestReceived(*arguments)
 
+    def process(self) -> Any:
+        if self._is_large:
+            held_body.hold(self)
+        return super().process()
+
     def finish(self) -> None:
         self._deadline.set(HEAD_SECONDS)
         super().finish()
@@ -89,10 +100,10 @@ def _is_sending(transport: Any) -> bool:
     return len(held) > getattr(transport, "offset", 0) or bool(getattr(transport, "_tempDataBuffer", None))
 
 
-def _answer(status: int, sentence: str) -> bytes:
-    body = f"{sentence}\n".encode()
+def _answer(status: int, sentence: str, *, path: str) -> bytes:
+    kind, body = refusals.early(path, sentence, status=int(status))
     head = (
-        f"HTTP/1.1 {int(status)} {HTTPStatus(status).phrase}\r\nContent-Type: text/plain; charset=utf-8\r\n"
+        f"HTTP/1.1 {int(status)} {HTTPStatus(status).phrase}\r\nContent-Type: {kind}\r\n"
         f"X-Content-Type-Options: nosniff\r\nConnection: close\r\nContent-Length: {len(body)}\r\n\r\n"
     )
     return head.encode() + body

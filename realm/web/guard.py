@@ -13,6 +13,8 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from typing import Any
 
+from realm.web import refusals
+
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -45,7 +47,7 @@ class Guard:
             # Closed before it is accepted: the server answers the handshake with 403.
             await send({"type": "websocket.close"})
         else:
-            await _answer(send, *refusal)
+            await _answer(send, *refusal, path=scope.get("path", ""))
 
     def refusal(self, scope: Scope) -> tuple[int, str] | None:
         """Status and sentence, or None for a request that may pass, by its type, method and headers alone."""
@@ -82,10 +84,10 @@ def _values(headers: Iterable[tuple[bytes, bytes]], name: bytes) -> list[str]:
     return [value.decode("latin-1") for key, value in headers if key.lower() == name]
 
 
-async def _answer(send: Send, status: int, sentence: str) -> None:
-    body = f"{sentence}\n".encode()
+async def _answer(send: Send, status: int, sentence: str, *, path: str) -> None:
+    kind, body = refusals.early(path, sentence, status=status)
     headers = [
-        (b"content-type", b"text/plain; charset=utf-8"),
+        (b"content-type", kind.encode()),
         (b"content-length", str(len(body)).encode()),
         (b"connection", b"close"),
         (b"x-content-type-options", b"nosniff"),

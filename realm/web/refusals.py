@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from http import HTTPStatus
 from typing import Any
 
@@ -19,3 +20,14 @@ def of_path(path: str, sentence: str, *, status: int) -> dict[str, Any]:
     if path.startswith(OPENAI_PREFIX):
         return openai_error(sentence, status=status)
     return {"success": False, "error": sentence}
+
+
+def early(path: str, sentence: str, *, status: int) -> tuple[str, bytes]:
+    """Type and body of what a guard says, which knows of no page: a line of text, but where JSON alone is read."""
+    if path.startswith(OPENAI_PREFIX):
+        return "application/json", encoded(path, sentence, status=status)
+    return "text/plain; charset=utf-8", f"{sentence}\n".encode()
+
+
+def encoded(path: str, sentence: str, *, status: int) -> bytes:
+    return json.dumps(of_path(path, sentence, status=status), ensure_ascii=False).encode()

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import time
 from collections.abc import Callable, Iterable
 
+from realm.web import refusals
 from realm.web.guard import Application, Message, Receive, Scope, Send
 from realm.web.tokens import KnownToken, TokenStore, bearer
 
@@ -102,7 +102,7 @@ async def _refuse(send: Send, scope: Scope, sentence: str) -> None:
     if scope["type"] == "websocket":
         await send({"type": "websocket.close"})
         return
-    body = json.dumps({"success": False, "error": sentence}, ensure_ascii=False).encode()
+    body = refusals.encoded(scope.get("path", ""), sentence, status=_UNAUTHORIZED)
     headers = [
         (b"content-type", b"application/json"),
         (b"content-length", str(len(body)).encode()),

@@ -21,8 +21,6 @@ from watchtower.openai_api.files import Upload
 from watchtower.openai_api.hyperparameters import JobRequest
 from watchtower.openai_api.pages import After, Limit
 
-UPLOAD_BYTES = files.LARGEST_BYTES + 1024**2
-"""Of a request: the file, and what a form adds to it."""
 _METADATA = re.compile(r"metadata\[(.*)\]", re.DOTALL)
 
 api = NinjaAPI(
@@ -179,4 +177,4 @@ def _oracle_has(what: str) -> str:
 urls = api.urls
 for _each in urls[0]:
     if str(_each.pattern) == "files" and _each.callback:
-        takes_up_to(UPLOAD_BYTES)(_each.callback)
+        takes_up_to(files.UPLOAD_BYTES)(_each.callback)

@@ -20,7 +20,8 @@ def listed(world: World, job: Job) -> list[dict[str, Any]]:
     for event in reversed(battle_log.checkpoints(told)):
         step = event.step - first_step
         train_loss = event.data.get("train_loss")
-        measured = {"step": step, "train_loss": train_loss, "valid_loss": valid.get(event.step)}
+        valid_loss = valid.get(event.step)  # over all of the file that is scored
+        measured = {"step": step, "train_loss": train_loss, "valid_loss": valid_loss, "full_valid_loss": valid_loss}
         found.append(
             {
                 "object": "fine_tuning.job.checkpoint",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
 import time
@@ -23,6 +22,8 @@ from watchtower.openai_api.records import StoredFile
 
 FINE_TUNE, RESULTS = "fine-tune", "fine-tune-results"
 LARGEST_BYTES = 512 * 1024**2
+UPLOAD_BYTES = LARGEST_BYTES + 1024**2
+"""Of a request: the file, and what a form adds to it."""
 SPARE_BYTES = 256 * 1024**2
 """What an upload leaves free on the disk: the arena saves its checkpoints there."""
 LOOKED_AT_ROWS = 100
@@ -51,7 +52,6 @@ def keep(world: World, upload: Upload) -> StoredFile:
     durable.rename(temp, named)
     try:
         _check_rows(world, named, _shown(upload.file.name))
-        os.chmod(named, 0o644)
         durable.sync_file(named)
         durable.move(named, world.openai_files / content)
     except BaseException:
