@@ -71,6 +71,7 @@ MIDDLEWARE = [
     "django_htmx.middleware.HtmxMiddleware",
     "tavern.database_trouble.DatabaseTrouble",
     "watchtower.api.not_allowed.NotAllowedAsJson",
+    "watchtower.api.slashes.EitherSpelling",
 ]
 
 ROOT_URLCONF = "realm.urls"

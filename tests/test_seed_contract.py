@@ -343,7 +343,7 @@ def the_vault_says_where_a_checkpoint_lies(place: Place) -> None:
 def training_is_asked_and_commanded(place: Place) -> None:
     from arena.orders import MAILBOX
 
-    assert place.client.get("/api/training/status").json()["status"] == "offline"
+    assert place.client.get("/api/training/status").json()["status"] == "idle"
     assert place.client.get("/api/training/queue").json()["total"] == 0
     assert place.post("/api/training/control", action="pause").json()["success"] is True
     assert [order.wish for _, order in MAILBOX.waiting(place.world)] == ["pause"]
@@ -383,7 +383,7 @@ CONTRACT: tuple[tuple[str, Check, tuple[str, Any] | None], ...] = (
     ("{success: false, error: Step 148000 not loaded. Available: [...]}", a_step_that_is_not_loaded_fails_clearly,
      ("tavern.oracle.asking.find_loaded", lambda models, **_: models[0])),
     ("/, /quests, /oracle, /guild, /scheduler", pages_are_where_they_were, None),
-    ("GET /health", health_is_healthy, ("sentinels.views.HEALTHY", "ok")),
+    ("GET /health", health_is_healthy, ("sentinels.health.HEALTHY", "ok")),
     ("registered tasks by priority", tasks_have_their_names_and_priorities, ("guild.tasks.registry.LARGE_COUNT", 1000)),
     ("task_registry run --task sparring_binary", a_task_is_found_by_its_seeds_name,
      ("guild.tasks.selectors.own_name", lambda name: name)),

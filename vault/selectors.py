@@ -5,7 +5,7 @@ The newest, the best and the one of a step are those of what the hero has come f
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from itertools import islice
 
 from django.db.models import QuerySet
@@ -18,9 +18,12 @@ from realm.world import World
 from vault.models import Checkpoint
 
 
-def list_checkpoints(world: World, hero: str, *, limit: int | None = None) -> list[Checkpoint]:
-    """Of every branch, newest first."""
-    return list(islice(on_disk(world, Checkpoint.objects.filter(hero=hero).order_by(*_newest(hero))), limit))
+def list_checkpoints(
+    world: World, hero: str, *, limit: int | None = None, offset: int = 0, only: Mapping[str, str] | None = None
+) -> list[Checkpoint]:
+    """Of every branch, newest first; `only` names fields of the rows and what stands in them."""
+    rows = Checkpoint.objects.filter(hero=hero, **(only or {})).order_by(*_newest(hero))
+    return list(islice(on_disk(world, rows), offset, None if limit is None else offset + limit))
 
 
 def _newest(hero: str) -> tuple[str, ...]:

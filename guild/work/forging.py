@@ -132,6 +132,15 @@ def perform(world: World, parameters: dict[str, Any], watch: Watch) -> ForgeResu
     )
 
 
+def rows(world: World, asked: ForgeOrder) -> bytes:
+    """What `perform` would write, held in memory: for a few thousand rows. Raises GuildError."""
+    forbidden = held_out(world, get_skill(asked.skill))
+    with trainer_of(world, asked.skill) as trainer:
+        sources = _sources(asked, trainer, forbidden)
+        drawn = [to_jsonl(to_lesson(problem) for problem in batch) for batch in _batches(asked, sources)]
+    return b"".join(drawn)
+
+
 def in_words(result: ForgeResult) -> str:
     left_out = f", {result.left_out} held-out problems left out" if result.left_out else ""
     return f"{result.rows} rows in {result.file}, {result.seconds:.1f} s{left_out}"

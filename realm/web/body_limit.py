@@ -15,9 +15,10 @@ from urllib.parse import unquote
 
 from daphne import http_protocol  # type: ignore[import-untyped]
 
-from realm.web import held_body, refusals
+from realm.web import held_body
 from realm.web.body_sizes import largest_body_bytes
 from realm.web.guard import Guard
+from realm.web.problems import refusal_body
 
 HEAD_SECONDS = 30.0
 """From the connection, or the end of the last answer, to the end of a request's head."""
@@ -101,9 +102,9 @@ def _is_sending(transport: Any) -> bool:
 
 
 def _answer(status: int, sentence: str, *, path: str) -> bytes:
-    kind, body = refusals.early(path, sentence, status=int(status))
+    kind, body = refusal_body(sentence, status=status, path=path)
     head = (
-        f"HTTP/1.1 {int(status)} {HTTPStatus(status).phrase}\r\nContent-Type: {kind}\r\n"
+        f"HTTP/1.1 {int(status)} {HTTPStatus(status).phrase}\r\nContent-Type: {kind.decode()}\r\n"
         f"X-Content-Type-Options: nosniff\r\nConnection: close\r\nContent-Length: {len(body)}\r\n\r\n"
     )
     return head.encode() + body

@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from typing import Any
 
-from realm.web import refusals
+from realm.web.problems import refusal_body
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -85,9 +85,9 @@ def _values(headers: Iterable[tuple[bytes, bytes]], name: bytes) -> list[str]:
 
 
 async def _answer(send: Send, status: int, sentence: str, *, path: str) -> None:
-    kind, body = refusals.early(path, sentence, status=status)
+    kind, body = refusal_body(sentence, status=status, path=path)
     headers = [
-        (b"content-type", kind.encode()),
+        (b"content-type", kind),
         (b"content-length", str(len(body)).encode()),
         (b"connection", b"close"),
         (b"x-content-type-options", b"nosniff"),

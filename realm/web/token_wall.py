@@ -6,8 +6,8 @@ import asyncio
 import time
 from collections.abc import Callable, Iterable
 
-from realm.web import refusals
 from realm.web.guard import Application, Message, Receive, Scope, Send
+from realm.web.problems import problem_body
 from realm.web.tokens import KnownToken, TokenStore, bearer
 
 TOKEN_KEY = "realm.token"
@@ -102,9 +102,9 @@ async def _refuse(send: Send, scope: Scope, sentence: str) -> None:
     if scope["type"] == "websocket":
         await send({"type": "websocket.close"})
         return
-    body = refusals.encoded(scope.get("path", ""), sentence, status=_UNAUTHORIZED)
+    kind, body = problem_body(sentence, status=_UNAUTHORIZED, path=scope.get("path", ""))
     headers = [
-        (b"content-type", b"application/json"),
+        (b"content-type", kind),
         (b"content-length", str(len(body)).encode()),
         (b"www-authenticate", b"Bearer"),
         (b"cache-control", b"no-store"),

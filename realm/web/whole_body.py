@@ -7,8 +7,9 @@ import time
 
 from starlette.requests import ClientDisconnect, Request
 
-from realm.web import bodies, refusals
+from realm.web import bodies
 from realm.web.guard import Application, Message, Receive, Scope, Send
+from realm.web.problems import problem_body
 
 _LENGTH_REQUIRED, _TOO_LARGE, _TOO_SLOW = 411, 413, 408
 UPLOAD_SECONDS = 300.0
@@ -83,7 +84,7 @@ def _once(body: bytes, receive: Receive) -> Receive:
 
 
 async def _refuse(scope: Scope, send: Send, status: int, sentence: str) -> None:
-    body = refusals.encoded(scope.get("path", ""), sentence, status=status)
-    headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
-    await send({"type": "http.response.start", "status": status, "headers": [*headers, (b"connection", b"close")]})
+    kind, body = problem_body(sentence, status=status, path=scope.get("path", ""))
+    headers = [(b"content-type", kind), (b"content-length", str(len(body)).encode()), (b"connection", b"close")]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body})

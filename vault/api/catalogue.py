@@ -11,6 +11,7 @@ from pydantic import Field
 
 from realm import strict
 from realm.management.as_json import plain
+from realm.web.problems import problem
 from vault.api.asking import Limit, checked_id, ledger_of
 from vault.assets import rows
 from vault.assets.ids import checkpoint_id
@@ -40,7 +41,7 @@ def locate(request: HttpRequest, asset_id: str) -> Any:
         "best_location": plain(found.best_location),
     }
     if not found.found:
-        return Status(404, {"success": False, "error": found.message, **told})
+        return Status(404, problem(found.message, status=404, instance=request.path) | told)
     return {"success": True, **told}
 
 

@@ -55,7 +55,7 @@ def promote(world: World, hero: str, name: str, *, by: str, config: RealmConfig 
         previous = crown.crown(world, hero, config.champion_metric, branch=branch)
         moment = datetime.now().astimezone().isoformat(timespec="seconds")
         crown.pin(world, hero, branch, Pin(name=name, by=by, at=moment))
-    loaded_by, told = _load(world, config, hero, name)
+    loaded_by, told = load_here(world, config, hero, name)
     before = previous.name if previous and previous.name != name else ""
     chronicle.record(world, "promote", by=by, asset_id=checkpoint_id(hero, name), branch=branch, previous=before)
     sentences = [f"{name} is the champion of {branches.title(branch)} until it is unpinned"]
@@ -117,8 +117,8 @@ def _prove(world: World, hero: str, name: str) -> Sidecar:
         raise Damaged(f"nobody promotes a damaged checkpoint: {damage}") from damage
 
 
-def _load(world: World, config: RealmConfig, hero: str, name: str) -> tuple[tuple[str, ...], list[str]]:
-    """Hosts of this machine that hold it now, and what is to be told of them."""
+def load_here(world: World, config: RealmConfig, hero: str, name: str) -> tuple[tuple[str, ...], list[str]]:
+    """Let the hosts of this machine load it: those that hold it now, and what is to be told of them."""
     try:
         registry = read_hosts(world, oracle_port=config.oracle_port)
     except BadConfig as error:

@@ -1,4 +1,4 @@
-"""How every answer of the API is written and every body read; each refusal is `{"success": false, "error": …}`."""
+"""How every answer of the API is written and every body read; each refusal is a problem (RFC 9457) in one sentence."""
 
 from __future__ import annotations
 
@@ -14,16 +14,25 @@ from ninja.errors import HttpError, ValidationError
 from ninja.parser import Parser
 from ninja.renderers import BaseRenderer
 
+from arena.branch_orders import CannotGoOn, UnknownCheckpoint
+from arena.jobs import NoSuchJob, NotPossible
+from arena.profiles.quest_recipe import UnconfirmedRate
+from arena.rate_orders import RateRefused
+from guild.errors import GuildError, UnknownSkill
 from realm.hosts import UnknownHost
 from realm.management.as_json import plain
+from realm.oracle.errors import HostTrouble
 from realm.strict import BadConfig
+from realm.web.problems import MEDIA_TYPE, problem
 from vault.errors import Damaged, NotFound, Refused, Unreachable, VaultError
 
 log = logging.getLogger(__name__)
 
 _STATUSES: tuple[tuple[type[Exception], int], ...] = (
-    (NotFound, 404), (UnknownHost, 404), (Http404, 404), (Refused, 409), (Damaged, 409), (VaultError, 409),
-    (Unreachable, 502), (BadConfig, 503), (DatabaseError, 503), (OSError, 503), (ValueError, 422),
+    (NotFound, 404), (UnknownHost, 404), (Http404, 404), (NoSuchJob, 404), (UnknownSkill, 404),
+    (UnknownCheckpoint, 404), (Refused, 409), (Damaged, 409), (VaultError, 409), (NotPossible, 409),
+    (UnconfirmedRate, 409), (GuildError, 409), (CannotGoOn, 409), (RateRefused, 409),
+    (Unreachable, 502), (HostTrouble, 502), (BadConfig, 503), (DatabaseError, 503), (OSError, 503), (ValueError, 422),
 )  # fmt: skip
 _JSON = "application/json"
 _EMPTY_FORM = "multipart/form-data"
@@ -59,20 +68,20 @@ class JsonParser(Parser):
 
 def handle_errors(api: NinjaAPI) -> None:
     def refused(status: int) -> Any:
-        return lambda request, error: _answer(api, request, str(error), status=status)
+        return lambda request, error: refusal(request, str(error), status=status)
 
     def of_http(request: HttpRequest, error: Any) -> HttpResponse:
         """ninja says of a body that its parser refuses no more than that."""
         if isinstance(error.__cause__, BadBody):
-            return _answer(api, request, str(error.__cause__), status=422)
-        return _answer(api, request, str(error), status=error.status_code)
+            return refusal(request, str(error.__cause__), status=422)
+        return refusal(request, str(error), status=error.status_code)
 
     def invalid(request: HttpRequest, error: Any) -> HttpResponse:
-        return _answer(api, request, first_error(error.errors), status=422)
+        return refusal(request, first_error(error.errors), status=422)
 
     def broken(request: HttpRequest, error: Any) -> HttpResponse:
         log.error("%s %s", request.method, request.path, exc_info=error)
-        return _answer(api, request, f"{type(error).__name__}; the log has more", status=500)
+        return refusal(request, f"{type(error).__name__}; the log has more", status=500)
 
     for kind, status in _STATUSES:
         api.add_exception_handler(kind, refused(status))
@@ -81,8 +90,9 @@ def handle_errors(api: NinjaAPI) -> None:
     api.add_exception_handler(Exception, broken)
 
 
-def _answer(api: NinjaAPI, request: HttpRequest, sentence: str, *, status: int) -> HttpResponse:
-    return api.create_response(request, {"success": False, "error": sentence}, status=status)
+def refusal(request: HttpRequest, sentence: str, *, status: int) -> HttpResponse:
+    told = problem(sentence, status=status, instance=request.path)
+    return HttpResponse(orjson.dumps(told), status=status, content_type=MEDIA_TYPE)
 
 
 def first_error(errors: list[dict[str, Any]]) -> str:

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.http import HttpRequest, HttpResponse
 
-from realm.web import refusals
+from realm.web.problems import API_PREFIX, OPENAI_PREFIX, problem_body
 
-_PREFIXES = ("/api/", refusals.OPENAI_PREFIX)
 _NOT_ALLOWED = 405
 
 
@@ -20,9 +19,9 @@ class NotAllowedAsJson:
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         response = self._get_response(request)
-        if response.status_code != _NOT_ALLOWED or not request.path.startswith(_PREFIXES):
+        if response.status_code != _NOT_ALLOWED or not request.path.startswith((API_PREFIX, OPENAI_PREFIX)):
             return response
         allowed = ", ".join(sorted(response["Allow"].split(", ")))
         sentence = f"{request.method} is not allowed here; allowed: {allowed}"
-        said = refusals.of_path(request.path, sentence, status=_NOT_ALLOWED)
-        return JsonResponse(said, status=_NOT_ALLOWED, headers={"Allow": allowed})
+        kind, body = problem_body(sentence, status=_NOT_ALLOWED, path=request.path)
+        return HttpResponse(body, status=_NOT_ALLOWED, headers={"Allow": allowed}, content_type=kind.decode())

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from csp.decorators import csp_update
 from django.http import Http404, HttpRequest
-from ninja import NinjaAPI, Router
+from ninja import Router
 
 from realm.version import version
 from vault.api import catalogue, history, jobs, ledger, moving, snapshots, trash, zones
-from watchtower.api import training
+from watchtower.api import benchmark, dashboard, models, oracle, quests, simulation, sparring, system, train, training
 from watchtower.api.answers import JsonParser, Renderer, handle_errors
+from watchtower.api.document import RealmAPI
 
-api = NinjaAPI(
+api = RealmAPI(
     title="Realm of Training",
     version=version(),
     description="Checkpoints, copies and zones of this world, and its training. A refusal is one sentence in `error`.",
@@ -33,7 +34,12 @@ def no_such(request: HttpRequest, rest: str) -> None:
 
 for prefix, router, tag in (
     ("", catalogue.router, "catalogue"), ("", moving.router, "moving"), ("", zones.router, "zones"),
-    ("/ledger", ledger.router, "ledger"), ("/training", training.router, "training"), ("", jobs.router, "jobs"),
+    ("/ledger", ledger.router, "ledger"), ("", jobs.router, "jobs"), ("/dashboard", dashboard.router, "dashboard"),
+    ("/training", training.router, "training"), ("/train", train.router, "training"),
+    ("/quests", quests.router, "quests"), ("/simulation", simulation.router, "simulation"),
+    ("/benchmark", benchmark.router, "benchmark"), ("/sparring", sparring.router, "sparring"),
+    ("/models", models.router, "models"), ("/oracle", oracle.router, "oracle"),
+    ("/system", system.router, "system"), ("/system", "sentinels.api.router", "system"),
     ("", snapshots.router, "snapshots"), ("", trash.router, "trash"), ("", history.router, "history"),
     ("", nowhere, "nowhere"),  # the last: addresses are tried in this order
 ):  # fmt: skip

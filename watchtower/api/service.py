@@ -8,6 +8,7 @@ from django.views.decorators.http import require_safe
 
 from realm.health import HEALTHY
 from realm.version import version
+from realm.web.problems import MEDIA_TYPE, problem
 
 
 @require_safe
@@ -17,4 +18,5 @@ def health(request: HttpRequest) -> JsonResponse:
 
 
 def not_found(request: HttpRequest, exception: Exception) -> JsonResponse:
-    return JsonResponse({"success": False, "error": "There is nothing here; see /api/docs."}, status=404)
+    told = problem("There is nothing here; see /api/docs.", status=404, instance=request.path)
+    return JsonResponse(told, status=404, content_type=MEDIA_TYPE)

@@ -14,4 +14,5 @@ MIDDLEWARE = [
     "django.middleware.common.CommonMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "watchtower.api.not_allowed.NotAllowedAsJson",
+    "watchtower.api.slashes.EitherSpelling",
 ]

@@ -13,7 +13,7 @@ from ninja import NinjaAPI
 from ninja.errors import HttpError, ValidationError
 
 from realm.strict import BadConfig
-from realm.web.refusals import openai_error
+from realm.web.problems import openai_error
 from watchtower.api.answers import BadBody, first_error
 
 log = logging.getLogger(__name__)

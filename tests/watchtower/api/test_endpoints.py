@@ -9,6 +9,7 @@ import pytest
 from django.test import Client
 
 from arena.orders import MAILBOX
+from realm.web import problems
 from realm.world import World
 from tests.support.checkpoints import make_checkpoint
 from vault import chronicle
@@ -68,8 +69,14 @@ def test_ids_are_short_where_they_can_mean_nothing_else(client: Client, place: W
 
 
 def test_another_method_is_refused_in_words(client: Client) -> None:
-    code, said = ask(client, "PUT", "/api/stats", {})
-    assert (code, said) == (405, {"success": False, "error": "PUT is not allowed here; allowed: GET"})
+    reply = client.put("/api/stats", {}, JSON)
+    assert (reply.status_code, reply.headers["Allow"]) == (405, "GET")
+    assert reply.headers["Content-Type"] == problems.MEDIA_TYPE
+    sentence = "PUT is not allowed here; allowed: GET"
+    assert reply.json() == {
+        "type": "about:blank", "title": "Method Not Allowed", "status": 405, "detail": sentence,
+        "instance": "/api/stats", "success": False, "error": sentence,
+    }  # fmt: skip
 
 
 ANSWERED: list[tuple[str, str, Any, set[str]]] = [
@@ -152,8 +159,9 @@ def test_every_address_answers_in_its_shape(client: Client, acts: list[Job]) -> 
 def test_a_refusal_is_one_sentence(client: Client, acts: list[Job]) -> None:
     for method, path, body, expected, words in REFUSED:
         code, told = ask(client, method, path, body)
-        assert (code, told["success"]) == (expected, False), (method, path, told)
-        assert words in told["error"], (method, path, told)
+        assert (code, told["success"], told["status"]) == (expected, False, expected), (method, path, told)
+        assert words in told["error"] == told["detail"], (method, path, told)
+        assert told["instance"] == path.partition("?")[0]
     assert not acts
 
 
