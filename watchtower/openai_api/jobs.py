@@ -18,6 +18,7 @@ from arena.protocol import Event
 from arena.rows.lines import stem_of, suffix_of
 from realm.config import RealmConfig
 from realm.disk import durable
+from realm.quest_names import is_own_name
 from realm.world import World
 from watchtower.openai_api import battle_log, files, hyperparameters, models, results
 from watchtower.openai_api.errors import ApiError, not_found
@@ -116,7 +117,8 @@ def _copied(world: World, validation: Path | None) -> Iterator[Path | None]:
 
 
 def _quest_name(wished: str) -> str:
-    return re.sub(r"\W+", "-", wished).strip("-")[:_LONGEST_STEM] or "job"
+    name = re.sub(r"\W+", "-", wished).strip("-")[:_LONGEST_STEM] or "job"
+    return name if is_own_name(name) else f"job-{name}"  # what the guild makes is trained by other rules
 
 
 def _float(value: Any) -> float | None:

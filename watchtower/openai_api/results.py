@@ -16,9 +16,9 @@ COLUMNS = ("step", "train_loss", "train_accuracy", "valid_loss", "valid_mean_tok
 
 
 def make(world: World, record: JobRecord, battle_folder: Path | None) -> StoredFile:
-    """Kept beside the client's files, from where it may be deleted. Raises OSError."""
+    """Kept beside the client's files, from where it may be deleted; made twice it is the same file. Raises OSError."""
     data = table(record, battle_folder) if battle_folder else ",".join(COLUMNS).encode()
-    file_id = StoredFile.new_id()
+    file_id = f"{StoredFile.prefix}{record.id.removeprefix(JobRecord.prefix)}"
     kept = StoredFile(
         id=file_id,
         filename="step_metrics.csv",

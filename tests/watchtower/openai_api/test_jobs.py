@@ -12,7 +12,9 @@ from openai import BadRequestError, NotFoundError, OpenAI
 
 from arena import orders
 from arena.daemon import recovery
+from arena.daemon.pause import Pause
 from arena.models import Battle, Quest
+from arena.orders import Wish
 from arena.protocol import STEPS_FILE, Command, EventKind, StepRecord
 from realm.world import World
 from tests.watchtower.openai_api.conftest import ROWS, Realm, lines
@@ -107,6 +109,32 @@ def test_pause_holds_what_waits_and_lets_what_battles_rest(realm: Realm) -> None
     assert realm.trainer.orders[-1].battle == fought
     with pytest.raises(BadRequestError, match="resume makes no sense"):
         jobs.resume(second)
+
+
+def test_a_pause_before_the_gatekeepers_have_looked_holds_it_then(
+    realm: Realm, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = realm.job(suffix="bin-level-3-0001")
+    with pytest.raises(BadRequestError, match="cannot be paused"):
+        realm.client.fine_tuning.jobs.pause(job)  # nobody has seen it
+    with monkeypatch.context() as patch:
+        patch.setattr(realm.daemon._doorway, "_ask_gate", lambda: False)
+        realm.settle()
+        assert Quest.objects.get().name == "job-bin-level-3-0001"  # or the guild's rules would be its own
+        assert realm.client.fine_tuning.jobs.pause(job).status == "validating_files"
+        realm.settle()
+    realm.settle()
+    assert realm.status(job) == "paused"
+
+
+def test_a_pause_of_the_arena_stays_one(world: World) -> None:
+    rest = Pause(world)
+    rest.begin(Wish.PAUSE)
+    rest.begin(Wish.PAUSE, battle="b1")
+    assert (rest.active, rest.battle) == (True, "")
+    rest.end()
+    rest.begin(Wish.PAUSE, battle="b1")
+    assert rest.battle == "b1"
 
 
 def reaches_another(realm: Realm) -> bool:
