@@ -12,6 +12,7 @@ import pytest
 from django.core.handlers.wsgi import WSGIHandler
 from openai import OpenAI
 
+from arena.daemon import battles, outcomes, validation_sets
 from arena.daemon.loop import ArenaDaemon
 from tests.arena.daemon.test_loop import clock, open_daemon, settle, trainer
 from tests.support.fake_trainer import FakeTrainer
@@ -62,5 +63,13 @@ class Realm:
 
 
 @pytest.fixture
-def realm(openai: OpenAI, open_daemon: Callable[..., ArenaDaemon], trainer: FakeTrainer) -> Realm:
+def _no_levels(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the guild asks beside a battle takes longer to write down than all else that happens here."""
+    monkeypatch.setattr(battles, "_evaluation_sets", lambda *_: ())
+    monkeypatch.setattr(validation_sets, "_levels", lambda *_: [])
+    monkeypatch.setattr(outcomes, "levels_to_ask", lambda *_: ())
+
+
+@pytest.fixture
+def realm(_no_levels: None, openai: OpenAI, open_daemon: Callable[..., ArenaDaemon], trainer: FakeTrainer) -> Realm:
     return Realm(openai, open_daemon, trainer)

@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 from openai import OpenAI
 
-from arena.daemon import battles
 from arena.daemon.loop import ArenaDaemon
 from arena.protocol import Command, EventKind, Order
 from arena.training import train
@@ -55,16 +54,14 @@ def trainer() -> RealTrainer:
 
 @pytest.fixture
 def realm(
+    _no_levels: None,
     openai: OpenAI,
     open_daemon: Callable[..., ArenaDaemon],
     trainer: RealTrainer,
     world: World,
     settings: Any,
-    monkeypatch: pytest.MonkeyPatch,
 ) -> Realm:
     base = tiny_hero.make_base(world.models / "tiny")
-    monkeypatch.setattr(battles, "_evaluation_sets", lambda *_: ())  # what the hero can is not asked here
-    monkeypatch.setattr(battles, "validation_sets", lambda *_: ())
     settings.REALM = RealmConfig(autoplay=False, base_model=str(base), training=TRAINING)
     return Realm(openai, lambda: open_daemon(settings.REALM), trainer)
 
