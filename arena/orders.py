@@ -22,6 +22,8 @@ class Wish(StrEnum):
 class Request:
     wish: Wish
     by: str
+    battle: str = ""
+    """The one battle that is meant, where it is still under way; empty: whichever is."""
 
 
 TOUCHED = {f".{wish}": Request(wish=wish, by="touch") for wish in (Wish.PAUSE, Wish.RESUME, Wish.STOP)}
@@ -29,6 +31,9 @@ TOUCHED = {f".{wish}": Request(wish=wish, by="touch") for wish in (Wish.PAUSE, W
 MAILBOX = Mailbox(Request, ".command.json", plain=TOUCHED)
 
 
-def send(world: World, *, wish: Wish, by: str) -> Path:
-    """Leave a command for the daemon; it acts within a second, or when it is next started."""
-    return MAILBOX.leave(world, Request(wish=wish, by=by), label=wish)
+def send(world: World, *, wish: Wish, by: str, battle: str = "") -> Path:
+    """Leave a command for the daemon; it acts within a second, or when it is next started.
+
+    With `battle` no other one is paused, resumed or ended, and its pause ends with it.
+    """
+    return MAILBOX.leave(world, Request(wish=wish, by=by, battle=battle), label=wish)

@@ -61,6 +61,8 @@ def acts_for(quest: Quest) -> tuple[Act, ...]:
 
 def makes_sense(quest: Quest, act: Act) -> bool:
     """Whether the quest can be given this order now; a recipe of its own none that the guild made ever has."""
+    if act in (Act.HOLD, Act.RELEASE) and quest.state == Quest.State.ARRIVED:
+        return True  # the gatekeepers' answer is waited for, and then obeyed
     if act is not Act.RECIPE:
         return act in acts_for(quest)
     return bool(quest.file) and is_own_name(quest.name) and quest.state in _RECIPE_STATES

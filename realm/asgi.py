@@ -18,11 +18,12 @@ from django.conf import settings  # noqa: E402
 
 from realm.web import body_limit, slow_readers  # noqa: E402
 from realm.web.guard import Guard  # noqa: E402
+from realm.web.held_body import HeldBody  # noqa: E402
 from realm.web.streaming import Streaming  # noqa: E402
 from watchtower.routing import websocket_router  # noqa: E402
 
 application = Guard(
-    ProtocolTypeRouter({"http": Streaming(django_application), "websocket": websocket_router}),
+    ProtocolTypeRouter({"http": HeldBody(Streaming(django_application)), "websocket": websocket_router}),
     port=settings.REALM.port,
 )
 body_limit.limit(application)

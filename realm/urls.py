@@ -5,6 +5,7 @@ from django.urls import include, path
 
 from sentinels.views import health
 from watchtower.api.realm_api import api
+from watchtower.openai_api.api import urls as openai_urls
 from watchtower.prometheus.views import metrics
 
 admin.autodiscover()
@@ -13,5 +14,6 @@ urlpatterns = [
     path("health", health, name="health"),
     path("api/", api.urls),
     path("metrics", metrics, name="metrics"),
+    path("v1/", openai_urls),
     path("", include("tavern.urls")),
 ]

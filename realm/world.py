@@ -109,6 +109,15 @@ class World:
         return self.home / "uploads"
 
     @property
+    def openai_files(self) -> Path:
+        """What clients of the fine-tuning API uploaded, and results made for them."""
+        return self.home / "openai" / "files"
+
+    @property
+    def openai_jobs(self) -> Path:
+        return self.home / "openai" / "jobs"
+
+    @property
     def validation(self) -> Path:
         return self.home / "data" / "validation"
 
@@ -172,6 +181,8 @@ class World:
             self.vault,
             self.backups,
             self.uploads,
+            self.openai_files,
+            self.openai_jobs,
             self.validation,
             self.validation_levels,
             self.validation_quests,

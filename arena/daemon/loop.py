@@ -31,7 +31,7 @@ from arena.daemon.trainer.process import TrainerProcess
 from arena.gate import report as reports
 from arena.gate.process import ASIDE, LARGE, Gate, GateProcess
 from arena.models import Battle, Quest
-from arena.orders import Wish
+from arena.orders import Request, Wish
 from arena.profiles.resolving import Resolved
 from arena.protocol import Command, Event, EventKind
 from arena.quest_orders import Act, QuestOrder
@@ -189,6 +189,7 @@ class ArenaDaemon:
             self._mind_trainer(),
             self._set_aside(),
             self._finish_stop(),
+            self._end_rest_of_battle(),
             self._obey_of_branches(),
             self._make_room(),
             self._mind_model(),
@@ -223,12 +224,23 @@ class ArenaDaemon:
         obeyed = 0
         for path, request in orders.MAILBOX.waiting(self.world, on_damaged=self._damaged.append):
             log.info("%s asked by %s", request.wish, request.by)
-            self._carry_out(request.wish)
+            if self._is_meant(request):
+                self._carry_out(request.wish, battle=request.battle)
             path.unlink(missing_ok=True)
             obeyed += 1
         return bool(obeyed)
 
-    def _carry_out(self, wish: Wish) -> None:
+    def _is_meant(self, request: Request) -> bool:
+        """A battle that has ended by now is no other one's."""
+        battle = self._running or battles.unfinished()
+        if not request.battle or (battle and battle.battle_id == request.battle):
+            return True
+        self._tell(
+            "order_refused", f"{request.battle} is not under way: {request.wish} makes no sense", act=request.wish
+        )
+        return False
+
+    def _carry_out(self, wish: Wish, *, battle: str = "") -> None:
         if wish == Wish.RESUME:
             self._readiness.confirm()
             self.rest.end()
@@ -237,7 +249,7 @@ class ArenaDaemon:
         elif wish == Wish.SKIP:
             self._skip()
         else:
-            self.rest.begin(wish)
+            self.rest.begin(wish, battle=battle)
             if self._running:
                 self.trainer.send(Command.PAUSE if wish == Wish.PAUSE else Command.STOP)
 
@@ -318,6 +330,17 @@ class ArenaDaemon:
             self.rest.forgive()
         arena_status.forget_skip(self.world)
         return ended
+
+    def _end_rest_of_battle(self) -> bool:
+        """Whoever let one battle rest, and ended it then, has not asked the others to."""
+        rested = self.rest.battle
+        if not rested or self._running:
+            return False
+        battle = battles.unfinished()
+        if battle and battle.battle_id == rested:
+            return False
+        self.rest.end()
+        return True
 
     def _retreat(self, battle: Battle, how: str) -> None:
         queue.cancel(self.world, battle.quest, f"{how} by the player while it rested")

@@ -44,9 +44,16 @@ class Pause:
         """Digest of the settings that the arena rests for; empty where they are not to blame."""
         return self._remembered.get("settings", "")
 
-    def begin(self, wish: Wish) -> None:
-        """As the player wishes."""
-        arena_status.rest(self._world, asked=wish)
+    @property
+    def battle(self) -> str:
+        """The one battle that rests, so that the arena goes on once that is over; empty where the arena rests."""
+        return self._remembered.get("battle", "")
+
+    def begin(self, wish: Wish, *, battle: str = "") -> None:
+        """As the player wishes, of the arena or of one battle. A rest of the arena stays one."""
+        if battle and self.active and not self.battle:
+            return
+        arena_status.rest(self._world, asked=wish, **({"battle": battle} if battle else {}))
 
     def begin_for(self, trouble: str, *, settings: str = "", question: str = "") -> None:
         """Every quest would meet this trouble: wait for the player instead of failing them one by one.

@@ -10,8 +10,10 @@ from pathlib import Path
 
 from arena import chronicle
 from arena.gate import held_out
+from arena.gate import report as reports
 from arena.models import Battle, ChronicleEntry, Quest
 from arena.protocol import EventKind, ValidationSet
+from arena.queue import files as queue
 from arena.rows.formats import Specs
 from arena.rows.lines import shown
 from arena.rows.model import Refusal, UnreadableQuest
@@ -35,6 +37,7 @@ def validation_sets(world: World, config: RealmConfig, quest: Quest, specs: Spec
     """What counts most comes first: where not all can be paid for, the last ones are left out."""
     return (
         *_own(world, quest),
+        *_given(world, quest, specs),
         *_levels(world, config, quest),
         *_earlier(world, config, quest),
         *_files(world, specs),
@@ -45,6 +48,16 @@ def _own(world: World, quest: Quest) -> Iterator[ValidationSet]:
     mine = held_out.file_of(world.validation_quests, quest.name, quest.sha256)
     if name := held_out.set_names(world.validation_quests).get(mine):
         yield ValidationSet(name=name, path=str(mine), always=True)
+
+
+def _given(world: World, quest: Quest, specs: Specs) -> Iterator[ValidationSet]:
+    """The file that was named for this quest alone."""
+    named = reports.read_wishes(queue.path_of(world, quest)).validation
+    if not named:
+        return
+    path = (world.home / named).resolve()
+    if path.is_relative_to(world.home.resolve()) and _is_of_use(path, specs, named):
+        yield ValidationSet(name=held_out.name_of_file(path), path=str(path), always=True)
 
 
 def _earlier(world: World, config: RealmConfig, quest: Quest) -> Iterator[ValidationSet]:
@@ -81,27 +94,26 @@ def _levels(world: World, config: RealmConfig, quest: Quest) -> list[ValidationS
 
 def _files(world: World, specs: Specs) -> Iterator[ValidationSet]:
     for path in sorted(world.validation.glob("*.jsonl")):
-        if _is_of_use(path, specs):
-            yield ValidationSet(name=f"file/{path.stem}", path=str(path), most_rows=FILE_ROWS)
+        if _is_of_use(path, specs, f"data/validation/{shown(path.name)}"):
+            yield ValidationSet(name=held_out.name_of_file(path), path=str(path), most_rows=FILE_ROWS)
 
 
-def _is_of_use(path: Path, specs: Specs) -> bool:
+def _is_of_use(path: Path, specs: Specs, name: str) -> bool:
     """Whether a file has rows that can be scored. What is wrong with it is told, once, and stops no battle."""
-    name = shown(path.name)
-    if name != path.name:
-        _tell_once(f"data/validation/{name} is left out: its name is no text")
+    if shown(path.name) != path.name:
+        _tell_once(f"{name} is left out: its name is no text")
         return False
     try:
         rows = list(islice(read_rows(path, specs), FILE_ROWS))
     except (UnreadableQuest, OSError) as error:
-        _tell_once(f"data/validation/{name} is left out: {error}")
+        _tell_once(f"{name} is left out: {error}")
         return False
     bad = [row for row in rows if isinstance(row, Refusal)]
     if bad:
         others = f" (and {len(bad) - 1} more lines)" if len(bad) > 1 else ""
-        _tell_once(f"data/validation/{name}, line {bad[0].line}: {bad[0].reason}{others}; it is left out")
+        _tell_once(f"{name}, line {bad[0].line}: {bad[0].reason}{others}; it is left out")
     if not rows:
-        _tell_once(f"data/validation/{name} is left out: it is empty")
+        _tell_once(f"{name} is left out: it is empty")
     return len(rows) > len(bad)
 
 

@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from arena.gate.duplicates import BUCKET_ROWS, Digests, digest_of
 from arena.gate.rules import GateRules
+from arena.rows.lines import stem_of
 from arena.rows.model import Row, UnreadableQuest
 from arena.rows.parse import read_rows
 from realm.quest_names import is_own_name
@@ -38,6 +39,11 @@ def set_names(folder: Path) -> dict[Path, str]:
         plain = f"quest/{path.stem[: -_SHA256_CHARACTERS - 1]}"
         named[path] = plain if plain not in named.values() else f"quest/{path.stem}"
     return named
+
+
+def name_of_file(path: Path) -> str:
+    """The set's name of a file that the player made, for all quests or for one."""
+    return f"file/{stem_of(path.name)}"
 
 
 def choose(digests: Digests, candidate: Chosen, wanted: int, *, most: int) -> Chosen:

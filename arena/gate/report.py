@@ -169,6 +169,10 @@ class Wishes:
     depth: Depth | None = None
     confirmed_rate: float | None = None
     """The player wants this learning rate, or any below, however it suits the hero."""
+    repeated: bool = False
+    """It is to be trained on also where the same content was before."""
+    validation: str | None = None
+    """A file of rows, relative to the world's folder, that the battle is scored on as on rows held out of it."""
 
 
 NO_WISHES = Wishes()

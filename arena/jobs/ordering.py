@@ -30,13 +30,13 @@ def stop(world: World, job_id: str, *, by: str) -> Job:
 
 
 def pause(world: World, job_id: str, *, by: str) -> Job:
-    """Put a job on hold that waits; of one that is fought the arena pauses, exactly where it is.
+    """Put a job on hold that waits; one that is fought rests exactly where it is, and the arena with it.
 
     Raises NoSuchJob, and NotPossible where neither can be.
     """
     job = finding.get(world, job_id)
-    if job.state == JobState.RUNNING:
-        orders.send(world, wish=Wish.PAUSE, by=by)
+    if job.state == JobState.RUNNING and job.battle:
+        orders.send(world, wish=Wish.PAUSE, by=by, battle=job.battle)
     else:
         _send(world, job, Act.HOLD, by=by)
     return finding.get(world, job.id)
@@ -45,8 +45,8 @@ def pause(world: World, job_id: str, *, by: str) -> Job:
 def resume(world: World, job_id: str, *, by: str) -> Job:
     """The opposite of `pause`. Raises NoSuchJob, NotPossible."""
     job = finding.get(world, job_id)
-    if job.state == JobState.PAUSED:
-        orders.send(world, wish=Wish.RESUME, by=by)
+    if job.state in (JobState.PAUSED, JobState.RUNNING) and job.battle:  # the latter may be about to pause
+        orders.send(world, wish=Wish.RESUME, by=by, battle=job.battle)
     else:
         _send(world, job, Act.RELEASE, by=by)
     return finding.get(world, job.id)
@@ -54,7 +54,7 @@ def resume(world: World, job_id: str, *, by: str) -> Job:
 
 def _send(world: World, job: Job, act: Act, *, by: str) -> None:
     quest: Quest | None = finding.find_quest(job.id)
-    if quest is None or act not in quest_orders.acts_for(quest):
+    if quest is None or not quest_orders.makes_sense(quest, act):
         wanted = "paused" if act is Act.HOLD else "resumed"
         raise NotPossible(f"{job.name} cannot be {wanted}: {job.reason or f'it is {job.state}'}")
     quest_orders.send(world, act=act, quests=[quest], by=by)

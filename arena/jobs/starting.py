@@ -33,6 +33,8 @@ def start(
     hold: bool = False,
     force: bool = False,
     depth: Depth | None = None,
+    repeated: bool = False,
+    validation: Path | None = None,
     facts: Mapping[str, Any] | None = None,
     by: str,
 ) -> Job:
@@ -41,6 +43,8 @@ def start(
     Just one of `rows` (objects, or text as it would be pasted), `file` (copied) and `source` (NAME/FILE of a registered
     folder, NAME alone where it holds one file) is what to train on. `recipe` may hold `preset` and keys of the recipe;
     `confirmed` says that a learning rate far from what suits the hero is meant. `facts` are kept with the job.
+    `repeated` trains on the same content again where an earlier quest had it; `validation` is a file of rows in the
+    world that is scored beside.
 
     Raises BadRows, names.BadName, BadSource, BadConfig, UnconfirmedRate, OSError, and ValueError
     for a priority that is none.
@@ -51,12 +55,17 @@ def start(
     own = quest_recipe.of_keys(world, config, dict(recipe or {}), confirmed=confirmed)
     wanted = Wanted(
         by=by, name=_file_name(name, from_rows=rows is not None), priority=priority, hold=hold, force=force,
-        depth=depth, own=own, facts=dict(facts or {}),
+        depth=depth, repeated=repeated, validation=_within(world, validation), own=own, facts=dict(facts or {}),
     )  # fmt: skip
     path = _ask(world, wanted, rows=rows, file=file, source=source)
     asked = tickets.read(path)
     job_id = asked.id if asked else path.relative_to(world.queue).as_posix()
     return finding.get(world, job_id)
+
+
+def _within(world: World, path: Path | None) -> str | None:
+    """Relative to the world, which may be copied. Raises ValueError for a file that lies outside."""
+    return str(path.relative_to(world.home)) if path else None
 
 
 def _ask(

@@ -112,7 +112,8 @@ def _set_hold(world: World, quests: Sequence[Quest], *, held: bool) -> None:
         path = queue.path_of(world, quest)
         reports.write_wishes(path, replace(reports.read_wishes(path), hold=held))
     state = Quest.State.INSPECTED if held else Quest.State.QUEUED
-    Quest.objects.filter(pk__in=[quest.pk for quest in quests]).update(state=state)
+    looked_at = [quest.pk for quest in quests if quest.state != Quest.State.ARRIVED]
+    Quest.objects.filter(pk__in=looked_at).update(state=state)
 
 
 def _move(context: Context, quests: Sequence[Quest], order: QuestOrder) -> None:

@@ -35,7 +35,7 @@ def settle(world: World, quest: Quest, answer: Answer, rules: GateRules) -> None
         return
     report, wishes = answer.report, reports.read_wishes(path)
     queue.take_over(quest, report)
-    twin = None if wishes.force else _twin(world, report.sha256, quest)
+    twin = None if wishes.force or wishes.repeated else _twin(world, report.sha256, quest)
     if twin:
         reason = f"the same content as {twin.name}, which is {twin.get_state_display().lower()}"
         _refuse(world, quest, reason, kind="duplicate")

@@ -35,13 +35,18 @@ class Wanted:
     hold: bool = False
     force: bool = False
     depth: Depth | None = None
+    repeated: bool = False
+    validation: str | None = None
     own: OwnRecipe = NO_RECIPE
     facts: dict[str, Any] = field(default_factory=dict)
     """Kept with the job for whoever asked."""
 
     @property
     def wishes(self) -> Wishes:
-        return Wishes(hold=self.hold, force=self.force, depth=self.depth, confirmed_rate=self.own.confirmed_rate)
+        return Wishes(
+            hold=self.hold, force=self.force, depth=self.depth, confirmed_rate=self.own.confirmed_rate,
+            repeated=self.repeated, validation=self.validation,
+        )  # fmt: skip
 
     def given(self, name: str) -> dict[str, Any]:
         """What the queue is given beside a file of that name; a new ticket each time."""

@@ -189,7 +189,7 @@ class Doorway:
         wishes, rules = reports.read_wishes(path), settings.rules
         if wishes.depth:
             rules = replace(rules, depth=wishes.depth)
-        if is_forged_name(stem_of(path.name)):
+        if wishes.repeated or is_forged_name(stem_of(path.name)):
             rules = replace(rules, duplicates="allow")  # the guild rehearses on purpose
         return Job(
             number=next(self._numbers),

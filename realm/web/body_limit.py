@@ -15,6 +15,7 @@ from urllib.parse import unquote
 
 from daphne import http_protocol  # type: ignore[import-untyped]
 
+from realm.web import held_body
 from realm.web.body_sizes import largest_body_bytes
 from realm.web.guard import Guard
 from realm.web.problems import refusal_body
@@ -44,23 +45,28 @@ class BoundedRequest(http_protocol.WebRequest):  # type: ignore[misc]
     def __init__(self, *arguments: Any, guard: Guard, deadline: Deadline) -> None:
         super().__init__(*arguments, parsePOSTFormSubmission=False)  # Django reads it, once
         self._guard, self._deadline = guard, deadline
-        self._is_refused = False
+        self._is_refused = self._is_large = False
 
     def gotLength(self, length: int | None) -> None:  # noqa: N802
         """Told by Twisted once the headers are read; None: the body's length is not declared."""
         refusal = None if length == 0 else self._refusal(length)
         super().gotLength(0 if refusal else length)
+        self._is_large = length is not None and length > held_body.LARGE_BYTES
         self._deadline.set(BODY_SECONDS)
         if refusal:
             self._is_refused = True
             self.channel.transport.write(_answer(*refusal, path=self._asked_path))
             self.channel.loseConnection()
 
+    @property
+    def _asked_path(self) -> str:
+        """Its channel alone knows it yet."""
+        return unquote(self.channel._path.partition(b"?")[0].decode("latin-1"))
+
     def _refusal(self, length: int | None) -> tuple[int, str] | None:
-        channel = self.channel  # which alone knows yet what is asked
         headers = [(name, value) for name, values in self.requestHeaders.getAllRawHeaders() for value in values]
         kind = "websocket" if self.requestHeaders.hasHeader(b"Upgrade") else "http"
-        method = channel._command.decode("latin-1")
+        method = self.channel._command.decode("latin-1")
         refusal = self._guard.refusal({"type": kind, "method": method, "headers": headers})
         if refusal:
             return refusal
@@ -70,10 +76,6 @@ class BoundedRequest(http_protocol.WebRequest):  # type: ignore[misc]
             return HTTPStatus.REQUEST_ENTITY_TOO_LARGE, words
         return None
 
-    @property
-    def _asked_path(self) -> str:
-        return unquote(self.channel._path.partition(b"?")[0].decode("latin-1"))
-
     def handleContentChunk(self, data: bytes) -> None:  # noqa: N802
         if not self._is_refused:
             super().handleContentChunk(data)
@@ -82,6 +84,11 @@ class BoundedRequest(http_protocol.WebRequest):  # type: ignore[misc]
         self._deadline.clear()
         if not self._is_refused:
             super().requestReceived(*arguments)
+
+    def process(self) -> Any:
+        if self._is_large:
+            held_body.hold(self)
+        return super().process()
 
     def finish(self) -> None:
         self._deadline.set(HEAD_SECONDS)

@@ -11,16 +11,32 @@ from typing import Any
 
 MEDIA_TYPE = "application/problem+json"
 
-
-API_PREFIXES = ("/api/", "/v1/")
-"""Below them programs ask, who read no sentence alone."""
+API_PREFIX, OPENAI_PREFIX = "/api/", "/v1/"
+"""Below them programs ask, who read no sentence alone; below the latter clients of OpenAI's API."""
 
 
 def refusal_body(sentence: str, *, status: int, path: str) -> tuple[bytes, bytes]:
     """Content type and body of a refusal before any application: a problem where programs ask, else a line of text."""
-    if path.startswith(API_PREFIXES):
-        return MEDIA_TYPE.encode(), json.dumps(problem(sentence, status=status, instance=path)).encode()
+    if path.startswith((API_PREFIX, OPENAI_PREFIX)):
+        return problem_body(sentence, status=status, path=path)
     return b"text/plain; charset=utf-8", f"{sentence}\n".encode()
+
+
+def problem_body(sentence: str, *, status: int, path: str) -> tuple[bytes, bytes]:
+    """The same where nobody but programs asks."""
+    if path.startswith(OPENAI_PREFIX):
+        return b"application/json", _encoded(openai_error(sentence, status=status))
+    return MEDIA_TYPE.encode(), _encoded(problem(sentence, status=status, instance=path))
+
+
+def _encoded(told: dict[str, Any]) -> bytes:
+    return json.dumps(told, ensure_ascii=False).encode()
+
+
+def openai_error(message: str, *, status: int, param: str | None = None, code: str | None = None) -> dict[str, Any]:
+    """A refusal as OpenAI's clients read it; `param` is the key that is to blame, `code` a word for the reason."""
+    kind = "server_error" if status >= HTTPStatus.INTERNAL_SERVER_ERROR else "invalid_request_error"
+    return {"error": {"message": message, "type": kind, "param": param, "code": code}}
 
 
 def problem(sentence: str, *, status: int, instance: str) -> dict[str, Any]:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import time
 from collections.abc import Callable, Iterable
 
 from realm.web.guard import Application, Message, Receive, Scope, Send
-from realm.web.problems import MEDIA_TYPE, problem
+from realm.web.problems import problem_body
 from realm.web.tokens import KnownToken, TokenStore, bearer
 
 TOKEN_KEY = "realm.token"
@@ -103,10 +102,9 @@ async def _refuse(send: Send, scope: Scope, sentence: str) -> None:
     if scope["type"] == "websocket":
         await send({"type": "websocket.close"})
         return
-    told = problem(sentence, status=_UNAUTHORIZED, instance=scope.get("path", ""))
-    body = json.dumps(told, ensure_ascii=False).encode()
+    kind, body = problem_body(sentence, status=_UNAUTHORIZED, path=scope.get("path", ""))
     headers = [
-        (b"content-type", MEDIA_TYPE.encode()),
+        (b"content-type", kind),
         (b"content-length", str(len(body)).encode()),
         (b"www-authenticate", b"Bearer"),
         (b"cache-control", b"no-store"),

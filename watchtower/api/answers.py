@@ -78,7 +78,7 @@ def handle_errors(api: NinjaAPI) -> None:
         return refusal(request, str(error), status=error.status_code)
 
     def invalid(request: HttpRequest, error: Any) -> HttpResponse:
-        return refusal(request, _first(error.errors), status=422)
+        return refusal(request, first_error(error.errors), status=422)
 
     def broken(request: HttpRequest, error: Any) -> HttpResponse:
         log.error("%s %s", request.method, request.path, exc_info=error)
@@ -96,7 +96,7 @@ def refusal(request: HttpRequest, sentence: str, *, status: int) -> HttpResponse
     return HttpResponse(orjson.dumps(told), status=status, content_type=MEDIA_TYPE)
 
 
-def _first(errors: list[dict[str, Any]]) -> str:
+def first_error(errors: list[dict[str, Any]]) -> str:
     """The first error of a request, in words: where, and what is wrong."""
     error: Mapping[str, Any] = errors[0]
     path = [str(part) for part in error["loc"][1:] if part != "body"]

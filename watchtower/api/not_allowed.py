@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.http import HttpRequest, HttpResponse
 
-from realm.web.problems import MEDIA_TYPE, problem
+from realm.web.problems import API_PREFIX, OPENAI_PREFIX, problem_body
 
-_PREFIX = "/api/"
 _NOT_ALLOWED = 405
 
 
@@ -20,10 +19,9 @@ class NotAllowedAsJson:
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         response = self._get_response(request)
-        if response.status_code != _NOT_ALLOWED or not request.path.startswith(_PREFIX):
+        if response.status_code != _NOT_ALLOWED or not request.path.startswith((API_PREFIX, OPENAI_PREFIX)):
             return response
         allowed = ", ".join(sorted(response["Allow"].split(", ")))
         sentence = f"{request.method} is not allowed here; allowed: {allowed}"
-        told = problem(sentence, status=_NOT_ALLOWED, instance=request.path)
-        headers = {"Allow": allowed}
-        return JsonResponse(told, status=_NOT_ALLOWED, headers=headers, content_type=MEDIA_TYPE)
+        kind, body = problem_body(sentence, status=_NOT_ALLOWED, path=request.path)
+        return HttpResponse(body, status=_NOT_ALLOWED, headers={"Allow": allowed}, content_type=kind.decode())

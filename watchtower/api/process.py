@@ -23,7 +23,7 @@ from realm.web.guard import Application, Receive, Scope, Send
 from realm.web.serve import CannotServe
 from realm.web.streaming import Streaming
 from realm.web.token_wall import TokenWall
-from realm.web.whole_body import WholeBody
+from realm.web.whole_body import StreamedBody, WholeBody
 from realm.world import World
 from vault.jobs import queue, status
 from vault.jobs.waiting import ENDING
@@ -32,11 +32,13 @@ from vault.zones.directory import refresh
 from watchtower.api.members import Members
 from watchtower.machines.ring import EVERY_SECONDS
 from watchtower.machines.sampler import Sampler
+from watchtower.openai_api.files import UPLOAD_BYTES
 
 log = logging.getLogger(__name__)
 
 MOST_CONNECTIONS = 200
 FETCH = "/fetch/"
+UPLOADS = "/v1/files"
 BEAT_SECONDS = 4.0
 ZONES_SECONDS = 15.0
 MACHINES_SECONDS = float(EVERY_SECONDS)
@@ -78,13 +80,16 @@ def run(world: World, config: RealmConfig, *, address: str, port: int) -> None:
 
 
 def application(world: World) -> Application:
-    """The API, and beside it the bytes of what lies here, which stream and may be long."""
-    asked = WholeBody(Streaming(get_asgi_application()), largest_bytes=FORM_BYTES)
+    """The API, and beside it what streams and may be long: the bytes of what lies here, and files that come."""
+    django = get_asgi_application()
+    asked = WholeBody(Streaming(django), largest_bytes=FORM_BYTES)
+    uploads = StreamedBody(django, largest_bytes=UPLOAD_BYTES)
     members = Members(world).guarded
 
     async def either(scope: Scope, receive: Receive, send: Send) -> None:
-        is_bytes = scope["type"] == "http" and scope["path"].startswith(FETCH)
-        await (members if is_bytes else asked)(scope, receive, send)
+        path = scope["path"] if scope["type"] == "http" else ""
+        is_upload = path == UPLOADS and scope["method"] == "POST"
+        await (members if path.startswith(FETCH) else uploads if is_upload else asked)(scope, receive, send)
 
     return either
 
