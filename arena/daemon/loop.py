@@ -223,12 +223,13 @@ class ArenaDaemon:
         obeyed = 0
         for path, request in orders.MAILBOX.waiting(self.world, on_damaged=self._damaged.append):
             log.info("%s asked by %s", request.wish, request.by)
-            self._carry_out(request.wish)
+            self._carry_out(request)
             path.unlink(missing_ok=True)
             obeyed += 1
         return bool(obeyed)
 
-    def _carry_out(self, wish: Wish) -> None:
+    def _carry_out(self, request: orders.Request) -> None:
+        wish = request.wish
         if wish == Wish.RESUME:
             self._readiness.confirm()
             self.rest.end()
@@ -237,7 +238,7 @@ class ArenaDaemon:
         elif wish == Wish.SKIP:
             self._skip()
         else:
-            self.rest.begin(wish)
+            self.rest.begin(wish, by=request.by)
             if self._running:
                 self.trainer.send(Command.PAUSE if wish == Wish.PAUSE else Command.STOP)
 

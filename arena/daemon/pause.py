@@ -44,9 +44,9 @@ class Pause:
         """Digest of the settings that the arena rests for; empty where they are not to blame."""
         return self._remembered.get("settings", "")
 
-    def begin(self, wish: Wish) -> None:
-        """As the player wishes."""
-        arena_status.rest(self._world, asked=wish)
+    def begin(self, wish: Wish, *, by: str) -> None:
+        """As the player wishes; `by` is the page, command or client that gave the order."""
+        arena_status.rest(self._world, asked=wish, by=by)
 
     def begin_for(self, trouble: str, *, settings: str = "", question: str = "") -> None:
         """Every quest would meet this trouble: wait for the player instead of failing them one by one.

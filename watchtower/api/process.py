@@ -28,6 +28,8 @@ from vault.jobs.waiting import ENDING
 from vault.jobs.worker import Worker
 from vault.zones.directory import refresh
 from watchtower.api.members import Members
+from watchtower.timeline import recorder
+from watchtower.timeline.recorder import Recorder
 
 log = logging.getLogger(__name__)
 
@@ -56,6 +58,7 @@ def run(world: World, config: RealmConfig, *, address: str, port: int) -> None:
             Worker(queue.OTHERS, ENDING),
             _every(BEAT_SECONDS, lambda: _beat(world, told, watch)),
             _every(ZONES_SECONDS, lambda: refresh(world)),
+            _every(recorder.EVERY_SECONDS, Recorder(world, config).record),
         ]
         for thread in beside:
             thread.start()

@@ -49,7 +49,7 @@ WORDS = [
     "vault/treasury apply", "vault/treasury empty", "vault/vault locate checkpoint_7",
     "vault/vault verify checkpoint_7", "vault/vault copies", "vault/vault strongholds list",
     "vault/vault zones", "vault/vault history",
-    "vault/tokens list", "vault/tokens new --purpose read",
+    "vault/tokens list", "vault/tokens new --purpose read", "watchtower/timeline",
 ]  # fmt: skip
 ELSEWHERE = {
     "arena/ledger undo", "vault/vault fetch", "vault/vault copy", "vault/vault drop", "vault/vault push",
