@@ -4,6 +4,7 @@
 import importlib
 import logging
 import os
+import re
 import sys
 
 from django.core.exceptions import ImproperlyConfigured
@@ -11,6 +12,8 @@ from django.core.management import execute_from_command_line
 from django.db import DatabaseError
 
 from realm.disk import full
+from realm.logs import configuration
+from realm.weaver.services import ARENA, TASKMASTER, TRAINER_PREFIX
 from realm.world import World
 
 SETTINGS = "realm.settings"
@@ -24,12 +27,24 @@ def hush(command: str) -> None:
             logging.getLogger(name).setLevel(logging.ERROR)
 
 
+def service_of(words: list[str]) -> str:
+    """In whose name this command line logs."""
+    match words:
+        case ["arena", *_]:
+            return ARENA
+        case ["taskmaster", *options] if "--daemon" in options:
+            return TASKMASTER
+        case ["trainer", skill, *_] if re.fullmatch("[a-z0-9]{1,40}", skill):
+            return f"{TRAINER_PREFIX}{skill}"
+    return configuration.COMMANDS
+
+
 def main() -> None:
     if sys.argv[1:2] == ["branch_officer"]:
         sys.exit(branch_officer(sys.argv[2:]))
     os.environ["DJANGO_SETTINGS_MODULE"] = SETTINGS  # never those of another project that the shell names
     try:
-        importlib.import_module(SETTINGS)
+        configuration.with_django(importlib.import_module(SETTINGS), service_of(sys.argv[1:]))
     except ImproperlyConfigured as error:
         with_bad_settings(str(error))
     except OSError as error:

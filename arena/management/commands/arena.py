@@ -19,6 +19,7 @@ from arena.recipe import Recipe
 from realm import database
 from realm.config import load
 from realm.database_watch import DatabaseGone
+from realm.logs.configuration import STARTED
 from realm.strict import BadConfig
 from vault.treasury.rules import Rules as TreasuryRules
 
@@ -44,7 +45,7 @@ class Command(BaseCommand):
                 )
                 for number in (signal.SIGTERM, signal.SIGINT):
                     signal.signal(number, lambda *_: daemon.stop())
-                log.info("the arena of %s opens", settings.WORLD.home)
+                log.info("the arena of %s opens", settings.WORLD.home, extra={"event": STARTED})
                 # Sent when a writer opens a file in the instant the inbox holds a lease on it; it kills by default.
                 signal.signal(signal.SIGIO, signal.SIG_IGN)
                 with watching(settings.WORLD, daemon.wake_up.set):
