@@ -87,6 +87,8 @@ class RealmConfig:
     """GB (10^9 bytes) that training may take of the GPU, or of the machine without one; None: nine tenths of it."""
     oracle_memory_gb: float = 6.0
     """GB (10^9 bytes) of weights that the inference host holds; beyond it idle models are unloaded."""
+    price_per_kwh: float | None = None
+    """Of electricity, in whichever currency; None: no price is shown beside the energy of battles."""
     database_url: str | None = None
     redis_url: str | None = None
     preset: str | None = "standard"
@@ -121,6 +123,8 @@ class RealmConfig:
             budget = getattr(self, name)
             if budget is not None and not 0 < budget < math.inf:
                 raise ValueError(f"{name}: {budget} is no budget; allowed is more than 0")
+        if self.price_per_kwh is not None and not 0 <= self.price_per_kwh < math.inf:
+            raise ValueError(f"price_per_kwh: {self.price_per_kwh} is no price; allowed is 0 or more")
         for skill in self.serve_trainers:
             if not _SKILL.fullmatch(skill) or self.serve_trainers.count(skill) > 1:
                 raise ValueError(

@@ -20,6 +20,7 @@ from arena.oracle.chat import DONE, Completion, conversation, event, sampling, w
 from arena.oracle.host import OracleHost
 from arena.oracle.loaded_models import Place, described
 from arena.oracle.trouble import BadRequest, OracleTrouble, TooLarge, TooSlow
+from realm.machine import readings, wire
 from realm.oracle.wire import LARGEST_REQUEST_BYTES, AnswersRequest, ChatRequest, Selector
 from realm.strict import BadConfig
 from realm.web import bodies
@@ -59,7 +60,8 @@ class _Oracle:
         self._host = host
 
     async def health(self, request: Request) -> Response:
-        return JSONResponse(self._host.health())
+        machine = await asyncio.to_thread(readings.read, self._host.home)
+        return JSONResponse(self._host.health() | {wire.KEY: wire.told(machine)})
 
     async def info(self, request: Request) -> Response:
         return JSONResponse(await self._host.info())

@@ -10,6 +10,7 @@ import asyncio
 import gc
 import platform
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from arena.oracle.catalogue import Catalogue, Entry
@@ -46,6 +47,10 @@ class OracleHost:
         self.catalogue = Catalogue(world, settings)
         self.shelf = Shelf(int(settings.oracle_memory_gb * _GB))
         self.scheduler = Scheduler(_write)
+
+    @property
+    def home(self) -> Path:
+        return self._world.home
 
     def health(self) -> dict[str, Any]:
         return {

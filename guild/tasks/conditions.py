@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -15,6 +16,8 @@ from realm.checkpoints.names import step_of
 from realm.config import RealmConfig
 from realm.health import GOOD
 from realm.hosts import Host
+from realm.machine import wire
+from realm.machine.machine import Machine
 from realm.strict import BadConfig
 from realm.world import PRIORITIES, World
 from realm.yaml_files import read_yaml
@@ -34,6 +37,8 @@ class Answer:
     """Why it does not answer; empty where it does."""
     device: str = ""
     """Such as `cpu` or `cuda:0`; empty where it does not say."""
+    machine: Machine | None = None
+    """What its machine did then; None for an older release."""
 
 
 class Hosts:
@@ -70,7 +75,7 @@ def _ask(host: Host) -> Answer:
         return Answer(trouble=str(error))
     if said.get("status") not in GOOD:
         return Answer(trouble=f"the host {host.id} is {said.get('status')}")
-    return Answer(device=str(said.get("device") or ""))
+    return Answer(device=str(said.get("device") or ""), machine=wire.parse(said.get(wire.KEY), now=time.time()))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -129,7 +134,8 @@ def _cpu_busy(view: View) -> str:
 def _host_trouble(view: View, host: Host) -> str:
     """A host on another machine takes nothing from the hero. One that shares the trainer's is not asked in vain."""
     if not host.trainer_local:
-        return view.hosts.health(host, view.now).trouble
+        said = view.hosts.health(host, view.now)
+        return said.trouble or _busy_elsewhere(view, host, said)
     if not view.load.gpu_percents and (why := _cpu_busy(view)):
         return why
     said = view.hosts.health(host, view.now)
@@ -137,6 +143,16 @@ def _host_trouble(view: View, host: Host) -> str:
         return said.trouble
     at = gpu_of(said.device)
     return _gpu_busy(view, at) if at is not None else _idle(view)
+
+
+def _busy_elsewhere(view: View, host: Host, said: Answer) -> str:
+    """By the GPU that it answers with, or any of them where it does not say which; what is not told stops nothing."""
+    gpus = said.machine.gpus if said.machine else None
+    at = gpu_of(said.device, visible="")
+    meant = [gpu for gpu in gpus or () if at in (None, gpu.index)] if said.device != "cpu" else []
+    limit = view.rules.idle_percent
+    busy = next((gpu for gpu in meant if gpu.use_percent is not None and gpu.use_percent >= limit), None)
+    return f"GPU {busy.index} of {host.id} is used to {busy.use_percent:.0f}%, idle is below {limit}%" if busy else ""
 
 
 def _oracle(view: View) -> str:

@@ -19,6 +19,8 @@ from starlette.routing import Route
 
 from realm.checkpoints.sidecar import CHUNK_BYTES, SIDECAR
 from realm.health import HEALTHY
+from realm.machine import readings
+from realm.machine import wire as machine_wire
 from realm.version import version
 from realm.web import bodies
 from realm.web.bodies import TooLarge, TooSlow
@@ -75,6 +77,7 @@ class Officer:
 
     async def _status(self, request: Request) -> Response:
         catalog, disk = await _work(self._shelf.catalog), shutil.disk_usage(self._base)
+        machine = await _work(lambda: readings.read(self._base))
         counts = catalog.counts()
         return JSONResponse(
             {
@@ -86,6 +89,7 @@ class Officer:
                 "catalog": {"total": sum(counts.values()), **counts, "by_type": counts},
                 "disk": {"total_bytes": disk.total, "free_bytes": disk.free, "used_bytes": disk.used},
                 "arriving": self._uploads.told(),
+                machine_wire.KEY: machine_wire.told(machine),
             }
         )
 

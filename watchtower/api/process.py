@@ -29,6 +29,8 @@ from vault.jobs.waiting import ENDING
 from vault.jobs.worker import Worker
 from vault.zones.directory import refresh
 from watchtower.api.members import Members
+from watchtower.machines.ring import EVERY_SECONDS
+from watchtower.machines.sampler import Sampler
 from watchtower.timeline import recorder
 from watchtower.timeline.recorder import Recorder
 
@@ -38,6 +40,7 @@ MOST_CONNECTIONS = 200
 FETCH = "/fetch/"
 BEAT_SECONDS = 4.0
 ZONES_SECONDS = 15.0
+MACHINES_SECONDS = float(EVERY_SECONDS)
 _LAST_WORDS_SECONDS = 2.0
 """In which a job that hears of the end writes down that it waits."""
 
@@ -60,6 +63,7 @@ def run(world: World, config: RealmConfig, *, address: str, port: int) -> None:
             _every(BEAT_SECONDS, lambda: _beat(world, told, watch)),
             _every(ZONES_SECONDS, lambda: refresh(world)),
             _every(recorder.EVERY_SECONDS, Recorder(world, config).record),
+            _every(MACHINES_SECONDS, Sampler(world, config).sample),
         ]
         for thread in beside:
             thread.start()

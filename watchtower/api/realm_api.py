@@ -8,7 +8,7 @@ from ninja import NinjaAPI, Router
 
 from realm.version import version
 from vault.api import catalogue, history, jobs, ledger, moving, snapshots, trash, zones
-from watchtower.api import timeline, training
+from watchtower.api import metrics, timeline, training
 from watchtower.api.answers import JsonParser, Renderer, handle_errors
 
 api = NinjaAPI(
@@ -36,6 +36,7 @@ for prefix, router, tag in (
     ("/ledger", ledger.router, "ledger"), ("/training", training.router, "training"), ("", jobs.router, "jobs"),
     ("", snapshots.router, "snapshots"), ("", trash.router, "trash"), ("", history.router, "history"),
     ("/system", timeline.router, "system"),
+    ("/system", metrics.router, "system"),
     ("", nowhere, "nowhere"),  # the last: addresses are tried in this order
 ):  # fmt: skip
     api.add_router(prefix, router, tags=[tag])

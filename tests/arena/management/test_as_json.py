@@ -49,7 +49,8 @@ WORDS = [
     "vault/treasury apply", "vault/treasury empty", "vault/vault locate checkpoint_7",
     "vault/vault verify checkpoint_7", "vault/vault copies", "vault/vault strongholds list",
     "vault/vault zones", "vault/vault history",
-    "vault/tokens list", "vault/tokens new --purpose read", "watchtower/timeline",
+    "watchtower/timeline", "watchtower/machines", "watchtower/machines --history", "watchtower/machines --energy",
+    "vault/tokens list", "vault/tokens new --purpose read",
 ]  # fmt: skip
 ELSEWHERE = {
     "arena/ledger undo", "vault/vault fetch", "vault/vault copy", "vault/vault drop", "vault/vault push",

@@ -12,10 +12,12 @@ import pytest
 from guild.evaluation import answers
 from guild.evaluation.set_making import make_missing_sets
 from guild.models import EvaluationTask
+from guild.tasks import conditions
 from guild.tasks.conditions import Answer, Hosts, View, why_not
 from guild.tasks.load import Arena, Load, LoadMeter, gpu_of, read_arena, seconds_of
 from guild.tasks.task_settings import Rules
 from realm.config import RealmConfig
+from realm.machine.machine import Gpu, Machine
 from realm.world import World
 from tests.support.checkpoints import make_checkpoint
 
@@ -86,6 +88,39 @@ def test_a_host_elsewhere_does_not_wait_for_this_machine(world: World) -> None:
     )
     view = a_view(world, arena=Arena(state="training"))
     assert why("oracle", view) == why("evaluator", view) == ""
+
+
+def elsewhere(world: World, answer: Answer) -> str:
+    """Why its task does not run, asked by a machine that trains."""
+    (world.home / "hosts.yaml").write_text(
+        "local: null\nfar: {kind: realm, url: 'http://10.1.2.3:8765', evaluates: true, trainer_local: false}\n"
+    )
+    return why("evaluator", a_view(world, arena=Arena(state="training"), answer=answer))
+
+
+def a_machine(*uses: float | None) -> Machine:
+    return Machine(time=0.0, gpus=tuple(Gpu(index=at, use_percent=use) for at, use in enumerate(uses)))
+
+
+def test_a_host_elsewhere_waits_for_the_gpu_that_it_answers_with(world: World) -> None:
+    busy = "GPU 1 of far is used to 90%, idle is below 40%"
+    assert elsewhere(world, Answer(device="cuda:1", machine=a_machine(5.0, 90.0))) == busy
+    assert elsewhere(world, Answer(device="cuda:0", machine=a_machine(5.0, 90.0))) == ""
+    assert elsewhere(world, Answer(machine=a_machine(5.0, 90.0))) == busy, "it has not loaded a model yet"
+    assert elsewhere(world, Answer(device="cpu", machine=a_machine(90.0))) == ""
+    assert elsewhere(world, Answer(trouble="nobody answers", machine=a_machine(90.0))) == "nobody answers"
+
+
+@pytest.mark.parametrize("machine", [None, Machine(time=0.0), a_machine(), a_machine(None)])
+def test_what_a_host_elsewhere_does_not_tell_stops_nothing(world: World, machine: Machine | None) -> None:
+    assert elsewhere(world, Answer(device="cuda:0", machine=machine)) == ""
+
+
+def test_twin_without_asking_for_its_gpu_a_busy_host_elsewhere_is_given_work(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(conditions, "_busy_elsewhere", lambda view, host, said: "")
+    assert elsewhere(world, Answer(device="cuda:1", machine=a_machine(5.0, 90.0))) == ""
 
 
 def test_a_busy_machine_does_not_even_ask_its_host(world: World) -> None:

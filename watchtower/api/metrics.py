@@ -1,0 +1,56 @@
+"""`/api/system/metrics`: what the machines do now and did in the last day, and what training has cost in energy."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from django.conf import settings
+from django.http import HttpRequest
+from ninja import Router
+from pydantic import Field
+
+from watchtower import machines
+from watchtower.machines import energy
+from watchtower.machines.selectors import HostMachine
+
+router = Router()
+Hours = Annotated[float, Field(ge=0, le=24, description="of history, thinned to `points`; 0: none")]
+Points = Annotated[int, Field(ge=1, le=8640)]
+
+
+@router.get("/metrics")
+def metrics(request: HttpRequest, hours: Hours = 0, host: str = "", points: Points = 720) -> Any:
+    """This machine's figures, then those of all machines of hosts.yaml; `hours` adds the past of one of them."""
+    found = machines.now(settings.WORLD, settings.REALM)
+    past = machines.history(settings.WORLD, host, hours, points=points) if hours else None
+    return snapshot(found) | ({"history": past} if past else {})
+
+
+@router.get("/energy")
+def energy_used(request: HttpRequest, limit: Annotated[int, Field(ge=1, le=500)] = 50) -> Any:
+    """Watt-hours of the newest battles and of the levels won last, as far as sensors told of them."""
+    world, config = settings.WORLD, settings.REALM
+    return {
+        "price_per_kwh": config.price_per_kwh,
+        "battles": energy.battles(world, config, most=limit),
+        "levels": energy.levels(world, config, most=limit),
+    }
+
+
+def snapshot(found: list[HostMachine]) -> dict[str, Any]:
+    """What one event of the stream holds, too. Percents are of all there is; None where it is not told."""
+    here = found[0].machine
+    assert here is not None, "this machine is always read"
+    return {
+        "time": here.time,
+        "cpu_percent": here.cpu_percent,
+        "memory_percent": _percent(here.memory_used_bytes, here.memory_total_bytes),
+        "disk_percent": _percent(here.disk_used_bytes, here.disk_total_bytes),
+        "temperature_celsius": here.temperature_celsius,
+        "gpus": here.gpus,
+        "hosts": found,
+    }
+
+
+def _percent(part: int | None, whole: int | None) -> float | None:
+    return 100.0 * part / whole if part is not None and whole else None
