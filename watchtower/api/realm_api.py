@@ -8,7 +8,7 @@ from ninja import NinjaAPI, Router
 
 from realm.version import version
 from vault.api import catalogue, history, jobs, ledger, moving, snapshots, trash, zones
-from watchtower.api import metrics, timeline, training
+from watchtower.api import metrics, services, timeline, training
 from watchtower.api.answers import JsonParser, Renderer, handle_errors
 
 api = NinjaAPI(
@@ -35,7 +35,7 @@ for prefix, router, tag in (
     ("", catalogue.router, "catalogue"), ("", moving.router, "moving"), ("", zones.router, "zones"),
     ("/ledger", ledger.router, "ledger"), ("/training", training.router, "training"), ("", jobs.router, "jobs"),
     ("", snapshots.router, "snapshots"), ("", trash.router, "trash"), ("", history.router, "history"),
-    ("/system", timeline.router, "system"),
+    ("/system", timeline.router, "system"), ("/system", services.router, "system"),
     ("/system", metrics.router, "system"),
     ("", nowhere, "nowhere"),  # the last: addresses are tried in this order
 ):  # fmt: skip
