@@ -66,8 +66,18 @@ def day(world: World, *, now: float | None = None, hours: float = HOURS) -> list
     """Every second of the `hours` up to now, each in one span, the oldest first. Raises DatabaseError."""
     end = time.time() if now is None else now
     start = end - hours * 3600
-    known = whole(read(world.status / FILE), start, end)
+    recorded = read(world.status / FILE)
+    known = whole(recorded, start, end)
+    if recorded and known[0].why == NOBODY and _is_first(known[0]):
+        known[0] = replace(known[0], kind=Kind.BEFORE, why="before this realm began")
     return list(_joined(part for span in known for part in _rebuilt(world, span)))
+
+
+def _is_first(span: Span) -> bool:
+    """Whether nothing is known to have happened before its end."""
+    until = _moment(span.end - LONGEST_SILENCE_SECONDS)
+    battles = Battle.objects.filter(started_at__lt=until)
+    return not (battles.exists() or ChronicleEntry.objects.filter(time__lt=until).exists())
 
 
 def whole(recorded: Iterable[Span], start: float, end: float) -> list[Span]:

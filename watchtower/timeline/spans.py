@@ -26,6 +26,8 @@ class Kind(StrEnum):
     ASLEEP = "asleep"
     UNKNOWN = "unknown"
     """Nobody recorded."""
+    BEFORE = "before"
+    """There was no such realm yet."""
 
 
 IDLE = frozenset({Kind.PAUSED, Kind.WAITING, Kind.HUNG, Kind.OFF, Kind.ASLEEP, Kind.UNKNOWN})

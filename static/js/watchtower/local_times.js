@@ -13,7 +13,9 @@ export class LocalTimes {
     for (const node of within?.querySelectorAll("time.local") ?? []) {
       const moment = new Date(node.dateTime);
       if (Number.isNaN(moment.getTime())) continue;
-      node.textContent = moment.toLocaleTimeString([], node.classList.contains("to-the-second") ? SECONDS : MINUTES);
+      const form = node.classList.contains("to-the-second") ? SECONDS : MINUTES;
+      const isToday = moment.toDateString() === new Date().toDateString();
+      node.textContent = moment.toLocaleTimeString([], isToday ? form : { ...form, weekday: "short" });
       node.title = moment.toLocaleString();
     }
     for (const node of within?.querySelectorAll(".zone") ?? []) node.textContent = `Times are in ${this.zone}.`;

@@ -110,7 +110,7 @@ export class Log {
     const fresh = [...found.querySelectorAll("#lines > li")].filter((line) => !known.has(line.dataset.key));
     for (const line of fresh) this.onLines(line);
     place(fresh);
-    if (fresh.length) this.view.querySelector(".no-lines").classList.remove("shown");
+    if (fresh.length) this.view.querySelector(".no-lines").hidden = true;
   }
 
   async fetch(query) {

@@ -44,9 +44,13 @@ def lines(day: Day, *, everything: bool) -> list[str]:
 
 
 def line(span: Span) -> str:
-    """`02:10–02:45  waiting    the disk is full`, in this machine's time."""
-    first, last = (datetime.fromtimestamp(moment).strftime("%H:%M") for moment in (span.start, span.end))
+    """`02:10–02:45  waiting    the disk is full`, in this machine's time; yesterday `Sun 22:10`."""
+    first, last = (clock(datetime.fromtimestamp(moment)) for moment in (span.start, span.end))
     return f"{first}–{last}  {span.kind:<11}{': '.join(filter(None, (span.quest, span.why)))}".rstrip()
+
+
+def clock(moment: datetime) -> str:
+    return moment.strftime("%H:%M" if moment.date() == datetime.now().date() else "%a %H:%M")
 
 
 def _minutes(seconds: float) -> str:
