@@ -39,6 +39,10 @@ export class Log {
     return this.root.querySelector("#lines");
   }
 
+  get box() {
+    return this.lines.parentElement;
+  }
+
   get query() {
     const query = new URLSearchParams(new FormData(this.form));
     for (const [name, value] of [...query]) if (!value) query.delete(name);
@@ -78,8 +82,8 @@ export class Log {
       query.set("after", this.view.dataset.after);
       const found = await this.fetch(query);
       if (!found || number !== this.asked) return;
-      const { lines } = this;
-      const atEnd = lines.scrollHeight - lines.scrollTop - lines.clientHeight < NEAR_PX;
+      const { box, lines } = this;
+      const atEnd = box.scrollHeight - box.scrollTop - box.clientHeight < NEAR_PX;
       this.view.dataset.after = found.dataset.after;
       this.put(found, (fresh) => lines.append(...fresh));
       if (!atEnd) return;
@@ -96,11 +100,11 @@ export class Log {
     query.set("before", this.view.dataset.older);
     const found = await this.fetch(query);
     if (!found || number !== this.asked) return;
-    const { lines } = this;
-    const fromEnd = lines.scrollHeight - lines.scrollTop;
+    const { box, lines } = this;
+    const fromEnd = box.scrollHeight - box.scrollTop;
     this.view.dataset.older = found.dataset.older;
     this.put(found, (fresh) => lines.prepend(...fresh));
-    lines.scrollTop = lines.scrollHeight - fromEnd;
+    box.scrollTop = box.scrollHeight - fromEnd;
     this.showOlder();
   }
 
@@ -129,6 +133,6 @@ export class Log {
   }
 
   toEnd() {
-    this.lines.scrollTop = this.lines.scrollHeight;
+    this.box.scrollTop = this.box.scrollHeight;
   }
 }

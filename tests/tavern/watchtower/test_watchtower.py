@@ -316,6 +316,23 @@ def test_hostile_lines_are_shown_and_drive_nothing(client: Client, world: World,
     assert len(html) < 250_000
 
 
+def test_twin_a_panel_that_shows_what_it_reads_would_turn_the_text_round(
+    client: Client, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tavern.watchtower.logs.visible", lambda text, most=0: text)
+    log(world, "arena", {"time": at(1), "message": "\u202egnp.exe"})
+    assert "\u202e" in page(client, "/watchtower/logs")
+
+
+def test_twin_without_cursors_a_line_would_be_told_again(
+    client: Client, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tavern.watchtower.logs._ends", lambda world, names: {})
+    log(world, "arena", {"time": at(1), "message": "one"})
+    html = page(client, "/watchtower/logs")
+    assert lines(client.get("/watchtower/logs", {"after": cursors(html, "after")}).content.decode()) == lines(html)
+
+
 @pytest.mark.parametrize("place", ["[]", "x", '{"arena": 1}', '{"arena": "x"}', "[" * 5000, '{"arena": "1-1-1"}'])
 def test_a_cursor_that_is_none_is_refused(client: Client, world: World, place: str) -> None:
     log(world, "arena", {"time": at(1), "message": "one"})
