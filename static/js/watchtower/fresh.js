@@ -9,8 +9,8 @@ export class Fresh {
     this.root = root;
     this.heardAt = new Map();
     root.body.addEventListener("htmx:afterRequest", (event) => {
-      const { elt, successful } = event.detail;
-      if (successful && elt.matches?.("[data-fresh]")) this.heardAt.set(elt.id, Date.now());
+      const { requestConfig, successful } = event.detail; // its `elt` is another one once the panel was swapped
+      if (successful) this.heardAt.set(requestConfig.elt.id, Date.now());
     });
     for (const panel of root.querySelectorAll("[data-fresh]")) this.heardAt.set(panel.id, Date.now());
   }

@@ -28,6 +28,7 @@ export class Log {
   start() {
     this.toEnd();
     this.showOlder();
+    if (this.query.toString() !== this.form.dataset.query) this.filter(); // chosen before this script ran
     setInterval(() => this.follows && !document.hidden && this.newer(), POLL_MS);
   }
 
