@@ -24,7 +24,7 @@ AUTHORS = {
     ),
     "Delapouite": (
         "bed", "camping-tent", "gargoyle", "goblin-head", "knight-banner", "night-sleep", "ogre", "rock-golem", "slime",
-        "spell-book", "tavern-sign", "trophy-cup", "two-coins", "upgrade",
+        "spell-book", "tavern-sign", "trophy-cup", "two-coins", "upgrade", "watchtower",
     ),
     "Skoll": ("bullseye",),
 }  # fmt: skip

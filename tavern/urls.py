@@ -12,6 +12,7 @@ from tavern.scheduler import views as scheduler_views
 from tavern.vault import compare_views as vault_compare_views
 from tavern.vault import order_views as vault_order_views
 from tavern.vault import views as vault_views
+from tavern.watchtower import views as watchtower_views
 
 app_name = "tavern"
 urlpatterns = [
@@ -74,6 +75,11 @@ urlpatterns = [
         vault_views.checkpoint,
         name="vault_checkpoint",
     ),
+    path("watchtower", watchtower_views.watchtower, name="watchtower"),
+    path("watchtower/panels/<slug:name>", watchtower_views.panel, name="watchtower_panel"),
+    path("watchtower/logs", watchtower_views.log_lines, name="watchtower_log_lines"),
+    path("watchtower/logs/level", watchtower_views.log_level, name="watchtower_log_level"),
+    path("watchtower/services", watchtower_views.service_order, name="watchtower_service_order"),
     path("scheduler", scheduler_views.scheduler, name="scheduler"),
     path("scheduler/panels/<slug:name>", scheduler_views.panel, name="scheduler_panel"),
     path("scheduler/curriculum", scheduler_views.save_wishes, name="scheduler_wishes"),

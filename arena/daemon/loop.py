@@ -225,7 +225,7 @@ class ArenaDaemon:
         for path, request in orders.MAILBOX.waiting(self.world, on_damaged=self._damaged.append):
             log.info("%s asked by %s", request.wish, request.by)
             if self._is_meant(request):
-                self._carry_out(request.wish, battle=request.battle)
+                self._carry_out(request)
             path.unlink(missing_ok=True)
             obeyed += 1
         return bool(obeyed)
@@ -240,7 +240,8 @@ class ArenaDaemon:
         )
         return False
 
-    def _carry_out(self, wish: Wish, *, battle: str = "") -> None:
+    def _carry_out(self, request: Request) -> None:
+        wish = request.wish
         if wish == Wish.RESUME:
             self._readiness.confirm()
             self.rest.end()
@@ -249,7 +250,7 @@ class ArenaDaemon:
         elif wish == Wish.SKIP:
             self._skip()
         else:
-            self.rest.begin(wish, battle=battle)
+            self.rest.begin(wish, by=request.by, battle=request.battle)
             if self._running:
                 self.trainer.send(Command.PAUSE if wish == Wish.PAUSE else Command.STOP)
 

@@ -49,11 +49,16 @@ class Pause:
         """The one battle that rests, so that the arena goes on once that is over; empty where the arena rests."""
         return self._remembered.get("battle", "")
 
-    def begin(self, wish: Wish, *, battle: str = "") -> None:
-        """As the player wishes, of the arena or of one battle. A rest of the arena stays one."""
+    def begin(self, wish: Wish, *, by: str = "", battle: str = "") -> None:
+        """As the player wishes, of the arena or of one battle. A rest of the arena stays one.
+
+        `by` is the page, command or client that gave the order.
+        """
         if battle and self.active and not self.battle:
             return
-        arena_status.rest(self._world, asked=wish, **({"battle": battle} if battle else {}))
+        arena_status.rest(
+            self._world, asked=wish, **({"by": by} if by else {}), **({"battle": battle} if battle else {})
+        )
 
     def begin_for(self, trouble: str, *, settings: str = "", question: str = "") -> None:
         """Every quest would meet this trouble: wait for the player instead of failing them one by one.

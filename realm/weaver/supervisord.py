@@ -43,6 +43,8 @@ class ServiceState:
     """supervisord's word: STOPPED, STARTING, RUNNING, BACKOFF, STOPPING, EXITED, FATAL."""
     pid: int | None
     uptime_seconds: int | None
+    why: str = ""
+    """Why it does not run, where it ended by itself or could not be started."""
 
     @property
     def runs(self) -> bool:
@@ -162,9 +164,17 @@ class Loom:
         """Nor is it started again and again in vain."""
         self._ask("stopProcess", name, True, passing=Faults.NOT_RUNNING)
 
+    def begin_stop(self, name: str) -> None:
+        """Like `stop`, and returns at once: what it has to save may take its time."""
+        self._ask("stopProcess", name, False, passing=Faults.NOT_RUNNING)
+
     def restart(self, name: str) -> None:
         self.stop(name)
         self.start(name)
+
+    def signal(self, name: str, signal: str) -> None:
+        """Send it a signal, such as `TERM`. What ends by it is started again, as whatever ends by itself."""
+        self._ask("signalProcess", name, signal, passing=Faults.NOT_RUNNING)
 
     def shut_down(self) -> None:
         """Stop all services, the last started first, and then supervisord; returns before that is done."""
@@ -184,7 +194,15 @@ class Loom:
 def _state(told: dict[str, Any]) -> ServiceState:
     pid = told["pid"] or None
     uptime = max(0, told["now"] - told["start"]) if pid else None
-    return ServiceState(name=told["name"], state=told["statename"], pid=pid, uptime_seconds=uptime)
+    return ServiceState(name=told["name"], state=told["statename"], pid=pid, uptime_seconds=uptime, why=_why(told))
+
+
+def _why(told: dict[str, Any]) -> str:
+    if told["statename"] not in ("BACKOFF", "EXITED", "FATAL"):
+        return ""
+    if told["spawnerr"]:
+        return str(told["spawnerr"])
+    return f"it ended by itself with exit code {told['exitstatus']}"
 
 
 def wait_for(world: World, process: subprocess.Popen[bytes]) -> Loom:

@@ -60,7 +60,7 @@ def mend(world: World, config: RealmConfig, *, prepare: Callable[[], None]) -> M
                 raise
     states = running.states()
     wanted = [service for service in services(config) if not states[service.name].runs]
-    taken = {service.name: why for service in wanted if service.port and (why := _taken(service))}
+    taken = {service.name: why for service in wanted if service.port and (why := why_taken(service))}
     started = [service.name for service in wanted if service.name not in taken]
     for name in taken:
         running.stop(name)
@@ -124,11 +124,11 @@ def stop(world: World, config: RealmConfig) -> list[str]:
 
 def _require_free_port(config: RealmConfig) -> None:
     tavern = next(service for service in services(config) if service.name == TAVERN)
-    if taken := _taken(tavern):
+    if taken := why_taken(tavern):
         raise WeaverError(taken)
 
 
-def _taken(service: Service) -> str:
+def why_taken(service: Service) -> str:
     """Why a service that does not run cannot have its port, and what to do; empty where it can."""
     assert service.port is not None
     address, port = service.address, service.port

@@ -12,6 +12,7 @@ from guild.champion.crown import Champion
 from guild.champion.rule import LEVELS, Level, spelled
 from guild.evaluation.progression import ENOUGH_ACCURACY
 from guild.models import Evaluation
+from guild.skills.registry import read_skills
 from realm.branch_rows import on_line
 from realm.world import World
 from tavern import formatting
@@ -26,6 +27,14 @@ METRICS = {
     "train_loss": "train loss",
     "accuracy": "right answers",
 }
+LOSSES = ("val_loss", "train_loss")
+OF_SKILL = "skill:"
+"""With a skill's name behind it: the levels of that skill alone."""
+
+
+def metrics() -> dict[str, str]:
+    """Each metric that a board can have, and its title."""
+    return METRICS | {f"{OF_SKILL}{skill.name}": skill.title for skill in read_skills()}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,9 +61,9 @@ class Board:
 def read_board(world: World, hero: str, metric: str) -> Board:
     """Of what the hero has come from; losses of those alone that were measured over the newest set."""
     rule = read_settings(world)[0].champion_metric
-    metric = metric if metric in METRICS else rule if rule in METRICS else LEVELS
+    metric = metric if metric in metrics() else rule if rule in METRICS else LEVELS
     holder = _holder(world, hero, rule)
-    found = _by_loss(hero, metric) if metric.endswith("loss") else _by_answers(hero, metric)
+    found = _by_loss(hero, metric) if metric in LOSSES else _by_answers(hero, metric)
     return Board(
         metric=metric,
         places=[
@@ -91,16 +100,20 @@ def _by_answers(hero: str, metric: str) -> list[tuple[Checkpoint, str, str]]:
     good = Q(correct__gte=F("total") * ENOUGH_ACCURACY)
     share = Avg(Cast("correct", FloatField()) / Cast("total", FloatField()))
     here = Exists(Checkpoint.objects.filter(hero=hero, name=OuterRef("checkpoint")))
-    mine = Evaluation.objects.filter(on_line(hero), here, hero=hero).order_by().values("checkpoint")
-    told = mine.annotate(held=Count("pk", filter=good), share=share, at=Max("step"))
-    first = ("-held", "-share") if metric == LEVELS else ("-share", "-held")
+    skill = metric.removeprefix(OF_SKILL) if metric.startswith(OF_SKILL) else ""
+    asked = Evaluation.objects.filter(on_line(hero), hero=hero, **({"skill": skill} if skill else {}))
+    told = (
+        asked.filter(here)
+        .order_by()
+        .values("checkpoint")
+        .annotate(held=Count("pk", filter=good), share=share, at=Max("step"))
+    )
+    first = ("-share", "-held") if metric == "accuracy" else ("-held", "-share")
     ranked = {row["checkpoint"]: row for row in told.order_by(*first, "-at")[:PLACES]}
     rows = {row.name: row for row in Checkpoint.objects.filter(hero=hero, name__in=ranked)}
     levels: dict[str, set[Level]] = {name: set() for name in ranked}
-    for name, skill, level in Evaluation.objects.filter(good, hero=hero, checkpoint__in=ranked).values_list(
-        "checkpoint", "skill", "level"
-    ):
-        levels[name].add((skill, level))
+    for name, of_skill, level in asked.filter(good, checkpoint__in=ranked).values_list("checkpoint", "skill", "level"):
+        levels[name].add((of_skill, level))
     return [
         (
             rows[name],
@@ -114,4 +127,4 @@ def _by_answers(hero: str, metric: str) -> list[tuple[Checkpoint, str, str]]:
 
 def _value(metric: str, held: int, share: float) -> str:
     right = f"{formatting.percent(share)} right"
-    return f"{held} level{'' if held == 1 else 's'}, {right}" if metric == LEVELS else right
+    return right if metric == "accuracy" else f"{held} level{'' if held == 1 else 's'}, {right}"

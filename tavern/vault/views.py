@@ -15,7 +15,7 @@ from realm.config import is_hero_name
 from realm.world import World
 from tavern.page_frame import HtmxHttpRequest, frame_context
 from tavern.vault import chest, shelf
-from tavern.vault.champions import METRICS, read_board
+from tavern.vault.champions import metrics, read_board
 from tavern.vault.chests import chests_of
 from tavern.vault.jobs import jobs_context
 from tavern.vault.room import read_plan, room_context
@@ -83,7 +83,7 @@ def zones(request: HtmxHttpRequest) -> HttpResponse:
 def champions(request: HtmxHttpRequest) -> HttpResponse:
     hero = hero_of(request)
     board = read_board(settings.WORLD, hero, request.GET.get("metric", ""))
-    return _page(request, "champions", hero, part="champions", board=board, metrics=METRICS)
+    return _page(request, "champions", hero, part="champions", board=board, metrics=metrics())
 
 
 def _trash(request: HttpRequest) -> dict[str, Any]:

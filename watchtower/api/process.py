@@ -33,6 +33,8 @@ from watchtower.api.members import Members
 from watchtower.machines.ring import EVERY_SECONDS
 from watchtower.machines.sampler import Sampler
 from watchtower.openai_api.files import UPLOAD_BYTES
+from watchtower.timeline import recorder
+from watchtower.timeline.recorder import Recorder
 
 log = logging.getLogger(__name__)
 
@@ -63,6 +65,7 @@ def run(world: World, config: RealmConfig, *, address: str, port: int) -> None:
             Worker(queue.OTHERS, ENDING),
             _every(BEAT_SECONDS, lambda: _beat(world, told, watch)),
             _every(ZONES_SECONDS, lambda: refresh(world)),
+            _every(recorder.EVERY_SECONDS, Recorder(world, config).record),
             _every(MACHINES_SECONDS, Sampler(world, config).sample),
         ]
         for thread in beside:

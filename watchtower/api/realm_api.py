@@ -16,11 +16,13 @@ from watchtower.api import (
     models,
     oracle,
     quests,
+    services,
     simulation,
     sparring,
     statistics,
     streams,
     system,
+    timeline,
     train,
     training,
 )  # fmt: skip
@@ -58,6 +60,7 @@ for prefix, router, tag in (
     ("/system", system.router, "system"), ("/system", "sentinels.api.router", "system"),
     ("", snapshots.router, "snapshots"), ("", trash.router, "trash"), ("", history.router, "history"),
     ("", streams.router, "streams"),
+    ("/system", timeline.router, "system"), ("/system", services.router, "system"),
     ("/system", metrics.router, "system"),
     ("/logs", logs.router, "logs"),
     ("", nowhere, "nowhere"),  # the last: addresses are tried in this order

@@ -12,8 +12,9 @@ from django.core.management import BaseCommand, CommandError, CommandParser
 from realm import fresh_config
 from realm.database import make_ready
 from realm.management.as_json import add_json, write_json
-from realm.weaver import WeaverError
+from realm.weaver import WeaverError, orders
 from realm.weaver import verbs as weave
+from realm.weaver.orders import ServiceOrder
 from realm.weaver.supervisord import ServiceState
 
 
@@ -25,15 +26,22 @@ class Command(BaseCommand):
         verbs = parser.add_mutually_exclusive_group()
         verbs.add_argument("--daemon", action="store_true", help="start everything and return when the Tavern answers")
         verbs.add_argument("--status", action="store_true", help="show every service; exit code 1 if one does not run")
-        verbs.add_argument("--stop", action="store_true", help="stop everything, saving first")
+        verbs.add_argument(
+            "--stop", nargs="?", const="", metavar="SERVICE", help="stop everything, or one service, saving first"
+        )
+        verbs.add_argument("--start", metavar="SERVICE", help="start one service of a realm that runs")
+        verbs.add_argument("--restart", metavar="SERVICE", help="end one service, saving first, and start it again")
         add_json(parser, goes_with="--status")
 
     def handle(self, *args: Any, **options: Any) -> None:
         try:
             if options["status"]:
                 self._status(as_json=options["json"])
-            elif options["stop"]:
+            elif options["stop"] == "":
                 self._stop()
+            elif given := [(order, options[order]) for order in ServiceOrder if options[order]]:
+                ((order, name),) = given
+                self.stdout.write(f"{orders.give(settings.WORLD, settings.REALM, name, order, wait=True)}.")
             else:
                 self._mend()
         except WeaverError as error:
@@ -76,5 +84,6 @@ def table(states: list[ServiceState]) -> str:
     lines = [f"{'service':<10} {'pid':>8}  {'state':<9} uptime"]
     for state in states:
         uptime = "-" if state.uptime_seconds is None else str(timedelta(seconds=state.uptime_seconds))
-        lines.append(f"{state.name:<10} {state.pid or '-':>8}  {state.state.lower():<9} {uptime}")
+        why = f"  {state.why}" if state.why else ""
+        lines.append(f"{state.name:<10} {state.pid or '-':>8}  {state.state.lower():<9} {uptime}{why}")
     return "\n".join(lines)

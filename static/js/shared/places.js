@@ -1,8 +1,16 @@
-// Two keys in a row lead from place to place: G then T, Q, O, U (the guild), V (the vault) or S (the scheduler). Left
-// alone in inputs; switched off together with the other single keys.
+// Two keys in a row lead from place to place: G then T, Q, O, U (the guild), V (the vault), S (the scheduler) or W (the
+// watchtower). Left alone in inputs; switched off together with the other single keys.
 
 const STORED = "realm-keys";
-const PLACES = { t: "/", q: "/quests", o: "/oracle", u: "/guild", v: "/vault", s: "/scheduler" };
+const PLACES = {
+  t: "/",
+  q: "/quests",
+  o: "/oracle",
+  u: "/guild",
+  v: "/vault",
+  s: "/scheduler",
+  w: "/watchtower",
+};
 const PATIENCE_MS = 1500;
 
 let askedAt = -Infinity;

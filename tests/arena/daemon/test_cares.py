@@ -131,7 +131,7 @@ def test_a_rest_that_is_owed_counts_before_it_is_written_and_outlives_the_daemon
     assert (Pause(world).active, Pause(world).reason) == (True, "no memory is left")
     rest.forgive()
     assert (rest.trouble, rest.reason, rest.active) == ("", "", True)
-    rest.begin(Wish.STOP)
+    rest.begin(Wish.STOP, by="test")
     assert rest.is_retreat
     rest.end()
     assert not rest.active

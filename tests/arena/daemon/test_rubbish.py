@@ -41,7 +41,7 @@ def test_rubbish_beside_a_command(world: World, open_daemon: Opener, kind: str, 
     KINDS[kind](world.control / name)
     orders.send(world, wish=Wish.PAUSE, by="test")
     settle(daemon)
-    assert arena_status.read_rest(world) == {"asked": "pause"}
+    assert arena_status.read_rest(world) == {"asked": "pause", "by": "test"}
     (said,) = refused()
     assert name in said
     assert not os.path.lexists(world.control / name)
@@ -69,7 +69,7 @@ def test_rest_can_be_asked_for_over_a_damaged_one(world: World, open_daemon: Ope
     KINDS[kind](world.control / arena_status.REST_FILE)
     orders.send(world, wish=Wish.PAUSE, by="test")
     settle(open_daemon())
-    assert arena_status.read_rest(world) == {"asked": "pause"}
+    assert arena_status.read_rest(world) == {"asked": "pause", "by": "test"}
 
 
 @pytest.mark.parametrize("kind", ["deeply nested", "nested and whole"])
@@ -106,7 +106,7 @@ def test_a_touched_file_is_a_command(world: World, open_daemon: Opener, wish: Wi
     daemon = open_daemon()
     (world.control / f".{wish}").touch()
     settle(daemon)
-    assert arena_status.read_rest(world) == {"asked": wish}
+    assert arena_status.read_rest(world) == {"asked": wish, "by": "touch"}
     assert not (world.control / f".{wish}").exists()
     (world.control / ".resume").touch()
     settle(daemon)

@@ -99,7 +99,7 @@ def test_twin_without_the_look_at_its_port_it_is_told_as_started(
     world: World, told: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(verbs, "_answers", lambda world, config: True)
-    monkeypatch.setattr(verbs, "_taken", lambda service: "")
+    monkeypatch.setattr(verbs, "why_taken", lambda service: "")
     with socket.create_server(("127.0.0.1", 0)) as stranger:
         mended = verbs.mend(world, replace(CONFIG, oracle_port=stranger.getsockname()[1]), prepare=lambda: None)
     assert ORACLE in mended.started

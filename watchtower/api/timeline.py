@@ -1,0 +1,40 @@
+"""`/api/system/timeline`: what the realm did in the last hours, and why it did nothing where it did nothing."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from django.conf import settings
+from django.http import HttpRequest
+from ninja import Router
+from pydantic import Field
+
+from watchtower.timeline.day import Day, read_day
+from watchtower.timeline.spans import Span
+
+router = Router()
+
+
+@router.get("/timeline")
+def timeline(request: HttpRequest, hours: Annotated[float, Field(gt=0, le=24)] = 24.0) -> Any:
+    """Spans without a hole, the oldest first; `idle` are those in which nothing was done for the hero, with reasons."""
+    return told(read_day(settings.WORLD, hours=hours))
+
+
+def told(day: Day) -> dict[str, Any]:
+    """As JSON: times in seconds since 1970."""
+    return {
+        "from": day.start,
+        "until": day.end,
+        "seconds": day.seconds,
+        "saving_seconds": day.saving_seconds,
+        "idle": [_told(span) for span in day.idle],
+        "spans": [_told(span) for span in day.spans],
+    }
+
+
+def _told(span: Span) -> dict[str, Any]:
+    return {
+        "kind": span.kind, "from": span.start, "until": span.end, "seconds": span.seconds, "why": span.why,
+        "quest": span.quest or None, "battle": span.battle or None,
+    }  # fmt: skip
