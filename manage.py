@@ -7,10 +7,10 @@ import os
 import sys
 
 from django.core.exceptions import ImproperlyConfigured
-from django.core.management import execute_from_command_line
 from django.db import DatabaseError
 
 from realm.disk import full
+from realm.management.command_line import execute_from_command_line
 from realm.world import World
 
 SETTINGS = "realm.settings"
