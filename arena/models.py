@@ -45,6 +45,9 @@ class Quest(models.Model):
         null=True, blank=True, help_text="Of all epochs, by the recipe then in force."
     )
     size_bytes = models.PositiveBigIntegerField(default=0)
+    job = models.CharField(
+        max_length=40, blank=True, default="", db_default="", db_index=True, help_text="Id, where it was asked for."
+    )
     skill = models.CharField(max_length=40, blank=True)
     level = models.PositiveSmallIntegerField(null=True, blank=True)
     reason = models.TextField(blank=True, help_text="Why it failed or was cancelled, for the player.")

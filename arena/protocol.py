@@ -98,6 +98,8 @@ class Order:
     """SET_ASIDE_FILE of this battle; None: every row that can be trained on is."""
     rehearsal_file: str | None = None
     """REHEARSAL_FILE of this battle; None: the quest's rows alone are trained on."""
+    job: str = ""
+    """Id of the job that the quest is; empty for one that nobody asked for."""
     opened_on: str | None = None
     """ISO date: the day that a chat template which writes the date takes for today, whenever the battle goes on."""
     recipe: Recipe = field(default_factory=Recipe)

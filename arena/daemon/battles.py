@@ -169,6 +169,7 @@ def _order(
         evaluated_by="queue" if host_answers else "trainer",
         validation_sets=validation_sets(world, config, quest, registry(specs)),
         flagged_folder=str(world.flagged_examples),
+        job=quest.job,
         opened_on=datetime.now().date().isoformat(),
         recipe=recipe,
         recipe_reason=reason,

@@ -209,6 +209,7 @@ def _quest_without_file(order: Order, state: Quest.State, started: datetime) -> 
         state=state if state != Quest.State.BATTLING else Quest.State.CANCELLED,
         file="",
         skill=order.skill or "",
+        job=order.job,
         level=order.level,
         reason="" if state == Quest.State.COMPLETED else "its file is gone",
         arrived_at=started,

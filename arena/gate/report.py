@@ -18,13 +18,14 @@ from realm.disk import durable
 
 REPORT, REASON, QUARANTINE = "report.json", "reason.json", "quarantine"
 ROWS, HASHES, WISHES, RECIPE = "rows.npy", "hashes.npy", "wishes.json", "recipe.yaml"
+TICKET = "job.json"
 OUTCOME = "outcome.json"
 """What a completed quest taught and cost; written by the daemon."""
-COMPANIONS = (REPORT, REASON, QUARANTINE, ROWS, HASHES, OUTCOME, WISHES, RECIPE)
+COMPANIONS = (REPORT, REASON, QUARANTINE, ROWS, HASHES, OUTCOME, WISHES, RECIPE, TICKET)
 """What may lie beside a quest, as `<file>.<one of these>`; it moves with the quest."""
 FOUND = (REPORT, REASON, QUARANTINE, ROWS, HASHES)
 """What the gatekeepers wrote; made anew when they look again."""
-GIVEN = (WISHES, RECIPE)
+GIVEN = (WISHES, RECIPE, TICKET)
 """What the player gave with the quest; nobody could make it anew."""
 
 UNREAD_KEYS = "unread-keys"

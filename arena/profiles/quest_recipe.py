@@ -110,10 +110,17 @@ def given(
         raise BadConfig(f"{source}: {error}") from error
     if "preset" in keys:
         raise BadConfig(f"{source}: preset is no key of the recipe: it is given by itself")
-    check_keys(world, keys, source=source)
     if preset:
         _check_preset(world, preset, source=source if source != "--set" else "--preset")
         keys = {"preset": preset} | keys
+    return of_keys(world, config, keys, confirmed=confirmed, source=source)
+
+
+def of_keys(
+    world: World, config: RealmConfig, keys: Mapping[str, Any], *, confirmed: bool, source: str = "recipe"
+) -> OwnRecipe:
+    """The same of keys with their values, `preset` among them. Raises BadConfig, UnconfirmedRate."""
+    keys = check_keys(world, keys, source=source)
     resolved = resolve(world, config, keys, source=source)
     if keys and resolved.refusal:
         raise BadConfig(f"{source}: {resolved.refusal}")

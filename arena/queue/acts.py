@@ -14,11 +14,12 @@ from arena.models import Battle, Quest
 from arena.profiles import quest_recipe
 from arena.quest_orders import Act, QuestOrder, Target, makes_sense
 from arena.queue import files as queue
-from arena.queue import lane_order
+from arena.queue import lane_order, ticket
 from arena.rows import lines
 from realm.world import World
 
 OVER = (Quest.State.COMPLETED, Quest.State.FAILED, Quest.State.CANCELLED)
+CANCELLED = "cancelled by the player"
 _TOLD = {
     Act.HOLD: ("quest_held", "on hold"),
     Act.RELEASE: ("quest_released", "released"),
@@ -137,7 +138,7 @@ def _cancel(context: Context, quests: Sequence[Quest], order: QuestOrder) -> Non
         if quest.state == Quest.State.BATTLING:
             context.skip()
         else:
-            queue.cancel(context.world, quest, "cancelled by the player")
+            queue.cancel(context.world, quest, CANCELLED)
 
 
 def _retry(context: Context, quests: Sequence[Quest], order: QuestOrder) -> None:
@@ -153,8 +154,9 @@ def _force(context: Context, quests: Sequence[Quest], order: QuestOrder) -> None
             beside = reports.companion(path, reports.RECIPE)
             recipe = beside.read_bytes() if beside.is_file() else b""
             context.again[quest.pk] = queue.add_file(
-                context.world, path, priority=quest.priority, wishes=wishes, recipe=recipe
-            )
+                context.world, path, priority=quest.priority, wishes=wishes, recipe=recipe,
+                ticket=ticket.new(name=path.name, by=order.by).encoded(),
+            )  # fmt: skip
         else:
             reports.write_wishes(path, replace(reports.read_wishes(path), force=True))
             queue.look_again(context.world, quest)

@@ -22,6 +22,7 @@ from arena.gate import report as reports
 from arena.gate.report import NO_WISHES, Report, Wishes
 from arena.models import Quest
 from arena.queue import lane_order
+from arena.queue import ticket as tickets
 from arena.queue.given import Given, move_with_recipe
 from arena.queue.inbox import has_writer
 from arena.rows.limits import INSPECTED
@@ -61,18 +62,35 @@ def arrived() -> QuerySet[Quest]:
     return in_order(Quest.objects.filter(state=Quest.State.ARRIVED))
 
 
-def add_file(world: World, source: Path, *, priority: str, wishes: Wishes = NO_WISHES, recipe: bytes = b"") -> Path:
+def add_file(
+    world: World,
+    source: Path,
+    *,
+    priority: str,
+    name: str | None = None,
+    wishes: Wishes = NO_WISHES,
+    recipe: bytes = b"",
+    ticket: bytes = b"",
+) -> Path:
     """Copy a file of the player's into a lane, whole or not at all; the daemon sees it there.
 
-    `recipe` is what stands in the file of the quest's own recipe; nothing: it follows the realm's.
+    `name` is the quest's where it is another one than the file's. `recipe` is what stands in the file of the quest's
+    own recipe; nothing: it follows the realm's. `ticket` is that of the job which asks for it.
     """
-    name = source.name if is_quest_name(source.name) else source.name + SUFFIXES[0]
-    given = Given(wishes, recipe)
+    name = name or (source.name if is_quest_name(source.name) else source.name + SUFFIXES[0])
+    given = Given(wishes, recipe, ticket)
     return _put(world.lane(priority), name, given, lambda target: durable.copy(source, target))
 
 
 def take_upload(
-    world: World, temp: Path, name: str, *, priority: str, wishes: Wishes = NO_WISHES, recipe: bytes = b""
+    world: World,
+    temp: Path,
+    name: str,
+    *,
+    priority: str,
+    wishes: Wishes = NO_WISHES,
+    recipe: bytes = b"",
+    ticket: bytes = b"",
 ) -> Path:
     """The same for a file that lies under a temp name on the world's own file system: it is moved.
 
@@ -81,7 +99,7 @@ def take_upload(
     if not is_quest_name(name):
         raise ValueError(f"{name!r} is no quest: its name must end in {', '.join(SUFFIXES)}")
     durable.sync_file(temp)
-    given = Given(wishes, recipe)
+    given = Given(wishes, recipe, ticket)
     return _put(world.lane(priority), os.path.basename(name), given, lambda target: durable.move(temp, target))
 
 
@@ -193,6 +211,7 @@ def see(world: World, found: Sequence[tuple[str, Path]], *, arranged: lane_order
                 file=path.relative_to(world.queue).as_posix(),
                 position=last[priority] if position is None else position,
                 size_bytes=size_bytes,
+                job=tickets.id_of(path),
                 arrived_at=datetime.now(UTC),
             )
         )
@@ -263,6 +282,8 @@ def change_lane(world: World, quest: Quest, priority: str) -> None:
 def look_again(world: World, quest: Quest) -> None:
     """Into its lane and before the gatekeepers, whatever they found before."""
     source = path_of(world, quest)
+    if (asked := tickets.read(source)) and asked.cancelled:
+        tickets.mark(source, asked, cancelled=False)
     for suffix in reports.FOUND:
         reports.companion(source, suffix).unlink(missing_ok=True)
     quest.reason = quest.refusal = ""
@@ -309,6 +330,7 @@ def add_row(
     quest = Quest(
         name=stem_of(path.name), sha256=sha256, priority=priority, state=state, reason=reason, refusal=refusal,
         file=path.relative_to(world.queue).as_posix(), size_bytes=path.lstat().st_size, arrived_at=now,
+        job=tickets.id_of(path),
         ended_at=now if state in (Quest.State.FAILED, Quest.State.CANCELLED) else None,
     )  # fmt: skip
     if report:

@@ -17,22 +17,31 @@ class Given:
 
     wishes: Wishes
     recipe: bytes
+    ticket: bytes = b""
 
     def claim(self, target: Path) -> None:
         """Raises FileExistsError where somebody else's lies there; then nothing of this does."""
         reports.claim_wishes(target, self.wishes)
+        claimed = []
         try:
-            if self.recipe:
-                durable.create_bytes(reports.companion(target, reports.RECIPE), self.recipe)
+            for beside, data in self._files(target):
+                durable.create_bytes(beside, data)
+                claimed.append(beside)
         except BaseException:
+            for beside in claimed:
+                beside.unlink(missing_ok=True)
             self._give_up_wishes(target)
             raise
 
     def give_up(self, target: Path) -> None:
         """Else the next file of that name would have it."""
         self._give_up_wishes(target)
-        if self.recipe:
-            reports.companion(target, reports.RECIPE).unlink(missing_ok=True)
+        for beside, _ in self._files(target):
+            beside.unlink(missing_ok=True)
+
+    def _files(self, target: Path) -> list[tuple[Path, bytes]]:
+        found = ((reports.RECIPE, self.recipe), (reports.TICKET, self.ticket))
+        return [(reports.companion(target, suffix), data) for suffix, data in found if data]
 
     def _give_up_wishes(self, target: Path) -> None:
         if self.wishes != NO_WISHES:

@@ -21,8 +21,9 @@ from arena.gate.messages import Answer, Job
 from arena.gate.process import Gate, GateSettings
 from arena.models import Quest
 from arena.profiles import quest_recipe
-from arena.queue import admission, inbox, lane_order
+from arena.queue import admission, inbox, lane_order, ticket
 from arena.queue import files as queue
+from arena.queue.acts import CANCELLED
 from arena.queue.copying import Carrier
 from arena.recipe import Recipe
 from arena.rows.lines import stem_of
@@ -163,6 +164,9 @@ class Doorway:
             path = queue.path_of(self._world, quest)
             if not os.path.lexists(path):
                 queue.forget(quest, "its file is gone from the queue")
+                continue
+            if (asked := ticket.read(path)) and asked.cancelled:
+                queue.cancel(self._world, quest, CANCELLED)
                 continue
             settings = settings or self._settings()
             try:

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from arena.gate.report import Wishes
-from arena.queue import files as queue
+from arena.queue import asking
+from arena.queue.asking import Wanted
 from arena.queue.inbox import has_writer
 from arena.sources import folders
 from arena.sources.folders import BadSource, SourceFile
@@ -26,20 +26,22 @@ class Taken:
     """A sentence for each file that could not be copied."""
 
 
-def take(world: World, folder: Path, names: Sequence[str], *, priority: str, hold: bool) -> Taken:
+def take(world: World, folder: Path, names: Sequence[str], *, wanted: Wanted) -> Taken:
     """Copy files into a lane, where the gatekeepers look at each. Raises BadSource where there is no room for them."""
     taken = Taken()
     files = list(_found(folder, names, taken))
-    wanted = sum(file.size_bytes for file in files)
+    size_bytes = sum(file.size_bytes for file in files)
     free = shutil.disk_usage(world.home).free
-    if free < wanted + SPARE_BYTES:
-        raise BadSource(f"There is no room: {wanted:,} bytes would be copied, {free:,} are free on the world's disk.")
+    if free < size_bytes + SPARE_BYTES:
+        raise BadSource(
+            f"There is no room: {size_bytes:,} bytes would be copied, {free:,} are free on the world's disk."
+        )
     for file in files:
         try:
             if has_writer(file.path):
                 taken.troubles.append(f"{file.name} is still being written; take it when it is whole.")
             else:
-                taken.paths.append(queue.add_file(world, file.path, priority=priority, wishes=Wishes(hold=hold)))
+                taken.paths.append(asking.ask_file(world, file.path, wanted))
         except OSError as error:
             taken.troubles.append(f"{file.name} cannot be copied: {error.strerror}.")
     return taken

@@ -10,9 +10,10 @@ from django.conf import settings
 from arena.models import Quest
 from arena.profiles import quest_recipe
 from arena.profiles.quest_recipe import OwnRecipe, UnconfirmedRate
+from arena.queue.asking import Wanted
 from realm.strict import BadConfig
 from tavern.live_settings import read_settings
-from tavern.quests.uploads import Wanted
+from tavern.quests.orders import BY
 
 _PRIORITIES = Quest.Priority.choices
 
@@ -54,7 +55,7 @@ class AddForm(RecipeForm):
         """Of a form that is valid. Raises BadRecipe."""
         given: dict[str, Any] = self.cleaned_data
         priority = given["priority"] or Quest.Priority.NORMAL
-        return Wanted(name=name, priority=priority, hold=given["hold"], own=self.own_recipe())
+        return Wanted(by=BY, name=name, priority=priority, hold=given["hold"], own=self.own_recipe())
 
 
 class SliceForm(AddForm):

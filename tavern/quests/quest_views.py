@@ -19,18 +19,18 @@ from arena.preview.quest_estimate import outlook_of
 from arena.profiles import quest_recipe
 from arena.profiles.quest_recipe import NO_RECIPE, OwnRecipe
 from arena.quest_orders import Act, makes_sense, send
+from arena.queue import asking
 from arena.queue import files as queue
+from arena.queue.asking import BadRows, Wanted
+from arena.queue.names import BadName
 from arena.rows import lines
 from realm.strict import BadConfig
 from realm.world import PRIORITIES, World
 from tavern.live_settings import read_settings
 from tavern.page_frame import HtmxHttpRequest, attachment, frame_context, sentence
-from tavern.quests import uploads
 from tavern.quests.forms import BadRecipe, MendForm, RecipeForm
-from tavern.quests.names import BadName
 from tavern.quests.orders import BY
 from tavern.quests.quest import flagged_files, read_page
-from tavern.quests.uploads import RefusedUpload, Wanted
 from tavern.quests.views import find, told
 
 NOTHING_LEFT = "the text is empty; the refused rows stand here again, to be corrected"
@@ -79,10 +79,11 @@ def mend(request: HtmxHttpRequest, quest_id: int) -> HttpResponse:
     if not form.cleaned_data["text"].strip():
         return told(request, f"There is nothing to send: {NOTHING_LEFT}.", urgent=True, status=400)
     try:
-        data = uploads.pasted_lines(form.cleaned_data["text"])
-        wanted = Wanted(name=mended_name(settings.WORLD, found), priority=found.priority, own=_recipe_of(found))
-        path = uploads.take_chunks(settings.WORLD, [data], wanted=wanted)
-    except (BadConfig, BadName, RefusedUpload, OSError) as error:
+        data = asking.lines_of(form.cleaned_data["text"])
+        name = mended_name(settings.WORLD, found)
+        wanted = Wanted(by=BY, name=name, priority=found.priority, own=_recipe_of(found))
+        path = asking.ask_chunks(settings.WORLD, [data], wanted)
+    except (BadConfig, BadName, BadRows, OSError) as error:
         return told(request, sentence(error), urgent=True, status=400)
     return told(request, f"{path.name} is at the gate.")
 

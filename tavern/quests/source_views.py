@@ -158,7 +158,7 @@ def _queue(request: HttpRequest, name: str, names: list[str], form: AddForm) -> 
             f"({MOST_AT_ONCE:,} files, {MOST_BYTES_AT_ONCE / 1e9:.0f} GB). "
             f"Tick fewer, or run: manage.py source queue {name}"
         )
-    taken = taking.take(settings.WORLD, folder, names, priority=wanted.priority, hold=wanted.hold)
+    taken = taking.take(settings.WORLD, folder, names, wanted=wanted)
     if taken.paths:
         held = ", on hold until you release them" if wanted.hold else ""
         messages.success(

@@ -17,19 +17,21 @@ from arena import quest_orders
 from arena import status as arena_status
 from arena.models import Quest
 from arena.quest_orders import Act
+from arena.queue import asking, names
+from arena.queue.asking import BadRows
+from arena.queue.names import BadName
 from realm import strict
 from realm.config import preset_files
 from realm.web.body_sizes import FILES_BYTES, takes_up_to
 from realm.world import World
 from tavern import page_frame
 from tavern.page_frame import BOARD_CHANGED, LARGEST_ID, Button, HtmxHttpRequest, attachment, frame_context, sentence
-from tavern.quests import names, uploads
 from tavern.quests import orders as quest_acts
+from tavern.quests import uploads
 from tavern.quests.board import KINDS, QuestList, counts, read_list
 from tavern.quests.cards import HELP, LABELS
 from tavern.quests.forms import AddForm, BadRecipe, PasteForm, SliceForm
 from tavern.quests.gate_panel import at_the_gate
-from tavern.quests.names import BadName
 from tavern.quests.orders import BadOrder
 from tavern.quests.uploads import RefusedUpload, WrongPlace
 
@@ -147,7 +149,7 @@ def upload(request: HtmxHttpRequest) -> HttpResponse:
 
 def _take_file(request: HttpRequest, form: AddForm, file: UploadedFile[bytes]) -> None:
     try:
-        path = uploads.take_chunks(settings.WORLD, file.chunks(), wanted=form.wanted(file.name or ""))
+        path = asking.ask_chunks(settings.WORLD, file.chunks(), form.wanted(file.name or ""))
     except (BadName, BadRecipe, OSError) as error:
         messages.error(request, sentence(error))
     else:
@@ -197,9 +199,9 @@ def paste(request: HtmxHttpRequest) -> HttpResponse:
     given = form.cleaned_data
     try:
         name = names.pasted_name(given["name"] or "pasted")
-        data = uploads.pasted_lines(given["text"])
-        path = uploads.take_chunks(settings.WORLD, [data], wanted=form.wanted(name))
-    except (BadName, BadRecipe, RefusedUpload, OSError) as error:
+        data = asking.lines_of(given["text"])
+        path = asking.ask_chunks(settings.WORLD, [data], form.wanted(name))
+    except (BadName, BadRecipe, BadRows, OSError) as error:
         return told(request, sentence(error), urgent=True, status=400)
     return told(request, f"{path.name} is at the gate.")
 

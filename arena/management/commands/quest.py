@@ -15,15 +15,16 @@ from rich.table import Column, Table
 
 from arena import quest_orders
 from arena import status as arena_status
-from arena.gate.report import Wishes
 from arena.gate.rules import DEPTHS
 from arena.management import show
 from arena.models import ChronicleEntry, Quest
 from arena.profiles import quest_recipe
 from arena.profiles.quest_recipe import OwnRecipe, UnconfirmedRate
 from arena.quest_orders import Act, acts_for, makes_sense
+from arena.queue import asking
 from arena.queue import files as queue
 from arena.queue.acts import KINDS
+from arena.queue.asking import Wanted
 from realm import strict
 from realm.management.as_json import add_json, write_json
 from realm.strict import BadConfig
@@ -31,6 +32,7 @@ from realm.world import PRIORITIES
 
 OVER = (Quest.State.COMPLETED, Quest.State.FAILED, Quest.State.CANCELLED)
 TIMEOUT_SECONDS = 5.0
+BY = "command line"
 WIDE = 200
 HELD = "held"
 """What an inspected quest that waits for the player is called where people read."""
@@ -80,10 +82,8 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         if options["action"] == "add":
             own = _recipe_of(options)
-            wishes = Wishes(
-                force=options["force"], hold=options["hold"], depth=options["depth"], confirmed_rate=own.confirmed_rate
-            )
-            self._add(options["files"], options["priority"], wishes, own)
+            chosen = {key: options[key] for key in ("priority", "hold", "force", "depth")}
+            self._add(options["files"], Wanted(by=BY, own=own, **chosen))
         elif options["action"] == "show" and options["json"]:
             write_json(self.stdout, show.document(settings.WORLD, settings.REALM, options))
         elif options["action"] == "show":
@@ -97,14 +97,14 @@ class Command(BaseCommand):
         else:
             self._order(Act(options["action"]), options)
 
-    def _add(self, files: list[Path], priority: str, wishes: Wishes, own: OwnRecipe) -> None:
+    def _add(self, files: list[Path], wanted: Wanted) -> None:
         for path in files:
             if not path.is_file():
                 raise CommandError(f"{path} is not a file")
         for path in files:
-            added = queue.add_file(settings.WORLD, path, priority=priority, wishes=wishes, recipe=own.encoded)
-            by = f", {own.said}" if own.keys else ""
-            self.stdout.write(f"{path} goes to the gatekeepers as {added.name}, priority {priority}{by}")
+            added = asking.ask_file(settings.WORLD, path, wanted)
+            by = f", {wanted.own.said}" if wanted.own.keys else ""
+            self.stdout.write(f"{path} goes to the gatekeepers as {added.name}, priority {wanted.priority}{by}")
         if not arena_status.daemon_alive(settings.WORLD):
             self.stdout.write("The arena is not running; it will look at them when it starts.")
 
@@ -151,7 +151,7 @@ class Command(BaseCommand):
             raise CommandError("say what the recipe is to be: --preset NAME, --set KEY=VALUE, or --clear alone")
         newest = ChronicleEntry.objects.order_by("-id").values_list("id", flat=True).first() or 0
         path = quest_orders.send(
-            settings.WORLD, act=act, quests=quests, priority=priority, before=before, by="command line",
+            settings.WORLD, act=act, quests=quests, priority=priority, before=before, by=BY,
             recipe=own.keys if own else None, confirmed_rate=own.confirmed_rate if own else None,
         )  # fmt: skip
         self._tell_outcome(path, newest)

@@ -16,6 +16,7 @@ from rich.table import Table
 from arena import source_orders
 from arena import status as arena_status
 from arena.preview.terminal import visible
+from arena.queue.asking import Wanted
 from arena.reports import training_sources
 from arena.reports.training_sources import Source
 from arena.sources import folders, taking
@@ -145,7 +146,8 @@ class Command(BaseCommand):
     def _queue(self, options: dict[str, Any]) -> None:
         names, priority = self._chosen(options), options["priority"]
         folder = folders.folder_of(settings.WORLD, options["name"])
-        taken = taking.take(settings.WORLD, folder, names, priority=priority, hold=options["hold"])
+        wanted = Wanted(by="command line", priority=priority, hold=options["hold"])
+        taken = taking.take(settings.WORLD, folder, names, wanted=wanted)
         for path in taken.paths:
             self.stdout.write(visible(f"{path.name} goes to the gatekeepers, priority {priority}"))
         for trouble in taken.troubles:

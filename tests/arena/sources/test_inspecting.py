@@ -18,6 +18,7 @@ from arena.gate.messages import Answer, Job
 from arena.gate.process import GateProcess, GateSettings
 from arena.gate.rules import GateRules
 from arena.models import ChronicleEntry, Quest
+from arena.queue.asking import Wanted
 from arena.recipe import Recipe
 from arena.sources import folders, inspecting, records, taking
 from arena.sources.folders import BadSource
@@ -154,7 +155,7 @@ def _look_and_take(world: World, folder: Path, watchman: Watchman) -> None:
     names = [file.name for file in folders.files_in(folder).found]
     order(world, *names)
     watchman.settle()
-    taking.take(world, folder, names, priority="low", hold=True)
+    taking.take(world, folder, names, wanted=Wanted(by="test", priority="low", hold=True))
     admit(world)
 
 
@@ -290,7 +291,7 @@ def test_records_go_with_their_folder_unless_another_source_has_the_files(
 
 def test_taking_copies_into_the_lane_once(world: World, folder: Path) -> None:
     names = ["good.jsonl", "talks/flawed.jsonl", "../x.jsonl", "good.jsonl"]
-    taken = taking.take(world, folder, names, priority="high", hold=True)
+    taken = taking.take(world, folder, names, wanted=Wanted(by="test", priority="high", hold=True))
     assert [path.relative_to(world.queue).as_posix() for path in taken.paths] == [
         "high/good.jsonl",
         "high/flawed.jsonl",
@@ -299,14 +300,14 @@ def test_taking_copies_into_the_lane_once(world: World, folder: Path) -> None:
     admit(world)
     assert dict(Quest.objects.values_list("name", "state")) == {"good": "inspected", "flawed": "failed"}
     assert set(Quest.objects.values_list("priority", flat=True)) == {"high"}
-    taking.take(world, folder, ["good.jsonl"], priority="high", hold=False)
+    taking.take(world, folder, ["good.jsonl"], wanted=Wanted(by="test", priority="high", hold=False))
     (again,) = admit(world)
     assert (again.state, again.refusal) == ("failed", "duplicate")
 
 
 def test_a_file_that_is_being_written_is_not_taken(world: World, folder: Path) -> None:
     with open(folder / "good.jsonl", "a"):
-        taken = taking.take(world, folder, ["good.jsonl"], priority="normal", hold=False)
+        taken = taking.take(world, folder, ["good.jsonl"], wanted=Wanted(by="test", priority="normal", hold=False))
     assert (taken.paths, len(taken.troubles)) == ([], 1)
     assert "still being written" in taken.troubles[0]
 
@@ -314,7 +315,7 @@ def test_a_file_that_is_being_written_is_not_taken(world: World, folder: Path) -
 def test_nothing_is_taken_where_there_is_no_room(world: World, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(taking, "SPARE_BYTES", 2**62)
     with pytest.raises(BadSource, match="no room"):
-        taking.take(world, folder, ["good.jsonl"], priority="normal", hold=False)
+        taking.take(world, folder, ["good.jsonl"], wanted=Wanted(by="test", priority="normal", hold=False))
     assert list(world.lane("normal").iterdir()) == []
 
 

@@ -14,11 +14,12 @@ from django.http import HttpResponse
 from django.test import Client
 
 from arena.gate import report as reports
+from arena.queue import asking, names
+from arena.queue.asking import BadRows
+from arena.queue.names import BadName
 from realm.disk.durable import TEMP_PREFIX
 from realm.world import World
-from tavern.quests import names, uploads
-from tavern.quests.names import BadName
-from tavern.quests.uploads import RefusedUpload
+from tavern.quests import uploads
 
 pytestmark = pytest.mark.django_db
 
@@ -230,8 +231,8 @@ def test_pasted_rows_are_kept_as_they_were_written(world: World, client: Client,
     "text", ["", "  \n ", "[]", "[1, 2", "[1 2]", "[1] 2", "[{'a': 1}]", "[,]", "[1,", "[", "[" * 100_000]
 )
 def test_what_cannot_be_rows_is_refused_and_says_what_is_expected(world: World, client: Client, text: str) -> None:
-    with pytest.raises(RefusedUpload):
-        uploads.pasted_lines(text)
+    with pytest.raises(BadRows):
+        asking.lines_of(text)
     response = paste(client, text)
     assert response.status_code == 400
     assert "data-urgent" in response.content.decode()
