@@ -234,9 +234,9 @@ def _start_of(order: Order, record: StepRecord) -> Sidecar | None:
             continue
     if began_from == 0:
         return None
-    why = f"{thinned} has given up its optimizer's state" if thinned else "it made room, or is damaged"
+    why = f"{thinned} gave up its moments" if thinned else "it made room, or is damaged"
     raise CannotReplay(
-        f"no whole checkpoint of steps {began_from} to {record.step - 1} is left to train step {record.step} from: {why}"
+        f"of steps {began_from} to {record.step - 1} no whole checkpoint is left for step {record.step} from; {why}"
     )
 
 

@@ -252,7 +252,7 @@ def begin_together(run: Run) -> None:
 def requested_of(run: Run) -> Request | None:
     """What was asked of rank 0: every rank obeys it at the end of the same step."""
     requested = list(Request)
-    told = run.control.requested
+    told = run.control.requested_at(run.trainee.step)
     number = run.ranks.of_main(requested.index(told) if told else -1)
     return requested[number] if number >= 0 else None
 

@@ -66,7 +66,10 @@ def test_a_bad_one_is_refused_before_anything_is_queued(
 
 def test_a_rate_that_is_meant_is_taken(world: World, quest: Path) -> None:
     say("quest", "add", str(quest), "--set", "learning_rate=1.0", "--yes")
-    assert lane(world) == ["mine.jsonl", *(f"mine.jsonl.{given}" for given in ("job.json", "recipe.yaml", "wishes.json"))]
+    assert lane(world) == [
+        "mine.jsonl",
+        *(f"mine.jsonl.{given}" for given in ("job.json", "recipe.yaml", "wishes.json")),
+    ]
 
 
 def test_the_estimate_says_which_recipe_and_why(quest: Path) -> None:
