@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import json
-import logging
 import os
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import psutil
-import pynvml
 
+from realm.machine import gpus as machine_gpus
+from realm.machine.readings import cpu_seconds
 from realm.staleness import is_fresh
 from realm.world import World
-
-log = logging.getLogger(__name__)
 
 WINDOW_SECONDS = 20.0
 """What is said of the load is a mean over this long."""
@@ -41,7 +38,7 @@ class LoadMeter:
         cpu: Callable[[], tuple[float, float]] | None = None,
         gpus: Callable[[], tuple[float | None, ...]] | None = None,
     ) -> None:
-        self._cpu, self._gpus = cpu or cpu_seconds, gpus or Gpus().percents
+        self._cpu, self._gpus = cpu or cpu_seconds, gpus or machine_gpus.of_this_machine().percents
         self._seen: deque[tuple[float, float, float, float, tuple[float | None, ...]]] = deque()
         """Time, busy and all seconds of the processors, seconds of our own, use of the GPUs."""
 
@@ -62,21 +59,14 @@ class LoadMeter:
         return min(100.0, max(0.0, 100.0 * others / passed))
 
     def _gpu_means(self) -> tuple[float | None, ...]:
-        return tuple(_mean(uses) for uses in zip(*(seen[-1] for seen in self._seen), strict=False))
+        """Over the readings that know as many GPUs as the last one: a driver may come to answer in between."""
+        told = [seen[-1] for seen in self._seen]
+        return tuple(_mean(uses) for uses in zip(*(uses for uses in told if len(uses) == len(told[-1])), strict=True))
 
 
 def _mean(uses: Sequence[float | None]) -> float | None:
     known = [use for use in uses if use is not None]
     return sum(known) / len(known) if known else None
-
-
-def cpu_seconds() -> tuple[float, float]:
-    """Busy and all seconds of all processors since the machine was started."""
-    times = psutil.cpu_times()
-    idle = times.idle + getattr(times, "iowait", 0.0)
-    # Linux counts guests in user already.
-    everything = sum(times) - getattr(times, "guest", 0.0) - getattr(times, "guest_nice", 0.0)
-    return everything - idle, everything
 
 
 def seconds_of(processes: Iterable[psutil.Process]) -> float:
@@ -97,27 +87,6 @@ def _seconds(process: psutil.Process) -> float:
     except psutil.Error:
         return 0.0
     return float(times.user + times.system)
-
-
-class Gpus:
-    """NVIDIA's, by the driver's own library; none where there is no driver."""
-
-    def __init__(self) -> None:
-        self._handles: list[Any] = []
-        try:
-            pynvml.nvmlInit()
-            self._handles = [pynvml.nvmlDeviceGetHandleByIndex(at) for at in range(pynvml.nvmlDeviceGetCount())]
-        except pynvml.NVMLError as error:
-            log.debug("no GPU: %s", error)
-
-    def percents(self) -> tuple[float | None, ...]:
-        return tuple(self._percent(handle) for handle in self._handles)
-
-    def _percent(self, handle: Any) -> float | None:
-        try:
-            return float(pynvml.nvmlDeviceGetUtilizationRates(handle).gpu)
-        except pynvml.NVMLError:  # a slice of a GPU tells no use
-            return None
 
 
 def gpu_of(device: str, visible: str | None = None) -> int | None:
