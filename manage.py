@@ -57,6 +57,8 @@ def execute() -> None:
         from realm import unready_database  # needs the settings
 
         sys.exit(unready_database.sentence(error))
+    except KeyboardInterrupt:  # while it loads, or of a command that heeds it not
+        sys.exit(130)  # 128 + SIGINT, as of a program that the signal ends
     except BrokenPipeError:
         # Else Python says it once more when it flushes what is left at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
