@@ -104,10 +104,7 @@ class Command(BaseCommand):
         teller = Teller(self.stderr if options["json"] else self.stdout, wanted.steps)
         with logged(world.logs / LOG_FILE), teller.shown():
             follower, ended_by, reason, received = train(world, config, wanted, teller)
-            battle = follower.look().battle
-            result = result_of(
-                world, config.hero, follower, battle=battle, ended_by=ended_by, reason=reason, log=f"logs/{LOG_FILE}"
-            )
+            result = result_of(world, config.hero, follower, ended_by=ended_by, reason=reason, log=f"logs/{LOG_FILE}")
             teller.say(result.line)
         if options["json"]:
             write_json(self.stdout, result)

@@ -60,13 +60,19 @@ class Follower:
     """Steps that went wrong, checkpoints that could not be saved, battles that failed."""
     last_loss: float | None = None
     _places: dict[str, _Place] = field(default_factory=dict)
-    _battle: str | None = None
+    battle: str | None = None
+    """The newest one that was fought."""
     _step: int = 0
 
     def __post_init__(self) -> None:
         self._step = self.start
         for folder in self.world.battles.iterdir():  # what was told before is no news
             self._places[folder.name] = _Place(_size(self.world, folder.name))
+        running = arena_status.read_status(self.world).battle
+        if running:  # but for how many steps it has
+            self._places[running] = _Place(0)
+            self._events_of(running)
+            self.errors = 0
         self.begun = self.clock()
 
     @property
@@ -80,21 +86,21 @@ class Follower:
     def look(self) -> Seen:
         arena = arena_status.read_status(self.world)
         events: list[Event] = []
-        for battle in dict.fromkeys((self._battle, arena.battle)):  # the last one may have ended since
+        for battle in dict.fromkeys((self.battle, arena.battle)):  # the last one may have ended since
             if battle:
                 events += self._events_of(battle)
-        self._battle = arena.battle or self._battle
+        self.battle = arena.battle or self.battle
         tail = self._tail()
         if len(tail):
             self._step = int(tail["step"][-1])
             if self.done:
                 self.last_loss = float(tail["loss"][-1])
         speed = steps.rates(tail) if arena.state == "training" else None
-        place = self._places.get(self._battle or "")
+        place = self._places.get(self.battle or "")
         return Seen(
             state=arena.state,
             message=arena.message,
-            battle=self._battle,
+            battle=self.battle,
             quest=arena.quest,
             step=self._step,
             quest_step=int(tail["quest_step"][-1]) if len(tail) else None,
@@ -106,9 +112,9 @@ class Follower:
         )
 
     def _tail(self) -> Records:
-        if self._battle is None:
+        if self.battle is None:
             return steps.NO_RECORDS
-        path = steps.path_of(self.world, self._battle)
+        path = steps.path_of(self.world, self.battle)
         count = steps.count(path)
         return steps.read(path, max(0, count - _TAIL), count)
 

@@ -55,7 +55,7 @@ class TrainingResult:
 
 
 def result_of(
-    world: World, hero: str, follower: Follower, *, battle: str | None, ended_by: EndedBy, reason: str, log: str
+    world: World, hero: str, follower: Follower, *, ended_by: EndedBy, reason: str, log: str
 ) -> TrainingResult:
     seconds = follower.seconds
     return TrainingResult(
@@ -68,7 +68,7 @@ def result_of(
         checkpoint_step=saved_step(world, hero),
         first_step=follower.start,
         last_step=follower.start + follower.done,
-        battle=battle,
+        battle=follower.battle,
         ended_by=ended_by,
         reason=reason,
         log=log,

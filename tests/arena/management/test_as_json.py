@@ -48,14 +48,15 @@ WORDS = [
     "arena/ledger delete 6 --yes", "vault/treasury trash", "vault/treasury undo", "vault/treasury dry-run",
     "vault/treasury apply", "vault/treasury empty", "vault/vault locate checkpoint_7",
     "vault/vault verify checkpoint_7", "vault/vault copies", "vault/vault strongholds list",
-    "vault/vault zones", "vault/vault history",
+    "vault/vault zones", "vault/vault history", "watchtower/scry",
     "vault/tokens list", "vault/tokens new --purpose read",
 ]  # fmt: skip
 ELSEWHERE = {
     "arena/ledger undo", "vault/vault fetch", "vault/vault copy", "vault/vault drop", "vault/vault push",
-    "vault/vault pull", "vault/vault snapshot", "vault/vault rehearse", "vault/vault restore",
+    "vault/vault pull", "vault/vault snapshot", "vault/vault rehearse", "vault/vault restore", "arena/train",
 }  # fmt: skip
-"""They need an entry, another place or a database on disk: tests/vault asks them."""
+"""They need an entry, another place or a database on disk: tests/vault asks them,
+and tests/arena/management/test_train.py."""
 
 
 @pytest.fixture
