@@ -4,16 +4,21 @@
 import importlib
 import logging
 import os
+import re
 import sys
 
 from django.core.exceptions import ImproperlyConfigured
 from django.db import DatabaseError
 
 from realm.disk import full
+from realm.logs import configuration
 from realm.management.command_line import execute_from_command_line
+from realm.weaver.services import ARENA, TASKMASTER, TRAINER_PREFIX
 from realm.world import World
 
 SETTINGS = "realm.settings"
+TRAIN = "train"
+"""A training in the foreground logs in its own name, while it lasts."""
 TELL_OF_SKILLS = ("arena", "taskmaster")
 """Daemons, whose log is read later. A command says itself what its player must know of a skill, and no more."""
 
@@ -24,12 +29,26 @@ def hush(command: str) -> None:
             logging.getLogger(name).setLevel(logging.ERROR)
 
 
+def service_of(words: list[str]) -> str:
+    """In whose name this command line logs."""
+    match words:
+        case ["arena", *_]:
+            return ARENA
+        case ["train", *_]:
+            return TRAIN
+        case ["taskmaster", *options] if "--daemon" in options:
+            return TASKMASTER
+        case ["trainer", skill, *_] if re.fullmatch("[a-z0-9]{1,40}", skill):
+            return f"{TRAINER_PREFIX}{skill}"
+    return configuration.COMMANDS
+
+
 def main() -> None:
     if sys.argv[1:2] == ["branch_officer"]:
         sys.exit(branch_officer(sys.argv[2:]))
     os.environ["DJANGO_SETTINGS_MODULE"] = SETTINGS  # never those of another project that the shell names
     try:
-        importlib.import_module(SETTINGS)
+        configuration.with_django(importlib.import_module(SETTINGS), service_of(sys.argv[1:]))
     except ImproperlyConfigured as error:
         with_bad_settings(str(error))
     except OSError as error:

@@ -1,11 +1,16 @@
 """The web process: Django for http, Channels for websockets, all behind one guard. Imports no torch."""
 
 import os
+from importlib import import_module
 
 from channels.routing import ProtocolTypeRouter
 from django.core.asgi import get_asgi_application
 
+from realm.logs import configuration
+from realm.weaver.services import TAVERN
+
 os.environ["DJANGO_SETTINGS_MODULE"] = "realm.settings"  # never those of another project that the shell names
+configuration.with_django(import_module("realm.settings"), TAVERN)
 django_application = get_asgi_application()
 
 # Consumers import models, which exist only now.

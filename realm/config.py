@@ -12,7 +12,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from realm import strict
 from realm.strict import Bounds, Range
@@ -30,6 +30,8 @@ _SKILL = re.compile(r"[a-z][a-z0-9]{0,39}")
 _METRIC = re.compile(r"levels|val_loss|train_loss|accuracy|[a-z][a-z0-9]*/.+")
 """Of a champion; guild.champion.rule reads it."""
 Port = Annotated[int, Range(1, 65535, "is no port")]
+LogLevel = Literal["debug", "info", "warning", "error"]
+LOG_LEVELS: tuple[str, ...] = get_args(LogLevel)
 LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 
 
@@ -67,6 +69,8 @@ class RealmConfig:
     hero: str = "DIO"
     base_model: str | None = None
     autoplay: bool = True
+    log_level: LogLevel = "info"
+    """What services log from on; `manage.py logs SERVICE --set-level` changes it while one runs."""
     keep_checkpoints: Annotated[int, Bounds(2)] = 30
     """Newest checkpoints of a hero that stay, with the champion and the best by each loss; older ones make room."""
     champion_metric: str = "levels"
@@ -108,6 +112,10 @@ class RealmConfig:
             raise ValueError(
                 f"champion_metric: {self.champion_metric!r} is not allowed; allowed are levels, val_loss, train_loss, "
                 "accuracy, and sets such as bin/3, quest/NAME or file/NAME"
+            )
+        if self.log_level not in LOG_LEVELS:
+            raise ValueError(
+                f"log_level: {self.log_level!r} is not allowed; allowed are debug, info, warning and error"
             )
         for name in ("checkpoint_budget_gb", "oracle_memory_gb", "memory_budget_gb"):
             budget = getattr(self, name)
@@ -152,6 +160,7 @@ _VARIABLES: dict[str, type] = {
     "zone_port": int,
     "base_model": str,
     "autoplay": bool,
+    "log_level": str,
     "database_url": str,
     "redis_url": str,
 }

@@ -10,6 +10,7 @@ from arena.recipe import Recipe
 from arena.rows.formats import load_declared
 from guild.tasks.task_settings import Rules as TaskRules
 from realm import config as realm_config
+from realm.logs.configuration import of_process
 from realm.strict import BadConfig
 from realm.web import secret_key
 from realm.world import CHECKOUT, World
@@ -145,12 +146,4 @@ USE_TZ = True
 TIME_ZONE = "UTC"
 LANGUAGE_CODE = "en"
 
-LOGGING = {
-    "version": 1,
-    "disable_existing_loggers": False,
-    "formatters": {"plain": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"}},
-    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "plain"}},
-    "root": {"handlers": ["console"], "level": "INFO"},
-    # It tells every request, over the bars of commands and in place of what a task said.
-    "loggers": {"httpx2": {"level": "WARNING"}},
-}
+LOGGING = of_process(WORLD, "", level=REALM.log_level)  # the console alone: each process names its service first

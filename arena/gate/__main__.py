@@ -30,10 +30,11 @@ from arena.rows.overrun import Overrun
 from arena.rows.tokenized import MaskingError
 from arena.rows.tokenizer import TOKENIZER_FILE, HeroTokenizer, UnusableTokenizer
 from realm.disk import durable
+from realm.logs import configuration
 from realm.processes.memory_limit import limit_memory
 from realm.world import PRIORITIES, World
 
-log = logging.getLogger(__name__)
+log = logging.getLogger("arena.gate")
 
 PROGRESS_SECONDS = 0.5
 PROGRESS_FILE = "gate.json"
@@ -158,7 +159,9 @@ def main() -> None:
     limit_memory(MOST_BYTES)
     out = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # whatever a library prints must not stand among the answers
-    serve(World(Path(sys.argv[1])), sys.stdin.buffer, out, progress_file=progress_file)
+    world = World(Path(sys.argv[1]))
+    configuration.start(world, "gate", heard=True)
+    serve(world, sys.stdin.buffer, out, progress_file=progress_file)
 
 
 if __name__ == "__main__":

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import argparse
+import logging
 import os
 import sys
 
 from arena.oracle import server
 from arena.recipe import Recipe
 from realm import config
+from realm.logs import configuration
 from realm.strict import BadConfig
+from realm.weaver.services import ORACLE
 from realm.web.serve import CannotServe
 from realm.world import World
+
+log = logging.getLogger("arena.oracle")
 
 
 def main() -> int:
@@ -21,6 +26,7 @@ def main() -> int:
     # Read by OpenMP when torch loads: threads that spin while they wait take the cores from the trainer's.
     os.environ.setdefault("GOMP_SPINCOUNT", "1000")
     world = World.from_environment()
+    configuration.start(world, ORACLE)
     try:
         settings = config.load(world, recipe=Recipe)
         port = settings.oracle_port if arguments.port is None else arguments.port
@@ -28,7 +34,7 @@ def main() -> int:
             parser.error(f"--port: {port} is no port; allowed are 1 to 65535")
         server.run(world, settings, port=port)
     except (BadConfig, CannotServe) as error:
-        print(error, file=sys.stderr)
+        log.error("%s", error, extra={"event": "cannot_start"})
         return 1
     except KeyboardInterrupt:
         pass

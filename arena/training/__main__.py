@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import logging
 import os
 import signal
 import sys
@@ -17,6 +18,10 @@ from pathlib import Path
 
 from arena.hero.__main__ import add_merge, run
 from arena.protocol import Event, ExitCode, Order
+from realm.logs import configuration
+from realm.world import World
+
+log = logging.getLogger("arena.training")
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -57,6 +62,7 @@ def main() -> int:
     # Read by cuBLAS: without it the same product may be added up otherwise the next time.
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
 
+    configuration.start(World.from_environment(), "trainer", heard=True)
     # Imported late: torch takes seconds, --help and a wrong argument should not.
     from arena.training.control import Control, Request
     from arena.training.ranks import join, leave
@@ -78,7 +84,7 @@ def main() -> int:
     try:
         order = Order.read(arguments.order)
     except (OSError, ValueError) as error:
-        print(f"{arguments.order}: not an order: {error}", file=sys.stderr)
+        log.error("%s: not an order: %s", arguments.order, error)
         return ExitCode.BAD_ORDER
     ranks = join()
     try:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -43,6 +43,8 @@ from arena.training.start import Trainee
 from arena.training.train import train
 from realm.disk import durable, locks
 
+_log = logging.getLogger(__name__)
+
 LOCK_FILE = ".trainer.lock"
 LOCK_WAIT_SECONDS = 60.0
 
@@ -78,7 +80,7 @@ def run_order(
     control: Control,
     warm: Trainee | None,
     on_event: Callable[[Event], None],
-    on_trouble: Callable[[str], None] = lambda text: print(text, file=sys.stderr),
+    on_trouble: Callable[[str], None] = lambda text: _log.warning("%s", text or "the disk has room again"),
     ranks: Ranks = ALONE,
 ) -> Trainee | None:
     """Run one battle to its ending event. Returns what may stay warm; None after a fault.
@@ -109,7 +111,7 @@ def _fail(log: BattleLog, fault: Exception, *, blame: str) -> None:
     step = log.events[-1].step if log.events else 0
     log.write(EventKind.BATTLE_FAILED, step=step, message=str(fault)[:400], reason=str(fault), blame=blame)
     if not log.writes:  # another rank keeps the log, and may not know
-        print(fault, file=sys.stderr)
+        _log.error("%s", fault)
 
 
 class Service:
@@ -144,7 +146,7 @@ class Service:
             try:
                 order = Order.read(path)
             except (OSError, ValueError) as error:
-                print(f"{path}: not an order: {error}", file=sys.stderr)
+                _log.error("%s: not an order: %s", path, error)
                 return ExitCode.BAD_ORDER
             try:
                 warm = run_order(
@@ -155,13 +157,13 @@ class Service:
                     on_trouble=lambda text: self._reply(f"{TROUBLE_LINE} {text}".rstrip()),
                 )
             except AnotherTrainer as error:
-                print(error, file=sys.stderr)
+                _log.error("%s", error)
                 return ExitCode.ANOTHER_TRAINER
             except Left as error:
-                print(error, file=sys.stderr)
+                _log.error("%s", error)
                 return ExitCode.OK
             except (OSError, SaveFailed) as error:  # a failing disk: nothing was announced that is not there
-                print(f"{type(error).__name__}: {error}", file=sys.stderr)
+                _log.error("%s: %s", type(error).__name__, error)
                 return ExitCode.SYSTEM
 
     def _shut_down(self) -> None:

@@ -413,7 +413,7 @@ def watch(run: Run, records: list[StepRecord]) -> None:
         if not (math.isfinite(record.loss) and math.isfinite(record.grad_norm)):
             text = f"step {record.step}: loss {record.loss}, gradient norm {record.grad_norm}"
             raise StepFault(Fault.NON_FINITE, record, text, back_to=record.step - 1)
-        run.log.add_step(record)
+        run.log.add_step(record, total_steps=run.quest.total_steps)
         run.saver.write_after(record.step - 1, record.loss)
         trend = run.convergence.add(record.step, record.loss)
         if trend == Trend.DIVERGENCE:
@@ -685,7 +685,7 @@ def tell_saved(run: Run, *, wait: bool = False, must: bool = False) -> None:
     # It is there: told, and with it what its weights answered.
     draft, saved = written
     run.trainee.saved = saved
-    announcements.saved(run.log, saved, stall_seconds=draft.stall_seconds)
+    announcements.saved(run.log, saved, stall_seconds=draft.stall_seconds, write_seconds=run.saver.write_seconds)
     for answered in run.answered:
         answers.tell(run.log, run.room, run.order, answered, saved)
     run.answered = []

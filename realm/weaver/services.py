@@ -11,6 +11,8 @@ ARENA = "arena"
 ORACLE = "oracle"
 VAULT = "vault"
 TASKMASTER = "taskmaster"
+TRAINER_PREFIX = "trainer-"
+"""Of services that serve a skill's trainer."""
 WAITED_FOR = (TAVERN, ARENA)
 """By the player; the others are started when the Tavern answers, and take no processor from these two before."""
 
@@ -62,7 +64,7 @@ def services(config: RealmConfig) -> tuple[Service, ...]:
             port_variable="REALM_VAULT_PORT",
         ),
         *(
-            Service(name=f"trainer-{skill}", arguments=("manage.py", "trainer", skill), stop_seconds=10)
+            Service(name=f"{TRAINER_PREFIX}{skill}", arguments=("manage.py", "trainer", skill), stop_seconds=10)
             for skill in config.serve_trainers
         ),
         Service(name=TASKMASTER, arguments=("manage.py", "taskmaster", "--daemon"), stop_seconds=40),

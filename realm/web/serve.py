@@ -58,6 +58,7 @@ def run(
         loop="asyncio",  # the same everywhere, whatever else is installed
         http=TimedProtocol,
         ws="none",
+        log_config=None,  # its records go where the process's own do
         log_level="warning",
         access_log=False,
         server_header=False,

@@ -9,6 +9,9 @@ import sys
 
 from django.core.exceptions import ImproperlyConfigured
 
+from realm.logs import configuration
+from realm.weaver.services import VAULT
+
 _SETTINGS = "watchtower.api.settings"
 
 
@@ -19,7 +22,7 @@ def main() -> None:
     arguments = parser.parse_args()
     os.environ["DJANGO_SETTINGS_MODULE"] = _SETTINGS
     try:
-        importlib.import_module(_SETTINGS)
+        configuration.with_django(importlib.import_module(_SETTINGS), VAULT)
     except ImproperlyConfigured as error:
         sys.exit(str(error))
     _serve(arguments.port, arguments.bind)

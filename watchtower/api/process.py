@@ -16,6 +16,7 @@ from django.db import close_old_connections, connection
 
 from realm.config import LOOPBACK, RealmConfig
 from realm.database_watch import DatabaseGone, DatabaseWatch
+from realm.logs.configuration import STARTED
 from realm.web import serve, tokens
 from realm.web.body_sizes import FORM_BYTES
 from realm.web.guard import Application, Receive, Scope, Send
@@ -59,7 +60,7 @@ def run(world: World, config: RealmConfig, *, address: str, port: int) -> None:
         ]
         for thread in beside:
             thread.start()
-        print(f"the vault of {world.home} answers at {told}/api", flush=True)
+        log.info("the vault of %s answers at %s/api", world.home, told, extra={"event": STARTED})
         serve.run(
             TokenWall(application(world), store, purposes_of=purposes_of, required=is_open),
             listening,

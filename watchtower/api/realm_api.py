@@ -8,7 +8,7 @@ from ninja import NinjaAPI, Router
 
 from realm.version import version
 from vault.api import catalogue, history, jobs, ledger, moving, snapshots, trash, zones
-from watchtower.api import training
+from watchtower.api import logs, training
 from watchtower.api.answers import JsonParser, Renderer, handle_errors
 
 api = NinjaAPI(
@@ -35,6 +35,7 @@ for prefix, router, tag in (
     ("", catalogue.router, "catalogue"), ("", moving.router, "moving"), ("", zones.router, "zones"),
     ("/ledger", ledger.router, "ledger"), ("/training", training.router, "training"), ("", jobs.router, "jobs"),
     ("", snapshots.router, "snapshots"), ("", trash.router, "trash"), ("", history.router, "history"),
+    ("/logs", logs.router, "logs"),
     ("", nowhere, "nowhere"),  # the last: addresses are tried in this order
 ):  # fmt: skip
     api.add_router(prefix, router, tags=[tag])

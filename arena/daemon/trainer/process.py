@@ -33,6 +33,7 @@ class TrainerProcess:
         clock: Callable[[], float] = time.monotonic,
         timeouts: Timeouts | None = None,
     ) -> None:
+        self._home = world.home
         self._log = ChildLog(world.logs / "trainer" / LOG_FILE)
         self._wake = wake
         self._command = command
@@ -72,7 +73,7 @@ class TrainerProcess:
             if liveness.hear(said):
                 self._wake()
 
-        alone = without_launcher(os.environ)
+        alone = without_launcher(os.environ) | {"REALM_HOME": str(self._home)}
         self._child = ChildProcess.conversing(self._command, self._log, on_line=hear, on_end=self._wake, env=alone)
 
     @property

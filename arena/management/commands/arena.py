@@ -11,6 +11,7 @@ from django.core.management.base import BaseCommand
 
 from arena.daemon import serving
 from arena.management.daemon_errors import in_a_sentence
+from realm.logs.configuration import STARTED
 
 log = logging.getLogger("arena")
 
@@ -22,5 +23,5 @@ class Command(BaseCommand):
         with in_a_sentence(settings.WORLD), serving.opened(settings.WORLD, settings.REALM) as daemon:
             for number in (signal.SIGTERM, signal.SIGINT):
                 signal.signal(number, lambda *_: daemon.stop())
-            log.info("the arena of %s opens", settings.WORLD.home)
+            log.info("the arena of %s opens", settings.WORLD.home, extra={"event": STARTED})
             daemon.run()

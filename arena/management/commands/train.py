@@ -15,12 +15,12 @@ from arena import status as arena_status
 from arena.management import replay_view
 from arena.management.foreground import own_arena, running_arena
 from arena.management.foreground.result import EndedBy, result_of
-from arena.management.foreground.telling import Teller, logged
+from arena.management.foreground.telling import Teller, quiet_console
 from arena.management.foreground.wanted import Wanted
 from realm import strict
 from realm.management.as_json import add_json, write_json
 
-LOG_FILE = "train/train.log"
+LOG_FILE = "logs/train/train.jsonl"
 _FOR_REPLAY, _FOR_TRAINING = ("battle", "tensor", "row"), ("steps", "hours", "file", "skill", "level", "save_every")
 
 
@@ -102,9 +102,9 @@ class Command(BaseCommand):
         )
         train = running_arena.follow if arena_status.daemon_alive(world) else own_arena.train
         teller = Teller(self.stderr if options["json"] else self.stdout, wanted.steps)
-        with logged(world.logs / LOG_FILE), teller.shown():
+        with quiet_console(), teller.shown():
             follower, ended_by, reason, received = train(world, config, wanted, teller)
-            result = result_of(world, config.hero, follower, ended_by=ended_by, reason=reason, log=f"logs/{LOG_FILE}")
+            result = result_of(world, config.hero, follower, ended_by=ended_by, reason=reason, log=LOG_FILE)
             teller.say(result.line)
         if options["json"]:
             write_json(self.stdout, result)

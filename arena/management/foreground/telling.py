@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import logging
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 from django.core.management.base import OutputWrapper
 from rich.console import Console
@@ -16,10 +16,11 @@ from rich.progress import BarColumn, Progress, TextColumn
 from arena.management.foreground.following import Seen
 from arena.preview.terminal import visible
 from arena.protocol import Event
-from realm.processes.log import LARGEST_BYTES
 
 LINE_SECONDS = 10.0
-log = logging.getLogger("train")
+EVENT = "train_progress"
+"""Of the lines in the log."""
+log = logging.getLogger("arena.train")
 
 
 class Teller:
@@ -45,7 +46,7 @@ class Teller:
     def say(self, text: str) -> None:
         line = " ".join(visible(text).split())
         self._console.print(escape(line))
-        log.info(line)
+        log.info(line, extra={"event": EVENT})
 
     def show(self, seen: Seen, done: int) -> None:
         """What is new since the look before."""
@@ -59,7 +60,7 @@ class Teller:
         )  # fmt: skip
         if self._clock() - self._line_at >= LINE_SECONDS:
             self._line_at = self._clock()
-            log.info(line) if self._is_terminal else self.say(line)
+            log.info(line, extra={"event": EVENT}) if self._is_terminal else self.say(line)
 
 
 def in_words(event: Event) -> str:
@@ -91,23 +92,14 @@ def _left(seen: Seen, done: int, wanted: int | None) -> int | None:
 
 
 @contextmanager
-def logged(path: Path) -> Iterator[None]:
-    """Whatever this process logs goes into that file; to the console only what is a warning or worse."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    if path.exists() and path.stat().st_size > LARGEST_BYTES:
-        path.replace(path.with_suffix(".log.1"))
-    root = logging.getLogger()
-    consoles = [handler for handler in root.handlers if isinstance(handler, logging.StreamHandler)]
+def quiet_console() -> Iterator[None]:
+    """What this process logs goes to its file alone; to the console only what is a warning or worse."""
+    consoles = [handler for handler in logging.getLogger().handlers if getattr(handler, "stream", None) is sys.stderr]
     levels = [handler.level for handler in consoles]
-    file = logging.FileHandler(path, encoding="utf-8")
-    file.setFormatter(logging.Formatter("{asctime} {levelname} {name}: {message}", style="{"))
-    root.addHandler(file)
     for handler in consoles:
         handler.setLevel(logging.WARNING)
     try:
         yield
     finally:
-        root.removeHandler(file)
-        file.close()
         for handler, level in zip(consoles, levels, strict=True):
             handler.setLevel(level)

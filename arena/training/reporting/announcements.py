@@ -194,6 +194,7 @@ def saved(log: BattleLog, checkpoint: Sidecar, **data: float) -> None:
         name=checkpoint.name,
         train_loss=checkpoint.train_loss,
         val_loss=checkpoint.val_loss,
+        size_bytes=sum(proof.size_bytes for proof in checkpoint.files.values()),
         **data,
     )
 

@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from arena.protocol import EVENTS_FILE, STEP_DTYPE, STEPS_FILE, Event, EventKind, StepRecord
+from arena.training.reporting.progress_log import ProgressLog, log_errors, log_event
 from arena.training.saving.full_disk import Room
 from realm.disk import durable
 
@@ -31,6 +32,7 @@ class BattleLog:
         self.writes = writes
         self._folder = folder
         self._events_path = folder / EVENTS_FILE
+        self._progress = ProgressLog(folder.name)
         self.events = _whole_events(self._events_path)
         self._steps: BinaryIO = open(folder / STEPS_FILE, "ab", buffering=0)  # noqa: SIM115 - closed by close()
 
@@ -51,9 +53,10 @@ class BattleLog:
         sound = (np.diff(records["step"], prepend=0) > 0) & (records["step"] <= step)
         return records if sound.all() else records[: int(sound.argmin())]
 
-    def add_step(self, record: StepRecord) -> None:
+    def add_step(self, record: StepRecord, *, total_steps: int) -> None:
         if self.writes:
             self._room.write(lambda: self._append(record.pack()), where=self._folder)
+            self._progress.add(record, total_steps=total_steps)
 
     def _append(self, data: bytes) -> None:
         """A full disk may take a part of it, which is cut off again."""
@@ -76,6 +79,9 @@ class BattleLog:
         if self.writes:
             self._room.write(lambda: durable.append_line(self._events_path, event.to_line()), where=self._folder)
             self._on_event(event)
+            log_event(self._folder.name, event)
+            if event.is_ending:
+                log_errors(self._folder.name, self.events)
         return event
 
     def has(self, kind: EventKind, **data: Any) -> bool:

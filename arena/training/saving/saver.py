@@ -71,6 +71,8 @@ class Saver:
         self._waiting: Draft | None = None
         self._thread: threading.Thread | None = None
         self._done: tuple[Draft, Sidecar | Exception] | None = None
+        self.write_seconds = 0.0
+        """How long the newest write took, beside training."""
 
     def capture(self, hero: Hero, optimizer: torch.optim.Optimizer, *, moments_since: int) -> Captured:
         """Copy the state. The copies' memory is used again, so nothing may be on its way."""
@@ -154,10 +156,12 @@ class Saver:
         def write_with_room() -> Sidecar:
             return self._room.write(write, where=self._folder, needed_bytes=draft.captured.size_bytes)
 
+        started = time.perf_counter()
         try:
             self._done = draft, _twice(write_with_room)
         except Exception as error:  # it crosses over to the training thread, which raises it
             self._done = draft, error
+        self.write_seconds = time.perf_counter() - started
 
 
 def _twice(action: Callable[[], Sidecar]) -> Sidecar:

@@ -49,7 +49,7 @@ WORDS = [
     "vault/treasury apply", "vault/treasury empty", "vault/vault locate checkpoint_7",
     "vault/vault verify checkpoint_7", "vault/vault copies", "vault/vault strongholds list",
     "vault/vault zones", "vault/vault history", "watchtower/scry",
-    "vault/tokens list", "vault/tokens new --purpose read",
+    "realm/logs", "vault/tokens list", "vault/tokens new --purpose read",
 ]  # fmt: skip
 ELSEWHERE = {
     "arena/ledger undo", "vault/vault fetch", "vault/vault copy", "vault/vault drop", "vault/vault push",

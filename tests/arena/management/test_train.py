@@ -122,7 +122,9 @@ def arena(world: World, monkeypatch: pytest.MonkeyPatch, *acts: Callable[[], Non
         yield
 
 
-def test_it_follows_until_so_many_more_are_done(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_it_follows_until_so_many_more_are_done(
+    world: World, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     checkpoint = make_checkpoint(world.heroes, 1)
     steps = [lambda step=step: append_steps(world, "b1", [record(step)]) for step in range(2, 6)]  # type: ignore[misc]
     with arena(world, monkeypatch, lambda: None, *steps):
@@ -130,7 +132,8 @@ def test_it_follows_until_so_many_more_are_done(world: World, monkeypatch: pytes
     assert (told["steps_completed"], told["first_step"], told["last_step"], told["ended_by"]) == (3, 1, 4, "steps")
     assert told["final_loss"] == pytest.approx(0.25)
     assert (told["checkpoint"], told["error_count"]) == (checkpoint.name, 0)
-    assert (world.home / told["log"]).read_text().count("3 steps in") == 1
+    (line,) = [record for record in caplog.records if "3 steps in" in record.message]
+    assert (line.name, line.levelname) == ("arena.train", "INFO")
 
 
 def test_without_a_number_it_follows_to_the_quests_end(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
