@@ -62,14 +62,14 @@ def main() -> int:
     # Read by cuBLAS: without it the same product may be added up otherwise the next time.
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
 
+    if arguments.replay:  # nothing of the world is changed, its logs neither
+        return replay_step(arguments)
     configuration.start(World.from_environment(), "trainer", heard=True)
     # Imported late: torch takes seconds, --help and a wrong argument should not.
     from arena.training.control import Control, Request
     from arena.training.ranks import join, leave
     from arena.training.service import Service, run_order, take_over_standard_output
 
-    if arguments.replay:
-        return replay_step(arguments)
     if arguments.serve:
         return Service(sys.stdin, take_over_standard_output()).serve()
 
