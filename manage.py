@@ -8,15 +8,17 @@ import re
 import sys
 
 from django.core.exceptions import ImproperlyConfigured
-from django.core.management import execute_from_command_line
 from django.db import DatabaseError
 
 from realm.disk import full
 from realm.logs import configuration
+from realm.management.command_line import execute_from_command_line
 from realm.weaver.services import ARENA, TASKMASTER, TRAINER_PREFIX
 from realm.world import World
 
 SETTINGS = "realm.settings"
+TRAIN = "train"
+"""A training in the foreground logs in its own name, while it lasts."""
 TELL_OF_SKILLS = ("arena", "taskmaster")
 """Daemons, whose log is read later. A command says itself what its player must know of a skill, and no more."""
 
@@ -32,6 +34,8 @@ def service_of(words: list[str]) -> str:
     match words:
         case ["arena", *_]:
             return ARENA
+        case ["train", *_]:
+            return TRAIN
         case ["taskmaster", *options] if "--daemon" in options:
             return TASKMASTER
         case ["trainer", skill, *_] if re.fullmatch("[a-z0-9]{1,40}", skill):
@@ -72,6 +76,8 @@ def execute() -> None:
         from realm import unready_database  # needs the settings
 
         sys.exit(unready_database.sentence(error))
+    except KeyboardInterrupt:  # while it loads, or of a command that heeds it not
+        sys.exit(130)  # 128 + SIGINT, as of a program that the signal ends
     except BrokenPipeError:
         # Else Python says it once more when it flushes what is left at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

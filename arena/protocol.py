@@ -281,6 +281,8 @@ class Command(StrEnum):
     """Complete the quest with the steps done so far."""
     RATE = "rate"
     """Look at RATE_FILE."""
+    PAUSE_AT = "pause_at"
+    """`pause_at STEP`: pause once the hero has done that step."""
 
 
 READY_LINE = "ready"

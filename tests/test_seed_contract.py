@@ -246,12 +246,15 @@ COMMANDS = {
     "trainer": ("sy", "bin --port 8090"),
     "forge": ("--skill bin --level 3 --count 5000",),
     "vault": ("scan",),
+    "train": ("--steps 100 --checkpoint-interval 50", "--resume", "--replay 7"),
+    "scry": ("", "--once"),
+    "evaluate": ("checkpoint-180000", "--once", "--list"),
 }
 
 
 def commands_are_understood(place: Place) -> None:
     for name, lines in COMMANDS.items():
-        apps = ("realm", "vault", "guild", "arena")
+        apps = ("realm", "vault", "guild", "arena", "watchtower")
         app = next(app for app in apps if (CHECKOUT / app / "management" / "commands" / f"{name}.py").is_file())
         for line in lines:
             load_command_class(app, name).create_parser("manage.py", name).parse_args(line.split())

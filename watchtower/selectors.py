@@ -43,8 +43,16 @@ def current_battle(hero: str) -> BattleFacts | None:
     line = line_of(hero)
     battles = Battle.objects.filter(hero=hero).select_related("quest").order_by("-id")
     row = battles.filter(state=Battle.State.TRAINING).first() or battles.filter(_come_from(line)).first()
-    if row is None:
-        return None
+    return _facts(row, line) if row else None
+
+
+def battle_facts(hero: str, battle: str) -> BattleFacts | None:
+    """Of the battle of that id, whoever fought it; None where there is none."""
+    row = Battle.objects.filter(battle_id=battle).select_related("quest").first()
+    return _facts(row, line_of(hero)) if row else None
+
+
+def _facts(row: Battle, line: Line) -> BattleFacts:
     return BattleFacts(
         battle=row.battle_id,
         quest=row.quest.name,
@@ -117,6 +125,11 @@ def events_between(after: int, until: int, *, most: int) -> list[dict[str, Any]]
 def last_events(until: int) -> list[dict[str, Any]]:
     """Messages of the last entries up to `until`, oldest first."""
     return _messages(ChronicleEntry.objects.filter(id__lte=until).order_by("-id"), LAST_EVENTS)[::-1]
+
+
+def events_of(battle: str) -> list[dict[str, Any]]:
+    """Messages of the last entries of a battle, oldest first."""
+    return _messages(ChronicleEntry.objects.filter(source=battle).order_by("-id"), LAST_EVENTS)[::-1]
 
 
 def _messages(entries: QuerySet[ChronicleEntry], most: int) -> list[dict[str, Any]]:

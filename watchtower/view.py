@@ -16,6 +16,7 @@ from arena import steps
 from arena.status import ArenaStatus
 from arena.steps import Records
 from guild.selectors import accuracy_history
+from realm import strict
 from realm.staleness import STALE_SECONDS
 from realm.world import World
 from watchtower import scores, selectors
@@ -64,8 +65,23 @@ class View:
         )  # fmt: skip
 
 
+class NoSuchBattle(LookupError):
+    """One sentence for whoever asked."""
+
+
 def first_look(world: World, hero: str) -> View:
-    facts = selectors.current_battle(hero)
+    return _first_look(world, hero, selectors.current_battle(hero))
+
+
+def look_at(world: World, hero: str, battle: str) -> View:
+    """As it stands now, over or not. Raises NoSuchBattle."""
+    facts = selectors.battle_facts(hero, battle)
+    if facts is None:
+        raise NoSuchBattle(f"there is no battle {strict.shown(battle[:80])}")
+    return _first_look(world, hero, facts)
+
+
+def _first_look(world: World, hero: str, facts: BattleFacts | None) -> View:
     count, tail = _tail(world, facts)
     return View(
         looked_at=time.time(),

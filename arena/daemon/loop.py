@@ -28,6 +28,7 @@ from arena.daemon.settings import Settings
 from arena.daemon.status import Situation, StatusFile
 from arena.daemon.trainer.care import TrainerCare
 from arena.daemon.trainer.process import TrainerProcess
+from arena.daemon.until import FOREVER, Until
 from arena.gate import report as reports
 from arena.gate.process import ASIDE, LARGE, Gate, GateProcess
 from arena.models import Battle, Quest
@@ -88,8 +89,10 @@ class ArenaDaemon:
         player: Player | None = None,
         clock: Callable[[], float] = time.monotonic,
         reload_config: Callable[[], RealmConfig] | None = None,
+        until: Until = FOREVER,
     ) -> None:
         self.world = world
+        self._until = until
         self.wake_up = threading.Event()
         self._damaged: list[str] = []
         """One sentence for each file in `control/` that was set aside."""
@@ -143,6 +146,8 @@ class ArenaDaemon:
         try:
             while not self._stopping.is_set():
                 if not self.tick():
+                    if self._until.idle and self._is_idle():
+                        break
                     self.wake_up.wait(self._idle_seconds())
                 self.wake_up.clear()
         finally:
@@ -154,6 +159,12 @@ class ArenaDaemon:
             self._readiness.weights.end()
             self._disk.guard(self._take_in_events)
             self._status.tell(self._situation, offline=True)
+
+    def _is_idle(self) -> bool:
+        """Whether nothing is fought, waits to be or is about to arrive; a daemon that rests fights nothing either."""
+        if self._running or not self.player.sets_ready or self._disk.trouble:
+            return False
+        return self.rest.active or not (battles.unfinished() or self._quests_arrive() or queue.waiting().exists())
 
     def _idle_seconds(self) -> float:
         """Seconds until the next look; short while a file is settling, longer the longer it takes."""
@@ -377,6 +388,8 @@ class ArenaDaemon:
             self.player.doubt()
         if event.is_ending:
             self._over = True
+            if self._until.is_reached(event.step):
+                self.stop()
         if event.kind in (EventKind.BATTLE_STARTED, EventKind.BATTLE_RESUMED):
             self._over, self.rest.trouble = False, ""
         if event.kind == EventKind.BATTLE_COMPLETED:
@@ -424,7 +437,7 @@ class ArenaDaemon:
         return not self._running and self._trainer_care.set_aside()
 
     def _start_battle(self) -> bool:
-        if self.rest.active or self._running or not self.trainer.ready:
+        if self.rest.active or self._running or self._stopping.is_set() or not self.trainer.ready:
             return False
         battle = battles.unfinished()
         # A battle that has trained goes on by its own order, whatever the settings say by now.
@@ -434,6 +447,8 @@ class ArenaDaemon:
             return False
         self._running = battle
         self.trainer.run(battles.order_path(self.world, battle))
+        if self._until.step is not None:
+            self.trainer.pause_at(self._until.step)
         return True
 
     def _by_settings(self, battle: Battle | None) -> Battle | None:

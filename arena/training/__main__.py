@@ -1,15 +1,19 @@
 """`python -m arena.training`: run one order, or serve orders from standard input with the hero kept warm.
 
 `python -m arena.training merge CHECKPOINT OUT` writes a checkpoint as a model folder that transformers loads.
+`python -m arena.training --replay ORDER --step N` trains one step of a battle again, in a scratch folder, and prints
+what it was as JSON.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import logging
 import os
 import signal
 import sys
+from dataclasses import asdict, replace
 from pathlib import Path
 
 from arena.hero.__main__ import add_merge, run
@@ -29,11 +33,21 @@ def parse_arguments() -> argparse.Namespace:
         action="store_true",
         help="read `run ORDER_PATH`, `pause` and `stop` as lines of standard input; its end means save and leave",
     )
+    choice.add_argument(
+        "--replay", type=Path, metavar="ORDER", help="order.json of a battle, of which one step is done"
+    )
+    again = parser.add_argument_group("with --replay")
+    again.add_argument("--step", type=int, metavar="N", help="of the hero's life")
+    again.add_argument("--quest-file", type=Path, help="where the quest lies by now")
+    again.add_argument("--tensor", metavar="NAME", help="also the values of this tensor before and after")
+    again.add_argument("--row", type=int, help="of that tensor")
     commands = parser.add_subparsers(dest="command")
     add_merge(commands)
     arguments = parser.parse_args()
-    if sum(map(bool, (arguments.order, arguments.serve, arguments.command))) != 1:
-        parser.error("one of --order, --serve and merge is required")
+    if sum(map(bool, (arguments.order, arguments.serve, arguments.replay, arguments.command))) != 1:
+        parser.error("one of --order, --serve, --replay and merge is required")
+    if (arguments.step is None) == bool(arguments.replay):
+        parser.error("--replay takes --step N, and nothing else does")
     return arguments
 
 
@@ -48,6 +62,8 @@ def main() -> int:
     # Read by cuBLAS: without it the same product may be added up otherwise the next time.
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
 
+    if arguments.replay:  # nothing of the world is changed, its logs neither
+        return replay_step(arguments)
     configuration.start(World.from_environment(), "trainer", heard=True)
     # Imported late: torch takes seconds, --help and a wrong argument should not.
     from arena.training.control import Control, Request
@@ -76,6 +92,24 @@ def main() -> int:
     finally:
         leave()
     return ExitCode.OK if ended_well else ExitCode.BATTLE_FAILED
+
+
+def replay_step(arguments: argparse.Namespace) -> int:
+    """One JSON document on standard output, or a sentence on standard error."""
+    from arena.training.replay import CannotReplay, replay
+    from arena.training.service import HERO_FAULTS, QUEST_FAULTS, take_over_standard_output
+
+    replies = take_over_standard_output()
+    try:
+        order = Order.read(arguments.replay)
+        if arguments.quest_file:
+            order = replace(order, quest_file=str(arguments.quest_file))
+        found = replay(order, arguments.step, tensor=arguments.tensor, row=arguments.row)
+    except (CannotReplay, OSError, ValueError, *QUEST_FAULTS, *HERO_FAULTS) as error:
+        print(error, file=sys.stderr)
+        return ExitCode.BATTLE_FAILED
+    print(json.dumps(asdict(found)), file=replies, flush=True)
+    return ExitCode.OK
 
 
 if __name__ == "__main__":

@@ -22,6 +22,7 @@ class Control:
     def __init__(self) -> None:
         self._requested: Request | None = None
         self._lock = threading.Lock()
+        self._pause_at: int | None = None
         self._rate_asked = threading.Event()
         self._progress = time.monotonic()
 
@@ -33,11 +34,18 @@ class Control:
     def clear(self) -> None:
         """Forget a pause, stop or finish before the next run."""
         with self._lock:
+            self._pause_at = None
             if self._requested != Request.SHUTDOWN:
                 self._requested = None
 
-    @property
-    def requested(self) -> Request | None:
+    def pause_at(self, step: int) -> None:
+        """A pause at the end of the hero's `step`, unless something else is requested before."""
+        self._pause_at = step
+
+    def requested_at(self, step: int) -> Request | None:
+        """What the run is to heed at the end of the hero's `step`."""
+        if self._requested is None and self._pause_at is not None and step >= self._pause_at:
+            return Request.PAUSE
         return self._requested
 
     def ask_rate(self) -> None:

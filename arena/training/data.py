@@ -199,8 +199,12 @@ class PackedQuest:
 
     def lines_of_step(self, epoch: int, position: int) -> list[int]:
         """Line numbers of the quest file that this optimizer step trains on; what it rehearses is not of that file."""
-        lines = self.examples.lines_of(self._indices(self._step_rows(epoch, position)))
+        lines = self.examples.lines_of(self.examples_of_step(epoch, position))
         return [line for line in lines if line > 0]
+
+    def examples_of_step(self, epoch: int, position: int) -> list[int]:
+        """Numbers of the examples that this optimizer step trains on, in the order of its micro-batches."""
+        return self._indices(self._step_rows(epoch, position))
 
     def step(self, epoch: int, position: int, rows_per_micro_batch: int | None = None) -> list[Batch]:
         """The micro-batches of one optimizer step, of the recipe's size unless another is named."""

@@ -185,6 +185,8 @@ class Service:
                 self._control.request(Request.FINISH)
             elif verb == Command.RATE:
                 self._control.ask_rate()
+            elif verb == Command.PAUSE_AT:
+                self._control.pause_at(int(argument))
         self._shut_down()
 
     def _beat(self) -> None:

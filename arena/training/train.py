@@ -8,7 +8,7 @@ player asked for), faults.py (what goes wrong in a step), packing_certificate.py
 full_disk.py (waiting for room); reporting/ with metrics.py (what a step measured), work.py, memory.py and coverage.py
 (what a checkpoint says beside), non_finite.py (where a step went wrong), battle_estimate.py (what a battle takes),
 battle_log.py, announcements.py and answers.py (to the evaluation sets). service.py keeps a process warm between
-battles; __main__.py is the command line.
+battles; replay.py does one step again; __main__.py is the command line.
 """
 
 from __future__ import annotations
@@ -270,7 +270,7 @@ def begin_together(run: Run) -> None:
 def requested_of(run: Run) -> Request | None:
     """What was asked of rank 0: every rank obeys it at the end of the same step."""
     requested = list(Request)
-    told = run.control.requested
+    told = run.control.requested_at(run.trainee.step)
     number = run.ranks.of_main(requested.index(told) if told else -1)
     return requested[number] if number >= 0 else None
 
@@ -367,19 +367,25 @@ def optimizer_step(
     recipe: Recipe,
     before_update: Callable[[], None] = lambda: None,
     ranks: Ranks = ALONE,
+    on_losses: Callable[[Tensor], None] = lambda losses_N: None,
 ) -> tuple[Tensor, Tensor]:
     """One step; returns mean loss over its trained tokens and the gradient's norm before clipping, both of shape ().
 
     The sum is divided by the count of the whole step, so any split into micro-batches and over ranks gives the same
     step. If loss or gradient is not finite, the weights stay as they were: the fused update is told so on the device,
-    and the host need not ask.
+    and the host need not ask. `on_losses` is handed the loss of each trained token of each micro-batch, in order.
     """
     with average.training_weights(trainee.hero, trainee.optimizer, recipe, age=trainee.step - trainee.moments_since):
-        return _update(trainee, batches, recipe, before_update, ranks)
+        return _update(trainee, batches, recipe, before_update, ranks, on_losses)
 
 
 def _update(
-    trainee: Trainee, batches: list[Batch], recipe: Recipe, before_update: Callable[[], None], ranks: Ranks
+    trainee: Trainee,
+    batches: list[Batch],
+    recipe: Recipe,
+    before_update: Callable[[], None],
+    ranks: Ranks,
+    on_losses: Callable[[Tensor], None],
 ) -> tuple[Tensor, Tensor]:
     # Forward and backward, micro-batch by micro-batch; this rank's share of them.
     hero = trainee.hero
@@ -389,6 +395,7 @@ def _update(
         sync_gradients(hero, last)
         with hero.autocast():
             losses_N = token_losses(hero, batch.to(hero.device))
+        on_losses(losses_N.detach())
         loss = losses_N.sum() * (weight / count)
         (loss * ranks.count).backward()  # DDP and FSDP2 take the mean over ranks, wanted is the sum
         total += loss.detach()

@@ -159,7 +159,7 @@ def read_result(value: Mapping[str, Any]) -> TrialResult:
 
 
 @dataclass(frozen=True)
-class _Set:
+class ProblemSet:
     """One level's problems, or why there are none."""
 
     skill: str
@@ -177,7 +177,7 @@ def perform(world: World, parameters: dict[str, Any], watch: Watch) -> TrialResu
     asked = strict.read(TrialOrder, parameters, source="the trial's order")
     begun = time.monotonic()
     watch.tell(0, message="the problems are laid out")
-    sets = list(_sets(world, asked))
+    sets = list(problem_sets(world, asked))
     each = sum(len(found.problems) for found in sets)
     watch.tell(0, total=each * len(asked.checkpoints))
     result = TrialResult()
@@ -198,13 +198,14 @@ def _since(begun: float) -> float:
     return round(time.monotonic() - begun, 3)
 
 
-def _sets(world: World, asked: TrialOrder) -> Iterator[_Set]:
+def problem_sets(world: World, asked: TrialOrder) -> Iterator[ProblemSet]:
+    """Level by level what is asked; the same problems whenever it is called for the same order."""
     for skill, levels in asked.levels.items():
         for level in levels:
             try:
-                yield _Set(skill, level, tuple(_problems(world, asked, skill, level)))
+                yield ProblemSet(skill, level, tuple(_problems(world, asked, skill, level)))
             except GuildError as error:
-                yield _Set(skill, level, trouble=str(error))
+                yield ProblemSet(skill, level, trouble=str(error))
 
 
 def _problems(world: World, asked: TrialOrder, skill: str, level: int) -> list[Problem]:
@@ -220,7 +221,7 @@ def _problems(world: World, asked: TrialOrder, skill: str, level: int) -> list[P
 
 
 def _column(
-    world: World, client: OracleClient, hero: str, chosen: Chosen, sets: Sequence[_Set]
+    world: World, client: OracleClient, hero: str, chosen: Chosen, sets: Sequence[ProblemSet]
 ) -> Generator[tuple[Column, int], None, None]:
     """The column as it grows, with how many problems were answered, batch by batch; at least once."""
     column, answered = Column(checkpoint=str(chosen), step=chosen.step), 0

@@ -28,6 +28,7 @@ class FakeTrainer:
         """Set where a test tells a trainer that runs from one that waits."""
         self.orders: list[Order] = []
         self.commands: list[Command] = []
+        self.pauses_at: list[int] = []
         self.exit_code: int | None = None
         self.hung = ""
         self.trouble = ""
@@ -52,6 +53,9 @@ class FakeTrainer:
 
     def run(self, order: Path) -> None:
         self.orders.append(Order.read(order))
+
+    def pause_at(self, step: int) -> None:
+        self.pauses_at.append(step)
 
     def send(self, command: Command) -> None:
         self.commands.append(command)

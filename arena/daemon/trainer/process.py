@@ -101,6 +101,10 @@ class TrainerProcess:
         self._ready.clear()
         self._send(f"{Command.RUN} {order}")
 
+    def pause_at(self, step: int) -> None:
+        """Of the hero's life; of the order that it was given last."""
+        self._send(f"{Command.PAUSE_AT} {step}")
+
     def send(self, command: Command) -> None:
         self._send(command)
 

@@ -14,7 +14,7 @@ from vault.errors import VaultError
 
 
 class Command(BaseCommand):
-    help = "Delete old checkpoints that must make room, where the daemon does not: of other heroes, or while it is off."
+    help = "Delete old checkpoints that must make room; where the daemon does not: of other heroes, or while it is off."
     requires_system_checks = []  # they load every page
 
     def add_arguments(self, parser: CommandParser) -> None:

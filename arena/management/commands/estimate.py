@@ -37,7 +37,7 @@ _NAMES = {
 
 
 class Command(BaseCommand):
-    help = "About how much memory and time a quest would take, and how far off such estimates were."
+    help = "About how much memory and time a quest would take; how far off such estimates were."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("file", type=Path)

@@ -1,4 +1,4 @@
-"""`manage.py evaluate`: checkpoints that wait to be evaluated."""
+"""`manage.py evaluate CHECKPOINT` against the base model and chance; without one, those that wait."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from django.core.management.base import BaseCommand, CommandError
 from rich.table import Table
 
 from arena.daemon import evaluations
+from arena.management import against_base
 from arena.reports import sparrings
 from guild.evaluation import queue as evaluation_queue
 from guild.management.tables import as_text
@@ -22,22 +23,38 @@ from realm.strict import BadConfig
 
 LOOK_SECONDS = 5.0
 MOST_LISTED = 200
+_FOR_ONE = ("skill", "level", "count", "hero", "host")
+_FOR_WAITING = ("once", "list", "limit")
 
 
 class Command(BaseCommand):
     help = (
-        "Have waiting checkpoints answer the held-out problems, on hosts with `evaluates: true`, and judge what was "
-        "answered; until SIGTERM or Ctrl+C."
+        "Hold a checkpoint against the base model and chance; without CHECKPOINT, those that wait to be evaluated "
+        "answer the held-out problems, on hosts with `evaluates: true`, until SIGTERM or Ctrl+C."
     )
+    requires_system_checks = []  # they load every page
 
     def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument(
+            "checkpoint", nargs="?", metavar="CHECKPOINT", help="a name, path or step, or base, newest, champion"
+        )
+        one = parser.add_argument_group("with CHECKPOINT")
+        one.add_argument("--skill", action="append", help="repeatable (default: all)")
+        one.add_argument("--level", help="such as 3, 1-5 or 1,2,7 (default: up to the one that the hero works on)")
+        one.add_argument("--count", type=_count, help="so many other problems a level (default: the held-out ones)")
+        one.add_argument("--hero", help="default: the settings'")
+        one.add_argument("--host", help="who answers (default: the first of the hosts, or this command itself)")
         how = parser.add_mutually_exclusive_group()
         how.add_argument("--once", action="store_true", help="what waits now, then end")
         how.add_argument("--list", action="store_true", help="only show the queue")
         parser.add_argument("--limit", type=_count, metavar="N", help="at most N evaluations at a time")
-        add_json(parser, goes_with="--list")
+        add_json(parser, goes_with="CHECKPOINT or --list")
 
     def handle(self, *args: Any, **options: Any) -> None:
+        self._check(options)
+        if options["checkpoint"] is not None:
+            against_base.evaluate(self.stdout, self.stderr, settings.WORLD, settings.REALM, options)
+            return
         if options["list"]:
             self._list(as_json=options["json"])
             return
@@ -51,6 +68,15 @@ class Command(BaseCommand):
                 self._process(options["limit"], always_tell=False)
         except BadConfig as error:
             raise CommandError(str(error)) from error
+
+    def _check(self, options: dict[str, Any]) -> None:
+        """Usage that argparse cannot tell."""
+        has_one = options["checkpoint"] is not None
+        names = _FOR_WAITING if has_one else _FOR_ONE
+        wrong = [name for name in names if options[name]]
+        if wrong:
+            said = f"--{wrong[0]} goes {'not with' if has_one else 'with'} a CHECKPOINT"
+            raise CommandError(said, returncode=2)
 
     def _process(self, limit: int | None, *, always_tell: bool) -> None:
         report = evaluation_queue.process(settings.WORLD, limit=limit, tell=evaluations.tell)

@@ -13,7 +13,9 @@ from realm.management.as_json import add_json, write_json
 
 
 class Command(BaseCommand):
-    help = "Write status/lineage.json and status/lineage.txt: each checkpoint's parent, quest, losses, evaluations."
+    help = (
+        "Write where each checkpoint comes from; to status/lineage.json and .txt: parent, quest, losses, evaluations."
+    )
     requires_system_checks = []  # they load every page
 
     def add_arguments(self, parser: ArgumentParser) -> None:

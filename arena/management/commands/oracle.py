@@ -11,7 +11,7 @@ from django.core.management.base import BaseCommand, CommandParser
 
 
 class Command(BaseCommand):
-    help = "Serve checkpoints behind an OpenAI-style API, on 8765 unless the settings say otherwise; until Ctrl+C."
+    help = "Serve checkpoints behind an OpenAI-style API; on 8765 unless the settings say otherwise; until Ctrl+C."
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--port", type=int, default=settings.REALM.oracle_port)

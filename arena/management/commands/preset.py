@@ -21,7 +21,7 @@ EFFECT = "The next battle is fought by it; one that is under way keeps the recip
 
 
 class Command(BaseCommand):
-    help = "Presets of a battle's recipe: shipped ones in configs/presets/, yours in the world's presets/."
+    help = "Presets of a battle's recipe; shipped ones in configs/presets/, yours in the world's presets/."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         actions = parser.add_subparsers(dest="action", required=True)

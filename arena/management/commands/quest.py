@@ -49,7 +49,7 @@ _HELP = {
 
 
 class Command(BaseCommand):
-    help = "Put training data files into the queue, show them, command them."
+    help = "Put training files into the queue, show and command them."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         actions = parser.add_subparsers(dest="action", required=True)

@@ -32,7 +32,7 @@ MOST_SHOWN = 1000
 
 
 class Command(BaseCommand):
-    help = "What can be trained on: the realm's own sources and your folders."
+    help = "What can be trained on; the realm's own sources and your folders."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         actions = parser.add_subparsers(dest="action", required=True)

@@ -28,7 +28,7 @@ def _to(text: str) -> Path | None:
 
 
 class Command(BaseCommand):
-    help = "Forge a quest of a skill's problems, none of them held out; Ctrl+C stops it and leaves nothing."
+    help = "Forge a quest of a skill's problems; none of them held out; Ctrl+C stops it and leaves nothing."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--skill", required=True)

@@ -16,7 +16,7 @@ from realm.management.as_json import add_json, write_json
 
 
 class Command(BaseCommand):
-    help = "The forge's, the trials' and the sparrings' runs: what they do, what came of them."
+    help = "The forge's, the trials' and the sparrings' runs; what they do, what came of them."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         actions = parser.add_subparsers(dest="action", required=True)

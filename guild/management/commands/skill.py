@@ -23,7 +23,7 @@ MOST_PROBLEMS = 100_000
 
 
 class Command(BaseCommand):
-    help = "The skills of configs/skills/: what they are, and whether their trainers do what they promise."
+    help = "The skills of configs/skills/; what they are, and whether their trainers do what they promise."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         actions = parser.add_subparsers(dest="action", required=True)

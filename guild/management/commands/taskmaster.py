@@ -35,7 +35,7 @@ def _seconds(text: str) -> float:
 
 
 class Command(BaseCommand):
-    help = "The Task Master starts background tasks when the machine has nothing better to do."
+    help = "Start background tasks; when the machine has nothing better to do."
     requires_system_checks = []  # they load every page
 
     def add_arguments(self, parser: CommandParser) -> None:

@@ -28,7 +28,7 @@ EFFECT = "The Task Master hears of it by itself."
 
 
 class Command(BaseCommand):
-    help = "Background tasks: which there are, what became of them, when they run."
+    help = "Show background tasks and when they run; what became of them, and settings of each."
     requires_system_checks = []  # they load every page
 
     def add_arguments(self, parser: CommandParser) -> None:

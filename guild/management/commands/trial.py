@@ -16,7 +16,7 @@ from guild.work import trials
 
 
 class Command(BaseCommand):
-    help = "Ask any checkpoints the problems of any skills and levels, side by side; Ctrl+C keeps what is answered."
+    help = "Ask any checkpoints the problems of skills and levels; side by side, and Ctrl+C keeps what is answered."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument(

@@ -48,15 +48,17 @@ WORDS = [
     "arena/ledger delete 6 --yes", "vault/treasury trash", "vault/treasury undo", "vault/treasury dry-run",
     "vault/treasury apply", "vault/treasury empty", "vault/vault locate checkpoint_7",
     "vault/vault verify checkpoint_7", "vault/vault copies", "vault/vault strongholds list",
-    "vault/vault zones", "vault/vault history",
+    "vault/vault zones", "vault/vault history", "watchtower/scry",
     "watchtower/timeline", "watchtower/machines", "watchtower/machines --history", "watchtower/machines --energy",
     "realm/logs", "vault/tokens list", "vault/tokens new --purpose read",
 ]  # fmt: skip
 ELSEWHERE = {
     "arena/ledger undo", "vault/vault fetch", "vault/vault copy", "vault/vault drop", "vault/vault push",
     "vault/vault pull", "vault/vault snapshot", "vault/vault rehearse", "vault/vault restore", "arena/stats export",
+    "arena/train",
 }  # fmt: skip
-"""They need an entry, another place or a database on disk (tests/vault asks them), or a file (test_stats.py)."""
+"""They need an entry, another place or a database on disk (tests/vault asks them), or a file (test_stats.py),
+or take long (test_train.py)."""
 
 
 @pytest.fixture

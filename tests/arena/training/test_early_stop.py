@@ -133,7 +133,7 @@ def test_twin_scored_at_the_pause_it_ends_there(seldom: Order, monkeypatch: pyte
     validate = train.validate
 
     def scoring_pauses(run: train.Run, *, saving: bool) -> Scores:
-        return validate(run, saving=saving or run.control.requested is not None)
+        return validate(run, saving=saving or run.control.requested_at(run.trainee.step) is not None)
 
     monkeypatch.setattr(train, "validate", scoring_pauses)
     assert "stopped early at step 3" in ending(seldom)

@@ -18,7 +18,7 @@ from vault.errors import VaultError
 
 
 class Command(BaseCommand):
-    help = "Tokens with which other machines and programs reach this world; of each only the digest is kept."
+    help = "Tokens for other machines and programs to reach this world; of each only the digest is kept."
 
     def add_arguments(self, parser: CommandParser) -> None:
         actions = parser.add_subparsers(dest="action", required=True)

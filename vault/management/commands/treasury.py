@@ -29,7 +29,7 @@ BY = "command line"
 
 
 class Command(BaseCommand):
-    help = "Which checkpoints stay, are thinned or go by the rules under `treasury` of the settings; what was deleted."
+    help = "Which checkpoints stay, are thinned or go by the rules; those under `treasury` of the settings."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         actions = parser.add_subparsers(dest="action", required=True)
