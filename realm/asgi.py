@@ -16,7 +16,7 @@ django_application = get_asgi_application()
 # Consumers import models, which exist only now.
 from django.conf import settings  # noqa: E402
 
-from realm.web import body_limit, slow_readers  # noqa: E402
+from realm.web import body_limit, shared_frames, slow_readers  # noqa: E402
 from realm.web.guard import Guard  # noqa: E402
 from realm.web.held_body import HeldBody  # noqa: E402
 from realm.web.streaming import Streaming  # noqa: E402
@@ -28,3 +28,4 @@ application = Guard(
 )
 body_limit.limit(application)
 slow_readers.wait_for()
+shared_frames.share()
