@@ -8,7 +8,21 @@ from ninja import Router
 
 from realm.version import version
 from vault.api import catalogue, history, jobs, ledger, moving, snapshots, trash, zones
-from watchtower.api import benchmark, dashboard, models, oracle, quests, simulation, sparring, system, train, training
+from watchtower.api import (
+    benchmark,
+    dashboard,
+    models,
+    oracle,
+    quests,
+    scheduler,
+    simulation,
+    skills,
+    sources,
+    sparring,
+    system,
+    train,
+    training,
+)
 from watchtower.api.answers import JsonParser, Renderer, handle_errors
 from watchtower.api.document import RealmAPI
 
@@ -39,6 +53,7 @@ for prefix, router, tag in (
     ("/quests", quests.router, "quests"), ("/simulation", simulation.router, "simulation"),
     ("/benchmark", benchmark.router, "benchmark"), ("/sparring", sparring.router, "sparring"),
     ("/models", models.router, "models"), ("/oracle", oracle.router, "oracle"),
+    ("", skills.router, "skills"), ("", scheduler.router, "scheduler"), ("/sources", sources.router, "sources"),
     ("/system", system.router, "system"), ("/system", "sentinels.api.router", "system"),
     ("", snapshots.router, "snapshots"), ("", trash.router, "trash"), ("", history.router, "history"),
     ("", nowhere, "nowhere"),  # the last: addresses are tried in this order
