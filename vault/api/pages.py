@@ -27,9 +27,13 @@ class Page(Schema):
 
 
 def page_of(item: Any, key: str) -> type[Page]:
-    """The shape of a list of `item`: `items`, and the same under the list's own name."""
+    """The shape of a list of `item`: `items`, and the same under the list's own name.
+
+    The document tells shapes apart by their names, so no two of them may have the same one.
+    """
+    of = "" if item == Entry else item.__name__
     fields: dict[str, Any] = {"items": (list[item], ...), key: (list[item], ...)}
-    return create_model(f"{key.title().replace('_', '')}Page", __base__=Page, **fields)
+    return create_model(f"{of}{key.title().replace('_', '')}Page", __base__=Page, **fields)
 
 
 def page(items: Sequence[Any], *, total: int, limit: int, offset: int, key: str) -> dict[str, Any]:

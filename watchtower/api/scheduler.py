@@ -36,7 +36,7 @@ class Switch(Liberal):
     on: bool
 
 
-class Told(Schema):
+class Saved(Schema):
     success: bool
     message: str
 
@@ -55,7 +55,7 @@ def curriculum(request: HttpRequest) -> Any:
     }
 
 
-@router.post("/curriculum/{skill}", response=Told)
+@router.post("/curriculum/{skill}", response=Saved)
 def set_curriculum(request: HttpRequest, skill: str, body: Changes) -> Any:
     """What is wanted of a skill otherwise than its file says."""
     name = get_skill(skill).name
@@ -63,14 +63,14 @@ def set_curriculum(request: HttpRequest, skill: str, body: Changes) -> Any:
     return {"success": True, "message": f"Saved for {name}. The next quest is forged by it."}
 
 
-@router.post("/autoplay", response=Told)
+@router.post("/autoplay", response=Saved)
 def autoplay(request: HttpRequest, body: Switch) -> Any:
     """Whether quests are forged by themselves."""
     _change("autoplay", body.on)
     return {"success": True, "message": f"Auto-play is {'on' if body.on else 'off'}."}
 
 
-@router.post("/settings/champion-metric", response=Told)
+@router.post("/settings/champion-metric", response=Saved)
 def champion_metric(request: HttpRequest, body: Metric) -> Any:
     """By what the champion is chosen: train_loss, val_loss, levels, accuracy."""
     _change("champion_metric", body.metric)
@@ -83,7 +83,7 @@ def tasks(request: HttpRequest) -> Any:
     return plain(overview(settings.WORLD, config.load(settings.WORLD)))
 
 
-@router.post("/tasks/{name}/run", response=Told)
+@router.post("/tasks/{name}/run", response=Saved)
 def run_task(request: HttpRequest, name: str) -> Any:
     """Let the Task Master do it as soon as nothing else has its resource."""
     found = find_task(settings.WORLD, config.load(settings.WORLD), name)
@@ -94,7 +94,7 @@ def run_task(request: HttpRequest, name: str) -> Any:
     return {"success": True, "message": f"Asked: {found.title}.{asleep}"}
 
 
-@router.post("/tasks/{name}", response=Told)
+@router.post("/tasks/{name}", response=Saved)
 def set_task(request: HttpRequest, name: str, body: Changes) -> Any:
     """Its settings: enabled, priority, cooldown_seconds, timeout_seconds, count, beside_battle."""
     found = find_task(settings.WORLD, config.load(settings.WORLD), name)

@@ -37,7 +37,7 @@ class SkillTold(Schema):
     is_remote: bool
 
 
-class Problem(Schema):
+class SampleProblem(Schema):
     prompt: str
     answer: str
 
@@ -45,7 +45,7 @@ class Problem(Schema):
 class Samples(Schema):
     skill: str
     level: int
-    problems: list[Problem]
+    problems: list[SampleProblem]
     trouble: str
 
 

@@ -26,7 +26,7 @@ HERE = "api"
 """Who asks without a token."""
 
 
-class Register(Liberal):
+class RegisterFolder(Liberal):
     name: Annotated[str, Field(max_length=40)]
     folder: Annotated[str, Field(max_length=4096)]
 
@@ -45,7 +45,7 @@ class FileTold(Schema):
     """It has changed since it was looked at."""
 
 
-class Told(Schema):
+class SourceAnswer(Schema):
     success: bool
     name: str
     message: str
@@ -62,8 +62,8 @@ def sources(request: HttpRequest, limit: Limit = USUAL, offset: Offset = 0) -> A
     return pages.cut(found, limit=limit, offset=offset, key="sources", told=plain)
 
 
-@router.post("", response=Told)
-def register(request: HttpRequest, body: Register) -> Any:
+@router.post("", response=SourceAnswer)
+def register(request: HttpRequest, body: RegisterFolder) -> Any:
     """Make a folder of this machine a source; not from another machine, which may name only what lies in the world."""
     if by(request) != HERE:
         raise Refused("a folder is registered on the machine where it lies: /quests/sources, or manage.py source add")
@@ -88,7 +88,7 @@ def files(request: HttpRequest, name: str, limit: Limit = USUAL, offset: Offset 
     return pages.cut(listed, limit=limit, offset=offset, key="files", told=told)
 
 
-@router.post("/{name}/look", response=Told)
+@router.post("/{name}/look", response=SourceAnswer)
 def look(request: HttpRequest, name: str, body: Files | None = None) -> Any:
     """Let the gatekeepers look at files, which stay where they are."""
     folder, asked = _folder(name), body or Files()
@@ -100,7 +100,7 @@ def look(request: HttpRequest, name: str, body: Files | None = None) -> Any:
     return {"success": True, "name": name, "message": said}
 
 
-@router.delete("/{name}", response=Told)
+@router.delete("/{name}", response=SourceAnswer)
 def remove(request: HttpRequest, name: str) -> Any:
     """Forget a folder; its files stay as they are."""
     _folder(name)
