@@ -9,7 +9,7 @@ from pathlib import Path
 
 from django.conf import settings
 from django.db import DatabaseError, transaction
-from django.db.models import Count, Q, Sum
+from django.db.models import Count, Q, QuerySet, Sum
 from django.utils import timezone
 
 from realm.checkpoints.sidecar import SIDECAR, DamagedCheckpoint
@@ -159,10 +159,13 @@ class VaultKeeper:
         )
         return asset
 
-    def search(self, *, kind: str = "", text: str = "", limit: int = MOST_FOUND) -> Sequence[Asset]:
+    def search(self, *, kind: str = "", text: str = "", limit: int = MOST_FOUND, offset: int = 0) -> Sequence[Asset]:
         """Newest first, those whose id or name has `text` in it."""
-        found = Asset.objects.filter(Q(asset_id__icontains=text) | Q(name__icontains=text))
-        return list((found.filter(kind=kind) if kind else found)[:limit])
+        return list(_named(kind, text)[offset : offset + limit])
+
+    def count(self, *, kind: str = "", text: str = "") -> int:
+        """How many `search` would find without a limit."""
+        return _named(kind, text).count()
 
     def stats(self) -> Stats:
         at = Location.objects.values("stronghold").annotate(copies=Count("pk"), size=Sum("size_bytes"))
@@ -266,3 +269,8 @@ def _kind_at(place: Path) -> str:
     if place.is_dir():
         return MODEL
     return CONFIG if place.suffix in _CONFIG_SUFFIXES else DATA
+
+
+def _named(kind: str, text: str) -> QuerySet[Asset]:
+    found = Asset.objects.filter(Q(asset_id__icontains=text) | Q(name__icontains=text))
+    return found.filter(kind=kind) if kind else found

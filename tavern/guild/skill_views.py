@@ -11,11 +11,11 @@ from django.views.decorators.http import require_safe
 
 from arena.reports.sparrings import sparrings
 from guild.models import Evaluation
+from guild.skills import samples as skill_samples
 from realm import strict
 from realm.branch_rows import branches_of
 from realm.checkpoints import branches
 from tavern.guild import run_cards, skills
-from tavern.guild import samples as skill_samples
 from tavern.guild.grid import read_grid
 from tavern.guild.views import find_skill, works
 from tavern.page_frame import frame_context

@@ -11,6 +11,7 @@ from pathlib import Path
 from tests.campaigns.report import Figure, show, show_json
 
 CAMPAIGNS = {
+    "api": "whatever its document allows, and what it does not, asked of the API by schemathesis",
     "crash": "kill -9 at seeded instants, and at every write, fsync and rename of a save and of a quest's moves",
     "disk": "a full volume, ENOSPC and EIO at every point of a save",
     "drops": "two daemons, equal contents, slow writers and ten thousand files at once, through real daemons",

@@ -23,7 +23,6 @@ from vault.models import Job
 
 DEFAULT_WAIT_SECONDS = 60.0
 Wait = Annotated[float, Field(ge=0, le=600, description="Seconds to wait for the end, before it is told as running.")]
-Limit = Annotated[int, Field(ge=0, le=1_000_000, description="0: all")]
 
 
 class Liberal(Body):

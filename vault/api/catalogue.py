@@ -12,7 +12,10 @@ from pydantic import Field
 from realm import strict
 from realm.management.as_json import plain
 from realm.web.problems import problem
-from vault.api.asking import Limit, checked_id, ledger_of
+from vault.api import pages
+from vault.api.asking import checked_id, ledger_of
+from vault.api.ledger import CheckpointsPage
+from vault.api.pages import AnyLimit, Offset
 from vault.assets import rows
 from vault.assets.ids import checkpoint_id
 from vault.assets.resolving import resolve, spelled_out
@@ -21,13 +24,14 @@ from vault.ledger.entries import record
 from vault.models import Asset, HistoryEntry
 
 router = Router()
+AssetsPage = pages.page_of(pages.Entry, "assets")
 _MOST_FOUND, _MOST_LINES = 1_000_000, 100
 
 
-@router.get("/stats")
+@router.get("/stats", response=pages.Entry)
 def stats(request: HttpRequest) -> Any:
     """How many assets and copies of each kind, and how many bytes."""
-    return VaultKeeper(settings.WORLD).stats()
+    return plain(VaultKeeper(settings.WORLD).stats())
 
 
 @router.get("/locate/{asset_id}", response=dict.fromkeys((200, 404), dict[str, Any]))
@@ -45,7 +49,7 @@ def locate(request: HttpRequest, asset_id: str) -> Any:
     return {"success": True, **told}
 
 
-@router.get("/asset/{asset_id}")
+@router.get("/asset/{asset_id}", response=pages.Entry)
 def asset(request: HttpRequest, asset_id: str) -> Any:
     """All that is known of an asset, its copies and who did what to it."""
     found = resolve(settings.WORLD, checked_id(asset_id))
@@ -57,36 +61,43 @@ def asset(request: HttpRequest, asset_id: str) -> Any:
         "type": found.kind,
         "locations": plain(located.locations),
         "best_location": plain(located.best_location),
-        "history": list(HistoryEntry.objects.filter(asset_id=found.asset_id)[:_MOST_LINES]),
+        "history": plain(list(HistoryEntry.objects.filter(asset_id=found.asset_id)[:_MOST_LINES])),
     }
 
 
-@router.get("/checkpoints")
-def checkpoints(request: HttpRequest, limit: Limit = 100, hero: str | None = None) -> Any:
+@router.get("/checkpoints", response=CheckpointsPage)
+def checkpoints(request: HttpRequest, limit: AnyLimit = 100, offset: Offset = 0, hero: str | None = None) -> Any:
     """Checkpoints of every branch, newest first, each with its asset id."""
     ledger = ledger_of(hero)
-    entries = {checkpoint_id(each.hero, each.canonical_name): each for each in ledger.list_all(limit=limit or None)}
+    entries = {
+        checkpoint_id(each.hero, each.canonical_name): each
+        for each in ledger.list_all(limit=limit or None, offset=offset)
+    }
     told = rows.told_ids(entries)
     listed = [record(each) | {"asset_id": told[whole], "whole_id": whole} for whole, each in entries.items()]
-    return {"hero": ledger.hero, "count": len(listed), "checkpoints": listed}
+    page = pages.page(listed, total=ledger.count(), limit=limit, offset=offset, key="checkpoints")
+    return page | {"hero": ledger.hero}
 
 
-@router.get("/search")
+@router.get("/search", response=AssetsPage)
 def search(
     request: HttpRequest,
     type: Annotated[str | None, Field(description="checkpoint, model, data or config")] = None,
     kind: Annotated[str | None, Field(description="the same")] = None,
     text: Annotated[str, Field(max_length=200, description="somewhere in its id or name")] = "",
     q: Annotated[str, Field(max_length=200, description="the same")] = "",
-    limit: Limit = 100,
+    limit: AnyLimit = 100,
+    offset: Offset = 0,
 ) -> Any:
     """Assets of one type, newest first."""
     wanted = type or kind
     if wanted is not None and wanted not in Asset.Kind.values:
         raise ValueError(f"type: {strict.shown(wanted)} is not allowed; allowed are {', '.join(Asset.Kind.values)}")
-    found = list(VaultKeeper(settings.WORLD).search(kind=wanted or "", text=text or q, limit=limit or _MOST_FOUND))
+    keeper, what = VaultKeeper(settings.WORLD), text or q
+    found = list(keeper.search(kind=wanted or "", text=what, limit=limit or _MOST_FOUND, offset=offset))
     told = rows.told_ids(each.asset_id for each in found)
     listed = [
         plain(each) | {"asset_id": told[each.asset_id], "whole_id": each.asset_id, "type": each.kind} for each in found
     ]
-    return {"count": len(listed), "assets": listed}
+    total = keeper.count(kind=wanted or "", text=what)
+    return pages.page(listed, total=total, limit=limit, offset=offset, key="assets")

@@ -10,7 +10,9 @@ from ninja import Router, Status
 
 from realm import strict
 from realm.management.as_json import plain
-from vault.api.asking import DEFAULT_WAIT_SECONDS, JobAnswer, Liberal, Limit, Wait, by, finished, ledger_of
+from vault.api import pages
+from vault.api.asking import DEFAULT_WAIT_SECONDS, JobAnswer, Liberal, Wait, by, finished, ledger_of
+from vault.api.pages import AnyLimit, Offset
 from vault.assets.ids import checkpoint_id
 from vault.errors import NotFound
 from vault.jobs import kinds, queue
@@ -21,6 +23,10 @@ from vault.treasury import champion, marks, trash
 
 router = Router()
 JOB = {200: JobAnswer, 202: JobAnswer}
+
+
+class CheckpointsPage(pages.page_of(pages.Entry, "checkpoints")):  # type: ignore[misc]
+    hero: str
 
 
 class Verify(Liberal):
@@ -42,53 +48,54 @@ class Export(Liberal):
     wait: Wait = DEFAULT_WAIT_SECONDS
 
 
-@router.get("")
-def listed(request: HttpRequest, limit: Limit = 20, hero: str | None = None) -> Any:
+@router.get("", response=CheckpointsPage)
+def listed(request: HttpRequest, limit: AnyLimit = 20, offset: Offset = 0, hero: str | None = None) -> Any:
     """Of every branch, newest first."""
     ledger = ledger_of(hero)
-    entries = [record(entry) for entry in ledger.list_all(limit=limit or None)]
-    return {"hero": ledger.hero, "count": len(entries), "checkpoints": entries}
+    entries = [record(entry) for entry in ledger.list_all(limit=limit or None, offset=offset)]
+    told = pages.page(entries, total=ledger.count(), limit=limit, offset=offset, key="checkpoints")
+    return told | {"hero": ledger.hero}
 
 
-@router.get("/summary")
+@router.get("/summary", response=pages.Entry)
 def summary(request: HttpRequest, hero: str | None = None) -> Any:
     """How many there are, the newest and the best of the active branch's line."""
     return summarize(ledger_of(hero))
 
 
-@router.get("/latest")
+@router.get("/latest", response=pages.Entry)
 def latest(request: HttpRequest, hero: str | None = None) -> Any:
     """The newest of the active branch's line."""
     ledger = ledger_of(hero)
     return _record(ledger.get_latest(), ledger.hero, "checkpoint")
 
 
-@router.get("/best")
+@router.get("/best", response=pages.Entry)
 def best(request: HttpRequest, metric: str = "train_loss", hero: str | None = None) -> Any:
     """By train_loss, val_loss, levels, accuracy, or a set such as bin/3."""
     ledger = ledger_of(hero)
     return _record(ledger.get_best(metric), ledger.hero, f"checkpoint measured by {strict.shown(metric)}")
 
 
-@router.post("/unpin")
+@router.post("/unpin", response=pages.Entry)
 def unpin(request: HttpRequest, hero: str | None = None) -> Any:
     """The champion is who earns it again."""
     return {"success": True, "message": champion.unpin(settings.WORLD, ledger_of(hero).hero, by=by(request))}
 
 
-@router.get("/{checkpoint}")
+@router.get("/{checkpoint}", response=pages.Entry)
 def one(request: HttpRequest, checkpoint: str, hero: str | None = None) -> Any:
     """By canonical name, or by its step on the active branch."""
     return record(_chosen(checkpoint, hero))
 
 
-@router.get("/{checkpoint}/compare")
+@router.get("/{checkpoint}/compare", response=pages.Entry)
 def compare(request: HttpRequest, checkpoint: str, other: str = "", hero: str | None = None) -> Any:
     """What moved between two checkpoints: tensors, recipe, evaluations, lineage. `other` names the second one."""
     if not (second := other or request.GET.get("with", "")):
         raise ValueError("other is missing: the checkpoint to compare with")
     a, b = _chosen(checkpoint, hero), _chosen(second, hero)
-    return compare_checkpoints(settings.WORLD, a.hero, a.canonical_name, b.canonical_name)
+    return plain(compare_checkpoints(settings.WORLD, a.hero, a.canonical_name, b.canonical_name))
 
 
 @router.post("/{checkpoint}/verify", response=JOB)
@@ -109,7 +116,7 @@ def export(request: HttpRequest, checkpoint: str, body: Export | None = None, he
     return _job(request, entry, "export", options, seconds=asked.wait, destination=asked.name)
 
 
-@router.post("/{checkpoint}/protect")
+@router.post("/{checkpoint}/protect", response=pages.Entry)
 def protect(request: HttpRequest, checkpoint: str, body: Protect | None = None, hero: str | None = None) -> Any:
     """No policy and no order deletes it from now on."""
     entry, note = _chosen(checkpoint, hero), (body or Protect()).note
@@ -117,7 +124,7 @@ def protect(request: HttpRequest, checkpoint: str, body: Protect | None = None, 
     return {"success": True, "checkpoint": entry.canonical_name, "protected": True}
 
 
-@router.post("/{checkpoint}/unprotect")
+@router.post("/{checkpoint}/unprotect", response=pages.Entry)
 def unprotect(request: HttpRequest, checkpoint: str, hero: str | None = None) -> Any:
     """Policies and orders may delete it again."""
     entry = _chosen(checkpoint, hero)
@@ -125,7 +132,7 @@ def unprotect(request: HttpRequest, checkpoint: str, hero: str | None = None) ->
     return {"success": True, "checkpoint": entry.canonical_name, "protected": False}
 
 
-@router.post("/{checkpoint}/promote")
+@router.post("/{checkpoint}/promote", response=pages.Entry)
 def promote(request: HttpRequest, checkpoint: str, hero: str | None = None) -> Any:
     """It is the champion until another is promoted, or the pin is taken away; the oracle loads it."""
     entry = _chosen(checkpoint, hero)
@@ -133,7 +140,7 @@ def promote(request: HttpRequest, checkpoint: str, hero: str | None = None) -> A
     return {"success": True, **plain(done)}
 
 
-@router.delete("/{checkpoint}")
+@router.delete("/{checkpoint}", response=pages.Entry)
 def delete(request: HttpRequest, checkpoint: str, hero: str | None = None) -> Any:
     """Move it to the trash, from where `/api/trash/{entry}/undo` brings it back."""
     entry = _chosen(checkpoint, hero)

@@ -13,7 +13,7 @@ from ninja import Router
 
 from realm import strict
 from realm.management.as_json import plain
-from vault.api import paths
+from vault.api import pages, paths
 from vault.api.asking import DEFAULT_WAIT_SECONDS, JobAnswer, Liberal, Wait, by, checked_id, finished, known_id
 from vault.assets.manifest import is_safe_path
 from vault.errors import Refused
@@ -105,7 +105,7 @@ def transfer(request: HttpRequest, body: Transfer) -> Any:
     return finished(job, seconds=body.wait)
 
 
-@router.post("/register")
+@router.post("/register", response=pages.Entry)
 def register(request: HttpRequest, body: Register) -> Any:
     """Make a file or folder that lies in this world an asset."""
     path = paths.in_world(settings.WORLD, body.path)

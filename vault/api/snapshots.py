@@ -12,11 +12,15 @@ from django.http import HttpRequest
 from ninja import Router
 from pydantic import Field
 
+from realm.management.as_json import plain
+from vault.api import pages
 from vault.api.asking import DEFAULT_WAIT_SECONDS, JobAnswer, Liberal, Wait, by, finished
+from vault.api.pages import AnyLimit, Offset
 from vault.archivist.snapshots import list_snapshots
 from vault.jobs import queue
 
 router = Router()
+SnapshotsPage = pages.page_of(pages.Entry, "snapshots")
 
 
 class Take(Liberal):
@@ -24,11 +28,11 @@ class Take(Liberal):
     wait: Wait = DEFAULT_WAIT_SECONDS
 
 
-@router.get("/snapshots")
-def snapshots(request: HttpRequest) -> Any:
+@router.get("/snapshots", response=SnapshotsPage)
+def snapshots(request: HttpRequest, limit: AnyLimit = 0, offset: Offset = 0) -> Any:
     """Those that lie in this world's backups; `manage.py vault restore NAME --to FOLDER` makes a world of one."""
-    listed = list(list_snapshots(settings.WORLD))
-    return {"count": len(listed), "snapshots": listed}
+    found = list(list_snapshots(settings.WORLD))
+    return pages.cut(found, limit=limit, offset=offset, key="snapshots", told=plain)
 
 
 @router.post("/snapshots", response={200: JobAnswer, 202: JobAnswer})

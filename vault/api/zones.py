@@ -10,22 +10,24 @@ from ninja import Router
 
 from realm import strict
 from realm.management.as_json import plain
+from vault.api import pages
+from vault.api.pages import AnyLimit, Offset
 from vault.errors import NotFound
 from vault.models import Location, Zone
 from vault.zones.directory import list_zones
 
 router = Router()
+ZonesPage = pages.page_of(pages.Entry, "zones")
 _MOST_COPIES = 1000
 
 
-@router.get("/zones")
-def zones(request: HttpRequest) -> Any:
+@router.get("/zones", response=ZonesPage)
+def zones(request: HttpRequest, limit: AnyLimit = 0, offset: Offset = 0) -> Any:
     """Every zone of hosts.yaml, what it said last and when."""
-    listed = _told()
-    return {"count": len(listed), "zones": listed}
+    return pages.cut(_told(), limit=limit, offset=offset, key="zones")
 
 
-@router.get("/zones/{zone_id}")
+@router.get("/zones/{zone_id}", response=pages.Entry)
 def zone(request: HttpRequest, zone_id: str) -> Any:
     """One zone, and the assets of which it holds a copy."""
     found = next((each for each in _told() if each["zone_id"] == zone_id), None)

@@ -27,9 +27,14 @@ class Ledger:
         """By train_loss, val_loss, levels, accuracy, or a set such as `bin/3`. Raises ValueError for another."""
         return self._entry(best_checkpoint(self.world, self.hero, metric))
 
-    def list_all(self, limit: int | None = 20) -> list[LedgerEntry]:
+    def list_all(self, limit: int | None = 20, *, offset: int = 0) -> list[LedgerEntry]:
         """Of every branch, newest first."""
-        return [entry_of(self.world, row) for row in list_checkpoints(self.world, self.hero, limit=limit)]
+        rows = list_checkpoints(self.world, self.hero, limit=limit, offset=offset)
+        return [entry_of(self.world, row) for row in rows]
+
+    def count(self) -> int:
+        """How many there are on every branch together."""
+        return Checkpoint.objects.filter(hero=self.hero).count()
 
     def get(self, step: int) -> LedgerEntry | None:
         return self._entry(checkpoint_at(self.world, self.hero, step))

@@ -33,7 +33,7 @@ _STATUSES: tuple[tuple[type[Exception], int], ...] = (
     (NotFound, 404), (UnknownHost, 404), (Http404, 404), (NoSuchJob, 404), (NoBattle, 404), (UnknownSkill, 404),
     (UnknownCheckpoint, 404), (Refused, 409), (Damaged, 409), (VaultError, 409), (NotPossible, 409),
     (UnconfirmedRate, 409), (GuildError, 409), (CannotGoOn, 409), (RateRefused, 409),
-    (Unreachable, 502), (HostTrouble, 502), (BadConfig, 503), (DatabaseError, 503), (OSError, 503), (ValueError, 422),
+    (Unreachable, 502), (HostTrouble, 424), (BadConfig, 503), (DatabaseError, 503), (OSError, 503), (ValueError, 422),
 )  # fmt: skip
 _JSON = "application/json"
 _EMPTY_FORM = "multipart/form-data"

@@ -27,7 +27,7 @@ from realm.config import RealmConfig
 from realm.world import World
 
 SKILL, QUEST = "skill:", "quest:"
-FORGED_ROWS, MOST_FORGED = 200, 20_000
+FORGED_ROWS, MOST_FORGED = 200, 5_000
 MOST_FILES = 1000
 """Of a folder."""
 

@@ -16,6 +16,7 @@ _REFUSALS = {
     "409": "Not in the state in which it is.",
     "413": "The body is too large.",
     "422": "What is asked cannot be.",
+    "424": "The inference host does not answer, or not as it is asked to.",
     "502": "Another machine does not answer.",
     "503": "The disk, the database or the settings hinder it.",
 }

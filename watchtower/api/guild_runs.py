@@ -21,7 +21,7 @@ LARGEST_ID = 2**63 - 1
 RunsPage = pages.page_of(GuildRun, "runs")
 
 
-class Deleted(Schema):
+class DeletedRun(Schema):
     success: bool
     id: int
     message: str
@@ -42,7 +42,7 @@ def add_common(router: Router, kind: Run.Kind) -> None:
         """How far it is and what came of it so far."""
         return guild_run_with_results(find(kind, run_id))
 
-    @router.delete("/runs/{run_id}", response=Deleted, operation_id=f"{kind}_delete")
+    @router.delete("/runs/{run_id}", response=DeletedRun, operation_id=f"{kind}_delete")
     def delete(request: HttpRequest, run_id: int) -> dict[str, Any]:
         """Forget a run that is over; what it made stays."""
         gone = runs.delete(find(kind, run_id).pk)

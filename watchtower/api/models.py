@@ -74,7 +74,7 @@ class Activated(Schema):
     loaded_by: list[str]
 
 
-class Deleted(Schema):
+class DeletedModel(Schema):
     success: bool
     id: str
     message: str
@@ -131,7 +131,7 @@ def activate(request: HttpRequest, model_id: str, hero: str | None = None) -> An
     return {"success": True, "id": done.name, **plain(done)}
 
 
-@router.delete("/{model_id}", response=Deleted)
+@router.delete("/{model_id}", response=DeletedModel)
 def delete(request: HttpRequest, model_id: str, hero: str | None = None) -> Any:
     """Move it to the trash. What must stay is refused in words: the champion, what is protected, what is loaded."""
     entry = _checkpoint(ledger_of(hero), model_id, "deleted")

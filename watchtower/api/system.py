@@ -10,7 +10,8 @@ from ninja import Router, Schema
 
 from guild.champion import crown
 from realm import config
-from vault.errors import NotFound, Unreachable
+from realm.oracle.errors import HostTrouble
+from vault.errors import NotFound
 from vault.selectors import newest_checkpoint
 from vault.treasury import champion
 
@@ -26,7 +27,7 @@ class Reloaded(Schema):
 
 @router.post("/reload-oracle", response=Reloaded)
 def reload_oracle(request: HttpRequest) -> Any:
-    """The champion, or the newest checkpoint while there is none. 502 where no host of this machine takes it."""
+    """The champion, or the newest checkpoint while there is none. 424 where no host of this machine takes it."""
     world, hero = settings.WORLD, settings.REALM.hero
     settings_now = config.load(world)
     found = crown.champion(world, hero, settings_now.champion_metric) or newest_checkpoint(world, hero)
@@ -35,5 +36,5 @@ def reload_oracle(request: HttpRequest) -> Any:
     loaded_by, told = champion.load_here(world, settings_now, hero, found.name)
     message = ". ".join(told) or "there is no inference host on this machine"
     if not loaded_by:
-        raise Unreachable(message)
+        raise HostTrouble(message)
     return {"success": True, "model": found.name, "loaded_by": list(loaded_by), "message": f"{message}."}

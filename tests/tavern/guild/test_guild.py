@@ -15,12 +15,12 @@ from django.test.utils import CaptureQueriesContext
 
 from arena.models import Battle, Quest
 from guild.models import Evaluation, EvaluationTask, Run
-from guild.skills import health
+from guild.skills import health, samples
 from guild.skills.registry import get_skill
 from guild.tasks.only_master import only_master
 from guild.trainers.problems import Problem
 from realm.world import World
-from tavern.guild import samples, views
+from tavern.guild import views
 from tavern.guild.grid import PER_PAGE
 from tests.support.checkpoints import make_checkpoint
 from tests.support.pages import in_one_line

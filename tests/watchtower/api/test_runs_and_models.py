@@ -167,7 +167,7 @@ REFUSED: list[tuple[str, str, Any, int, str]] = [
     ("POST", "/api/quests/7/dance", None, 422, "allowed are hold"),
     ("POST", "/api/training/rate", {"learning_rate": 0.1}, 409, "no battle"),
     ("POST", "/api/training/go-on", {"checkpoint": "dragon"}, 404, "no checkpoint"),
-    ("POST", "/api/system/reload-oracle", None, 502, "has not loaded it"),
+    ("POST", "/api/system/reload-oracle", None, 424, "has not loaded it"),
     ("POST", "/api/oracle/load", {"host": "nowhere"}, 404, "nowhere"),
     ("GET", "/api/dashboard/nothing", None, 404, "There is nothing at"),
 ]  # fmt: skip
