@@ -73,8 +73,9 @@ def prepare() -> None:
 
 
 def table(states: list[ServiceState]) -> str:
-    lines = [f"{'service':<10} {'pid':>8}  {'state':<9} uptime"]
+    width = max(10, *(len(state.name) for state in states))
+    lines = [f"{'service':<{width}} {'pid':>8}  {'state':<9} uptime"]
     for state in states:
         uptime = "-" if state.uptime_seconds is None else str(timedelta(seconds=state.uptime_seconds))
-        lines.append(f"{state.name:<10} {state.pid or '-':>8}  {state.state.lower():<9} {uptime}")
+        lines.append(f"{state.name:<{width}} {state.pid or '-':>8}  {state.state.lower():<9} {uptime}")
     return "\n".join(lines)
