@@ -58,6 +58,9 @@ ensure_environment() {
         [ "$(cat "$stamp" 2>/dev/null)" = "$wanted" ] && exit
         .venv/bin/python -m pip --version >/dev/null 2>&1 || .venv/bin/python -m ensurepip >/dev/null
         .venv/bin/python scripts/install.py "$lock"
-        echo "$wanted" >"$stamp"
+        local held # a lock may hold another one
+        for held in "$(basename "$lock")" $(sed -n 's/^-r //p' "$lock"); do
+            cat requirements.lock "$held" | cksum >".venv/$held.installed"
+        done
     ) 9>.venv/.lock
 }

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import compileall
 import json
 import re
 import subprocess
 import sys
+import sysconfig
 import textwrap
 import time
+import warnings
 from collections.abc import Callable, Iterable, Iterator
 from importlib import metadata
 from pathlib import Path
@@ -15,6 +18,8 @@ from typing import Any
 from urllib.parse import unquote
 
 PIP = (sys.executable, "-m", "pip", "install", "--disable-pip-version-check")
+INSTALL = (*PIP, "--no-compile")
+"""pip compiles one file after the other; `compile_packages` does so on all processors."""
 TORCH_LOCK = Path("requirements.lock")
 DRIVER = Path("/proc/driver/nvidia/version")
 _FILE = re.compile(
@@ -31,14 +36,29 @@ def main() -> int:
     if not _has_torch():
         pin = _pinned_torch()
         print(torch_sentence(pin, _offered(pin), driver=driver()), flush=True)
+    code = _install(lock)
+    if code == 0:
+        compile_packages(Path(sysconfig.get_path("purelib")))
+    return code
+
+
+def _install(lock: str) -> int:
+    """pip's exit code."""
     if sys.stdout.isatty():
-        return subprocess.call([*PIP, "--progress-bar", "on", "-r", lock])
-    command = [*PIP, "--progress-bar", "off", "-r", lock]
+        return subprocess.call([*INSTALL, "--progress-bar", "on", "-r", lock])
+    command = [*INSTALL, "--progress-bar", "off", "-r", lock]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, bufsize=1) as pip:
         assert pip.stdout is not None
         for line in told(pip.stdout, time.monotonic):
             print(line, flush=True)
     return pip.returncode
+
+
+def compile_packages(folder: Path) -> None:
+    """Compile what is not yet, silently: some packages hold templates and old code that no Python 3 compiles."""
+    print("Compiling", flush=True)
+    warnings.simplefilter("ignore")
+    compileall.compile_dir(folder, quiet=2, workers=0)
 
 
 def _has_torch() -> bool:

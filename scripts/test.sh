@@ -53,8 +53,8 @@ install() {
         echo "Installing for the tests: ${programs[*]}"
         install_programs "${programs[@]}" >/dev/null 2>&1 &
     fi
+    ensure_environment requirements-test.lock # which holds the other one: all in one go
     ensure_environment requirements.lock
-    ensure_environment requirements-test.lock
     wait || true
     [ -n "$quick" ] || mapfile -t programs < <(missing_programs)
     if [ -z "$quick" ] && [ ${#programs[@]} -gt 0 ]; then

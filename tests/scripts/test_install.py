@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -63,3 +64,13 @@ def test_each_package_is_one_line_with_size_and_seconds() -> None:
         "Installing collected packages: markdown-it-py, torch, Automat",
         "Successfully installed Automat-25.4.16 markdown-it-py-4.3.0 torch-2.13.0+cpu",
     ]
+
+
+def test_packages_are_compiled_and_what_no_python_compiles_is_passed_over(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "sound.py").write_text("answer = 42\n")
+    (tmp_path / "old.py").write_text("print 'so it was'\n")
+    install.compile_packages(tmp_path)
+    assert [path.name.partition(".")[0] for path in tmp_path.rglob("*.pyc")] == ["sound"]
+    assert capfd.readouterr().err == ""
