@@ -38,6 +38,8 @@ def service_of(words: list[str]) -> str:
             return TRAIN
         case ["taskmaster", *options] if "--daemon" in options:
             return TASKMASTER
+        case ["bridge", tool, *options] if "--follow" in options and re.fullmatch("[a-z]{1,40}", tool):
+            return f"bridge-{tool}"
         case ["trainer", skill, *_] if re.fullmatch("[a-z0-9]{1,40}", skill):
             return f"{TRAINER_PREFIX}{skill}"
     return configuration.COMMANDS

@@ -101,6 +101,8 @@ class RealmConfig:
     """By skill what the player wants otherwise than its file says; read as `guild.curriculum.plan.Curriculum`."""
     serve_trainers: tuple[str, ...] = ()
     """Skills whose trainers the weaver serves at their `api_url`; the realm itself needs none of them to be served."""
+    bridges: tuple[Literal["tensorboard", "trackio", "wandb"], ...] = ()
+    """Tools to whose files the weaver lets battles be carried while they are fought: `manage.py bridge`."""
     tasks: dict[str, Any] = field(default_factory=dict)
     """When the Task Master does what; read by the guild as `guild.tasks.task_settings.Rules`."""
     treasury: dict[str, Any] = field(default_factory=dict)

@@ -104,6 +104,11 @@ class World:
         return self.home / "backups"
 
     @property
+    def bridges(self) -> Path:
+        """Curves of battles in the files of other tools, made from `battles/` at any time."""
+        return self.home / "bridges"
+
+    @property
     def uploads(self) -> Path:
         """Files on their way from a browser; what has lain here for a day is nobody's."""
         return self.home / "uploads"

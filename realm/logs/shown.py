@@ -43,9 +43,10 @@ def services(world: World, *, default: str) -> list[ServiceLog]:
     return found
 
 
-def in_a_row(told: ServiceLog) -> str:
+def in_a_row(told: ServiceLog, width: int) -> str:
+    """`width` is that of the longest name."""
     last = in_words(told.last).partition("\n")[0][:_LONGEST_LAST] if told.last else "-"
-    return harmless(f"{told.service:<12} {told.level:<8} {told.size_bytes / 1e6:>8.1f} MB  {last}")
+    return harmless(f"{told.service:<{width}} {told.level:<8} {told.size_bytes / 1e6:>8.1f} MB  {last}")
 
 
 def in_words(line: LogLine) -> str:

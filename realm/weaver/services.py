@@ -67,5 +67,9 @@ def services(config: RealmConfig) -> tuple[Service, ...]:
             Service(name=f"{TRAINER_PREFIX}{skill}", arguments=("manage.py", "trainer", skill), stop_seconds=10)
             for skill in config.serve_trainers
         ),
+        *(
+            Service(name=f"bridge-{tool}", arguments=("manage.py", "bridge", tool, "--follow"), stop_seconds=10)
+            for tool in config.bridges
+        ),
         Service(name=TASKMASTER, arguments=("manage.py", "taskmaster", "--daemon"), stop_seconds=40),
     )  # fmt: skip

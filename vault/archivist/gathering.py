@@ -30,7 +30,7 @@ from vault.errors import Refused
 
 EVENTS_FILE, STEPS_FILE = "events.jsonl", "steps.bin"
 CHECKPOINT_SAVED = "checkpoint_saved"
-_LEFT_OUT = frozenset({"backups", "exports", "logs", "status", "uploads", "vault/fetched", "vault/locks"})
+_LEFT_OUT = frozenset({"backups", "bridges", "exports", "logs", "status", "uploads", "vault/fetched", "vault/locks"})
 """Folders of a world that no snapshot holds, beside hidden ones as the trash: what passes, or lies elsewhere too."""
 _PASSING = re.compile(r".*\.(lock|sock|pid)|\.nfs.*|weaver\.conf")
 _LOOKS = 200

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import signal
 import sys
@@ -17,8 +18,11 @@ from guild.tasks.master import QUIET_SECONDS, TaskMaster
 from guild.tasks.only_master import AnotherMaster, only_master
 from guild.tasks.task_settings import Rules
 from realm.config import load
+from realm.logs.configuration import STARTED
 from realm.management.as_json import add_json, write_json
 from realm.strict import BadConfig
+
+log = logging.getLogger(__name__)
 
 LONGEST_INTERVAL = 3600.0
 
@@ -71,6 +75,7 @@ class Command(BaseCommand):
                 for number in (signal.SIGTERM, signal.SIGINT):
                     signal.signal(number, lambda *_: master.stop())
                 if options["daemon"]:
+                    log.info("the Task Master of %s begins", settings.WORLD.home, extra={"event": STARTED})
                     master.run()
                 else:
                     done = master.run_once()

@@ -64,8 +64,9 @@ class Command(BaseCommand):
         if as_json:
             write_json(self.stdout, found)
             return
+        width = max((len(one.service) for one in found), default=0)
         for one in found:
-            self.stdout.write(shown.in_a_row(one))
+            self.stdout.write(shown.in_a_row(one, width))
 
     def _show(self, service: str, options: dict[str, Any]) -> None:
         wanted = {"level": options["level"] or "", "text": options["search"], "console": options["console"]}

@@ -81,9 +81,10 @@ def prepare() -> None:
 
 
 def table(states: list[ServiceState]) -> str:
-    lines = [f"{'service':<10} {'pid':>8}  {'state':<9} uptime"]
+    width = max(10, *(len(state.name) for state in states))
+    lines = [f"{'service':<{width}} {'pid':>8}  {'state':<9} uptime"]
     for state in states:
         uptime = "-" if state.uptime_seconds is None else str(timedelta(seconds=state.uptime_seconds))
         why = f"  {state.why}" if state.why else ""
-        lines.append(f"{state.name:<10} {state.pid or '-':>8}  {state.state.lower():<9} {uptime}{why}")
+        lines.append(f"{state.name:<{width}} {state.pid or '-':>8}  {state.state.lower():<9} {uptime}{why}")
     return "\n".join(lines)

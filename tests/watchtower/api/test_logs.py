@@ -12,6 +12,8 @@ from realm.logs.daily_file import DailyFile
 from realm.logs.levels import chosen_levels
 from realm.world import World
 
+pytestmark = pytest.mark.slow  # it loads every address
+
 DAY = "2026-03-01"
 
 
