@@ -29,7 +29,7 @@ from watchtower.api.document import RealmAPI
 api = RealmAPI(
     title="Realm of Training",
     version=version(),
-    description="Checkpoints, copies and zones of this world, and its training. A refusal is one sentence in `error`.",
+    description="Everything a page can do. A refusal is one sentence in `detail`; lists are pages of `items`.",
     docs_url="/docs",
     docs_decorator=csp_update({"img-src": ["'self'", "data:"]}),  # Swagger's style sheet holds its icons
     openapi_url="/openapi.json",
