@@ -20,7 +20,7 @@ def commands(world: World) -> list[dict[str, str]]:
 def test_order_reaches_the_daemon(world: World, client: Client, wish: Wish) -> None:
     response = client.post(f"/battle/{wish}")
     assert (response.status_code, response.headers["Location"]) == (302, "/")
-    assert commands(world) == [{"wish": wish, "by": "tavern"}]
+    assert commands(world) == [{"wish": wish, "by": "tavern", "battle": ""}]
     assert [request.wish for _, request in orders.MAILBOX.waiting(world)] == [wish]
 
 
