@@ -14,6 +14,7 @@ from watchtower import machines
 from watchtower.machines import energy
 from watchtower.machines.day import MachineHistory
 from watchtower.machines.energy import BattleEnergy, LevelEnergy
+from watchtower.machines.figures import figures
 from watchtower.machines.selectors import HostMachine
 
 router = Router()
@@ -48,7 +49,7 @@ def metrics(request: HttpRequest, hours: Hours = 0, host: str = "", points: Poin
     """This machine's figures, then those of all machines of hosts.yaml; `hours` adds the past of one of them."""
     found = machines.now(settings.WORLD, settings.REALM)
     past = machines.history(settings.WORLD, host, hours, points=points) if hours else None
-    return snapshot(found) | ({"history": past} if past else {})
+    return figures(found) | ({"history": past} if past else {})
 
 
 @router.get("/energy", response=EnergyUsed)
@@ -60,22 +61,3 @@ def energy_used(request: HttpRequest, limit: Annotated[int, Field(ge=1, le=100)]
         "battles": energy.battles(world, config, most=limit),
         "levels": energy.levels(world, config, most=limit),
     }
-
-
-def snapshot(found: list[HostMachine]) -> dict[str, Any]:
-    """What one event of the stream holds, too. Percents are of all there is; None where it is not told."""
-    here = found[0].machine
-    assert here is not None, "this machine is always read"
-    return {
-        "time": here.time,
-        "cpu_percent": here.cpu_percent,
-        "memory_percent": _percent(here.memory_used_bytes, here.memory_total_bytes),
-        "disk_percent": _percent(here.disk_used_bytes, here.disk_total_bytes),
-        "temperature_celsius": here.temperature_celsius,
-        "gpus": here.gpus,
-        "hosts": found,
-    }
-
-
-def _percent(part: int | None, whole: int | None) -> float | None:
-    return 100.0 * part / whole if part is not None and whole else None
