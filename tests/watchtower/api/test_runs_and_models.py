@@ -210,20 +210,6 @@ def test_a_completed_run_once_more_is_another_to_be_compared(client: Client, pla
     assert ask(client, "GET", f"/api/benchmark/compare/{forge['id']}/{again['id']}")[0] == 404
 
 
-def test_a_quest_is_looked_into_as_on_its_page(client: Client, place: World) -> None:
-    text = '{"prompt": "a", "completion": "b"}\n{"prompt": 7}\n{"text": "c"}\n'
-    good(client, "POST", "/api/quests", {"text": text, "name": "mixed", "force": True})
-    quest = admit_one(place)
-    assert quest is not None
-    told = good(client, "GET", f"/api/quests/{quest.pk}/rows?limit=2")
-    assert [(row["line"], row["refusal"] is None) for row in told["items"]] == [(1, True), (2, False)]
-    assert (told["next"], told["refused"]) == (3, 1)
-    refused = good(client, "GET", f"/api/quests/{quest.pk}/rows?only=refused")
-    assert [row["line"] for row in refused["items"]] == [2]
-    assert {"memory", "seconds", "resolved"} <= good(client, "GET", f"/api/quests/{quest.pk}/estimate").keys()
-    assert ask(client, "GET", "/api/quests/999/rows")[0] == 404
-
-
 def test_models_are_checkpoints(client: Client, place: World) -> None:
     told = good(client, "GET", "/api/models/")
     assert [model["id"] for model in told["models"]] == [f"checkpoint-{n}-20260101-1230" for n in (300, 200, 100)] + [
