@@ -15,6 +15,7 @@ from watchtower.api import (
     metrics,
     models,
     oracle,
+    quest_rows,
     quests,
     scheduler,
     services,
@@ -35,7 +36,7 @@ from watchtower.api.document import RealmAPI
 api = RealmAPI(
     title="Realm of Training",
     version=version(),
-    description="Everything a page can do. A refusal is one sentence in `detail` and `error`; lists are pages of `items`.",
+    description="What a page can do. A refusal is one sentence in `detail` and `error`; lists are pages of `items`.",
     docs_url="/docs",
     docs_decorator=csp_update({"img-src": ["'self'", "data:"]}),  # Swagger's style sheet holds its icons
     openapi_url="/openapi.json",
@@ -57,7 +58,8 @@ for prefix, router, tag in (
     ("/ledger", ledger.router, "ledger"), ("", jobs.router, "jobs"), ("/dashboard", dashboard.router, "dashboard"),
     ("/training", training.router, "training"), ("/training", statistics.router, "training"),
     ("/train", train.router, "training"),
-    ("/quests", quests.router, "quests"), ("/simulation", simulation.router, "simulation"),
+    ("/quests", quest_rows.router, "quests"), ("/quests", quests.router, "quests"),
+    ("/simulation", simulation.router, "simulation"),
     ("/benchmark", benchmark.router, "benchmark"), ("/sparring", sparring.router, "sparring"),
     ("/models", models.router, "models"), ("/oracle", oracle.router, "oracle"),
     ("", skills.router, "skills"), ("", scheduler.router, "scheduler"), ("/sources", sources.router, "sources"),
