@@ -7,7 +7,7 @@ from django.http import Http404, HttpRequest
 from ninja import Router
 
 from realm.version import version
-from vault.api import catalogue, history, jobs, ledger, moving, snapshots, trash, zones
+from vault.api import catalogue, history, jobs, ledger, moving, snapshots, trash, treasury, zones
 from watchtower.api import (
     benchmark,
     dashboard,
@@ -15,6 +15,7 @@ from watchtower.api import (
     metrics,
     models,
     oracle,
+    presets,
     quest_rows,
     quests,
     scheduler,
@@ -62,9 +63,12 @@ for prefix, router, tag in (
     ("/simulation", simulation.router, "simulation"),
     ("/benchmark", benchmark.router, "benchmark"), ("/sparring", sparring.router, "sparring"),
     ("/models", models.router, "models"), ("/oracle", oracle.router, "oracle"),
+    ("/oracle", "tavern.oracle.api.router", "oracle"), ("", presets.router, "training"),
+
     ("", skills.router, "skills"), ("", scheduler.router, "scheduler"), ("/sources", sources.router, "sources"),
     ("/system", system.router, "system"), ("/system", "sentinels.api.router", "system"),
-    ("", snapshots.router, "snapshots"), ("", trash.router, "trash"), ("", history.router, "history"),
+    ("", snapshots.router, "snapshots"), ("", trash.router, "trash"), ("/treasury", treasury.router, "trash"),
+    ("", history.router, "history"),
     ("", streams.router, "streams"),
     ("/system", timeline.router, "system"), ("/system", services.router, "system"),
     ("/system", metrics.router, "system"),
