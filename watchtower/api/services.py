@@ -18,7 +18,7 @@ from watchtower.services import RunningService, services
 router = Router()
 
 
-class OrderToService(Liberal):
+class ServiceAsked(Liberal):
     other_names: ClassVar = {"command": "action", "order": "action"}
 
     action: Annotated[str, Field(description="start, stop or restart")]
@@ -44,7 +44,7 @@ def every_service(request: HttpRequest) -> Any:
 
 
 @router.post("/services/{name}", response=ServiceOrdered)
-def order(request: HttpRequest, name: str, asked: OrderToService) -> Any:
+def order(request: HttpRequest, name: str, asked: ServiceAsked) -> Any:
     """It is done within the service's time to save."""
     if asked.action not in list(ServiceOrder):
         raise ValueError(f"action: {asked.action[:40]!r} is not allowed; allowed are {', '.join(ServiceOrder)}")
