@@ -19,7 +19,7 @@ from realm.world import World
 from vault.api import pages
 from vault.api.asking import by
 from vault.api.pages import USUAL, Limit, Offset
-from watchtower.api.runs_told import GuildRun, GuildRunWithResults, guild_run, guild_run_with_results
+from watchtower.api.run_answers import GuildRun, GuildRunWithResults, guild_run, guild_run_with_results
 
 LARGEST_ID = 2**63 - 1
 RunsPage = pages.page_of(GuildRun, "runs")
