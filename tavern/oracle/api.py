@@ -39,14 +39,14 @@ class ChatReply(Schema):
     conversation: str | None
 
 
-class ConversationTold(Schema):
+class ConversationSummary(Schema):
     key: uuid.UUID
     title: str
     started_at: datetime
     changed_at: datetime
 
 
-class AnswerTold(Schema):
+class ChatAnswer(Schema):
     side: int
     text: str
     finish_reason: str
@@ -61,15 +61,15 @@ class AnswerTold(Schema):
     answered_at: datetime
 
 
-class QuestionTold(Schema):
+class ChatQuestion(Schema):
     key: uuid.UUID
     text: str
     asked_at: datetime
-    answers: list[AnswerTold]
+    answers: list[ChatAnswer]
 
 
-class WholeConversation(ConversationTold):
-    questions: list[QuestionTold]
+class WholeConversation(ConversationSummary):
+    questions: list[ChatQuestion]
 
 
 class Title(Liberal):
@@ -82,7 +82,7 @@ class ConversationDone(Schema):
     message: str
 
 
-ConversationsPage = pages.page_of(ConversationTold, "conversations")
+ConversationsPage = pages.page_of(ConversationSummary, "conversations")
 
 
 @router.post("/chat", response=ChatReply, openapi_extra=_EITHER)
@@ -133,9 +133,9 @@ def _find(key: uuid.UUID) -> Conversation:
 
 
 def _told(found: Conversation) -> dict[str, Any]:
-    return {name: getattr(found, name) for name in ConversationTold.model_fields}
+    return {name: getattr(found, name) for name in ConversationSummary.model_fields}
 
 
 def _question(asked: Any) -> dict[str, Any]:
-    answers = [{name: getattr(each, name) for name in AnswerTold.model_fields} for each in asked.answers.all()]
+    answers = [{name: getattr(each, name) for name in ChatAnswer.model_fields} for each in asked.answers.all()]
     return {"key": asked.key, "text": asked.text, "asked_at": asked.asked_at, "answers": answers}

@@ -15,7 +15,7 @@ from realm.yaml_files import read_yaml
 router = Router()
 
 
-class PresetTold(Schema):
+class PresetSummary(Schema):
     name: str
     about: str
     shipped: bool
@@ -26,7 +26,7 @@ class PresetTold(Schema):
 
 class Presets(Schema):
     count: int
-    presets: list[PresetTold]
+    presets: list[PresetSummary]
     own_keys: dict[str, Any]
     """Keys under `training` of the settings, which win over every preset."""
 
