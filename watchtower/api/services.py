@@ -18,7 +18,7 @@ from watchtower.services import services
 router = Router()
 
 
-class Asked(Liberal):
+class ServiceAsked(Liberal):
     other_names: ClassVar = {"command": "action", "order": "action"}
 
     action: Annotated[str, Field(description="start, stop or restart")]
@@ -34,7 +34,7 @@ def every_service(request: HttpRequest) -> Any:
 
 
 @router.post("/services/{name}")
-def order(request: HttpRequest, name: str, asked: Asked) -> Any:
+def order(request: HttpRequest, name: str, asked: ServiceAsked) -> Any:
     """It is done within the service's time to save.."""
     if asked.action not in list(ServiceOrder):
         raise ValueError(f"action: {asked.action[:40]!r} is not allowed; allowed are {', '.join(ServiceOrder)}")

@@ -14,6 +14,7 @@ from pydantic import Field
 
 from arena import jobs
 from arena.jobs import NotPossible
+from arena.selectors import latest_battle
 from arena.statistics import curves, picture
 from arena.statistics.battle import BattleStatistics, of_source
 from arena.statistics.source import NoBattle, Source
@@ -23,13 +24,14 @@ Points = Annotated[
     int | None,
     Field(ge=curves.LEAST_POINTS, le=curves.MOST_POINTS, description="About so many steps instead of all."),
 ]
+NEWEST = "newest"
 _END = b""
 """No piece is empty."""
 
 
 @router.get("/runs/{run_id}/statistics", response=BattleStatistics)
 async def statistics(request: HttpRequest, run_id: str) -> Any:
-    """Convergence, speed, memory, bottleneck, anomalies and errors, by the id of a run's job or of its battle."""
+    """Convergence, speed, memory, bottleneck, anomalies, errors, by the id of a run's job or battle, or `newest`."""
     source = await sync_to_async(_source)(run_id)
     return await sync_to_async(of_source, thread_sensitive=False)(source)
 
@@ -59,12 +61,17 @@ async def curves_png(request: HttpRequest, run_id: str) -> HttpResponse:
 def _source(run_id: str) -> Source:
     """Raises NoSuchJob, NotPossible for one that was not fought yet, or NoBattle where its files have made room."""
     try:
-        return Source.of(settings.WORLD, run_id)
+        return Source.of(settings.WORLD, _newest() if run_id == NEWEST else run_id)
     except NoBattle:
         job = jobs.get(settings.WORLD, run_id)
     if job.battle is None:
         raise NotPossible(f"{job.name} is {job.state}: there is nothing to measure before it is fought")
     return Source.of(settings.WORLD, job.battle)
+
+
+def _newest() -> str:
+    newest = latest_battle()
+    return newest.battle_id if newest else NEWEST
 
 
 def _streamed(source: Source, pieces: Iterable[bytes], ending: str, kind: str) -> StreamingHttpResponse:
