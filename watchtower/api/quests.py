@@ -25,14 +25,14 @@ from vault.api import pages
 from vault.api.asking import Liberal, by
 from vault.api.pages import USUAL, Limit, Offset
 from watchtower.api import run_orders
+from watchtower.api.run_answers import TrainingRun, training_run
 from watchtower.api.run_orders import Start
-from watchtower.api.runs_told import TrainingRun, training_run
 
 router = Router()
 WAITING_FIRST = ("priority", "position", "id")
 
 
-class QuestTold(Schema):
+class QuestSummary(Schema):
     id: int
     job: str
     """Id of the job that it is; empty for one that nobody asked for."""
@@ -59,7 +59,7 @@ class QuestTold(Schema):
     ended_at: datetime | None
 
 
-class QuestWithActs(QuestTold):
+class QuestWithActs(QuestSummary):
     acts: list[str]
     """What it can be ordered to now, as `/api/quests/{id}/{act}`."""
     battles: list[str]
@@ -86,7 +86,7 @@ class Asked(Schema):
     message: str
 
 
-QuestsPage = pages.page_of(QuestTold, "quests")
+QuestsPage = pages.page_of(QuestSummary, "quests")
 
 
 @router.get("", response=QuestsPage)
@@ -183,7 +183,7 @@ def find(quest_id: str) -> Quest:
 
 
 def _told(found: Quest) -> dict[str, Any]:
-    return {key: getattr(found, key) for key in QuestTold.model_fields}
+    return {key: getattr(found, key) for key in QuestSummary.model_fields}
 
 
 def _recipe(found: Quest) -> dict[str, Any]:
