@@ -35,7 +35,7 @@ from watchtower.api.document import RealmAPI
 api = RealmAPI(
     title="Realm of Training",
     version=version(),
-    description="Everything a page can do. A refusal is one sentence in `detail` and `error`; lists are pages of `items`.",
+    description="Everything a page can do. Refusals are a sentence in `detail` and `error`; lists are pages of `items`",
     docs_url="/docs",
     docs_decorator=csp_update({"img-src": ["'self'", "data:"]}),  # Swagger's style sheet holds its icons
     openapi_url="/openapi.json",
