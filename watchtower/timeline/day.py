@@ -70,7 +70,9 @@ def day(world: World, *, now: float | None = None, hours: float = HOURS) -> list
     known = whole(recorded, start, end)
     if recorded and known[0].why == NOBODY and _is_first(known[0]):
         known[0] = replace(known[0], kind=Kind.BEFORE, why="before this realm began")
-    return list(_joined(part for span in known for part in _rebuilt(world, span)))
+    unrecorded = [span for span in known if span.kind in UNRECORDED]
+    trained = _trained(world, unrecorded[0].start, unrecorded[-1].end) if unrecorded else []
+    return list(_joined(part for span in known for part in _rebuilt(span, trained)))
 
 
 def _is_first(span: Span) -> bool:
@@ -106,13 +108,15 @@ def _without_holes(spans: Iterable[Span], start: float, end: float) -> Iterator[
         yield Span(kind=Kind.UNKNOWN, start=at, end=end, why=NOBODY)
 
 
-def _rebuilt(world: World, span: Span) -> Iterator[Span]:
+def _rebuilt(span: Span, trained_spans: list[Span]) -> Iterator[Span]:
     """A span in which nobody recorded, cut at what battles have left of it."""
     if span.kind not in UNRECORDED:
         yield span
         return
     at = span.start
-    for trained in _trained(world, span.start, span.end):
+    for trained in (each.within(span.start, span.end) for each in trained_spans):
+        if trained.seconds <= 0:
+            continue
         if trained.start > at:
             yield _told(replace(span, start=at, end=trained.start))
         yield trained
