@@ -138,7 +138,7 @@ CONTENT_SECURITY_POLICY = {
 }
 
 # Uploads go to the world's own disk, from where a quest is only renamed; pasted rows are held in memory.
-FILE_UPLOAD_HANDLERS = ["django.core.files.uploadhandler.TemporaryFileUploadHandler"]
+FILE_UPLOAD_HANDLERS = ["realm.web.upload_handler.UploadHandler"]
 FILE_UPLOAD_TEMP_DIR = WORLD.uploads
 DATA_UPLOAD_MAX_NUMBER_FILES = 1000
 DATA_UPLOAD_MAX_MEMORY_SIZE = 32 * 1024**2

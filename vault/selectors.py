@@ -19,11 +19,21 @@ from vault.models import Checkpoint
 
 
 def list_checkpoints(
-    world: World, hero: str, *, limit: int | None = None, offset: int = 0, only: Mapping[str, str] | None = None
+    world: World,
+    hero: str,
+    *,
+    limit: int | None = None,
+    offset: int | None = None,
+    only: Mapping[str, str] | None = None,
 ) -> list[Checkpoint]:
-    """Of every branch, newest first; `only` names fields of the rows and what stands in them."""
+    """Of every branch, newest first; `only` names fields of the rows and what stands in them.
+
+    With `offset` those of that page of the ledger, of which some may be gone: no other page is gone through for it.
+    """
     rows = Checkpoint.objects.filter(hero=hero, **(only or {})).order_by(*_newest(hero))
-    return list(islice(on_disk(world, rows), offset, None if limit is None else offset + limit))
+    if offset is not None:
+        return list(on_disk(world, rows[offset : None if limit is None else offset + limit]))
+    return list(islice(on_disk(world, rows), limit))
 
 
 def _newest(hero: str) -> tuple[str, ...]:

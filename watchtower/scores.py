@@ -32,7 +32,7 @@ def scores_of(battle: str) -> list[Score]:
 
 def newest_scores(battle: str) -> list[Score]:
     """What the last validation of one battle measured, first that over what the hero was taught."""
-    entries = ChronicleEntry.objects.filter(source=battle, kind=EventKind.VALIDATED).order_by("-id")
+    entries = ChronicleEntry.objects.filter(source=battle, kind=EventKind.VALIDATED).order_by("-source_seq")
     return [score for step, data in entries.values_list("step", "data")[:1] for score in _scores(step, data)]
 
 

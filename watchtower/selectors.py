@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.db.models import Count, Exists, OuterRef, Q, QuerySet
 
 from arena.models import Battle, ChronicleEntry, Quest
 from arena.protocol import EventKind
@@ -104,8 +104,8 @@ def newest_battles(hero: str, *, most: int) -> list[tuple[str, int | None]]:
 
 
 def quests_completed(hero: str) -> int:
-    done = Quest.objects.filter(state=Quest.State.COMPLETED, battles__hero=hero)
-    return done.distinct().count()
+    own = Battle.objects.filter(hero=hero, quest__state=Quest.State.COMPLETED)
+    return own.aggregate(done=Count("quest", distinct=True))["done"] or 0
 
 
 def newest_seq() -> int:

@@ -12,10 +12,8 @@ from arena.queue.asking import Wanted
 from arena.queue.inbox import has_writer
 from arena.sources import folders
 from arena.sources.folders import BadSource, SourceFile
+from realm.disk import room
 from realm.world import World
-
-SPARE_BYTES = 256 * 1024**2
-"""What stays free on the disk: the arena saves its checkpoints there."""
 
 
 @dataclass
@@ -32,7 +30,7 @@ def take(world: World, folder: Path, names: Sequence[str], *, wanted: Wanted) ->
     files = list(_found(folder, names, taken))
     size_bytes = sum(file.size_bytes for file in files)
     free = shutil.disk_usage(world.home).free
-    if free < size_bytes + SPARE_BYTES:
+    if free < size_bytes + room.SPARE_BYTES:
         raise BadSource(
             f"There is no room: {size_bytes:,} bytes would be copied, {free:,} are free on the world's disk."
         )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import asdict, fields
 from typing import Any
@@ -84,7 +83,7 @@ def _load(value: Any) -> tuple[float, float, float] | None:
 def _number(value: Any, name: str = "") -> Any:
     """Counts stay whole numbers."""
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    if not is_number or not math.isfinite(value) or not -_LARGEST < value < _LARGEST:
+    if not is_number or not -_LARGEST < value < _LARGEST:
         return None
     return int(value) if name.endswith("_bytes") or name == "cores" else float(value)
 

@@ -29,6 +29,12 @@ SOCKET_FILE = "weaver.sock"
 START_SECONDS = 20.0
 ANSWER_SECONDS = 2.0
 """In which a supervisord that is not stuck says that it lives."""
+PROGRAM = """
+import supervisor.loggers, supervisor.supervisord
+supervisor.loggers.Handler.handleError = lambda handler: None
+supervisor.supervisord.main()
+"""
+"""supervisord tells of a log's full disk in another file, and would end where that is full, too."""
 _POLL_SECONDS = 0.02
 # A Unix socket's path is at most 107 bytes, and supervisord first binds it with its pid appended.
 _LONGEST_SOCKET_PATH = 107 - len(".4194304")
@@ -89,7 +95,7 @@ def start(world: World, config: RealmConfig, lock_handle: int) -> subprocess.Pop
     path = supervisord_config.write(world, config)
     forget_socket(world)
     # -P: modules come from the environment, never from a file in the world's folder.
-    command = [sys.executable, "-P", "-m", "supervisor.supervisord", "-c", str(path)]
+    command = [sys.executable, "-P", "-c", PROGRAM, "-c", str(path)]
     with open(world.logs / "weaver" / "start.log", "wb") as log:
         return subprocess.Popen(
             command,

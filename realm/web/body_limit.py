@@ -7,14 +7,17 @@ in slices.
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Callable
 from functools import partial
 from http import HTTPStatus
+from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
 from daphne import http_protocol  # type: ignore[import-untyped]
 
+from realm.disk import room
 from realm.web import held_body
 from realm.web.body_sizes import largest_body_bytes
 from realm.web.guard import Guard
@@ -74,7 +77,7 @@ class BoundedRequest(http_protocol.WebRequest):  # type: ignore[misc]
         if length is None or length > most:
             words = f"A request holds at most {most} bytes here and says how many. Put larger files into the inbox."
             return HTTPStatus.REQUEST_ENTITY_TOO_LARGE, words
-        return None
+        return None if length <= held_body.LARGE_BYTES else _lack_of_room(length)
 
     def handleContentChunk(self, data: bytes) -> None:  # noqa: N802
         if not self._is_refused:
@@ -93,6 +96,15 @@ class BoundedRequest(http_protocol.WebRequest):  # type: ignore[misc]
     def finish(self) -> None:
         self._deadline.set(HEAD_SECONDS)
         super().finish()
+
+
+def _lack_of_room(length: int) -> tuple[int, str] | None:
+    """Twisted keeps a large body in a temp file of the system's until it is whole."""
+    try:
+        room.check(Path(tempfile.gettempdir()), length)
+    except OSError as error:
+        return HTTPStatus.INSUFFICIENT_STORAGE, str(error)
+    return None
 
 
 def _is_sending(transport: Any) -> bool:

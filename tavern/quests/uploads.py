@@ -8,21 +8,19 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
-import time
 from contextlib import suppress
 from io import FileIO
 from pathlib import Path
 
 from arena.queue import asking, names
 from arena.queue.asking import Wanted
+from realm.disk import room
 from realm.disk.durable import TEMP_PREFIX
+from realm.disk.room import NoRoom
+from realm.web import upload_handler
 from realm.world import World
 
 LARGEST_SLICE_BYTES = 16 * 1024**2
-SPARE_BYTES = 256 * 1024**2
-"""What an upload leaves free on the disk: the arena saves its checkpoints there."""
-ABANDONED_SECONDS = 24 * 3600.0
 _KEY = re.compile(r"[0-9a-f]{32}")
 
 
@@ -55,19 +53,13 @@ def take_slice(world: World, key: str, data: bytes, *, offset: int, total: int, 
 
 
 def _begin(world: World, temp: Path, total: int) -> None:
-    _sweep(world.uploads)
-    if shutil.disk_usage(world.home).free < total + SPARE_BYTES:
-        raise RefusedUpload("There is not enough room on the disk for this file; free some and send it again.")
+    upload_handler.sweep(world.uploads)
+    try:
+        room.check(world.home, total)
+    except NoRoom as error:
+        raise RefusedUpload(str(error)) from error
     temp.unlink(missing_ok=True)
     os.close(os.open(temp, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600))
-
-
-def _sweep(folder: Path) -> None:
-    """Delete what was given up: a page that was closed, a form whose server was killed."""
-    for path in folder.iterdir():
-        with suppress(FileNotFoundError):
-            if time.time() - path.lstat().st_mtime > ABANDONED_SECONDS:
-                path.unlink()
 
 
 def _append(temp: Path, data: bytes, offset: int) -> int:

@@ -29,7 +29,7 @@ class Ledger:
 
     def list_all(self, limit: int | None = 20, *, offset: int = 0) -> list[LedgerEntry]:
         """Of every branch, newest first."""
-        rows = list_checkpoints(self.world, self.hero, limit=limit, offset=offset)
+        rows = list_checkpoints(self.world, self.hero, limit=limit, offset=offset or None)
         return [entry_of(self.world, row) for row in rows]
 
     def count(self) -> int:

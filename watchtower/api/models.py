@@ -104,7 +104,7 @@ def models(
     rows = list_checkpoints(settings.WORLD, ledger.hero, limit=limit, offset=offset, only=only)
     listed: list[LedgerEntry | None] = [entry_of(settings.WORLD, row) for row in rows]
     if not only:
-        listed += [None] if len(rows) < limit and offset <= total else []
+        listed += [None] if offset <= total < offset + limit else []
         total += 1
     active = _active(ledger)
     told = [_model(ledger, entry, active) for entry in listed]

@@ -10,6 +10,7 @@ from django.core.files.uploadedfile import TemporaryUploadedFile
 from django.http import FileResponse, Http404, HttpRequest
 from ninja import NinjaAPI
 
+from realm.disk.room import NoRoom
 from realm.strict import whole_number
 from realm.web.body_sizes import takes_up_to
 from vault.api.asking import by
@@ -38,7 +39,10 @@ handle_errors(api)
 def upload(request: HttpRequest) -> Any:
     if request.content_type != "multipart/form-data":
         raise ApiError("A file is sent as multipart/form-data, with the parts file and purpose", param="file")
-    found = request.FILES.get("file")
+    try:
+        found = request.FILES.get("file")
+    except NoRoom as error:
+        raise ApiError(str(error), param="file", code="disk_full") from error
     if not isinstance(found, TemporaryUploadedFile):
         raise ApiError("file is missing", param="file", code="missing_required_parameter")
     kept = files.keep(settings.WORLD, Upload(file=found, purpose=_purpose(request), expiry_seconds=_expiry(request)))

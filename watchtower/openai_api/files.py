@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shutil
 import time
 from dataclasses import dataclass
 from itertools import islice
@@ -24,8 +23,6 @@ FINE_TUNE, RESULTS = "fine-tune", "fine-tune-results"
 LARGEST_BYTES = 512 * 1024**2
 UPLOAD_BYTES = LARGEST_BYTES + 1024**2
 """Of a request: the file, and what a form adds to it."""
-SPARE_BYTES = 256 * 1024**2
-"""What an upload leaves free on the disk: the arena saves its checkpoints there."""
 LOOKED_AT_ROWS = 100
 """Of a file, when it comes; the gatekeepers look at every row once a job trains on it."""
 LEAST_EXPIRY_SECONDS, MOST_EXPIRY_SECONDS = 3600, 30 * 24 * 3600
@@ -82,8 +79,6 @@ def _check(world: World, upload: Upload) -> None:
     if expiry is not None and not LEAST_EXPIRY_SECONDS <= expiry <= MOST_EXPIRY_SECONDS:
         words = f"expires_after: seconds must lie between {LEAST_EXPIRY_SECONDS} and {MOST_EXPIRY_SECONDS}"
         raise ApiError(words, param="expires_after", code="invalid_value")
-    if shutil.disk_usage(world.home).free < SPARE_BYTES:
-        raise ApiError("There is not enough room on the disk for this file", param="file", code="disk_full")
 
 
 def too_large() -> str:

@@ -22,7 +22,7 @@ from realm.quest_names import is_own_name
 from realm.world import World
 from watchtower.openai_api import battle_log, files, hyperparameters, models, results
 from watchtower.openai_api.errors import ApiError, not_found
-from watchtower.openai_api.hyperparameters import JobRequest
+from watchtower.openai_api.hyperparameters import Hyperparameters, JobRequest
 from watchtower.openai_api.records import JobRecord
 
 OVER = ("succeeded", "failed", "cancelled")
@@ -70,9 +70,19 @@ def create(world: World, config: RealmConfig, asked: JobRequest, *, by: str) -> 
             world, config, file=training, name=f"{name}{suffix_of(training.name)}", recipe=keys, repeated=True,
             validation=copy, by=by,
         )  # fmt: skip
-    record = JobRecord(
-        id=f"{JobRecord.prefix}{started.id.removeprefix('job-')}",
-        job=started.id,
+    record = _record(asked, hyper, started.id, copy)
+    try:
+        record.write(world)
+    except OSError:  # whoever is told that there is no job asks for it again
+        arena_jobs.stop(world, started.id, by=by)
+        raise
+    return stand(world, record)
+
+
+def _record(asked: JobRequest, hyper: Hyperparameters, job_id: str, copy: Path | None) -> JobRecord:
+    return JobRecord(
+        id=f"{JobRecord.prefix}{job_id.removeprefix('job-')}",
+        job=job_id,
         model=asked.model,
         training_file=asked.training_file,
         validation_file=asked.validation_file,
@@ -85,8 +95,6 @@ def create(world: World, config: RealmConfig, asked: JobRequest, *, by: str) -> 
         learning_rate_multiplier=_float(hyperparameters.number(hyper.learning_rate_multiplier)),
         metadata=asked.metadata,
     )
-    record.write(world)
-    return stand(world, record)
 
 
 def _file(world: World, file_id: str, param: str) -> Path:

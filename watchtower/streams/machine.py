@@ -57,9 +57,10 @@ class Machines:
     def read(self, after: Place, until: Place | None) -> Sequence[Event[Place]]:
         if until is None:
             return [self._sample()]
+        sampled = list(self._sampled)  # another thread may add one meanwhile
         if after.time_ms == 0:
-            return list(self._sampled)[-1:]
-        return [*self._missed(after), *(event for event in self._sampled if event.place.time_ms > after.time_ms)]
+            return sampled[-1:]
+        return [*self._missed(after), *(event for event in sampled if event.place.time_ms > after.time_ms)]
 
     def _missed(self, after: Place) -> Iterator[Event[Place]]:
         """From a time of which nothing is at hand any more."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from bisect import bisect_right
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -70,7 +71,10 @@ def day(world: World, *, now: float | None = None, hours: float = HOURS) -> list
     known = whole(recorded, start, end)
     if recorded and known[0].why == NOBODY and _is_first(known[0]):
         known[0] = replace(known[0], kind=Kind.BEFORE, why="before this realm began")
-    return list(_joined(part for span in known for part in _rebuilt(world, span)))
+    unrecorded = [span for span in known if span.kind in UNRECORDED]
+    trained = _trained(world, unrecorded[0].start, unrecorded[-1].end) if unrecorded else []
+    said = _said(unrecorded[0].start, unrecorded[-1].end) if unrecorded else []
+    return list(_joined(part for span in known for part in _rebuilt(span, trained, said)))
 
 
 def _is_first(span: Span) -> bool:
@@ -106,19 +110,21 @@ def _without_holes(spans: Iterable[Span], start: float, end: float) -> Iterator[
         yield Span(kind=Kind.UNKNOWN, start=at, end=end, why=NOBODY)
 
 
-def _rebuilt(world: World, span: Span) -> Iterator[Span]:
+def _rebuilt(span: Span, trained_spans: list[Span], said: list[ChronicleEntry]) -> Iterator[Span]:
     """A span in which nobody recorded, cut at what battles have left of it."""
     if span.kind not in UNRECORDED:
         yield span
         return
     at = span.start
-    for trained in _trained(world, span.start, span.end):
+    for trained in (each.within(span.start, span.end) for each in trained_spans):
+        if trained.seconds <= 0:
+            continue
         if trained.start > at:
-            yield _told(replace(span, start=at, end=trained.start))
+            yield _told(replace(span, start=at, end=trained.start), said)
         yield trained
         at = trained.end
     if at < span.end:
-        yield _told(replace(span, start=at))
+        yield _told(replace(span, start=at), said)
 
 
 def _trained(world: World, start: float, end: float) -> list[Span]:
@@ -155,12 +161,21 @@ def _stretches(world: World, battle: Battle, start: float, end: float) -> Iterat
         yield max(start, float(times[first] - lasted[first])), float(times[last])
 
 
-def _told(span: Span) -> Span:
+def _said(start: float, end: float) -> list[ChronicleEntry]:
+    """What the chronicle said meanwhile, in the order of time, and the last of before."""
+    entries = ChronicleEntry.objects.filter(kind__in=_TELLS).order_by("time", "id")
+    before = entries.filter(time__lt=_moment(start)).last()
+    meanwhile = entries.filter(time__gte=_moment(start), time__lte=_moment(end + LONGEST_SILENCE_SECONDS))
+    return [*([before] if before else []), *meanwhile]
+
+
+def _told(span: Span, said: list[ChronicleEntry]) -> Span:
     """With what the chronicle said last before it, where that explains why nothing was trained."""
     if span.why != NOBODY:
         return span
     until = _moment(span.start + LONGEST_SILENCE_SECONDS)
-    entry = ChronicleEntry.objects.filter(kind__in=_TELLS, time__lte=until).order_by("time", "id").last()
+    before = bisect_right(said, until, key=lambda each: each.time)
+    entry = said[before - 1] if before else None
     kind = _TELLS[entry.kind] if entry else None
     return replace(span, kind=kind, why=f"{entry.message}; {NOBODY}") if entry and kind else span
 

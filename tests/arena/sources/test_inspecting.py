@@ -24,7 +24,7 @@ from arena.sources import folders, inspecting, records, taking
 from arena.sources.folders import BadSource
 from arena.sources.inspecting import Lookout
 from arena.sources.records import Verdict
-from realm.disk import durable
+from realm.disk import durable, room
 from realm.world import World
 from tests.arena.daemon.test_loop import clock, open_daemon, settle, trainer
 from tests.support.local_gate import LocalGate, admit
@@ -313,7 +313,7 @@ def test_a_file_that_is_being_written_is_not_taken(world: World, folder: Path) -
 
 
 def test_nothing_is_taken_where_there_is_no_room(world: World, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(taking, "SPARE_BYTES", 2**62)
+    monkeypatch.setattr(room, "SPARE_BYTES", 2**62)
     with pytest.raises(BadSource, match="no room"):
         taking.take(world, folder, ["good.jsonl"], wanted=Wanted(by="test", priority="normal", hold=False))
     assert list(world.lane("normal").iterdir()) == []

@@ -116,6 +116,7 @@ def test_another_host_s_figures_come_over_whole() -> None:
 RUBBISH: list[Any] = [
     {"cpu_percent": "all", "gpus": {"0": 1}}, {"cpu_percent": True, "gpus": [3, None]}, {"memory_total_bytes": 1e300},
     {"core_percents": [[1]], "load_average": [1, 2]}, {"name": "\x1b[31m" * 9, "fans_rpm": [{"name": 4}]},
+    {"memory_total_bytes": 10**400, "core_percents": [-(10**400)]},
     {"gpus": [{"index": "x", "use_percent": float("nan"), "throttled_by": "hot"}]},
 ]  # fmt: skip
 

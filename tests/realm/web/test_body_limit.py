@@ -14,6 +14,7 @@ from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
 from twisted.web import http
 
+from realm.disk import room
 from realm.web import body_limit
 from realm.web.body_limit import BODY_SECONDS, HEAD_SECONDS, BoundedRequest, Deadline
 from realm.web.body_sizes import FORM_BYTES, largest_body_bytes, takes_up_to
@@ -170,3 +171,15 @@ def test_twin_without_a_deadline_a_trickle_holds_its_connection(visit: Visit, mo
     visit.say("POST /form HTTP/1.1", OWN, "Content-Length: 90000")
     visit.clock.advance(10 * BODY_SECONDS)
     assert not visit.ended
+
+
+def test_what_does_not_fit_on_the_disk_is_refused_by_its_length(visit: Visit, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(room, "SPARE_BYTES", 2**62)
+    answer = visit.say("POST /files HTTP/1.1", OWN, MUCH)
+    assert answer.startswith(b"HTTP/1.1 507 ")
+    assert b"not enough room" in answer
+    assert not visit.processed
+
+
+def test_twin_with_room_the_same_body_is_waited_for(visit: Visit) -> None:
+    assert visit.say("POST /files HTTP/1.1", OWN, MUCH) == b""

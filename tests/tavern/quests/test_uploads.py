@@ -18,6 +18,7 @@ from arena.queue import asking, names
 from arena.queue.asking import BadRows
 from arena.queue.names import BadName
 from realm.disk.durable import TEMP_PREFIX
+from realm.web import upload_handler
 from realm.world import World
 from tavern.quests import uploads
 
@@ -186,7 +187,7 @@ def test_given_up_uploads_are_swept(world: World, client: Client) -> None:
     old, young = world.uploads / f"{TEMP_PREFIX}{'0' * 32}", world.uploads / f"{TEMP_PREFIX}{'1' * 32}"
     for path in (old, young):
         path.write_bytes(ROW)
-    long_ago = time.time() - 2 * uploads.ABANDONED_SECONDS
+    long_ago = time.time() - 2 * upload_handler.ABANDONED_SECONDS
     os.utime(old, (long_ago, long_ago))
     send(client, ROW, key="c" * 32)
     assert left_over(world) == [young.name]

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import errno
 import time
 from io import BytesIO
 from typing import Any
 
 import pytest
+from django.core.files.uploadhandler import TemporaryFileUploadHandler
 from django.test import Client
 from django.urls import resolve
 from openai import APIStatusError, BadRequestError, NotFoundError, OpenAI
 
+from realm.disk import room
 from realm.web.body_sizes import FORM_BYTES, largest_body_bytes
 from realm.world import World
 from tests.watchtower.openai_api.conftest import ROWS, lines
@@ -124,3 +127,39 @@ def test_no_id_leads_out_of_the_folder(world: World) -> None:
         assert StoredFile.read(world, file_id) is None
     (world.openai_files / f"file-{'0' * 24}.json").write_text("no JSON")
     assert records.StoredFile.all(world) == []
+
+
+def test_no_upload_takes_the_room_that_training_saves_in(openai: OpenAI, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(room, "SPARE_BYTES", 2**62)
+    with pytest.raises(BadRequestError, match="not enough room") as caught:
+        upload(openai)
+    assert caught.value.code == "disk_full"
+
+
+def _full_after_the_beginning(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """The disk fills up while a file comes. What was begun stays open as long as anybody holds it, as a trace does."""
+    kept: list[Any] = []
+
+    def write(handler: TemporaryFileUploadHandler, data: bytes, start: int) -> None:
+        kept.append(handler.file)
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(TemporaryFileUploadHandler, "receive_data_chunk", write)
+    return kept
+
+
+def test_what_did_not_fit_is_not_left_behind(openai: OpenAI, monkeypatch: pytest.MonkeyPatch, settings: Any) -> None:
+    kept = _full_after_the_beginning(monkeypatch)
+    with pytest.raises(APIStatusError):
+        upload(openai)
+    assert kept
+    assert not list(settings.FILE_UPLOAD_TEMP_DIR.iterdir())
+
+
+def test_twin_djangos_own_handler_leaves_it(openai: OpenAI, monkeypatch: pytest.MonkeyPatch, settings: Any) -> None:
+    settings.FILE_UPLOAD_HANDLERS = ["django.core.files.uploadhandler.TemporaryFileUploadHandler"]
+    kept = _full_after_the_beginning(monkeypatch)
+    with pytest.raises(APIStatusError):
+        upload(openai)
+    assert list(settings.FILE_UPLOAD_TEMP_DIR.iterdir())
+    kept.pop().close()

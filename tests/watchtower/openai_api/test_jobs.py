@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import errno
 import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-from openai import BadRequestError, NotFoundError, OpenAI
+from openai import APIStatusError, BadRequestError, NotFoundError, OpenAI
 
+from arena import jobs as arena_jobs
 from arena import orders
 from arena.daemon import recovery
 from arena.daemon.pause import Pause
@@ -18,6 +20,7 @@ from arena.orders import Wish
 from arena.protocol import STEPS_FILE, Command, EventKind, StepRecord
 from realm.world import World
 from tests.watchtower.openai_api.conftest import ROWS, Realm, lines
+from watchtower.openai_api.records import JobRecord
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow]
 
@@ -287,3 +290,26 @@ def test_what_there_is_not_says_so(openai: OpenAI, world: World) -> None:
             ask()
         assert isinstance(refused.value.body, dict)
         assert refused.value.body["message"]
+
+
+def _asked_without_a_record(realm: Realm, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """States of the quests there are where the disk was full for the record of a job, and its client was told so."""
+
+    def write(record: JobRecord, world: World) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    file = realm.upload()
+    monkeypatch.setattr(JobRecord, "write", write)
+    with pytest.raises(APIStatusError):
+        realm.job(file)
+    realm.settle()
+    return list(Quest.objects.values_list("state", flat=True))
+
+
+def test_a_job_that_is_refused_at_last_trains_nothing(realm: Realm, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert _asked_without_a_record(realm, monkeypatch) == [Quest.State.CANCELLED]
+
+
+def test_twin_without_its_end_it_would(realm: Realm, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(arena_jobs, "stop", lambda *_, **__: None)
+    assert _asked_without_a_record(realm, monkeypatch) != [Quest.State.CANCELLED]

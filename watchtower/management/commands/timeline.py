@@ -40,7 +40,8 @@ def lines(day: Day, *, everything: bool) -> list[str]:
     """The sum of each kind, then the spans."""
     sums = [f"{kind:<11}{_minutes(seconds)}" for kind, seconds in day.seconds.items()]
     shown = day.spans if everything else [span for span in day.idle if span.seconds >= LEAST_SECONDS]
-    return [*sums, "", *map(line, shown)] if shown else [*sums, "", "No idle minute."]
+    shorter = "; --all shows what was shorter" if day.idle else ""
+    return [*sums, "", *map(line, shown)] if shown else [*sums, "", f"No idle minute{shorter}."]
 
 
 def line(span: Span) -> str:
