@@ -149,7 +149,10 @@ def crown_of(world: World, hero: str) -> Crown:
     metric = read_settings(world)[0].champion_metric
     metrics = METRICS if metric in dict(METRICS) else [*METRICS, (metric, f"loss over {metric}")]
     return Crown(
-        champion=crown.champion(world, hero, metric), lost=crown.lost_pin(world, hero), metric=metric, metrics=metrics
+        champion=crown.quick_champion(world, hero, metric),
+        lost=crown.lost_pin(world, hero),
+        metric=metric,
+        metrics=metrics,
     )
 
 

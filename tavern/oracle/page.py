@@ -43,7 +43,7 @@ class Choice:
 def choices() -> list[Choice]:
     """What the hero has come from, newest first; then the branches that it left; the base model last."""
     hero = settings.REALM.hero
-    champion = crown.champion(settings.WORLD, hero, read_settings(settings.WORLD)[0].champion_metric)
+    champion = crown.quick_champion(settings.WORLD, hero, read_settings(settings.WORLD)[0].champion_metric)
     rows = selectors.list_checkpoints(settings.WORLD, hero, limit=MOST_CHECKPOINTS)
     known = branches_of(hero)
     if known.branches:

@@ -23,7 +23,6 @@ from tavern.live_settings import read_settings
 from vault.models import Checkpoint
 
 PLACES = 20
-MOST_JUDGED = 500
 METRICS = {
     LEVELS: "levels held",
     "val_loss": "validation loss",
@@ -65,7 +64,7 @@ def read_board(world: World, hero: str, metric: str) -> Board:
     """Of what the hero has come from; losses of those alone that were measured over the newest set."""
     rule = read_settings(world)[0].champion_metric
     metric = metric if metric in metrics() else rule if rule in METRICS else LEVELS
-    holder = _holder(world, hero, rule)
+    holder = crown.quick_champion(world, hero, rule)
     found = _by_loss(hero, metric) if metric in LOSSES else _by_answers(hero, metric)
     return Board(
         metric=metric,
@@ -77,13 +76,6 @@ def read_board(world: World, hero: str, metric: str) -> Board:
         rule=rule,
         pinned=any(holder is not None and pin.name == holder.name for pin in crown.pins(world, hero).values()),
     )
-
-
-def _holder(world: World, hero: str, rule: str) -> Champion | None:
-    """Of thousands nobody is chosen while a page is drawn: the arena does after each save, and remembers."""
-    if crown.crowned(world, hero) or Checkpoint.objects.filter(hero=hero)[MOST_JUDGED:].count() == 0:
-        return crown.champion(world, hero, rule)
-    return None
 
 
 def _by_loss(hero: str, metric: str) -> list[tuple[Checkpoint, str, str]]:

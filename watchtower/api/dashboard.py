@@ -89,7 +89,7 @@ def stats(request: HttpRequest) -> Any:
     told, battle = arena_status.read_status(world), selectors.latest_battle()
     step = selectors.last_step(world, battle) if battle else None
     card = hero_card(world, hero)
-    champion = crown.champion(world, hero, config.load(world).champion_metric)
+    champion = crown.quick_champion(world, hero, config.load(world).champion_metric)
     return {
         "hero": card,
         "arena": {"alive": told.alive, "state": told.state, "message": told.message},

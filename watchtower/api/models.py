@@ -143,7 +143,7 @@ def delete(request: HttpRequest, model_id: str, hero: str | None = None) -> Any:
 
 
 def _active(ledger: Ledger) -> str | None:
-    found = crown.champion(settings.WORLD, ledger.hero, config.load(settings.WORLD).champion_metric)
+    found = crown.quick_champion(settings.WORLD, ledger.hero, config.load(settings.WORLD).champion_metric)
     return found.name if found else None
 
 

@@ -30,7 +30,7 @@ def reload_oracle(request: HttpRequest) -> Any:
     """The champion, or the newest checkpoint while there is none. 424 where no host of this machine takes it."""
     world, hero = settings.WORLD, settings.REALM.hero
     settings_now = config.load(world)
-    found = crown.champion(world, hero, settings_now.champion_metric) or newest_checkpoint(world, hero)
+    found = crown.quick_champion(world, hero, settings_now.champion_metric) or newest_checkpoint(world, hero)
     if found is None:
         raise NotFound(f"{hero} has no checkpoint yet: the oracle answers for the base model alone")
     loaded_by, told = champion.load_here(world, settings_now, hero, found.name)

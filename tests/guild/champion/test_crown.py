@@ -127,3 +127,19 @@ def test_twin_without_lines_the_left_one_would_be_champion(world: World, monkeyp
     monkeypatch.setattr(branches, "line_folders", folders)
     monkeypatch.setattr(candidates, "on_line", lambda hero, branch: Q())
     assert crown.best(world, "DIO", "levels") == left != first
+
+
+def test_of_many_that_nobody_judged_a_page_names_none(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    saved = [save(world, step, 1 / step, {1: 25}) for step in (1, 2, 3)]
+    judged = []
+    read = candidates.read_candidates
+    monkeypatch.setattr(crown, "read_candidates", lambda *args, **kwargs: judged.append(args) or read(*args, **kwargs))
+    monkeypatch.setattr(crown, "MOST_JUDGED", 2)
+    assert crown.quick_champion(world, "DIO", "levels") is None
+    assert not judged
+    assert (crowned := crown.crown(world, "DIO", "levels")) is not None
+    assert crown.quick_champion(world, "DIO", "levels") == crowned
+    assert crowned.name in saved
+    monkeypatch.setattr(crown, "MOST_JUDGED", 200)
+    (world.heroes / "DIO" / crown.FILE).unlink()
+    assert crown.quick_champion(world, "DIO", "levels") == crowned
