@@ -10,7 +10,8 @@ import pytest
 
 from realm.logs import reading
 from realm.logs.daily_file import DailyFile
-from realm.logs.reading import Follower, follow, tail
+from realm.logs.line import parse
+from realm.logs.reading import Follower, Wanted, follow, tail
 from realm.logs.sources import NoSuchLog, sources
 from realm.world import World
 
@@ -86,6 +87,28 @@ def bytes_read(world: World, monkeypatch: pytest.MonkeyPatch) -> int:
 
 def test_the_end_of_a_gigabyte_costs_its_end(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     assert bytes_read(world, monkeypatch) == 4
+
+
+HOSTILE = [
+    json.dumps({"message": 'Grüße "von"\n mir', "level": "error", "n": [1, 2]}, ensure_ascii=ascii).encode()
+    for ascii in (False, True)
+] + [b"2026-03-01 00:00:00,000 CRIT uncaptured", b"2026-03-01 00:00:00,000 WARN GR\xff", b"\xff{}", b'{"message":"x"}']
+
+
+def missed(wanted: Wanted) -> list[bytes]:
+    return [data for data in HOSTILE if wanted(parse(data, "1-0")) and not wanted.may_be(data)]
+
+
+@pytest.mark.parametrize("text", ["", "grüße", "GRÜ", '"von"\n', "\\", "1, 2", '"n": [1', "uncap", "gr\ufffd", "E"])
+@pytest.mark.parametrize("level", ["", "info", "warning", "error", "critical"])
+def test_a_look_at_the_bytes_misses_no_line(level: str, text: str) -> None:
+    assert not missed(Wanted(level=level, text=text))
+    assert not Wanted(text="zzz").may_be(HOSTILE[0])
+
+
+def test_twin_the_whole_text_is_not_in_the_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Wanted, "_word", property(lambda wanted: wanted.text.lower().encode()))
+    assert missed(Wanted(text='"von"\n'))
 
 
 def test_a_half_written_line_is_none_yet_and_hostile_ones_are_shown(world: World) -> None:
