@@ -164,6 +164,28 @@ def followed_over_midnights(world: World, lines: DailyFile) -> list[int]:
     return [line.fields["n"] for line in found]
 
 
+def linked(world: World, outside: Path) -> set[str]:
+    """Services after links to a file outside were laid among the logs."""
+    outside.write_text("secret\n")
+    (world.logs / "own").mkdir(parents=True)
+    for link in (world.logs / "top.log", world.logs / "own/own.jsonl", world.logs / "own/other.log"):
+        link.symlink_to(outside)
+    return set(sources(world))
+
+
+def test_no_link_leads_out_of_the_logs(world: World, three_days: DailyFile, tmp_path: Path) -> None:
+    assert linked(world, tmp_path / "secret") == {"arena"}
+    newest = world.logs / "arena/arena.jsonl"
+    newest.unlink()
+    newest.symlink_to(tmp_path / "secret")
+    assert "secret" not in [line.message for line in tail(world, "arena").lines]
+
+
+def test_twin_as_files_they_would(world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("realm.logs.sources._is_log", Path.is_file)
+    assert linked(world, tmp_path / "secret") == {"top", "own", "own.other"}
+
+
 def test_a_follower_misses_nothing_and_has_nothing_twice(world: World, lines: DailyFile) -> None:
     assert followed_over_midnights(world, lines) == list(range(1, 31))
 
