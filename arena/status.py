@@ -7,6 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from realm import strict
 from realm.disk import durable, mailbox
 from realm.disk.locks import is_held
 from realm.disk.mailbox import Damaged
@@ -96,6 +97,8 @@ class ArenaStatus:
     quest: str | None
     time: float | None
     pid: int | None
+    starts: bool = False
+    """It lives and has told nothing yet: all else is what the daemon before it said."""
 
 
 def daemon_alive(world: World) -> bool:
@@ -110,6 +113,7 @@ def read_status(world: World) -> ArenaStatus:
     except (OSError, Damaged):
         value = {}
     said = Heartbeat(value)
+    holder = _pid_of_daemon(world) if alive else None
     return ArenaStatus(
         alive=alive,
         state=said.text("state") or "offline" if alive else "offline",
@@ -119,4 +123,12 @@ def read_status(world: World) -> ArenaStatus:
         quest=said.text("quest"),
         time=said.time,
         pid=said.pid,
+        starts=holder is not None and holder != said.pid,
     )
+
+
+def _pid_of_daemon(world: World) -> int | None:
+    try:
+        return strict.whole_number((world.control / LOCK_FILE).read_text(encoding="ascii", errors="replace").strip())
+    except OSError:
+        return None

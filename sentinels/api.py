@@ -19,7 +19,7 @@ class ArenaHealth(Schema):
     age_s: float | None
 
 
-class Trouble(Schema):
+class HealthFinding(Schema):
     organ: str
     said: str
 
@@ -32,7 +32,7 @@ class Health(Schema):
     version: str
     database: bool
     arena: ArenaHealth
-    troubles: list[Trouble]
+    troubles: list[HealthFinding]
     disk_free_bytes: int
 
 

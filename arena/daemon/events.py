@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -22,6 +23,7 @@ from arena.gate.inspection import SET_ASIDE_KINDS
 from arena.models import Battle, Quest
 from arena.protocol import (
     ANSWERS_FOLDER,
+    ENDINGS,
     EVENTS_FILE,
     REFUSED_FILE,
     Event,
@@ -70,6 +72,9 @@ def _take_in_lines(world: World, battle: Battle) -> Iterator[Event]:
     if size <= battle.events_offset:
         return
 
+    # Of a past that is read again, as after a lost database, nobody is to see a battle go on that rests.
+    rests = ends_paused(path, since=battle.events_offset)
+
     # Line by line, so that what was taken in before an error stays taken in.
     with open(path, "rb") as file:
         file.seek(battle.events_offset)
@@ -85,10 +90,31 @@ def _take_in_lines(world: World, battle: Battle) -> Iterator[Event]:
                 if event:
                     chronicle.record_event(battle.battle_id, event)
                     _follow_up(world, battle, event)
+                    if rests and battle.state == Battle.State.TRAINING:
+                        battle.state = Battle.State.PAUSED
                 battle.events_offset += len(line)
                 battle.save()
             if event:
                 yield event
+
+
+def ends_paused(path: Path, *, since: int = 0) -> bool:
+    """Whether what was written behind the first `since` bytes leaves the battle at rest."""
+    try:
+        with open(path, "rb") as file:
+            file.seek(since)
+            written = file.read()
+    except FileNotFoundError:
+        return False
+    for line in reversed(written[: written.rfind(b"\n") + 1].splitlines()):
+        with suppress(ValueError):
+            kind = Event.from_line(line).kind
+            if kind in _STATES_OF_A_BATTLE:
+                return kind == EventKind.BATTLE_PAUSED
+    return False
+
+
+_STATES_OF_A_BATTLE = ENDINGS | {EventKind.BATTLE_STARTED, EventKind.BATTLE_RESUMED}
 
 
 def _parse(battle: Battle, line: bytes) -> Event | None:

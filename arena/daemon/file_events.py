@@ -15,6 +15,11 @@ from realm.world import PRIORITIES, World
 
 log = logging.getLogger(__name__)
 
+logging.getLogger("watchdog.observers.inotify").addFilter(
+    lambda record: "called when the thread is inactive" not in record.msg
+)
+"""What an observer says as an error where it is told to stop while an event comes."""
+
 TELLING = (FileClosedEvent, FileCreatedEvent, FileMovedEvent)
 
 

@@ -141,6 +141,7 @@ class ArenaDaemon:
 
     def run(self) -> None:
         """Serve until stopped; the trainer saves before this returns."""
+        self._beat()
         self.player.prepare()
         self._hosts.open()
         try:
@@ -152,7 +153,7 @@ class ArenaDaemon:
                 self.wake_up.clear()
         finally:
             self._hosts.close()
-            self.trainer.shut_down()
+            self.trainer.shut_down(meanwhile=self._beat)
             self.gate.shut_down()
             self.large_gate.shut_down()
             self.looker.shut_down()
@@ -181,7 +182,7 @@ class ArenaDaemon:
             self._room_wanted = True  # below the floor the treasury gives what it can
         worked = self._disk.guard(self._look)
         self._disk.mind_ballast(trainer_waits=bool(self.trainer.trouble))
-        self._status.tell(self._situation)
+        self._beat()
         return worked
 
     def _look(self) -> bool:
@@ -504,6 +505,9 @@ class ArenaDaemon:
         waits = self._quests_arrive() or queue.waiting().exists()
         wanted = self.settings.config.autoplay and not self.rest.active and not waits
         return self.player.look(wanted=wanted, free=not (self._running or battles.unfinished()))
+
+    def _beat(self) -> None:
+        self._status.tell(self._situation)
 
     def _situation(self) -> Situation:
         """The battle is unknown, and so left out, while the database is in trouble."""

@@ -177,6 +177,7 @@ def _align_battle(world: World, path: Path, order: Order) -> None:
         hero=order.hero,
         branch=order.branch,
         started_at=started,
+        state=Battle.State.PAUSED if events.ends_paused(path.parent / EVENTS_FILE) else Battle.State.TRAINING,
     )
 
 

@@ -43,6 +43,8 @@ class Scorecard:
     host: str
     problems: str
     """Which ones were asked."""
+    caveat: str
+    """What is to be kept in mind of them; empty of the held-out ones."""
     chance_is: str
     seconds: float
     lines: list[Line]
@@ -64,6 +66,7 @@ def evaluate(stdout: OutputWrapper, stderr: OutputWrapper, world: World, config:
             run=run.pk,
             host=host.id,
             problems=_problems_in_words(order),
+            caveat="" if order.problems is None else trials.CAVEAT,
             chance_is=chance.HOW,
             seconds=result.seconds,
             lines=scorecard.lines(result, _chances(world, order, progress.write)),
@@ -130,12 +133,12 @@ def _chances(
 def _problems_in_words(order: TrialOrder) -> str:
     if order.problems is None:
         return "the held-out problems of each level"
-    return f"{order.problems} problems of each level, drawn from seed {order.seed}; {trials.CAVEAT}"
+    return f"{order.problems} problems of each level, drawn from seed {order.seed}"
 
 
 def _print(stdout: OutputWrapper, card: Scorecard) -> None:
     console = Console(file=stdout, highlight=False)  # type: ignore[arg-type]
-    console.print(f"{escape(visible(card.checkpoint))} on {card.problems}; 95% intervals in brackets")
+    console.print(f"{escape(visible(card.checkpoint))} on {card.problems}; 95% intervals in brackets.")
     table = Table("skill", "level", "right", "base model", "chance", "than base", "than chance")
     for line in card.lines:
         table.add_row(
@@ -146,7 +149,8 @@ def _print(stdout: OutputWrapper, card: Scorecard) -> None:
     console.print(table)
     for trouble in dict.fromkeys(line.trouble for line in card.lines if line.trouble):
         console.print(escape(visible(trouble)))
-    console.print(f"Chance: {card.chance_is}.")
+    for note in filter(None, (f"Chance: {card.chance_is}.", card.caveat)):
+        console.print(note)
 
 
 def _share(share: Share | None) -> str:

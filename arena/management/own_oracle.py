@@ -40,14 +40,15 @@ def answering(world: World, config: RealmConfig, name: str | None, say: Callable
     say("No oracle runs here: the models are loaded for this command alone.")
     log = ChildLog(world.logs / "oracle" / "oracle.log")
     environment = {**os.environ, "REALM_HOME": str(world.home)}
-    command = (sys.executable, "-m", "arena.oracle", "--port", str(config.oracle_port))
-    child = ChildProcess.logged(command, log, env=environment)
+    command = (sys.executable, "-m", "arena.oracle", "--port", str(config.oracle_port), "--held")
+    child = ChildProcess.logged(command, log, env=environment, is_held=True)
     try:
         _wait_for(host, child, log)
         yield host
     finally:
         child.terminate()
         child.wait_or_kill(GRACE_SECONDS)
+        child.hang_up()
 
 
 def _why_down(host: Host) -> str:

@@ -82,8 +82,9 @@ def _print(console: Console, found: dict[str, Any]) -> None:
     recorded, replayed = found["recorded"], found["replayed"]
     begun = found["checkpoint"] or "the base model"
     between = f", after {found['steps_between']} steps before it" if found["steps_between"] else ""
+    threads = "1 thread" if found["threads"] == 1 else f"{found['threads']} threads"
     console.print(f"step {found['step']} of the hero, {found['quest_step']} of {escape(visible(found['quest']))}")
-    console.print(f"trained again from {begun}{between}, on {found['device']} with {found['threads']} threads")
+    console.print(f"trained again from {begun}{between}, on {found['device']} with {threads}")
     table = Table("", "recorded", "again")
     for name in ("loss", "grad_norm", "learning_rate", "tokens", "trained_tokens"):
         table.add_row(name.replace("_", " "), f"{recorded[name]:.9g}", f"{replayed[name]:.9g}")

@@ -11,6 +11,7 @@ from arena.oracle import server
 from arena.recipe import Recipe
 from realm import config
 from realm.logs import configuration
+from realm.processes.held import end_with_input
 from realm.strict import BadConfig
 from realm.weaver.services import ORACLE
 from realm.web.serve import CannotServe
@@ -22,7 +23,10 @@ log = logging.getLogger("arena.oracle")
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m arena.oracle", description=__doc__)
     parser.add_argument("--port", type=int, help="default: the world's setting oracle_port")
+    parser.add_argument("--held", action="store_true", help="end with standard input: whoever started it is gone")
     arguments = parser.parse_args()
+    if arguments.held:
+        end_with_input()
     # Read by OpenMP when torch loads: threads that spin while they wait take the cores from the trainer's.
     os.environ.setdefault("GOMP_SPINCOUNT", "1000")
     world = World.from_environment()

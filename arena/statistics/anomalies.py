@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -12,8 +11,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from arena import battle_errors
+from arena.battle_errors import Errors
 from arena.convergence import WINDOW
-from arena.protocol import Event, EventKind
+from arena.protocol import EventKind
 from arena.statistics.coverage import UpdateCoverage
 from arena.statistics.source import Source, mapping
 from arena.steps import Records
@@ -56,6 +57,7 @@ class ErrorSummary:
     counts: dict[str, int] = field(default_factory=dict)
     total: int = 0
     per_thousand_steps: float | None = None
+    kinds: dict[str, Errors] = field(default_factory=dict)
     last: tuple[str, ...] = ()
     """In words, the newest last."""
 
@@ -140,23 +142,15 @@ def _weight_jumps(coverage: list[UpdateCoverage]) -> Iterator[Anomaly]:
             )  # fmt: skip
 
 
-_ERRORS = (
-    EventKind.FAULT, EventKind.CHECKPOINT_FAILED, EventKind.CHECKPOINT_REFUSED, EventKind.CONVERGENCE_WARNING,
-    EventKind.BATTLE_FAILED,
-)  # fmt: skip
-
-
 def error_summary(source: Source, steps_done: int) -> ErrorSummary:
-    """Counted by what went wrong: the fault's or the warning's name, else the event's kind."""
-    errors = [event for event in source.events if event.kind in _ERRORS]
-    counts = Counter(_name(event) for event in errors)
+    """Counted by what went wrong."""
+    kinds = battle_errors.errors_by_kind(source.events)
+    total = battle_errors.total(kinds)
+    last = [event.message for event in source.events if event.kind in battle_errors.KINDS][-LAST_ERRORS:]
     return ErrorSummary(
-        counts=dict(counts.most_common()),
-        total=len(errors),
-        per_thousand_steps=1000 * len(errors) / steps_done if steps_done else None,
-        last=tuple(event.message for event in errors[-LAST_ERRORS:]),
+        counts={kind: own.count for kind, own in kinds.items()},
+        total=total,
+        per_thousand_steps=1000 * total / steps_done if steps_done else None,
+        kinds=kinds,
+        last=tuple(last),
     )
-
-
-def _name(event: Event) -> str:
-    return str(event.data.get("fault") or event.data.get("warning") or event.kind)

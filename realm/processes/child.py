@@ -6,12 +6,15 @@ import os
 import signal
 import subprocess
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext, suppress
 from typing import IO, Any, Self
 
 from realm.processes.log import ChildLog
 from realm.world import CHECKOUT
+
+_LOOK_SECONDS = 1.0
 
 
 class ChildProcess:
@@ -46,13 +49,22 @@ class ChildProcess:
 
     @classmethod
     def logged(
-        cls, command: Sequence[str], log: ChildLog, *, env: Mapping[str, str], pass_fds: Sequence[int] = ()
+        cls,
+        command: Sequence[str],
+        log: ChildLog,
+        *,
+        env: Mapping[str, str],
+        pass_fds: Sequence[int] = (),
+        is_held: bool = False,
     ) -> Self:
-        """One that reads nothing and whose outputs both go to the log. Raises OSError."""
+        """One that is given nothing to read and whose outputs both go to the log. Raises OSError.
+
+        With `is_held` its input stays open, and by its end it learns that this process is gone.
+        """
         with log.opened() as output:
             return cls(
                 command, env=env, pass_fds=pass_fds,
-                stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT,
+                stdin=subprocess.PIPE if is_held else subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT,
             )  # fmt: skip
 
     @property
@@ -108,12 +120,20 @@ class ChildProcess:
         self.hang_up()
         return code
 
-    def wait_or_kill(self, grace_seconds: float) -> int:
-        """Its exit code, after it was asked to end; its group is killed where the grace is not enough."""
-        try:
-            return self.wait(grace_seconds)
-        except subprocess.TimeoutExpired:
-            return self.reap()
+    def wait_or_kill(self, grace_seconds: float, *, meanwhile: Callable[[], None] = lambda: None) -> int:
+        """Its exit code, after it was asked to end; its group is killed where the grace is not enough.
+
+        `meanwhile` is called at once, and then every second.
+        """
+        deadline = time.monotonic() + grace_seconds
+        while True:
+            meanwhile()
+            left = deadline - time.monotonic()
+            try:
+                return self.wait(min(left, _LOOK_SECONDS))
+            except subprocess.TimeoutExpired:
+                if left <= _LOOK_SECONDS:
+                    return self.reap()
 
     def _listen(self, replies: IO[bytes], on_line: Callable[[bytes], None], on_end: Callable[[], None]) -> None:
         with replies:

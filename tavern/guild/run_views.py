@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
-
 from django.conf import settings
 from django.contrib import messages
 from django.http import Http404, HttpRequest, HttpResponse
@@ -14,7 +12,8 @@ from django.views.decorators.http import require_POST, require_safe
 from arena.reports.sparrings import Sparring, sparring_of
 from guild.errors import GuildError
 from guild.models import Run
-from guild.work import forging, runs
+from guild.work import runs
+from guild.work.again import once_more
 from realm import strict
 from tavern.guild import run as run_page
 from tavern.guild.run_cards import card_of
@@ -87,19 +86,8 @@ def _delete(number: int) -> tuple[str, int | None]:
 
 
 def _again(number: int) -> tuple[str, int | None]:
-    """One that came to nothing begins anew; of one that was completed there will be two, to be compared."""
-    before = runs.get(number)
-    new = _twin(before) if before.state == Run.State.COMPLETED else runs.again(number)
+    new = once_more(number, by=BY)
     return f"Asked once more: {new.title}.", new.pk
-
-
-def _twin(before: Run) -> Run:
-    """The same trial; a forge and a sparring with other problems. Raises GuildError."""
-    asked = before.parameters
-    if before.kind == Run.Kind.FORGE:
-        return forging.create(forging.order(skill=asked["skill"], levels=asked["levels"], count=asked["count"]), by=BY)
-    changes = {"seed": secrets.randbits(48)} if before.kind == Run.Kind.SPARRING else {}
-    return runs.create(kind=Run.Kind(before.kind), title=before.title, parameters=asked | changes, by=BY)
 
 
 _ORDERS = {"stop": _stop, "delete": _delete, "again": _again}

@@ -3,37 +3,25 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import AsyncIterator
-from contextlib import aclosing, suppress
-from typing import Any
+from contextlib import suppress
 
-import orjson
 from asgiref.sync import sync_to_async
 from django.conf import settings
 from django.contrib import messages
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, JsonResponse, StreamingHttpResponse
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils.http import urlencode
 from django.views.decorators.http import require_POST, require_safe
 
-from realm.hosts import Host, UnknownHost
-from realm.oracle.errors import Ambiguous, Damaged, HostDown, HostTrouble, NoRoom, NotLoaded, TooLong, WrongModel
-from realm.oracle.wire import LoadedModel
+from realm.hosts import UnknownHost
 from realm.strict import BadConfig
-from tavern.json_or_form import BadOrder, is_json, json_or_form
+from tavern.json_or_form import is_json, json_or_form
 from tavern.models import Conversation
-from tavern.oracle import asking, history, hosts, page
-from tavern.oracle.asking import Answering, Told
-from tavern.oracle.history import AnotherQuestion
+from tavern.oracle import asking, history, hosts, page, replies
+from tavern.oracle.replies import STATUS, TROUBLES
 from tavern.oracle.requests import ChatOrder, LoadOrder, read_chat, read_load
 from tavern.page_frame import frame_context
-
-_STATUS: dict[type[Exception], int] = {
-    BadOrder: 400, AnotherQuestion: 409, UnknownHost: 404, BadConfig: 500, NotLoaded: 404, Damaged: 409, Ambiguous: 409,
-    NoRoom: 507, HostDown: 503, TooLong: 400, HostTrouble: 502,
-}  # fmt: skip
-_TROUBLES = tuple(_STATUS)
 
 
 @require_safe
@@ -71,10 +59,10 @@ async def load(request: HttpRequest) -> HttpResponseBase:
     try:
         order = read_load(request)
         host, model = await asking.load(order)
-    except _TROUBLES as trouble:
+    except TROUBLES as trouble:
         return _refuse(trouble) if is_json(request) else await _back(request, order, trouble)
     if is_json(request):
-        return JsonResponse(_who(host, model))
+        return JsonResponse(replies.who(host, model))
     return await _back(request, order, f"{model.id} is loaded on {host.id}.")
 
 
@@ -84,7 +72,7 @@ async def unload(request: HttpRequest) -> HttpResponseBase:
     try:
         order = read_load(request)
         host = await asking.unload(order)
-    except _TROUBLES as trouble:
+    except TROUBLES as trouble:
         return _refuse(trouble) if is_json(request) else await _back(request, order, trouble)
     if is_json(request):
         return JsonResponse({"success": True, "step": order.step, "host": host.id})
@@ -98,9 +86,9 @@ async def chat(request: HttpRequest) -> HttpResponseBase:
         order = _with_conversation(request, read_chat(request))
         answering = await asking.begin(order)
         if order.stream:
-            return _streamed(answering)
-        reply = _reply(answering, *await asking.whole(answering))
-    except _TROUBLES as trouble:
+            return replies.streamed(answering)
+        reply = replies.reply(answering, *await asking.whole(answering))
+    except TROUBLES as trouble:
         return _refuse(trouble) if is_json(request) else await _back(request, order, trouble)
     return JsonResponse(reply) if is_json(request) else await _back(request, order, None)
 
@@ -121,57 +109,6 @@ def delete(request: HttpRequest, key: uuid.UUID) -> HttpResponse:
     return redirect("tavern:oracle")
 
 
-def _streamed(answering: Answering) -> StreamingHttpResponse:
-    async def lines() -> AsyncIterator[bytes]:
-        said: list[str] = []
-        async with aclosing(answering.pieces) as pieces:
-            yield _line(_who(answering.host, answering.model) | {"earlier_turns": answering.read.turns})
-            try:
-                async for piece in pieces:
-                    if isinstance(piece, str):
-                        said.append(piece)
-                        yield _line({"text": piece})
-                    else:
-                        yield _line(_reply(answering, "".join(said), piece))
-            except _TROUBLES as trouble:
-                yield _line(_failure(trouble) | {"thrown_away": isinstance(trouble, WrongModel)})
-
-    headers = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
-    return StreamingHttpResponse(lines(), content_type="application/x-ndjson", headers=headers)
-
-
-def _line(value: dict[str, Any]) -> bytes:
-    return orjson.dumps(value) + b"\n"
-
-
-def _who(host: Host, model: LoadedModel) -> dict[str, Any]:
-    return {
-        "success": True,
-        "model": model.id,
-        "model_path": model.model_path,
-        "hero": model.hero,
-        "step": model.step,
-        "host": host.id,
-        "sha256": model.sha256,
-    }
-
-
-def _reply(answering: Answering, text: str, told: Told) -> dict[str, Any]:
-    ending = told.ending
-    seconds, tokens = ending.seconds, ending.answer_tokens
-    return _who(answering.host, answering.model) | {
-        "response": text,
-        "finish_reason": ending.finish_reason,
-        "prompt_tokens": ending.prompt_tokens,
-        "tokens": tokens,
-        "seconds": round(seconds, 3),
-        "tokens_per_second": round(tokens / seconds, 1) if tokens and seconds > 0 else None,
-        "earlier_turns": told.read.turns,
-        "forgotten": told.read.forgotten,
-        "conversation": answering.order.conversation,
-    }
-
-
 def _with_conversation(request: HttpRequest, order: ChatOrder) -> ChatOrder:
     """The form's answer is read on the page of a conversation, so it needs one."""
     if is_json(request) or order.conversation:
@@ -179,16 +116,12 @@ def _with_conversation(request: HttpRequest, order: ChatOrder) -> ChatOrder:
     return order.model_copy(update={"conversation": str(uuid.uuid4())})
 
 
-def _failure(trouble: Exception) -> dict[str, Any]:
-    return {"success": False, "error": str(trouble)}
-
-
 def _refuse(trouble: Exception) -> JsonResponse:
-    return JsonResponse(_failure(trouble), status=_status_of(trouble), headers={"Cache-Control": "no-store"})
+    return JsonResponse(replies.failure(trouble), status=_status_of(trouble), headers={"Cache-Control": "no-store"})
 
 
 def _status_of(trouble: Exception) -> int:
-    return next(status for kind, status in _STATUS.items() if isinstance(trouble, kind))
+    return next(status for kind, status in STATUS.items() if isinstance(trouble, kind))
 
 
 async def _back(request: HttpRequest, order: LoadOrder | None, told: Exception | str | None) -> HttpResponseBase:

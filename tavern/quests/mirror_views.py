@@ -11,12 +11,13 @@ from django.shortcuts import redirect, render
 from django.views.decorators.http import require_safe
 
 from arena.models import Quest
+from arena.preview import mirror
+from arena.preview.mirror import Glass, NoMirror
 from arena.preview.rows import NoSuchRow
 from arena.rows.model import UnreadableQuest
 from realm import strict
 from tavern.page_frame import frame_context
 from tavern.quests import token_mirror
-from tavern.quests.token_mirror import Glass, NoMirror
 from tavern.quests.views import find
 
 LARGEST_LINE = 2**31
@@ -70,7 +71,7 @@ def packed(request: HttpRequest, quest_id: int, number: int) -> HttpResponse:
 
 
 def _glass(path: Path) -> Glass:
-    return token_mirror.glass(settings.WORLD, settings.REALM, path)
+    return mirror.glass(settings.WORLD, settings.REALM, path)
 
 
 def _file(quest_id: int) -> tuple[Quest, Path]:

@@ -15,6 +15,8 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from arena import source_orders
 from arena import status as arena_status
 from arena.gate.findings import Findings
+from arena.preview import mirror
+from arena.preview.mirror import NoMirror
 from arena.preview.rows import NoSuchRow
 from arena.queue import inbox
 from arena.reports import training_sources
@@ -27,7 +29,6 @@ from tavern.quests import token_mirror
 from tavern.quests.forms import AddForm
 from tavern.quests.gate_panel import MOST_LYING
 from tavern.quests.mirror_views import LARGEST_LINE, line_number
-from tavern.quests.token_mirror import NoMirror
 
 BY = "quest board"
 MOST_AT_ONCE = 1000
@@ -190,7 +191,7 @@ def preview(request: HttpRequest, name: str) -> HttpResponse:
     try:
         folder = folders.folder_of(settings.WORLD, name)
         context["shown"] = source_page.bare_page(settings.WORLD, folder, file)
-        through = token_mirror.glass(settings.WORLD, settings.REALM)
+        through = mirror.glass(settings.WORLD, settings.REALM)
         if line is not None:
             found = folders.find(folder, file)
             findings = Findings(report=source_page.report_of(settings.WORLD, found))

@@ -14,6 +14,7 @@ from arena.gate.findings import Findings
 from arena.gate.report import Report
 from arena.models import Quest
 from arena.preview import rows as preview
+from arena.preview.mirror import Glass
 from arena.reports import training_sources
 from arena.reports.training_sources import Source
 from arena.sources import folders
@@ -23,7 +24,7 @@ from arena.sources.records import Found, Records
 from realm.world import World
 from tavern.quests import token_mirror
 from tavern.quests.gate_panel import Looking, looking_at
-from tavern.quests.token_mirror import Glass, RowPage, Token
+from tavern.quests.token_mirror import RowPage, Token
 
 PER_PAGE = 50
 LOOK_FILE = "look.json"

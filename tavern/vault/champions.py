@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from heapq import nlargest
+from itertools import groupby
+from statistics import fmean
 
-from django.db.models import Avg, Count, Exists, F, FloatField, Max, OuterRef, Q
-from django.db.models.functions import Cast
+from django.db.models import QuerySet
 
 from guild.champion import crown
 from guild.champion.crown import Champion
@@ -95,34 +98,53 @@ def _by_loss(hero: str, metric: str) -> list[tuple[Checkpoint, str, str]]:
     return [(row, formatting.loss(getattr(row, metric)), f"{METRICS[metric]}{over}") for row in found]
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Standing:
+    """How one checkpoint stands by answers."""
+
+    name: str
+    step: int
+    held: frozenset[Level]
+    """As the champion's rule counts them: what it was not asked, an older one's answers say."""
+    share: float
+    """Of right answers, over the levels that it was asked itself."""
+
+
 def _by_answers(hero: str, metric: str) -> list[tuple[Checkpoint, str, str]]:
     """Most levels held, or the largest share of right answers; of equals the later one."""
-    good = Q(correct__gte=F("total") * ENOUGH_ACCURACY)
-    share = Avg(Cast("correct", FloatField()) / Cast("total", FloatField()))
-    here = Exists(Checkpoint.objects.filter(hero=hero, name=OuterRef("checkpoint")))
     skill = metric.removeprefix(OF_SKILL) if metric.startswith(OF_SKILL) else ""
     asked = Evaluation.objects.filter(on_line(hero), hero=hero, **({"skill": skill} if skill else {}))
-    told = (
-        asked.filter(here)
-        .order_by()
-        .values("checkpoint")
-        .annotate(held=Count("pk", filter=good), share=share, at=Max("step"))
-    )
-    first = ("-share", "-held") if metric == "accuracy" else ("-held", "-share")
-    ranked = {row["checkpoint"]: row for row in told.order_by(*first, "-at")[:PLACES]}
-    rows = {row.name: row for row in Checkpoint.objects.filter(hero=hero, name__in=ranked)}
-    levels: dict[str, set[Level]] = {name: set() for name in ranked}
-    for name, of_skill, level in asked.filter(good, checkpoint__in=ranked).values_list("checkpoint", "skill", "level"):
-        levels[name].add((of_skill, level))
+    here = set(Checkpoint.objects.filter(hero=hero).values_list("name", flat=True))
+    standings = (standing for standing in _standings(asked) if standing.name in here)
+    if metric == "accuracy":
+        best = nlargest(PLACES, standings, key=lambda one: (one.share, len(one.held), one.step))
+    else:
+        best = nlargest(PLACES, standings, key=lambda one: (len(one.held), one.share, one.step))
+    rows = {row.name: row for row in Checkpoint.objects.filter(hero=hero, name__in=[one.name for one in best])}
     return [
         (
-            rows[name],
-            _value(metric, row["held"], row["share"]),
-            f"holds {spelled(levels[name])}" if levels[name] else "holds no level",
+            rows[one.name],
+            _value(metric, len(one.held), one.share),
+            f"holds {spelled(one.held)}" if one.held else "holds no level",
         )
-        for name, row in ranked.items()
-        if name in rows
+        for one in best
+        if one.name in rows
     ]
+
+
+def _standings(asked: QuerySet[Evaluation]) -> Iterator[_Standing]:
+    """Of every checkpoint that was asked, the oldest first."""
+    found = asked.order_by("step", "id").values_list("step", "checkpoint", "skill", "level", "correct", "total")
+    held: set[Level] = set()
+    for step, rows in groupby(found.iterator(), key=lambda row: row[0]):
+        own: dict[str, dict[Level, float]] = {}
+        for _, name, skill, level, correct, total in rows:
+            own.setdefault(name, {})[skill, level] = correct / total if total else 0.0
+        before = frozenset(held)
+        for name, answers in own.items():
+            good = {level for level, accuracy in answers.items() if accuracy >= ENOUGH_ACCURACY}
+            yield _Standing(name=name, step=step, held=before - answers.keys() | good, share=fmean(answers.values()))
+            held = held - answers.keys() | good
 
 
 def _value(metric: str, held: int, share: float) -> str:

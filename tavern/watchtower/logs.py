@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -135,7 +136,12 @@ def read_cursors(text: str) -> Cursors:
 def visible(text: str, most: int = LONGEST_TEXT) -> str:
     """The text with what drives a terminal or turns the direction of writing spelled out, cut to `most` characters."""
     cut = text[:most] + ("…" if len(text) > most else "")
-    return "".join(char if char.isprintable() or char in "\n\t" else repr(char)[1:-1] for char in cut)
+    return "".join(char if _is_plain(char) else repr(char)[1:-1] for char in cut)
+
+
+def _is_plain(char: str) -> bool:
+    """Blanks of any width are, such as stand between a figure and its unit."""
+    return char.isprintable() or char in "\n\t" or unicodedata.category(char) == "Zs"
 
 
 def _names(world: World, wanted: Wanted, before: Mapping[str, str] | None) -> list[str]:

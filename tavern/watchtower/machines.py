@@ -11,6 +11,7 @@ from realm.machine.machine import Gpu, Machine
 from realm.world import World
 from tavern.formatting import UNKNOWN, fixed, rate, size
 from tavern.watchtower.speed import Speed, read_speed
+from tavern.watchtower.units import celsius, percent, watts
 from watchtower import machines
 from watchtower.machines import HostMachine
 
@@ -70,12 +71,12 @@ def _no_gpus(machine: Machine | None) -> str:
 
 def _gauges(machine: Machine) -> Iterator[Gauge]:
     cores = f" of {machine.cores} cores" if machine.cores else ""
-    yield Gauge(name="Processor", said=f"{_percent(machine.cpu_percent)}{cores}", fraction=_share(machine.cpu_percent))
+    yield Gauge(name="Processor", said=f"{percent(machine.cpu_percent)}{cores}", fraction=_share(machine.cpu_percent))
     yield _part("Memory", machine.memory_used_bytes, machine.memory_total_bytes)
     if machine.swap_used_bytes:
         yield _part("Swap", machine.swap_used_bytes, machine.swap_total_bytes)
     yield _part("Disk", machine.disk_used_bytes, machine.disk_total_bytes)
-    yield Gauge(name="Temperature", said=_celsius(machine.temperature_celsius))
+    yield Gauge(name="Temperature", said=celsius(machine.temperature_celsius))
     read, written = machine.disk_read_bytes_per_second, machine.disk_written_bytes_per_second
     yield Gauge(name="Disk reads, writes", said=f"{_per_second(read)}, {_per_second(written)}")
     received, sent = machine.network_received_bytes_per_second, machine.network_sent_bytes_per_second
@@ -85,16 +86,16 @@ def _gauges(machine: Machine) -> Iterator[Gauge]:
 
 
 def _gpu(gpu: Gpu, speed: Speed | None) -> GpuCard:
-    limit = f" of {fixed(gpu.power_limit_watts, 0)} W" if gpu.power_limit_watts else ""
-    watts = UNKNOWN if gpu.power_watts is None else f"{fixed(gpu.power_watts, 0)} W{limit}"
+    is_limited = gpu.power_watts is not None and gpu.power_limit_watts
+    power = watts(gpu.power_watts) + (f" of {watts(gpu.power_limit_watts)}" if is_limited else "")
     share = gpu.power_watts / gpu.power_limit_watts if gpu.power_watts and gpu.power_limit_watts else None
     return GpuCard(
         gpu=gpu,
         gauges=[
-            Gauge(name="Use", said=_percent(gpu.use_percent), fraction=_share(gpu.use_percent)),
+            Gauge(name="Use", said=percent(gpu.use_percent), fraction=_share(gpu.use_percent)),
             _part("Memory", gpu.memory_used_bytes, gpu.memory_total_bytes),
-            Gauge(name="Temperature", said=_celsius(gpu.temperature_celsius)),
-            Gauge(name="Power", said=watts, fraction=share),
+            Gauge(name="Temperature", said=celsius(gpu.temperature_celsius)),
+            Gauge(name="Power", said=power, fraction=share),
         ],
         slowed=slowed(gpu, speed),
     )
@@ -104,7 +105,7 @@ def slowed(gpu: Gpu, speed: Speed | None) -> str:
     """`Its clocks are held down: it is too hot (91 °C). The battle makes 3.1 steps a second, 22% fewer than usual.`"""
     if not gpu.throttled_by:
         return ""
-    heat = f" ({_celsius(gpu.temperature_celsius)})" if gpu.temperature_celsius is not None else ""
+    heat = f" ({celsius(gpu.temperature_celsius)})" if gpu.temperature_celsius is not None else ""
     said = f"Its clocks are held down: {', '.join(gpu.throttled_by)}{heat}."
     if speed is None:
         return said
@@ -119,16 +120,8 @@ def _part(name: str, used: int | None, total: int | None) -> Gauge:
     return Gauge(name=name, said=f"{size(used)} of {size(total)}", fraction=used / total)
 
 
-def _percent(value: float | None) -> str:
-    return UNKNOWN if value is None else f"{fixed(value, 0)}%"
-
-
 def _share(percent: float | None) -> float | None:
     return None if percent is None else percent / 100
-
-
-def _celsius(value: float | None) -> str:
-    return UNKNOWN if value is None else f"{fixed(value, 0)} °C"
 
 
 def _per_second(value: float | None) -> str:

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from realm.config import RealmConfig
 from realm.world import World
-from tavern.formatting import fixed, size
+from tavern.formatting import size
+from tavern.watchtower.units import celsius, percent, watts
 from watchtower import machines
 from watchtower.machines import HostMachine
 from watchtower.machines.day import MachineHistory
@@ -45,18 +46,18 @@ def _history(world: World, host: HostMachine) -> MachineHistory:
 
 def _curves(history: MachineHistory) -> Iterator[Curve]:
     series = history.series
-    yield from curve("processor", series["cpu_percent"], _percent, most=100.0)
+    yield from curve("processor", series["cpu_percent"], percent, most=100.0)
     yield from curve("memory", series["memory_used_bytes"], size, most=_highest(series["memory_total_bytes"]))
     yield from curve("disk free", series["disk_free_bytes"], size, most=_highest(series["disk_total_bytes"]))
-    yield from curve("temperature", series["temperature_celsius"], _celsius)
+    yield from curve("temperature", series["temperature_celsius"], celsius)
     for gpu in history.gpus:
         name = f"GPU {gpu.index}"
-        yield from curve(f"{name} use", gpu.series["use_percent"], _percent, most=100.0)
+        yield from curve(f"{name} use", gpu.series["use_percent"], percent, most=100.0)
         yield from curve(
             f"{name} memory", gpu.series["memory_used_bytes"], size, most=_highest(gpu.series["memory_total_bytes"])
         )
-        yield from curve(f"{name} temperature", gpu.series["temperature_celsius"], _celsius)
-        yield from curve(f"{name} power", gpu.series["power_watts"], _watts)
+        yield from curve(f"{name} temperature", gpu.series["temperature_celsius"], celsius)
+        yield from curve(f"{name} power", gpu.series["power_watts"], watts)
 
 
 def curve(name: str, values: Values, said: Callable[[float], str], *, most: float | None = None) -> Iterator[Curve]:
@@ -95,15 +96,3 @@ def _path(stretch: list[tuple[int, float]], count: int, top: float) -> str:
 
 def _highest(values: Values) -> float | None:
     return max((value for value in values if value is not None), default=None)
-
-
-def _percent(value: float) -> str:
-    return f"{fixed(value, 0)}%"
-
-
-def _celsius(value: float) -> str:
-    return f"{fixed(value, 0)} °C"
-
-
-def _watts(value: float) -> str:
-    return f"{fixed(value, 0)} W"

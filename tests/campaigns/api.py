@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from collections import Counter
@@ -41,7 +42,10 @@ class Found:
 def run(folder: Path, *, seed: int, quick: bool, count: int | None) -> list[Figure]:
     wanted = count or (FEW if quick else CASES)
     with served(World(folder / "world")) as address:
-        found = ask(address, seed=seed, cases=wanted)
+        return figures(ask(address, seed=seed, cases=wanted), wanted)
+
+
+def figures(found: Found, wanted: int) -> list[Figure]:
     told = ", ".join(f"{phase} {number:,}" for phase, number in found.phases.items())
     return [
         Figure(promise="E9", what=f"cases asked ({told})", figure=found.asked, wanted=f">= {wanted}",
@@ -120,7 +124,7 @@ def _take(found: Found, event: Any) -> None:
             found.faults.append(f"{who}: no answer")
         elif response.status_code >= SERVER_FAULT and response.status_code not in (502, 503):
             found.faults.append(f"{who}: {response.status_code}")
-        if response is not None and response.elapsed > SLOW_SECONDS:
+        if response is not None and response.elapsed > SLOW_SECONDS + _waits(request):
             found.slow.append(f"{who}: {response.elapsed:.1f} s")
     for checks in recorder.checks.values():
         for check in checks:
@@ -129,3 +133,11 @@ def _take(found: Found, event: Any) -> None:
                 words = f"{event.label}: {check.name}: {failure.title}: {failure.message}"
                 if sum(each.startswith(f"{event.label}: {check.name}") for each in found.broken) < _OF_ONE_KIND:
                     found.broken.append(words[:600])
+
+
+def _waits(request: Any) -> float:
+    """So many seconds the request itself asks to be held for, until its job ends."""
+    try:
+        return float(json.loads(request.body)["wait"])
+    except (TypeError, ValueError, KeyError):
+        return 0.0

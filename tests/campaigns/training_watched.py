@@ -110,7 +110,7 @@ def _fresh(arena: LiveArena, port: int) -> list[Figure]:
         assert arena.daemon is not None
         os.kill(arena.daemon.pid, signal.SIGSTOP)
         try:
-            _, stale_after = until(lambda message: message["type"] == "tick" and message["stale"])
+            _, stale_after = until(lambda message: message["type"] == "tick" and message["arena"]["stale"])
         finally:
             os.kill(arena.daemon.pid, signal.SIGCONT)
         arena.kill_daemon()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -60,7 +60,7 @@ class FakeTrainer:
     def send(self, command: Command) -> None:
         self.commands.append(command)
 
-    def shut_down(self) -> None:
+    def shut_down(self, *, meanwhile: Callable[[], None]) -> None:
         self.alive = False
 
     def last_lines(self) -> str:

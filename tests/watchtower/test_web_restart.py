@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import pytest
 
 from realm.world import World
@@ -10,29 +12,39 @@ from tests.support.servers import free_port, migrate
 
 pytestmark = pytest.mark.slow
 
-RESTARTS = 2
+RESTARTS = 1
+"""Fifty in `scripts/campaign.sh load`."""
 
 
-@pytest.fixture
-def battle(world: World) -> Battle:
+class Fought(NamedTuple):
+    """What those heard who say where they were, and their twins who do not."""
+
+    everything: list[int]
+    browser: Browser
+    listener: Listener
+    forgetful_browser: Browser
+    forgetful_listener: Listener
+
+
+@pytest.fixture(scope="module")
+def fought(tmp_path_factory: pytest.TempPathFactory) -> Fought:
+    world = World(tmp_path_factory.mktemp("restarts") / "world")
+    world.create()
     migrate(world)
-    return Battle(world)
+    battle, port = Battle(world), free_port()
+    clients = (
+        Browser(port), Listener(port), Browser(port, remembers=False), Listener(port, remembers=False),
+    )  # fmt: skip
+    fight_through_restarts(world, clients, battle, restarts=RESTARTS)
+    return Fought(list(range(1, battle.told + 1)), *clients)
 
 
-def test_each_gets_each_event_once_in_order_through_restarts(world: World, battle: Battle) -> None:
-    port = free_port()
-    browser, listener = Browser(port), Listener(port)
-    fight_through_restarts(world, [browser, listener], battle, restarts=RESTARTS)
-    everything = list(range(1, battle.told + 1))
-    assert battle.told == 2 * RESTARTS * EVENTS_A_PHASE
-    assert browser.events == everything
-    assert (listener.events, listener.steps) == (everything, everything)
+def test_each_gets_each_event_once_in_order_through_restarts(fought: Fought) -> None:
+    assert len(fought.everything) == 2 * RESTARTS * EVENTS_A_PHASE
+    assert fought.browser.events == fought.everything
+    assert (fought.listener.events, fought.listener.steps) == (fought.everything, fought.everything)
 
 
-def test_twin_who_does_not_say_where_he_was_misses_events_or_gets_them_twice(world: World, battle: Battle) -> None:
-    port = free_port()
-    browser, listener = Browser(port, remembers=False), Listener(port, remembers=False)
-    fight_through_restarts(world, [browser, listener], battle, restarts=1)
-    everything = list(range(1, battle.told + 1))
-    assert browser.events != everything
-    assert min(listener.events.count(1), listener.steps.count(1)) > 1
+def test_twin_who_does_not_say_where_he_was_misses_events_or_gets_them_twice(fought: Fought) -> None:
+    assert fought.forgetful_browser.events != fought.everything
+    assert min(fought.forgetful_listener.events.count(1), fought.forgetful_listener.steps.count(1)) > 1

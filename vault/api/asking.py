@@ -21,8 +21,9 @@ from vault.jobs import queue, waiting
 from vault.ledger.local import Ledger, get_ledger
 from vault.models import Job
 
-DEFAULT_WAIT_SECONDS = 60.0
-Wait = Annotated[float, Field(ge=0, le=600, description="Seconds to wait for the end, before it is told as running.")]
+DEFAULT_WAIT_SECONDS = 1.0
+"""What is done soon is answered as done; who would rather wait than ask for the job again says how long."""
+Wait = Annotated[float, Field(ge=0, le=600, description="Seconds to wait for the end, before 202 names the job.")]
 
 
 class Liberal(Body):
@@ -52,8 +53,10 @@ class JobAnswer(BaseModel):
     model_config = ConfigDict(extra="allow")
 
     success: bool | None
-    """None: it goes on; ask `/api/jobs/{job_id}`. False: it was done, and found damage."""
+    """None: it goes on. False: it was done, and found damage."""
     job_id: int
+    address: str
+    """Where the job is asked for."""
     state: str
     asset_id: str
     message: str
@@ -93,6 +96,7 @@ def finished(job: Job, *, seconds: float) -> Status[dict[str, Any]]:
     told = {
         "success": True if is_done else None,
         "job_id": job.pk,
+        "address": f"/api/jobs/{job.pk}",
         "state": job.state,
         "asset_id": job.asset_id,
         "message": job.message,

@@ -15,7 +15,8 @@ from vault.models import Job
 
 log = logging.getLogger(__name__)
 
-LOOK_SECONDS = 1.0
+LOOK_SECONDS = 0.5
+"""Shorter than a request waits for its job's end."""
 _AFTER_ERROR_SECONDS = 5.0
 
 

@@ -16,8 +16,11 @@ from ninja.renderers import BaseRenderer
 
 from arena.branch_orders import CannotGoOn, UnknownCheckpoint
 from arena.jobs import NoSuchJob, NotPossible
+from arena.preview.mirror import NoMirror
+from arena.preview.rows import NoSuchRow
 from arena.profiles.quest_recipe import UnconfirmedRate
 from arena.rate_orders import RateRefused
+from arena.rows.model import UnreadableQuest
 from arena.statistics.source import NoBattle
 from guild.errors import GuildError, UnknownSkill
 from realm.hosts import UnknownHost
@@ -31,7 +34,8 @@ log = logging.getLogger(__name__)
 
 _STATUSES: tuple[tuple[type[Exception], int], ...] = (
     (NotFound, 404), (UnknownHost, 404), (Http404, 404), (NoSuchJob, 404), (NoBattle, 404), (UnknownSkill, 404),
-    (UnknownCheckpoint, 404), (Refused, 409), (Damaged, 409), (VaultError, 409), (NotPossible, 409),
+    (UnknownCheckpoint, 404), (NoSuchRow, 404), (NoMirror, 409), (UnreadableQuest, 409),
+    (Refused, 409), (Damaged, 409), (VaultError, 409), (NotPossible, 409),
     (UnconfirmedRate, 409), (GuildError, 409), (CannotGoOn, 409), (RateRefused, 409),
     (Unreachable, 502), (HostTrouble, 424), (BadConfig, 503), (DatabaseError, 503), (OSError, 503), (ValueError, 422),
 )  # fmt: skip

@@ -14,7 +14,7 @@ from guild.skills.registry import read_skills
 from guild.work import trials
 from vault.api.asking import Liberal, by
 from watchtower.api import guild_runs
-from watchtower.api.runs_told import GuildRun
+from watchtower.api.run_answers import GuildRun
 
 router = Router()
 

@@ -41,7 +41,18 @@ class RealmAPI(NinjaAPI):
         content = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
         for operations in document["paths"].values():
             for operation in operations.values():
+                _summarise(operation)
                 for status, words in _REFUSALS.items():
                     told = operation["responses"].setdefault(int(status), {"description": words, "content": {}})
                     told.setdefault("content", {}).update(content)
         return document
+
+
+def _summarise(operation: dict[str, Any]) -> None:
+    """The first sentence of what an operation does, which its page lists, in place of a function's name."""
+    first, _, rest = operation.pop("description", "").partition("\n\n")
+    sentence, dot, more = " ".join(first.split()).partition(". ")
+    operation["summary"] = sentence.rstrip(".") or operation["summary"]
+    described = "\n\n".join(filter(None, (more if dot else "", rest.strip())))
+    if described:
+        operation["description"] = described

@@ -10,15 +10,25 @@ from ninja import Router, Schema
 from guild.errors import GuildError
 from guild.models import Run
 from guild.tasks.selectors import master_status
-from guild.work import runs
+from guild.work import runs, trials
+from guild.work.again import once_more
+from guild.work.trials import Comparison
 from realm import strict
+from realm.strict import BadConfig
 from realm.world import World
 from vault.api import pages
+from vault.api.asking import by
 from vault.api.pages import USUAL, Limit, Offset
-from watchtower.api.runs_told import GuildRun, GuildRunWithResults, guild_run, guild_run_with_results
+from watchtower.api.run_answers import GuildRun, GuildRunWithResults, guild_run, guild_run_with_results
 
 LARGEST_ID = 2**63 - 1
 RunsPage = pages.page_of(GuildRun, "runs")
+
+
+class ComparedRuns(Schema):
+    runs: list[GuildRunWithResults]
+    levels: list[Comparison]
+    """Empty for what is no trial, or has no level in common."""
 
 
 class DeletedRun(Schema):
@@ -55,8 +65,24 @@ def add_common(router: Router, kind: Run.Kind) -> None:
 
     @router.post("/again/{run_id}", response=GuildRun, operation_id=f"{kind}_again")
     def again(request: HttpRequest, run_id: int) -> dict[str, Any]:
-        """Let one that was stopped or failed begin anew."""
-        return guild_run(runs.again(find(kind, run_id).pk))
+        """One that was stopped or failed begins anew; beside one that was completed there is another then."""
+        return guild_run(once_more(find(kind, run_id).pk, by=by(request)))
+
+    @router.get("/compare/{run_id}/{other_id}", response=ComparedRuns, operation_id=f"{kind}_compare")
+    def compare(request: HttpRequest, run_id: int, other_id: int) -> dict[str, Any]:
+        """Two runs beside each other, and of trials each level that both asked for."""
+        pair = find(kind, run_id), find(kind, other_id)
+        return {"runs": [guild_run_with_results(run) for run in pair], "levels": _levels(*pair)}
+
+
+def _levels(one: Run, other: Run) -> list[Comparison]:
+    """Raises GuildError for results of another release, which nobody can read."""
+    if one.kind != Run.Kind.TRIAL:
+        return []
+    try:
+        return trials.compare(*(trials.read_result(runs.results(run)) for run in (one, other)))
+    except BadConfig as error:
+        raise GuildError(str(error)) from error
 
 
 def of_status(kind: Run.Kind, status: str | None) -> Any:

@@ -7,11 +7,13 @@ from typing import Annotated, Any
 
 from django.conf import settings
 from django.http import Http404, HttpRequest
-from ninja import Router
+from ninja import Router, Schema
 from pydantic import Field
 
 from realm.config import LogLevel
 from realm.logs import levels, reading, shown
+from realm.logs.line import LogLine
+from realm.logs.shown import ServiceLog
 from realm.logs.sources import NoSuchLog
 from realm.moments import read_moment
 from realm.web.bodies import Body
@@ -25,21 +27,42 @@ class Level(Body):
     level: Annotated[LogLevel | None, Field(description="null: as the setting log_level says")] = None
 
 
-@router.get("")
+class ServiceLogs(Schema):
+    items: list[ServiceLog]
+    total: int
+
+
+class LevelSet(Schema):
+    success: bool
+    service: str
+    level: str
+
+
+class LogPage(Schema):
+    service: str
+    items: list[LogLine]
+    """The oldest first."""
+    count: int
+    limit: int
+    older: str
+    """`before` of the page before this one; empty where there is none."""
+
+
+@router.get("", response=ServiceLogs)
 def services(request: HttpRequest) -> Any:
     """Each service that logged: its level, its bytes, its last line."""
     found = shown.services(settings.WORLD, default=settings.REALM.log_level)
     return {"items": found, "total": len(found)}
 
 
-@router.put("/level")
+@router.put("/level", response=LevelSet)
 def set_level(request: HttpRequest, asked: Level) -> Any:
     """From what on a service logs, within two seconds and while it runs."""
     levels.set_level(settings.WORLD, asked.service, asked.level or "")
     return {"success": True, "service": asked.service, "level": asked.level or settings.REALM.log_level}
 
 
-@router.get("/{service}")
+@router.get("/{service}", response=LogPage)
 def lines(
     request: HttpRequest,
     service: str,

@@ -47,7 +47,7 @@ class Loaded(Schema):
     sha256: str | None
 
 
-class HostTold(Schema):
+class InferenceHost(Schema):
     id: str
     name: str
     kind: str
@@ -60,7 +60,7 @@ class HostTold(Schema):
 
 class Hosts(Schema):
     count: int
-    hosts: list[HostTold]
+    hosts: list[InferenceHost]
 
 
 class OnHost(Schema):

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable
 from django.core.asgi import get_asgi_application
 from django.db import close_old_connections, connection
 
+from guild.skills.registry import read_skills
 from realm.config import LOOPBACK, RealmConfig
 from realm.database_watch import DatabaseGone, DatabaseWatch
 from realm.logs.configuration import STARTED
@@ -44,6 +45,8 @@ UPLOADS = "/v1/files"
 BEAT_SECONDS = 4.0
 ZONES_SECONDS = 15.0
 MACHINES_SECONDS = float(EVERY_SECONDS)
+SKILLS_SECONDS = 60.0
+"""Reading the skills' trainers takes a second, which no request should wait for."""
 _LAST_WORDS_SECONDS = 2.0
 """In which a job that hears of the end writes down that it waits."""
 
@@ -67,6 +70,7 @@ def run(world: World, config: RealmConfig, *, address: str, port: int) -> None:
             _every(ZONES_SECONDS, lambda: refresh(world)),
             _every(recorder.EVERY_SECONDS, Recorder(world, config).record),
             _every(MACHINES_SECONDS, Sampler(world, config).sample),
+            _every(SKILLS_SECONDS, read_skills),
         ]
         for thread in beside:
             thread.start()

@@ -25,14 +25,14 @@ from vault.api import pages
 from vault.api.asking import Liberal, by
 from vault.api.pages import USUAL, Limit, Offset
 from watchtower.api import run_orders
+from watchtower.api.run_answers import TrainingRun, training_run
 from watchtower.api.run_orders import Start
-from watchtower.api.runs_told import TrainingRun, training_run
 
 router = Router()
 WAITING_FIRST = ("priority", "position", "id")
 
 
-class QuestTold(Schema):
+class QuestSummary(Schema):
     id: int
     job: str
     """Id of the job that it is; empty for one that nobody asked for."""
@@ -59,7 +59,7 @@ class QuestTold(Schema):
     ended_at: datetime | None
 
 
-class QuestWithActs(QuestTold):
+class QuestWithActs(QuestSummary):
     acts: list[str]
     """What it can be ordered to now, as `/api/quests/{id}/{act}`."""
     battles: list[str]
@@ -86,7 +86,7 @@ class Asked(Schema):
     message: str
 
 
-QuestsPage = pages.page_of(QuestTold, "quests")
+QuestsPage = pages.page_of(QuestSummary, "quests")
 
 
 @router.get("", response=QuestsPage)
@@ -119,7 +119,7 @@ def add(request: HttpRequest, body: Start) -> Any:
 @router.get("/{quest_id}", response=QuestWithActs)
 def quest(request: HttpRequest, quest_id: str) -> Any:
     """By its number, the id of its job, or of a battle."""
-    found = _find(quest_id)
+    found = find(quest_id)
     return _told(found) | {
         "acts": [act for act in Act if quest_orders.makes_sense(found, act)],
         "battles": list(found.battles.order_by("id").values_list("battle_id", flat=True)),
@@ -130,7 +130,7 @@ def quest(request: HttpRequest, quest_id: str) -> Any:
 @router.get("/{quest_id}/report", response=dict[str, Any])
 def report(request: HttpRequest, quest_id: str) -> Any:
     """What the gatekeepers found."""
-    found = _find(quest_id)
+    found = find(quest_id)
     told = reports.read_report(queue.path_of(settings.WORLD, found)) if found.file else None
     if told is None:
         raise Http404(f"there is no report of {found.name}: the gatekeepers have not looked, or its file made room")
@@ -140,16 +140,16 @@ def report(request: HttpRequest, quest_id: str) -> Any:
 @router.post("/{quest_id}/move", response=Asked)
 def move(request: HttpRequest, quest_id: str, body: Move | None = None) -> Any:
     """To a priority, and there in front of another quest or behind all."""
-    found, asked = _find(quest_id), body or Move()
+    found, asked = find(quest_id), body or Move()
     _check("priority", asked.priority, PRIORITIES)
-    before = _find(str(asked.before)) if asked.before is not None else None
+    before = find(str(asked.before)) if asked.before is not None else None
     return _order(request, found, Act.MOVE, priority=asked.priority or found.priority, before=before)
 
 
 @router.post("/{quest_id}/recipe", response=Asked)
 def recipe(request: HttpRequest, quest_id: str, body: OwnRecipe | None = None) -> Any:
     """A recipe of its own in place of the one that it has."""
-    found, asked = _find(quest_id), body or OwnRecipe()
+    found, asked = find(quest_id), body or OwnRecipe()
     keys = ({"preset": asked.preset} if asked.preset else {}) | asked.recipe
     world, settings_now = settings.WORLD, config.load(settings.WORLD)
     try:
@@ -163,7 +163,7 @@ def recipe(request: HttpRequest, quest_id: str, body: OwnRecipe | None = None) -
 def order(request: HttpRequest, quest_id: str, act: str) -> Any:
     """`hold`, `release`, `cancel`, `retry`, `force` or `discard`."""
     _check("act", act, list(Act))
-    return _order(request, _find(quest_id), Act(act))
+    return _order(request, find(quest_id), Act(act))
 
 
 def _order(request: HttpRequest, found: Quest, act: Act, **options: Any) -> dict[str, Any]:
@@ -175,7 +175,7 @@ def _order(request: HttpRequest, found: Quest, act: Act, **options: Any) -> dict
     return {"success": True, "act": act, "id": found.pk, "message": f"Asked: {act} {found.name}.{asleep}"}
 
 
-def _find(quest_id: str) -> Quest:
+def find(quest_id: str) -> Quest:
     found = find_quest(quest_id)
     if found is None:
         raise Http404(f"there is no quest {quest_id[:80]}, or none any more")
@@ -183,7 +183,7 @@ def _find(quest_id: str) -> Quest:
 
 
 def _told(found: Quest) -> dict[str, Any]:
-    return {key: getattr(found, key) for key in QuestTold.model_fields}
+    return {key: getattr(found, key) for key in QuestSummary.model_fields}
 
 
 def _recipe(found: Quest) -> dict[str, Any]:

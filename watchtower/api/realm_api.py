@@ -7,7 +7,7 @@ from django.http import Http404, HttpRequest
 from ninja import Router
 
 from realm.version import version
-from vault.api import catalogue, history, jobs, ledger, moving, snapshots, trash, zones
+from vault.api import catalogue, history, jobs, ledger, moving, snapshots, trash, treasury, zones
 from watchtower.api import (
     benchmark,
     dashboard,
@@ -15,6 +15,8 @@ from watchtower.api import (
     metrics,
     models,
     oracle,
+    presets,
+    quest_rows,
     quests,
     scheduler,
     services,
@@ -35,7 +37,7 @@ from watchtower.api.document import RealmAPI
 api = RealmAPI(
     title="Realm of Training",
     version=version(),
-    description="Everything a page can do. Refusals are a sentence in `detail` and `error`; lists are pages of `items`",
+    description="What a page can do. A refusal is one sentence in `detail` and `error`; lists are pages of `items`.",
     docs_url="/docs",
     docs_decorator=csp_update({"img-src": ["'self'", "data:"]}),  # Swagger's style sheet holds its icons
     openapi_url="/openapi.json",
@@ -57,12 +59,16 @@ for prefix, router, tag in (
     ("/ledger", ledger.router, "ledger"), ("", jobs.router, "jobs"), ("/dashboard", dashboard.router, "dashboard"),
     ("/training", training.router, "training"), ("/training", statistics.router, "training"),
     ("/train", train.router, "training"),
-    ("/quests", quests.router, "quests"), ("/simulation", simulation.router, "simulation"),
+    ("/quests", quest_rows.router, "quests"), ("/quests", quests.router, "quests"),
+    ("/simulation", simulation.router, "simulation"),
     ("/benchmark", benchmark.router, "benchmark"), ("/sparring", sparring.router, "sparring"),
     ("/models", models.router, "models"), ("/oracle", oracle.router, "oracle"),
+    ("/oracle", "tavern.oracle.api.router", "oracle"), ("", presets.router, "training"),
+
     ("", skills.router, "skills"), ("", scheduler.router, "scheduler"), ("/sources", sources.router, "sources"),
     ("/system", system.router, "system"), ("/system", "sentinels.api.router", "system"),
-    ("", snapshots.router, "snapshots"), ("", trash.router, "trash"), ("", history.router, "history"),
+    ("", snapshots.router, "snapshots"), ("", trash.router, "trash"), ("/treasury", treasury.router, "trash"),
+    ("", history.router, "history"),
     ("", streams.router, "streams"),
     ("/system", timeline.router, "system"), ("/system", services.router, "system"),
     ("/system", metrics.router, "system"),

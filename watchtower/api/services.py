@@ -6,25 +6,35 @@ from typing import Annotated, Any, ClassVar
 
 from django.conf import settings
 from django.http import HttpRequest
-from ninja import Router
+from ninja import Router, Schema
 from pydantic import Field
 
 from realm.weaver import WeaverError, orders
 from realm.weaver.orders import ServiceOrder
 from vault.api.asking import Liberal
 from vault.errors import Refused
-from watchtower.services import services
+from watchtower.services import RunningService, services
 
 router = Router()
 
 
-class Asked(Liberal):
+class ServiceAsked(Liberal):
     other_names: ClassVar = {"command": "action", "order": "action"}
 
     action: Annotated[str, Field(description="start, stop or restart")]
 
 
-@router.get("/services")
+class Services(Schema):
+    services: list[RunningService]
+
+
+class ServiceOrdered(Schema):
+    success: bool
+    action: str
+    message: str
+
+
+@router.get("/services", response=Services)
 def every_service(request: HttpRequest) -> Any:
     """In the order of starting: state in words, uptime, restarts, port, processor and memory, why it does not run."""
     try:
@@ -33,9 +43,9 @@ def every_service(request: HttpRequest) -> Any:
         raise Refused(str(error)) from error
 
 
-@router.post("/services/{name}")
-def order(request: HttpRequest, name: str, asked: Asked) -> Any:
-    """It is done within the service's time to save.."""
+@router.post("/services/{name}", response=ServiceOrdered)
+def order(request: HttpRequest, name: str, asked: ServiceAsked) -> Any:
+    """It is done within the service's time to save."""
     if asked.action not in list(ServiceOrder):
         raise ValueError(f"action: {asked.action[:40]!r} is not allowed; allowed are {', '.join(ServiceOrder)}")
     try:

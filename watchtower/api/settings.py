@@ -11,8 +11,8 @@ MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "csp.middleware.CSPMiddleware",
+    "watchtower.api.refusals.RefusalsAsProblems",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
-    "watchtower.api.not_allowed.NotAllowedAsJson",
     "watchtower.api.slashes.EitherSpelling",
 ]

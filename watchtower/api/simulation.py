@@ -13,7 +13,7 @@ from guild.models import Run
 from guild.work import forging
 from vault.api.asking import Liberal, by
 from watchtower.api import guild_runs
-from watchtower.api.runs_told import GuildRun
+from watchtower.api.run_answers import GuildRun
 
 router = Router()
 

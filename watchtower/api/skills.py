@@ -22,7 +22,7 @@ router = Router()
 Level = Annotated[int, Field(ge=1, le=99_999)]
 
 
-class SkillTold(Schema):
+class SkillSummary(Schema):
     name: str
     title: str
     levels: int
@@ -49,7 +49,7 @@ class Samples(Schema):
     trouble: str
 
 
-class EvaluationTold(Schema):
+class EvaluationSummary(Schema):
     id: int
     hero: str
     checkpoint: str
@@ -63,8 +63,8 @@ class EvaluationTold(Schema):
     evaluated_at: datetime
 
 
-SkillsPage = pages.page_of(SkillTold, "skills")
-EvaluationsPage = pages.page_of(EvaluationTold, "evaluations")
+SkillsPage = pages.page_of(SkillSummary, "skills")
+EvaluationsPage = pages.page_of(EvaluationSummary, "evaluations")
 
 
 @router.get("/skills", response=SkillsPage)
@@ -73,7 +73,7 @@ def skills(request: HttpRequest, limit: Limit = USUAL, offset: Offset = 0) -> An
     return pages.cut(list(read_skills()), limit=limit, offset=offset, key="skills", told=_told)
 
 
-@router.get("/skills/{name}", response=SkillTold)
+@router.get("/skills/{name}", response=SkillSummary)
 def skill(request: HttpRequest, name: str) -> Any:
     """One skill, by its name or an alias."""
     return _told(get_skill(name))
@@ -126,4 +126,4 @@ def _told(found: Skill) -> dict[str, Any]:
 
 
 def _evaluation(row: Evaluation) -> dict[str, Any]:
-    return {key: getattr(row, key) for key in EvaluationTold.model_fields}
+    return {key: getattr(row, key) for key in EvaluationSummary.model_fields}

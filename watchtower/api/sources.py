@@ -36,7 +36,7 @@ class Files(Liberal):
     """Within the folder; none named: all."""
 
 
-class FileTold(Schema):
+class FileSummary(Schema):
     name: str
     size_bytes: int
     verdict: str
@@ -52,7 +52,7 @@ class SourceAnswer(Schema):
 
 
 SourcesPage = pages.page_of(dict[str, Any], "sources")
-FilesPage = pages.page_of(FileTold, "files")
+FilesPage = pages.page_of(FileSummary, "files")
 
 
 @router.get("", response=SourcesPage)

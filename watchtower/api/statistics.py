@@ -14,6 +14,7 @@ from pydantic import Field
 
 from arena import jobs
 from arena.jobs import NotPossible
+from arena.selectors import latest_battle
 from arena.statistics import curves, picture
 from arena.statistics.battle import BattleStatistics, of_source
 from arena.statistics.source import NoBattle, Source
@@ -23,32 +24,50 @@ Points = Annotated[
     int | None,
     Field(ge=curves.LEAST_POINTS, le=curves.MOST_POINTS, description="About so many steps instead of all."),
 ]
+_CURVES = {
+    "type": "object",
+    "properties": {
+        "battle": {"type": "string"},
+        "hero": {"type": ["string", "null"]},
+        "quest": {"type": ["string", "null"]},
+        "steps": {"type": "integer"},
+        "columns": {"type": "array", "items": {"type": "string"}},
+        "rows": {"type": "array", "items": {"type": "array", "items": {"type": ["number", "null"]}}},
+        "validation": {"type": "array", "items": {"type": "object"}},
+    },
+    "required": ["battle", "steps", "columns", "rows", "validation"],
+}
+NEWEST = "newest"
 _END = b""
 """No piece is empty."""
 
 
+def _documented(kind: str, schema: dict[str, Any]) -> dict[str, Any]:
+    return {"responses": {200: {"description": "The curves.", "content": {kind: {"schema": schema}}}}}
+
+
 @router.get("/runs/{run_id}/statistics", response=BattleStatistics)
 async def statistics(request: HttpRequest, run_id: str) -> Any:
-    """Convergence, speed, memory, bottleneck, anomalies and errors, by the id of a run's job or of its battle."""
+    """Convergence, speed, memory, bottleneck, anomalies, errors, by the id of a run's job or battle, or `newest`."""
     source = await sync_to_async(_source)(run_id)
     return await sync_to_async(of_source, thread_sensitive=False)(source)
 
 
-@router.get("/runs/{run_id}/curves.json")
+@router.get("/runs/{run_id}/curves.json", openapi_extra=_documented("application/json", _CURVES))
 async def curves_json(request: HttpRequest, run_id: str, points: Points = None) -> HttpResponseBase:
     """Every step as a row of `columns`, and the losses of each validation set."""
     source = await sync_to_async(_source)(run_id)
     return _streamed(source, curves.as_json(source, points=points), "json", "application/json")
 
 
-@router.get("/runs/{run_id}/curves.csv")
+@router.get("/runs/{run_id}/curves.csv", openapi_extra=_documented("text/csv", {"type": "string"}))
 async def curves_csv(request: HttpRequest, run_id: str, points: Points = None) -> HttpResponseBase:
     """A line a step; each validation set is a column."""
     source = await sync_to_async(_source)(run_id)
     return _streamed(source, curves.as_csv(source, points=points), "csv", "text/csv; charset=utf-8")
 
 
-@router.get("/runs/{run_id}/curves.png")
+@router.get("/runs/{run_id}/curves.png", openapi_extra=_documented("image/png", {"type": "string", "format": "binary"}))
 async def curves_png(request: HttpRequest, run_id: str) -> HttpResponse:
     """Losses, learning rate and gradient norm as a picture."""
     source = await sync_to_async(_source)(run_id)
@@ -59,12 +78,17 @@ async def curves_png(request: HttpRequest, run_id: str) -> HttpResponse:
 def _source(run_id: str) -> Source:
     """Raises NoSuchJob, NotPossible for one that was not fought yet, or NoBattle where its files have made room."""
     try:
-        return Source.of(settings.WORLD, run_id)
+        return Source.of(settings.WORLD, _newest() if run_id == NEWEST else run_id)
     except NoBattle:
         job = jobs.get(settings.WORLD, run_id)
     if job.battle is None:
         raise NotPossible(f"{job.name} is {job.state}: there is nothing to measure before it is fought")
     return Source.of(settings.WORLD, job.battle)
+
+
+def _newest() -> str:
+    newest = latest_battle()
+    return newest.battle_id if newest else NEWEST
 
 
 def _streamed(source: Source, pieces: Iterable[bytes], ending: str, kind: str) -> StreamingHttpResponse:

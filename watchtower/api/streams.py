@@ -23,6 +23,11 @@ router = Router()
 _NOTHING_MORE = 204
 _OF_A_RUN = "`progress`, `message`, `end` with the results"
 _View = TypeVar("_View", bound=Callable[..., HttpResponseBase])
+_EVENT = {
+    "type": "object",
+    "properties": {"event": {"type": "string"}, "id": {"type": "string"}, "data": {"type": "string"}},
+    "description": "One event; its data is a JSON object, in one line.",
+}
 Since = Annotated[str | None, Field(description="The id of the last event that you have, as Last-Event-ID.")]
 
 
@@ -32,7 +37,7 @@ def _stream_at(path: str, events: str) -> Callable[[_View], _View]:
         f"Server-sent events: {events}. Each has an `id`, which says what you have; `Last-Event-ID` or `since` goes on "
         "behind it. `gap` names what history no longer holds, `rewound` from where on it is done again."
     )
-    content = {sse.HEADERS["Content-Type"]: {"schema": {"type": "string"}}}
+    content = {sse.HEADERS["Content-Type"]: {"schema": _EVENT}}
     over = {"description": "You have the end: there is nothing more, and no reason to come back."}
     documents = {"responses": {200: {"description": described, "content": content}, _NOTHING_MORE: over}}
 

@@ -6,16 +6,37 @@ from typing import Annotated, Any
 
 from django.conf import settings
 from django.http import HttpRequest
-from ninja import Router
+from ninja import Router, Schema
 from pydantic import Field
 
 from watchtower.timeline.day import Day, read_day
-from watchtower.timeline.spans import Span
+from watchtower.timeline.spans import Kind, Span
 
 router = Router()
 
 
-@router.get("/timeline")
+class SpanOfTime(Schema):
+    kind: Kind
+    start: Annotated[float, Field(alias="from")]
+    """In seconds since 1970, as `until`."""
+    until: float
+    seconds: float
+    why: str
+    quest: str | None
+    battle: str | None
+
+
+class Timeline(Schema):
+    start: Annotated[float, Field(alias="from")]
+    until: float
+    seconds: dict[Kind, float]
+    """Of each kind that occurred, the longest first."""
+    saving_seconds: float
+    idle: list[SpanOfTime]
+    spans: list[SpanOfTime]
+
+
+@router.get("/timeline", response=Timeline, by_alias=True)
 def timeline(request: HttpRequest, hours: Annotated[float, Field(gt=0, le=24)] = 24.0) -> Any:
     """Spans without a hole, the oldest first; `idle` are those in which nothing was done for the hero, with reasons."""
     return told(read_day(settings.WORLD, hours=hours))

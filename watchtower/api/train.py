@@ -13,8 +13,8 @@ from vault.api import pages
 from vault.api.asking import by
 from vault.api.pages import USUAL, Limit, Offset
 from watchtower.api import run_orders
+from watchtower.api.run_answers import TrainingRun, training_run
 from watchtower.api.run_orders import Start
-from watchtower.api.runs_told import TrainingRun, training_run
 
 router = Router()
 HistoryPage = pages.page_of(TrainingRun, "history")

@@ -24,14 +24,14 @@ from vault.models import Checkpoint
 from watchtower import scores
 from watchtower.api import data_sources, run_orders
 from watchtower.api.data_sources import DataSource
+from watchtower.api.run_answers import TrainingRun, training_run
 from watchtower.api.run_orders import Start
-from watchtower.api.runs_told import TrainingRun, training_run
 from watchtower.api.training_answers import (
     Controlled,
-    GoOnTold,
+    GoOnAnswer,
     LossPoint,
     Queue,
-    RateTold,
+    RateAnswer,
     RunWithHistory,
     Status,
     ValidationCurve,
@@ -195,7 +195,7 @@ def control(request: HttpRequest, order: Order) -> Any:
     return {"success": True, "action": order.action, "status": _STATES.get(told.state, "idle"), "message": said}
 
 
-@router.post("/rate", response=RateTold)
+@router.post("/rate", response=RateAnswer)
 def rate(request: HttpRequest, body: Rate) -> Any:
     """Lower the learning rate of the battle under way."""
     order = rate_orders.lower(settings.WORLD, body.learning_rate, by=by(request))
@@ -203,7 +203,7 @@ def rate(request: HttpRequest, body: Rate) -> Any:
     return {"success": True, "message": said, "battle": order.battle, "learning_rate": order.learning_rate}
 
 
-@router.post("/go-on", response=GoOnTold)
+@router.post("/go-on", response=GoOnAnswer)
 def go_on(request: HttpRequest, body: GoOn) -> Any:
     """Let the hero go on from an older checkpoint, as a branch."""
     hero = body.hero or settings.REALM.hero

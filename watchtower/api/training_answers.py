@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from ninja import Schema
 
-from watchtower.api.runs_told import TrainingRun
+from watchtower.api.run_answers import TrainingRun
 
 
 class LossPoint(Schema):
@@ -40,22 +40,22 @@ class RunWithHistory(TrainingRun):
     """Canonical names, the oldest first."""
 
 
-class Told(Schema):
+class OrderAnswer(Schema):
     success: bool
     message: str
 
 
-class Controlled(Told):
+class Controlled(OrderAnswer):
     action: str
     status: Literal["idle", "training", "paused"]
 
 
-class RateTold(Told):
+class RateAnswer(OrderAnswer):
     battle: str
     learning_rate: float
 
 
-class GoOnTold(Told):
+class GoOnAnswer(OrderAnswer):
     hero: str
     checkpoint: str
 

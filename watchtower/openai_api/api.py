@@ -166,7 +166,7 @@ def uploads(request: HttpRequest, rest: str) -> None:
 
 @api.api_operation(_ANY, "/chat/completions")
 def chat(request: HttpRequest) -> None:
-    raise ApiError(_oracle_has("completions"), status=404, code="unsupported")
+    raise ApiError(_oracle_has("chat/completions"), status=404, code="unsupported")
 
 
 @api.api_operation(_ANY, "/{path:rest}")

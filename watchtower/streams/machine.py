@@ -13,7 +13,7 @@ from realm.config import RealmConfig
 from realm.management.as_json import plain
 from realm.world import World
 from watchtower import machines
-from watchtower.api.metrics import snapshot
+from watchtower.machines.figures import figures
 from watchtower.streams.feed import Event
 from watchtower.streams.sse import encoded
 
@@ -73,7 +73,7 @@ class Machines:
         yield self._event("history", Place(first - 1), asdict(machines.history(self._world, hours=hours)))
 
     def _sample(self) -> Event[Place]:
-        told = snapshot(machines.now(self._world, self._config))
+        told = figures(machines.now(self._world, self._config))
         event = self._event("metrics", Place(int(1000 * told["time"])), plain(told))
         self._sampled.append(event)
         return event

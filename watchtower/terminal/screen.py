@@ -53,9 +53,9 @@ def said(text: str) -> str:
 def _head(scene: Scene, width: int) -> list[Text]:
     hero = scene.hero
     card = [said(str(hero.get("name", ""))), f"level {hero.get('level', 0)}", f"{hero.get('xp', 0):,} XP"]
-    for name in ("attack", "defense"):
-        card += [f"{name} {hero[name]:.3f}"] if hero.get(name) is not None else []
-    card += [f"accuracy {hero['accuracy']:.0%}"] if hero.get("accuracy") is not None else []
+    for name, title in (("attack", "ATK"), ("defense", "DEF")):
+        card += [f"{title} {100 * hero[name]:,.1f}"] if hero.get(name) is not None else []  # as the Tavern shows them
+    card += [f"ACC {hero['accuracy']:.0%}"] if hero.get("accuracy") is not None else []
     card += [f"gold {hero.get('gold', 0):,}"]
     state = _STATES.get(str(scene.arena.get("state")), "")
     lines = _flow(card, width, style="bold")

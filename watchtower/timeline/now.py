@@ -46,6 +46,8 @@ def look(world: World, config: RealmConfig, now: float | None = None) -> Activit
     arena = arena_status.read_status(world)
     if not arena.alive:
         return Activity(kind=Kind.OFF, why=_why_off(world, config))
+    if arena.starts:
+        return Activity(kind=Kind.PREPARING, why="the arena's daemon starts")
     if not is_fresh(arena.time, now):
         return Activity(kind=Kind.HUNG, why="the arena's daemon lives and says nothing", quest=arena.quest or "")
     if arena.state == "training":

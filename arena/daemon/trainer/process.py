@@ -108,12 +108,12 @@ class TrainerProcess:
     def send(self, command: Command) -> None:
         self._send(command)
 
-    def shut_down(self) -> None:
-        """Ask it to save and leave; after the grace period kill its group."""
+    def shut_down(self, *, meanwhile: Callable[[], None] = lambda: None) -> None:
+        """Ask it to save and leave, which may take; after the grace period kill its group."""
         if self._child is None:
             return
         self._child.terminate()
-        self._child.wait_or_kill(GRACE_SECONDS)
+        self._child.wait_or_kill(GRACE_SECONDS, meanwhile=meanwhile)
         self.reap()
 
     def last_lines(self, count: int = 5) -> str:

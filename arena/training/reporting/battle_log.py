@@ -8,12 +8,15 @@ import math
 import os
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
 import numpy.typing as npt
 
+from arena import battle_errors
+from arena.battle_errors import errors_by_kind
 from arena.protocol import EVENTS_FILE, STEP_DTYPE, STEPS_FILE, Event, EventKind, StepRecord
 from arena.training.reporting.progress_log import ProgressLog, log_errors, log_event
 from arena.training.saving.full_disk import Room
@@ -72,16 +75,19 @@ class BattleLog:
         os.fsync(self._steps.fileno())
 
     def write(self, kind: EventKind, *, step: int, message: str, **data: Any) -> Event:
-        """Append an event; when this returns it is on disk."""
+        """Append an event; when this returns it is on disk. One that ends the battle says all that went wrong in it."""
         seq = self.events[-1].seq + 1 if self.events else 1
         event = Event(seq=seq, time=time.time(), kind=kind, step=step, message=message, data=data)
+        if event.is_ending:
+            errors = errors_by_kind([*self.events, event])
+            event = replace(event, data={**data, "errors": battle_errors.to_data(errors)})
         self.events.append(event)
         if self.writes:
             self._room.write(lambda: durable.append_line(self._events_path, event.to_line()), where=self._folder)
             self._on_event(event)
             log_event(self._folder.name, event)
             if event.is_ending:
-                log_errors(self._folder.name, self.events)
+                log_errors(self._folder.name, errors)
         return event
 
     def has(self, kind: EventKind, **data: Any) -> bool:

@@ -5,6 +5,7 @@ Only asked once a step went wrong. What it changes of gradients and random state
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -17,9 +18,10 @@ from arena.hero.model import Hero
 from arena.recipe import Recipe
 from arena.training import average
 from arena.training.batch import Batch
-from arena.training.faults import is_out_of_memory
 from arena.training.loss import token_losses
 from arena.training.start import Trainee
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,7 +47,7 @@ def find(trainee: Trainee, batches: Sequence[Batch], recipe: Recipe) -> NotFinit
     """The first such number of a step over `batches` by the weights as they are; None where all are finite now.
 
     That order: weights, outputs of modules and losses of a forward pass, gradients of its backward pass.
-    Memory that runs short ends the search.
+    What fails meanwhile ends the search.
     """
     hero = trainee.hero
     age = trainee.step - trainee.moments_since
@@ -53,9 +55,8 @@ def find(trainee: Trainee, batches: Sequence[Batch], recipe: Recipe) -> NotFinit
         found = _first("weight", hero.model.named_parameters())
         try:
             return found or _of_passes(hero, batches)
-        except (RuntimeError, MemoryError) as error:
-            if not is_out_of_memory(error):
-                raise
+        except (RuntimeError, MemoryError) as error:  # such as memory that runs short; the rollback goes on without it
+            log.warning("which number was not finite cannot be told: %s", error)
             return None
         finally:
             trainee.optimizer.zero_grad(set_to_none=True)

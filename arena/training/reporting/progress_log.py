@@ -6,23 +6,18 @@ A line of it costs a fifth of a millisecond, of a hundred steps; nothing is read
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
 from datetime import timedelta
 from statistics import fmean, pvariance
 from typing import Any
 
+from arena import battle_errors
+from arena.battle_errors import Errors
 from arena.protocol import Event, EventKind, StepRecord
 
 log = logging.getLogger(__name__)
 
 EVERY_STEPS = 100
-_LEVELS = {
-    EventKind.FAULT: logging.WARNING,
-    EventKind.CONVERGENCE_WARNING: logging.WARNING,
-    EventKind.CHECKPOINT_FAILED: logging.WARNING,
-    EventKind.CHECKPOINT_REFUSED: logging.WARNING,
-    EventKind.BATTLE_FAILED: logging.ERROR,
-}
+_LEVELS = dict.fromkeys(battle_errors.KINDS, logging.WARNING) | {EventKind.BATTLE_FAILED: logging.ERROR}
 """Of what went wrong; all else is news."""
 
 
@@ -84,23 +79,10 @@ def log_event(battle: str, event: Event) -> None:
     log.log(_LEVELS.get(event.kind, logging.INFO), "%s", event.message, extra=fields)
 
 
-def log_errors(battle: str, events: Iterable[Event]) -> None:
+def log_errors(battle: str, errors: dict[str, Errors]) -> None:
     """What went wrong in a battle that has ended: how often each kind, first and last."""
-    errors = errors_of(events)
-    total = sum(one["count"] for one in errors.values())
-    words = ", ".join(f"{one['count']} {kind}" for kind, one in errors.items())
-    message = f"{battle}: {total} errors: {words}" if errors else f"{battle}: no errors"
-    fields = {"event": "error_summary", "battle": battle, "total": total, "errors": errors}
+    counted = battle_errors.to_data(errors)
+    words = ", ".join(f"{own.count} {kind}" for kind, own in errors.items())
+    message = f"{battle}: {counted['total']} errors: {words}" if errors else f"{battle}: no errors"
+    fields = {"event": "error_summary", "battle": battle, **counted}
     log.log(logging.WARNING if errors else logging.INFO, "%s", message, extra=fields)
-
-
-def errors_of(events: Iterable[Event]) -> dict[str, dict[str, Any]]:
-    """By kind: count, step and Unix time of the first and the last one, and what the last one said."""
-    found: dict[str, dict[str, Any]] = {}
-    for event in events:
-        if event.kind not in _LEVELS:
-            continue
-        kind = str(event.data.get("fault") or event.data.get("warning") or event.kind)
-        one = found.setdefault(kind, {"count": 0, "first_step": event.step, "first_time": event.time})
-        one |= {"count": one["count"] + 1, "last_step": event.step, "last_time": event.time, "last": event.message}
-    return found

@@ -160,10 +160,20 @@ class Saver:
         try:
             written = _twice(write_with_room)
             draft.told["write_seconds"] = time.perf_counter() - started
-            draft.told.update(draft.measure(draft.captured))
-            self._done = draft, written
         except Exception as error:  # it crosses over to the training thread, which raises it
             self._done = draft, error
+            return
+        draft.told.update(_measured(draft))
+        self._done = draft, written
+
+
+def _measured(draft: Draft) -> dict[str, Any]:
+    """Nothing where that fails: the checkpoint lies there, whatever can be said of it."""
+    try:
+        return draft.measure(draft.captured)
+    except Exception:
+        log.exception("the checkpoint of step %d is written, and could not be measured", draft.step)
+        return {}
 
 
 def _twice(action: Callable[[], Sidecar]) -> Sidecar:

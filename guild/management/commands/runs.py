@@ -11,6 +11,7 @@ from guild.errors import GuildError
 from guild.management.tables import comparison_table, listing, run_table, trial_table
 from guild.models import Run
 from guild.work import runs, trials
+from guild.work.again import once_more
 from realm import strict
 from realm.management.as_json import add_json, write_json
 
@@ -75,7 +76,7 @@ class Command(BaseCommand):
         self.stdout.write(f"Run {run.pk} {'will stop at its next pause' if not run.is_over else run.message}.")
 
     def _again(self, options: dict[str, Any]) -> None:
-        run = runs.again(options["run"])
+        run = once_more(options["run"], by="manage.py runs")
         self.stdout.write(f"Run {run.pk} waits; `manage.py perform {run.pk}` begins it now.")
 
     def _delete(self, options: dict[str, Any]) -> None:

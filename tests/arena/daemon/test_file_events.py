@@ -1,11 +1,13 @@
 """A command is acted on when its file appears, not when the daemon next looks by itself."""
 
+import logging
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import pytest
 from django.db import connection
+from watchdog.observers.inotify import InotifyEmitter
 
 from arena import orders
 from arena.daemon import loop
@@ -29,6 +31,13 @@ def test_a_command_file_rings_the_bell(world: World) -> None:
     with watching(world, wake_up.set):
         orders.send(world, wish=Wish.PAUSE, by="test")
         assert wake_up.wait(LONG_SECONDS)
+
+
+def test_what_a_stopping_observer_says_is_no_error(caplog: pytest.LogCaptureFixture) -> None:
+    theirs = logging.getLogger(InotifyEmitter.__module__)
+    theirs.error("InotifyEmitter.queue_events() called when the thread is inactive")
+    theirs.error("no space left for watches")
+    assert caplog.messages == ["no space left for watches"]
 
 
 class Heard(FakeTrainer):

@@ -372,6 +372,38 @@ def test_one_daemon_a_world(world: World) -> None:
     assert not arena_status.daemon_alive(world)
 
 
+def heartbeat_after_a_long_save(world: World, trainer: FakeTrainer, daemon: ArenaDaemon, clock: Clock) -> float | None:
+    """What the arena says while its trainer saves, seconds before it is gone."""
+    said: list[float | None] = []
+
+    def saves(*, meanwhile: Callable[[], None]) -> None:
+        clock.now += 30
+        world.arena_status.unlink()
+        meanwhile()
+        said.append(arena_status.read_status(world).time)
+
+    trainer.shut_down = saves  # type: ignore[method-assign]
+    daemon.stop()
+    daemon.run()
+    return said[0]
+
+
+def test_a_daemon_that_ends_says_so_while_its_trainer_saves(
+    world: World, trainer: FakeTrainer, open_daemon: Callable[..., ArenaDaemon], clock: Clock
+) -> None:
+    assert heartbeat_after_a_long_save(world, trainer, open_daemon(), clock) is not None
+    assert json.loads(world.arena_status.read_text())["state"] == "offline"
+
+
+def test_twin_that_says_nothing_meanwhile(
+    world: World, trainer: FakeTrainer, open_daemon: Callable[..., ArenaDaemon], clock: Clock
+) -> None:
+    daemon = open_daemon()
+    daemon._beat = lambda: None  # type: ignore[method-assign]
+    world.arena_status.write_text("{}")
+    assert heartbeat_after_a_long_save(world, trainer, daemon, clock) is None
+
+
 def test_a_recipe_that_cannot_be_stops_the_start(world: World) -> None:
     with pytest.raises(BadConfig, match="training: unknown key 'learning_rte'; allowed are"):
         ArenaDaemon(world=world, config=RealmConfig(training={"learning_rte": 1}))

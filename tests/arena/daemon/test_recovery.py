@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from arena.daemon import recovery
+from arena.daemon import events, recovery
 from arena.daemon.loop import ArenaDaemon
 from arena.models import Battle, ChronicleEntry, Quest
 from arena.protocol import EventKind, Order
@@ -182,3 +182,30 @@ def test_what_a_host_holds_is_not_pruned(
                 answering = world.heroes / "DIO" / name
             settle(daemon)
         assert answering.exists() == asked
+
+
+def states_seen_while_the_past_is_read(world: World, trainer: FakeTrainer, open_daemon: Opener) -> set[str]:
+    drop(world, "a.jsonl")
+    daemon = open_daemon()
+    settle(daemon)
+    trainer.begin()
+    trainer.save(5)
+    trainer.say(EventKind.BATTLE_PAUSED, step=5, asked="player")
+    settle(daemon)
+    lose_database()
+    seen = set()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(events, "_settle_files", lambda *_: seen.add(Battle.objects.get().state))
+        recovery.bring_into_line(world)
+    return seen | {Battle.objects.get().state}
+
+
+def test_a_battle_that_rests_is_never_seen_to_go_on(world: World, trainer: FakeTrainer, open_daemon: Opener) -> None:
+    assert states_seen_while_the_past_is_read(world, trainer, open_daemon) == {"paused"}
+
+
+def test_twin_that_shows_each_state_of_the_past(
+    world: World, trainer: FakeTrainer, open_daemon: Opener, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(events, "ends_paused", lambda *_, **__: False)
+    assert states_seen_while_the_past_is_read(world, trainer, open_daemon) == {"training", "paused"}

@@ -206,4 +206,4 @@ def test_from_the_command_line(tmp_path: Path) -> None:
 def test_one_thing_at_a_time(arguments: tuple[str, ...]) -> None:
     done = run_merge(*arguments)
     assert done.returncode == 2
-    assert "one of --order, --serve and merge is required" in done.stderr
+    assert "one of --order, --serve, --replay and merge is required" in done.stderr

@@ -8,7 +8,10 @@ from typing import cast
 import numpy as np
 import pytest
 
+from arena import battle_errors
 from arena.protocol import EVENTS_FILE, STEP_DTYPE, STEPS_FILE, EventKind, StepRecord
+from arena.statistics import anomalies
+from arena.statistics.source import Source
 from arena.training.reporting import battle_log
 from arena.training.reporting.battle_log import BattleLog
 from arena.training.saving.full_disk import Room
@@ -87,3 +90,17 @@ def test_a_line_of_events_that_is_none_is_passed_over_and_stays(tmp_path: Path, 
     assert (tmp_path / EVENTS_FILE).stat().st_size == before
     assert again.write(EventKind.VALIDATED, step=1, message="second").seq == 2
     assert [event.message for event in opened(logs, tmp_path).events] == ["first", "second"]
+
+
+def test_the_event_that_ends_a_battle_says_what_went_wrong_in_it(tmp_path: Path, logs: list[BattleLog]) -> None:
+    """Also before a restart, and the ending itself where it is one."""
+    opened(logs, tmp_path).write(EventKind.FAULT, step=20, message="not finite", fault="non_finite")
+    log = opened(logs, tmp_path)
+    assert log.write(EventKind.VALIDATED, step=30, message="no ending").data == {}
+    ended = log.write(EventKind.BATTLE_FAILED, step=40, message="broken", blame="quest").data
+    assert (ended["blame"], ended["errors"]["total"], list(ended["errors"]["kinds"])) == (
+        "quest", 2, ["non_finite", "battle_failed"]
+    )  # fmt: skip
+    assert ended["errors"]["kinds"]["non_finite"]["last_message"] == "not finite"
+    statistics = anomalies.error_summary(Source.open(tmp_path), steps_done=40)
+    assert battle_errors.to_data(statistics.kinds) == ended["errors"]

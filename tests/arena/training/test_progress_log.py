@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
+from arena.battle_errors import errors_by_kind
 from arena.protocol import Event, EventKind, StepRecord
 from arena.training.reporting import progress_log
-from arena.training.reporting.progress_log import ProgressLog, errors_of, log_errors, log_event
+from arena.training.reporting.progress_log import ProgressLog, log_errors, log_event
 
 RECORD = StepRecord(
     step=1000, time=1e9, loss=1.0, learning_rate=1e-3, grad_norm=2.0, step_seconds=0.5, tokens=100, trained_tokens=50,
@@ -74,12 +75,12 @@ EVENTS = [
 
 
 def test_errors_are_counted_by_kind_with_first_and_last(caplog: pytest.LogCaptureFixture) -> None:
-    found = errors_of(EVENTS)
-    assert {kind: one["count"] for kind, one in found.items()} == {
+    found = errors_by_kind(EVENTS)
+    assert {kind: own.count for kind, own in found.items()} == {
         "non_finite": 2, "checkpoint_failed": 1, "stagnation": 1
     }  # fmt: skip
-    assert (found["non_finite"]["first_step"], found["non_finite"]["last_step"]) == (20, 40)
-    log_errors("q-1", EVENTS)
+    assert (found["non_finite"].first_step, found["non_finite"].last_step) == (20, 40)
+    log_errors("q-1", found)
     (record,) = caplog.records
     assert (record.levelname, record.__dict__["event"], record.__dict__["total"]) == ("WARNING", "error_summary", 4)
 

@@ -128,7 +128,9 @@ def test_after_the_grace_the_group_is_killed(log: ChildLog, heard: Heard) -> Non
     child = converse(STAYS, log, heard)
     left = int(heard.wait_for(2)[0])
     child.terminate()
-    assert child.wait_or_kill(0.1) == -signal.SIGKILL
+    beats: list[None] = []
+    assert child.wait_or_kill(0.1, meanwhile=lambda: beats.append(None)) == -signal.SIGKILL
+    assert len(beats) == 1
     assert ends(left)
 
 
@@ -168,3 +170,20 @@ def test_orphans_are_those_of_this_world_that_live_and_bear_the_mark(world: Worl
     finally:
         for child in (ours, theirs, other):
             child.reap()
+
+
+HELD = "from realm.processes.held import end_with_input; end_with_input(); import time; time.sleep(600)"
+
+
+@pytest.mark.parametrize(("is_held", "ends_itself"), [(True, True), (False, False)], ids=["held", "twin"])
+def test_one_that_is_held_ends_with_who_started_it(log: ChildLog, is_held: bool, ends_itself: bool) -> None:
+    """However that ends: a pipe is closed by the kernel."""
+    code = HELD if is_held else "import time; time.sleep(600)"
+    child = ChildProcess.logged([sys.executable, "-S", "-c", code], log, env=dict(os.environ), is_held=True)
+    assert child.alive
+    child.hang_up()
+    if ends_itself:
+        assert child.wait(TIMEOUT_SECONDS) == -signal.SIGTERM
+    else:
+        assert child.alive
+        child.reap()

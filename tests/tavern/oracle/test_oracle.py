@@ -57,9 +57,9 @@ def ask(**keys: Any) -> Any:
     return post("/oracle/chat", {"message": "How many?", "host": "local", "step": 1000} | keys)
 
 
-async def stream(**keys: Any) -> tuple[int, list[Any]]:
+async def stream(address: str = "/oracle/chat", **keys: Any) -> tuple[int, list[Any]]:
     body = {"message": "How many?", "step": 1000, "stream": True} | keys
-    response = await AsyncClient().post("/oracle/chat", json.dumps(body), "application/json")
+    response = await AsyncClient().post(address, json.dumps(body), "application/json")
     if not response.streaming:
         return response.status_code, [response.json()]
     data = b"".join([piece async for piece in response.streaming_content])
@@ -77,6 +77,30 @@ def test_the_reply_names_model_path_step_host_and_digest(stub: Stub) -> None:
     assert (said["tokens"], said["finish_reason"]) == (3, "stop")
     assert ask(step=0).json()["model"] == "DIO/base"
     assert not Conversation.objects.exists(), "nothing is kept that was not asked to be"
+
+
+def test_programs_ask_and_keep_as_the_page_does(stub: Stub, client: Client) -> None:
+    key = "11111111-1111-4111-8111-111111111111"
+    body = {"message": "How many?", "host": "local", "step": 1000, "conversation": key}
+    told, page = post("/api/oracle/chat", body).json(), ask().json()
+    same = ("response", "model", "sha256", "step", "host")
+    assert [told[name] for name in same] == [page[name] for name in same]
+    listed = client.get("/api/oracle/conversations").json()["items"]
+    assert [(each["key"], each["title"]) for each in listed] == [(key, "How many?")]
+    address = f"/api/oracle/conversations/{key}"
+    (question,) = client.get(address).json()["questions"]
+    assert [(each["text"], each["step"]) for each in question["answers"]] == [("Forty-two", 1000)]
+    assert client.put(address, {"title": "numbers"}, "application/json").json()["success"]
+    assert client.put(address, {"title": " "}, "application/json").status_code == 422
+    assert client.get(address).json()["title"] == "numbers"
+    assert [client.delete(address).status_code, client.get(address).status_code] == [200, 404]
+    assert post("/api/oracle/chat", body | {"step": 7}).status_code == 424
+
+
+async def test_a_stream_is_of_the_page_s_lines(stub: Stub) -> None:
+    (_, told), (_, page) = await stream(address="/api/oracle/chat"), await stream()
+    assert told[:-1] == page[:-1]
+    assert told[-1]["response"] == "Forty-two"
 
 
 def check_not_answered(stub: Stub) -> None:

@@ -18,6 +18,7 @@ from arena.confined.mask import ConfinedMask
 from arena.gate import row_index
 from arena.gate.findings import Findings
 from arena.models import Quest
+from arena.preview import mirror
 from arena.preview.rows import PackedExample, PackedRow, Piece
 from arena.rows.parse import Refusal
 from realm.world import CHECKOUT, World
@@ -44,6 +45,20 @@ def test_only_the_answer_and_its_end_are_trained(world: World, client: Client) -
     table = re.findall(r"<td>(\d+)</td><td>[\d, ]+</td><td>([TM])</td>", in_one_line(html))
     assert [(int(at), mark == "T") for at, mark in table] == [(at, "trained" in kind) for kind, at, _, _ in found]
     assert {mark for _, mark in table} == {"T", "M"}
+
+
+def test_programs_see_what_the_page_shows(world: World, client: Client) -> None:
+    quest = make_quest(world, "mine", rows=({"prompt": "what is two", "completion": "it is 2"}, {"text": "plain"}))
+    told = client.get(f"/api/quests/{quest.pk}/rows/1").json()
+    drawn = tokens(client.get(f"/quests/{quest.pk}/rows/1").content.decode())
+    assert [piece["trained"] for piece in told["row"]["pieces"]] == ["trained" in kind for kind, _, _, _ in drawn]
+    assert [", ".join(map(str, piece["ids"])) for piece in told["row"]["pieces"]] == [ids for _, _, ids, _ in drawn]
+    page = client.get(f"/api/quests/{quest.pk}/rows?limit=1").json()
+    assert (page["count"], page["next"], page["rows"][0]["line"]) == (1, 2, 1)
+    packed = client.get(f"/api/quests/{quest.pk}/packed/1").json()
+    assert sorted(example["line"] for example in packed["examples"]) == [1, 2]
+    codes = {"rows/9": 404, "packed/99": 404, "rows/0": 422, "estimate": 409, "quarantine": 404}
+    assert {path: client.get(f"/api/quests/{quest.pk}/{path}").status_code for path in codes} == codes
 
 
 def test_positions_count_tokens_not_pieces() -> None:
@@ -130,7 +145,7 @@ def test_a_huge_row_is_never_tokenised_for_the_eyes(
     assert "too much to be shown token by token" in html
     assert "more characters" in html
     assert sizes == []
-    monkeypatch.setattr(token_mirror, "LARGEST_TOKENISED_BYTES", 10**9)
+    monkeypatch.setattr(mirror, "LARGEST_TOKENISED_BYTES", 10**9)
     client.get(f"/quests/{quest.pk}/rows/1")
     assert sizes, "without the limit it would be"
 
@@ -255,7 +270,7 @@ def test_the_web_process_holds_no_torch_after_a_look() -> None:
     code = (
         "import os, sys, tempfile; os.environ['REALM_HOME'] = tempfile.mkdtemp();"
         "os.environ['DJANGO_SETTINGS_MODULE'] = 'realm.settings'; import django; django.setup();"
-        "import realm.urls; from django.conf import settings; from tavern.quests import token_mirror as mirror;"
+        "import realm.urls; from django.conf import settings; from arena.preview import mirror;"
         "seen = mirror.glass(settings.WORLD, settings.REALM); assert seen.mask is not None, seen.trouble;"
         "print(json.dumps(sorted({'torch', 'transformers'} & set(sys.modules))))"
     )

@@ -15,9 +15,12 @@ from django.test import Client
 from safetensors.numpy import save_file
 
 from guild.champion import crown
+from guild.champion.candidates import read_candidates
+from guild.champion.rule import spelled
 from realm.checkpoints import sidecar
 from realm.world import World
-from tavern.vault import compare, farewell, order_views
+from tavern.vault import champions, compare, farewell, order_views
+from tavern.vault.champions import read_board
 from tavern.vault.orders import Chosen
 from tests.support.checkpoints import WEIGHTS, make_checkpoint
 from tests.support.pages import in_one_line
@@ -226,6 +229,28 @@ def test_the_board_says_by_what(client: Client) -> None:
             assert "holds BITS 1–2" in page
             assert page.index(f"promote {key_of(2)}") < page.index(f"promote {key_of(1)}")
     assert found == {"levels": [1, 2], "accuracy": [1, 2], "train_loss": [1, 2, 3], "val_loss": [], "rubbish": [1, 2]}
+
+
+def check_board_counts_as_the_rule_does(world: World) -> None:
+    """Checkpoint 3 was asked level 2 alone, and lost it; of level 1 the older answers tell."""
+    answered(1, 10, level=1, checkpoint=name_of(1))
+    answered(2, 9, level=2, checkpoint=name_of(2))
+    answered(3, 2, level=2, checkpoint=name_of(3))
+    ruled = {one.name: spelled(one.held) for one in read_candidates(world, HERO) if one.held}
+    board = {place.row.name: place.why.removeprefix("holds ") for place in read_board(world, HERO, "levels").places}
+    assert board == ruled == {name_of(1): "BITS 1", name_of(2): "BITS 1–2", name_of(3): "BITS 1"}
+
+
+def test_the_board_counts_levels_as_the_champion_s_rule_does(world: World) -> None:
+    check_board_counts_as_the_rule_does(world)
+
+
+def test_twin_by_own_answers_alone_a_checkpoint_loses_what_it_was_not_asked(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(champions, "frozenset", lambda held: frozenset(), raising=False)
+    with pytest.raises(AssertionError):
+        check_board_counts_as_the_rule_does(world)
 
 
 def test_places_for_copies_are_shown_as_they_were_last_heard_of(world: World, client: Client) -> None:

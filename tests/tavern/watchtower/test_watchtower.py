@@ -22,8 +22,8 @@ from realm.weaver.orders import ServiceOrder
 from realm.weaver.services import services as planned
 from realm.weaver.supervisord import ServiceState
 from realm.world import World
+from tavern.watchtower import logs, past, views
 from tavern.watchtower import machines as machine_cards
-from tavern.watchtower import past, views
 from tavern.watchtower.speed import Speed, read_speed
 from tests.support.checkpoints import make_checkpoint
 from tests.support.tavern_guild import HERO, answered, skill_folder
@@ -314,6 +314,10 @@ def test_hostile_lines_are_shown_and_drive_nothing(client: Client, world: World,
     assert HOSTILE not in html
     assert not set(html) & {"\x1b", "\x07", "\0", "\u202e", "\ud800"}
     assert len(html) < 250_000
+
+
+def test_a_blank_of_any_width_is_a_blank() -> None:
+    assert logs.visible("6.2\xa0MB\u2009\u200b") == "6.2\xa0MB\u2009\\u200b"
 
 
 def test_twin_a_panel_that_shows_what_it_reads_would_turn_the_text_round(

@@ -16,7 +16,7 @@ from vault import chronicle
 from vault.index import scan
 from vault.jobs import kinds, status
 from vault.models import Checkpoint, Job
-from watchtower.api import service
+from watchtower.api import refusals, service
 
 pytestmark = [pytest.mark.django_db, pytest.mark.slow]
 
@@ -77,6 +77,28 @@ def test_another_method_is_refused_in_words(client: Client) -> None:
         "type": "about:blank", "title": "Method Not Allowed", "status": 405, "detail": sentence,
         "instance": "/api/stats", "success": False, "error": sentence,
     }  # fmt: skip
+
+
+def is_a_page(client: Client, method: str, path: str) -> bool:
+    reply = client.generic(method, path)
+    assert reply.status_code in (403, 404), path
+    return reply.headers["Content-Type"].startswith("text/html")
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [("POST", "/api/docs"), ("DELETE", "/api/"), ("GET", "/api/"), ("POST", "/v1/"), ("GET", "/v1/x")],
+)
+def test_what_no_handler_is_asked_for_is_refused_for_programs(method: str, path: str) -> None:
+    strict = Client(enforce_csrf_checks=True)
+    assert not is_a_page(strict, method, path)
+    told = strict.generic(method, path).json()
+    assert told["detail"] if path.startswith("/api") else told["error"]["message"]
+
+
+def test_what_no_handler_is_asked_for_twin(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(refusals.RefusalsAsProblems, "__call__", lambda self, request: self._get_response(request))
+    assert is_a_page(Client(enforce_csrf_checks=True), "POST", "/api/docs")
 
 
 ANSWERED: list[tuple[str, str, Any, set[str]]] = [
@@ -195,7 +217,7 @@ def test_a_copy_that_takes_long_is_told_as_running(client: Client, acts: list[Jo
     with status.only_vault(place):
         code, told = ask(client, "POST", "/api/fetch", {"asset_id": ID, "wait": 0})
     assert (code, told["success"], told["state"]) == (202, None, "waiting")
-    assert ask(client, "POST", f"/api/jobs/{told['job_id']}/cancel")[1]["state"] == "cancelled"
+    assert ask(client, "POST", f"{told['address']}/cancel")[1]["state"] == "cancelled"
     assert not acts
 
 

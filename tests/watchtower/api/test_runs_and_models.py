@@ -199,6 +199,17 @@ def test_runs_of_the_guild(client: Client, place: World) -> None:
     assert [run.kind for run in runs.history()] == ["sparring", "forge"]
 
 
+def test_a_completed_run_once_more_is_another_to_be_compared(client: Client, place: World) -> None:
+    forge = good(client, "POST", "/api/simulation/start", {"skill": "bin", "count": 10})
+    assert ask(client, "POST", f"/api/simulation/again/{forge['id']}")[0] == 409, "it waits"
+    Run.objects.filter(pk=forge["id"]).update(state="completed", results={"rows": 10})
+    again = good(client, "POST", f"/api/simulation/again/{forge['id']}")
+    assert (again["status"], again["created_by"]) == ("waiting", "api")
+    told = good(client, "GET", f"/api/simulation/compare/{forge['id']}/{again['id']}")
+    assert [run["results"] for run in told["runs"]] == [{"rows": 10}, {}]
+    assert ask(client, "GET", f"/api/benchmark/compare/{forge['id']}/{again['id']}")[0] == 404
+
+
 def test_models_are_checkpoints(client: Client, place: World) -> None:
     told = good(client, "GET", "/api/models/")
     assert [model["id"] for model in told["models"]] == [f"checkpoint-{n}-20260101-1230" for n in (300, 200, 100)] + [

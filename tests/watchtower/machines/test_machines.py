@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import threading
 import time
@@ -10,6 +11,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
+from django.core.management import CommandError, call_command
 
 from realm.config import RealmConfig
 from realm.hosts import Host, UnknownHost
@@ -151,7 +153,12 @@ def test_a_history_is_of_a_known_host(world: World, far: type[Health]) -> None:
     for odd in ("nobody", "../../secrets", "a\0b", "_here"):
         with pytest.raises(UnknownHost):
             machines.history(world, odd)
+        with pytest.raises(CommandError, match="Known: local, far"):
+            call_command("machines", "--host", odd)
     assert machines.history(world, "far", 0.1).host == "far"
+    told = io.StringIO()
+    call_command("machines", "--host", "far", "--json", stdout=told)
+    assert [each["host"] for each in json.loads(told.getvalue())] == ["far"]
 
 
 def test_twin_asked_in_its_turn_a_silent_host_holds_up_the_others(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from contextlib import nullcontext
 from datetime import UTC, datetime
@@ -52,6 +53,15 @@ def test_what_the_daemon_says(world: World, status: dict[str, Any], kind: str, w
     set_autoplay(world, False)
     say_status(world, **status | {"at": time.time() + status.get("at", 0.0)})
     assert seen(world) == (kind, why)
+
+
+@pytest.mark.parametrize(("holder", "kind"), [(1, "preparing"), (os.getpid(), "hung")], ids=["another", "twin"])
+def test_a_daemon_that_starts_is_not_believed_to_hang(world: World, holder: int, kind: str) -> None:
+    """What stands there is of the one before."""
+    say_status(world, "offline", at=time.time() - 60)
+    with daemon_lock(world):
+        (world.control / arena_status.LOCK_FILE).write_text(str(holder))
+        assert look(world, RealmConfig()).kind == kind
 
 
 def test_nothing_to_do_and_auto_play_is_a_forging(world: World) -> None:

@@ -34,20 +34,29 @@ class Command(BaseCommand):
         what = parser.add_mutually_exclusive_group()
         what.add_argument("--history", action="store_true", help="the last day of one machine")
         what.add_argument("--energy", action="store_true", help="watt-hours of battles and of levels won")
-        parser.add_argument("--host", default="", help="whose history: an id of hosts.yaml; else this machine's")
+        parser.add_argument("--host", default="", help="an id of hosts.yaml (default: all; of history, this machine)")
         parser.add_argument("--hours", type=float, default=24.0, help="of history, at most 24")
         add_json(parser)
 
     def handle(self, *args: Any, **options: Any) -> None:
-        world, config = settings.WORLD, settings.REALM
         if options["energy"]:
             self._energy(as_json=options["json"])
         elif options["history"]:
             self._history(options["host"], options["hours"], as_json=options["json"])
-        elif options["json"]:
-            write_json(self.stdout, machines.now(world, config))
         else:
-            self._print(_table_of(machines.now(world, config)))
+            self._now(options["host"], as_json=options["json"])
+
+    def _now(self, host: str, *, as_json: bool) -> None:
+        found = machines.now(settings.WORLD, settings.REALM)
+        chosen = [one for one in found if not host or host == one.host]
+        if not chosen:
+            raise CommandError(
+                f"There is no host {host!r}. Known: {', '.join(dict.fromkeys(one.host for one in found))}."
+            )
+        if as_json:
+            write_json(self.stdout, chosen)
+        else:
+            self._print(_table_of(chosen))
 
     def _history(self, host: str, hours: float, *, as_json: bool) -> None:
         try:
