@@ -19,6 +19,8 @@ from realm.disk.regular_files import UnfitFile, read_regular
 from realm.world import World
 
 LOOK_SECONDS = 1.0
+MOST_CHOSEN = 100
+"""More would make a file that nobody reads."""
 _FILE, _LOCK = "levels.json", ".levels.lock"
 _MOST_BYTES = 64 * 1024
 
@@ -40,6 +42,8 @@ def set_level(world: World, service: str, level: str) -> None:
     world.logs.mkdir(parents=True, exist_ok=True)
     with locks.held(world.logs / _LOCK):
         chosen = {name: one for name, one in chosen_levels(world).items() if name != service}
+        if level and len(chosen) >= MOST_CHOSEN:
+            raise ValueError(f"service: levels of {MOST_CHOSEN} services are chosen already; give one back first")
         durable.write_json(path_of(world), chosen | ({service: level} if level else {}), mode=0o600, sync=False)
 
 

@@ -6,10 +6,12 @@ A cursor names a line by its file's inode and its offset there, which a rename l
 from __future__ import annotations
 
 import os
+import re
 import time
 from collections.abc import Callable, Generator, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import pairwise
 from pathlib import Path
 from typing import BinaryIO, Self
@@ -25,6 +27,9 @@ LONGEST_LINE = 128 * 1024
 MOST_SCANNED_BYTES = 256 * 1024**2
 """In search of lines that match; then the reader is given where to go on."""
 POLL_SECONDS = 0.25
+_WORDS = re.compile(r"[a-z0-9]+")
+_MARKS = {"warning": (b"warn", b"erro", b"crit"), "error": (b"erro", b"crit"), "critical": (b"crit",)}
+"""One of these stands in every line that is at least so grave, whoever wrote it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,6 +38,17 @@ class Wanted:
 
     level: str = ""
     text: str = ""
+
+    @cached_property
+    def _word(self) -> bytes:
+        """Of the text the longest word, whose letters JSON writes as they are."""
+        return max(_WORDS.findall(self.text.lower()), key=len, default="").encode()
+
+    def may_be(self, data: bytes) -> bool:
+        """Whether a line of these bytes could fit; most of a long log is never parsed."""
+        lower = data.lower()
+        marks = _MARKS.get(self.level)
+        return self._word in lower and (marks is None or any(mark in lower for mark in marks))
 
     def __call__(self, line: LogLine) -> bool:
         return (not self.level or line.is_at_least(self.level)) and (not self.text or line.has(self.text.lower()))
@@ -67,14 +83,15 @@ def tail(
     source = source_of(world, service)
     found: list[LogLine] = []
     scanned, last = 0, ""
-    for line, size in _backward(source, console=console, before=before):
-        if since and line.time and line.time < since:
+    for data, cursor in _backward(source, console=console, before=before):
+        line = parse(data, cursor) if since or wanted.may_be(data) else None
+        if line and since and line.time and line.time < since:
             return Page(found[::-1], "")
         if len(found) >= limit or scanned >= MOST_SCANNED_BYTES:
             return Page(found[::-1], last)
-        if wanted(line):
+        if line and wanted(line):
             found.append(line)
-        scanned, last = scanned + size, line.cursor
+        scanned, last = scanned + len(data) + 1, cursor
     return Page(found[::-1], "")
 
 
@@ -201,8 +218,8 @@ def follow(follower: Follower, *, wait: Callable[[float], object] = time.sleep) 
             yield from lines
 
 
-def _backward(source: Source, *, console: bool, before: str) -> Iterator[tuple[LogLine, int]]:
-    """Lines from the newest to the oldest, with their sizes in bytes."""
+def _backward(source: Source, *, console: bool, before: str) -> Iterator[tuple[bytes, str]]:
+    """Lines from the newest to the oldest, with their cursors."""
     files = _with_inodes(source, console=console)
     end: int | None = None
     if before:
@@ -213,7 +230,7 @@ def _backward(source: Source, *, console: bool, before: str) -> Iterator[tuple[L
         with suppress(OSError, UnfitFile), open_regular(path) as file:
             size = file.seek(0, os.SEEK_END)
             for start, data in _lines_backward(file, size if end is None else min(end, size)):
-                yield parse(data, _cursor(inode, start)), len(data) + 1
+                yield data, _cursor(inode, start)
         end = None
 
 

@@ -29,7 +29,7 @@ class Source:
         name = self.service.rpartition(".")[2]
         older = [path for path in self.folder.glob(f"{name}.log.*") if path.suffix[1:].isdigit()]
         older.sort(key=lambda path: -int(path.suffix[1:]))
-        return [path for path in (*older, self.folder / f"{name}.log") if path.is_file()]
+        return [path for path in (*older, self.folder / f"{name}.log") if _is_log(path)]
 
     @property
     def size_bytes(self) -> int:
@@ -41,8 +41,8 @@ class Source:
 
     def _lines(self) -> list[Path]:
         newest = self.folder / f"{self.service}{SUFFIX}"
-        found = [*rotated_files(self.folder, self.service), *([newest] if newest.is_file() else [])]
-        return [path for path in found if path.is_file()]
+        found = [*rotated_files(self.folder, self.service), *([newest] if _is_log(newest) else [])]
+        return [path for path in found if _is_log(path)]
 
 
 def sources(world: World) -> dict[str, Source]:
@@ -59,11 +59,16 @@ def source_of(world: World, service: str) -> Source:
 
 
 def _found(logs: Path) -> Iterator[Source]:
-    for path in logs.glob("*.log"):
+    for path in filter(_is_log, logs.glob("*.log")):
         yield Source(path.stem, logs)
     for folder in logs.glob("*/"):
-        if any(folder.glob(f"{folder.name}*{SUFFIX}")) or (folder / f"{folder.name}.log").is_file():
+        if any(map(_is_log, folder.glob(f"{folder.name}*{SUFFIX}"))) or _is_log(folder / f"{folder.name}.log"):
             yield Source(folder.name, folder)
-        for path in folder.glob("*.log"):
+        for path in filter(_is_log, folder.glob("*.log")):
             if path.stem != folder.name:
                 yield Source(f"{folder.name}.{path.stem}", folder)
+
+
+def _is_log(path: Path) -> bool:
+    """No link: whoever may read logs reads nothing else, whatever lies in a world that came from elsewhere."""
+    return path.is_file() and not path.is_symlink()

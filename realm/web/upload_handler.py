@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from django.conf import settings
-from django.core.files.uploadhandler import TemporaryFileUploadHandler
+from django.core.files.uploadedfile import TemporaryUploadedFile
+from django.core.files.uploadhandler import FileUploadHandler, TemporaryFileUploadHandler
 
 from realm.disk import room
 
@@ -39,7 +40,10 @@ class UploadHandler(TemporaryFileUploadHandler):
     def new_file(self, *arguments: Any, **named: Any) -> None:
         sweep(Path(settings.FILE_UPLOAD_TEMP_DIR))
         room.check(Path(settings.FILE_UPLOAD_TEMP_DIR), self._request_bytes)
-        super().new_file(*arguments, **named)
+        FileUploadHandler.new_file(self, *arguments, **named)
+        # The temp file has not the ending of the client's name, which may be as long as a whole name.
+        self.file = TemporaryUploadedFile("part", self.content_type, 0, self.charset, self.content_type_extra)
+        self.file.name = self.file_name
 
     def receive_data_chunk(self, raw_data: bytes, start: int) -> None:
         try:

@@ -69,7 +69,7 @@ def day(world: World, *, now: float | None = None, hours: float = HOURS) -> list
     start = end - hours * 3600
     recorded = read(world.status / FILE)
     known = whole(recorded, start, end)
-    if recorded and known[0].why == NOBODY and _is_first(known[0]):
+    if recorded and known and known[0].why == NOBODY and _is_first(known[0]):
         known[0] = replace(known[0], kind=Kind.BEFORE, why="before this realm began")
     unrecorded = [span for span in known if span.kind in UNRECORDED]
     trained = _trained(world, unrecorded[0].start, unrecorded[-1].end) if unrecorded else []

@@ -66,3 +66,13 @@ def test_the_setting_decides_first_and_its_variable_over_it(world: World, monkey
     assert level_of(world) == "info"
     with pytest.raises(BadConfig, match=r"REALM_LOG_LEVEL.*allowed"):
         config.load(world)
+
+
+def test_no_choice_makes_the_file_longer_than_is_read(world: World) -> None:
+    for number in range(levels.MOST_CHOSEN):
+        levels.set_level(world, f"{number:080}", "debug")
+    with pytest.raises(ValueError, match="chosen already"):
+        levels.set_level(world, "one more", "debug")
+    assert len(levels.chosen_levels(world)) == levels.MOST_CHOSEN
+    levels.set_level(world, f"{0:080}", "")
+    levels.set_level(world, "one more", "debug")

@@ -10,7 +10,8 @@ import pytest
 
 from realm.logs import reading
 from realm.logs.daily_file import DailyFile
-from realm.logs.reading import Follower, follow, tail
+from realm.logs.line import parse
+from realm.logs.reading import Follower, Wanted, follow, tail
 from realm.logs.sources import NoSuchLog, sources
 from realm.world import World
 
@@ -88,6 +89,28 @@ def test_the_end_of_a_gigabyte_costs_its_end(world: World, monkeypatch: pytest.M
     assert bytes_read(world, monkeypatch) == 4
 
 
+HOSTILE = [
+    json.dumps({"message": 'Grüße "von"\n mir', "level": "error", "n": [1, 2]}, ensure_ascii=ascii).encode()
+    for ascii in (False, True)
+] + [b"2026-03-01 00:00:00,000 CRIT uncaptured", b"2026-03-01 00:00:00,000 WARN GR\xff", b"\xff{}", b'{"message":"x"}']
+
+
+def missed(wanted: Wanted) -> list[bytes]:
+    return [data for data in HOSTILE if wanted(parse(data, "1-0")) and not wanted.may_be(data)]
+
+
+@pytest.mark.parametrize("text", ["", "grüße", "GRÜ", '"von"\n', "\\", "1, 2", '"n": [1', "uncap", "gr\ufffd", "E"])
+@pytest.mark.parametrize("level", ["", "info", "warning", "error", "critical"])
+def test_a_look_at_the_bytes_misses_no_line(level: str, text: str) -> None:
+    assert not missed(Wanted(level=level, text=text))
+    assert not Wanted(text="zzz").may_be(HOSTILE[0])
+
+
+def test_twin_the_whole_text_is_not_in_the_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Wanted, "_word", property(lambda wanted: wanted.text.lower().encode()))
+    assert missed(Wanted(text='"von"\n'))
+
+
 def test_a_half_written_line_is_none_yet_and_hostile_ones_are_shown(world: World) -> None:
     folder = world.logs / "arena"
     folder.mkdir()
@@ -139,6 +162,28 @@ def followed_over_midnights(world: World, lines: DailyFile) -> list[int]:
     found += follower.read()
     follower.close()
     return [line.fields["n"] for line in found]
+
+
+def linked(world: World, outside: Path) -> set[str]:
+    """Services after links to a file outside were laid among the logs."""
+    outside.write_text("secret\n")
+    (world.logs / "own").mkdir(parents=True)
+    for link in (world.logs / "top.log", world.logs / "own/own.jsonl", world.logs / "own/other.log"):
+        link.symlink_to(outside)
+    return set(sources(world))
+
+
+def test_no_link_leads_out_of_the_logs(world: World, three_days: DailyFile, tmp_path: Path) -> None:
+    assert linked(world, tmp_path / "secret") == {"arena"}
+    newest = world.logs / "arena/arena.jsonl"
+    newest.unlink()
+    newest.symlink_to(tmp_path / "secret")
+    assert "secret" not in [line.message for line in tail(world, "arena").lines]
+
+
+def test_twin_as_files_they_would(world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("realm.logs.sources._is_log", Path.is_file)
+    assert linked(world, tmp_path / "secret") == {"top", "own", "own.other"}
 
 
 def test_a_follower_misses_nothing_and_has_nothing_twice(world: World, lines: DailyFile) -> None:

@@ -183,3 +183,4 @@ def test_what_does_not_fit_on_the_disk_is_refused_by_its_length(visit: Visit, mo
 
 def test_twin_with_room_the_same_body_is_waited_for(visit: Visit) -> None:
     assert visit.say("POST /files HTTP/1.1", OWN, MUCH) == b""
+    visit.channel.requests[-1].content.close()

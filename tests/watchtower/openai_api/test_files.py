@@ -32,6 +32,7 @@ def test_a_file_comes_is_listed_given_back_and_deleted(openai: OpenAI, world: Wo
     assert (made.filename, made.bytes, made.status) == ("Grüße 1.jsonl", len(lines(ROWS)), "processed")
     assert openai.files.wait_for_processing(made.id).id == made.id
     twin = upload(openai, "Grüße 1.jsonl")
+    openai.files.delete(upload(openai, f"a.{'x' * 250}"))
     assert openai.files.content(made.id).read() == openai.files.content(twin).read() == lines(ROWS)
     assert [file.id for file in openai.files.list()] == [twin, made.id]
     assert openai.files.delete(made.id).deleted

@@ -50,6 +50,11 @@ def test_what_was_recorded_is_cut_to_the_day_and_goes_on_to_now(world: World) ->
     assert shape(day(world, now=NOW)) == [("training", 0, 3600), ("paused", 3600, 86_400)]
 
 
+def test_of_no_time_at_all_there_is_nothing(world: World) -> None:
+    write(world, span(Kind.TRAINING, -600, -300))
+    assert day(world, now=NOW, hours=5e-324) == []
+
+
 def test_a_hole_is_named(world: World) -> None:
     write(world, span(Kind.TRAINING, 0, 3600), span(Kind.TRAINING, 7200, 86_400))
     assert shape(day(world, now=NOW)) == [("training", 0, 3600), ("unknown", 3600, 7200), ("training", 7200, 86_400)]
