@@ -10,11 +10,13 @@ cd "$(dirname "$0")/.."
 . scripts/environment.sh
 
 phases=()
+took() { phases+=("$(printf '%6d s  %s' $((SECONDS - $2)) "$1")"); }
+# A phase that fails ends the script. Behind `||` or in a condition bash would pass over its failure.
 phase() {
     local name=$1 begun=$SECONDS
     shift
     "$@"
-    phases+=("$(printf '%6d s  %s' $((SECONDS - begun)) "$name")")
+    took "$name" "$begun"
 }
 
 quick= coverage=
@@ -91,8 +93,9 @@ phase migrations "$bin/python" manage.py makemigrations --check --dry-run
 types() { "$bin/mypy" >"$scratch/types" 2>&1; }
 types &
 checking=$!
-status=0
-phase tests tests "$@" || status=$?
+status=0 begun=$SECONDS
+tests "$@" || status=$?
+took tests "$begun"
 wait "$checking" || status=1
 cat "$scratch/types"
 printf '%s\n' "${phases[@]}" "$(printf '%6d s  in all' "$SECONDS")"

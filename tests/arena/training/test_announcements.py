@@ -119,7 +119,8 @@ def test_a_change_of_mode_is_told(order: Order, was: str, mode: str, said: str) 
 def test_an_early_end_says_who_asked(log: BattleLog, requested: Request, kind: EventKind, word: str) -> None:
     announcements.left_early(log, requested, step=12, quest_step=3)
     assert (last(log).kind, last(log).message) == (kind, f"{word} at step 12, which is kept safe")
-    assert last(log).data == {"asked": requested, "quest_step": 3}
+    no_errors = {"total": 0, "kinds": {}}
+    assert last(log).data == {"asked": requested, "quest_step": 3, "errors": no_errors}
 
 
 def test_a_pause_for_faults_says_where_the_rows_are_and_what_can_be_done(log: BattleLog, order: Order) -> None:

@@ -70,8 +70,13 @@ async def _nobody(scope: Any, receive: Any, send: Any) -> None:
 
 
 @pytest.fixture
-def visit(monkeypatch: pytest.MonkeyPatch) -> Visit:
-    return Visit(monkeypatch)
+def visit(monkeypatch: pytest.MonkeyPatch) -> Iterator[Visit]:
+    """Large bodies lie in temp files, which are closed with it."""
+    here = Visit(monkeypatch)
+    yield here
+    for request in (*here.channel.requests, *here.processed):
+        if request.content is not None:
+            request.content.close()
 
 
 REFUSED = [
@@ -183,4 +188,3 @@ def test_what_does_not_fit_on_the_disk_is_refused_by_its_length(visit: Visit, mo
 
 def test_twin_with_room_the_same_body_is_waited_for(visit: Visit) -> None:
     assert visit.say("POST /files HTTP/1.1", OWN, MUCH) == b""
-    visit.channel.requests[-1].content.close()
