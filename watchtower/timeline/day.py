@@ -34,6 +34,8 @@ _TELLS: dict[str, Kind | None] = {
     )
 )  # fmt: skip
 """Kinds of the chronicle's entries, and what goes on from such an entry to the next; None: nothing special."""
+_SHUTDOWN = "shutdown"
+"""Asked of the trainer by a daemon that ends."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -176,8 +178,15 @@ def _told(span: Span, said: list[ChronicleEntry]) -> Span:
     until = _moment(span.start + LONGEST_SILENCE_SECONDS)
     before = bisect_right(said, until, key=lambda each: each.time)
     entry = said[before - 1] if before else None
-    kind = _TELLS[entry.kind] if entry else None
+    kind = _kind_after(entry) if entry else None
     return replace(span, kind=kind, why=f"{entry.message}; {NOBODY}") if entry and kind else span
+
+
+def _kind_after(entry: ChronicleEntry) -> Kind | None:
+    """Of the time behind an entry: a battle that rests because its arena was stopped is nobody's pause."""
+    if entry.kind == EventKind.BATTLE_PAUSED and entry.data.get("asked") == _SHUTDOWN:
+        return Kind.OFF
+    return _TELLS[entry.kind]
 
 
 def _joined(spans: Iterable[Span]) -> Iterator[Span]:

@@ -101,6 +101,17 @@ def test_the_chronicle_explains_a_hole(world: World) -> None:
     assert day(world, now=NOW)[1].kind == Kind.UNKNOWN
 
 
+@pytest.mark.parametrize(("asked", "kind"), [("shutdown", Kind.OFF), ("pause", Kind.PAUSED), ("faults", Kind.PAUSED)])
+def test_a_realm_that_was_stopped_was_off_and_not_paused(world: World, asked: str, kind: Kind) -> None:
+    write(world, span(Kind.TRAINING, 0, 1000), span(Kind.TRAINING, 2000, 86_400))
+    ChronicleEntry.objects.create(
+        source="battle", source_seq=1, kind="battle_paused", time=datetime.fromtimestamp(START + 1001, UTC),
+        message="Resting at step 7", data={"asked": asked},
+    )  # fmt: skip
+    (_, hole, _) = day(world, now=NOW)
+    assert (hole.kind, hole.why) == (kind, f"Resting at step 7; {NOBODY}")
+
+
 def test_the_document_and_the_command_say_the_same(world: World, client: Client) -> None:
     told = client.get("/api/system/timeline?hours=2", headers={"host": "localhost"}).json()
     assert told["until"] - told["from"] == pytest.approx(7200)
