@@ -25,8 +25,8 @@ CHECKS = [
     "not_a_server_error", "status_code_conformance", "content_type_conformance", "response_schema_conformance",
     "response_headers_conformance", "use_after_free", "unsupported_method",
 ]  # fmt: skip
-_ENDLESS = "/(metrics|logs)/stream"
-"""Whoever asks there is told more for as long as he listens."""
+_ENDLESS = "/stream"
+"""Whoever asks there hears more for as long as they listen: of a job too that waits for an arena that is not there."""
 _OF_ONE_KIND = 5
 """Finds of a check that are named."""
 
