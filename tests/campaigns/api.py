@@ -140,6 +140,6 @@ def _take(found: Found, event: Any) -> None:
 def _waits(request: Any) -> float:
     """So many seconds the request itself asks to be held for, until its job ends."""
     try:
-        return float(json.loads(request.body)["wait"])
+        return max(0.0, float(json.loads(request.body)["wait"]))
     except (TypeError, ValueError, KeyError):
         return 0.0

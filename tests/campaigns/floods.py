@@ -17,6 +17,7 @@ from tests.campaigns.hostile import Watch
 from tests.campaigns.report import Figure
 from tests.campaigns.resting import looked_at, resting_arena, seconds_until, seen
 from tests.support.live_arena import LiveArena
+from tests.support.servers import wait_until
 
 PROMISED_SECONDS = 30.0
 TIMEOUT_SECONDS = 60.0
@@ -146,10 +147,20 @@ def _unheard(files: int) -> Fall:
 @contextmanager
 def _stopped(pid: int) -> Iterator[None]:
     os.kill(pid, signal.SIGSTOP)
+    # It takes effect a moment later; until then the daemon goes on reading its events.
+    wait_until(lambda: all(_is_stopped(task) for task in Path(f"/proc/{pid}/task").iterdir()))
     try:
         yield
     finally:
         os.kill(pid, signal.SIGCONT)
+
+
+def _is_stopped(task: Path) -> bool:
+    """proc(5): the state stands behind the name, which is in parentheses."""
+    try:
+        return (task / "stat").read_text().rpartition(")")[2].split()[0] == "T"
+    except FileNotFoundError:  # it ended meanwhile
+        return True
 
 
 @contextmanager
