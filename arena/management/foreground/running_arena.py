@@ -69,6 +69,8 @@ class _Waited:
 
     def __init__(self, world: World, job: str | None) -> None:
         self._world = world
+        self.is_own = job is not None
+        """Whether it is the one that was asked for; if that fails, nothing more is to be waited for."""
         self._ids = [job] if job else [
             found.id for state in _UNFINISHED for found in jobs.jobs(world, state=state, limit=10_000).items
         ]  # fmt: skip
@@ -100,6 +102,9 @@ def _ended(world: World, wanted: Wanted, follower: Follower, waited: _Waited) ->
         return EndedBy.HOURS, ""
     if not arena_status.daemon_alive(world):
         return EndedBy.TROUBLE, "the arena has ended"
-    if not wanted.is_bounded and waited.are_over():
-        return (EndedBy.TROUBLE, waited.failed[0]) if waited.failed else (EndedBy.QUESTS, "")
+    if (waited.is_own or not wanted.is_bounded) and waited.are_over():
+        if waited.failed:
+            return EndedBy.TROUBLE, waited.failed[0]
+        if not wanted.is_bounded:
+            return EndedBy.QUESTS, ""
     return None
