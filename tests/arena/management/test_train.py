@@ -146,6 +146,19 @@ def test_without_a_number_it_follows_to_the_quests_end(world: World, monkeypatch
         assert json.loads(train("--json"))["ended_by"] == "quests"
 
 
+def test_a_file_that_is_refused_ends_it_though_steps_are_wanted(
+    world: World, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "mine.jsonl").write_text('{"prompt": "a", "completion": "b"}\n')
+
+    def refuse() -> None:
+        job = json.loads(next(world.queue.rglob("*.job.json")).read_text())["id"]
+        Quest.objects.update(name="mine", job=job, state=Quest.State.FAILED, reason="the same content as another")
+
+    with arena(world, monkeypatch, lambda: None, refuse), pytest.raises(CommandError, match="mine failed: the same"):
+        train(str(tmp_path / "mine.jsonl"), "--steps", "3")
+
+
 def test_the_arenas_end_is_told(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     def die() -> None:
         monkeypatch.setattr(arena_status, "daemon_alive", lambda world: False)
