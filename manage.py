@@ -10,10 +10,10 @@ import sys
 from django.core.exceptions import ImproperlyConfigured
 from django.db import DatabaseError
 
-from realm.disk import full
+from realm.disk import failing, full
 from realm.logs import configuration
 from realm.management.command_line import execute_from_command_line
-from realm.weaver.services import ARENA, TASKMASTER, TRAINER_PREFIX
+from realm.weaver.services import ARENA, ENGINE_PREFIX, TASKMASTER, TRAINER_PREFIX
 from realm.world import World
 
 SETTINGS = "realm.settings"
@@ -40,6 +40,8 @@ def service_of(words: list[str]) -> str:
             return TASKMASTER
         case ["bridge", tool, *options] if "--follow" in options and re.fullmatch("[a-z]{1,40}", tool):
             return f"bridge-{tool}"
+        case ["engine", host, *options] if "--show" not in options and re.fullmatch("[A-Za-z0-9_-]{1,40}", host):
+            return f"{ENGINE_PREFIX}{host}"
         case ["trainer", skill, *_] if re.fullmatch("[a-z0-9]{1,40}", skill):
             return f"{TRAINER_PREFIX}{skill}"
     return configuration.COMMANDS
@@ -54,7 +56,7 @@ def main() -> None:
     except ImproperlyConfigured as error:
         with_bad_settings(str(error))
     except OSError as error:
-        end_if_full(error)
+        end_if_the_disk_fails(error)
         raise
     else:
         hush(sys.argv[1] if len(sys.argv) > 1 else "")
@@ -74,8 +76,8 @@ def execute() -> None:
         execute_from_command_line(sys.argv)
         sys.stdout.flush()
     except DatabaseError as error:
-        end_if_full(error)
-        from realm import unready_database  # needs the settings
+        end_if_the_disk_fails(error)
+        from realm.databases import unready as unready_database  # needs the settings
 
         sys.exit(unready_database.sentence(error))
     except KeyboardInterrupt:  # while it loads, or of a command that heeds it not
@@ -85,14 +87,16 @@ def execute() -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(141)  # 128 + SIGPIPE, as of a program that the signal ends
     except OSError as error:
-        end_if_full(error)
+        end_if_the_disk_fails(error)
         raise
 
 
-def end_if_full(error: Exception) -> None:
+def end_if_the_disk_fails(error: Exception) -> None:
     """With one sentence; what else went wrong is left to the caller."""
     if full.is_full(error):
         sys.exit(full.sentence(World.from_environment().home))
+    if isinstance(error, OSError) and failing.is_failing(error):
+        sys.exit(failing.sentence(error, World.from_environment().home))
 
 
 def with_bad_settings(sentence: str) -> None:
