@@ -10,12 +10,14 @@ import math
 import os
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
 from realm import strict
+from realm.databases import server_urls
 from realm.strict import Bounds, Range
+from realm.web import networks, origins
 from realm.world import CHECKOUT, World
 from realm.yaml_files import UNREADABLE, parse_yaml, read_yaml
 
@@ -32,6 +34,8 @@ _METRIC = re.compile(r"levels|val_loss|train_loss|accuracy|[a-z][a-z0-9]*/.+")
 Port = Annotated[int, Range(1, 65535, "is no port")]
 LogLevel = Literal["debug", "info", "warning", "error"]
 LOG_LEVELS: tuple[str, ...] = get_args(LogLevel)
+OWN_BASES = "models/base/"
+"""How the world's own base models begin in settings; no hub id has two slashes."""
 LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 
 
@@ -44,12 +48,13 @@ class CopiesRules:
     """How many copies there shall be of a checkpoint, its own in this world among them."""
 
     copies: Annotated[int, Range(1, 9)] = 2
+    """Of each checkpoint, its own in this world among them."""
     elsewhere: Annotated[int, Range(0, 8)] = 1
     """Of them on other machines."""
     verified_days: Annotated[int, Range(1, 3650)] = 30
     """A copy counts for so long since every byte of it was read."""
     which: Literal["kept", "champion", "protected"] = "kept"
-    """`protected` are the champion and those that the player protects."""
+    """Which checkpoints they are made of; `protected` are the champion and those that the player protects."""
 
     def __post_init__(self) -> None:
         strict.check_ranges(self)
@@ -60,15 +65,35 @@ class CopiesRules:
 @dataclass(frozen=True, kw_only=True)
 class RealmConfig:
     bind: str = "127.0.0.1"
+    """Address on which the pages are served; beyond loopback they want a login."""
     port: Port = 8888
+    """Of the Tavern: pages, API and WebSocket."""
+    web_ports: tuple[int, ...] = ()
+    """Further ports, on each of which a process of its own serves the same pages, for a proxy that spreads browsers."""
     vault_port: Port = 8767
+    """Of the vault's own API."""
     vault_bind: str = "127.0.0.1"
     """Where the vault's own process listens; beyond loopback it lets nobody in without a token."""
     oracle_port: Port = 8765
+    """Of the inference host."""
     zone_port: Port = 8768
+    """Of the zone that this machine is for others."""
+    oracle_bind: str = "127.0.0.1"
+    """Where the inference host listens; beyond loopback it lets nobody in without a token."""
+    public_origins: tuple[str, ...] = ()
+    """Exact origins, such as `https://realm.example.org`, under which the pages are opened beside loopback's."""
+    trusted_proxies: tuple[str, ...] = ()
+    """Addresses or networks of reverse proxies whose word on who asks, and by which scheme, is taken."""
+    allowed_origins: tuple[str, ...] = ()
+    """Exact origins of other programs' pages that may ask the API from a browser (CORS); none by default."""
     hero: str = "DIO"
+    """Whose checkpoints are trained, `model_name` elsewhere; another name begins another hero."""
     base_model: str | None = None
+    """Hub id or folder of a causal LM; None: the embedded hero. `models/base/…` lies in the world."""
     autoplay: bool = True
+    """Whether quests are forged while the queue is empty."""
+    show_all_places: bool = False
+    """Whether the rail shows each place from the start; otherwise a place appears once it has something to say."""
     log_level: LogLevel = "info"
     """What services log from on; `manage.py logs SERVICE --set-level` changes it while one runs."""
     keep_checkpoints: Annotated[int, Bounds(2)] = 30
@@ -89,8 +114,10 @@ class RealmConfig:
     """GB (10^9 bytes) of weights that the inference host holds; beyond it idle models are unloaded."""
     price_per_kwh: float | None = None
     """Of electricity, in whichever currency; None: no price is shown beside the energy of battles."""
-    database_url: str | None = None
-    redis_url: str | None = None
+    database_url: str | None = field(default=None, repr=False)
+    """Of a PostgreSQL server, or another SQLite file; None: the world's own file. It may hold a password."""
+    redis_url: str | None = field(default=None, repr=False)
+    """Of the Redis server by which the arena rings the processes that serve the pages; it may hold a password."""
     preset: str | None = "standard"
     """Recipe that those under `training` are laid over; None: the recipe's defaults."""
     training: dict[str, Any] = field(default_factory=dict)
@@ -103,6 +130,8 @@ class RealmConfig:
     """Skills whose trainers the weaver serves at their `api_url`; the realm itself needs none of them to be served."""
     bridges: tuple[Literal["tensorboard", "trackio", "wandb"], ...] = ()
     """Tools to whose files the weaver lets battles be carried while they are fought: `manage.py bridge`."""
+    notices: dict[str, Any] = field(default_factory=dict)
+    """Which events go to which address outside the page; read by the sentinels as `sentinels.notices.rules.Rules`."""
     tasks: dict[str, Any] = field(default_factory=dict)
     """When the Task Master does what; read by the guild as `guild.tasks.task_settings.Rules`."""
     treasury: dict[str, Any] = field(default_factory=dict)
@@ -112,6 +141,7 @@ class RealmConfig:
 
     def __post_init__(self) -> None:
         strict.check_ranges(self)
+        server_urls.check(database_url=self.database_url, redis_url=self.redis_url)
         if not _METRIC.fullmatch(self.champion_metric):
             raise ValueError(
                 f"champion_metric: {self.champion_metric!r} is not allowed; allowed are levels, val_loss, train_loss, "
@@ -139,14 +169,34 @@ class RealmConfig:
             )
         if self.base_model is not None and self.base_model.startswith("."):
             raise ValueError(f"base_model: {self.base_model!r} is a relative folder; write its whole path")
-        if not _is_address(self.vault_bind):
+        for name in ("bind", "vault_bind", "oracle_bind"):
+            if not _is_address(getattr(self, name)):
+                raise ValueError(
+                    f"{name}: {getattr(self, name)!r} is no address of this machine's; allowed are 127.0.0.1, 0.0.0.0 "
+                    "for all, or one such as 192.168.1.5"
+                )
+        _check_web_ports(self.web_ports, others=(self.port, self.vault_port, self.oracle_port, self.zone_port))
+        networks.networks(self.trusted_proxies)
+        origins.check(self.allowed_origins, "allowed_origins")
+        origins.check(self.public_origins, "public_origins")
+
+    @property
+    def needs_login(self) -> bool:
+        """Whether other machines reach the pages: by the address that they listen on, or through a reverse proxy."""
+        return self.bind not in LOOPBACK or bool(self.public_origins)
+
+
+def _check_web_ports(ports: Sequence[int], *, others: Sequence[int]) -> None:
+    for port in ports:
+        if not 1 <= port <= 65535 or port in others or ports.count(port) > 1:
             raise ValueError(
-                f"vault_bind: {self.vault_bind!r} is no address of this machine's; allowed are 127.0.0.1, 0.0.0.0 for "
-                "all, or one such as 192.168.1.5"
+                f"web_ports: {port} is not allowed; allowed are 1 to 65535, each once and no other server's"
             )
-        if self.bind not in LOOPBACK:
-            allowed = ", ".join(sorted(LOOPBACK))
-            raise ValueError(f"bind: {self.bind!r} is not loopback, and there is no login yet; allowed are {allowed}")
+
+
+def reached_at(bind: str) -> str:
+    """The address at which programs of this machine reach a server that listens on `bind`."""
+    return {"0.0.0.0": "127.0.0.1", "::": "::1", "localhost": "127.0.0.1"}.get(bind, bind)
 
 
 def _is_address(text: str) -> bool:
@@ -162,8 +212,12 @@ _VARIABLES: dict[str, type] = {
     "port": int,
     "vault_port": int,
     "vault_bind": str,
+    "public_origins": tuple,
     "oracle_port": int,
+    "oracle_bind": str,
     "zone_port": int,
+    "trusted_proxies": tuple,
+    "allowed_origins": tuple,
     "base_model": str,
     "autoplay": bool,
     "log_level": str,
@@ -182,11 +236,14 @@ def load(
     tasks: type | None = None,
     treasury: type | None = None,
     archivist: type | None = None,
+    notices: type | None = None,
+    own: Mapping[str, Any] | None = None,
 ) -> RealmConfig:
     """Raises strict.BadConfig naming the file or variable, the key and what is allowed.
 
     With `recipe`, a dataclass, the preset and the keys under `training` are checked against it, file by file; with
-    `gatekeeper`, `tasks`, `treasury` and `archivist` those under these names.
+    `gatekeeper`, `tasks`, `treasury`, `archivist` and `notices` those under these names.
+    `own` is read in place of what the world's `config.yaml` holds: what it would hold.
     """
     settings: dict[str, Any] = {}
     checked = {
@@ -195,11 +252,12 @@ def load(
         "tasks": tasks,
         "treasury": treasury,
         "archivist": archivist,
+        "notices": notices,
     }
     sections: dict[str, dict[str, Any]] = {name: {} for name in checked}
     named_by = DEFAULTS_FILE
     for path in (DEFAULTS_FILE, config_file(world)):
-        layer = read_yaml(path)
+        layer = read_yaml(path) if own is None or path == DEFAULTS_FILE else dict(own)
         strict.read(RealmConfig, layer, source=str(path))
         for section, cls in checked.items():
             _check_keys(cls, layer.get(section, {}), source=f"{path}: {section}")
@@ -213,7 +271,13 @@ def load(
     if recipe is not None:
         strict.read(recipe, sections["training"], source=f"{config_file(world)}: training, with preset {name}")
     settings |= sections
-    return strict.read(RealmConfig, settings | _from_environment(environment), source="settings")
+    found = strict.read(RealmConfig, settings | from_environment(environment), source="settings")
+    return replace(found, base_model=whole_path(world, found.base_model)) if found.base_model else found
+
+
+def whole_path(world: World, base_model: str) -> str:
+    """A folder of the world's own is named below it, so that a copied world finds its copy."""
+    return str(world.home / base_model) if base_model.startswith(OWN_BASES) else base_model
 
 
 def config_file(world: World) -> Path:
@@ -272,7 +336,7 @@ def parse_pairs(pairs: Sequence[str]) -> dict[str, Any]:
     return keys
 
 
-def _from_environment(environment: Mapping[str, str]) -> dict[str, Any]:
+def from_environment(environment: Mapping[str, str]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for key, kind in _VARIABLES.items():
         variable = f"REALM_{key.upper()}"
@@ -300,4 +364,6 @@ def _parse_variable(variable: str, text: str, kind: type) -> Any:
         if not text.isascii() or not text.isdigit():
             raise strict.BadConfig(f"{variable}: a whole number is expected, not {text!r}")
         return int(text)
+    if kind is tuple:
+        return tuple(part for each in text.split(",") if (part := each.strip()))
     return text

@@ -124,8 +124,8 @@ def _load(world: World) -> None:
 def _require_database() -> None:
     from django.db import DatabaseError
 
-    from realm import unready_database
-    from realm.database import is_behind
+    from realm.databases import unready as unready_database
+    from realm.databases.database import is_behind
 
     try:
         if is_behind():

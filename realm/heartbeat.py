@@ -15,13 +15,16 @@ class Heartbeat:
     @property
     def time(self) -> float | None:
         """In seconds since 1970."""
-        value = self._said.get("time")
-        return value if isinstance(value, float | int) and math.isfinite(value) and value is not True else None
+        return self.number("time")
 
     @property
     def pid(self) -> int | None:
         value = self._said.get("pid")
         return value if isinstance(value, int) and value is not True else None
+
+    def number(self, key: str) -> float | None:
+        value = self._said.get(key)
+        return value if isinstance(value, float | int) and math.isfinite(value) and value is not True else None
 
     def text(self, key: str) -> str | None:
         value = self._said.get(key)

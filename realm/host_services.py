@@ -12,21 +12,21 @@ from urllib.parse import urlsplit
 import psutil
 
 from realm import strict
-from realm.config import RealmConfig
+from realm.config import RealmConfig, reached_at
 from realm.strict import Range
 
 INFERENCE = "inference"
 ZONE = "zone"
 """A branch officer; no machine has one unless its entry says so."""
 _KNOWN = {
-    INFERENCE: ("oracle_port", ""),
-    "tavern": ("port", ""),
-    "vault": ("vault_port", "/api"),
-    "ledger": ("vault_port", "/api/ledger"),
-    "training": ("vault_port", "/api/training"),
-    ZONE: ("zone_port", ""),
+    INFERENCE: ("oracle_port", "oracle_bind", ""),
+    "tavern": ("port", "bind", ""),
+    "vault": ("vault_port", "vault_bind", "/api"),
+    "ledger": ("vault_port", "vault_bind", "/api/ledger"),
+    "training": ("vault_port", "vault_bind", "/api/training"),
+    ZONE: ("zone_port", "", ""),
 }
-"""The setting that holds its port, and the path."""
+"""The settings that hold its port and, on this machine, its address; and the path."""
 NAMES = tuple(name for name in _KNOWN if name != ZONE)
 """What every Realm serves."""
 LOOPBACK = "127.0.0.1"
@@ -75,8 +75,10 @@ def from_url(url: str) -> Service:
 
 
 def _service(address: str, name: str, entry: ServiceEntry, config: RealmConfig) -> Service:
-    setting, usual_path = _KNOWN.get(name, ("", ""))
+    setting, bind, usual_path = _KNOWN.get(name, ("", "", ""))
     port = entry.port if entry.port is not None else getattr(config, setting)
+    if bind and address == LOOPBACK:
+        address = reached_at(getattr(config, bind))
     path = (usual_path if entry.path is None else entry.path).rstrip("/")
     host = f"[{address}]" if ":" in address else address
     return Service(port=port, path=path, url=f"http://{host}:{port}{path}")

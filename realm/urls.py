@@ -3,17 +3,17 @@
 from django.contrib import admin
 from django.urls import include, path
 
+from realm.web.late_urls import late_include
 from sentinels.views import health
-from watchtower.api.realm_api import api
-from watchtower.openai_api.api import urls as openai_urls
 from watchtower.prometheus.views import metrics
 
 admin.autodiscover()
 urlpatterns = [
     path("admin/", admin.site.urls),
     path("health", health, name="health"),
-    path("api/", api.urls),
+    path("", include("sentinels.urls")),
+    late_include("api/", "watchtower.api.realm_urls", namespace="api"),
     path("metrics", metrics, name="metrics"),
-    path("v1/", openai_urls),
+    late_include("v1/", "watchtower.openai_api.urls", namespace="openai"),
     path("", include("tavern.urls")),
 ]

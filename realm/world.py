@@ -100,6 +100,11 @@ class World:
         return self.home / "strongholds.yaml"
 
     @property
+    def derived(self) -> Path:
+        """What was made of checkpoints for engines, each with its record; made anew at any time."""
+        return self.home / "derived"
+
+    @property
     def backups(self) -> Path:
         return self.home / "backups"
 

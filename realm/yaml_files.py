@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -67,10 +69,16 @@ def parse_yaml(text: str) -> Any:
         raise MarkedYAMLError(problem=problem, problem_mark=mark) from error
 
 
+@lru_cache(maxsize=32)
+def _parsed_before(text: str) -> Any:
+    """Daemons read the same few files every second, and parsing is most of what an idle realm computes."""
+    return parse_yaml(text)
+
+
 def read_yaml(path: Path) -> dict[str, Any]:
     """The mapping in `path`; empty where there is no file. Raises strict.BadConfig."""
     try:
-        value = parse_yaml(path.read_text(encoding="utf-8"))
+        value = copy.deepcopy(_parsed_before(path.read_text(encoding="utf-8")))
     except FileNotFoundError:
         return {}
     except OSError as error:

@@ -165,13 +165,16 @@ def line_folders(hero_folder: Path, branch: str | None = None) -> list[Path]:
 
     One whose sidecar cannot be read is taken for the branch's own where its step allows it.
     """
+    return list(walk_line(hero_folder, branch))
+
+
+def walk_line(hero_folder: Path, branch: str | None = None) -> Iterator[Path]:
+    """As `line_folders`, for who needs the first few: of a hero with branches no sidecar is read before its turn."""
     if not hero_folder.is_dir():
-        return []
+        return
     branches, folders = read(hero_folder), checkpoint_folders(hero_folder)
-    if not branches.branches:
-        return folders
     line = branches.line(branch)
-    return [folder for folder in folders if _lies_on(line, folder)]
+    yield from folders if not branches.branches else (folder for folder in folders if _lies_on(line, folder))
 
 
 def at_step(hero_folder: Path, step: int) -> Path | None:
@@ -217,8 +220,8 @@ def _read_once(folder: Path, mtime_ns: int, size_bytes: int) -> Sidecar:
 
 def tip(hero_folder: Path, branch: str | None = None) -> str | None:
     """The name of the newest checkpoint on the branch's line; None: it stands at the base model."""
-    folders = line_folders(hero_folder, branch)
-    return folders[0].name if folders else None
+    newest = next(walk_line(hero_folder, branch), None)
+    return newest.name if newest else None
 
 
 def go_on_from(hero_folder: Path, start: Sidecar | None, *, moment: datetime) -> Branches:

@@ -37,6 +37,14 @@ class DamagedCheckpoint(Exception):
     """The folder is not what its sidecar says; the text names the file."""
 
 
+class NewerCheckpoint(DamagedCheckpoint):
+    """A newer release saved it: it is whole perhaps, and nothing that this release may set aside."""
+
+
+class NewerFormat(strict.BadConfig):
+    """Of a sidecar."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class FileProof:
     sha256: str
@@ -183,6 +191,8 @@ def read(folder: Path) -> Sidecar:
         return decode(read_regular(path, most_bytes=LARGEST_BYTES), source=str(path))
     except FileNotFoundError as error:
         raise DamagedCheckpoint(f"{folder.name}: {SIDECAR} is missing") from error
+    except NewerFormat as error:
+        raise NewerCheckpoint(f"{folder.name}: {SIDECAR} is of a newer release: {error}") from error
     except (OSError, ValueError, RecursionError) as error:
         if isinstance(error, OSError) and error.errno in _PASSING:
             raise
@@ -200,8 +210,13 @@ def parse(value: Any, *, source: str) -> Sidecar:
     """Raises strict.BadConfig for anything that is not a sealed sidecar of this format."""
     if not isinstance(value, dict):
         raise strict.BadConfig(f"{source}: a mapping is expected")
-    if value.get("format_version") != FORMAT_VERSION:
-        raise strict.BadConfig(f"{source}: format_version {value.get('format_version')!r} is not {FORMAT_VERSION}")
+    version = value.get("format_version")
+    if version != FORMAT_VERSION:
+        # A flipped bit may make a later number; that one is damage, and its seal tells.
+        is_newer = isinstance(version, int) and version > FORMAT_VERSION and value.get(SEAL) == seal(value)[SEAL]
+        raise (NewerFormat if is_newer else strict.BadConfig)(
+            f"{source}: format_version {strict.shown(version)} is not {FORMAT_VERSION}"
+        )
     _check_seal(value, source=source)
     return strict.read(Sidecar, {key: item for key, item in value.items() if key != SEAL}, source=source)
 

@@ -11,6 +11,7 @@ import shutil
 from contextlib import suppress
 from pathlib import Path
 
+FILE = ".ballast"
 SIZE_BYTES = 4 * 1024 * 1024
 ROOM_FACTOR = 4
 """Made again only where this many times its size is free: it must not take what somebody waits for."""

@@ -1,6 +1,7 @@
 """Everything durable is written here: temp name in the same folder, write, fsync, rename, fsync the folder.
 
-An error deletes the temp and is raised. Standard library only.
+An error deletes the temp and is raised. Where the folder's own fsync fails, the name is taken back before that is
+raised: what was declared failed is shown to nobody as done. Standard library only.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import os
 import secrets
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from io import FileIO
 from pathlib import Path
@@ -42,6 +43,17 @@ def sync_file(path: Path) -> None:
         os.close(handle)
 
 
+@contextmanager
+def _taken_back(undo: Callable[[], object]) -> Iterator[None]:
+    """Around the fsync of a folder that holds a new name; where it fails `undo` comes first, if the disk lets it."""
+    try:
+        yield
+    except OSError:
+        with suppress(OSError):
+            undo()
+        raise
+
+
 def _temp_beside(path: Path) -> Path:
     return path.with_name(f"{TEMP_PREFIX}{path.name}-{secrets.token_hex(4)}")
 
@@ -55,12 +67,37 @@ def write_bytes(path: Path, data: bytes, *, mode: int = 0o644, sync: bool = True
     temp = _temp_beside(via / path.name if via else path)
     try:
         _write_new(temp, data, mode=mode, sync=sync)
-        os.replace(temp, path)
+        if not sync:
+            os.replace(temp, path)
     except BaseException:
         temp.unlink(missing_ok=True)
         raise
     if sync:
-        sync_folder(path.parent)
+        _replace_durably(temp, path)
+
+
+def _replace_durably(temp: Path, path: Path) -> None:
+    """Until its folder is synced what the file was keeps a name of its own, by which it comes back."""
+    former = temp.with_name(f"{TEMP_PREFIX}former-{secrets.token_hex(8)}")
+    try:
+        undo = _way_back(path, former)
+        os.replace(temp, path)
+        with _taken_back(undo):
+            sync_folder(path.parent)
+    finally:
+        temp.unlink(missing_ok=True)
+        former.unlink(missing_ok=True)
+
+
+def _way_back(path: Path, former: Path) -> Callable[[], object]:
+    """None where the file system has no second names, or gives none to what is another user's."""
+    try:
+        os.link(path, former, follow_symlinks=False)
+    except FileNotFoundError:
+        return path.unlink
+    except OSError:
+        return lambda: None
+    return lambda: os.replace(former, path)
 
 
 def create_bytes(path: Path, data: bytes) -> None:
@@ -72,7 +109,8 @@ def create_bytes(path: Path, data: bytes) -> None:
     except BaseException:
         temp.unlink(missing_ok=True)
         raise
-    sync_folder(path.parent)
+    with _taken_back(path.unlink):
+        sync_folder(path.parent)
 
 
 def _write_new(path: Path, data: bytes, *, mode: int = 0o644, sync: bool = True) -> None:
@@ -114,9 +152,10 @@ def move(source: Path, target: Path) -> None:
     Raises FileExistsError if `target` exists: nothing is ever overwritten by a move.
     """
     rename(source, target)
-    sync_folder(target.parent)
-    if source.parent != target.parent:
-        sync_folder(source.parent)
+    with _taken_back(lambda: rename(target, source)):
+        sync_folder(target.parent)
+        if source.parent != target.parent:
+            sync_folder(source.parent)
 
 
 def copy(source: Path, target: Path) -> None:
@@ -132,7 +171,8 @@ def copy(source: Path, target: Path) -> None:
     except BaseException:
         temp.unlink(missing_ok=True)
         raise
-    sync_folder(target.parent)
+    with _taken_back(target.unlink):
+        sync_folder(target.parent)
 
 
 def _name_finally(temp: Path, target: Path) -> None:
@@ -178,7 +218,8 @@ def new_file(final: Path) -> Iterator[BinaryIO]:
     except BaseException:
         temp.unlink(missing_ok=True)
         raise
-    sync_folder(final.parent)
+    with _taken_back(final.unlink):
+        sync_folder(final.parent)
 
 
 @contextmanager
@@ -201,11 +242,9 @@ def new_folder(final: Path) -> Iterator[Path]:
         shutil.rmtree(temp, ignore_errors=True)
         raise
     try:
-        sync_folder(final.parent)
+        with _taken_back(lambda: os.rename(final, temp)):
+            sync_folder(final.parent)
     except OSError:
-        # Whoever hears of the error takes the folder for unwritten, and would find its name taken at the next try.
-        with suppress(OSError):
-            os.rename(final, temp)
         shutil.rmtree(temp, ignore_errors=True)
         raise
 
@@ -223,6 +262,8 @@ def append_line(path: Path, line: bytes) -> None:
         try:
             _write_all(file, line + b"\n")
             os.fsync(file.fileno())
+            if not length:  # its name may be new, too
+                sync_folder(path.parent)
         except BaseException:
             with suppress(OSError):
                 file.truncate(length)

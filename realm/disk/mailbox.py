@@ -36,12 +36,22 @@ MOST_LISTED = 10_000
 _LONGEST_NAME_BYTES = 200
 """Of what is set aside, before its ending; file systems take 255."""
 _GIVEN_AT = re.compile(r"([0-9]{20})-")
+OBEYED_SECONDS = 5.0
+_LOOK_SECONDS = 0.05
 _OF_THE_FILE = frozenset({errno.EACCES, errno.EPERM, errno.ELOOP, errno.EISDIR, errno.ENXIO})
 """Errors that say what kind of file it is. All others are the machine's, and pass."""
 
 
 class Damaged(ValueError):
     """What lies there is not what the name promises; the text says why."""
+
+
+def wait_until_obeyed(order: Path, seconds: float = OBEYED_SECONDS) -> bool:
+    """Whether the command file is gone within so many seconds: whoever obeys one deletes it."""
+    deadline = time.monotonic() + seconds
+    while order.exists() and time.monotonic() < deadline:
+        time.sleep(_LOOK_SECONDS)
+    return not order.exists()
 
 
 def read_json(path: Path, *, largest_bytes: int = LARGEST_BYTES) -> Any:

@@ -57,6 +57,8 @@ def of_process(world: World, service: str, *, level: str) -> dict[str, Any]:
         "loggers": {
             # It tells every request, over the bars of commands and in place of what a task said.
             "httpx2": {"level": "WARNING"},
+            # It tells each step of every job.
+            "procrastinate": {"level": "WARNING"},
             **({name: {"level": "DEBUG"} for name in OWN} if service else {}),
         },
     }

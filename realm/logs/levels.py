@@ -16,6 +16,7 @@ from typing import Any
 from realm.config import LOG_LEVELS
 from realm.disk import durable, locks
 from realm.disk.regular_files import UnfitFile, read_regular
+from realm.disk.stamps import Stamp, stamp
 from realm.world import World
 
 LOOK_SECONDS = 1.0
@@ -72,7 +73,7 @@ class LevelFilter(logging.Filter):
         self._path, self._service, self._default = Path(path), service, default
         self._least = number(default)
         self._look_at = 0.0
-        self._seen: tuple[int, ...] = ()
+        self._seen: Stamp | None = None
 
     def filter(self, record: logging.LogRecord) -> bool:
         if (now := time.monotonic()) >= self._look_at:
@@ -81,10 +82,7 @@ class LevelFilter(logging.Filter):
         return record.levelno >= self._least
 
     def _look(self) -> None:
-        seen: tuple[int, ...] = ()
-        with suppress(OSError):
-            found = self._path.stat()
-            seen = (found.st_ino, found.st_mtime_ns, found.st_size)
+        seen = stamp(self._path)
         if seen != self._seen:
             self._seen = seen
             self._least = number(_read(self._path).get(self._service, self._default))

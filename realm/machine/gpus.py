@@ -108,6 +108,11 @@ class Gpus:
             clock_mhz=self._number(lambda: library.nvmlDeviceGetClockInfo(handle, library.NVML_CLOCK_GRAPHICS)),
             memory_clock_mhz=self._number(lambda: library.nvmlDeviceGetClockInfo(handle, library.NVML_CLOCK_MEM)),
             throttled_by=self._throttled_by(handle),
+            memory_errors=self._number(
+                lambda: library.nvmlDeviceGetTotalEccErrors(
+                    handle, library.NVML_MEMORY_ERROR_TYPE_UNCORRECTED, library.NVML_VOLATILE_ECC
+                )
+            ),
         )
 
     def _throttled_by(self, handle: Any) -> tuple[str, ...] | None:

@@ -26,6 +26,8 @@ class Gpu:
     memory_clock_mhz: float | None = None
     throttled_by: tuple[str, ...] | None = None
     """Why its clocks are lower than they could be; empty where nothing holds them down."""
+    memory_errors: float | None = None
+    """Of its memory that ECC could not correct, since the driver was loaded; None where it has no ECC."""
 
     @property
     def answers(self) -> bool:

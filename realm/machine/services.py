@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import psutil
 
 from realm.processes import orphans
-from realm.weaver.supervisord_config import SERVICE_VARIABLE
+from realm.weaver.starter import SERVICE_VARIABLE
 from realm.world import World
 
 SEEK_SECONDS = 30.0

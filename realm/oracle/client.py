@@ -1,6 +1,7 @@
 """Speaking with one inference host, asynchronously: bounded in time and size, no redirects, no proxies.
 
-What it answers counts only when it names the model that was asked; a realm host must name the weights' digest, too.
+What it answers counts only when it names the model that was asked; a realm host must name the weights' digest, too, and
+an engine must serve the proven file before and after.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from pydantic import BaseModel, ValidationError
 
 from realm.health import HEALTHY
 from realm.hosts import Host
-from realm.oracle import wire
+from realm.oracle import engines, wire
 from realm.oracle.errors import (
     Ambiguous,
     Damaged,
@@ -78,6 +79,9 @@ class AsyncOracle:
 
     async def health(self) -> dict[str, Any]:
         """Raises HostTrouble; at a foreign host it is that its models are listed."""
+        if self.host.is_engine:
+            await engines.is_well(self.host, self._ask_engine)
+            return {"status": HEALTHY}
         if not self.host.is_realm:
             served = await self._ask("GET", "/v1/models", wire.ServedModels, seconds=ASKED_SECONDS)
             return {"status": HEALTHY, "loaded": len(served.data)}
@@ -89,6 +93,8 @@ class AsyncOracle:
         if self.host.is_realm:
             told = await self._ask("GET", "/models/info", wire.RealmModels, seconds=ASKED_SECONDS)
             found: list[LoadedModel] = [*told.models]
+        elif self.host.is_engine:
+            found = await engines.served(self.host, self._ask_engine)
         else:
             served = await self._ask("GET", "/v1/models", wire.ServedModels, seconds=ASKED_SECONDS)
             names = {model.id for model in served.data}
@@ -97,6 +103,8 @@ class AsyncOracle:
 
     async def load(self, *, hero: str, step: int | None = None, name: str | None = None) -> LoadedModel:
         """Raises NotLoaded with the steps that there are, Damaged, NoRoom, HostTrouble."""
+        if self.host.is_engine:
+            return await self._wish(hero, step, name)
         if not self.host.is_realm:
             return await self._find_served(hero, step, name)
         wanted = _selector(hero, step, name)
@@ -106,6 +114,9 @@ class AsyncOracle:
         return model
 
     async def unload(self, *, hero: str, step: int | None = None, name: str | None = None) -> None:
+        if self.host.is_engine:
+            await engines.take_back(self.host)
+            return
         if not self.host.is_realm:
             raise HostTrouble(f"{self.host.id} keeps its own models; nothing can be unloaded there.")
         wanted = _selector(hero, step, name)
@@ -117,13 +128,14 @@ class AsyncOracle:
             batches = [prompts[at : at + PROMPTS_AT_ONCE] for at in range(0, len(prompts), PROMPTS_AT_ONCE)]
             answers = [await self._answer_batch(model, batch, max_new_tokens) for batch in batches]
             return [answer for batch in answers for answer in batch]
-        return await self._answer_singly(model, prompts, max_new_tokens)
+        async with self._proven(model):
+            return await self._answer_singly(model, prompts, max_new_tokens)
 
     async def chat(self, model: LoadedModel, turns: Sequence[Turn], sampling: Sampling) -> AsyncIterator[str | Ending]:
         """The answer piece by piece, then its Ending; closing the iterator makes the host stop."""
         asked = _chat_request(model, turns, sampling, stream=True, stream_options={"include_usage": True})
         began, finish, usage, size, witnessed = time.monotonic(), None, None, 0, False
-        async with self._stream("/v1/chat/completions", asked, model) as response:
+        async with self._proven(model), self._stream("/v1/chat/completions", asked, model) as response:
             async for said in self._events(response):
                 size += len(said.text)
                 witnessed = _check_model(self.host, model, said, witnessed=witnessed) or witnessed
@@ -191,6 +203,31 @@ class AsyncOracle:
             raise _first(troubles) from None
         return answers
 
+    async def _wish(self, hero: str, step: int | None, name: str | None) -> LoadedModel:
+        try:
+            return await self._find_served(hero, step, name)
+        except (NotLoaded, WrongModel, HostDown):
+            return await engines.wish(self.host, name or str(step), self.loaded)
+
+    @asynccontextmanager
+    async def _proven(self, model: LoadedModel) -> AsyncIterator[None]:
+        """Around an answer: an engine that serves anything else before or after it may have answered with that."""
+        await self._check_served(model)
+        yield
+        await self._check_served(model)
+
+    async def _check_served(self, model: LoadedModel) -> None:
+        """Raises WrongModel."""
+        if not self.host.is_engine:
+            return
+        found = await engines.served(self.host, self._ask_engine)
+        if not any((one.id, one.sha256) == (model.id, model.sha256) for one in found):
+            who = ", ".join(one.id for one in found) or "nobody"
+            raise _wrong_model(self.host, model, who, found[0].sha256 if found else None)
+
+    async def _ask_engine(self, method: str, path: str, kind: type[M], *, body: Body | None = None) -> M:
+        return await self._ask(method, path, kind, seconds=ASKED_SECONDS, body=body)
+
     async def _find_served(self, hero: str, step: int | None, name: str | None) -> LoadedModel:
         models = [model for model in await self.loaded() if model.hero == hero]
         for model in models:
@@ -253,6 +290,8 @@ class AsyncOracle:
             raise TooLong(f"{name}: {said}")
         if wire.code(value) == "ambiguous_step":
             raise Ambiguous(f"{name}: {said}")
+        if status == 503 and self.host.is_engine:  # as llama.cpp says while it reads its file
+            raise HostDown(f"{name}: {said or 'it is not ready yet'}")
         kind = {409: Damaged, 507: NoRoom}.get(status, HostTrouble) if self.host.is_realm else HostTrouble
         raise kind(f"{name}: {said}" if said else f"{name} refused with status {status}.")
 

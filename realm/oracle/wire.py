@@ -200,7 +200,7 @@ class LoadedModel(_Said):
     name: Name
     model_path: Place
     sha256: Digest | None
-    """Digest of the weights; None at a host that is not of this project."""
+    """Digest of the weights; None at a host that only names its models."""
 
 
 class RealmModel(LoadedModel):
@@ -231,10 +231,49 @@ class Answers(_Said):
 
 class ServedModel(_Said):
     id: Name
+    root: Place | None = None
+    """Of vLLM: the folder that it loaded."""
 
 
 class ServedModels(_Said):
     data: list[ServedModel]
+
+
+class _LlamaParams(_Said):
+    lora: list[dict[str, Any]] = Field(default_factory=list)
+
+
+class _LlamaSettings(_Said):
+    params: _LlamaParams = _LlamaParams()
+
+
+class LlamaProps(_Said):
+    """Of llama.cpp's `/props`."""
+
+    model_path: Place
+    model_alias: Name
+    default_generation_settings: _LlamaSettings = _LlamaSettings()
+
+    @property
+    def adapters(self) -> list[dict[str, Any]]:
+        """Laid over its file by its settings, each with its `scale`."""
+        return self.default_generation_settings.params.lora
+
+
+class OllamaTag(_Said):
+    name: Name
+
+
+class OllamaTags(_Said):
+    """Of Ollama's `/api/tags`."""
+
+    models: list[OllamaTag]
+
+
+class OllamaShown(_Said):
+    """Of Ollama's `/api/show`."""
+
+    modelfile: Text
 
 
 class _Message(_Said):

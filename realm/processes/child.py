@@ -76,6 +76,11 @@ class ChildProcess:
         return self._process.returncode is None and not _has_ended(self.pid)
 
     @property
+    def is_stopped(self) -> bool:
+        """By a signal, as by SIGSTOP: it lives and does nothing."""
+        return self.alive and os.waitid(os.P_PID, self.pid, os.WSTOPPED | os.WNOHANG | os.WNOWAIT) is not None
+
+    @property
     def exit_code(self) -> int | None:
         """Negative for the signal that ended it; None while it lives."""
         return None if self.alive else self._process.wait()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -26,6 +27,23 @@ class ChildLog:
         with open(self._path, "ab") as log:
             self._start = log.tell()
             yield log
+
+    def cut(self) -> None:
+        """Put a large one aside while a child writes on, which appends: its file is copied and emptied.
+
+        On a full disk the copy is given up, and the child's next lines have room. Raises OSError.
+        """
+        try:
+            if self._path.stat().st_size <= LARGEST_BYTES:
+                return
+        except FileNotFoundError:
+            return
+        aside = self._path.with_suffix(".log.1")
+        try:
+            shutil.copyfile(self._path, aside)
+        except OSError:
+            aside.unlink(missing_ok=True)
+        os.truncate(self._path, 0)
 
     def last_lines(self, count: int) -> str:
         """What the newest child said last."""

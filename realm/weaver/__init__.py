@@ -1,7 +1,7 @@
 """The weaver: starts, watches, mends and stops every service of a world, on top of supervisord.
 
-In reading order: services (what runs), plan (supervisord's configuration), loom (one running supervisord),
-orphans (services whose supervisord is gone), weave (the verbs).
+In reading order: services (what runs), supervisord_config (its configuration), starter (how a service begins),
+service_lock (one of each), supervisord (one that runs), orphans (services whose supervisord is gone), verbs.
 """
 
 

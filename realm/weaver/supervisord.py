@@ -51,6 +51,14 @@ class ServiceState:
     uptime_seconds: int | None
     why: str = ""
     """Why it does not run, where it ended by itself or could not be started."""
+    run_by: str = ""
+    """`systemd`, where it is no weaver that runs it."""
+    health: str = ""
+    """What the guardian sees of it, see realm.weaver.guarded; empty where no guardian looks."""
+    restarts: int = 0
+    """By the guardian and by itself, since the guardian began."""
+    lines: tuple[str, ...] = ()
+    """What it said last, where it was given up."""
 
     @property
     def runs(self) -> bool:
@@ -141,7 +149,10 @@ class _Connection(UnixStreamHTTPConnection):  # type: ignore[misc]
 
 
 class Loom:
-    """Talks to a supervisord that lives; `seconds` bound each answer, None waits for services that stop slowly."""
+    """Talks to a supervisord that lives; `seconds` bound each answer, None waits for services that stop slowly.
+
+    No connection stays open behind an answer.
+    """
 
     def __init__(self, world: World, *, seconds: float | None = None) -> None:
         path = world.control / SOCKET_FILE
@@ -154,8 +165,9 @@ class Loom:
         try:
             self._server.supervisor.getState()
         except (OSError, HTTPException):
-            self._transport.close()
             return False
+        finally:
+            self._transport.close()
         return True
 
     def states(self) -> dict[str, ServiceState]:
@@ -195,6 +207,8 @@ class Loom:
             if fault.faultCode == Faults.SHUTDOWN_STATE:
                 raise WeaverError("the services are being stopped right now; try again in a moment") from fault
             raise WeaverError(f"supervisord refused {verb} {' '.join(map(str, arguments))}: {fault}") from fault
+        finally:
+            self._transport.close()
 
 
 def _state(told: dict[str, Any]) -> ServiceState:

@@ -6,12 +6,10 @@ import errno
 import socket
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field
 
-import psutil
-
-from realm.config import RealmConfig
-from realm.weaver import WeaverError, orphans, supervisord
+from realm.config import RealmConfig, reached_at
+from realm.weaver import WeaverError, coming_up, kept_down, last_lines, orphans, service_lock, status_of, supervisord
 from realm.weaver.services import TAVERN, WAITED_FOR, Service, services
 from realm.weaver.supervisord import Loom, ServiceState
 from realm.web import identity
@@ -19,10 +17,11 @@ from realm.world import World
 
 ANSWER_SECONDS = 60.0
 STUCK_SECONDS = 10.0
+DOWN_SECONDS = 3.0
+"""Longer than the Tavern is down while somebody else restarts it."""
 STATUS_SECONDS = 3.0
 _ASK_SECONDS = 2.0
 _POLL_SECONDS = 0.05
-_LOG_LINES = 5
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,37 +29,34 @@ class Mended:
     started: list[str]
     ended_orphans: list[str]
     not_started: dict[str, str]
-    """Services whose port is taken, with a sentence that names the taker."""
+    """Services whose port is taken, with a sentence that names the taker, or that did not come up, with what they
+    said last."""
+    adopted: list[str] = field(default_factory=list)
+    """They lived on without their supervisord, and go on."""
 
 
 def address(config: RealmConfig) -> str:
-    host = f"[{config.bind}]" if ":" in config.bind else config.bind
+    """Of the pages, from this machine."""
+    reached = reached_at(config.bind)
+    host = f"[{reached}]" if ":" in reached else reached
     return f"http://{host}:{config.port}/"
 
 
 def mend(world: World, config: RealmConfig, *, prepare: Callable[[], None]) -> Mended:
-    """Make every service run, and return when the Tavern answers. `prepare` runs before a first service starts.
+    """Make every service run, and return when they do. `prepare` runs before a first service starts.
 
-    Safe to run at any time and from several places at once: one supervisord a world.
+    Safe to run at any time and from several places at once: one supervisord a world. Raises WeaverError.
     """
-    ended: list[str] = []
-    with supervisord.lock_unless_alive(world) as lock:
-        if lock is None:
-            running = Loom(world)
-        else:
-            ended = orphans.end(world, services(config))
-            _require_free_port(config)
-            process = supervisord.start(world, config, lock)
-            try:
-                prepare()
-                running = supervisord.wait_for(world, process)
-            except BaseException:
-                process.terminate()
-                process.wait()
-                raise
+    revived = revive(world, config, prepare=prepare)
+    running = revived.running
+    kept_down.forget(world)
     states = running.states()
-    wanted = [service for service in services(config) if not states[service.name].runs]
-    taken = {service.name: why for service in wanted if service.port and (why := why_taken(service))}
+    wanted = [service for service in services(config, world) if not states[service.name].runs]
+    taken = {
+        service.name: why
+        for service in wanted
+        if service.port and service.name not in revived.adopted and (why := why_taken(service))
+    }
     started = [service.name for service in wanted if service.name not in taken]
     for name in taken:
         running.stop(name)
@@ -68,13 +64,68 @@ def mend(world: World, config: RealmConfig, *, prepare: Callable[[], None]) -> M
         raise WeaverError(taken[TAVERN])
     _start(running, (name for name in started if name in WAITED_FOR))
     try:
-        if TAVERN not in started and not _answers_within(world, config, STUCK_SECONDS):
+        is_old = TAVERN not in started or TAVERN in revived.adopted
+        if is_old and not _answers_within(world, config, _patience_seconds(states[TAVERN])):
             running.restart(TAVERN)
             started.append(TAVERN)
         _wait_for_tavern(world, config, running)
     finally:
         _start(running, (name for name in started if name not in WAITED_FOR))
-    return Mended(started=started, ended_orphans=ended, not_started=taken)
+    failed = coming_up.wait_for(world, running, started)
+    return Mended(
+        started=[name for name in started if name not in failed and name not in revived.adopted],
+        ended_orphans=revived.ended,
+        not_started=taken | failed,
+        adopted=revived.adopted,
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Revived:
+    running: Loom
+    anew: bool
+    """Whether none lived before."""
+    ended: list[str]
+    adopted: list[str]
+
+
+def revive(world: World, config: RealmConfig, *, prepare: Callable[[], None] = lambda: None) -> Revived:
+    """A supervisord that lives, with no service started by this. Raises WeaverError.
+
+    Services that outlived a former one are adopted when they are started; those of an older release are ended.
+    """
+    with supervisord.lock_unless_alive(world) as lock:
+        if lock is None:
+            return Revived(running=Loom(world), anew=False, ended=[], adopted=[])
+        _refuse_systemd(_living(world, config))
+        ended = orphans.end(world, services(config, world), spare=lambda: frozenset(_living(world, config).values()))
+        living = _living(world, config)
+        if TAVERN not in living:
+            _require_free_port(config)
+        process = supervisord.start(world, config, lock)
+        try:
+            prepare()
+            running = supervisord.wait_for(world, process)
+        except BaseException:
+            process.terminate()
+            process.wait()
+            raise
+    return Revived(running=running, anew=True, ended=ended, adopted=list(living))
+
+
+def _refuse_systemd(living: dict[str, int]) -> None:
+    for name, pid in living.items():
+        if service_lock.run_by(pid) == service_lock.SYSTEMD:
+            raise WeaverError(
+                f"{name} is process {pid}, which systemd runs: the services of this world are started and stopped by "
+                f"`systemctl`, see `manage.py weave --systemd`"
+            )
+
+
+def _living(world: World, config: RealmConfig) -> dict[str, int]:
+    """The process of each service that holds its lock."""
+    found = {service.name: service_lock.holder(world, service.name) for service in services(config, world)}
+    return {name: pid for name, pid in found.items() if pid is not None}
 
 
 def _start(running: Loom, names: Iterable[str]) -> None:
@@ -87,24 +138,9 @@ def status(world: World, config: RealmConfig) -> list[ServiceState]:
     with supervisord.lock_unless_alive(world, seconds=STATUS_SECONDS) as lock:
         if lock is None:
             states = Loom(world, seconds=STATUS_SECONDS).states()
-            return [_unless_frozen(states[service.name]) for service in services(config)]
+            return [status_of.supervised(world, states[service.name]) for service in services(config, world)]
         found = orphans.find(world)
-    return [_without_loom(service.name, found.get(service.name)) for service in services(config)]
-
-
-def _unless_frozen(state: ServiceState) -> ServiceState:
-    """supervisord calls a process that was stopped by a signal RUNNING."""
-    try:
-        frozen = bool(state.pid) and psutil.Process(state.pid).status() == psutil.STATUS_STOPPED
-    except psutil.Error:
-        frozen = False
-    return replace(state, state="FROZEN") if frozen else state
-
-
-def _without_loom(name: str, found: list[psutil.Process] | None) -> ServiceState:
-    if not found:
-        return ServiceState(name=name, state="STOPPED", pid=None, uptime_seconds=None)
-    return ServiceState(name=name, state="ORPHANED", pid=found[0].pid, uptime_seconds=None)
+    return [status_of.alone(world, service.name, found.get(service.name)) for service in services(config, world)]
 
 
 def stop(world: World, config: RealmConfig) -> list[str]:
@@ -115,9 +151,12 @@ def stop(world: World, config: RealmConfig) -> list[str]:
             running = Loom(world)
             ran = [name for name, state in running.states().items() if state.pid]
             running.shut_down()
-    timeout_seconds = STUCK_SECONDS + sum(service.stop_seconds for service in services(config))
+        else:
+            _refuse_systemd(_living(world, config))
+            ran = orphans.end(world, services(config, world))
+    timeout_seconds = STUCK_SECONDS + sum(service.stop_seconds for service in services(config, world))
     with supervisord.lock(world, seconds=timeout_seconds, unless=lambda: False):
-        ran += orphans.end(world, services(config))
+        ran += [name for name in orphans.end(world, services(config, world)) if name not in ran]
         supervisord.forget_socket(world)
     return ran
 
@@ -145,11 +184,21 @@ def why_taken(service: Service) -> str:
     return ""
 
 
+def _patience_seconds(state: ServiceState) -> float:
+    """How long one that does not answer is waited for: what somebody else has just started is still on its way."""
+    if status_of.unless_frozen(state).state == "FROZEN":
+        return STUCK_SECONDS
+    uptime = ANSWER_SECONDS if state.uptime_seconds is None else state.uptime_seconds
+    return max(STUCK_SECONDS, ANSWER_SECONDS - uptime)
+
+
 def _wait_for_tavern(world: World, config: RealmConfig, running: Loom) -> None:
-    end = time.monotonic() + ANSWER_SECONDS
+    end, up_at = time.monotonic() + ANSWER_SECONDS, time.monotonic()
     while not _answers(world, config):
-        state = running.states()[TAVERN].state
-        if state in ("FATAL", "EXITED", "STOPPED") or time.monotonic() > end:
+        state, now = running.states()[TAVERN].state, time.monotonic()
+        if state not in ("EXITED", "STOPPED"):
+            up_at = now
+        if state == "FATAL" or now > min(end, up_at + DOWN_SECONDS):
             raise WeaverError(f"the Tavern does not answer at {address(config)} ({state}):\n{_log_end(world)}")
         time.sleep(_POLL_SECONDS)
 
@@ -169,8 +218,4 @@ def _answers(world: World, config: RealmConfig) -> bool:
 
 def _log_end(world: World) -> str:
     path = world.logs / TAVERN / f"{TAVERN}.log"
-    try:
-        lines = path.read_text(errors="replace").splitlines()
-    except FileNotFoundError:
-        return f"{path} does not exist"
-    return "\n".join([*lines[-_LOG_LINES:], f"(the end of {path})"])
+    return "\n".join([*last_lines.of(world, TAVERN), f"(the end of {path})"])

@@ -7,8 +7,9 @@ in slices.
 
 from __future__ import annotations
 
+import asyncio
 import tempfile
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from functools import partial
 from http import HTTPStatus
 from pathlib import Path
@@ -16,16 +17,22 @@ from typing import Any
 from urllib.parse import unquote
 
 from daphne import http_protocol  # type: ignore[import-untyped]
+from django.db import DatabaseError
 
 from realm.disk import room
-from realm.web import held_body
+from realm.web import answer_headers, held_body
 from realm.web.body_sizes import largest_body_bytes
-from realm.web.guard import Guard
+from realm.web.cors import Cors
+from realm.web.guard import Guard, Scope
 from realm.web.problems import refusal_body
 
 HEAD_SECONDS = 30.0
 """From the connection, or the end of the last answer, to the end of a request's head."""
 BODY_SECONDS = 300.0
+STRANGERS_BYTES = 64 * 1024
+"""Of a larger body no more is read before it is known who sends it. So much comes with the head at most."""
+LetsIn = Callable[[Scope], Awaitable[bool]]
+"""Whether a request may bring more than a stranger's, by its head. Raises DatabaseError."""
 
 
 class Deadline:
@@ -45,9 +52,10 @@ class Deadline:
 
 
 class BoundedRequest(http_protocol.WebRequest):  # type: ignore[misc]
-    def __init__(self, *arguments: Any, guard: Guard, deadline: Deadline) -> None:
+    def __init__(self, *arguments: Any, guard: Guard | Cors, deadline: Deadline, lets_in: LetsIn | None = None) -> None:
         super().__init__(*arguments, parsePOSTFormSubmission=False)  # Django reads it, once
-        self._guard, self._deadline = guard, deadline
+        self._guard, self._deadline, self._lets_in = guard, deadline, lets_in
+        self._asking: asyncio.Future[None] | None = None
         self._is_refused = self._is_large = False
 
     def gotLength(self, length: int | None) -> None:  # noqa: N802
@@ -57,20 +65,45 @@ class BoundedRequest(http_protocol.WebRequest):  # type: ignore[misc]
         self._is_large = length is not None and length > held_body.LARGE_BYTES
         self._deadline.set(BODY_SECONDS)
         if refusal:
-            self._is_refused = True
-            self.channel.transport.write(_answer(*refusal, path=self._asked_path))
-            self.channel.loseConnection()
+            self._refuse(*refusal)
+        elif self._lets_in and (length or 0) > STRANGERS_BYTES:
+            self.channel._networkProducer.pauseProducing()
+            self._asking = asyncio.ensure_future(self._ask_who_sends(self._lets_in(self._scope)))
+
+    def _refuse(self, status: int, sentence: str) -> None:
+        self._is_refused = True
+        self.channel.transport.write(_answer(status, sentence, path=self._asked_path))
+        self.channel.loseConnection()
+
+    async def _ask_who_sends(self, let_in: Awaitable[bool]) -> None:
+        refusal = None
+        try:
+            if not await let_in:
+                refusal = HTTPStatus.UNAUTHORIZED, "Log in, or send a token, before you send as much as this."
+        except DatabaseError:
+            refusal = HTTPStatus.SERVICE_UNAVAILABLE, "The database does not answer; try again later."
+        if self.channel is None:  # it is gone meanwhile
+            return
+        if refusal:
+            self._refuse(*refusal)
+        self.channel._networkProducer.resumeProducing()
 
     @property
     def _asked_path(self) -> str:
         """Its channel alone knows it yet."""
         return unquote(self.channel._path.partition(b"?")[0].decode("latin-1"))
 
-    def _refusal(self, length: int | None) -> tuple[int, str] | None:
-        headers = [(name, value) for name, values in self.requestHeaders.getAllRawHeaders() for value in values]
+    @property
+    def _scope(self) -> Scope:
+        """As the application will see it, as far as the head tells."""
+        headers = [(name.lower(), value) for name, values in self.requestHeaders.getAllRawHeaders() for value in values]
         kind = "websocket" if self.requestHeaders.hasHeader(b"Upgrade") else "http"
-        method = self.channel._command.decode("latin-1")
-        refusal = self._guard.refusal({"type": kind, "method": method, "headers": headers})
+        method, host = self.channel._command.decode("latin-1"), getattr(self.channel.getPeer(), "host", None)
+        client = [str(host), 0] if host else None
+        return {"type": kind, "method": method, "path": self._asked_path, "headers": headers, "client": client}
+
+    def _refusal(self, length: int | None) -> tuple[int, str] | None:
+        refusal = self._guard.refusal(self._scope)
         if refusal:
             return refusal
         most = largest_body_bytes(self._asked_path)
@@ -92,6 +125,13 @@ class BoundedRequest(http_protocol.WebRequest):  # type: ignore[misc]
         if self._is_large:
             held_body.hold(self)
         return super().process()
+
+    def basic_error(self, status: int, status_text: bytes, body: str) -> None:
+        """An answer of daphne's own, such as to a request that is none."""
+        kind, told = refusal_body(f"{body.rstrip('.')}.", status=status, path=self._asked_path)
+        headers = answer_headers.completed([(b"content-type", kind)], path=self._asked_path)
+        self.handle_reply({"type": "http.response.start", "status": status, "headers": headers})
+        self.handle_reply({"type": "http.response.body", "body": told})
 
     def finish(self) -> None:
         self._deadline.set(HEAD_SECONDS)
@@ -117,12 +157,19 @@ def _answer(status: int, sentence: str, *, path: str) -> bytes:
     kind, body = refusal_body(sentence, status=status, path=path)
     head = (
         f"HTTP/1.1 {int(status)} {HTTPStatus(status).phrase}\r\nContent-Type: {kind.decode()}\r\n"
-        f"X-Content-Type-Options: nosniff\r\nConnection: close\r\nContent-Length: {len(body)}\r\n\r\n"
+        f"{answer_headers.lines(path=path)}Connection: close\r\nContent-Length: {len(body)}\r\n\r\n"
     )
     return head.encode() + body
 
 
-def limit(guard: Guard) -> None:
+def _refuse_rubbish(channel: Any) -> None:
+    """To what is no request at all, in place of Twisted's line without any header."""
+    sentence = "This is no request that the server can read."
+    channel.transport.write(_answer(HTTPStatus.BAD_REQUEST, sentence, path=""))
+    channel.loseConnection()
+
+
+def limit(guard: Guard | Cors, lets_in: LetsIn | None = None) -> None:
     """From now on, for every connection that daphne accepts; it has no setting for it."""
     factory: Any = http_protocol.HTTPFactory
     build = factory.buildProtocol
@@ -138,7 +185,8 @@ def limit(guard: Guard) -> None:
                 channel.transport.abortConnection()
 
         deadline = Deadline(end, channel.callLater)
-        connection.requestFactory = partial(BoundedRequest, guard=guard, deadline=deadline)
+        channel._respondToBadRequestAndDisconnect = partial(_refuse_rubbish, channel)
+        connection.requestFactory = partial(BoundedRequest, guard=guard, deadline=deadline, lets_in=lets_in)
         deadline.set(HEAD_SECONDS)
         return connection
 

@@ -13,7 +13,9 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from typing import Any
 
+from realm.web import served_hosts
 from realm.web.problems import refusal_body
+from realm.web.served_hosts import Hosts
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -21,19 +23,17 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 Application = Callable[[Any, Any, Any], Awaitable[None]]
 
-LOOPBACK_NAMES = ("127.0.0.1", "localhost", "[::1]")
-_HTTP_DEFAULT_PORT = 80
 MISDIRECTED = 421
 FORBIDDEN = 403
 
 
 class Guard:
-    def __init__(self, application: Application, *, port: int, any_host: bool = False) -> None:
-        """`any_host` is for a server behind a token wall alone."""
+    def __init__(
+        self, application: Application, *, port: int, hosts: Hosts | None = None, any_host: bool = False
+    ) -> None:
+        """`hosts` are loopback's without it; `any_host` is for a server behind a token wall alone."""
         self._application, self._any_host = application, any_host
-        suffix = "" if port == _HTTP_DEFAULT_PORT else f":{port}"
-        self._hosts = frozenset(f"{name}{suffix}" for name in LOOPBACK_NAMES)
-        self._origins = frozenset(f"http://{host}" for host in self._hosts)
+        self._hosts = served_hosts.loopback(port) if hosts is None else hosts
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -54,8 +54,9 @@ class Guard:
         headers: list[tuple[bytes, bytes]] = list(scope["headers"])
         hosts, origins = _values(headers, b"host"), _values(headers, b"origin")
         if not self._is_host_ours(hosts):
-            return MISDIRECTED, f"This server answers only to the hosts {', '.join(sorted(self._hosts))}."
-        ours = frozenset({f"http://{hosts[0].lower()}"}) if self._any_host else self._origins
+            return MISDIRECTED, f"This server answers only to the hosts {', '.join(sorted(self._hosts.names))}."
+        host = hosts[0].lower()
+        ours = frozenset({_origin(scope, host)}) if self._any_host else self._hosts.origins_for(host)
         if origins and not (len(origins) == 1 and origins[0] in ours):
             return FORBIDDEN, f"Requests are taken only from pages of {', '.join(sorted(ours))}."
         if not _comes_from_here(scope, headers):
@@ -63,7 +64,12 @@ class Guard:
         return None
 
     def _is_host_ours(self, hosts: list[str]) -> bool:
-        return len(hosts) == 1 and (self._any_host or hosts[0].lower() in self._hosts)
+        return len(hosts) == 1 and (self._any_host or hosts[0].lower() in self._hosts.names)
+
+
+def _origin(scope: Scope, host: str) -> str:
+    """Of the server's own pages, by the scheme that the browser speaks (realm.web.client_address)."""
+    return f"{'https' if scope.get('scheme') in ('https', 'wss') else 'http'}://{host}"
 
 
 def _comes_from_here(scope: Scope, headers: list[tuple[bytes, bytes]]) -> bool:

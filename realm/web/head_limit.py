@@ -1,5 +1,5 @@
-"""uvicorn, with a limit of time to the head of a request and of connections to one machine, for which it has no
-settings."""
+"""uvicorn, with a limit of time to the head of a request and of connections to one machine, and with the headers of all
+answers on its own, for which it has no settings."""
 
 from __future__ import annotations
 
@@ -7,12 +7,19 @@ from collections import Counter
 from ipaddress import ip_address
 from typing import Any
 
+import h11
+from uvicorn.protocols.http import flow_control, h11_impl
 from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from realm.web import answer_headers
 
 HEAD_SECONDS = 30.0
 """A connection on which no request begins for twice as long is ended, however busily it trickles."""
 _ONES_SHARE = 2
 """Of all connections that there may be, another machine has at most every second one: the rest is for others."""
+
+
+h11_impl.service_unavailable = answer_headers.AnswerHeaders(flow_control.service_unavailable)  # type: ignore
 
 
 class TimedProtocol(H11Protocol):
@@ -54,3 +61,11 @@ class TimedProtocol(H11Protocol):
     @property
     def _waits(self) -> bool:
         return self.cycle is None or self.cycle.response_complete
+
+    def send_400_response(self, msg: str) -> None:
+        """To what is no request."""
+        own = [(b"content-type", b"text/plain; charset=utf-8"), (b"connection", b"close")]
+        start = h11.Response(status_code=400, headers=answer_headers.completed(own, path=""), reason=b"Bad Request")
+        for event in (start, h11.Data(data=msg.encode("ascii")), h11.EndOfMessage()):
+            self.transport.write(self.conn.send(event))
+        self.transport.close()

@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import Callable, Iterable
 
+from realm.web.client_address import PASSED_ON_KEY
 from realm.web.guard import Application, Message, Receive, Scope, Send
 from realm.web.problems import problem_body
 from realm.web.tokens import KnownToken, TokenStore, bearer
@@ -20,7 +21,8 @@ _UNAUTHORIZED = 401
 class TokenWall:
     """Lets a request in whose Authorization holds a token that is good for one of `purposes_of(scope)`.
 
-    Where `required` is false all get in, and a good token tells only who asks.
+    Where `required` is false all of this machine get in, and a good token tells only who asks; not so what a proxy
+    has passed on of which the player has said nothing.
     """
 
     def __init__(
@@ -43,12 +45,13 @@ class TokenWall:
             return
         secret = _secret(scope)
         token = await asyncio.to_thread(self._known, secret, scope) if secret else None
-        if token is None and self._required:
+        is_required = self._required or PASSED_ON_KEY in scope
+        if token is None and is_required:
             sentence = "Its token is not good for this." if secret else "A token is needed."
             await _refuse(send, scope, f"{sentence} Send it as 'Authorization: Bearer rot_…'; {self._remedy}.")
             return
         known = {**scope, TOKEN_KEY: token} if token else scope
-        if not self._required:
+        if not is_required:
             await self._application(known, receive, send)
             return
         still = _Still(lambda: self._known(secret, scope) is not None, receive, send)

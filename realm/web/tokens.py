@@ -23,10 +23,14 @@ from realm.world import World
 FILE = "tokens.json"
 PREFIX = "rot_"
 READ, API, ZONE = "read", "api", "zone"
-PURPOSES = (READ, API, ZONE)
+CHAT, ORACLE = "chat", "oracle"
+OF_VAULT = (READ, API, ZONE)
 """What is asked of the vault's API without changing anything; all of that API; the vault of another machine."""
+OF_ORACLE = (CHAT, ORACLE)
+"""What is asked of models that the inference host has loaded; all of that host, loading and unloading too."""
+PURPOSES = (*OF_VAULT, *OF_ORACLE)
 LONGEST_DAYS = 36_500
-_PERMIT = {READ: (READ, API), API: (API,), ZONE: (ZONE,)}
+_PERMIT = {READ: (READ, API), API: (API,), ZONE: (ZONE,), CHAT: OF_ORACLE, ORACLE: (ORACLE,)}
 """By what is done, the purposes that are good for it."""
 _SECRET_BYTES = 32
 _ID_LETTERS = 8

@@ -28,7 +28,6 @@ class Command(BaseCommand):
     help = (
         "Show what a service logged, or follow it; without a name the services that logged. Times are this machine's."
     )
-    requires_system_checks = []
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("service", nargs="?", metavar="SERVICE", help="such as arena, trainer, tavern, commands")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from realm import database
+from realm.databases import database
 from realm.world import World
 
 _MAGIC = b"SQLite format 3\0"

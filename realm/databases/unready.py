@@ -6,7 +6,7 @@ from django.conf import settings
 from django.db import DatabaseError, connection
 from django.db.migrations.recorder import MigrationRecorder
 
-from realm.database import is_behind
+from realm.databases.database import is_behind
 
 START = "scripts/start_all.sh"
 

@@ -49,6 +49,32 @@ def is_behind() -> bool:
     return bool(executor.migration_plan(executor.loader.graph.leaf_nodes()))
 
 
+def newer_migrations() -> list[str]:
+    """Migrations of this release's apps that were applied and that it does not have. Raises DatabaseError."""
+    loader = MigrationExecutor(connection).loader
+    ours, known = loader.migrated_apps, loader.disk_migrations
+    return sorted(
+        f"{app}.{name}" for app, name in loader.applied_migrations if app in ours and (app, name) not in known
+    )
+
+
+def take_turn(of: str) -> None:
+    """Wait for the transaction under way, in whichever process, that took the same turn; it ends with this one's.
+
+    SQLite has one writer at a time anyway. Others number rows before they commit them, in any order.
+    """
+    if connection.vendor == "postgresql":
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_advisory_xact_lock(hashtext(%s))", [of])
+
+
+def close_if_broken() -> None:
+    """The connection of a thread that looks every so often: it is kept between looks, since most of them find nothing
+    and opening one costs more than they do."""
+    if connection.errors_occurred:
+        connection.close()
+
+
 def is_a_file_of(world: World) -> bool:
     """Rather than a server that the settings name."""
     return connection.vendor == "sqlite" and Path(connection.settings_dict["NAME"]) == world.database
