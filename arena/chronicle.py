@@ -11,6 +11,8 @@ from arena.models import Battle, ChronicleEntry
 from arena.protocol import Event
 
 DAEMON = "arena"
+HERO_CHANGED = "hero_changed"
+"""Told when another hero fights from then on, who is `data.hero`."""
 
 
 def record_event(battle_id: str, event: Event) -> None:

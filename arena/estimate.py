@@ -204,12 +204,14 @@ def memory_of(
 ) -> Memory:
     """Peak of a battle. On CUDA that of the device's allocations, on the CPU of the process's resident memory.
 
-    `saves_before`: a checkpoint is saved before the last step, and its copy stays in memory beside later steps.
+    `saves_before`: a checkpoint is saved before the last step, and its copy stays in memory beside later steps. Of
+    several processes it is that of the first, which alone holds copies.
     """
     trained = trained_parameters(shape, recipe)
-    weights = weight_bytes(shape, recipe)
-    gradients, optimizer = FLOAT32 * trained, moment_bytes(shape, recipe)
-    copies = FLOAT32 * trained + optimizer
+    parts = recipe.processes if recipe.strategy == "fsdp2" else 1
+    weights = weight_bytes(shape, recipe) // parts
+    gradients, optimizer = FLOAT32 * trained // parts, moment_bytes(shape, recipe) // parts
+    copies = FLOAT32 * trained + moment_bytes(shape, recipe)
     activations, logits = activation_bytes(shape, recipe, load), logit_bytes(shape, recipe, load)
     step = _step_peak(shape, recipe, load, gradients, activations, logits)
     heap = 0 if cuda else _heap_bytes(shape, recipe, load)
@@ -332,8 +334,11 @@ class Measured:
     memory_error: float | None
 
 
-def likeness(recipe: Recipe, *, device: str, parameters: int, threads: int, ranks: int = 1) -> dict[str, Any]:
-    """What decides how long a token takes: hardware, model and the size of a step."""
+def likeness(recipe: Recipe, *, device: str, parameters: int, threads: int, ranks: int | None = None) -> dict[str, Any]:
+    """What decides how long a token takes: hardware, model, the size of a step and who shares it.
+
+    `ranks` where other processes train than the recipe says, as one that somebody launched by hand.
+    """
     names = (
         "mode",
         "optimizer",
@@ -344,7 +349,7 @@ def likeness(recipe: Recipe, *, device: str, parameters: int, threads: int, rank
         "gradient_checkpointing",
     )
     adapter = {} if recipe.mode == "full" else {"lora_rank": recipe.lora_rank, "lora_dropout": recipe.lora_dropout}
-    here = {"device": device, "parameters": parameters, "threads": threads, "ranks": ranks}
+    here = {"device": device, "parameters": parameters, "threads": threads, "ranks": ranks or recipe.processes}
     return here | {name: getattr(recipe, name) for name in names} | adapter
 
 

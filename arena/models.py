@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
-from django.db import models
+from typing import Any
+
+from django.db import models, transaction
+
+from realm import bell
+from realm.databases import database
+
+TURN = "chronicle"
+"""Of those who write to the chronicle, one after the other."""
 
 
 class Quest(models.Model):
@@ -92,6 +100,22 @@ class Battle(models.Model):
         return self.battle_id
 
 
+class BattleRecord(models.Model):
+    """What is known of a battle beside its state: the player's words, its figures. Its folder has the truth of both."""
+
+    battle = models.OneToOneField(Battle, on_delete=models.CASCADE, primary_key=True, related_name="record")
+    label = models.CharField(max_length=120, blank=True, default="", db_default="", help_text="Shown as its name.")
+    note = models.TextField(blank=True, default="", db_default="")
+    tags = models.CharField(
+        max_length=500, blank=True, default="", db_default="", help_text="With a blank before and behind each."
+    )
+    figures = models.JSONField(null=True, blank=True, help_text="Of a battle that is over; reckoned when first shown.")
+    deleted_at = models.DateTimeField(null=True, blank=True, db_index=True)
+
+    def __str__(self) -> str:
+        return self.label or self.battle.battle_id
+
+
 class ChronicleEntry(models.Model):
     """Something worth telling. The row's id is the `seq` that browsers follow."""
 
@@ -110,3 +134,13 @@ class ChronicleEntry(models.Model):
 
     def __str__(self) -> str:
         return f"{self.id} {self.kind}: {self.message}"
+
+    def save(self, **options: Any) -> None:
+        """A new one's id is above all that anybody can see: who follows ids misses none, whatever else is written."""
+        if not self._state.adding:
+            super().save(**options)
+            return
+        with transaction.atomic():
+            database.take_turn(TURN)
+            super().save(**options)
+            bell.ring_on_commit()

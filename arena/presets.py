@@ -13,7 +13,7 @@ from typing import Any
 import yaml
 
 from arena.recipe import Recipe
-from realm import config, config_edit, strict
+from realm import config, heroes, strict
 from realm.config import SHIPPED_PRESETS
 from realm.disk import durable
 from realm.world import World
@@ -77,26 +77,18 @@ def _plain(value: Any) -> Any:
     return list(value) if isinstance(value, tuple) else value
 
 
-def delete(world: World, name: str, *, in_force: str | None) -> None:
-    """Delete one of the player's own. Raises PresetError."""
+def delete(world: World, name: str) -> None:
+    """Delete one of the player's own that no hero fights by, now or in its turn. Raises PresetError, BadConfig."""
     preset = find(world, name)
     if preset.shipped:
         raise PresetError(f"{name} is a shipped preset and stays")
-    if name == in_force:
+    if name == config.load(world).preset:
         raise PresetError(f"{name} is in force; use another one first")
+    for folder in heroes.folders(world):
+        if (record := heroes.read(world, folder.name)) and record.preset == name:
+            raise PresetError(f"{folder.name} fights by {name} when it is its turn")
     preset.path.unlink()
     durable.sync_folder(preset.path.parent)
-
-
-def use(world: World, name: str) -> None:
-    """Name the preset in the world's `config.yaml`; every other key and every comment stays.
-
-    Raises PresetError or strict.BadConfig, also where it would make, with the keys under `training`, a bad recipe.
-    """
-    recipe_of(world, name)
-    keys = config.read_preset(world, name, recipe=Recipe, source="") | config.own_training(world)
-    source = f"{config.config_file(world)}: training, with preset {name}"
-    config_edit.change(world, {("preset",): name}, check=lambda _: strict.read(Recipe, keys, source=source))
 
 
 def _dump(value: Any) -> str:

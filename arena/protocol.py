@@ -29,6 +29,10 @@ REFUSED_FILE = "refused.json"
 RATE_FILE = "rate.json"
 """`{"learning_rate": …}`: what the player lowered the rate of a battle under way to."""
 
+SHORTAGE_FILE = "shortage.json"
+"""`{"step": …, "quest_step": …, "rows": …, "said": …}`: where one of several processes ran out of memory, with so many
+rows at once, 0 outside of a step. There until the battle's next run has told of it."""
+
 SET_ASIDE_FILE = "set_aside.npy"
 """Lines that a battle leaves out, int64, sorted: the gatekeepers' copies of other rows and the like, and the rows that
 are held out."""
@@ -100,6 +104,8 @@ class Order:
     """REHEARSAL_FILE of this battle; None: the quest's rows alone are trained on."""
     job: str = ""
     """Id of the job that the quest is; empty for one that nobody asked for."""
+    repeat_of: str = ""
+    """The battle that it fights once more with one change; empty: none."""
     opened_on: str | None = None
     """ISO date: the day that a chat template which writes the date takes for today, whenever the battle goes on."""
     recipe: Recipe = field(default_factory=Recipe)
@@ -294,6 +300,9 @@ BEAT_LINE = "beat"
 """`beat SECONDS`, said every BEAT_SECONDS by a thread of its own: how long ago the run last got on with something."""
 BEAT_SECONDS = 2.0
 
+LOST_LINE = "lost"
+"""One of several processes that train together does not answer, and which: `lost rank 1 of 2 …`."""
+
 TROUBLE_LINE = "trouble"
 """`trouble TEXT`: the run waits and says for what (a full disk cannot take an event); `trouble` alone: it goes on."""
 
@@ -305,3 +314,5 @@ class ExitCode:
     BATTLE_FAILED = 5
     SYSTEM = 6
     """The disk or the machine is in trouble, not the quest."""
+    SHORT_OF_MEMORY = 7
+    """One of several processes was; the next run takes up what it left in SHORTAGE_FILE."""

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from arena.models import Battle
 from arena.protocol import ORDER_FILE, Order
+from arena.selectors import waits_for_its_hero
 from realm.disk.mailbox import Mailbox
 from realm.world import World
 
@@ -47,7 +48,8 @@ def lower(world: World, learning_rate: float, *, by: str) -> RateOrder:
 
 
 def battle_under_way() -> Battle | None:
-    return Battle.objects.filter(state__in=(Battle.State.TRAINING, Battle.State.PAUSED)).first()
+    rows = Battle.objects.filter(state__in=(Battle.State.TRAINING, Battle.State.PAUSED))
+    return rows.exclude(waits_for_its_hero()).order_by("-state", "-id").first()
 
 
 def why_refused(world: World, battle: Battle, learning_rate: float) -> str:

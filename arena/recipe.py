@@ -25,19 +25,24 @@ class Recipe:
     max_length: Annotated[int, Bounds(8, 2**20)] = 256
     """Tokens in a packed row; a longer example is refused, or cut if `over_long` says so."""
     over_long: Literal["refuse", "truncate"] = "refuse"
+    """What becomes of a row that is longer than max_length."""
     rows_per_step: Annotated[int, Bounds(1, 2**16)] = 8
     """Packed rows in one optimizer step."""
     rows_per_micro_batch: Annotated[int, Bounds(1, 2**16)] = 8
+    """Of these, how many are computed at once; their gradients are summed, so that it changes the memory alone."""
     rehearsal_share: Annotated[float, Bounds(0, 0.9)] = 0.2
     """Of all rows that a quest of the player's is trained with, those of won levels and of earlier quests; 0: none."""
     rehearsal_epochs: Annotated[int, Bounds(1, 100)] = 4
     """Times that the rehearsed rows are gone through in each epoch of the quest's own, while they are few: some
     hundred rows teach a hero too little to hold what it knows, and met again they do as well as new ones."""
     epochs: Annotated[int, Bounds(1, 10_000)] = 1
+    """Times that a quest is gone through."""
     learning_rate: Annotated[float, Bounds(0, 10)] = 2e-3
+    """Of AdamW; left out, that which suits the hero."""
     warmup_steps: Annotated[int, Bounds(0, _COUNT)] = 20
     """Over which the rate rises: at the hero's first steps, and whenever the optimizer's moments begin anew."""
     schedule: Literal["constant", "linear", "cosine"] = "constant"
+    """How the rate goes on behind the warmup."""
     schedule_steps: Annotated[int, Bounds(1, _COUNT)] = 100_000
     """Hero steps over which linear and cosine fall to a tenth; the schedule goes on across quests."""
     optimizer: Literal["adamw", "muon"] = "adamw"
@@ -45,13 +50,19 @@ class Recipe:
     muon_ratio: Annotated[float, Bounds(0, 1000)] = 2.0
     """The matrices' rate over `learning_rate`: with 1 an update's root mean square is about AdamW's."""
     muon_momentum: Annotated[float, Bounds(0, 1)] = 0.95
+    """Share of the last update that the next one keeps."""
     weight_average: Annotated[float, Bounds(0, 1)] = 0.0
     """The hero is an average of the weights that train, each step's share 1 - this; 0: it is those weights."""
     weight_decay: Annotated[float, Bounds(0, 100)] = 0.01
+    """Share of a weight that is taken off it a step, times the rate."""
     beta1: Annotated[float, Bounds(0, 1)] = 0.9
+    """Of AdamW: how long its mean of gradients remembers."""
     beta2: Annotated[float, Bounds(0, 1)] = 0.95
+    """Of AdamW: how long its mean of squared gradients remembers."""
     clip_norm: Annotated[float, Bounds(0, 10**6)] = 1.0
+    """Norm beyond which a gradient is scaled down; 0: never."""
     seed: Annotated[int, Bounds(0, 2**32 - 1)] = 0
+    """Of the order of rows and of dropout."""
     save_every: Annotated[int, Bounds(1, _COUNT)] = 200
     """A checkpoint is saved at each hero step that this divides, and at the last step of a battle."""
     save_seconds: Annotated[int, Bounds(0, _COUNT)] = 600
@@ -72,12 +83,21 @@ class Recipe:
     """Faults at one step (a loss that is not finite, a divergence) after which the battle pauses by itself."""
     threads: Annotated[int, Bounds(0, 1024)] = 0
     """CPU threads of torch; 0 leaves torch's own choice. Part of what makes a resume exact."""
+    processes: Annotated[int, Bounds(1, 64)] = 1
+    """That train the hero together on this machine, each on a GPU of its own where there are GPUs. The rows of a step
+    are divided among them; its loss stays that of one process."""
+    strategy: Literal["ddp", "fsdp2"] = "ddp"
+    """Of several processes: `ddp`, each holds all of the hero; `fsdp2`, each holds a part."""
     lora_rank: Annotated[int, Bounds(1, 2**16)] = 16
+    """Width of the adapters in modes lora and qlora."""
     lora_alpha: Annotated[int, Bounds(1, 10**6)] = 32
+    """Their output is scaled by this over the rank."""
     lora_dropout: Annotated[float, Bounds(0, 1)] = 0.0
+    """Share of inputs that adapters drop while they train."""
     lora_targets: tuple[str, ...] = ()
     """Names of the linear layers that get adapters, such as q_proj; none named means every linear layer of the body."""
     gradient_checkpointing: bool = False
+    """Activations are computed again in the backward pass rather than kept: slower, with far less memory."""
 
     def __post_init__(self) -> None:
         strict.check_ranges(self)

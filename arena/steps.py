@@ -16,6 +16,7 @@ from realm.world import World
 
 Records = npt.NDArray[np.void]
 Floats = npt.NDArray[np.floating[Any]]
+Places = npt.NDArray[np.int64]
 
 DTYPE = np.dtype(protocol.STEP_DTYPE)
 NO_RECORDS: Records = np.empty(0, DTYPE)
@@ -59,11 +60,16 @@ def thin(records: Records, most: int) -> Records:
 
     A stretch with a NaN loss is shown by that record, so a broken step stays visible in a long battle.
     """
+    return records if len(records) <= most else np.asarray(records[kept_places(records, most)])
+
+
+def kept_places(records: Records, most: int) -> Places:
+    """Where the records stand that `thin` keeps, int64, rising."""
     if len(records) <= most:
-        return records
+        return np.arange(len(records))
     loss = np.ascontiguousarray(records["loss"])
     inner = _THINNER().downsample(loss, n_out=(most - 2) // 2 * 2)
-    return np.asarray(records[np.unique(np.concatenate(([0], inner.astype(np.int64), [len(records) - 1])))])
+    return np.unique(np.concatenate(([0], inner.astype(np.int64), [len(records) - 1])))
 
 
 @dataclass(frozen=True)

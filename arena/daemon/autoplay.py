@@ -100,6 +100,11 @@ class Player:
             except (GuildError, OSError, ValueError) as error:  # forging for it tries again
                 log.warning("held-out sets of %s wait: %s", skill.name, error)
 
+    def take_on(self, hero: str) -> None:
+        """From now on quests are forged for this hero."""
+        if hero != self._hero:
+            self._hero, self._doubted = hero, True
+
     def doubt(self) -> None:
         """The hero's levels may have changed: what was forged ahead may be for yesterday's."""
         self._doubted = True

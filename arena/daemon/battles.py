@@ -7,7 +7,7 @@ import itertools
 import os
 import re
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,6 +19,7 @@ from arena.daemon import kept_rows, outcomes, rehearsal
 from arena.daemon.validation_sets import validation_sets
 from arena.gate import report as reports
 from arena.gate import row_index
+from arena.history import repeating
 from arena.models import Battle, Quest
 from arena.protocol import (
     ORDER_FILE,
@@ -45,9 +46,24 @@ from realm.world import World
 UNFINISHED = (Battle.State.TRAINING, Battle.State.PAUSED)
 
 
-def unfinished() -> Battle | None:
-    """The battle that stands half-fought, if any; there is at most one."""
-    return Battle.objects.filter(state__in=UNFINISHED).select_related("quest").first()
+def all_unfinished() -> list[Battle]:
+    """Of all heroes."""
+    return list(Battle.objects.filter(state__in=UNFINISHED).select_related("quest"))
+
+
+def unfinished(world: World, hero: str, rows: Sequence[Battle] | None = None) -> Battle | None:
+    """The hero's battle that stands half-fought, if any; there is at most one. `rows`: `all_unfinished` where at hand.
+
+    Another hero's waits until that one fights again, unless it has trained nothing: such a one is anybody's.
+    """
+    rows = all_unfinished() if rows is None else rows
+    mine = (row for row in rows if row.hero == hero)
+    return next(mine, None) or next((row for row in rows if not has_trained(world, row)), None)
+
+
+def leave_to_wait(hero: str) -> None:
+    """Battles of all heroes but this one are paused, also where the trainer died before it said so."""
+    Battle.objects.exclude(hero=hero).filter(state=Battle.State.TRAINING).update(state=Battle.State.PAUSED)
 
 
 def end(battle: Battle, state: Battle.State) -> None:
@@ -170,6 +186,7 @@ def _order(
         validation_sets=validation_sets(world, config, quest, registry(specs)),
         flagged_folder=str(world.flagged_examples),
         job=quest.job,
+        repeat_of=repeating.repeat_of(queue.path_of(world, quest)),
         opened_on=datetime.now().date().isoformat(),
         recipe=recipe,
         recipe_reason=reason,

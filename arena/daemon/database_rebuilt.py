@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from arena import chronicle
 from arena.models import ChronicleEntry
-from realm import database
+from realm.databases import database
 from realm.world import World
 
 KIND = "database_rebuilt"

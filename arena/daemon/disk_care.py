@@ -11,19 +11,18 @@ from arena import disk_errors
 from arena.daemon import recovery
 from arena.daemon.chronicle_outbox import Outbox
 from arena.models import Battle
+from realm.disk import ballast
 from realm.disk.ballast import Ballast
 from realm.world import World
 
 log = logging.getLogger(__name__)
-
-BALLAST_FILE = ".ballast"
 
 
 class DiskCare:
     def __init__(self, world: World, outbox: Outbox) -> None:
         self._world = world
         self._outbox = outbox
-        self._ballast = Ballast(world.status / BALLAST_FILE)
+        self._ballast = Ballast(world.status / ballast.FILE)
         self._mend: Callable[[World], None] | None = recovery.bring_into_line
         """What is to be done first, because somebody was killed or an error cut something short."""
         self.trouble = ""

@@ -15,6 +15,7 @@ from guild.evaluation import queue as evaluation_queue
 from guild.evaluation.exam import evaluation_files
 from guild.evaluation.judging import Judged, Verdict
 from guild.evaluation.progression import EVALUATIONS_TO_LOSE, LOST_ACCURACY
+from guild.models import Evaluation
 from realm.world import World
 
 Told = tuple[str, str, dict[str, Any]]
@@ -42,7 +43,7 @@ def told_of(skill: str, level: int, verdict: Verdict) -> Iterator[Told]:
     if verdict.lost:
         times = f"{EVALUATIONS_TO_LOSE} times in a row"
         message = f"{name} level {level} is lost again: {times} under {LOST_ACCURACY:.0%}; it will be rehearsed"
-        yield "skill_level_lost", message, place
+        yield "skill_level_lost", message, place | {"before": verdict.held_accuracy, "after": verdict.accuracy}
     if verdict.regained:
         yield "skill_level_regained", f"{name} level {level} is regained", place
     if verdict.level_up:
@@ -52,13 +53,36 @@ def told_of(skill: str, level: int, verdict: Verdict) -> Iterator[Told]:
 
 def tell(judged: Judged, verdict: Verdict) -> None:
     """Of an evaluation that came through the queue; the source keeps it apart from what the daemon says."""
+    tell_result(judged, verdict)
+    assert verdict.evaluation_id is not None
+    follow(judged, verdict.evaluation_id)
+
+
+def tell_result(judged: Judged, verdict: Verdict) -> None:
+    """Without the crown, which a worker on another machine knows nothing of."""
     evaluation = verdict.evaluation_id
     assert evaluation is not None  # the queue tells only what is new
     for kind, message, data in told_of(judged.skill, judged.level, verdict):
         _say(judged, evaluation, kind, message, data)
+
+
+def follow(judged: Judged, evaluation: int) -> None:
+    """Let the checkpoint challenge for the crown, told with the evaluation of that id."""
     champions.follow_queue(
         settings.WORLD, judged, lambda message, data: _say(judged, evaluation, champions.KIND, message, data)
     )
+
+
+def bring_home(world: World) -> int:
+    """Answers of workers come to this world's disk, and their checkpoints challenge for the crown; how many."""
+
+    def challenge(judged: Judged) -> None:
+        row = Evaluation.objects.get(
+            hero=judged.hero, checkpoint=judged.checkpoint, skill=judged.skill, level=judged.level
+        )
+        follow(judged, row.pk)
+
+    return evaluation_queue.bring_home(world, challenge)
 
 
 def _say(judged: Judged, evaluation: int, kind: str, message: str, data: dict[str, Any]) -> None:

@@ -16,10 +16,11 @@ from django.db import transaction
 
 from arena import chronicle, disk_errors, orders, quest_orders
 from arena import status as arena_status
-from arena.daemon import battles, events, going_back, rate, recipe_news, sparring_expiry, won_level
+from arena.daemon import battles, events, going_back, history, rate, recipe_news, sparring_expiry, won_level
 from arena.daemon.autoplay import Player
 from arena.daemon.chronicle_outbox import Outbox
 from arena.daemon.disk_care import DiskCare
+from arena.daemon.hero_change import HeroChange
 from arena.daemon.host_watch import HostWatch
 from arena.daemon.outcomes import Outcomes
 from arena.daemon.pause import Pause
@@ -27,10 +28,11 @@ from arena.daemon.readiness import Readiness
 from arena.daemon.settings import Settings
 from arena.daemon.status import Situation, StatusFile
 from arena.daemon.trainer.care import TrainerCare
-from arena.daemon.trainer.process import TrainerProcess
+from arena.daemon.trainer.process import Group, TrainerProcess
 from arena.daemon.until import FOREVER, Until
 from arena.gate import report as reports
 from arena.gate.process import ASIDE, LARGE, Gate, GateProcess
+from arena.history import deleting
 from arena.models import Battle, Quest
 from arena.orders import Request, Wish
 from arena.profiles.resolving import Resolved
@@ -45,9 +47,12 @@ from arena.reports import sparrings
 from arena.sources.inspecting import Lookout
 from arena.status import LOCK_FILE
 from realm.config import RealmConfig
-from realm.database_watch import DatabaseWatch
+from realm.databases.changes import Nothing
+from realm.databases.watch import DatabaseWatch
 from realm.disk.locks import Taken, only_one
+from realm.processes import notify
 from realm.quest_names import is_forged_name
+from realm.weaver import service_lock
 from realm.world import World
 from vault.errors import Refused
 from vault.treasury import shelf
@@ -74,7 +79,7 @@ def only_daemon(world: World) -> Iterator[None]:
         with only_one(world.control / LOCK_FILE):
             yield
     except Taken as pid:
-        raise AnotherDaemon(f"the arena of {world.home} is served by process {pid}") from None
+        raise AnotherDaemon(f"the arena of {world.home} is served by {service_lock.in_words(str(pid))}") from None
 
 
 class ArenaDaemon:
@@ -106,15 +111,18 @@ class ArenaDaemon:
         self.rest = Pause(world)
         self._disk = DiskCare(world, self._outbox)
         self._database = DatabaseWatch(world)
+        self._nothing = Nothing()
         self._status = StatusFile(world.arena_status, clock=clock)
         self._hosts = HostWatch(world)
 
         # The trainer, and what it fights.
         self.trainer = trainer or TrainerProcess(world, self.wake_up.set, clock=clock)
+        self.trainer.group = Group.of(self.settings.recipe)
         self._trainer_care = TrainerCare(world, self.trainer, self._outbox, self.rest, clock=clock)
         self._running: Battle | None = None
         self._over = False
         """Whether the running battle has said that it ended."""
+        self._hero_change = HeroChange(world, self.settings, self._outbox)
         self._forged_failures = 0
         self._room_wanted = False
         self._outcomes = Outcomes(world)
@@ -165,7 +173,7 @@ class ArenaDaemon:
         """Whether nothing is fought, waits to be or is about to arrive; a daemon that rests fights nothing either."""
         if self._running or not self.player.sets_ready or self._disk.trouble:
             return False
-        return self.rest.active or not (battles.unfinished() or self._quests_arrive() or queue.waiting().exists())
+        return self.rest.active or not (self._unfinished() or self._quests_arrive() or self._quests_wait())
 
     def _idle_seconds(self) -> float:
         """Seconds until the next look; short while a file is settling, longer the longer it takes."""
@@ -203,9 +211,11 @@ class ArenaDaemon:
             self._finish_stop(),
             self._end_rest_of_battle(),
             self._obey_of_branches(),
+            history.obey(self.world, on_damaged=self._damaged.append, tell=self._tell),
             self._make_room(),
             self._mind_model(),
             self.rest.settle(),
+            self._change_hero(),
             self._readiness.mended(),
             self._start_battle(),
             self._play(),
@@ -244,7 +254,7 @@ class ArenaDaemon:
 
     def _is_meant(self, request: Request) -> bool:
         """A battle that has ended by now is no other one's."""
-        battle = self._running or battles.unfinished()
+        battle = self._running or self._unfinished()
         if not request.battle or (battle and battle.battle_id == request.battle):
             return True
         self._tell(
@@ -268,7 +278,7 @@ class ArenaDaemon:
 
     def _obey_of_quests(self) -> bool:
         obeyed = 0
-        context = Context(self.world, skip=self._skip, again=self._again)
+        context = Context(self.world, skip=self._skip_quest, again=self._again)
         for path, order in quest_orders.MAILBOX.waiting(self.world, on_damaged=self._damaged.append):
             log.info("%s of %d quests asked by %s", order.act, len(order.quests), order.by)
             slice_, rest = quest_orders.sliced(order)
@@ -295,7 +305,7 @@ class ArenaDaemon:
     def _obey_of_rate(self) -> bool:
         battle = self._running
         lowered = rate.obey(
-            self.world, lambda: battle or battles.unfinished(), tell=self._tell, on_damaged=self._damaged.append
+            self.world, lambda: battle or self._unfinished(), tell=self._tell, on_damaged=self._damaged.append
         )
         if lowered and battle:
             self.trainer.send(Command.RATE)
@@ -315,9 +325,18 @@ class ArenaDaemon:
         else:
             path.unlink(missing_ok=True)
 
+    def _skip_quest(self, quest: Quest) -> None:
+        """Also where its battle waits for a hero that does not fight now: its steps are in a checkpoint."""
+        under_way = self._running or self._unfinished()
+        waits = Battle.objects.filter(quest=quest, state=Battle.State.PAUSED).select_related("quest").first()
+        if waits and waits != under_way:
+            self._retreat(waits, "skipped")
+        else:
+            self._skip()
+
     def _skip(self) -> None:
         """End this battle without resting; where the arena rests already, it stays at rest."""
-        battle = self._running or battles.unfinished()
+        battle = self._running or self._unfinished()
         if battle is None:
             self._tell("nothing_skipped", "There is no battle to skip")
             return
@@ -336,7 +355,7 @@ class ArenaDaemon:
         stop = self.rest.is_retreat
         if not stop and skipped is None:
             return False
-        battle = battles.unfinished()
+        battle = self._unfinished()
         ended = battle is not None and (stop or battle.battle_id == skipped)
         if battle and ended:
             self._retreat(battle, "skipped" if battle.battle_id == skipped else "stopped")
@@ -349,7 +368,7 @@ class ArenaDaemon:
         rested = self.rest.battle
         if not rested or self._running:
             return False
-        battle = battles.unfinished()
+        battle = self._unfinished()
         if battle and battle.battle_id == rested:
             return False
         self.rest.end()
@@ -415,6 +434,7 @@ class ArenaDaemon:
         except Refused as error:  # again after the next save
             log.warning("no room is made: %s", error)
         queue.prune_forged(self.world, keep=config.keep_forged_quests)
+        deleting.empty_old(self.world)
         self._room_wanted = False
         return True
 
@@ -437,24 +457,45 @@ class ArenaDaemon:
     def _set_aside(self) -> bool:
         return not self._running and self._trainer_care.set_aside()
 
+    def _unfinished(self) -> Battle | None:
+        rows = self._nothing.unless_changed("unfinished", battles.all_unfinished)
+        return battles.unfinished(self.world, self.settings.config.hero, rows)
+
+    def _change_hero(self) -> bool:
+        changed = self._hero_change.look(self.trainer, running=self._running is not None)
+        self.player.take_on(self.settings.config.hero)
+        return changed
+
     def _start_battle(self) -> bool:
         if self.rest.active or self._running or self._stopping.is_set() or not self.trainer.ready:
             return False
-        battle = battles.unfinished()
+        battle = self._unfinished()
         # A battle that has trained goes on by its own order, whatever the settings say by now.
         if battle is None or not battles.has_trained(self.world, battle):
             battle = self._by_settings(battle)
         if battle is None:
             return False
+        group = self._group_of(battle)
+        if group != self.trainer.group:  # it waits for an order, and ends at once; the next look starts the other one
+            self.trainer.shut_down(meanwhile=self._beat)
+            self.trainer.group = group
+            return True
         self._running = battle
         self.trainer.run(battles.order_path(self.world, battle))
         if self._until.step is not None:
             self.trainer.pause_at(self._until.step)
         return True
 
+    def _group_of(self, battle: Battle) -> Group:
+        """Whom its order wants to train together; of an order that cannot be read the trainer says so."""
+        try:
+            return Group.of(battles.read_order(self.world, battle).recipe)
+        except (OSError, ValueError):
+            return Group()
+
     def _by_settings(self, battle: Battle | None) -> Battle | None:
         """This battle, or that of the next quest, with a recipe by the settings as they are now; None for none."""
-        quest = battle.quest if battle else queue.waiting().first()
+        quest = battle.quest if battle else (queue.waiting().first() if self._quests_wait() else None)
         resolved = self._readiness.judge(quest, opened=battle is not None) if quest else None
         if quest is None or resolved is None:
             return None
@@ -497,16 +538,22 @@ class ArenaDaemon:
         )
 
     def _quests_arrive(self) -> bool:
-        return self._doorway.something_arrives or queue.arrived().exists()
+        if self._doorway.something_arrives:
+            return True
+        return self._nothing.unless_changed("arrived", lambda: queue.arrived().exists())
+
+    def _quests_wait(self) -> bool:
+        return self._nothing.unless_changed("waiting", lambda: queue.waiting().exists())
 
     def _play(self) -> bool:
         """With nothing else to do, the guild forges the next quest; while the last one is trained on, ahead."""
         self.settings.refresh()
-        waits = self._quests_arrive() or queue.waiting().exists()
+        waits = self._quests_arrive() or self._quests_wait()
         wanted = self.settings.config.autoplay and not self.rest.active and not waits
-        return self.player.look(wanted=wanted, free=not (self._running or battles.unfinished()))
+        return self.player.look(wanted=wanted, free=not (self._running or self._unfinished()))
 
     def _beat(self) -> None:
+        notify.beat()
         self._status.tell(self._situation)
 
     def _situation(self) -> Situation:
@@ -515,7 +562,7 @@ class ArenaDaemon:
             self._disk.trouble, self.rest.trouble, self.player.trouble, self._doorway.trouble, self.settings.trouble
         )  # fmt: skip
         return Situation(
-            battle=self._running or (None if self._disk.trouble else battles.unfinished()),
+            battle=self._running or (None if self._disk.trouble else self._unfinished()),
             is_fought=self._running is not None,
             rests=self.rest.active,
             trainer_ready=self.trainer.ready,

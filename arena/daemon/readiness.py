@@ -67,7 +67,11 @@ class Readiness:
             return False
         self._settings.refresh()
         asked = self._rest.settings
-        changed = asked != self._digest() if asked else self._differs(battles.unfinished())
+        changed = (
+            asked != self._digest()
+            if asked
+            else self._differs(battles.unfinished(self._world, self._settings.config.hero))
+        )
         if changed:
             self._outbox.add("settings_changed", "The settings have changed: the arena tries again")
             self._rest.end()
@@ -117,7 +121,7 @@ class Readiness:
     def _digest(self) -> str:
         """Of all that the player may mend a refusal by, without a restart."""
         config = self._settings.config
-        battle = battles.unfinished()
+        battle = battles.unfinished(self._world, self._settings.config.hero)
         beside = reports.companion(queue.path_of(self._world, battle.quest), reports.RECIPE) if battle else None
         own = beside.read_bytes() if beside is not None and beside.is_file() else b""
         said = repr((config.hero, config.base_model, config.memory_budget_gb, sorted(config.training.items()), own))

@@ -18,6 +18,7 @@ from arena.gate import report as reports
 from arena.gate.inspection import Look, inspect
 from arena.gate.report import Report
 from arena.gate.rules import GateRules
+from arena.history import deleting
 from arena.models import Battle, Quest
 from arena.protocol import EVENTS_FILE, ORDER_FILE, Event, EventKind, Order
 from arena.queue import files as queue
@@ -171,7 +172,7 @@ def _align_battle(world: World, path: Path, order: Order) -> None:
     states = _ENDED_AS.get(_last_ending(path.parent), (Quest.State.BATTLING,))
     alike = Quest.objects.filter(sha256=order.quest_sha256, state__in=states, battles=None)
     quest = alike.filter(name=order.quest).first() or alike.first()  # one that was fought again has another name
-    Battle.objects.create(
+    battle = Battle.objects.create(
         battle_id=order.battle,
         quest=quest or _quest_without_file(order, states[0], started),
         hero=order.hero,
@@ -179,6 +180,7 @@ def _align_battle(world: World, path: Path, order: Order) -> None:
         started_at=started,
         state=Battle.State.PAUSED if events.ends_paused(path.parent / EVENTS_FILE) else Battle.State.TRAINING,
     )
+    deleting.index_mark(world, battle)
 
 
 _ENDED_AS: dict[EventKind | None, tuple[Quest.State, ...]] = {

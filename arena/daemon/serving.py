@@ -14,8 +14,9 @@ from arena.daemon.until import FOREVER, Until
 from arena.gate.rules import GateRules
 from arena.recipe import Recipe
 from realm import config as realm_config
-from realm import database
+from realm import newer_world
 from realm.config import RealmConfig
+from realm.databases import database
 from realm.world import World
 from vault.treasury.rules import Rules as TreasuryRules
 
@@ -30,13 +31,15 @@ def opened(
 ) -> Iterator[ArenaDaemon]:
     """The daemon, about to `run`. `changed` is laid over the settings whenever they are read.
 
-    Raises loop.AnotherDaemon, strict.BadConfig, database_watch.DatabaseGone and django.db.DatabaseError.
+    Raises loop.AnotherDaemon, strict.BadConfig, newer_world.NewerWorld, database_watch.DatabaseGone and
+    django.db.DatabaseError.
     """
 
     def load() -> RealmConfig:
         return changed(realm_config.load(world, recipe=Recipe, gatekeeper=GateRules, treasury=TreasuryRules))
 
     with only_daemon(world):
+        newer_world.check(world)
         database.make_ready(world)
         database_rebuilt.tell_of_new(world)
         restored_world.tell_once(world)

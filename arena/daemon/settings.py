@@ -18,6 +18,7 @@ from arena.rows.formats import load_declared
 from guild.curriculum.plan import Curriculum, read_curriculum
 from realm import strict
 from realm.config import RealmConfig
+from realm.config_follower import with_hero_of
 from realm.world import World
 
 FOLLOWED = ("curriculum", "autoplay", "preset", "training", "base_model", "memory_budget_gb", "treasury")
@@ -29,6 +30,10 @@ FRESH_SECONDS = 2.0
 def read_rules(config: RealmConfig) -> GateRules:
     """Raises strict.BadConfig for rules that cannot be."""
     return strict.read(GateRules, config.gatekeeper, source="gatekeeper")
+
+
+def _following(config: RealmConfig, newest: RealmConfig) -> RealmConfig:
+    return replace(config, **{name: getattr(newest, name) for name in FOLLOWED})
 
 
 class Settings:
@@ -49,6 +54,8 @@ class Settings:
         self.recipe, self.rules, self.specs = self._read(config)
         self.trouble = ""
         """Why the old settings stay in force, in one sentence."""
+        self.next_hero = ""
+        """Whom the settings name where that is another than who fights; see `take_on`."""
         self._read_at = clock()
 
     def read_again(self) -> None:
@@ -57,14 +64,25 @@ class Settings:
         try:
             config = self.load()
             read_curriculum(config)
+            next_hero = config.hero if config.hero != self.config.hero else ""
+            if next_hero:
+                self._read(config)  # no battle is paused for one who could not fight
+                config = with_hero_of(config, self.config)
             self.recipe, self.rules, self.specs = self._read(config)
-            self.config = replace(self.config, **{name: getattr(config, name) for name in FOLLOWED})
-            trouble = ""
+            self.config = _following(self.config, config)
+            self.next_hero, trouble = next_hero, ""
         except strict.BadConfig as error:
-            trouble = f"The old settings stay in force: {error}"
+            self.next_hero, trouble = "", f"The old settings stay in force: {error}"
         if trouble and trouble != self.trouble:
             self._outbox.add("settings_refused", trouble)
         self.trouble = trouble
+
+    def take_on(self) -> None:
+        """The hero that the settings name, with its model and recipe. Raises BadConfig; then nothing changed."""
+        self.next_hero = ""
+        config = self.load()
+        self.recipe, self.rules, self.specs = self._read(config)
+        self.config = with_hero_of(_following(self.config, config), config)
 
     def _read(self, config: RealmConfig) -> tuple[Recipe, GateRules, dict[str, dict[str, str]]]:
         """Raises strict.BadConfig for what cannot be."""

@@ -12,6 +12,7 @@ from typing import Any
 
 import arena.fetching as package
 from arena.profiles.hub import WANTED, cache_folder
+from realm.web import forbidden_connections
 
 TELL_SECONDS = 1.0
 
@@ -20,6 +21,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m arena.fetching", description=package.__doc__)
     parser.add_argument("model", help="hub id, such as Qwen/Qwen3-0.6B")
     model: str = parser.parse_args().model
+    forbidden_connections.refuse()
     from huggingface_hub import HfApi, snapshot_download
     from huggingface_hub.utils.tqdm import disable_progress_bars
 

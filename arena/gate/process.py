@@ -29,6 +29,8 @@ MOST_BYTES_UNDERWAY = 32 * 1024
 wait for it; jobs carry the player's own forms of rows, which may be many."""
 HANG_SECONDS = 60.0
 """Without a word about a file that it is at."""
+STOPPED_SECONDS = 15.0
+"""Without a word, of one that a signal stopped: no file is to blame."""
 MOST_DEATHS = 2
 """A file during which it dies this often is refused."""
 IDLE_SECONDS = 300.0
@@ -121,8 +123,7 @@ class GateProcess:
 
     def shut_down(self) -> None:
         """At once: what it was at is looked at again at the next start."""
-        self._underway.clear()
-        self._sizes.clear()
+        self._taken_back()
         self._kill()
 
     def _watch(self) -> list[Answer]:
@@ -130,6 +131,11 @@ class GateProcess:
             return []
         silent = self._clock() - self._heard_at
         alive = self._child.alive
+        if self._underway and silent > STOPPED_SECONDS and self._child.is_stopped:
+            self._kill()
+            for job in self._taken_back():
+                self.give(job)
+            return []
         if alive and not (self._underway and silent > self._hang_seconds):
             if not self._underway and silent > IDLE_SECONDS:
                 self._kill()
@@ -143,9 +149,7 @@ class GateProcess:
 
         Those behind it are given again.
         """
-        jobs = list(self._underway)
-        self._underway.clear()
-        self._sizes.clear()
+        jobs = self._taken_back()
         self._deaths += 1
         given_up: list[Answer] = []
         if self._deaths >= MOST_DEATHS:
@@ -165,6 +169,13 @@ class GateProcess:
         for job in jobs:
             self.give(job)
         return given_up
+
+    def _taken_back(self) -> list[Job]:
+        """What was underway."""
+        jobs = list(self._underway)
+        self._underway.clear()
+        self._sizes.clear()
+        return jobs
 
     def _blamed(self, answer: Answer) -> Answer:
         """A file that can be read without the hero's model is not to blame for what happened with it."""

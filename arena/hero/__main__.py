@@ -1,7 +1,8 @@
 """`python -m arena.hero`: what others want of a hero's weights, in a process of its own: few processes load torch.
 
 `merge CHECKPOINT OUT` writes a checkpoint as a model folder that transformers loads; `compare CHECKPOINT FOLDER` says
-how far the logits of a model folder are from the checkpoint's, and fails where that is more than rounding.
+how far the logits of a model folder are from the checkpoint's, and fails where that is more than rounding;
+`gguf CHECKPOINT OUT` writes one file that llama.cpp and Ollama load, and its record.
 """
 
 from __future__ import annotations
@@ -23,6 +24,11 @@ def main() -> int:
     against.add_argument("checkpoint", type=Path, help="folder of the checkpoint, in its hero's folder")
     against.add_argument("folder", type=Path, help="folder of the model")
     against.set_defaults(do=lambda arguments: compare(arguments.checkpoint, arguments.folder))
+    one_file = commands.add_parser("gguf", help="write a checkpoint as a GGUF file, with the record of its digests")
+    one_file.add_argument("checkpoint", type=Path, help="folder of the checkpoint, in its hero's folder")
+    one_file.add_argument("out", type=Path, help="file to make")
+    one_file.add_argument("--type", choices=("f32", "f16"), default="f32", help="of its matrices; default f32")
+    one_file.set_defaults(do=lambda arguments: gguf(arguments.checkpoint, arguments.out, arguments.type))
     return run(parser.parse_args())
 
 
@@ -72,6 +78,14 @@ def compare(checkpoint: Path, folder: Path) -> int:
         f"of its logits {found.largest_difference:.1e}, allowed {found.tolerance:.1e}"
     )
     return 0 if found.holds else 1
+
+
+def gguf(checkpoint: Path, out: Path, tensor_type: Any) -> int:
+    from arena.hero.gguf import export
+
+    made = export(checkpoint, out, tensor_type=tensor_type)
+    print(f"{out} is {made.id} with weights {made.sha256[:12]}, in {made.tensor_type}")
+    return 0
 
 
 if __name__ == "__main__":

@@ -89,6 +89,16 @@ def compare(checkpoint: Path, folder: Path) -> Comparison:
     return _compare(adapter.probe(_load(origin)), folder)
 
 
+def merged(checkpoint: Path) -> tuple[Sidecar, Origin, PreTrainedModel]:
+    """Its verified sidecar, where it came from, and the whole model, float32 on the host.
+
+    Raises DamagedCheckpoint, IncompatibleCheckpoint, UnloadableHero.
+    """
+    saved, origin = _verified(checkpoint)
+    hero = _load(origin)
+    return saved, origin, adapter.merge(hero) if isinstance(hero, PeftModel) else hero
+
+
 def _verified(checkpoint: Path) -> tuple[Sidecar, Origin]:
     saved = sidecar.verify(checkpoint)
     return saved, base.origin_of(resolved_path(saved.base_model, checkpoint.parent), checkpoint)

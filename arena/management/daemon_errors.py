@@ -9,8 +9,9 @@ from django.core.management.base import CommandError
 from django.db import DatabaseError
 
 from arena.daemon.loop import AnotherDaemon
-from realm import database
-from realm.database_watch import DatabaseGone
+from realm.databases import database
+from realm.databases.watch import DatabaseGone
+from realm.newer_world import NewerWorld
 from realm.strict import BadConfig
 from realm.world import World
 
@@ -20,7 +21,7 @@ def in_a_sentence(world: World) -> Iterator[None]:
     """Raises CommandError; what is a fault of the realm's own goes on as it is."""
     try:
         yield
-    except (AnotherDaemon, BadConfig, DatabaseGone) as error:
+    except (AnotherDaemon, BadConfig, DatabaseGone, NewerWorld) as error:
         raise CommandError(str(error)) from error
     except DatabaseError as error:
         why = database.is_a_file_of(world) and database.damage(world.database)

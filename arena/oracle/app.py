@@ -20,6 +20,7 @@ from arena.oracle.chat import DONE, Completion, conversation, event, sampling, w
 from arena.oracle.host import OracleHost
 from arena.oracle.loaded_models import Place, described
 from arena.oracle.trouble import BadRequest, OracleTrouble, TooLarge, TooSlow
+from realm.health import HEALTHY
 from realm.machine import readings, wire
 from realm.oracle.wire import LARGEST_REQUEST_BYTES, AnswersRequest, ChatRequest, Selector
 from realm.strict import BadConfig
@@ -43,6 +44,8 @@ def application(host: OracleHost) -> Starlette:
     oracle = _Oracle(host)
     routes = [
         Route("/health", oracle.health),
+        Route("/livez", oracle.livez),
+        Route("/readyz", oracle.readyz),
         Route("/models/info", oracle.info),
         Route("/models/load", oracle.load, methods=["POST"]),
         Route("/models/unload", oracle.unload, methods=["POST"]),
@@ -62,6 +65,17 @@ class _Oracle:
     async def health(self, request: Request) -> Response:
         machine = await asyncio.to_thread(readings.read, self._host.home)
         return JSONResponse(self._host.health() | {wire.KEY: wire.told(machine)})
+
+    async def livez(self, request: Request) -> Response:
+        """200 whenever this process takes requests."""
+        return JSONResponse({"status": "pass"})
+
+    async def readyz(self, request: Request) -> Response:
+        """503 until it can load models: what they are computed with takes seconds to come."""
+        word = str(self._host.health()["status"])
+        if word == HEALTHY:
+            return JSONResponse({"status": "pass"})
+        return JSONResponse({"status": "fail", "output": word}, status_code=503)
 
     async def info(self, request: Request) -> Response:
         return JSONResponse(await self._host.info())

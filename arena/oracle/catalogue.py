@@ -11,12 +11,13 @@ from pathlib import Path
 from arena import embedded
 from arena.oracle.trouble import Ambiguous, BadRequest, UnknownModel
 from arena.protocol import resolved_path
-from realm import config
+from realm import config, heroes
 from realm.checkpoints import branches, sidecar
 from realm.checkpoints.branches import AmbiguousStep
 from realm.checkpoints.names import checkpoint_folders, step_of
 from realm.checkpoints.sidecar import DamagedCheckpoint
 from realm.config import RealmConfig
+from realm.config_follower import Follower
 from realm.oracle.wire import Selector
 from realm.world import World
 
@@ -42,7 +43,18 @@ class Entry:
 class Catalogue:
     def __init__(self, world: World, settings: RealmConfig) -> None:
         self._world = world
-        self._settings = settings
+        self._began_with = settings
+        self._follower = Follower(world)
+
+    @property
+    def _settings(self) -> RealmConfig:
+        self._began_with = self._follower.follow(self._began_with)
+        return self._began_with
+
+    @property
+    def hero(self) -> str:
+        """Who is meant where a request names nobody."""
+        return self._settings.hero
 
     def heroes(self) -> list[str]:
         """The settings' hero, then the others whose folders are there."""
@@ -98,7 +110,7 @@ class Catalogue:
         if not path.is_absolute():
             return  # a hub id, which transformers looks up in its cache
         folder = path.resolve()
-        if folder.is_relative_to(self._world.models.resolve()) or str(folder) == self._configured_base():
+        if folder.is_relative_to(self._world.models.resolve()) or str(folder) in self._named_bases():
             return
         raise UnknownModel(
             f"the base model {source} lies outside this world's models; copy it to {self._world.models / 'base'}, or "
@@ -116,18 +128,19 @@ class Catalogue:
         return hero, name
 
     def _base(self, hero: str, checkpoints: list[Entry]) -> Entry:
-        source = self._base_source(checkpoints)
+        source = self._base_source(hero, checkpoints)
         return Entry(hero=hero, step=BASE_STEP, name=BASE, folder=None, source=source)
 
-    def _base_source(self, checkpoints: list[Entry]) -> str:
-        """What the hero's newest readable checkpoint began from; the settings' base model where there is none."""
+    def _base_source(self, hero: str, checkpoints: list[Entry]) -> str:
+        """What the hero's newest readable checkpoint began from; without one, what its record or the settings name."""
         for entry in checkpoints:
             assert entry.folder is not None
             try:
                 return self.base_of(entry.folder, sidecar.read(entry.folder).base_model)
             except (DamagedCheckpoint, OSError):
                 continue
-        return self._configured_base()
+        record = heroes.read(self._world, hero) if hero != self.hero else None
+        return self._folder_or_id(record.base_model) if record else self._folder_or_id(self._settings.base_model)
 
     def base_of(self, checkpoint: Path, told: str) -> str:
         """Where the base that a sidecar tells of lies on this host.
@@ -140,11 +153,17 @@ class Catalogue:
             return str(own)
         return source
 
-    def _configured_base(self) -> str:
-        if not self._settings.base_model:
+    def _named_bases(self) -> set[str]:
+        """By the settings, and by the records of heroes that fight no longer, or not yet."""
+        records = (heroes.read(self._world, hero) for hero in self.heroes())
+        named = {self._settings.base_model, *(record.base_model for record in records if record)}
+        return {self._folder_or_id(base) for base in named}
+
+    def _folder_or_id(self, base_model: str | None) -> str:
+        if not base_model:
             return str(embedded.folder(self._world.models).resolve())
-        folder = Path(self._settings.base_model).expanduser()
-        return str(folder.resolve()) if folder.is_dir() else self._settings.base_model
+        folder = Path(config.whole_path(self._world, base_model)).expanduser()
+        return str(folder.resolve()) if folder.is_dir() else base_model
 
 
 def _entry(hero: str, folder: Path) -> Entry:

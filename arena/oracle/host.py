@@ -37,7 +37,6 @@ _GB = 10**9
 class OracleHost:
     def __init__(self, world: World, settings: RealmConfig, served: Served) -> None:
         self._world = world
-        self._settings = settings
         self._dtype = strict.read(Recipe, settings.training, source="training").dtype
         self._loader: Loader | None = None
         self._starts, self._loads = asyncio.Lock(), asyncio.Lock()
@@ -111,7 +110,7 @@ class OracleHost:
 
     def unload(self, wanted: Selector) -> Place:
         """Nobody gets the model any more; those who have it end with it. Raises NotLoaded."""
-        hero = wanted.hero or self._settings.hero
+        hero = wanted.hero or self.catalogue.hero
         ids = [place.model.id for place in self.shelf.places if _is_meant(place.model, wanted, hero)]
         if len(ids) > 1:  # a step, which means the active branch
             ids = [each for each in ids if each == f"{hero}/{self.catalogue.name_at(hero, wanted.step)}"] or ids

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from arena import estimate
 from arena.confined.mask import mask_of
 from arena.estimate import Load, Measured, Memory, Shape, UnknownShape
+from arena.exchange import Exchange, Pace, exchange_of
 from arena.gate.held_out import HeldOutRows
 from arena.gate.inspection import Look, inspect
 from arena.gate.report import Report
@@ -38,6 +40,8 @@ class Outlook:
     """The battle whose speed was taken."""
     past: tuple[Measured, ...]
     """Battles whose estimates were held against what was measured, the newest first."""
+    exchange: Exchange | None = None
+    """What several processes send each other, and whether it is worth it; None for one alone."""
 
 
 def hero_shape(world: World, config: RealmConfig) -> Shape:
@@ -81,7 +85,24 @@ def outlook_of(world: World, config: RealmConfig, resolved: Resolved, report: Re
         seconds=seconds,
         based_on=alike[0] if alike else None,
         past=tuple(battle for battle in battles if battle.memory_error is not None),
+        exchange=exchange_of(
+            estimate.trained_parameters(shape, recipe), recipe, _pace(battles, like, recipe, report, here)
+        ),
     )
+
+
+def _pace(battles: Sequence[Measured], like: dict[str, object], recipe: Recipe, report: Report, here: Machine) -> Pace:
+    """Seconds of one of the quest's steps, by the newest battles of one process and of as many as the recipe says."""
+    if not report.tokens or not report.steps:
+        return Pace(shares_cores=not here.cuda)
+    tokens_a_step = report.tokens * recipe.epochs / report.steps
+
+    def measured(ranks: int) -> float | None:
+        wanted = like | {"ranks": ranks}
+        found = next((one for one in battles if _is_alike(one, wanted)), None)
+        return None if found is None else tokens_a_step * found.step_seconds / found.tokens
+
+    return Pace(alone=measured(1), together=measured(recipe.processes), shares_cores=not here.cuda)
 
 
 def _report(world: World, config: RealmConfig, recipe: Recipe, path: Path) -> Report:

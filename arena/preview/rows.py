@@ -6,7 +6,7 @@ What is trained on is what the trainer will train on: the same reader, template,
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
@@ -316,7 +316,14 @@ def list_rows(
 
 def list_refused(path: Path, first: int, count: int, *, findings: Findings, specs: Specs = BUILT_IN) -> list[ListedRow]:
     """The same of the rows alone that the gatekeepers refused, by their index."""
-    numbers = findings.refused_from(first, count)
+    return list_lines(path, findings.refused_from(first, count), findings=findings, specs=specs)
+
+
+def list_lines(
+    path: Path, numbers: Collection[int], *, specs: Specs = BUILT_IN, findings: Findings | None = None
+) -> list[ListedRow]:
+    """The rows of those of these lines that are there, in the order of `numbers`. Raises UnreadableQuest."""
+    findings = findings or findings_beside(path)
     lines = lines_at(path, numbers) if numbers else {}
     rows = (_listed(lines[number], specs, findings) for number in numbers if number in lines)
     return [row for row in rows if row is not None]

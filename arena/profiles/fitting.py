@@ -49,6 +49,8 @@ def fit(model: HeroModel, profile: Profile, keys: Mapping[str, Any], place: Plac
     least: dict[str, tuple[int, Recipe]] = {}
     for recipe in candidates(model, profile, keys, place, source=source):
         wanted = wanted or recipe
+        if crowd := _crowd(recipe.processes, place.machine):
+            return Fit(recipe=recipe, reason=crowd, refusal=crowd)
         needed = needed_bytes(model, recipe, place)
         if needed <= place.allowance.usable_bytes:
             return Fit(recipe=recipe, reason=_reason(model, recipe, wanted, needed, least, place))
@@ -57,6 +59,14 @@ def fit(model: HeroModel, profile: Profile, keys: Mapping[str, Any], place: Plac
     assert wanted is not None  # there always is a first candidate
     refusal = _refusal(model, *min(least.values(), key=lambda found: found[0]), place)
     return Fit(recipe=wanted, reason=refusal, refusal=refusal)
+
+
+def _crowd(processes: int, machine: Machine) -> str:
+    """Why so many processes cannot train here; empty where they can. On a CPU they share what there is."""
+    if not machine.cuda or processes <= max(1, machine.gpus):
+        return ""
+    there = "1 GPU" if machine.gpus == 1 else f"{machine.gpus} GPUs"
+    return f"processes: {processes}, and this machine has {there}; each process trains on one of its own"
 
 
 def candidates(
@@ -105,7 +115,8 @@ def needed_bytes(model: HeroModel, recipe: Recipe, place: Place) -> int:
         return int(_A_NUMBER[recipe.mode] * model.parameters) + place.process_bytes
     cuda = place.machine.cuda
     process = None if cuda else place.process_bytes
-    return estimate.memory_of(model.shape, recipe, Load.of(recipe), cuda=cuda, process=process).peak
+    peak = estimate.memory_of(model.shape, recipe, Load.of(recipe), cuda=cuda, process=process).peak
+    return peak if cuda else peak * recipe.processes  # there all of them share one memory
 
 
 def _reason(

@@ -13,7 +13,7 @@ from arena.confined.weights import WEIGHT_FILES, header_digest, read_headers
 from arena.estimate import Shape, UnknownShape
 from arena.rows import tokenizer
 from arena.rows.tokenizer import UnusableTokenizer
-from realm.checkpoints.branches import line_folders
+from realm.checkpoints.branches import walk_line
 from realm.config import RealmConfig
 from realm.disk.regular_files import UnfitFile, read_regular
 from realm.world import World
@@ -52,7 +52,7 @@ def model_folder(world: World, config: RealmConfig) -> Path | None:
     folder = tokenizer.base_folder(world, config)
     if folder is not None and (folder / "config.json").is_file():
         return folder
-    checkpoints = line_folders(world.heroes / config.hero)
+    checkpoints = walk_line(world.heroes / config.hero)
     return next((one for one in checkpoints if (one / "config.json").is_file()), None)
 
 

@@ -18,6 +18,8 @@ class Machine:
     device: str
     cuda: bool
     memory_bytes: int
+    gpus: int = 0
+    """Each of several processes trains on one of its own."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,10 +33,11 @@ class Allowance:
 
 def machine() -> Machine:
     """The first GPU, if its driver is here; else the CPU. The trainer chooses alike."""
-    first = next(iter(of_this_machine().read() or ()), None)
+    gpus = of_this_machine().read() or ()
+    first = next(iter(gpus), None)
     if first is None or first.memory_total_bytes is None:
         return Machine(device="cpu", cuda=False, memory_bytes=psutil.virtual_memory().total)
-    return Machine(device=first.name or "cuda", cuda=True, memory_bytes=first.memory_total_bytes)
+    return Machine(device=first.name or "cuda", cuda=True, memory_bytes=first.memory_total_bytes, gpus=len(gpus))
 
 
 def allowance_of(here: Machine, memory_budget_gb: float | None) -> Allowance:

@@ -15,7 +15,7 @@ from arena.profiles.profile import Profile, profile_of
 from arena.recipe import Recipe
 from realm import config as realm_config
 from realm import strict
-from realm.checkpoints.branches import line_folders
+from realm.checkpoints.branches import walk_line
 from realm.config import RealmConfig
 from realm.world import World
 
@@ -71,7 +71,7 @@ def _kept(world: World, config: RealmConfig) -> dict[str, Any]:
 
     The newest checkpoint of its branch says so, or is older than the choice.
     """
-    newest = next(iter(line_folders(world.heroes / config.hero)), None)
+    newest = next(walk_line(world.heroes / config.hero), None)
     try:
         state = json.loads((newest / STATE_FILE).read_bytes()) if newest else {"optimizer": ""}
     except (OSError, ValueError):

@@ -39,8 +39,8 @@ class Context:
     """What carrying out an order may need of the daemon."""
 
     world: World
-    skip: Callable[[], None]
-    """End the battle that is fought and go on with the next quest."""
+    skip: Callable[[Quest], None]
+    """End the battle of this quest and go on with the next one."""
     again: dict[int, Path] = field(default_factory=dict)
     """By completed quest the file in the inbox that was last made of it, to be fought once more."""
 
@@ -137,7 +137,7 @@ def _move(context: Context, quests: Sequence[Quest], order: QuestOrder) -> None:
 def _cancel(context: Context, quests: Sequence[Quest], order: QuestOrder) -> None:
     for quest in quests:
         if quest.state == Quest.State.BATTLING:
-            context.skip()
+            context.skip(quest)
         else:
             queue.cancel(context.world, quest, CANCELLED)
 

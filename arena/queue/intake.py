@@ -27,6 +27,7 @@ from arena.queue.acts import CANCELLED
 from arena.queue.copying import Carrier
 from arena.recipe import Recipe
 from arena.rows.lines import stem_of
+from realm.databases.changes import Nothing
 from realm.quest_names import is_forged_name
 from realm.strict import BadConfig
 from realm.world import World
@@ -78,6 +79,7 @@ class Doorway:
         self.disk_error: OSError | None = None
         """Of the gatekeepers' disk, until they found room again."""
         self._carrier = Carrier(world)
+        self._nothing = Nothing()
         self.trouble = ""
         self.model_error = ""
         """What is wrong with the hero's model, as the gatekeepers met it."""
@@ -147,6 +149,9 @@ class Doorway:
 
     def _ask_gate(self) -> bool:
         if self._clock() < self._gate_rests_until:
+            return False
+        if not self._underway and not self._nothing.unless_changed("arrived", lambda: queue.arrived().exists()):
+            self.disk_error = None  # as below
             return False
         waiting = queue.arrived().exclude(pk__in=self._not_now())
         large = Q(size_bytes__gt=queue.LARGE_BYTES)

@@ -8,7 +8,11 @@ from typing import Any
 from arena.models import Battle
 from arena.profiles.fitting import short_number
 from arena.protocol import ORDER_FILE, Order
+from arena.recipe import Recipe
+from arena.selectors import battle_before
 from realm.world import World
+
+UNKNOWN = "--"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,30 +38,40 @@ class BattleRecipe:
 
 def battle_recipe(world: World, battle: Battle) -> BattleRecipe | None:
     """None where the battle's order cannot be read any more."""
-    order = _order(world, battle)
+    order = order_of(world, battle)
     if order is None:
         return None
-    keys = _keys(order)
-    before = Battle.objects.filter(hero=battle.hero, pk__lt=battle.pk).order_by("-pk").first()
-    earlier = _order(world, before) if before else None
-    changes = None
-    if earlier is not None:
-        old = _keys(earlier)
-        changed = [key for key in keys if keys[key] != old.get(key)]
-        changes = tuple(Change(key=key, before=old.get(key, "--"), after=keys[key]) for key in changed)
+    keys = keys_of(order)
+    before = battle_before(battle)
+    earlier = order_of(world, before) if before else None
+    changes = changes_between(keys_of(earlier), keys) if earlier else None
     return BattleRecipe(reason=order.recipe_reason, keys=tuple(keys.items()), changes=changes)
 
 
-def _order(world: World, battle: Battle) -> Order | None:
+def order_of(world: World, battle: Battle) -> Order | None:
+    """None where it cannot be read any more."""
     try:
         return Order.read(world.battles / battle.battle_id / ORDER_FILE)
     except (OSError, ValueError):
         return None
 
 
-def _keys(order: Order) -> dict[str, str]:
-    shown = {key: _shown(value) for key, value in asdict(order.recipe).items()}
-    return shown | {"base_model": order.base_model}
+def keys_of(order: Order) -> dict[str, str]:
+    """Every key of the recipe, and the base model, as people read it."""
+    return of_recipe(order.recipe) | {"base_model": order.base_model}
+
+
+def of_recipe(recipe: Recipe) -> dict[str, str]:
+    """Without the base model, which is no part of it."""
+    return {key: _shown(value) for key, value in asdict(recipe).items()}
+
+
+def changes_between(old: dict[str, str], new: dict[str, str]) -> tuple[Change, ...]:
+    return tuple(
+        Change(key=key, before=old.get(key, UNKNOWN), after=value)
+        for key, value in new.items()
+        if old.get(key) != value
+    )
 
 
 def _shown(value: Any) -> str:

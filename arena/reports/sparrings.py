@@ -10,7 +10,7 @@ from arena.models import Battle, Quest
 from guild.models import Evaluation, Run
 from guild.work import runs
 from guild.work.intervals import difference
-from guild.work.sparring import SparringResult
+from guild.work.sparring_result import SparringResult
 from realm import strict
 from realm.branch_rows import on_line
 from realm.disk import durable

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-LONGEST_SECONDS = 5.0
+LONGEST_SECONDS = 2.0
 """Of this process's own time, for one rendering: a busy machine is nobody's fault, and an honest template takes a
 millisecond for a long conversation."""
 _AGAIN_SECONDS = 1.0

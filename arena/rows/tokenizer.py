@@ -13,17 +13,19 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from tokenizers import AddedToken, Encoding, Tokenizer
 from tokenizers.processors import TemplateProcessing
 
 from arena import embedded
-from arena.rows import chat_template
 from arena.rows.model_ends import model_ends
-from realm.checkpoints.branches import line_folders
+from realm.checkpoints.branches import walk_line
 from realm.config import RealmConfig
 from realm.world import World
+
+if TYPE_CHECKING:
+    from arena.rows.chat_template import Chat
 
 TOKENIZER_FILE, CONFIG_FILE = "tokenizer.json", "tokenizer_config.json"
 SPECIAL_TOKENS_FILE, TEMPLATE_FILE = "special_tokens_map.json", "chat_template.jinja"
@@ -105,10 +107,10 @@ class HeroTokenizer:
         """Characters of the longest token: no text of more than n times as many is as short as n tokens."""
         return max(map(len, self.backend.get_vocab()), default=1)
 
-    def render(
-        self, chat: chat_template.Chat, *, add_generation_prompt: bool = False, now: datetime | None = None
-    ) -> str:
+    def render(self, chat: Chat, *, add_generation_prompt: bool = False, now: datetime | None = None) -> str:
         """The conversation by the chat template, which raises what it likes."""
+        from arena.rows import chat_template  # pages and daemons, which leave it to a confined child, need no jinja2
+
         assert self.template is not None
         return chat_template.render(
             self.template, chat, variables=self.named_tokens, add_generation_prompt=add_generation_prompt, now=now
@@ -142,7 +144,7 @@ class HeroTokenizer:
 
 def find(world: World, config: RealmConfig) -> Path | None:
     """Folder of the tokenizer that the hero's next battle will use; None where it is not on this machine yet."""
-    for checkpoint in line_folders(world.heroes / config.hero):
+    for checkpoint in walk_line(world.heroes / config.hero):
         if (checkpoint / TOKENIZER_FILE).is_file():
             return checkpoint
     return base_folder(world, config) or (None if config.base_model else embedded.SOURCE)

@@ -19,6 +19,8 @@ from pathlib import Path
 from arena.hero.__main__ import add_merge, run
 from arena.protocol import Event, ExitCode, Order
 from realm.logs import configuration
+from realm.processes.launcher import PARENT
+from realm.processes.parent_death import die_with
 from realm.world import World
 
 log = logging.getLogger("arena.training")
@@ -64,14 +66,17 @@ def main() -> int:
 
     if arguments.replay:  # nothing of the world is changed, its logs neither
         return replay_step(arguments)
+    if PARENT in os.environ:
+        die_with(int(os.environ[PARENT]))
     configuration.start(World.from_environment(), "trainer", heard=True)
     # Imported late: torch takes seconds, --help and a wrong argument should not.
     from arena.training.control import Control, Request
     from arena.training.ranks import join, leave
-    from arena.training.service import Service, run_order, take_over_standard_output
+    from arena.training.service import run_order, serve
+    from arena.training.shortage import ShortOfMemory
 
     if arguments.serve:
-        return Service(sys.stdin, take_over_standard_output()).serve()
+        return serve()
 
     # One order, told on standard output; a signal lets it save and leave.
     control = Control()
@@ -89,6 +94,9 @@ def main() -> int:
     ranks = join()
     try:
         ended_well = run_order(order, control, None, show, ranks=ranks) is not None
+    except ShortOfMemory as error:
+        log.error("%s; run the order again, and it goes on with smaller micro-batches", error)
+        os._exit(ExitCode.SHORT_OF_MEMORY)  # at once, since the others wait for this one
     finally:
         leave()
     return ExitCode.OK if ended_well else ExitCode.BATTLE_FAILED

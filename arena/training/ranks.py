@@ -22,6 +22,9 @@ from arena.hero.model import Hero
 from arena.training.batch import Batch
 from arena.training.loss import own_losses
 
+DDP: dict[str, Any] = {"forward_sync_buffers": False, "gradient_as_bucket_view": True}
+"""No buffers are sent around, which in these models are constants, and gradients are not held twice."""
+
 
 @dataclass(frozen=True, slots=True)
 class Ranks:
@@ -64,6 +67,14 @@ class Ranks:
         told = torch.tensor([value], device=self.device)
         distributed.broadcast(told, src=0)
         return int(told.item())
+
+    def number_of_main(self, value: float) -> float:
+        """Rank 0's `value`, to the last bit, on every rank."""
+        if self.alone:
+            return value
+        told = torch.tensor([value], dtype=torch.float64, device=self.device)
+        distributed.broadcast(told, src=0)
+        return float(told.item())
 
     def wait(self) -> None:
         """Until every rank is here."""
@@ -124,8 +135,7 @@ def bring_together(hero: Hero, optimizer: torch.optim.Optimizer, ranks: Ranks) -
         return hero, optimizer
     together = Together(hero)
     if not ranks.sharded:
-        # No buffers are sent around: those of these models are constants.
-        return replace(hero, together=DistributedDataParallel(together, forward_sync_buffers=False)), optimizer
+        return replace(hero, together=DistributedDataParallel(together, **DDP)), optimizer
     before = hero.trainable
     for layer in cast(Any, hero.causal_lm.get_decoder()).layers:
         fully_shard(layer)

@@ -5,10 +5,10 @@ Read beside it, in this order: start.py (what a battle begins from), ../rows/mas
 rows that are never trained on), early_stop.py, optimizer.py with muon.py and average.py, lowered_rate.py (what the
 player asked for), faults.py (what goes wrong in a step), packing_certificate.py (packed equals alone), ranks.py
 (several processes); saving/ with checkpoint.py (the commit point), saver.py (writing it beside the training),
-full_disk.py (waiting for room); reporting/ with metrics.py (what a step measured), work.py, memory.py and coverage.py
-(what a checkpoint says beside), non_finite.py (where a step went wrong), battle_estimate.py (what a battle takes),
-battle_log.py, announcements.py and answers.py (to the evaluation sets). service.py keeps a process warm between
-battles; replay.py does one step again; __main__.py is the command line.
+full_disk.py (waiting for room); reporting/ with metrics.py (what a step measured), row_losses.py (its rows that the
+hero knew least), work.py, memory.py and coverage.py (what a checkpoint says beside), non_finite.py (where a step went
+wrong), battle_estimate.py (what a battle takes), battle_log.py, announcements.py and answers.py (to the evaluation
+sets). service.py keeps a process warm between battles; replay.py does one step again; __main__.py is the command line.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from arena.convergence import Convergence, Trend
 from arena.hero import model as heroes
 from arena.protocol import REFUSED_FILE, EventKind, Order, StepRecord, portable_path
 from arena.recipe import Recipe
-from arena.training import average, early_stop, lowered_rate, optimizer, packing_certificate, scoring
+from arena.training import average, early_stop, lowered_rate, optimizer, packing_certificate, scoring, shortage
 from arena.training.batch import Batch
 from arena.training.control import Control, Request
 from arena.training.data import LoadedQuest, PackedQuest
@@ -49,13 +49,15 @@ from arena.training.reporting.answers import Answers
 from arena.training.reporting.battle_estimate import Forecast, forecast
 from arena.training.reporting.battle_log import BattleLog
 from arena.training.reporting.coverage import UpdateCoverage
-from arena.training.reporting.metrics import StepMeter, memory_in_use
+from arena.training.reporting.metrics import MeasuredStep, StepMeter, memory_in_use
 from arena.training.reporting.non_finite import NotFinite
+from arena.training.reporting.row_losses import RowLosses
 from arena.training.reporting.work import WorkMeter
 from arena.training.saving import checkpoint
 from arena.training.saving.full_disk import Room
 from arena.training.saving.saver import Draft, SaveFailed, Saver
 from arena.training.scoring import NOT_SCORED, LoadedSet, Progress, Scores
+from arena.training.shortage import SHORT_WITH_ONE_ROW
 from arena.training.start import (
     Trainee,
     convergence_until,
@@ -177,11 +179,12 @@ def train_quest(run: Run, loaded: LoadedQuest) -> None:
     # The steps, and what is measured before the first of them.
     run.coverage = coverage_of(run)
     begin_together(run)
+    run.saver.prepare(run.trainee.hero, run.trainee.optimizer)
     if not run.cursor.quest_step:
         score_first(run)
     heed_rate(run)
     while not run.cursor.finished:
-        if run.control.take_rate_asked():
+        if run.ranks.of_main(run.control.take_rate_asked()):
             heed_rate(run)
 
         # One step, measured and watched; one that goes wrong is undone.
@@ -312,27 +315,38 @@ def take_step(run: Run) -> bool:
 
     # The step; dropout is drawn from the same numbers where it has to be done again.
     random_state = checkpoint.rng_tensors()
+    row_losses = row_losses_of(run, batches)
+    on_losses = row_losses.take if row_losses else ignored
     try:
         before_update = run.work.marking(run.saver.hold_weights)
-        loss, grad_norm = optimizer_step(trainee, batches, recipe, before_update, run.ranks)
+        loss, grad_norm = optimizer_step(trainee, batches, recipe, before_update, run.ranks, on_losses)
     except (RuntimeError, MemoryError) as error:
         if not is_out_of_memory(error):
             raise
-        shortage = str(error)
+        said = str(error)
     else:
         trainee.step += 1
         run.cursor = advanced(run.cursor, run.quest)
         seconds = time.perf_counter() - started
         run.work.end_step()
-        run.meter.add(step_record(trainee, batches, run.cursor, run.learning_rate, seconds), loss, grad_norm)
+        record = step_record(trainee, batches, run.cursor, run.learning_rate, seconds)
+        run.meter.add(record, loss, grad_norm, row_losses)
         run.control.mark_progress()
         return True
 
     # Here, where the exception and with it the tensors of its frames are gone.
     trainee.optimizer.zero_grad(set_to_none=True)
     checkpoint.restore_rng_tensors(random_state)
-    shrink_micro_batch(run, rows, shortage)
+    shrink_micro_batch(run, rows, said)
     return False
+
+
+def row_losses_of(run: Run, batches: list[Batch]) -> RowLosses | None:
+    """Of the step that the cursor points at; None where other ranks have a part of its rows."""
+    if not run.ranks.alone:
+        return None
+    numbers = run.quest.examples_of_step(run.cursor.epoch, run.cursor.position)
+    return RowLosses(batches, run.quest.examples.lines_of(numbers))
 
 
 def rows_at_once(run: Run) -> int:
@@ -342,8 +356,9 @@ def rows_at_once(run: Run) -> int:
 
 def heed_rate(run: Run) -> None:
     """Go on with what the player lowered the learning rate to, if that is new."""
-    rate = lowered_rate.wanted(run.order)
-    if rate is None or rate == run.lowered.newest:
+    wanted = lowered_rate.wanted(run.order)
+    rate = run.ranks.number_of_main(math.nan if wanted is None else wanted)
+    if math.isnan(rate) or rate == run.lowered.newest:
         return
     where = {"step": run.trainee.step, "quest_step": run.cursor.quest_step}
     announcements.rate_changed(run.log, rate, recipe_rate=run.order.recipe.learning_rate, **where)
@@ -361,13 +376,17 @@ def advanced(cursor: Cursor, quest: PackedQuest) -> Cursor:
     )
 
 
+def ignored(losses_N: Tensor) -> None:
+    """For who asks for a step alone."""
+
+
 def optimizer_step(
     trainee: Trainee,
     batches: list[Batch],
     recipe: Recipe,
     before_update: Callable[[], None] = lambda: None,
     ranks: Ranks = ALONE,
-    on_losses: Callable[[Tensor], None] = lambda losses_N: None,
+    on_losses: Callable[[Tensor], None] = ignored,
 ) -> tuple[Tensor, Tensor]:
     """One step; returns mean loss over its trained tokens and the gradient's norm before clipping, both of shape ().
 
@@ -429,7 +448,7 @@ def step_record(trainee: Trainee, batches: list[Batch], cursor: Cursor, rate: fl
     )
 
 
-def watch(run: Run, records: list[StepRecord]) -> None:
+def watch(run: Run, records: list[MeasuredStep]) -> None:
     """Write down what steps measured. Raises StepFault for one that must be undone."""
     for record in records:
         if not (math.isfinite(record.loss) and math.isfinite(record.grad_norm)):
@@ -492,33 +511,23 @@ def write_flagged(run: Run, fault: StepFault, lines: list[int]) -> Path | None:
     return run.room.write(lambda: flag_examples(run.order, fault, lines), where=where)
 
 
-def shrink_micro_batch(run: Run, rows: int, shortage: str) -> None:
-    """Half as many rows at once, for the rest of the battle. Raises OutOfMemory where there is only one."""
+def shrink_micro_batch(run: Run, rows: int, said: str) -> None:
+    """Half as many rows at once, for the rest of the battle.
+
+    Raises OutOfMemory where there is only one, ShortOfMemory where other ranks are at work on their parts of the step.
+    """
     # What cannot be halved ends the battle.
     if run.trainee.hero.device.type == "cuda":
         torch.cuda.empty_cache()
-    ranks = run.ranks
-    if not ranks.alone:  # the others are already at work on parts of the step that would no longer be theirs
-        raise OutOfMemory(
-            f"out of memory in process {ranks.index + 1} of {ranks.count}, and only a process alone can halve its "
-            f"micro-batch: lower rows_per_micro_batch or max_length ({shortage.splitlines()[0]})"
-        )
+    where = {"step": run.trainee.step, "quest_step": run.cursor.quest_step}
+    if not run.ranks.alone:
+        shortage.leave(run.order, run.ranks, rows=rows, said=said, **where)
     if rows == 1:
-        raise OutOfMemory(
-            f"out of memory with a single row of up to {run.order.recipe.max_length} tokens: lower max_length, "
-            f"or set gradient_checkpointing or mode lora ({shortage.splitlines()[0]})"
-        )
+        raise OutOfMemory(SHORT_WITH_ONE_ROW.format(run.order.recipe.max_length, said.splitlines()[0]))
 
     # Told, and with it remembered.
     halved = rows // 2
-    announcements.shrunk(
-        run.log,
-        step=run.trainee.step,
-        quest_step=run.cursor.quest_step,
-        was=rows,
-        rows=halved,
-        shortage=shortage,
-    )
+    announcements.shrunk(run.log, **where, was=rows, rows=halved, shortage=said)
     run.faults = FaultHistory.of(run.log.events)
 
 

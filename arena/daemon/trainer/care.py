@@ -17,7 +17,7 @@ from arena.daemon.chronicle_outbox import Outbox
 from arena.daemon.pause import Pause
 from arena.daemon.trainer.process import TrainerProcess
 from arena.models import Battle
-from arena.protocol import Event, EventKind, ExitCode
+from arena.protocol import SHORTAGE_FILE, Event, EventKind, ExitCode
 from arena.queue import files as queue
 from realm.world import World
 
@@ -104,6 +104,10 @@ class TrainerCare:
         self._hung = ""
 
         # Which time it is, and what follows: trouble of the machine, of this quest, or of the trainer itself.
+        if code == ExitCode.SHORT_OF_MEMORY and battle and self._left_word(battle):
+            # No death: it begins again with smaller micro-batches, and says so.
+            self._not_before = self._clock()
+            return
         if code in (ExitCode.SYSTEM, ExitCode.ANOTHER_TRAINER):
             again = 1
             self._rest.begin_for(f"the trainer cannot go on: {last_lines}")
@@ -118,7 +122,12 @@ class TrainerCare:
 
         # The oftener, the longer it is left alone.
         self._not_before = self._clock() + min(LONGEST_BACKOFF_SECONDS, 0.25 * 2**again)
-        self._outbox.add(kind, f"The trainer {how}; {follows}", exit_code=code)
+        named = {"battle": battle.battle_id} if battle else {}
+        self._outbox.add(kind, f"The trainer {how}; {follows}", exit_code=code, **named)
+
+    def _left_word(self, battle: Battle) -> bool:
+        """Of a shortage of memory; any process can end with that exit code."""
+        return (self._world.battles / battle.battle_id / SHORTAGE_FILE).exists()
 
     def _count_battle_death(self, battle: Battle, how: str, last_lines: str) -> int:
         before = self._deaths.count if self._deaths.battle == battle.battle_id else 0
@@ -140,8 +149,9 @@ class TrainerCare:
         """
         if self._deaths.count < MOST_DEATHS:
             return False
-        battle, reason = battles.unfinished(), self._deaths.reason
-        if battle and battle.battle_id == self._deaths.battle:
+        fought = Battle.objects.filter(battle_id=self._deaths.battle, state__in=battles.UNFINISHED)
+        battle, reason = fought.select_related("quest").first(), self._deaths.reason
+        if battle:
             queue.fail(self._world, battle.quest, reason)
             with transaction.atomic():
                 battles.end(battle, Battle.State.FAILED)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from arena.protocol import BEAT_LINE, TROUBLE_LINE
+from arena.protocol import BEAT_LINE, LOST_LINE, TROUBLE_LINE
 
 LONGEST_POLL_SECONDS = 5.0
 """At most this much of the time between two looks counts as silence: who did not look did not hear.
@@ -37,6 +37,7 @@ class Liveness:
         self._idle_seconds = 0.0
         self.trouble = ""
         """What the run waits for, in the trainer's words; empty while it waits for nothing."""
+        self._lost = ""
 
     def hear(self, line: str) -> bool:
         """Take in one line; whether it tells more than that the trainer lives."""
@@ -45,6 +46,8 @@ class Liveness:
             self._idle_seconds = _seconds(text)
         elif word == TROUBLE_LINE:
             self.trouble = text.strip()
+        elif word == LOST_LINE:
+            self._lost = text.strip()
         self._lines += 1
         return word != BEAT_LINE
 
@@ -65,6 +68,8 @@ class Liveness:
             return f"said nothing for {silent:.0f} s" if silent >= self._timeout_seconds.startup_seconds else ""
         if self._silent_seconds >= self._timeout_seconds.silent_seconds:
             return f"did not answer for {self._silent_seconds:.0f} s"
+        if self._lost:
+            return f"does not get on: {self._lost}"
         idle = min(self._idle_seconds, self._busy_seconds)
         return f"got no further for {idle:.0f} s" if idle >= self._timeout_seconds.idle_seconds else ""
 

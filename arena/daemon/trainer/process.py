@@ -1,4 +1,7 @@
-"""The trainer as the daemon's one child: started, spoken to, ended."""
+"""The trainer as the daemon's one child: started, spoken to, ended.
+
+Where several processes train together the child is their launcher, and its standard input and output are rank 0's.
+"""
 
 from __future__ import annotations
 
@@ -7,18 +10,34 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Self
 
 from arena.daemon.trainer.liveness import Liveness, Timeouts
 from arena.protocol import READY_LINE, Command
+from arena.recipe import Recipe
 from realm.processes.child import ChildProcess
 from realm.processes.launcher import without_launcher
 from realm.processes.log import ChildLog
 from realm.world import World
 
 COMMAND = (sys.executable, "-m", "arena.training", "--serve")
+LAUNCH = (sys.executable, "-m", "arena.training.launch")
 GRACE_SECONDS = 60.0
 LOG_FILE = "trainer.log"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Group:
+    """How many processes train together, and what each of them holds."""
+
+    processes: int = 1
+    strategy: str = "ddp"
+
+    @classmethod
+    def of(cls, recipe: Recipe) -> Self:
+        return cls(processes=recipe.processes, strategy=recipe.strategy) if recipe.processes > 1 else cls()
 
 
 class TrainerProcess:
@@ -37,6 +56,8 @@ class TrainerProcess:
         self._log = ChildLog(world.logs / "trainer" / LOG_FILE)
         self._wake = wake
         self._command = command
+        self.group = Group()
+        """What the next start brings together."""
         self._clock = clock
         self._timeout_seconds = timeouts or Timeouts()
         self._child: ChildProcess | None = None
@@ -64,7 +85,10 @@ class TrainerProcess:
 
     def start(self) -> None:
         ready = self._ready = threading.Event()
-        liveness = self._liveness = Liveness(self._clock(), self._timeout_seconds)
+        timeouts = self._timeout_seconds
+        if self.group.processes > 1:  # the launcher loads torch, and after it the ranks
+            timeouts = replace(timeouts, startup_seconds=2 * timeouts.startup_seconds)
+        liveness = self._liveness = Liveness(self._clock(), timeouts)
 
         def hear(line: bytes) -> None:
             said = line.decode(errors="replace")
@@ -74,7 +98,12 @@ class TrainerProcess:
                 self._wake()
 
         alone = without_launcher(os.environ) | {"REALM_HOME": str(self._home)}
-        self._child = ChildProcess.conversing(self._command, self._log, on_line=hear, on_end=self._wake, env=alone)
+        self._child = ChildProcess.conversing(self._what_runs(), self._log, on_line=hear, on_end=self._wake, env=alone)
+
+    def _what_runs(self) -> tuple[str, ...]:
+        if self.group.processes == 1:
+            return self._command
+        return (*LAUNCH, "--processes", str(self.group.processes), "--strategy", self.group.strategy)
 
     @property
     def exit_code(self) -> int | None:

@@ -15,6 +15,8 @@ from arena.bridges.battle import battles
 from arena.bridges.carrying import TOOLS, Carrier, tool_of
 from arena.bridges.contract import MissingTool
 from realm.disk import locks
+from realm.processes import notify
+from realm.weaver import service_lock
 
 NICENESS = 10
 NEWEST = 2
@@ -28,7 +30,6 @@ _HOW_TO_SEE = {
 
 class Command(BaseCommand):
     help = "Carry curves, recipe and validation losses of battles to TensorBoard, trackio or W&B's offline files."
-    requires_system_checks = []
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("tool", choices=TOOLS)
@@ -56,15 +57,24 @@ class Command(BaseCommand):
                     self.stdout.write(f"Battles are carried into {out}, until Ctrl+C.")
                     self.stdout.flush()
                     following = NEWEST if not options["battle"] and not options["all"] else 0
-                    carrier.follow(lambda: battles(world)[:following] if following else chosen, ending.wait)
+                    carrier.follow(
+                        lambda: battles(world)[:following] if following else chosen, lambda s: _wait(ending, s)
+                    )
                 else:
                     for battle in chosen if not ending.is_set() else ():
                         self.stdout.write(f"{battle}: {carrier.carry(battle):,} points")
         except locks.Taken as taken:
-            raise CommandError(f"another bridge writes into {out} already: process {taken}") from taken
+            raise CommandError(
+                f"another bridge writes into {out} already: {service_lock.in_words(str(taken))}"
+            ) from taken
         except (MissingTool, OSError) as error:
             raise CommandError(str(error)) from error
         self.stdout.write(f"To see them: {_HOW_TO_SEE[tool].format(out=out)}")
+
+
+def _wait(ending: threading.Event, seconds: float) -> bool:
+    notify.beat()
+    return ending.wait(seconds)
 
 
 def _chosen(battle: str | None, *, every: bool) -> list[str]:

@@ -15,7 +15,6 @@ from vault.errors import VaultError
 
 class Command(BaseCommand):
     help = "Delete old checkpoints that must make room; where the daemon does not: of other heroes, or while it is off."
-    requires_system_checks = []  # they load every page
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--dry-run", action="store_true", help="only say what would be deleted")

@@ -93,6 +93,8 @@ class Command(BaseCommand):
             say("time      not known: no battle of this size was fought on this device yet")
         elif seen.based_on:
             say(f"time      about {seen.seconds:.0f} s, at the speed of {seen.based_on.battle}")
+        if seen.exchange:
+            say(f"processes {recipe.processes} ({recipe.strategy}). {seen.exchange.sentence}")
 
     def _show_memory(self, memory: Memory, seen: Outlook) -> None:
         say, machine = self.stdout.write, seen.machine

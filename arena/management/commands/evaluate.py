@@ -24,7 +24,7 @@ from realm.strict import BadConfig
 LOOK_SECONDS = 5.0
 MOST_LISTED = 200
 _FOR_ONE = ("skill", "level", "count", "hero", "host")
-_FOR_WAITING = ("once", "list", "limit")
+_FOR_WAITING = ("once", "list", "limit", "bring_home")
 
 
 class Command(BaseCommand):
@@ -32,7 +32,6 @@ class Command(BaseCommand):
         "Hold a checkpoint against the base model and chance; without CHECKPOINT, those that wait to be evaluated "
         "answer the held-out problems, on hosts with `evaluates: true`, until SIGTERM or Ctrl+C."
     )
-    requires_system_checks = []  # they load every page
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument(
@@ -47,6 +46,7 @@ class Command(BaseCommand):
         how = parser.add_mutually_exclusive_group()
         how.add_argument("--once", action="store_true", help="what waits now, then end")
         how.add_argument("--list", action="store_true", help="only show the queue")
+        parser.add_argument("--bring-home", action="store_true", help="with --once: only what workers have answered")
         parser.add_argument("--limit", type=_count, metavar="N", help="at most N evaluations at a time")
         add_json(parser, goes_with="CHECKPOINT or --list")
 
@@ -57,6 +57,9 @@ class Command(BaseCommand):
             return
         if options["list"]:
             self._list(as_json=options["json"])
+            return
+        if options["bring_home"]:
+            self._bring_home(always_tell=True)
             return
         leaving = threading.Event()
         if not options["once"]:
@@ -78,7 +81,15 @@ class Command(BaseCommand):
             said = f"--{wrong[0]} goes {'not with' if has_one else 'with'} a CHECKPOINT"
             raise CommandError(said, returncode=2)
 
+    def _bring_home(self, *, always_tell: bool) -> None:
+        arrived = evaluations.bring_home(settings.WORLD)
+        if arrived:
+            sparrings.write(settings.WORLD)
+        if arrived or always_tell:
+            self.stdout.write(f"{arrived} evaluations of workers have come home")
+
     def _process(self, limit: int | None, *, always_tell: bool) -> None:
+        self._bring_home(always_tell=False)
         report = evaluation_queue.process(settings.WORLD, limit=limit, tell=evaluations.tell)
         if report.done:
             sparrings.write(settings.WORLD)  # a sparring's gain is told by these

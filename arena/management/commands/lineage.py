@@ -16,7 +16,6 @@ class Command(BaseCommand):
     help = (
         "Write where each checkpoint comes from; to status/lineage.json and .txt: parent, quest, losses, evaluations."
     )
-    requires_system_checks = []  # they load every page
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         add_json(parser)

@@ -15,9 +15,11 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--port", type=int, default=settings.REALM.oracle_port)
+        parser.add_argument("--bind", default=settings.REALM.oracle_bind, help="beyond loopback it wants a token")
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Becomes the host, which knows no Django."""
         os.environ["REALM_HOME"] = str(settings.WORLD.home)
         sys.stdout.flush()
-        os.execv(sys.executable, [sys.executable, "-m", "arena.oracle", "--port", str(options["port"])])
+        where = ["--bind", options["bind"], "--port", str(options["port"])]
+        os.execv(sys.executable, [sys.executable, "-m", "arena.oracle", *where])

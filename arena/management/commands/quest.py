@@ -1,9 +1,9 @@
-"""`manage.py quest add|list|show|hold|release|move|cancel|retry|force|discard|recipe`."""
+"""`manage.py quest add|list|template|show|hold|release|move|cancel|retry|force|discard|recipe`."""
 
 from __future__ import annotations
 
-import time
 from argparse import ArgumentParser
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Column, Table
 
-from arena import quest_orders
+from arena import quest_orders, quest_templates
 from arena import status as arena_status
 from arena.gate.rules import DEPTHS
 from arena.management import show
@@ -21,21 +21,23 @@ from arena.models import ChronicleEntry, Quest
 from arena.profiles import quest_recipe
 from arena.profiles.quest_recipe import OwnRecipe, UnconfirmedRate
 from arena.quest_orders import Act, acts_for, makes_sense
+from arena.quest_templates import NoSuchTemplate, QuestTemplate
 from arena.queue import asking
 from arena.queue import files as queue
 from arena.queue.acts import KINDS
 from arena.queue.asking import Wanted
 from realm import strict
+from realm.disk.mailbox import wait_until_obeyed
 from realm.management.as_json import add_json, write_json
 from realm.strict import BadConfig
 from realm.world import PRIORITIES
 
 OVER = (Quest.State.COMPLETED, Quest.State.FAILED, Quest.State.CANCELLED)
-TIMEOUT_SECONDS = 5.0
 BY = "command line"
 WIDE = 200
 HELD = "held"
 """What an inspected quest that waits for the player is called where people read."""
+STATES = (*Quest.State.values, HELD)
 _HELP = {
     Act.HOLD: "let waiting quests wait until they are released",
     Act.RELEASE: "let quests on hold be fought",
@@ -60,16 +62,24 @@ class Command(BaseCommand):
         add.add_argument("--force", action="store_true", help="also a duplicate, or with too many bad rows")
         add.add_argument("--depth", choices=DEPTHS, help="how closely the gatekeepers look (default: the settings')")
         _add_recipe(add)
+        add_json(add)
         listing = actions.add_parser("list", help="quests and where they stand")
         listing.add_argument(
-            "--state", choices=[*Quest.State.values, HELD], help="only these; held are those that wait for your word"
+            "--state",
+            choices=STATES,
+            metavar="STATE",
+            help=f"only these, of {', '.join(STATES)}; held are those that wait for your word",
         )
         listing.add_argument("--limit", type=int, default=50, help="newest N that are over (default 50)")
         add_json(listing)
+        template = actions.add_parser("template", help="quests to begin from; with NAME its rows, as JSONL")
+        template.add_argument("name", nargs="?", metavar="NAME")
+        add_json(template)
         show.add_arguments(actions.add_parser("show", help="a quest's rows as the hero will see them"))
         for act in Act:
             ordered = actions.add_parser(act, help=_HELP[act])
             ordered.add_argument("quests", nargs="+", metavar="ID|NAME", help="a name stands for its newest quest")
+            add_json(ordered)
             if act == Act.RECIPE:
                 _add_recipe(ordered)
                 ordered.add_argument("--clear", action="store_true", help="they follow the realm's recipe again")
@@ -83,7 +93,9 @@ class Command(BaseCommand):
         if options["action"] == "add":
             own = _recipe_of(options)
             chosen = {key: options[key] for key in ("priority", "hold", "force", "depth")}
-            self._add(options["files"], Wanted(by=BY, own=own, **chosen))
+            self._add(options["files"], Wanted(by=BY, own=own, **chosen), as_json=options["json"])
+        elif options["action"] == "template":
+            self._templates(options["name"], as_json=options["json"])
         elif options["action"] == "show" and options["json"]:
             write_json(self.stdout, show.document(settings.WORLD, settings.REALM, options))
         elif options["action"] == "show":
@@ -97,16 +109,34 @@ class Command(BaseCommand):
         else:
             self._order(Act(options["action"]), options)
 
-    def _add(self, files: list[Path], wanted: Wanted) -> None:
+    def _add(self, files: list[Path], wanted: Wanted, *, as_json: bool) -> None:
         for path in files:
             if not path.is_file():
                 raise CommandError(f"{path} is not a file")
+        is_running, by = arena_status.daemon_alive(settings.WORLD), f", {wanted.own.said}" if wanted.own.keys else ""
+        asked = []
         for path in files:
             added = asking.ask_file(settings.WORLD, path, wanted)
-            by = f", {wanted.own.said}" if wanted.own.keys else ""
-            self.stdout.write(f"{path} goes to the gatekeepers as {added.name}, priority {wanted.priority}{by}")
-        if not arena_status.daemon_alive(settings.WORLD):
+            asked.append({"file": path, "quest": added.name, "priority": wanted.priority})
+            if not as_json:
+                self.stdout.write(f"{path} goes to the gatekeepers as {added.name}, priority {wanted.priority}{by}")
+        if as_json:
+            write_json(self.stdout, {"asked": asked, "arena_is_running": is_running})
+        elif not is_running:
             self.stdout.write("The arena is not running; it will look at them when it starts.")
+
+    def _templates(self, name: str | None, *, as_json: bool) -> None:
+        try:
+            found = quest_templates.find(name) if name else quest_templates.list_templates()
+        except NoSuchTemplate as error:
+            raise CommandError(str(error)) from error
+        if as_json:
+            write_json(self.stdout, found)
+        elif isinstance(found, QuestTemplate):
+            self.stdout.write(found.jsonl, ending="")
+        else:
+            for template in found:
+                self.stdout.write(f"{template.name:12} {template.title} ({template.pairs}). {template.teaches}")
 
     def _list(self, state: str | None, limit: int) -> None:
         table = Table(
@@ -154,20 +184,24 @@ class Command(BaseCommand):
             settings.WORLD, act=act, quests=quests, priority=priority, before=before, by=BY,
             recipe=own.keys if own else None, confirmed_rate=own.confirmed_rate if own else None,
         )  # fmt: skip
-        self._tell_outcome(path, newest)
-
-    def _tell_outcome(self, path: Path, newest: int) -> None:
-        if not arena_status.daemon_alive(settings.WORLD):
-            self.stdout.write("The arena is not running; it will carry that out when it starts.")
+        said = list(_outcome(path, newest))
+        if options["json"]:
+            names = [{"id": quest.pk, "name": quest.name} for quest in quests]
+            write_json(self.stdout, {"asked": act, "quests": names, "done": not path.exists(), "said": said})
             return
-        deadline = time.monotonic() + TIMEOUT_SECONDS
-        while path.exists() and time.monotonic() < deadline:
-            time.sleep(0.05)
-        if path.exists():
-            self.stdout.write("The arena has not carried that out yet; it will.")
-            return
-        for message in ChronicleEntry.objects.filter(id__gt=newest, kind__in=KINDS).values_list("message", flat=True):
+        for message in said:
             self.stdout.write(message)
+
+
+def _outcome(path: Path, newest: int) -> Iterator[str]:
+    """What became of an order, in sentences."""
+    if not arena_status.daemon_alive(settings.WORLD):
+        yield "The arena is not running; it will carry that out when it starts."
+        return
+    if not wait_until_obeyed(path):
+        yield "The arena has not carried that out yet; it will."
+        return
+    yield from ChronicleEntry.objects.filter(id__gt=newest, kind__in=KINDS).values_list("message", flat=True)
 
 
 def _add_recipe(parser: ArgumentParser) -> None:

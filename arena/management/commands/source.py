@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from argparse import ArgumentParser
 from pathlib import Path
 from typing import Any
@@ -24,6 +23,7 @@ from arena.sources import records as source_records
 from arena.sources.folders import BadSource
 from arena.sources.inspecting import in_words
 from arena.sources.records import Records
+from realm.disk.mailbox import wait_until_obeyed
 from realm.management.as_json import add_json, write_json
 from realm.world import PRIORITIES
 
@@ -132,10 +132,7 @@ class Command(BaseCommand):
         if not arena_status.daemon_alive(settings.WORLD):
             self.stdout.write("The arena is not running; the gatekeepers will look when it starts.")
             return
-        deadline = time.monotonic() + TIMEOUT_SECONDS
-        while order.exists() and time.monotonic() < deadline:
-            time.sleep(0.05)
-        if order.exists():
+        if not wait_until_obeyed(order, TIMEOUT_SECONDS):
             self.stdout.write(f"The gatekeepers are at it; `source show {options['name']}` says how far they are.")
             return
         folder = folders.folder_of(settings.WORLD, options["name"])

@@ -51,7 +51,7 @@ class Command(BaseCommand):
         parser.add_argument("--hero", help="default: the settings'")
         parser.add_argument("--host", help="who answers (default: the first of the hosts)")
         parser.add_argument("--background", action="store_true", help="leave it to the Task Master")
-        add_json(parser, goes_with="--status")
+        add_json(parser, goes_with="--skill and --status")
 
     def handle(self, *args: Any, **options: Any) -> None:
         try:
@@ -82,10 +82,12 @@ class Command(BaseCommand):
         )
         run = sparring.create(order, by=foreground.asker())
         try:
-            foreground.begin(self.stdout, settings.WORLD, run, background=options["background"])
+            foreground.begin(
+                self.stdout, settings.WORLD, run, background=options["background"], as_json=options["json"]
+            )
         finally:
             sparrings.write(settings.WORLD)
-        if not arena_status.daemon_alive(settings.WORLD):
+        if not options["json"] and not arena_status.daemon_alive(settings.WORLD):
             self.stdout.write("The arena is not running; it will look at what came of it when it starts.")
 
     def _validate(self, path: Path) -> None:

@@ -46,7 +46,6 @@ class Command(BaseCommand):
         "Train in the foreground until so many more steps are done; without --steps and --hours until no quest waits. "
         "Where the arena runs, its battle is followed. Ctrl+C saves a checkpoint. --replay does one step again."
     )
-    requires_system_checks = []  # they load every page
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument(

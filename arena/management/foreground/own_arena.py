@@ -38,7 +38,7 @@ def train(world: World, config: RealmConfig, wanted: Wanted, teller: Teller) -> 
         idle=not (config.autoplay and wanted.is_bounded),
     )
     with in_a_sentence(world), serving.opened(world, config, changed=_changed(wanted), until=until) as daemon:
-        _go_on(world, wanted, teller)
+        _go_on(world, config.hero, wanted, teller)
         job = wanted.begin(world, config)
         follower = Follower(world=world, start=start)
         watch = _Watch(daemon, follower, wanted, teller)
@@ -63,14 +63,14 @@ def _changed(wanted: Wanted) -> Callable[[RealmConfig], RealmConfig]:
     return lay_over
 
 
-def _go_on(world: World, wanted: Wanted, teller: Teller) -> None:
+def _go_on(world: World, hero: str, wanted: Wanted, teller: Teller) -> None:
     """A battle that was only interrupted goes on by itself; an arena that was told to rest does not. Raises
     CommandError."""
     if arena_status.read_rest(world):
         if not wanted.resume:
             raise CommandError(why_it_rests(world))
         orders.send(world, wish=Wish.RESUME, by=BY)
-    battle = battles.unfinished()
+    battle = battles.unfinished(world, hero)
     if battle:
         teller.say(f"Goes on with {battle.quest.name}, which is paused at step {saved_step(world, battle.hero)}")
         if wanted.save_every is not None and battles.has_trained(world, battle):

@@ -18,6 +18,7 @@ from arena.management.foreground.telling import Teller
 from arena.management.foreground.wanted import BY, Wanted
 from arena.orders import Wish
 from realm.config import RealmConfig
+from realm.disk.mailbox import wait_until_obeyed
 from realm.world import World
 
 _ASK_SECONDS = 1.0
@@ -58,10 +59,7 @@ def _go_on(world: World, wanted: Wanted) -> None:
         return
     if not wanted.resume:
         raise CommandError(why_it_rests(world))
-    path = orders.send(world, wish=Wish.RESUME, by=BY)
-    deadline = time.monotonic() + 5
-    while path.exists() and time.monotonic() < deadline:
-        time.sleep(0.05)
+    wait_until_obeyed(orders.send(world, wish=Wish.RESUME, by=BY))
 
 
 class _Waited:

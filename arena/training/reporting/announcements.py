@@ -47,11 +47,12 @@ def begun(
     """What is about to be trained, of which rows, from where; begun anew or resumed."""
     order, resumed = trainee.order, log.has(EventKind.BATTLE_STARTED)
     own = len(quest.examples) - quest.rehearsed
-    beside = f" and {quest.rehearsed} rehearsed {quest.passes} times" if quest.rehearsed else ""
+    passes = {1: "once", 2: "twice"}.get(quest.passes, f"{quest.passes} times")
+    beside = f" and {quest.rehearsed} rehearsed {passes}" if quest.rehearsed else ""
     what = (
         f"goes on at step {cursor.quest_step} of {quest.total_steps}"
         if resumed
-        else f"{own} lessons{beside} in {quest.total_steps} steps"
+        else f"{_many(own, 'lesson')}{beside} in {_many(quest.total_steps, 'step')}"
     )
     log.write(
         EventKind.BATTLE_RESUMED if resumed else EventKind.BATTLE_STARTED,
@@ -200,7 +201,7 @@ def saved(log: BattleLog, checkpoint: Sidecar, **data: Any) -> None:
     log.write(
         EventKind.CHECKPOINT_SAVED,
         step=checkpoint.step,
-        message=f"Checkpoint {checkpoint.name} saved",
+        message=f"Checkpoint {checkpoint.step:,} saved",
         name=checkpoint.name,
         train_loss=checkpoint.train_loss,
         val_loss=checkpoint.val_loss,
@@ -252,7 +253,7 @@ def completed(
 
     `measured` is what they took, by the run that did the last of them.
     """
-    done = f"all {steps} steps done" if steps == all_steps else f"its level was won after {steps} of {all_steps} steps"
+    done = _all_done(steps) if steps == all_steps else f"its level was won after {steps} of {_many(all_steps, 'step')}"
     log.write(
         EventKind.BATTLE_COMPLETED,
         step=checkpoint.step,
@@ -265,3 +266,11 @@ def completed(
         checkpoint=checkpoint.name,
         measured=measured,
     )
+
+
+def _many(count: int, what: str) -> str:
+    return f"1 {what}" if count == 1 else f"{count} {what}s"
+
+
+def _all_done(steps: int) -> str:
+    return "its one step is done" if steps == 1 else f"all {steps} steps done"

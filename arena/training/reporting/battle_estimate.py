@@ -98,7 +98,9 @@ def forecast(trainee: Trainee, quest: PackedQuest, cursor: Cursor, log: BattleLo
 
     # The newest battle of this size on this device, if one was measured.
     parameters = sum(parameter.numel() for parameter in hero.model.parameters())
-    like = estimate.likeness(recipe, device=device_name(device), parameters=parameters, threads=torch.get_num_threads())
+    like = estimate.likeness(
+        recipe, device=device_name(device), parameters=parameters, threads=torch.get_num_threads(), ranks=ranks
+    )
     before = estimate.measured_like(Path(order.battle_folder).parent, like)
     tokens = quest.tokens * left // quest.steps_per_epoch
 

@@ -1,4 +1,5 @@
-"""A battle's two streams: `steps.bin` (fixed-width records) and `events.jsonl` (rising `seq`), both append-only."""
+"""A battle's streams, all append-only: `steps.bin` (fixed-width records) with `worst_rows.bin` beside it, and
+`events.jsonl` (rising `seq`)."""
 
 from __future__ import annotations
 
@@ -15,11 +16,13 @@ from typing import Any, BinaryIO
 import numpy as np
 import numpy.typing as npt
 
-from arena import battle_errors
+from arena import battle_errors, worst_rows
 from arena.battle_errors import errors_by_kind
 from arena.protocol import EVENTS_FILE, STEP_DTYPE, STEPS_FILE, Event, EventKind, StepRecord
+from arena.training.reporting.metrics import MeasuredStep
 from arena.training.reporting.progress_log import ProgressLog, log_errors, log_event
 from arena.training.saving.full_disk import Room
+from arena.worst_rows import WORST_ROWS_FILE
 from realm.disk import durable
 
 log = logging.getLogger(__name__)
@@ -38,41 +41,34 @@ class BattleLog:
         self._progress = ProgressLog(folder.name)
         self.events = _whole_events(self._events_path)
         self._steps: BinaryIO = open(folder / STEPS_FILE, "ab", buffering=0)  # noqa: SIM115 - closed by close()
+        self._worst_rows: BinaryIO = open(folder / WORST_ROWS_FILE, "ab", buffering=0)  # noqa: SIM115
 
     def cut_steps_after(self, step: int) -> None:
         """Drop records of steps that the checkpoint does not know: they are about to be done again."""
         if not self.writes:
             return
-        os.truncate(self._steps.name, len(self._steps_until(step)) * StepRecord.SIZE)
+        for file, dtype in ((self._steps, np.dtype(STEP_DTYPE)), (self._worst_rows, worst_rows.DTYPE)):
+            os.truncate(file.name, len(_records_until(Path(file.name), dtype, step)) * dtype.itemsize)
 
     def losses_until(self, step: int) -> Iterator[tuple[int, float]]:
         """Step and loss of this battle's records up to the hero's `step`, in order."""
-        records = self._steps_until(step)
+        records = _records_until(Path(self._steps.name), np.dtype(STEP_DTYPE), step)
         return zip(records["step"].tolist(), records["loss"].tolist(), strict=True)
 
-    def _steps_until(self, step: int) -> npt.NDArray[np.void]:
-        """Whole records as long as their steps rise: what a power loss left of later ones may be zeros."""
-        records = np.fromfile(self._steps.name, dtype=STEP_DTYPE)
-        sound = (np.diff(records["step"], prepend=0) > 0) & (records["step"] <= step)
-        return records if sound.all() else records[: int(sound.argmin())]
-
     def add_step(self, record: StepRecord, *, total_steps: int) -> None:
+        """Its rows first: who sees the step finds them."""
         if self.writes:
-            self._room.write(lambda: self._append(record.pack()), where=self._folder)
+            if isinstance(record, MeasuredStep) and record.worst_rows:
+                self._append(self._worst_rows, record.worst_rows.pack())
+            self._append(self._steps, record.pack())
             self._progress.add(record, total_steps=total_steps)
 
-    def _append(self, data: bytes) -> None:
-        """A full disk may take a part of it, which is cut off again."""
-        size = os.fstat(self._steps.fileno()).st_size
-        try:
-            if self._steps.write(data) != len(data):
-                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), self._steps.name)
-        except OSError:
-            os.truncate(self._steps.name, size)
-            raise
+    def _append(self, file: BinaryIO, data: bytes) -> None:
+        self._room.write(lambda: _append_whole(file, data), where=self._folder)
 
     def sync_steps(self) -> None:
-        os.fsync(self._steps.fileno())
+        for file in (self._steps, self._worst_rows):
+            os.fsync(file.fileno())
 
     def write(self, kind: EventKind, *, step: int, message: str, **data: Any) -> Event:
         """Append an event; when this returns it is on disk. One that ends the battle says all that went wrong in it."""
@@ -106,6 +102,25 @@ class BattleLog:
     def close(self) -> None:
         self.sync_steps()
         self._steps.close()
+        self._worst_rows.close()
+
+
+def _records_until(path: Path, dtype: np.dtype[np.void], step: int) -> npt.NDArray[np.void]:
+    """Whole records as long as their steps rise: what a power loss left of later ones may be zeros."""
+    records = np.fromfile(path, dtype)
+    sound = (np.diff(records["step"], prepend=0) > 0) & (records["step"] <= step)
+    return records if sound.all() else records[: int(sound.argmin())]
+
+
+def _append_whole(file: BinaryIO, data: bytes) -> None:
+    """A full disk may take a part of it, which is cut off again."""
+    size = os.fstat(file.fileno()).st_size
+    try:
+        if file.write(data) != len(data):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), file.name)
+    except OSError:
+        os.truncate(file.name, size)
+        raise
 
 
 def _whole_events(path: Path) -> list[Event]:

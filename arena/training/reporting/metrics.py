@@ -14,6 +14,8 @@ import torch
 from torch import Tensor
 
 from arena.protocol import StepRecord
+from arena.training.reporting.row_losses import RowLosses
+from arena.worst_rows import WorstRows
 
 MOST_IN_FLIGHT = 8
 """Steps whose values may still be on the device; then the oldest is waited for."""
@@ -26,15 +28,22 @@ _PEAK = re.compile(rb"^VmHWM:\s+(\d+) kB", re.MULTILINE)
 @dataclass(frozen=True, slots=True)
 class _InFlight:
     record: StepRecord
-    values_2: Tensor
-    """Loss and gradient norm, float32, in host memory once `arrived` has happened."""
+    rows: RowLosses | None
+    values: Tensor
+    """Loss, gradient norm, and of `rows` what it tells; float32, in host memory once `arrived` has happened."""
     arrived: torch.cuda.Event | None
 
 
-class StepMeter:
-    """Takes loss and gradient norm as tensors, gives whole records, in order.
+@dataclass(frozen=True)
+class MeasuredStep(StepRecord):
+    worst_rows: WorstRows | None = None
+    """None where this process has not seen all rows of the step."""
 
-    On the CPU a record is ready at once; on CUDA some steps later, with the device's own time for the step.
+
+class StepMeter:
+    """Takes loss and gradient norm as tensors, gives whole steps, in order.
+
+    On the CPU a step is ready at once; on CUDA some steps later, with the device's own time for the step.
     """
 
     def __init__(self, device: torch.device) -> None:
@@ -42,23 +51,25 @@ class StepMeter:
         self._in_flight: deque[_InFlight] = deque()
         self._last_arrival: torch.cuda.Event | None = None
 
-    def add(self, record: StepRecord, loss: Tensor, grad_norm: Tensor) -> None:
+    def add(self, record: StepRecord, loss: Tensor, grad_norm: Tensor, rows: RowLosses | None = None) -> None:
         """`record` is complete but for `loss` and `grad_norm`, both of shape ()."""
-        values_2 = torch.stack((loss.detach(), grad_norm.detach())).float()
+        values = torch.stack((loss.detach(), grad_norm.detach())).float()
+        if rows is not None:
+            values = torch.cat((values, rows.worst()))
         arrived = None
         if self._cuda:
-            host_2 = torch.empty(2, pin_memory=True)
-            values_2 = host_2.copy_(values_2, non_blocking=True)
+            host = torch.empty(len(values), pin_memory=True)
+            values = host.copy_(values, non_blocking=True)
             arrived = torch.cuda.Event(enable_timing=True)
             arrived.record()
-        self._in_flight.append(_InFlight(record, values_2, arrived))
+        self._in_flight.append(_InFlight(record, rows, values, arrived))
 
-    def ready(self, *, wait: bool = False) -> list[StepRecord]:
-        """Records whose values are here; with `wait` all of them."""
-        records = []
+    def ready(self, *, wait: bool = False) -> list[MeasuredStep]:
+        """Steps whose values are here; with `wait` all of them."""
+        found = []
         while self._in_flight and (wait or self._oldest_is_here()):
-            records.append(self._complete(self._in_flight.popleft()))
-        return records
+            found.append(self._complete(self._in_flight.popleft()))
+        return found
 
     def forget(self) -> None:
         """Drop what is in flight: those steps are about to be done again."""
@@ -69,15 +80,17 @@ class StepMeter:
         arrived = self._in_flight[0].arrived
         return arrived is None or arrived.query() or len(self._in_flight) > MOST_IN_FLIGHT
 
-    def _complete(self, oldest: _InFlight) -> StepRecord:
+    def _complete(self, oldest: _InFlight) -> MeasuredStep:
         record = oldest.record
         if oldest.arrived:
             oldest.arrived.synchronize()
             if self._last_arrival:
                 record = replace(record, step_seconds=self._last_arrival.elapsed_time(oldest.arrived) / 1e3)
             self._last_arrival = oldest.arrived
-        loss, grad_norm = oldest.values_2.tolist()
-        return replace(record, loss=loss, grad_norm=grad_norm, time=time.time())
+        loss, grad_norm, *worst_2K = oldest.values.tolist()
+        record = replace(record, loss=loss, grad_norm=grad_norm, time=time.time())
+        worst = oldest.rows.named(record.step, worst_2K) if oldest.rows else None
+        return MeasuredStep(**vars(record), worst_rows=worst)
 
 
 def memory_in_use(device: torch.device) -> int:

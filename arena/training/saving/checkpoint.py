@@ -35,7 +35,7 @@ from realm.checkpoints import branches, sidecar
 from realm.checkpoints.cursor import Cursor
 from realm.checkpoints.moments import OPTIMIZER_FILE
 from realm.checkpoints.names import free_name, step_of
-from realm.checkpoints.sidecar import DamagedCheckpoint, Sidecar
+from realm.checkpoints.sidecar import DamagedCheckpoint, NewerCheckpoint, Sidecar
 from realm.disk import durable
 
 RNG_FILE = "rng.safetensors"
@@ -83,6 +83,13 @@ class Copies:
         self._stream = torch.cuda.Stream(device) if device.type == "cuda" else None
         self._keeps = keeps
         self._buffers: dict[str, Tensor] = {}
+
+    def prepare(self, hero: Hero, optimizer: torch.optim.Optimizer) -> None:
+        """Take the memory before there is anything to copy: to pin gigabytes takes seconds, once."""
+        if self._stream and self._keeps:
+            sources = _weights(hero) | _moments(hero, optimizer)
+            for name, source in {id(source): (name, source) for name, source in sources.items()}.values():
+                self._buffer(name, source)
 
     @torch.no_grad()
     def capture(self, hero: Hero, optimizer: torch.optim.Optimizer, *, moments_since: int) -> Captured:
@@ -194,6 +201,8 @@ def newest_whole(hero_folder: Path, branch: str = branches.FIRST) -> tuple[Sidec
     for folder in branches.line_folders(hero_folder, branch):
         try:
             return sidecar.verify(folder), refused
+        except NewerCheckpoint as newer:
+            raise IncompatibleCheckpoint(f"{newer}; train it with that release") from newer
         except DamagedCheckpoint as damage:
             refused.append(damage)
             set_aside(folder)
@@ -311,7 +320,7 @@ def _rng_state() -> dict[str, Any]:
 
 def restore_rng_tensors(tensors: dict[str, Tensor]) -> None:
     torch.set_rng_state(tensors["torch"])
-    cuda = [tensors[key] for key in sorted(tensors) if key.startswith("cuda.")]
+    cuda = [tensors[f"cuda.{index}"] for index in range(sum(key.startswith("cuda.") for key in tensors))]
     if cuda and torch.cuda.device_count() == len(cuda):
         torch.cuda.set_rng_state_all(cuda)
 

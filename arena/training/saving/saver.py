@@ -74,6 +74,10 @@ class Saver:
         self._thread: threading.Thread | None = None
         self._done: tuple[Draft, Sidecar | Exception] | None = None
 
+    def prepare(self, hero: Hero, optimizer: torch.optim.Optimizer) -> None:
+        """To be called before the first step, which need not wait for memory then."""
+        self._copies.prepare(hero, optimizer)
+
     def capture(self, hero: Hero, optimizer: torch.optim.Optimizer, *, moments_since: int) -> Captured:
         """Copy the state. The copies' memory is used again, so nothing may be on its way."""
         assert self._waiting is None

@@ -1,0 +1,1 @@
+"""Battles as history: found again, named and noted, fought once more with a change, deleted and put back."""
