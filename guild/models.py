@@ -74,6 +74,10 @@ class EvaluationTask(models.Model):
     attempts = models.PositiveIntegerField(default=0)
     reason = models.TextField(blank=True)
     """Why the last attempt failed, in one sentence."""
+    claim = models.CharField(max_length=40, blank=True, default="", db_default="")
+    """Job and attempt of the worker that answers (guild.workers.claims); empty where this machine does."""
+    answered = models.JSONField(null=True)
+    """What a worker wrote of its answers, until they lie in the world of the Task Master."""
     created_at = models.DateTimeField(auto_now_add=True)
     updated_at = models.DateTimeField(auto_now=True)
 
@@ -115,6 +119,10 @@ class Run(models.Model):
     """What it does now; where it failed, why."""
     stop_asked = models.BooleanField(default=False)
     pid = models.PositiveIntegerField(null=True)
+    process = models.CharField(max_length=60, default="", blank=True)
+    """Its identity, since numbers are used again; empty in what began before it was known."""
+    claim = models.CharField(max_length=40, blank=True, default="", db_default="")
+    """Job and attempt of the worker that performs it (guild.workers.claims); empty where this machine does."""
     created_by = models.CharField(max_length=80)
     created_at = models.DateTimeField(auto_now_add=True)
     started_at = models.DateTimeField(null=True)
@@ -131,3 +139,39 @@ class Run(models.Model):
     @property
     def is_over(self) -> bool:
         return self.state in (self.State.COMPLETED, self.State.STOPPED, self.State.FAILED)
+
+
+class Made(models.Model):
+    """A quest that a worker made, on its way to the inbox of the Task Master's world."""
+
+    run = models.ForeignKey(Run, on_delete=models.CASCADE)
+    path = models.CharField(max_length=250)
+    """Below the inbox."""
+    packed = models.BinaryField()
+    """Its rows, gzipped."""
+
+    class Meta:
+        verbose_name_plural = "made"
+
+    def __str__(self) -> str:
+        return f"{self.path} of run {self.run_id}"
+
+
+class Worker(models.Model):
+    """A process that performs jobs on some machine, as it told itself; its row outlives one that was killed."""
+
+    name = models.CharField(max_length=120, unique=True)
+    host = models.CharField(max_length=60)
+    resources = models.JSONField(default=list)
+    """Such as `gpu0` and `cpu`."""
+    pid = models.PositiveIntegerField()
+    started_at = models.DateTimeField()
+    heartbeat_at = models.DateTimeField()
+    busy = models.TextField(blank=True)
+    """What else its machine does, in one sentence; empty where it is idle."""
+
+    class Meta:
+        ordering = ["name"]
+
+    def __str__(self) -> str:
+        return f"{self.name} (process {self.pid})"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from django.db.models import Count, Exists, OuterRef
+from django.db.models import Count, Exists, OuterRef, QuerySet
 
 from guild.evaluation import progression
 from guild.evaluation.progression import (
@@ -62,6 +62,14 @@ def _skill_level(hero: str, skill: Skill) -> SkillLevel:
 def lost_levels(hero: str, skill: str) -> tuple[int, ...]:
     """Levels won before that the hero no longer masters, the lowest first. Raises UnknownSkill."""
     return progression.lost_levels(hero=hero, skill=get_skill(skill))
+
+
+def all_lost_levels(hero: str) -> list[str]:
+    """Levels of every skill won before that the hero no longer masters, as `bin/3`; one query."""
+    last = {skill.name: skill.max_level for skill in read_skills()}
+    found = progression.accuracies_by_skill(hero=hero)
+    below = {place: past for place, past in found.items() if place[1] < last.get(place[0], 0)}
+    return [f"{skill}/{level}" for (skill, level), past in below.items() if progression.standing(past) is Standing.LOST]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -156,11 +164,27 @@ def curriculum_accuracy(hero: str) -> tuple[float, str] | None:
 
     The newest evaluation at a level that the hero works on now; before the first one there, the newest of all.
     """
-    mine = Evaluation.objects.filter(on_line(hero), hero=hero).order_by("step", "id")
+    newest = newest_at_work(hero)
+    return (newest.accuracy, f"{newest.skill} level {newest.level}") if newest else None
+
+
+def evaluation_before(newest: Evaluation) -> Evaluation | None:
+    """On the same problems, one evaluation earlier; None before the second."""
+    same = _evaluations(newest.hero).filter(skill=newest.skill, level=newest.level, total=newest.total)
+    return same.filter(step__lt=newest.step).last()
+
+
+def newest_at_work(hero: str) -> Evaluation | None:
+    """The evaluation that is the hero's ACC; see curriculum_accuracy. Two questions to the database a skill."""
+    mine = _evaluations(hero)
     levels = ((skill.name, current_level(hero=hero, skill=skill)) for skill in read_skills())
     at_work = [mine.filter(skill=name, level=level).last() for name, level in levels]
-    newest = max((row for row in at_work if row), key=lambda row: (row.step, row.id), default=None) or mine.last()
-    return (newest.accuracy, f"{newest.skill} level {newest.level}") if newest else None
+    return max((row for row in at_work if row), key=lambda row: (row.step, row.id), default=None) or mine.last()
+
+
+def _evaluations(hero: str) -> QuerySet[Evaluation]:
+    """Of what the hero has come from, the oldest first."""
+    return Evaluation.objects.filter(on_line(hero), hero=hero).order_by("step", "id")
 
 
 @dataclass(frozen=True, kw_only=True)

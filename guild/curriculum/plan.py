@@ -43,12 +43,19 @@ class Wishes:
     """What the player wants of one skill; None: what the skill's file says."""
 
     priority: Priority | None = None
+    """How often it is this skill's turn, beside the others; 0: never."""
     quest_rows: Rows | None = None
+    """Rows of a quest that is forged."""
     rehearsal_share: Share | None = None
+    """Of a quest's rows, those of levels that are won already."""
     first_rehearsal_share: Share | None = None
+    """The same of the first quest of a level."""
     lost_weight: LostWeight | None = None
+    """How much more of the rehearsal a lost level gets than one that is held."""
     preview_share: PreviewShare | None = None
+    """Of a quest's rows, those of the next level."""
     other_skills_share: Share | None = None
+    """Of a quest's rows, those of what the hero has learnt in other skills."""
 
     def __post_init__(self) -> None:
         strict.check_ranges(self)

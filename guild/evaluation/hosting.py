@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING
 
 from guild.evaluation.checkpoints import Chosen
 from guild.evaluation.exam import SPARE_TOKENS
 from guild.trainers.problems import Problem
 from realm.hosts import read_hosts
-from realm.oracle.sync_client import HostTrouble, LoadedModel, NotLoaded, OracleClient
+from realm.oracle.errors import HostTrouble, NotLoaded
 from realm.world import World
+
+if TYPE_CHECKING:
+    from realm.oracle.sync_client import LoadedModel, OracleClient
 
 BATCH = 32
 """Questions asked at once: a stop is heard between two batches."""
@@ -18,6 +22,8 @@ BATCH = 32
 
 def connect(world: World, host: str | None) -> OracleClient:
     """To the host of that name, or the default one. Raises realm.hosts.UnknownHost and strict.BadConfig."""
+    from realm.oracle.sync_client import OracleClient  # 7 MB, which pages and daemons do without
+
     return OracleClient(read_hosts(world).find_inference(host))
 
 

@@ -10,6 +10,7 @@ from django.utils import timezone
 
 from guild.errors import GuildError
 from guild.evaluation.progression import (
+    LOST_ACCURACY,
     Standing,
     accuracies_of,
     current_level,
@@ -55,6 +56,8 @@ class Verdict:
     lost: bool = False
     """Whether this very call showed that the level, won before, is lost."""
     regained: bool = False
+    held_accuracy: float | None = None
+    """Of a lost level: what its last evaluation showed that was not under LOST_ACCURACY."""
     evaluation_id: int | None = None
     """Of the row that this very call wrote; None if the checkpoint was judged before."""
 
@@ -136,14 +139,17 @@ def remember(judged: Judged) -> Verdict:
     EvaluationTask.objects.filter(
         hero=judged.hero, checkpoint=judged.checkpoint, skill=judged.skill, level=judged.level
     ).update(state=EvaluationTask.State.DONE, reason="", updated_at=timezone.now())
-    after = standing(accuracies_of(**place, skill=judged.skill, level=judged.level))
+    accuracies = accuracies_of(**place, skill=judged.skill, level=judged.level)
+    after = standing(accuracies)
+    lost = (before, after) == (Standing.MASTERED, Standing.LOST)
     return Verdict(
         correct=row.correct,
         total=row.total,
         accuracy=row.accuracy,
         level_up=is_new and _move_up_if_won(judged.hero, skill, judged.branch, start=earlier),
         new_level=current_level(**place, skill=skill),
-        lost=(before, after) == (Standing.MASTERED, Standing.LOST),
+        lost=lost,
+        held_accuracy=next((each for each in reversed(accuracies) if each >= LOST_ACCURACY), None) if lost else None,
         regained=(before, after) == (Standing.LOST, Standing.MASTERED),
         evaluation_id=row.pk if is_new else None,
     )

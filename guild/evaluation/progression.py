@@ -68,6 +68,14 @@ def accuracies_by_level(*, hero: str, skill: str, branch: str | None = None) -> 
     return found
 
 
+def accuracies_by_skill(*, hero: str) -> dict[tuple[str, int], list[float]]:
+    """By skill and level; else as `accuracies_by_level` of the active branch."""
+    found: dict[tuple[str, int], list[float]] = {}
+    for skill, level, correct, total in _evaluations(hero, None).values_list("skill", "level", "correct", "total"):
+        found.setdefault((skill, level), []).append(correct / total)
+    return found
+
+
 def accuracies_of(*, hero: str, skill: str, level: int, branch: str | None = None) -> list[float]:
     rows = _evaluations(hero, branch).filter(skill=skill, level=level)
     return [correct / total for correct, total in rows.values_list("correct", "total")]

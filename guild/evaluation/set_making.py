@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 
 from guild.errors import TrainerUnavailable
 from guild.evaluation.progression import current_level
-from guild.evaluation.sets import ensure_evaluation_set, set_path
+from guild.evaluation.sets import ensure_evaluation_set, set_name
 from guild.evaluation.validation import ensure_validation, is_complete
 from guild.skills.health import trainer_of, usable_skills
 from guild.skills.registry import Skill
@@ -17,9 +17,7 @@ def missing_sets(world: World, hero: str) -> Iterator[tuple[Skill, int]]:
     """Evaluation sets of usable skills that are not there; of each skill those next to the hero's level first."""
     there = {path.name for path in world.evaluation.glob("*.jsonl")}
     for skill in usable_skills(world):
-        levels = [
-            level for level in range(1, skill.max_level + 1) if set_path(world, skill.name, level).name not in there
-        ]
+        levels = [level for level in range(1, skill.max_level + 1) if set_name(skill.name, level) not in there]
         if levels:
             at = current_level(hero=hero, skill=skill)
             yield from ((skill, level) for level in sorted(levels, key=lambda level: (abs(level - at), level)))

@@ -15,9 +15,13 @@ from realm.disk import durable
 from realm.world import World
 
 
+def set_name(skill: str, level: int) -> str:
+    return f"{skill}-level-{level}.jsonl"
+
+
 def set_path(world: World, skill: str, level: int) -> Path:
     """Where the set lies, or will."""
-    return world.evaluation / f"{skill}-level-{level}.jsonl"
+    return world.evaluation / set_name(skill, level)
 
 
 def ensure_evaluation_set(world: World, skill: Skill, level: int) -> Path:

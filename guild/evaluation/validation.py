@@ -6,13 +6,14 @@ Any two checkpoints are comparable over the levels that both were measured on: a
 from __future__ import annotations
 
 import json
+import os
 from collections import defaultdict
 from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
 
 from guild.errors import DamagedSet, TrainerUnavailable
-from guild.evaluation.sets import ensure_evaluation_sets, evaluation_keys
+from guild.evaluation.sets import ensure_evaluation_sets, evaluation_keys, set_name
 from guild.skills import health
 from guild.skills.registry import Skill, get_trainer, read_skills
 from guild.trainers.problems import Problem, to_jsonl, to_lesson
@@ -29,7 +30,7 @@ _LARGEST_BEFORE_LEVELS = 4 * 2**20
 
 def validation_path(world: World, skill: str, level: int) -> Path:
     """Where the level's problems lie, or will."""
-    return world.validation_levels / f"{skill}-level-{level}.jsonl"
+    return world.validation_levels / set_name(skill, level)
 
 
 def ensure_validation(world: World) -> None:
@@ -109,7 +110,15 @@ def _ensure_if_it_can(world: World, skill: Skill) -> None:
 
 
 def _missing_levels(world: World, skill: Skill) -> list[int]:
-    return [level for level in range(1, skill.max_level + 1) if not validation_path(world, skill.name, level).exists()]
+    there = _names_in(world.validation_levels)
+    return [level for level in range(1, skill.max_level + 1) if set_name(skill.name, level) not in there]
+
+
+def _names_in(folder: Path) -> frozenset[str]:
+    try:
+        return frozenset(os.listdir(folder))
+    except FileNotFoundError:
+        return frozenset()
 
 
 def _write_levels(world: World, skill: Skill, levels: list[int], kept: dict[int, list[Problem]] | None = None) -> None:

@@ -12,8 +12,11 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from guild.models import Run
 from guild.tasks.children import MARK
 from guild.tasks.only_master import master_alive
+from guild.tasks.registry import BY_ITSELF
+from guild.work import runs
 from guild.work.perform import perform, stop_on_signal
 from realm import strict
+from realm.management.as_json import write_json
 from realm.world import World
 
 NOBODY = (
@@ -23,21 +26,24 @@ NOBODY = (
 
 def asker() -> str:
     """Who asks for the run: the Task Master starts these commands, too."""
-    return "task master" if os.environ.get(MARK) else "command line"
+    return BY_ITSELF if os.environ.get(MARK) else "command line"
 
 
-def begin(stdout: OutputWrapper, world: World, run: Run, *, background: bool) -> Run | None:
+def begin(stdout: OutputWrapper, world: World, run: Run, *, background: bool, as_json: bool = False) -> Run | None:
     """Perform it here, or leave it to the Task Master and return None. Raises CommandError where it fails."""
+    if background and as_json:
+        write_json(stdout, {"run": run})
+        return None
     if background:
         who = "the Task Master begins it when its turn comes" if master_alive(world) else NOBODY.format(run=run.pk)
         stdout.write(f"Run {run.pk} waits; {who}. `manage.py runs show {run.pk}` tells how far it is.")
         return None
-    return see_through(stdout, world, run.pk)
+    return see_through(stdout, world, run.pk, as_json=as_json)
 
 
-def see_through(stdout: OutputWrapper, world: World, run_id: int) -> Run:
+def see_through(stdout: OutputWrapper, world: World, run_id: int, *, as_json: bool = False) -> Run:
     """Raises CommandError for a run that failed or was stopped, so that the command's exit code says it, too."""
-    with _progress(hidden=not stdout.isatty()) as bar, stop_on_signal() as stop:
+    with _progress(hidden=as_json or not stdout.isatty()) as bar, stop_on_signal() as stop:
         task = bar.add_task("", total=None)
 
         def show(run: Run) -> None:
@@ -47,7 +53,10 @@ def see_through(stdout: OutputWrapper, world: World, run_id: int) -> Run:
         run = perform(world, run_id, stop=stop, on_progress=show)
     if run.state != Run.State.COMPLETED:
         raise CommandError(f"Run {run.pk} {run.state}: {run.message}")
-    stdout.write(f"Run {run.pk}: {run.message}")
+    if as_json:
+        write_json(stdout, {"run": run, "results": runs.results(run)})
+    else:
+        stdout.write(f"Run {run.pk}: {run.message}")
     return run
 
 

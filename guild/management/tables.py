@@ -54,8 +54,8 @@ def _shown(cell: Cell | None) -> str:
     return f"{cell.correct}/{cell.total} {share:.0%} ({cell.low:.0%} to {cell.high:.0%})"
 
 
-def comparison_table(compared: list[Comparison]) -> str:
-    table = Table("skill", "level", "before", "after", "difference in points, 95% sure", "that is")
+def comparison_table(compared: list[Comparison], *, sides: tuple[str, str] = ("before", "after")) -> str:
+    table = Table("skill", "level", *map(escape, sides), "difference in points, 95% sure", "that is")
     for item in compared:
         table.add_row(
             item.skill,

@@ -15,9 +15,11 @@ from pathlib import Path
 import psutil
 
 from guild.tasks.registry import RUN_PREFIX, Task
+from guild.tasks.state import RunningMark
 from realm.disk import locks
 from realm.processes import orphans
 from realm.processes.child import ChildProcess
+from realm.processes.identity import identity
 from realm.processes.log import ChildLog
 from realm.world import World
 
@@ -138,10 +140,20 @@ def create_time(process: psutil.Process) -> float:
         return 0.0
 
 
-def find_process(pid: int, created: float) -> psutil.Process | None:
-    """The process of that number, if it is still the same one."""
+def mark_of(process: psutil.Process, started_at: float) -> RunningMark:
+    created = create_time(process)
+    try:
+        told = identity(process.pid)
+    except psutil.Error:
+        told = ""
+    return RunningMark(pid=process.pid, create_time=created, started_at=started_at, identity=told)
+
+
+def find_process(pid: int, created: float, told: str = "") -> psutil.Process | None:
+    """The process of that number, if it is still the same one: by its identity, or where none was told by its time."""
     try:
         process = psutil.Process(pid)
-        return process if abs(process.create_time() - created) < 1.0 and orphans.lives(process) else None
+        is_same = identity(pid) == told if told else abs(process.create_time() - created) < 1.0
+        return process if is_same and orphans.lives(process) else None
     except psutil.Error:
         return None

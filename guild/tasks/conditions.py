@@ -197,6 +197,11 @@ def _evaluations_wait(view: View) -> str:
     return "" if waiting else "no checkpoint waits to be evaluated"
 
 
+def _answers_arrived(view: View) -> str:
+    arrived = EvaluationTask.objects.filter(state=EvaluationTask.State.DONE, answered__isnull=False).exists()
+    return "" if arrived else "workers evaluate; no answers of theirs have arrived"
+
+
 def _playing(view: View) -> str:
     if not view.config.autoplay:
         return "auto-play is off"
@@ -232,6 +237,7 @@ CONDITIONS: Mapping[str, Condition] = {
     "evaluator": _evaluator,
     "evaluator_answers": _evaluator_answers,
     "evaluations_wait": _evaluations_wait,
+    "answers_arrived": _answers_arrived,
     "playing": _playing,
     "checkpoint": _checkpoint,
     "strongholds": _strongholds,

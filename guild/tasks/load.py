@@ -43,8 +43,9 @@ class LoadMeter:
         """Time, busy and all seconds of the processors, seconds of our own, use of the GPUs."""
 
     def look(self, now: float, own: Iterable[psutil.Process]) -> Load:
+        """`own` are the tasks: with this process and all below them they are not `others`."""
         busy, everything = self._cpu()
-        self._seen.append((now, busy, everything, seconds_of(own), self._gpus()))
+        self._seen.append((now, busy, everything, own_seconds(own), self._gpus()))
         while len(self._seen) > 2 and now - self._seen[1][0] >= WINDOW_SECONDS:
             self._seen.popleft()
         return Load(cpu_percent=self._cpu_percent(), gpu_percents=self._gpu_means())
@@ -67,6 +68,12 @@ class LoadMeter:
 def _mean(uses: Sequence[float | None]) -> float | None:
     known = [use for use in uses if use is not None]
     return sum(known) / len(known) if known else None
+
+
+def own_seconds(tasks: Iterable[psutil.Process]) -> float:
+    """Of this process and its tasks. To look for children that are no tasks would cost more than they do."""
+    mine = os.times()
+    return mine.user + mine.system + seconds_of(tasks)
 
 
 def seconds_of(processes: Iterable[psutil.Process]) -> float:

@@ -18,6 +18,7 @@ from typing import Any
 
 import psutil
 from django.db import DatabaseError, connection
+from django.db.models import Q
 from django.utils import timezone
 
 from guild.models import Run
@@ -31,9 +32,12 @@ from guild.tasks.registry import PLAYERS_PRIORITY, RESOURCES, RUN_PREFIX, Task
 from guild.tasks.state import AllStates, LastRun, Outcome, RunningMark, TaskState
 from guild.tasks.task_settings import Rules, read_rules
 from guild.work import runs
+from guild.workers.dispatch import hand_over
 from realm.config import DEFAULTS_FILE, RealmConfig, config_file
-from realm.database_watch import DatabaseGone, DatabaseWatch
+from realm.databases.changes import Nothing
+from realm.databases.watch import DatabaseGone, DatabaseWatch
 from realm.disk import durable
+from realm.processes import notify
 from realm.processes.log import ChildLog
 from realm.strict import BadConfig
 from realm.world import World
@@ -55,6 +59,9 @@ class Running:
     task: Task
     process: Child | Orphan
     started_at: float
+    """By the clock, for those who read of it."""
+    since: float
+    """By what no clock that is set moves, for its timeout."""
     ending: Outcome | None = None
     """Why it was told to end."""
     kill_at: float = 0.0
@@ -70,6 +77,7 @@ class TaskMaster:
         reload_config: Callable[[], RealmConfig] | None = None,
         tasks: Callable[[Rules, AllStates], Sequence[Task]] | None = None,
         clock: Callable[[], float] = time.time,
+        elapsed: Callable[[], float] | None = None,
         meter: LoadMeter | None = None,
         hosts: Hosts | None = None,
         quiet_seconds: float = 0.0,
@@ -78,7 +86,8 @@ class TaskMaster:
         """For `quiet_seconds` nothing begins by itself, only what the player wants.
 
         What is due is looked for every `interval_seconds`, or at each tick where these are longer; running tasks and
-        the heartbeat are minded at each tick all the same.
+        the heartbeat are minded at each tick all the same. `elapsed` is no time of day, since that may be set; a clock
+        that is handed in stands for both.
         """
         self.world = world
         self.config = config
@@ -86,6 +95,7 @@ class TaskMaster:
         self._reload_config = reload_config
         self._tasks_of = tasks or (lambda rules, states: realm_tasks(rules, states, self._skills()))
         self._clock = clock
+        self._elapsed = elapsed or (time.monotonic if clock is time.time else clock)
         self._quiet_until = clock() + quiet_seconds
         self._interval_seconds = interval_seconds
         self._looked_at = -math.inf
@@ -93,6 +103,7 @@ class TaskMaster:
         self._hosts = hosts
         self._stopping = threading.Event()
         self._database = DatabaseWatch(self.world)
+        self._nothing = Nothing()
         self._running: dict[str, Running] = {}
         self._unsaved: list[tuple[str, Callable[[TaskState], TaskState]]] = []
         self._states, self._states_stamp = AllStates(), (-1, -1)
@@ -122,6 +133,7 @@ class TaskMaster:
         try:
             while not self._stopping.is_set():
                 self.tick()
+                notify.beat()
                 self._stopping.wait(TICK_SECONDS)
         finally:
             self.end()
@@ -200,7 +212,7 @@ class TaskMaster:
         found = children.find_orphans(self.world)
         for name, known in state.read(self.world).tasks.items():
             mark = known.running
-            process = children.find_process(mark.pid, mark.create_time) if mark else None
+            process = children.find_process(mark.pid, mark.create_time, mark.identity) if mark else None
             if process:
                 found.setdefault(name, process)
             elif mark and name not in found:
@@ -213,8 +225,9 @@ class TaskMaster:
         log.info("%s still runs since an earlier Task Master, as process %d", task.name, process.pid)
         orphan = Orphan(process, ChildLog(children.log_path(self.world, task.name)))
         created = children.create_time(process) or self._clock()
-        self._running[task.name] = Running(task=task, process=orphan, started_at=created)
-        self._save(task.name, _begun(RunningMark(pid=process.pid, create_time=created, started_at=created)))
+        since = self._elapsed() - max(0.0, self._clock() - created)
+        self._running[task.name] = Running(task=task, process=orphan, started_at=created, since=since)
+        self._save(task.name, _begun(children.mark_of(process, created)))
 
     def _note_lost(self, name: str, mark: RunningMark) -> None:
         said = children.last_words(ChildLog(children.log_path(self.world, name)))
@@ -229,17 +242,17 @@ class TaskMaster:
                 self._bury(running, ended)
             elif running.ending:
                 self._end_overdue(running)
-            elif self._clock() - running.started_at > running.task.timeout_seconds:
+            elif self._elapsed() - running.since > running.task.timeout_seconds:
                 log.warning("%s takes longer than %.0f s: it is ended", running.task.name, running.task.timeout_seconds)
                 self._ask_to_end(running, "timeout")
 
     def _ask_to_end(self, running: Running, why: Outcome) -> None:
         if running.ending is None:
-            running.ending, running.kill_at = why, self._clock() + children.GRACE_SECONDS
+            running.ending, running.kill_at = why, self._elapsed() + children.GRACE_SECONDS
             running.process.terminate()
 
     def _end_overdue(self, running: Running) -> None:
-        if not running.killed and self._clock() >= running.kill_at:
+        if not running.killed and self._elapsed() >= running.kill_at:
             log.warning("%s does not end: it is killed", running.task.name)
             running.process.kill()
             running.killed = True
@@ -266,7 +279,7 @@ class TaskMaster:
         if 0 <= self._clock() - self._looked_at < self._interval_seconds:
             return
         self._looked_at = self._clock()
-        self._load = self._meter.look(self._clock(), [psutil.Process(), *self._processes()])
+        self._load = self._meter.look(self._clock(), self._processes())
         self._read_states()
         tasks = self._all_tasks()
         self._forget_old_runs(tasks)
@@ -274,7 +287,9 @@ class TaskMaster:
         for unknown in set(self._wishes) - {task.name for task in tasks}:
             run_requests.forget(self._wishes.pop(unknown))
         view = self.view()
-        self._waits = {}
+        tasks, self._waits = hand_over(
+            self.world, tasks, is_due=lambda task: self._own_wait(task, view) is None, wished=self._wishes
+        )
         for resource in RESOURCES:
             self._start_one([task for task in tasks if task.resource == resource], view)
 
@@ -298,14 +313,18 @@ class TaskMaster:
     def _wait_of(self, task: Task, busy: Task | None, view: View) -> Wait | None:
         """Cheap questions first: a host is asked only for a task that nothing else keeps."""
         is_wished = task.name in self._wishes
-        wait = None if is_wished else wait_of(task, self._states.of(task.name), view.now)
-        # A clock that was set back makes no quiet longer than it was meant to be.
-        if not (wait or is_wished or task.run_id) and 0 < self._quiet_until - view.now <= QUIET_SECONDS:
-            wait = Wait(why="the realm has just been started", due_at=self._quiet_until)
+        wait = None if is_wished else self._own_wait(task, view)
         if wait is None and busy:
             wait = Wait(why=f"{busy.name} has the {task.resource}")
         if wait is None and not is_wished and (why := conditions.why_not(task.conditions, view)):
             wait = Wait(why=why)
+        return wait
+
+    def _own_wait(self, task: Task, view: View) -> Wait | None:
+        wait = wait_of(task, self._states.of(task.name), view.now)
+        # A clock that was set back makes no quiet longer than it was meant to be.
+        if not (wait or task.run_id) and 0 < self._quiet_until - view.now <= QUIET_SECONDS:
+            wait = Wait(why="the realm has just been started", due_at=self._quiet_until)
         return wait
 
     def _start(self, task: Task) -> bool:
@@ -322,9 +341,8 @@ class TaskMaster:
                 self._save(task.name, lambda before: state.ended(before, run))
                 return True
         log.info("%s begins, as process %d", task.name, child.process.pid)
-        self._running[task.name] = Running(task=task, process=child, started_at=now)
-        created = children.create_time(child.process)
-        self._save(task.name, _begun(RunningMark(pid=child.process.pid, create_time=created, started_at=now)))
+        self._running[task.name] = Running(task=task, process=child, started_at=now, since=self._elapsed())
+        self._save(task.name, _begun(children.mark_of(child.process, now)))
         return True
 
     def view(self) -> View:
@@ -342,7 +360,8 @@ class TaskMaster:
         )
 
     def _all_tasks(self) -> list[Task]:
-        return [*registry.player_runs(waiting_runs()), *self._tasks_of(self.rules, self._states)]
+        waiting = waiting_runs() if self._nothing.unless_changed("runs", lambda: runs.waiting().exists()) else []
+        return [*registry.player_runs(waiting), *self._tasks_of(self.rules, self._states)]
 
     def _skills(self) -> tuple[str, ...]:
         if abs(self._clock() - self._skills_read_at) >= SKILLS_SECONDS:
@@ -444,9 +463,10 @@ def realm_tasks(rules: Rules, states: AllStates, skills: Sequence[str]) -> tuple
 
 
 def waiting_runs() -> list[Run]:
-    """Those of the player that nobody performs, the oldest first."""
-    before = timezone.now() - timedelta(seconds=CLAIM_SECONDS)
-    return list(runs.waiting().filter(created_at__lte=before))
+    """Those of the player that nobody performs, the oldest first; one of the future was asked for by another clock."""
+    now = timezone.now()
+    is_new = Q(created_at__gt=now - timedelta(seconds=CLAIM_SECONDS), created_at__lte=now)
+    return list(runs.waiting().exclude(is_new))
 
 
 def _begun(mark: RunningMark) -> Callable[[TaskState], TaskState]:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from realm.disk.locks import Taken, is_held, only_one
+from realm.weaver import service_lock
 from realm.world import World
 
 LOCK_FILE = "task_master.lock"
@@ -22,7 +23,7 @@ def only_master(world: World) -> Iterator[None]:
         with only_one(world.control / LOCK_FILE):
             yield
     except Taken as pid:
-        raise AnotherMaster(f"the tasks of {world.home} are served by process {pid}") from None
+        raise AnotherMaster(f"the tasks of {world.home} are served by {service_lock.in_words(str(pid))}") from None
 
 
 def master_alive(world: World) -> bool:

@@ -11,11 +11,13 @@ from guild.models import Run
 from guild.tasks.task_settings import CountRules, Rules, SkillCountRules, TaskRules
 from realm.world import CHECKOUT
 
-Resource = Literal["gpu", "cpu", "disk", "oracle"]
-RESOURCES: tuple[Resource, ...] = ("gpu", "cpu", "disk", "oracle")
+Resource = Literal["gpu", "cpu", "disk", "oracle", "patrol"]
+RESOURCES: tuple[Resource, ...] = ("gpu", "cpu", "disk", "oracle", "patrol")
 MANAGE = (sys.executable, str(CHECKOUT / "manage.py"))
 PLAYERS_PRIORITY = 11
 """What the player asked for goes before all that the realm wants by itself."""
+BY_ITSELF = "task master"
+"""Who asks for a run that the realm wants by itself."""
 RUN_SECONDS = 24 * 3600.0
 RUN_PREFIX = "run-"
 SPARRING_PREFIX, LARGE_SUFFIX, GENERATE_PREFIX = "sparring_", "_large", "generate_"
@@ -100,8 +102,8 @@ FIXED: tuple[Task, ...] = (
         name="health_check",
         title="Check the realm's health",
         priority=4,
-        argv=_manage("healthcheck"),
-        resource="cpu",
+        argv=_manage("patrol"),
+        resource="patrol",  # it waits for nobody: what is wrong may be what has another one's resource
         conditions=(),
         cooldown_seconds=10 * MINUTE,
         timeout_seconds=2 * MINUTE,
@@ -244,11 +246,14 @@ def player_runs(rows: Iterable[Run]) -> tuple[Task, ...]:
     return tuple(_player_run(row) for row in rows)
 
 
+_OWN_PRIORITIES = {Run.Kind.SPARRING: _SPARRING.priority, Run.Kind.FORGE: _GENERATE.priority, Run.Kind.TRIAL: 0}
+
+
 def _player_run(row: Run) -> Task:
     return Task(
         name=f"{RUN_PREFIX}{row.pk}",
         title=row.title,
-        priority=PLAYERS_PRIORITY,
+        priority=_OWN_PRIORITIES[Run.Kind(row.kind)] if row.created_by == BY_ITSELF else PLAYERS_PRIORITY,
         argv=_manage("perform", str(row.pk)),
         resource="cpu" if row.kind == Run.Kind.FORGE else "oracle",
         conditions=(),

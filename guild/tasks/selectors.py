@@ -136,7 +136,7 @@ def _why(task: Task, states: AllStates, view: View) -> Wait | None:
 
 
 def _process(mark: RunningMark | None) -> psutil.Process | None:
-    return children.find_process(mark.pid, mark.create_time) if mark else None
+    return children.find_process(mark.pid, mark.create_time, mark.identity) if mark else None
 
 
 def _row(

@@ -45,8 +45,10 @@ class LastRun:
 class RunningMark:
     pid: int
     create_time: float
-    """As psutil says it; with the pid it names one process for good."""
+    """As psutil says it, by the clock of then."""
     started_at: float
+    identity: str = ""
+    """With the pid it names one process for good; empty in what was written before it was known."""
 
 
 @dataclass(frozen=True, kw_only=True)

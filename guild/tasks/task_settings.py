@@ -32,6 +32,7 @@ class TaskRules:
     """None: as guild.tasks.registry has it."""
 
     enabled: bool | None = None
+    """Whether the Task Master does it by itself."""
     priority: Annotated[int, Range(0, 10)] | None = None
     """The higher one goes first."""
     cooldown_seconds: Seconds | None = None

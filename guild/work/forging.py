@@ -112,7 +112,7 @@ def perform(world: World, parameters: dict[str, Any], watch: Watch) -> ForgeResu
     begun = time.monotonic()
     watch.tell(0, total=asked.count, message="held-out problems are looked up")
     forbidden = held_out(world, get_skill(asked.skill))
-    target = _target(world, asked)
+    target = _target(watch.inbox or world.inbox, asked)
     try:
         with trainer_of(world, asked.skill) as trainer, durable.new_file(target) as file:
             sources = _sources(asked, trainer, forbidden)
@@ -193,7 +193,7 @@ def _sources(asked: ForgeOrder, trainer: Trainer, forbidden: frozenset[str]) -> 
     }
 
 
-def _target(world: World, asked: ForgeOrder) -> Path:
+def _target(inbox: Path, asked: ForgeOrder) -> Path:
     """In the inbox a name that is taken gets a number, as any file's; a file of the player's choice must be new."""
     if asked.to != INBOX:
         target = Path(asked.to)
@@ -203,7 +203,7 @@ def _target(world: World, asked: ForgeOrder) -> Path:
             raise GuildError(f"{target} exists already; nothing was written")
         return target
     names = [asked.name, *(f"{asked.name}-{number}" for number in range(2, 1000))]
-    return next(path for name in names if not (path := world.inbox / f"{name}{_SUFFIX}").exists())
+    return next(path for name in names if not (path := inbox / f"{name}{_SUFFIX}").exists())
 
 
 def _default_name(skill: str, levels: Sequence[int], count: int, seed: int) -> str:

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict
 from types import FrameType
 from typing import Any, NamedTuple
 
+from django.db import transaction
+
 from guild.errors import GuildError
 from guild.models import Run
-from guild.work import forging, runs, sparring, trials
+from guild.work import forging, outbox, runs, sparring, trials
 from guild.work.runs import StopAsked, Watch
+from guild.workers.claims import Claim
 from realm import strict
 from realm.hosts import UnknownHost
-from realm.oracle.sync_client import HostTrouble
+from realm.oracle.errors import HostTrouble
 from realm.world import World
 
 
@@ -40,13 +42,23 @@ def perform(
     *,
     stop: threading.Event | None = None,
     on_progress: Callable[[Run], None] = lambda run: None,
+    claim: Claim | None = None,
+    instead: Mapping[str, Any] | None = None,
 ) -> Run:
-    """Claim the run and see it through. Raises GuildError if it is not to be had; how it ends is in its row."""
-    run = runs.claim(run_id)
+    """Claim the run and see it through. Raises GuildError if it is not to be had; how it ends is in its row.
+
+    A worker performs it by the `claim` of its job: what it makes lies in the database as soon as the run is completed.
+    `instead` of some parameters are what they meant on the machine that knows, such as `newest`.
+    """
+    run = runs.claim(run_id, claim)
     kind = _KINDS[Run.Kind(run.kind)]
     try:
-        result = kind.perform(world, run.parameters, Watch(run, stop=stop, on_progress=on_progress))
-        runs.finish(run, asdict(result), message=kind.in_words(result))
+        with outbox.of_run(world, run) as inbox:
+            watch = Watch(run, stop=stop, on_progress=on_progress, inbox=inbox)
+            result = kind.perform(world, {**run.parameters, **(instead or {})}, watch)
+            with transaction.atomic():
+                if runs.finish(run, outbox.told(result, inbox), message=kind.in_words(result)) and inbox:
+                    outbox.ship(run, inbox)
     except StopAsked:
         runs.stopped(run)
     except _TROUBLES as error:

@@ -12,15 +12,18 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import psutil
 from django.db import OperationalError
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from guild.errors import GuildError
 from guild.models import Run
+from guild.workers.claims import Claim
+from realm.processes.identity import identity
 
 log = logging.getLogger(__name__)
 
@@ -51,9 +54,11 @@ class Watch:
         stop: threading.Event | None = None,
         on_progress: Callable[[Run], None] = lambda run: None,
         clock: Callable[[], float] = time.monotonic,
+        inbox: Path | None = None,
     ) -> None:
-        """`stop` is set by a signal handler; a stop that the player asks for elsewhere comes from the row."""
-        self.run = run
+        """`stop` is set by a signal handler; a stop that the player asks for elsewhere comes from the row. `inbox` is
+        where quests are put; None: the world's."""
+        self.run, self.inbox = run, inbox
         self._stop = stop or threading.Event()
         self._on_progress, self._clock = on_progress, clock
         self._told_at: float | None = None
@@ -107,7 +112,7 @@ class Watch:
 
 def _save(run: Run, **changes: Any) -> bool:
     """Whether the run is still this process's own; one that was deleted or taken for dead is not."""
-    mine = Run.objects.filter(pk=run.pk, state=State.RUNNING, pid=os.getpid())
+    mine = Run.objects.filter(pk=run.pk, state=State.RUNNING, pid=os.getpid(), claim=run.claim)
     return bool(
         mine.update(
             progress_done=run.progress_done,
@@ -151,11 +156,21 @@ def get(run_id: int) -> Run:
     return run
 
 
-def claim(run_id: int) -> Run:
-    """Take a waiting run for this process. Raises GuildError if it is not to be had."""
+def claim(run_id: int, of: Claim | None = None) -> Run:
+    """Take a waiting run for this process, or, `of` a worker's job, what an earlier attempt of it left.
+
+    Raises GuildError if it is not to be had.
+    """
     now = timezone.now()
-    changed = Run.objects.filter(pk=run_id, state=State.WAITING, stop_asked=False).update(
-        state=State.RUNNING, pid=os.getpid(), started_at=now, heartbeat_at=now, message="it begins"
+    to_be_had = Q(state=State.WAITING) | of.mine_by_now(working=State.RUNNING) if of else Q(state=State.WAITING)
+    changed = Run.objects.filter(to_be_had, pk=run_id, stop_asked=False).update(
+        state=State.RUNNING,
+        pid=os.getpid(),
+        process=identity(os.getpid()),
+        claim=str(of or ""),
+        started_at=now,
+        heartbeat_at=now,
+        message="it begins",
     )
     run = get(run_id)
     if not changed:
@@ -163,9 +178,10 @@ def claim(run_id: int) -> Run:
     return run
 
 
-def finish(run: Run, results: Mapping[str, Any], *, message: str) -> None:
+def finish(run: Run, results: Mapping[str, Any], *, message: str) -> bool:
+    """Whether the run was this process's own still."""
     run.results = {**results, "events": run.results.get("events", [])}
-    _end(run, State.COMPLETED, message)
+    return _end(run, State.COMPLETED, message)
 
 
 def fail(run: Run, reason: str) -> None:
@@ -176,11 +192,12 @@ def stopped(run: Run) -> None:
     _end(run, State.STOPPED, f"stopped at {run.progress_done} of {run.progress_total}")
 
 
-def _end(run: Run, state: Run.State, message: str) -> None:
+def _end(run: Run, state: Run.State, message: str) -> bool:
     run.message = message
     _add_event(run)
-    _save(run, state=state, pid=None, ended_at=timezone.now())
+    was_own = _save(run, state=state, pid=None, ended_at=timezone.now())
     run.state, run.pid = state, None
+    return was_own
 
 
 def stop(run_id: int) -> Run:
@@ -198,7 +215,7 @@ def again(run_id: int) -> Run:
     """Let a run that was stopped or failed wait for its start once more, from its beginning. Raises GuildError."""
     run = get(run_id)
     changed = Run.objects.filter(pk=run_id, state__in=(State.STOPPED, State.FAILED)).update(
-        state=State.WAITING, stop_asked=False, pid=None, results={}, progress_done=0, message="it waits",
+        state=State.WAITING, stop_asked=False, pid=None, claim="", results={}, progress_done=0, message="it waits",
         started_at=None, heartbeat_at=None, ended_at=None,
     )  # fmt: skip
     if not changed:
@@ -243,8 +260,11 @@ def results(run: Run) -> dict[str, Any]:
 
 
 def settle_dead() -> int:
-    """Tell as failed what its process cannot tell any more; it may be begun again. Returns how many there were."""
-    dead = [run for run in Run.objects.filter(state=State.RUNNING) if not is_alive(run)]
+    """Tell as failed what its process cannot tell any more; it may be begun again. Returns how many there were.
+
+    What a worker performs is left to the Task Master, which knows of its job: the worker may be on another machine.
+    """
+    dead = [run for run in Run.objects.filter(state=State.RUNNING, claim="") if not is_alive(run)]
     return sum(
         Run.objects.filter(pk=run.pk, state=State.RUNNING, pid=run.pid).update(
             state=State.FAILED, message=DIED, pid=None, ended_at=run.heartbeat_at or timezone.now()
@@ -259,6 +279,8 @@ def is_alive(run: Run) -> bool:
         return False
     try:
         process = psutil.Process(run.pid)
+        if run.process:
+            return process.status() != psutil.STATUS_ZOMBIE and identity(run.pid) == run.process
         born = datetime.fromtimestamp(process.create_time(), run.started_at.tzinfo)
         return process.status() != psutil.STATUS_ZOMBIE and born <= run.started_at + _CLOCK_SLACK
     except psutil.NoSuchProcess:

@@ -8,7 +8,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from guild.errors import GuildError
 from guild.evaluation import hosting
@@ -23,12 +23,15 @@ from guild.trainers.problems import Problem, to_jsonl
 from guild.trainers.seeds import shuffled
 from guild.work import runs
 from guild.work.runs import Watch
+from guild.work.sparring_result import Mistake, SparringResult
 from guild.work.sparring_rows import Binding, Example, examples_of, quoted, rehearsal_of, to_row
 from realm import strict
 from realm.disk import durable
-from realm.oracle.sync_client import LoadedModel
 from realm.quest_names import sparring_name
 from realm.world import World
+
+if TYPE_CHECKING:
+    from realm.oracle.sync_client import LoadedModel
 
 MOST_PROBLEMS = 20_000
 _SPARE = 200
@@ -63,42 +66,6 @@ class SparringOrder:
             raise ValueError(f"count: {self.count} is not allowed; allowed are 1 to {MOST_PROBLEMS}")
         if not 0 <= self.least_right <= 1:
             raise ValueError(f"least_right: {self.least_right} is not allowed; allowed are 0 to 1")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Mistake:
-    problem: str
-    answer: str
-    """The hero's."""
-    expected: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class SparringResult:
-    hero: str
-    skill: str
-    level: int
-    checkpoint: str
-    step: int
-    sha256: str | None
-    asked: int
-    wrong: int
-    examples: int
-    """Three for each wrong answer, two where it is not quoted; none where too little was right."""
-    plain: int = 0
-    """Rows beside them: the plain problem of each mistake."""
-    rehearsed: int = 0
-    """Rows beside them, of what was right and of the levels below."""
-    quest: str
-    """Name of the quest that came of it; empty where there is none."""
-    file: str
-    """Where it was put; the arena takes it from there."""
-    seconds: float
-    mistakes: tuple[Mistake, ...] = ()
-
-    @property
-    def accuracy(self) -> float:
-        return 1 - self.wrong / self.asked
 
 
 def order(
@@ -166,7 +133,7 @@ def perform(world: World, parameters: dict[str, Any], watch: Watch) -> SparringR
     groups = _groups(wrong, others, quote=asked.quote) if _knows_enough(asked, wrong) else []
     right = [*_right(questions, wrong), *won] if asked.rehearse and groups else []
     rows = _mixed(groups, right, asked.seed)
-    path = _put(world, name, rows, binding, skill=skill.name, level=level) if groups else None
+    path = _put(watch.inbox or world.inbox, name, rows, binding, skill=skill.name, level=level) if groups else None
     return SparringResult(
         hero=asked.hero,
         skill=skill.name,
@@ -309,9 +276,9 @@ def _mixed(groups: Sequence[tuple[Example, ...]], right: Sequence[Example], seed
     return [example for is_group in places for example in (next(mistakes) if is_group else [next(alone)])]
 
 
-def _put(world: World, name: str, examples: Sequence[Example], binding: Binding, *, skill: str, level: int) -> Path:
+def _put(inbox: Path, name: str, examples: Sequence[Example], binding: Binding, *, skill: str, level: int) -> Path:
     """Whole or not at all, into the inbox's folder of high priority: the door of any quest."""
-    folder = world.inbox / LANE
+    folder = inbox / LANE
     folder.mkdir(exist_ok=True)
     path = folder / f"{name}.jsonl"
     data = to_jsonl(to_row(example, binding, skill=skill, level=level) for example in examples)

@@ -8,7 +8,7 @@ from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass, replace
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from guild.errors import GuildError, TrainerUnavailable
 from guild.evaluation import hosting
@@ -26,8 +26,12 @@ from guild.work import runs
 from guild.work.intervals import difference, wilson
 from guild.work.runs import Watch
 from realm import strict
-from realm.oracle.sync_client import HostTrouble, OracleClient
+from realm.config import is_hero_name
+from realm.oracle.errors import HostTrouble
 from realm.world import World
+
+if TYPE_CHECKING:
+    from realm.oracle.sync_client import OracleClient
 
 MOST_CELLS = 5_000
 MOST_PROBLEMS = 10_000
@@ -44,7 +48,8 @@ CAVEAT = (
 class TrialOrder:
     hero: str
     checkpoints: tuple[str, ...]
-    """Names, or steps that only the host knows; `base` is the model before any training."""
+    """Names, or steps that only the host knows; `base` is the model before any training; `HERO/NAME` is another hero's.
+    """
     levels: dict[str, tuple[int, ...]]
     """By skill."""
     problems: int | None = None
@@ -92,6 +97,8 @@ class Cell:
 class Column:
     """One checkpoint's results."""
 
+    hero: str = ""
+    """Empty in what earlier releases wrote: the order's."""
     checkpoint: str
     step: int | None = None
     sha256: str | None = None
@@ -119,12 +126,13 @@ def order(
     host: str | None = None,
 ) -> TrialOrder:
     """`levels` beyond a skill's last are left out for it; None are all. Raises GuildError."""
-    chosen = choose(world, hero, checkpoints)
+    wishes = [of_hero(hero, wish) for wish in checkpoints] or [(hero, "")]
+    chosen = [(of, item) for of, wish in wishes for item in choose(world, of, [wish])]
     best = "best" in map(str.strip, checkpoints)
     try:
         return TrialOrder(
             hero=hero,
-            checkpoints=tuple(item.name or ("base" if item.step == 0 else str(item.step)) for item in chosen),
+            checkpoints=tuple(dict.fromkeys(_spelled(item, of if of != hero else "") for of, item in chosen)),
             levels={name: _levels(name, levels) for name in map(name_of, skills)},
             problems=problems,
             seed=secrets.randbits(48) if seed is None else seed,
@@ -133,6 +141,19 @@ def order(
         )
     except ValueError as error:
         raise GuildError(str(error)) from error
+
+
+def of_hero(hero: str, wish: str) -> tuple[str, str]:
+    """Whose checkpoint is meant, and which: `HERO/NAME` names another hero's. Raises GuildError."""
+    of, slash, name = wish.strip().partition("/")
+    if slash and not is_hero_name(of):
+        raise GuildError(f"{strict.shown(of)} is no hero's name")
+    return (of, name) if slash else (hero, wish)
+
+
+def _spelled(chosen: Chosen, of: str) -> str:
+    name = chosen.name or ("base" if chosen.step == 0 else str(chosen.step))
+    return f"{of}/{name}" if of else name
 
 
 def _levels(skill: str, levels: Sequence[int] | None) -> tuple[int, ...]:
@@ -144,10 +165,12 @@ def _levels(skill: str, levels: Sequence[int] | None) -> tuple[int, ...]:
 
 
 def create(order: TrialOrder, *, by: str) -> Run:
+    heroes = [of_hero(order.hero, wish)[0] for wish in order.checkpoints]
     who = order.checkpoints[0] if len(order.checkpoints) == 1 else f"{len(order.checkpoints)} checkpoints"
+    whom = " against ".join(dict.fromkeys(heroes)) if len(set(heroes)) > 1 else f"{who} of {order.hero}"
     return runs.create(
         kind=Run.Kind.TRIAL,
-        title=f"{who} of {order.hero} on {', '.join(order.levels)}",
+        title=f"{whom} on {', '.join(order.levels)}"[:160],
         parameters=asdict(order),
         by=by,
     )
@@ -185,8 +208,9 @@ def perform(world: World, parameters: dict[str, Any], watch: Watch) -> TrialResu
         client.health()
         for number, wish in enumerate(asked.checkpoints):
             watch.tell(each * number, message=f"{wish} is loaded")
-            (chosen,) = choose(world, asked.hero, [wish])
-            with closing(_column(world, client, asked.hero, chosen, sets)) as growing:  # it unloads before the client
+            of, name = of_hero(asked.hero, wish)
+            (chosen,) = choose(world, of, [name])
+            with closing(_column(world, client, of, chosen, sets)) as growing:  # it unloads before the client
                 for column, answered in growing:
                     grown = replace(result, columns=(*result.columns, column), seconds=_since(begun))
                     watch.tell(each * number + answered, results=partial(asdict, grown))
@@ -200,7 +224,7 @@ def _since(begun: float) -> float:
 
 def problem_sets(world: World, asked: TrialOrder) -> Iterator[ProblemSet]:
     """Level by level what is asked; the same problems whenever it is called for the same order."""
-    for skill, levels in asked.levels.items():
+    for skill, levels in sorted(asked.levels.items()):  # a database may keep them in any order
         for level in levels:
             try:
                 yield ProblemSet(skill, level, tuple(_problems(world, asked, skill, level)))
@@ -224,7 +248,7 @@ def _column(
     world: World, client: OracleClient, hero: str, chosen: Chosen, sets: Sequence[ProblemSet]
 ) -> Generator[tuple[Column, int], None, None]:
     """The column as it grows, with how many problems were answered, batch by batch; at least once."""
-    column, answered = Column(checkpoint=str(chosen), step=chosen.step), 0
+    column, answered = Column(hero=hero, checkpoint=str(chosen), step=chosen.step), 0
     try:
         with hosting.on_host(client, hero=hero, chosen=chosen) as model:
             column = replace(column, checkpoint=model.name, step=model.step, sha256=model.sha256)

@@ -28,6 +28,7 @@ class Command(BaseCommand):
         add_json(actions.add_parser("show", help="every skill, and the quest that would be forged next"))
         change = actions.add_parser("set", help="what you want otherwise than the skill's file says")
         change.add_argument("skill")
+        add_json(change)
         keys = ", ".join(curricula.Wishes.__dataclass_fields__)
         change.add_argument("keys", nargs="+", metavar="KEY=VALUE", help=f"{keys}; null: as the skill's file says")
 
@@ -35,9 +36,10 @@ class Command(BaseCommand):
         try:
             if options["action"] == "set":
                 curricula.save_curriculum(settings.WORLD, options["skill"], config.parse_pairs(options["keys"]))
-                self.stdout.write("Saved. The next quest is forged by it.")
+                if not options["json"]:
+                    self.stdout.write("Saved. The next quest is forged by it.")
             curriculum = curricula.read_curriculum(config.load(settings.WORLD))
-            if options.get("json"):
+            if options["json"]:
                 self._write(curriculum)
             else:
                 self._show(curriculum)

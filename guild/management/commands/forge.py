@@ -14,6 +14,7 @@ from guild.evaluation.progression import current_level
 from guild.management import foreground
 from guild.skills.registry import get_skill
 from guild.work import forging
+from realm.management.as_json import add_json
 
 
 def _levels(text: str) -> list[int]:
@@ -42,6 +43,7 @@ class Command(BaseCommand):
         parser.add_argument("--name", help="of the quest")
         parser.add_argument("--to", type=_to, metavar="inbox|FILE", help="default: the inbox")
         parser.add_argument("--background", action="store_true", help="leave it to the Task Master")
+        add_json(parser)
 
     def handle(self, *args: Any, **options: Any) -> None:
         try:
@@ -58,6 +60,8 @@ class Command(BaseCommand):
                 to=options["to"],
             )
             run = forging.create(order, by=foreground.asker())
-            foreground.begin(self.stdout, settings.WORLD, run, background=options["background"])
+            foreground.begin(
+                self.stdout, settings.WORLD, run, background=options["background"], as_json=options["json"]
+            )
         except GuildError as error:
             raise CommandError(str(error)) from error

@@ -13,7 +13,6 @@ from guild.evaluation.set_making import make_missing_sets
 
 class Command(BaseCommand):
     help = "Make the evaluation and validation sets that are missing; those of the hero's own levels first."
-    requires_system_checks = []  # they load every page
 
     def handle(self, *args: Any, **options: Any) -> None:
         try:

@@ -33,8 +33,7 @@ class Command(BaseCommand):
         ):
             one = actions.add_parser(action, help=text)
             one.add_argument("run", type=int, metavar="ID")
-            if action == "show":
-                add_json(one)
+            add_json(one)
         comparing = actions.add_parser("compare", help="two runs of a kind beside each other")
         comparing.add_argument("run", type=int, metavar="ID")
         comparing.add_argument("other", type=int, metavar="ID")
@@ -73,15 +72,21 @@ class Command(BaseCommand):
 
     def _stop(self, options: dict[str, Any]) -> None:
         run = runs.stop(options["run"])
-        self.stdout.write(f"Run {run.pk} {'will stop at its next pause' if not run.is_over else run.message}.")
+        self._tell(options, run, f"Run {run.pk} {'will stop at its next pause' if not run.is_over else run.message}.")
 
     def _again(self, options: dict[str, Any]) -> None:
         run = once_more(options["run"], by="manage.py runs")
-        self.stdout.write(f"Run {run.pk} waits; `manage.py perform {run.pk}` begins it now.")
+        self._tell(options, run, f"Run {run.pk} waits; `manage.py perform {run.pk}` begins it now.")
 
     def _delete(self, options: dict[str, Any]) -> None:
         run = runs.delete(options["run"])
-        self.stdout.write(f"Run {options['run']} ({run.title}) is forgotten; what it made stays.")
+        self._tell(options, run, f"Run {options['run']} ({run.title}) is forgotten; what it made stays.")
+
+    def _tell(self, options: dict[str, Any], run: Run, said: str) -> None:
+        if options["json"]:
+            write_json(self.stdout, {"run": run})
+        else:
+            self.stdout.write(said)
 
     def _compare(self, options: dict[str, Any]) -> None:
         one, other = runs.get(options["run"]), runs.get(options["other"])

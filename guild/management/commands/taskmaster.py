@@ -40,7 +40,6 @@ def _seconds(text: str) -> float:
 
 class Command(BaseCommand):
     help = "Start background tasks; when the machine has nothing better to do."
-    requires_system_checks = []  # they load every page
 
     def add_arguments(self, parser: CommandParser) -> None:
         verbs = parser.add_mutually_exclusive_group(required=True)

@@ -29,7 +29,6 @@ EFFECT = "The Task Master hears of it by itself."
 
 class Command(BaseCommand):
     help = "Show background tasks and when they run; what became of them, and settings of each."
-    requires_system_checks = []  # they load every page
 
     def add_arguments(self, parser: CommandParser) -> None:
         actions = parser.add_subparsers(dest="action", required=True)
@@ -51,6 +50,7 @@ class Command(BaseCommand):
             "name", help="a task, `sparring`, `large_sparring` or `generate` for all skills, `all` for idle_percent"
         )
         change.add_argument("keys", nargs="+", metavar="KEY=VALUE", help="enabled, priority, cooldown_seconds, …")
+        add_json(change)
 
     def handle(self, *args: Any, **options: Any) -> None:
         try:
@@ -67,7 +67,7 @@ class Command(BaseCommand):
                 case "run":
                     self._run(options["name"])
                 case "set":
-                    self._set(options["name"], options["keys"])
+                    self._set(options["name"], options["keys"], as_json=options["json"])
         except (GuildError, BadConfig) as error:
             raise CommandError(str(error)) from error
 
@@ -117,14 +117,18 @@ class Command(BaseCommand):
             raise _unknown(name, _names())
         sys.exit(by_hand.run_now(settings.WORLD, task))
 
-    def _set(self, name: str, pairs: list[str]) -> None:
+    def _set(self, name: str, pairs: list[str], *, as_json: bool) -> None:
         of_skills = [one.replace("SKILL", skill) for one in OF_SKILLS for skill in list_skills()]  # that are down, too
         known = [*_names(), *of_skills, "sparring", "large_sparring", "generate", "all"]
         name = selectors.own_name(name)
         if name not in known:
             raise _unknown(name, known)
-        save_tasks(settings.WORLD, {"" if name == "all" else name: parse_pairs(pairs)})
-        self.stdout.write(f"{name}: {', '.join(pairs)} stands in {settings.WORLD.home / 'config.yaml'}. {EFFECT}")
+        keys, file = parse_pairs(pairs), settings.WORLD.home / "config.yaml"
+        save_tasks(settings.WORLD, {"" if name == "all" else name: keys})
+        if as_json:
+            write_json(self.stdout, {"task": name, "keys": keys, "file": file})
+        else:
+            self.stdout.write(f"{name}: {', '.join(pairs)} stands in {file}. {EFFECT}")
 
     def _print(self, table: Table) -> None:
         # Piped into another program a table must not be cut to the width of a terminal that is not there.

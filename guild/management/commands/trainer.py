@@ -18,7 +18,6 @@ LARGEST_PORT = 65535
 
 class Command(BaseCommand):
     help = "Serve a skill's trainer by the trainer protocol; on this machine only."
-    requires_system_checks = ()
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("skill", metavar="SKILL")

@@ -13,6 +13,7 @@ from guild.management import foreground
 from guild.management.tables import trial_table
 from guild.skills.registry import list_skills
 from guild.work import trials
+from realm.management.as_json import add_json
 
 
 class Command(BaseCommand):
@@ -30,6 +31,7 @@ class Command(BaseCommand):
         parser.add_argument("--hero", help="default: the settings'")
         parser.add_argument("--host", help="who answers (default: the first of the hosts)")
         parser.add_argument("--background", action="store_true", help="leave it to the Task Master")
+        add_json(parser)
 
     def handle(self, *args: Any, **options: Any) -> None:
         try:
@@ -49,8 +51,9 @@ class Command(BaseCommand):
                 settings.WORLD,
                 trials.create(order, by=foreground.asker()),
                 background=options["background"],
+                as_json=options["json"],
             )
         except (GuildError, ValueError) as error:
             raise CommandError(str(error)) from error
-        if run:
+        if run and not options["json"]:
             self.stdout.write(trial_table(run), ending="")

@@ -16,7 +16,6 @@ from realm.strict import BadConfig
 
 class Command(BaseCommand):
     help = "Let a host load the hero's newest checkpoint; the default one."
-    requires_system_checks = []  # they load every page
 
     def handle(self, *args: Any, **options: Any) -> None:
         try:

@@ -1,0 +1,128 @@
+"""A worker: it says that it lives, takes jobs of its machine's resources, and ends with whoever asks it to."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from typing import cast
+
+import psutil
+from asgiref.sync import sync_to_async
+from django.db import DatabaseError, connection
+from django.db.models.functions import Now
+from procrastinate.contrib.django import app
+from procrastinate.contrib.django.django_connector import DjangoConnector
+from procrastinate.exceptions import ConnectorException
+
+from guild.errors import GuildError
+from guild.models import Worker
+from guild.tasks.conditions import Hosts, View, why_not
+from guild.tasks.load import LoadMeter, read_arena
+from guild.tasks.task_settings import read_rules
+from guild.workers import jobs
+from guild.workers.acts import Station
+from guild.workers.resources import Resource
+from realm.config import RealmConfig
+from realm.disk import locks
+from realm.processes import notify
+from realm.world import World
+
+log = logging.getLogger(__name__)
+
+UPKEEP = "upkeep"
+GRACEFUL_SECONDS = 0.5
+"""A job is cut off when the worker ends, and waits for another one: what it has done so far is kept."""
+
+
+def serve(world: World, config: RealmConfig, *, host: str, resources: Sequence[Resource]) -> None:
+    """Work until SIGTERM or Ctrl+C. Raises GuildError where a worker of this world has one of the resources."""
+    name = f"{host}/{'+'.join(map(str, resources))}"
+    with _alone(world, resources):
+        try:
+            asyncio.run(_serve(world, config, name, host, resources))
+        finally:
+            Worker.objects.filter(name=name, pid=os.getpid()).delete()
+
+
+@contextmanager
+def _alone(world: World, resources: Sequence[Resource]) -> Iterator[None]:
+    with ExitStack() as held:
+        for resource in resources:
+            try:
+                held.enter_context(locks.only_one(world.control / f"worker-{resource}.lock"))
+            except locks.Taken as pid:
+                raise GuildError(f"{resource} is served by another worker of {world.home}, process {pid}") from None
+        yield
+
+
+async def _serve(world: World, config: RealmConfig, name: str, host: str, resources: Sequence[Resource]) -> None:
+    station = Station(world, name, {resource.queue(host): resource for resource in resources})
+    connector = cast(DjangoConnector, app.connector).get_worker_connector()
+    with app.replace_connector(connector) as own:
+        async with own.open_async():
+            await jobs.begin_left_anew(own.job_manager, station.resources)
+            telling = asyncio.create_task(_tell(world, config, name, host, resources))
+            try:
+                await own.run_worker_async(
+                    queues=[*station.resources, UPKEEP],
+                    name=name,
+                    concurrency=len(resources) + 1,
+                    fetch_job_polling_interval=1.0,
+                    shutdown_graceful_timeout=GRACEFUL_SECONDS,
+                    delete_jobs="successful",
+                    additional_context={"station": station},
+                    update_heartbeat_interval=jobs.HEARTBEAT_SECONDS,
+                    stalled_worker_timeout=jobs.SILENT_SECONDS,
+                )
+            finally:
+                telling.cancel()
+
+
+async def _tell(world: World, config: RealmConfig, name: str, host: str, resources: Sequence[Resource]) -> None:
+    """For those who look for workers; whether the job is its own still, the library's heartbeat says."""
+    machine = _Machine(world, config)
+    row = {"host": host, "resources": [str(each) for each in resources], "pid": os.getpid(), "started_at": Now()}
+    while True:
+        busy = await asyncio.to_thread(machine.busy)
+        try:
+            await sync_to_async(_put)(name, row | {"busy": busy})
+            row.pop("started_at", None)  # said once
+            notify.beat()
+        except (DatabaseError, ConnectorException) as error:
+            log.error("%s cannot say that it lives: %s", name, error)
+            await sync_to_async(connection.close)()
+        await asyncio.sleep(jobs.HEARTBEAT_SECONDS)
+
+
+def _put(name: str, row: dict[str, object]) -> None:
+    told = row | {"heartbeat_at": Now()}
+    Worker.objects.update_or_create(name=name, defaults=told, create_defaults={"started_at": Now()} | told)
+
+
+class _Machine:
+    """What else it does; while a job of ours runs, that is not to be told from it, and nobody need know."""
+
+    def __init__(self, world: World, config: RealmConfig) -> None:
+        self._world, self._config = world, config
+        self._meter = LoadMeter()
+
+    def busy(self) -> str:
+        """One sentence; empty where the machine is idle."""
+        if psutil.Process().children():
+            self._meter = LoadMeter()
+            return ""
+        now = time.time()
+        view = View(
+            world=self._world,
+            config=self._config,
+            rules=read_rules(self._config),
+            load=self._meter.look(now, [psutil.Process()]),
+            arena=read_arena(self._world, now),
+            hosts=Hosts(self._world, self._config),
+            now=now,
+        )
+        return why_not(["idle"], view)
