@@ -6,6 +6,7 @@ The file is the truth and only ever grows; the rows of HistoryEntry are its inde
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from datetime import datetime
@@ -21,6 +22,8 @@ from realm.disk import durable, locks
 from realm.world import World
 from vault.assets.ids import parse_checkpoint_id
 from vault.models import HistoryEntry
+
+log = logging.getLogger(__name__)
 
 FILE = "chronicle.jsonl"
 _LOCK = "chronicle.lock"
@@ -56,6 +59,14 @@ def record(world: World, action: str, *, by: str, asset_id: str = "", **details:
     line = append(world, action, by=by, asset_id=asset_id, **details)
     HistoryEntry.objects.get_or_create(seq=line.seq, defaults=_fields(line))
     return line
+
+
+def record_done(world: World, action: str, *, by: str, asset_id: str = "", **details: Any) -> None:
+    """As `record`, of what is on disk already: that stays done where the disk takes no line, and the log tells."""
+    try:
+        record(world, action, by=by, asset_id=asset_id, **details)
+    except OSError as error:
+        log.error("%s %s was done by %s, and the vault's chronicle does not say it: %s", action, asset_id, by, error)
 
 
 def append(world: World, action: str, *, by: str, asset_id: str = "", **details: Any) -> Line:
@@ -175,12 +186,9 @@ def _fields(line: Line) -> dict[str, Any]:
 def _append(path: Path, line: Line) -> None:
     told = {"seq": line.seq, **_fields(line), "time": line.time.isoformat(timespec="milliseconds")}
     data = json.dumps(told, ensure_ascii=False, allow_nan=False).encode()
-    is_new = not path.exists()
-    if not is_new and _tail(path)[-1:] not in (b"", b"\n"):
+    if path.exists() and _tail(path)[-1:] not in (b"", b"\n"):
         durable.append_line(path, b"")  # what a power cut left of a line is not the beginning of this one
     durable.append_line(path, data)
-    if is_new:
-        durable.sync_folder(path.parent)
 
 
 def _tail(path: Path) -> bytes:

@@ -17,7 +17,7 @@ from realm.checkpoints.names import checkpoint_folders, step_of
 from realm.checkpoints.sidecar import DamagedCheckpoint
 from realm.moments import read_moment
 from realm.world import World
-from vault import chronicle
+from vault import chronicle, unread
 from vault.assets.ids import checkpoint_id
 from vault.errors import Refused
 from vault.ledger import summary
@@ -52,15 +52,16 @@ class ScanReport:
 
 
 def scan(world: World) -> ScanReport:
-    """Make the rows equal to the disk. Names, sizes and sidecars are read, weights are not.
+    """Make the rows equal to the disk. Names, sizes and changed sidecars are read, weights are not.
 
+    A checkpoint none of whose files changed since, and whose row says what it said then, costs its `stat`s alone.
     The rows of the vault's chronicle are made anew too, and so is the ledger's summary.
     """
     # Rows before folders: one that the daemon adds meanwhile is neither missed nor taken for gone.
     known = _known_rows()
     faults = chronicle.reindex(world).faults
     found = _Found()
-    whole = _walk(world, found.damaged)
+    whole = _walk(world, known, found)
     while batch := list(islice(whole, _BATCH)):
         _take_in(batch, known, found)
     removed = sorted(key for key, row in known.items() if not row.seen)
@@ -82,7 +83,7 @@ def scan(world: World) -> ScanReport:
 Key = tuple[str, str]
 """Hero and name."""
 Facts = dict[str, Any]
-"""A row's fields, hero and name left out."""
+"""A row's fields, hero and name left out, and its stamp."""
 
 
 @dataclass(slots=True)
@@ -94,6 +95,8 @@ class _Known:
     facts_digest: bytes
     is_read: bool
     """Whether all that this release asks of a sidecar was."""
+    stamp: str
+    protected: bool
     seen: bool = False
 
 
@@ -107,17 +110,22 @@ class _Found:
 
 
 def _known_rows() -> dict[Key, _Known]:
-    rows = Checkpoint.objects.order_by().values("pk", "hero", "name", *FACTS).iterator(chunk_size=_BATCH)
+    rows = Checkpoint.objects.order_by().values("pk", "hero", "name", "stamp", *FACTS).iterator(chunk_size=_BATCH)
     return {
         (row["hero"], row["name"]): _Known(
-            row["pk"], row["sidecar_sha256"], _digest(row), is_read=row["adapter_base"] is not None
+            row["pk"],
+            row["sidecar_sha256"],
+            _digest(row),
+            is_read=row["adapter_base"] is not None,
+            stamp=row["stamp"],
+            protected=row["protected"],
         )
         for row in rows
     }
 
 
 def _digest(facts: Mapping[str, Any]) -> bytes:
-    return hashlib.blake2b(repr([facts[name] for name in FACTS]).encode(), digest_size=16).digest()
+    return hashlib.blake2b(repr([facts[name] for name in FACTS]).encode(), digest_size=unread.DIGEST_BYTES).digest()
 
 
 def _take_in(batch: Sequence[tuple[Key, Facts]], known: Mapping[Key, _Known], found: _Found) -> None:
@@ -127,24 +135,27 @@ def _take_in(batch: Sequence[tuple[Key, Facts]], known: Mapping[Key, _Known], fo
         found.listed += 1
         row = known.get(key)
         if row is None:
-            kind = found.added
+            kind: list[Key] | None = found.added
         elif row.sidecar_sha256 != facts["sidecar_sha256"] or not row.is_read:
             kind = found.updated
         elif _is_falsified(row, facts):
             kind = found.falsified
         else:
-            row.seen = True
-            continue
+            # It says what it should; only that it need not be read again is new.
+            kind = None
         if row:
             row.seen = True
-        kind.append(key)
+        if kind is not None:
+            kind.append(key)
+        elif row and row.stamp == facts["stamp"]:
+            continue
         changed[key] = facts
     verified = _verified_at(changed)
     rows = [
         Checkpoint(hero=key[0], name=key[1], verified_at=verified.get(key), **facts) for key, facts in changed.items()
     ]
     Checkpoint.objects.bulk_create(
-        rows, update_conflicts=True, unique_fields=["hero", "name"], update_fields=[*FACTS, "verified_at"]
+        rows, update_conflicts=True, unique_fields=["hero", "name"], update_fields=[*FACTS, "stamp", "verified_at"]
     )  # fmt: skip
 
 
@@ -198,17 +209,31 @@ def _spell(keys: Sequence[Key]) -> tuple[str, ...]:
     return tuple(f"{hero}/{name}" for hero, name in keys)
 
 
-def _walk(world: World, damaged: list[str]) -> Iterator[tuple[Key, Facts]]:
-    """The whole ones; of the others a sentence goes into `damaged`."""
+def _walk(world: World, known: Mapping[Key, _Known], found: _Found) -> Iterator[tuple[Key, Facts]]:
+    """The whole ones that have to be held against their rows; of damaged ones a sentence is kept."""
+    damaged = found.damaged
     for hero_folder in sorted(path for path in world.heroes.iterdir() if path.is_dir()):
         protected, trouble = _protected(hero_folder)
         damaged += [trouble] if trouble else []
         for folder in checkpoint_folders(hero_folder):
+            key = (hero_folder.name, folder.name)
+            row = known.get(key)
+            if row and _is_unchanged(row, folder, folder.name in protected):
+                row.seen = True
+                found.listed += 1
+                continue
             try:
-                yield (hero_folder.name, folder.name), _facts(folder, protected)
+                yield key, _facts(folder, protected)
             except DamagedCheckpoint as error:
                 if folder.is_dir():  # else it was deleted meanwhile
                     damaged.append(f"{hero_folder.name}/{error}")
+
+
+def _is_unchanged(row: _Known, folder: Path, protected: bool) -> bool:
+    """Whether files, marks and row are those of the scan that read it."""
+    if not row.stamp or row.protected != protected:
+        return False
+    return row.stamp == unread.stamp_of(folder, row.facts_digest)
 
 
 def _protected(hero_folder: Path) -> tuple[Collection[str], str]:
@@ -221,6 +246,7 @@ def _protected(hero_folder: Path) -> tuple[Collection[str], str]:
 
 def _facts(folder: Path, protected: Collection[str]) -> Facts:
     try:
+        before = unread.stamp_of(folder, b"")
         read = sidecar.verify(folder, quick=True)
         sha256 = sidecar.digest(folder / sidecar.SIDECAR)
     except OSError as error:  # deleted while it was read
@@ -251,7 +277,12 @@ def _facts(folder: Path, protected: Collection[str]) -> Facts:
         "sidecar_sha256": sha256,
     }
     _check_ranges(folder, facts)
-    return facts
+    return facts | {"stamp": _stamp(folder, facts, before)}
+
+
+def _stamp(folder: Path, facts: Facts, before: str) -> str:
+    """Empty where a file changed while it was read: the next scan reads it once more."""
+    return unread.stamp_of(folder, _digest(facts)) if unread.stamp_of(folder, b"") == before else ""
 
 
 def _check_ranges(folder: Path, facts: Facts) -> None:

@@ -38,6 +38,9 @@ class Checkpoint(models.Model):
     )
     verified_at = models.DateTimeField(null=True, blank=True, help_text="When every byte was last read and right.")
     sidecar_sha256 = models.CharField(max_length=64, help_text="Digest of .ledger.json when it was indexed.")
+    stamp = models.CharField(
+        max_length=32, blank=True, default="", db_default="", help_text="As vault.unread makes it; empty: read anew."
+    )
 
     class Meta:
         ordering = ["-step", "-name"]
@@ -47,6 +50,8 @@ class Checkpoint(models.Model):
             models.Index(fields=["hero", "created_at", "step", "name"], name="checkpoint_by_time"),
             models.Index(fields=["hero", "train_loss", "step", "name"], name="checkpoint_by_loss"),
             models.Index(fields=["hero", "val_set_sha256", "val_loss", "step", "name"], name="checkpoint_by_val_loss"),
+            # What was saved in a battle: its pages, its curves, and whether it may be deleted.
+            models.Index(fields=["battle", "step", "name"], name="checkpoint_by_battle"),
             # What the vault's page counts and adds up of each branch.
             models.Index(fields=["hero", "branch", "step", "name", "size_bytes"], name="checkpoint_by_branch"),
             models.Index(fields=["hero", "size_bytes", "step", "name"], name="checkpoint_by_size"),
@@ -196,6 +201,9 @@ class Job(models.Model):
         default=0, db_default=0, help_text="How often it was begun since a process last lived through it."
     )
     retry_at = models.DateTimeField(null=True, blank=True, help_text="Not before: a zone does not answer.")
+    silent_seconds = models.FloatField(
+        default=0.0, db_default=0.0, help_text="All pauses between its tries while a zone did not answer."
+    )
     created_at = models.DateTimeField()
     started_at = models.DateTimeField(null=True, blank=True)
     beat_at = models.DateTimeField(null=True, blank=True, help_text="When its performer last wrote here.")

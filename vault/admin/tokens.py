@@ -24,6 +24,8 @@ PURPOSES = {
     "zone": "zone: machines push and pull",
     "api": "api: reads and acts on port 8767",
     "read": "read: reads on port 8767",
+    "chat": "chat: asks the models that the oracle has loaded",
+    "oracle": "oracle: loads and unloads them, too",
 }
 
 

@@ -9,6 +9,7 @@ import time
 from contextlib import closing
 from pathlib import Path
 
+from django.apps import apps
 from django.db import connection
 
 from realm.world import World
@@ -20,7 +21,7 @@ LOCKED_SECONDS = 60.0
 
 
 def copy(world: World, home: Path) -> str:
-    """The name of the copy in `home`, which is then whole by itself.
+    """The name of the copy in `home`, which is then whole by itself, without what lets somebody in.
 
     SQLite's online backup, or `pg_dump` in its custom format. Raises Refused, Damaged, OSError.
     """
@@ -60,19 +61,35 @@ def _back_up(target: Path) -> None:
         ):
             live.backup(copied, progress=check_time)
             copied.execute("PRAGMA journal_mode=DELETE")  # one plain file, which needs nothing beside it
+            _take_keys_away(copied)
     except sqlite3.DatabaseError as error:
         raise Damaged(f"the database cannot be copied: {error}; the next start of the arena sees to it") from error
 
 
+def _take_keys_away(copied: sqlite3.Connection) -> None:
+    copied.execute("PRAGMA secure_delete=ON")  # nothing of them stays in free pages
+    there = {name for (name,) in copied.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+    for table in there.intersection(_tables_of_keys()):
+        copied.execute(f'DELETE FROM "{table}"')
+    copied.commit()
+
+
+def _tables_of_keys() -> list[str]:
+    """Of models that say themselves that their rows let somebody in.
+
+    Whoever holds a copy would be let in, and a session that has been ended would live again with an old copy.
+    """
+    return [model._meta.db_table for model in apps.get_models() if getattr(model, "lets_in", False)]
+
+
 def _dump(target: Path) -> None:
-    said = connection.settings_dict
-    places = {"-h": said.get("HOST"), "-p": said.get("PORT"), "-U": said.get("USER")}
-    options = [word for option, value in places.items() if value for word in (option, str(value))]
-    secret = {"PGPASSWORD": str(said["PASSWORD"])} if said.get("PASSWORD") else {}
+    # As Django would start psql: how to reach the server as arguments, what is secret in the environment.
+    (_, *places), secrets = connection.client.settings_to_cmd_args_env(connection.settings_dict, [])
+    without = [f"--exclude-table-data={table}" for table in _tables_of_keys()]
     try:
         done = subprocess.run(
-            ["pg_dump", "-Fc", "-w", *options, "-f", str(target), str(said["NAME"])],
-            env=os.environ | secret, capture_output=True, text=True, errors="replace", timeout=DUMP_SECONDS,
+            ["pg_dump", "-Fc", "-w", "-f", str(target), *without, *places],
+            env=os.environ | (secrets or {}), capture_output=True, text=True, errors="replace", timeout=DUMP_SECONDS,
         )  # fmt: skip
     except FileNotFoundError:
         raise Refused("pg_dump is not installed; it comes with PostgreSQL's client programs") from None

@@ -28,7 +28,7 @@ from vault.archivist.copying import Copier, Cut
 from vault.assets.manifest import is_safe_path
 from vault.errors import Refused
 
-EVENTS_FILE, STEPS_FILE = "events.jsonl", "steps.bin"
+EVENTS_FILE, STEP_FILES = "events.jsonl", ("steps.bin", "worst_rows.bin")
 CHECKPOINT_SAVED = "checkpoint_saved"
 _LEFT_OUT = frozenset({"backups", "bridges", "exports", "logs", "status", "uploads", "vault/fetched", "vault/locks"})
 """Folders of a world that no snapshot holds, beside hidden ones as the trash: what passes, or lies elsewhere too."""
@@ -167,7 +167,7 @@ class Gathering:
         self._take(events, cut=Cut(most_bytes=self._consistent_bytes(events, announced_bytes), at_newline=True))
         for path in self._files(self._world.home / folder):
             if path != events:
-                self._take(path, cut=Cut() if path == f"{folder}/{STEPS_FILE}" else None)
+                self._take(path, cut=Cut() if path.rpartition("/")[2] in STEP_FILES else None)
 
     def _consistent_bytes(self, events: str, announced_bytes: int) -> int:
         """How much of a battle's events goes with the checkpoints that were taken."""

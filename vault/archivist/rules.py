@@ -30,6 +30,7 @@ class Rules:
     timeout_seconds: Annotated[float, Range(1, 7 * 24 * 3600)] = 6 * 3600.0
     """A run of that program that takes longer is ended."""
     keep_daily: Count = 7
+    """The newest of each of so many days."""
     keep_weekly: Count = 4
     """The newest of each week before those."""
     keep_risky: Count = 10

@@ -6,12 +6,14 @@ is written last, so what was interrupted is no snapshot.
 
 from __future__ import annotations
 
+import logging
 import re
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 from django.conf import settings
 
@@ -26,6 +28,8 @@ from vault.archivist.manifest import WORLD, SnapshotManifest
 from vault.archivist.rules import Rules, read_rules
 from vault.errors import NotFound, Refused, VaultError
 from vault.strongholds.contract import Progress, unheard
+
+log = logging.getLogger(__name__)
 
 DAILY, BY_HAND = "daily", "manual"
 RISKY_PREFIX = "before-"
@@ -83,7 +87,16 @@ def take(
         return taken
     # Before a migration the rows of the chronicle may not fit the code: they follow the file at the next scan.
     note = chronicle.append if database_alone else chronicle.record
-    note(world, "snapshot", by=by, name=taken.name, reason=word, bytes=taken.size_bytes, checkpoints=taken.checkpoints)
+    facts: dict[str, Any] = {
+        "name": taken.name,
+        "reason": word,
+        "bytes": taken.size_bytes,
+        "checkpoints": taken.checkpoints,
+    }
+    try:
+        note(world, "snapshot", by=by, **facts)
+    except OSError as error:  # the snapshot is whole all the same
+        log.error("%s is taken, and the vault's chronicle does not say it: %s", taken.name, error)
     return taken
 
 

@@ -72,7 +72,10 @@ def _verify(job: Job, progress: Progress) -> Any:
 
 def _export(job: Job, progress: Progress) -> Any:
     asset, adapter_only = _asset(job), bool(job.options.get("adapter_only"))
-    out = export_folder(_world(), job.destination or (f"{asset.name}-adapter" if adapter_only else asset.name))
+    if job.options.get("as_base"):
+        out = _below(_world().models / "base", job.destination)
+    else:
+        out = export_folder(_world(), job.destination or (f"{asset.name}-adapter" if adapter_only else asset.name))
     out.parent.mkdir(exist_ok=True)
     return export(_world(), asset.hero, asset.name, out, adapter_only=adapter_only, by=job.by, progress=progress)
 

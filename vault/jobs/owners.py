@@ -7,13 +7,14 @@ import socket
 
 import psutil
 
+from realm.processes.identity import identity
 from realm.processes.orphans import lives
 
 _HOST_LETTERS = 40
 
 
 def this_process() -> str:
-    """`host/pid/moment of creation`: numbers of processes are used again."""
+    """`host/pid/identity`: numbers of processes are used again."""
     return _told(os.getpid())
 
 
@@ -29,7 +30,7 @@ def is_alive(owner: str) -> bool:
 
 
 def _told(pid: int) -> str:
-    return f"{_host()}/{pid}/{psutil.Process(pid).create_time():.2f}"
+    return f"{_host()}/{pid}/{identity(pid)}"
 
 
 def _host() -> str:

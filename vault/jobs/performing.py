@@ -21,10 +21,10 @@ from vault.strongholds.contract import Cancelled
 log = logging.getLogger(__name__)
 
 TELL_SECONDS = 0.5
-SOONEST_RETRY_SECONDS, LATEST_RETRY_SECONDS = 2.0, 20.0
+SOONEST_RETRY_SECONDS = 2.0
 """Between two tries while a zone does not answer: what waits goes on within 30 s of its return."""
 PATIENCE = timedelta(days=1)
-"""After that a job whose zone never answered fails."""
+"""Of waiting between tries, whatever the clock says; after that a job whose zone never answered fails."""
 _LONGEST_MESSAGE = 500
 
 
@@ -69,13 +69,18 @@ def perform(job: Job, *, patient: bool = False, stopping: Event | None = None) -
 
 
 def _retry_or_fail(job: Job, owner: str, why: str, *, patient: bool) -> None:
-    now = timezone.now()
-    if not patient or now - job.created_at > PATIENCE:
+    silent = _silence_of(job)
+    if not patient or silent > PATIENCE:
         _end(job, owner, Job.State.FAILED, why)
         return
-    quarter = (now - job.created_at).total_seconds() / 4
-    pause = timedelta(seconds=min(max(quarter, SOONEST_RETRY_SECONDS), LATEST_RETRY_SECONDS))
-    _end(job, owner, Job.State.WAITING, why, retry_at=now + pause)
+    pause = min(max(silent / 4, timedelta(seconds=SOONEST_RETRY_SECONDS)), queue.LONGEST_PAUSE)
+    silent_seconds = (silent + pause).total_seconds()
+    _end(job, owner, Job.State.WAITING, why, retry_at=timezone.now() + pause, silent_seconds=silent_seconds)
+
+
+def _silence_of(job: Job) -> timedelta:
+    """What it was told to wait between its tries: its age by the clock would jump with a clock that is set."""
+    return timedelta(seconds=job.silent_seconds)
 
 
 def _end(job: Job, owner: str, state: str, message: str, **facts: Any) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.core.exceptions import ValidationError
@@ -21,6 +21,8 @@ TRANSFERS = frozenset({Job.Kind.FETCH, Job.Kind.PUSH, Job.Kind.PULL})
 OTHERS = frozenset(Job.Kind) - TRANSFERS
 OPEN = (Job.State.WAITING, Job.State.RUNNING)
 MOST_OPEN = 10_000
+LONGEST_PAUSE = timedelta(seconds=20)
+"""Before a job is tried again."""
 _BY_TURN = F("retry_at").asc(nulls_first=True)
 MOST_TRIES = 5
 """Of a job under which its process died each time."""
@@ -88,7 +90,8 @@ def next_of(kinds: Collection[str], now: datetime) -> Job | None:
 
     However many wait for a zone that is silent, what can be done is done first.
     """
-    due = Q(retry_at__isnull=True) | Q(retry_at__lte=now)
+    # A clock that was set back makes no pause longer than the longest.
+    due = Q(retry_at__isnull=True) | Q(retry_at__lte=now) | Q(retry_at__gt=now + LONGEST_PAUSE)
     return Job.objects.filter(due, state=Job.State.WAITING, kind__in=kinds).order_by(_BY_TURN, "pk").first()
 
 

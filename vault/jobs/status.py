@@ -12,6 +12,7 @@ from realm.disk import durable, mailbox
 from realm.disk.locks import Taken, is_held, only_one
 from realm.heartbeat import Heartbeat
 from realm.staleness import is_fresh
+from realm.weaver import service_lock
 from realm.world import World
 from vault.errors import Refused
 
@@ -37,7 +38,7 @@ def only_vault(world: World) -> Iterator[None]:
         with only_one(world.control / _LOCK_FILE):
             yield
     except Taken as pid:
-        raise Refused(f"the vault of {world.home} is served by process {pid} already") from None
+        raise Refused(f"the vault of {world.home} is served by {service_lock.in_words(str(pid))}") from None
 
 
 def is_served(world: World) -> bool:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from realm.config import LOOPBACK
 from realm.disk import locks
+from realm.weaver import service_lock
 from realm.web import serve
 from realm.web.guard import Scope
 from realm.web.serve import CannotServe
@@ -77,7 +78,9 @@ def _serve(asked: argparse.Namespace, base: Path, store: TokenStore) -> None:
             finally:
                 officer.close()
     except locks.Taken as taken:
-        raise CannotServe(f"another branch officer serves {base} already: process {taken}") from None
+        raise CannotServe(
+            f"another branch officer serves {base} already: {service_lock.in_words(str(taken))}"
+        ) from None
 
 
 def _purposes_of(scope: Scope) -> tuple[str, ...]:

@@ -14,6 +14,8 @@ from vault.assets.manifest import is_safe_path
 from vault.errors import Refused
 
 PART_PREFIX = ".tmp-"
+BUCKET_SCHEMES = frozenset({"s3", "s3a", "gs", "gcs", "abfs", "abfss", "az", "oss", "oci"})
+"""Their URLs name a bucket in place of a machine. A bucket has no folders; to make one there would make a bucket."""
 
 
 @dataclass(frozen=True)

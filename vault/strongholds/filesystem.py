@@ -17,15 +17,13 @@ from fsspec.implementations.dirfs import DirFileSystem
 
 from realm.checkpoints.sidecar import CHUNK_BYTES
 from vault.errors import NotFound, Refused, Unreachable, VaultError
-from vault.strongholds.backend import Listing, check_path
+from vault.strongholds.backend import BUCKET_SCHEMES, Listing, check_path
 from vault.strongholds.deadline import within
 
 T = TypeVar("T")
 SLOWEST = 256 * 1024
 """Bytes a second that a call which sends many may take at worst."""
 _APPENDING = frozenset({"memory", "sftp", "ssh"})
-_FLAT = frozenset({"s3", "s3a", "gs", "gcs", "abfs", "abfss", "az", "oss", "oci"})
-"""Without folders; to make one there would be to make a bucket."""
 _WEBDAV = {"webdav": "http", "dav": "http", "webdavs": "https", "davs": "https"}
 
 
@@ -34,7 +32,7 @@ class UrlBackend:
         """`options` go to the file system of the URL's scheme. Raises Unreachable, or Refused for an unknown scheme."""
         self.name, self._url, self._seconds = name, url, seconds
         scheme = url.partition("://")[0]
-        self.can_append, self._is_flat = scheme in _APPENDING, scheme in _FLAT
+        self.can_append, self._is_flat = scheme in _APPENDING, scheme in BUCKET_SCHEMES
         self._fs: DirFileSystem = self._do(lambda: _open(*_as_library(url, options)))
 
     def listing(self, folder: str) -> Listing:

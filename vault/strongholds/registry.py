@@ -12,9 +12,11 @@ from urllib.parse import urlsplit
 
 from realm import config_edit, strict
 from realm.strict import BadConfig, Range
+from realm.web.forbidden_addresses import is_forbidden, leads_to_forbidden
 from realm.world import World
 from realm.yaml_files import read_yaml
 from vault.errors import NotFound, Refused
+from vault.strongholds.backend import BUCKET_SCHEMES
 
 LOCAL = "local"
 """Names this world itself, wherever a stronghold is named."""
@@ -60,6 +62,7 @@ class StrongholdEntry:
             raise ValueError(f"secret_file: {strict.shown(self.secret_file)} is no name of a file in secrets/")
         if self.type is StrongholdType.URL:
             _check_url(self.url)
+            _check_options(self.options)
         elif self.url:
             raise ValueError(f"url: only a stronghold of the type url has one, not {self.type}")
         if self.type is StrongholdType.LOCAL and not self.path:
@@ -158,6 +161,18 @@ def _check_url(url: str) -> None:
     parts = urlsplit(url)
     if parts.username is not None or parts.password is not None:
         raise ValueError("url: names and passwords do not belong there; put them into secret_file")
+    if parts.scheme not in BUCKET_SCHEMES and leads_to_forbidden(url):
+        raise ValueError(f"url: {strict.shown(url)} is where no stronghold can be")
+
+
+def _check_options(options: Mapping[str, Any], *, within: str = "options") -> None:
+    """No address in them, at whatever depth, is where a machine's credentials lie."""
+    for name, value in options.items():
+        told = f"{within}.{name}"
+        if isinstance(value, Mapping):
+            _check_options(value, within=told)
+        elif isinstance(value, str) and (leads_to_forbidden(value) or (name == "host" and is_forbidden(value))):
+            raise ValueError(f"{told}: {strict.shown(value)} is where no stronghold can be")
 
 
 def _plain(value: Any) -> Any:

@@ -70,7 +70,7 @@ def protect(world: World, hero: str, name: str, *, by: str, note: str = "", resu
         )
         _write(folder, read(folder) | {name: mark})
         Checkpoint.objects.filter(hero=hero, name=name).update(protected=True)
-    chronicle.record(world, "protect", by=by, asset_id=checkpoint_id(hero, name), note=note)
+    chronicle.record_done(world, "protect", by=by, asset_id=checkpoint_id(hero, name), note=note)
     return mark
 
 
@@ -84,7 +84,7 @@ def unprotect(world: World, hero: str, name: str, *, by: str) -> None:
         _write(folder, {other: mark for other, mark in marks.items() if other != name})
         Checkpoint.objects.filter(hero=hero, name=name).update(protected=False)
     if step_of(name) is not None:
-        chronicle.record(world, "unprotect", by=by, asset_id=checkpoint_id(hero, name))
+        chronicle.record_done(world, "unprotect", by=by, asset_id=checkpoint_id(hero, name))
 
 
 def _write(hero_folder: Path, marks: dict[str, Mark]) -> None:

@@ -21,14 +21,16 @@ class Rules:
     """A checkpoint that no rule names goes; one that must stay (vault.treasury.safety) does whatever they say."""
 
     keep_newest: Annotated[int, Bounds(FEWEST)] | None = None
-    """None: `keep_checkpoints`."""
+    """So many newest stay. None: `keep_checkpoints`."""
     keep_best: Count = 0
     """So many best by `champion_metric` of what the hero has come from, beside the champion and the best by each loss.
     """
     hourly: Count = 0
     """For so many hours in which something was saved, the newest of each; `daily` and `weekly` alike."""
     daily: Count = 0
+    """For so many days, the newest of each."""
     weekly: Count = 0
+    """For so many weeks, the newest of each."""
     budget_gb: Gigabytes | None = None
     """GB (10^9 bytes) of a hero's checkpoints; beyond it the oldest go. None: `checkpoint_budget_gb`."""
     floor_gb: Gigabytes = 0.2
@@ -40,6 +42,7 @@ class Rules:
     trash_gb: Gigabytes = 2.0
     """GB of deleted checkpoints of all heroes that can be put back; beyond it the oldest are gone for good."""
     trash_days: Annotated[float, Bounds(0)] = 7.0
+    """Days that deleted ones can be put back."""
 
     def __post_init__(self) -> None:
         strict.check_ranges(self)

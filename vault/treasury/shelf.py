@@ -112,7 +112,8 @@ def plan(world: World, config: RealmConfig, hero: str, *, loaded: Collection[str
     entries = trash.list_trash(world)
     free, in_trash = free_bytes(world, hero), sum(one.size_bytes for one in entries)
     volume = _volume(world, hero)
-    would_be_free = free + sum(one.size_bytes for one in entries if _volume(world, one.hero) == volume)
+    near = {other for other in {one.hero for one in entries} if _volume(world, other) == volume}
+    would_be_free = free + sum(one.size_bytes for one in entries if one.hero in near)
     gone |= _below_floor(world, hero, limits, thin, droppable, gone, would_be_free)
     books = tuple(_book(row, gone.get(row.name), thin.get(row.name, 0), must, wanted) for row in rows)
     return Shelf(
@@ -319,7 +320,7 @@ def trim(world: World, config: RealmConfig, *, by: str) -> tuple[str, ...]:
     oldest = timezone.now() - timedelta(days=limits.rules.trash_days)
     doomed = {one.entry for one in entries if one.moment < oldest}
     total = sum(one.size_bytes for one in entries if one.entry not in doomed)
-    volumes = {one.hero: _volume(world, one.hero) for one in entries}
+    volumes = {hero: _volume(world, hero) for hero in {one.hero for one in entries}}
     lacks = {volume: limits.floor_bytes - free_bytes(world, hero) for hero, volume in volumes.items()}
     for one in sorted(entries, key=lambda one: (one.by not in MACHINES, one.entry)):
         if one.entry not in doomed and (total > limits.trash_bytes or lacks[volumes[one.hero]] > 0):

@@ -5,11 +5,13 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import re
 import secrets
 import shutil
+import time
 from collections.abc import Collection, Iterable
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
@@ -35,6 +37,8 @@ from vault.treasury.lock import locked
 FOLDER = ".trash"
 FILE = "entry.json"
 LARGEST_BYTES = 2**20
+_SETTLED_NS = 2_000_000_000
+"""More than the grain of any file system's times."""
 _ID = re.compile(r"\d{8}-\d{6}-[0-9a-f]{6}")
 
 
@@ -201,7 +205,7 @@ def undo(world: World, entry: str, *, by: str) -> Undone:
         names = tuple(folder.name for folder in folders)
         damaged = index.index_checkpoints(world, hero_folder.name, names)
     for name in names:
-        chronicle.record(world, "undo", by=by, asset_id=checkpoint_id(hero_folder.name, name), entry=entry)
+        chronicle.record_done(world, "undo", by=by, asset_id=checkpoint_id(hero_folder.name, name), entry=entry)
     return Undone(hero=hero_folder.name, names=names, damaged=tuple(map(str, damaged.values())))
 
 
@@ -249,7 +253,29 @@ def _entries(hero_folder: Path) -> list[Entry]:
     if trash.is_symlink() or not trash.is_dir():
         return []
     places = [path for path in trash.iterdir() if _ID.fullmatch(path.name) and not path.is_symlink()]
-    return [found for place in places if (found := _read_entry(place)).checkpoints]
+    return [found for place in places if (found := _entry_of(place)).checkpoints]
+
+
+def _entry_of(place: Path) -> Entry:
+    """What lies there; it is read once, since each making of room asks for all of hundreds several times."""
+    mark = _mark(place)
+    return _read_entry(place) if mark is None else _read_once(place, mark)
+
+
+def _mark(place: Path) -> tuple[int, ...] | None:
+    """Another one after each change; None where the next change may bear the time of the last."""
+    try:
+        folder, file = place.stat(), (place / FILE).lstat()
+    except OSError:
+        return None
+    if abs(time.time_ns() - max(folder.st_ctime_ns, file.st_ctime_ns)) < _SETTLED_NS:
+        return None
+    return folder.st_ino, folder.st_ctime_ns, file.st_ino, file.st_ctime_ns
+
+
+@functools.lru_cache(maxsize=2048)
+def _read_once(place: Path, mark: tuple[int, ...]) -> Entry:
+    return _read_entry(place)
 
 
 def _read_entry(place: Path) -> Entry:
@@ -296,7 +322,7 @@ def empty(world: World, *, by: str, entries: Collection[str] | None = None) -> E
             _sweep(world)
     if found:
         size = sum(one.size_bytes for one in found)
-        chronicle.record(world, "empty", by=by, entries=[one.entry for one in found], bytes=size)
+        chronicle.record_done(world, "empty", by=by, entries=[one.entry for one in found], bytes=size)
     return Emptied(entries=tuple(one.entry for one in found), size_bytes=sum(one.size_bytes for one in found))
 
 
@@ -321,4 +347,4 @@ def _sweep(world: World) -> None:
 def tell_deleted(world: World, hero: str, names: Iterable[str], *, by: str, why: str, entry: str = "") -> None:
     """Into the vault's chronicle; without an entry they are gone for good."""
     for name in names:
-        chronicle.record(world, "delete", by=by, asset_id=checkpoint_id(hero, name), why=why, entry=entry)
+        chronicle.record_done(world, "delete", by=by, asset_id=checkpoint_id(hero, name), why=why, entry=entry)

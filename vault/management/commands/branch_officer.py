@@ -12,7 +12,6 @@ from vault.officer.__main__ import main
 
 class Command(BaseCommand):
     help = "Tell other machines what lies in a folder of this one; send it to them and receive more."
-    requires_system_checks = ()
 
     def run_from_argv(self, argv: list[str]) -> None:
         sys.exit(main(argv[2:]))

@@ -28,7 +28,8 @@ class Command(BaseCommand):
             "--purpose",
             required=True,
             choices=stored.PURPOSES,
-            help="read: ask the vault's API; api: all of it; zone: move things between this vault and another machine",
+            help="read: ask the vault's API; api: all of it; zone: move things between this vault and another machine; "
+            "chat: ask the models that the oracle has loaded; oracle: load and unload them, too",
         )
         new.add_argument("--zone", default="", help="the only zone that it is for")
         new.add_argument("--days", type=float, help="how long it is good; without: until it is revoked")
