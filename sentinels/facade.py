@@ -8,7 +8,8 @@ from functools import cached_property
 from realm.config import RealmConfig
 from realm.place import Place
 from realm.world import World
-from sentinels.inspector import Finding, patrol
+from sentinels.inspector.finding import Finding
+from sentinels.inspector.patrol import patrol
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,7 @@ class Patrol:
         return tuple(finding for finding in self.findings if finding.verdict == "warning")
 
     def __str__(self) -> str:
-        return "\n".join(f"{finding.verdict:8} {finding.what}: {finding.said}" for finding in self.findings)
+        return "\n".join(map(str, self.findings))
 
     def __repr__(self) -> str:
         return f"<Patrol: {len(self.findings)} looked at, {len(self.troubles)} in trouble>"
@@ -39,9 +40,9 @@ class Inspector:
     def __init__(self, world: World, config: RealmConfig) -> None:
         self._world, self._config = world, config
 
-    def full_patrol(self) -> Patrol:
-        """A look at services, disk, database, hosts and trainers, which takes some seconds where one is silent."""
-        return Patrol(tuple(patrol(self._world, self._config)))
+    def full_patrol(self, *, deep: bool = False) -> Patrol:
+        """A look at everything, which takes some seconds where somebody is silent; `deep` reads every byte."""
+        return Patrol(tuple(patrol(self._world, self._config, deep=deep)))
 
 
 class Sentinels(Place):

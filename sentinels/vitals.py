@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Container, Iterator
 from dataclasses import dataclass
 
 from django.db import DatabaseError, connection
@@ -13,18 +13,21 @@ from django.db import DatabaseError, connection
 from arena.models import Quest
 from arena.status import ArenaStatus
 from guild.tasks.selectors import OFFLINE, master_status
-from realm.config import RealmConfig
+from realm.config import RealmConfig, reached_at
 from realm.machine.gpus import of_this_machine
+from realm.oracle import own_token
 from realm.staleness import STALE_SECONDS, is_fresh
-from realm.weaver import supervisord
-from realm.weaver.supervisord_config import SERVICE_VARIABLE
+from realm.weaver import guarded, supervisord
+from realm.weaver.services import ORACLE, TASKMASTER, VAULT
+from realm.weaver.starter import SERVICE_VARIABLE
 from realm.web import identity
 from realm.world import World
 from vault.jobs import status as vault_status
 
 _ASK_SECONDS = 1.0
-STARTING_SECONDS = 10.0
-"""After this process began the services that are started behind it are still on their way."""
+STARTING_SECONDS, LAST_STARTED_SECONDS = 10.0, 60.0
+"""After this process began the services that are started behind it are still on their way: for so long in any case,
+and for so long where the guardian, the last of them, has not spoken yet."""
 _BEGAN = time.monotonic()
 
 
@@ -35,15 +38,35 @@ class Trouble:
 
 
 def troubles(world: World, config: RealmConfig, arena: ArenaStatus, now: float) -> Iterator[Trouble]:
-    """Of everything that a world needs; of services beside the arena where a supervisord is to keep them alive."""
-    organs = {"database": database(world), "arena": of_arena(arena, now), "gpus": gpus()}
-    if SERVICE_VARIABLE in os.environ:
-        organs |= {"weaver": _weaver(world)}
-        if time.monotonic() - _BEGAN > STARTING_SECONDS:
-            organs |= {"oracle": oracle(world, config), "vault": vault(world), "taskmaster": taskmaster(world)}
-    for organ, said in organs.items():
+    for organ, said in organs(world, config, arena, now).items():
         if said:
             yield Trouble(organ=organ, said=said)
+
+
+def organs(world: World, config: RealmConfig, arena: ArenaStatus, now: float) -> dict[str, str]:
+    """What is wrong with each thing that a world needs, empty where it is well; of services beside the arena only where
+    a supervisord is to keep them alive."""
+    found = {"database": database(world), "arena": of_arena(arena, now), "gpus": gpus()}
+    if config.redis_url:
+        found |= {"redis": redis(config.redis_url)}
+    if SERVICE_VARIABLE in os.environ:
+        found |= {"weaver": _weaver(world)}
+        beside: dict[str, Callable[[], str]] = {
+            ORACLE: lambda: oracle(world, config),
+            VAULT: lambda: vault(world),
+            TASKMASTER: lambda: taskmaster(world),
+        }
+        starting = _starting(world)
+        found |= {name: look() for name, look in beside.items() if name not in starting}
+    return found
+
+
+def _starting(world: World) -> Container[str]:
+    """Of the services beside the arena. One that starts for too long the guardian calls stuck."""
+    age, seen = time.monotonic() - _BEGAN, guarded.read(world)
+    if age <= (STARTING_SECONDS if seen else LAST_STARTED_SECONDS):
+        return (ORACLE, VAULT, TASKMASTER)
+    return {name for name, service in seen.items() if service.state == guarded.STARTING}
 
 
 def database(world: World) -> str:
@@ -55,6 +78,18 @@ def database(world: World) -> str:
         Quest.objects.exists()
     except (DatabaseError, sqlite3.Error) as error:
         return f"it does not answer: {error}"
+    return ""
+
+
+def redis(url: str) -> str:
+    """Without it pages look by themselves, a quarter of a second later."""
+    from redis import Redis, RedisError  # only where the settings name a server its driver must be there
+
+    try:
+        with Redis.from_url(url, socket_connect_timeout=_ASK_SECONDS, socket_timeout=_ASK_SECONDS) as server:
+            server.ping()
+    except RedisError as error:
+        return f"it does not answer, pages look by themselves: {error}"
     return ""
 
 
@@ -85,7 +120,9 @@ def taskmaster(world: World) -> str:
 
 
 def oracle(world: World, config: RealmConfig) -> str:
-    return identity.trouble(world, "oracle", config.bind, config.oracle_port, seconds=_ASK_SECONDS)
+    """Its address need not be loopback's, where it answers nobody without the world's own token."""
+    address, token = reached_at(config.oracle_bind), own_token.read(world)
+    return identity.trouble(world, "oracle", address, config.oracle_port, seconds=_ASK_SECONDS, token=token)
 
 
 def vault(world: World) -> str:

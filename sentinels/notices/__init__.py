@@ -1,0 +1,1 @@
+"""Notices outside the page: which entry of the chronicle goes to which address, and when."""
