@@ -12,6 +12,7 @@ from arena import steps
 from arena.steps import MOST_CURVE_POINTS, Records
 from realm.world import World
 from watchtower import selectors
+from watchtower.course import Course, joined
 from watchtower.selectors import BattleFacts
 
 EARLIER_BATTLES = 5
@@ -26,9 +27,13 @@ class Chapter:
     quest: str
     first_step: int
     """The hero's step before the battle's first one."""
-    records: Records
+    course: Course
     until: int | None = None
     """The last step of it that the hero has come from; None: all."""
+
+    @property
+    def records(self) -> Records:
+        return self.course.records
 
 
 def chapters(world: World, hero: str, facts: BattleFacts, count: int) -> list[Chapter]:
@@ -39,11 +44,11 @@ def chapters(world: World, hero: str, facts: BattleFacts, count: int) -> list[Ch
     branches only what led to the hero of now is there.
     """
     path = steps.path_of(world, facts.battle)
-    records = steps.read(path, 0, count)
-    now = _chapter(facts.battle, facts.quest, records, facts.first_step, facts.until)
+    course = Course.of(steps.read(path, 0, count))
+    now = _chapter(facts.battle, facts.quest, course, facts.first_step, facts.until)
     before = _without_rolled_back(_earlier(world, hero, facts), until=now.first_step if now else None)
     latest = _thinned([now] if now else [], _MOST_OF_NOW if before else MOST_CURVE_POINTS)
-    return _thinned(before, MOST_CURVE_POINTS - sum(len(chapter.records) for chapter in latest)) + latest
+    return _thinned(before, MOST_CURVE_POINTS - sum(len(chapter.course) for chapter in latest)) + latest
 
 
 def _earlier(world: World, hero: str, facts: BattleFacts) -> list[Chapter]:
@@ -57,35 +62,39 @@ def _earlier(world: World, hero: str, facts: BattleFacts) -> list[Chapter]:
 
 
 @lru_cache(maxsize=64)
-def _thin_file(path: Path, count: int) -> Records:
+def _thin_file(path: Path, count: int) -> Course:
     """A battle that is over does not change; one that was resumed since has another count."""
-    return steps.thin(steps.read(path, 0, count), MOST_CURVE_POINTS)
+    return Course.of(steps.read(path, 0, count)).thinned(MOST_CURVE_POINTS)
 
 
-def _chapter(battle: str, quest: str, records: Records, first_step: int | None, until: int | None) -> Chapter | None:
-    if until is not None:
-        records = records[records["step"] <= until]
-    if len(records):
-        first_step = int(records["step"][0]) - 1
-    return None if first_step is None else Chapter(battle, quest, first_step, records, until)
+def _chapter(battle: str, quest: str, course: Course, first_step: int | None, until: int | None) -> Chapter | None:
+    course = course.up_to(until)
+    if len(course):
+        first_step = int(course.records["step"][0]) - 1
+    return None if first_step is None else Chapter(battle, quest, first_step, course, until)
 
 
 def _without_rolled_back(told: list[Chapter], until: int | None) -> list[Chapter]:
     kept: list[Chapter] = []
     for chapter in reversed(told):
-        records = chapter.records if until is None else chapter.records[chapter.records["step"] <= until]
-        if len(records):
-            kept.append(replace(chapter, records=records))
+        course = chapter.course.up_to(until)
+        if len(course):
+            kept.append(replace(chapter, course=course))
             until = chapter.first_step
     return kept[::-1]
 
 
 def _thinned(told: list[Chapter], most: int) -> list[Chapter]:
     """`most` points for all together, so that a long battle is drawn no finer than a short one."""
-    if sum(len(chapter.records) for chapter in told) <= most:
+    if sum(len(chapter.course) for chapter in told) <= most:
         return list(told)
-    joined = np.concatenate([chapter.records for chapter in told])
-    kept = steps.thin(joined, most)
-    starts = np.searchsorted(kept["step"], [chapter.first_step for chapter in told], side="right")
-    parts = np.split(kept, starts[1:])
-    return [replace(chapter, records=part) for chapter, part in zip(told, parts, strict=True) if len(part)]
+    whole = joined([chapter.course for chapter in told])
+    kept = steps.kept_places(whole.records, most)
+    ends = np.cumsum([len(chapter.course) for chapter in told])
+    starts = ends - [len(chapter.course) for chapter in told]
+    parts = [kept[(kept >= start) & (kept < end)] - start for start, end in zip(starts, ends, strict=True)]
+    return [
+        replace(chapter, course=chapter.course.picked(part))
+        for chapter, part in zip(told, parts, strict=True)
+        if len(part)
+    ]

@@ -1,8 +1,9 @@
 """The scrying pool: one follower for all who watch, and what it hands out.
 
-The follower runs only while somebody watches. It takes a look about ten times a second and rings every spectator's
-bell if there is news. Each message is encoded once. A spectator keeps no queue: it holds its place in the events and
-in the steps, and catches up from here at its own pace, so a slow one costs no memory and skips to the newest tick.
+The follower runs only while somebody watches. It takes a look about ten times a second, at the database four times or
+when the realm's bell rings, and wakes every spectator if there is news. Each message is encoded once. A spectator
+keeps no queue: it holds its place in the events and in the steps, and catches up from here at its own pace, so a slow
+one costs no memory and skips to the newest tick.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from typing import Any, Protocol
 import orjson
 from channels.db import database_sync_to_async
 
+from realm.bell import Ear
 from realm.world import World
 from watchtower import selectors, snapshot, view
 from watchtower.view import View
@@ -44,6 +46,7 @@ class Pool:
         self._opening = asyncio.Lock()
         self._follower: asyncio.Task[None] | None = None
         self._database_looked = asyncio.Event()
+        self._ear = Ear()
         self._recent: deque[tuple[int, str]] = deque(maxlen=RECENT_EVENTS)
         self._recent_after = 0
         self._snapshots: tuple[View, str, str] | None = None
@@ -77,6 +80,7 @@ class Pool:
         self._view = await database_sync_to_async(view.first_look)(self.world, self.hero)
         self._recent.clear()
         self._recent_after = self._view.seq
+        self._ear.open()
         self._follower = asyncio.create_task(self._follow(self._view))
 
     async def leave(self, watcher: Watcher) -> None:
@@ -86,17 +90,22 @@ class Pool:
             self._follower = None
             follower.cancel()
             await asyncio.gather(follower, return_exceptions=True)
+            await self._ear.close()
 
     async def _follow(self, seen: View) -> None:
         clock = asyncio.get_running_loop().time
         asked = told = clock()
         look_again = database_sync_to_async(view.look_again)
         while True:
-            await asyncio.sleep(LOOK_SECONDS)
+            rung = await self._ear.wait(LOOK_SECONDS)
             now = clock()
-            ask = now - asked >= DATABASE_SECONDS
+            ask = rung or now - asked >= DATABASE_SECONDS
             try:
                 after = await look_again(self.world, self.hero, seen, ask_database=ask)
+                hero = view.hero_of(after.events, self.hero)
+                if hero != self.hero:
+                    after = await database_sync_to_async(view.of_another_hero)(self.world, hero, after)
+                    self.hero = hero
             except Exception:
                 # A locked database or a folder that is being moved is no reason to stop watching.
                 logger.exception("a look at the running battle failed; the next one comes in %s s", HEARTBEAT_SECONDS)
@@ -178,8 +187,10 @@ class Pool:
             self._tick_texts = {}
         if count not in self._tick_texts:
             new = seen.tail[len(seen.tail) - (seen.count - count) :] if count < seen.count else seen.tail[:0]
-            points = orjson.dumps(snapshot.points_part(new))
-            self._tick_texts[count] = (self._tick_start + b',"points":' + points + b"}").decode()
+            points, beside = orjson.dumps(snapshot.points_part(new)), orjson.dumps(snapshot.beside_points(new))
+            self._tick_texts[count] = (
+                self._tick_start + b',"points":' + points + b',"course":' + beside + b"}"
+            ).decode()
         return self._tick_texts[count]
 
 

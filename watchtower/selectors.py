@@ -13,6 +13,7 @@ from arena.models import Battle, ChronicleEntry, Quest
 from arena.protocol import EventKind
 from realm.branch_rows import line_of
 from realm.checkpoints.branches import Line
+from watchtower import telling
 
 LAST_EVENTS = 50
 
@@ -103,8 +104,10 @@ def newest_battles(hero: str, *, most: int) -> list[tuple[str, int | None]]:
     return [(battle, _until(line, branch)) for battle, branch in newest.values_list("battle_id", "branch")[:most]]
 
 
-def quests_completed(hero: str) -> int:
+def quests_completed(hero: str, *, since: datetime | None = None) -> int:
     own = Battle.objects.filter(hero=hero, quest__state=Quest.State.COMPLETED)
+    if since is not None:
+        own = own.filter(quest__ended_at__gte=since)
     return own.aggregate(done=Count("quest", distinct=True))["done"] or 0
 
 
@@ -119,20 +122,20 @@ def oldest_seq() -> int | None:
 
 def events_between(after: int, until: int, *, most: int) -> list[dict[str, Any]]:
     """Messages of the entries with after < seq <= until, oldest first, at most `most` of the oldest."""
-    return _messages(ChronicleEntry.objects.filter(id__gt=after, id__lte=until).order_by("id"), most)
+    return messages(ChronicleEntry.objects.filter(id__gt=after, id__lte=until).order_by("id"), most)
 
 
 def last_events(until: int) -> list[dict[str, Any]]:
     """Messages of the last entries up to `until`, oldest first."""
-    return _messages(ChronicleEntry.objects.filter(id__lte=until).order_by("-id"), LAST_EVENTS)[::-1]
+    return messages(ChronicleEntry.objects.filter(id__lte=until).order_by("-id"), LAST_EVENTS)[::-1]
 
 
 def events_of(battle: str) -> list[dict[str, Any]]:
     """Messages of the last entries of a battle, oldest first."""
-    return _messages(ChronicleEntry.objects.filter(source=battle).order_by("-id"), LAST_EVENTS)[::-1]
+    return messages(ChronicleEntry.objects.filter(source=battle).order_by("-id"), LAST_EVENTS)[::-1]
 
 
-def _messages(entries: QuerySet[ChronicleEntry], most: int) -> list[dict[str, Any]]:
+def messages(entries: QuerySet[ChronicleEntry], most: int) -> list[dict[str, Any]]:
     of_battle = Exists(Battle.objects.filter(battle_id=OuterRef("source")))
     rows = entries.annotate(of_battle=of_battle)[:most]
     return [
@@ -146,6 +149,7 @@ def _messages(entries: QuerySet[ChronicleEntry], most: int) -> list[dict[str, An
             "message": row.message,
             "run": row.source if row.of_battle else None,
             "data": row.data,
+            **telling.told(row),
         }
         for row in rows
     ]

@@ -6,14 +6,13 @@ import math
 from dataclasses import asdict
 from typing import Any
 
-import numpy as np
-
 from arena import steps
 from arena.convergence import WINDOW, Convergence
 from arena.steps import Records, column, finite
 from guild.selectors import accuracy_history
 from realm.world import World
-from watchtower import scores, selectors
+from watchtower import course, moments, scores, selectors, strength
+from watchtower.course import Course
 from watchtower.hero import HeroCard
 from watchtower.history import Chapter, chapters
 from watchtower.selectors import BattleFacts
@@ -43,6 +42,8 @@ def snapshot_of(world: World, view: View) -> dict[str, Any]:
         "arena": arena_part(view),
         "battle": battle_part(view, facts) if facts else None,
         "curve": curve_part(told),
+        "course": course_part(told),
+        "marks": moments.of_battles([chapter.battle for chapter in told]),
         "validation": validation_part(told),
         "accuracy": accuracy_part(view),
         "events": selectors.last_events(view.seq),
@@ -72,8 +73,9 @@ def hero_part(view: View) -> dict[str, Any]:
 
 
 def _card(view: View) -> HeroCard:
-    running = view.facts is not None and view.facts.running and len(view.tail)
-    return view.card.at_step(int(view.tail["step"][-1]) if running else None)
+    if view.facts is None or not view.facts.running or not len(view.tail):
+        return view.card
+    return view.card.fighting(view.tail["loss"][-strength.ATTACK_STEPS :]).at_step(int(view.tail["step"][-1]))
 
 
 def arena_part(view: View) -> dict[str, Any]:
@@ -185,13 +187,18 @@ def _elapsed(view: View, facts: BattleFacts) -> float:
 
 def curve_part(told: list[Chapter]) -> dict[str, list[Any]]:
     """`battles` says where each battle begins: `[first_step, quest]`, the steps after `first_step` are its own."""
-    records = np.concatenate([steps.NO_RECORDS, *(chapter.records for chapter in told)])
+    records = course.joined([chapter.course for chapter in told]).records
     return {
         "step": records["step"].tolist(),
         "loss": column(records["loss"], _LOSS_DIGITS),
         "lr": column(records["learning_rate"], _RATE_DIGITS),
         "battles": [[chapter.first_step, chapter.quest] for chapter in told],
     }
+
+
+def course_part(told: list[Chapter]) -> dict[str, list[Any]]:
+    """What stands beside each step of the curve; tokens and seconds are counted from its beginning."""
+    return course.columns(course.joined([chapter.course for chapter in told]))
 
 
 def validation_part(told: list[Chapter]) -> list[dict[str, Any]]:
@@ -221,3 +228,9 @@ def points_part(records: Records) -> list[list[Any]]:
         column(chosen["learning_rate"], _RATE_DIGITS),
     )
     return [list(point) for point in zip(*columns, strict=True)]
+
+
+def beside_points(records: Records) -> list[list[Any]]:
+    """`[norm, tokens, seconds, memory]` of the same steps; tokens and seconds since the first of `records` began."""
+    chosen = course.columns(Course.of(records).thinned(MOST_TICK_POINTS))
+    return [list(point) for point in zip(*chosen.values(), strict=True)]

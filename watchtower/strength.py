@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import groupby
+from itertools import groupby, islice
 
 import numpy as np
+from numpy.typing import NDArray
 
 from arena import steps
 from realm.checkpoints import sidecar
@@ -36,23 +38,55 @@ def attack(world: World, newest: Checkpoint) -> Strength | None:
     """By the mean train loss of the last steps up to the newest checkpoint; without their records, by its own loss."""
     losses = _last_losses(world, newest.hero, newest.step)
     if losses:
-        count = len(losses)
-        many = "step" if count == 1 else f"{count:,} steps"
-        return Strength(loss=float(np.mean(losses)), of=f"mean train loss of the last {many}")
+        return Strength(loss=float(np.mean(losses)), of=_mean_of(len(losses)))
     if newest.train_loss is None:
         return None
     return Strength(loss=newest.train_loss, of=f"train loss of checkpoint {newest.step:,}")
 
 
+def live_attack(losses: NDArray[np.float32], *, enough: int = ATTACK_STEPS) -> Strength | None:
+    """By the mean of the battle's newest losses; None before there are `enough`."""
+    newest = losses[np.isfinite(losses)][-ATTACK_STEPS:]
+    if len(newest) < enough:
+        return None
+    return Strength(loss=float(np.mean(newest)), of=_mean_of(len(newest)))
+
+
+def _mean_of(count: int) -> str:
+    return f"mean train loss of the last {'step' if count == 1 else f'{count:,} steps'}"
+
+
+def attack_before(world: World, newest: Checkpoint) -> tuple[Strength, int] | None:
+    """ATK as it was at the checkpoint before `newest`, and at which step that is."""
+    before = next(islice(vault.walk_line(world, newest.hero), 1, None), None)
+    found = attack(world, before) if before else None
+    return (found, before.step) if found and before else None
+
+
 def defense(world: World, hero: str) -> Strength | None:
     """By the validation loss of the newest checkpoint that was scored; None where it does not say over what."""
-    scored = next((row for row in vault.list_line(world, hero) if row.val_loss is not None), None)
+    scored = next(_scored(world, hero), None)
     if scored is None or scored.val_loss is None or not scored.val_set:
         return None
     over = MeasuredOver(**scored.val_set)
     return Strength(
         loss=scored.val_loss, of=f"validation loss of checkpoint {scored.step:,} {_over(world, scored, over)}"
     )
+
+
+def defense_before(world: World, hero: str) -> tuple[Strength, int] | None:
+    """DEF at the scored checkpoint before, and its step; None where that was scored over other rows."""
+    newest, before = [*islice(_scored(world, hero), 2), None, None][:2]
+    if newest is None or before is None or before.val_loss is None or not newest.val_set or not before.val_set:
+        return None
+    if newest.val_set["sha256"] != before.val_set["sha256"]:
+        return None
+    return Strength(loss=before.val_loss, of=f"validation loss of checkpoint {before.step:,}"), before.step
+
+
+def _scored(world: World, hero: str) -> Iterator[Checkpoint]:
+    """Newest first."""
+    return (row for row in vault.walk_line(world, hero) if row.val_loss is not None)
 
 
 def _last_losses(world: World, hero: str, until: int) -> list[float]:

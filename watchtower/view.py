@@ -6,6 +6,7 @@ A look costs a few file reads; the database is asked only when the caller says s
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -13,6 +14,7 @@ import numpy as np
 
 from arena import status as arena_status
 from arena import steps
+from arena.chronicle import HERO_CHANGED
 from arena.status import ArenaStatus
 from arena.steps import Records
 from guild.selectors import accuracy_history
@@ -98,6 +100,17 @@ def _first_look(world: World, hero: str, facts: BattleFacts | None) -> View:
         forecast=selectors.forecast_of(facts.battle) if facts else None,
         measured=selectors.measured_of(facts.battle) if facts else None,
     )
+
+
+def hero_of(events: Sequence[dict[str, Any]], before: str) -> str:
+    """Who fights by these events, told after `before` did."""
+    told = [event["data"]["hero"] for event in events if event["kind"] == HERO_CHANGED and "hero" in event["data"]]
+    return str(told[-1]) if told else before
+
+
+def of_another_hero(world: World, hero: str, before: View) -> View:
+    """What there is of `hero`, as a new scene behind the events of the look before."""
+    return replace(first_look(world, hero), scene=before.scene + 1, seq=before.seq, events=before.events)
 
 
 def look_again(world: World, hero: str, before: View, *, ask_database: bool) -> View:

@@ -36,7 +36,9 @@ def _serve(port: int | None, bind: str | None) -> None:
     from django.conf import settings
     from django.db import DatabaseError
 
-    from realm import unready_database
+    from realm import newer_world
+    from realm.databases import unready as unready_database
+    from realm.newer_world import NewerWorld
     from realm.web.serve import CannotServe
     from realm.web.tokens import BadTokens
     from vault.errors import VaultError
@@ -45,6 +47,7 @@ def _serve(port: int | None, bind: str | None) -> None:
 
     config = settings.REALM
     try:
+        newer_world.check(settings.WORLD)
         Job.objects.exists()
         process.run(
             settings.WORLD,
@@ -54,7 +57,7 @@ def _serve(port: int | None, bind: str | None) -> None:
         )
     except DatabaseError as error:
         sys.exit(unready_database.sentence(error))
-    except (CannotServe, BadTokens, VaultError) as error:
+    except (CannotServe, BadTokens, VaultError, NewerWorld) as error:
         sys.exit(str(error))
 
 

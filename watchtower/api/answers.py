@@ -15,11 +15,16 @@ from ninja.parser import Parser
 from ninja.renderers import BaseRenderer
 
 from arena.branch_orders import CannotGoOn, UnknownCheckpoint
+from arena.calculator.reckoning import BadQuestion
+from arena.estimate import UnknownShape
+from arena.history.finding import NoSuchBattle
 from arena.jobs import NoSuchJob, NotPossible
 from arena.preview.mirror import NoMirror
 from arena.preview.rows import NoSuchRow
 from arena.profiles.quest_recipe import UnconfirmedRate
 from arena.rate_orders import RateRefused
+from arena.reports.step_report import NoSuchStep
+from arena.roster.errors import BadHero, HeroRefused, UnknownHero
 from arena.rows.model import UnreadableQuest
 from arena.statistics.source import NoBattle
 from guild.errors import GuildError, UnknownSkill
@@ -28,14 +33,22 @@ from realm.management.as_json import plain
 from realm.oracle.errors import HostTrouble
 from realm.strict import BadConfig
 from realm.web.problems import MEDIA_TYPE, problem
+from sentinels.notices.errors import NoSuchDestination
 from vault.errors import Damaged, NotFound, Refused, Unreachable, VaultError
+from watchtower.armory.backups import NoSuchBackup
+from watchtower.armory.catalogue import NoSuchSetting
+from watchtower.armory.changing import Locked, Refusal, Unconfirmed
 
 log = logging.getLogger(__name__)
 
 _STATUSES: tuple[tuple[type[Exception], int], ...] = (
-    (NotFound, 404), (UnknownHost, 404), (Http404, 404), (NoSuchJob, 404), (NoBattle, 404), (UnknownSkill, 404),
-    (UnknownCheckpoint, 404), (NoSuchRow, 404), (NoMirror, 409), (UnreadableQuest, 409),
+    (NotFound, 404), (UnknownHost, 404), (Http404, 404), (NoSuchJob, 404), (NoBattle, 404), (NoSuchBattle, 404),
+    (UnknownHero, 404), (BadHero, 422), (HeroRefused, 409),
+    (UnknownSkill, 404), (UnknownCheckpoint, 404), (NoSuchRow, 404), (NoSuchStep, 404),
+    (NoSuchDestination, 404), (NoMirror, 409), (UnreadableQuest, 409),
     (Refused, 409), (Damaged, 409), (VaultError, 409), (NotPossible, 409),
+    (NoSuchSetting, 404), (NoSuchBackup, 404), (Unconfirmed, 409), (Locked, 409), (Refusal, 422), (UnknownShape, 409),
+    (BadQuestion, 422),
     (UnconfirmedRate, 409), (GuildError, 409), (CannotGoOn, 409), (RateRefused, 409),
     (Unreachable, 502), (HostTrouble, 424), (BadConfig, 503), (DatabaseError, 503), (OSError, 503), (ValueError, 422),
 )  # fmt: skip

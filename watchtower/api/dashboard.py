@@ -21,6 +21,7 @@ from realm import config
 from vault.api import pages
 from vault.api.pages import USUAL, Limit, Offset
 from vault.models import Checkpoint
+from watchtower import telling
 from watchtower.hero import HeroCard, hero_card
 
 router = Router()
@@ -77,6 +78,12 @@ class Activity(Schema):
     source: str
     """A battle, or who said it."""
     data: dict[str, Any]
+    topic: str
+    group: str
+    """Entries with the same one are shown as one; empty: it stands alone."""
+    brief: str
+    hint: str
+    """Figures behind it."""
 
 
 ActivityPage = pages.page_of(Activity, "activity")
@@ -119,11 +126,20 @@ def _by_state(rows: type[Quest] | type[Battle] | type[Run], **only: Any) -> dict
 
 @router.get("/recent-activity", response=ActivityPage)
 def recent_activity(
-    request: HttpRequest, type: str = "", source: str = "", limit: Limit = USUAL, offset: Offset = 0
+    request: HttpRequest,
+    type: str = "",
+    source: str = "",
+    topic: str = "",
+    q: str = "",
+    limit: Limit = USUAL,
+    offset: Offset = 0,
 ) -> Any:
-    """The chronicle, newest first; of one kind, or of one battle."""
-    wanted = {key: value for key, value in (("kind", type), ("source", source)) if value}
-    entries = ChronicleEntry.objects.filter(**wanted).order_by("-id")
+    """The chronicle, newest first; of one kind, one topic or one battle, or with these words.
+
+    Topics are `battles`, `checkpoints`, `quests`, `trouble` and `realm`.
+    """
+    entries = telling.find(topic=topic, search=q, kind=type)
+    entries = entries.filter(source=source) if source else entries
     return pages.cut(entries, limit=limit, offset=offset, key="activity", told=_told)
 
 
@@ -136,4 +152,5 @@ def _told(entry: ChronicleEntry) -> dict[str, Any]:
         "message": entry.message,
         "source": entry.source,
         "data": entry.data,
+        **telling.told(entry),
     }

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import functools
+import json
 from typing import Any
 
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
 from ninja import NinjaAPI, Schema
+from ninja.openapi.docs import Swagger
 from ninja.openapi.schema import OpenAPISchema
 
 from realm.web.problems import MEDIA_TYPE
 
+MOST_PREFIXES = 4
+"""Under which one process is asked: its own, and those of reverse proxies before it."""
 _REFUSALS = {
     "400": "The request cannot be read.",
     "401": "A token is needed, or is not good for this.",
@@ -34,9 +41,28 @@ class Problem(Schema):
     error: str
 
 
+class Docs(Swagger):
+    """The page from this server's own files; ninja, which is no installed app here, would name another's."""
+
+    def render_page(self, request: HttpRequest, api: NinjaAPI, **kwargs: Any) -> HttpResponse:
+        settings = {**self.settings, "url": self.get_openapi_url(api, kwargs)}
+        context = {"swagger_settings": json.dumps(settings), "api": api, "add_csrf": False}
+        return render(request, self.template, context)
+
+
 class RealmAPI(NinjaAPI):
-    def get_openapi_schema(self, **options: Any) -> OpenAPISchema:
-        document = super().get_openapi_schema(**options)
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self._document_under = functools.lru_cache(maxsize=MOST_PREFIXES)(self._document)
+
+    def get_openapi_schema(
+        self, *, path_prefix: str | None = None, path_params: dict[str, Any] | None = None
+    ) -> OpenAPISchema:
+        """Built once a process for each prefix, half a second of work: nobody may change what is returned."""
+        return self._document_under(self.get_root_path(path_params or {}) if path_prefix is None else path_prefix)
+
+    def _document(self, prefix: str) -> OpenAPISchema:
+        document = super().get_openapi_schema(path_prefix=prefix)
         document["components"]["schemas"]["Problem"] = Problem.model_json_schema()
         content = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
         for operations in document["paths"].values():

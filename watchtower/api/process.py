@@ -12,11 +12,12 @@ import threading
 from collections.abc import Callable, Iterable
 
 from django.core.asgi import get_asgi_application
-from django.db import close_old_connections, connection
+from django.db import connection
 
 from guild.skills.registry import read_skills
 from realm.config import LOOPBACK, RealmConfig
-from realm.database_watch import DatabaseGone, DatabaseWatch
+from realm.databases.database import close_if_broken
+from realm.databases.watch import DatabaseGone, DatabaseWatch
 from realm.logs.configuration import STARTED
 from realm.web import serve, tokens
 from realm.web.body_sizes import FORM_BYTES
@@ -26,14 +27,21 @@ from realm.web.streaming import Streaming
 from realm.web.token_wall import TokenWall
 from realm.web.whole_body import StreamedBody, WholeBody
 from realm.world import World
+from sentinels.guardian import peer
+from sentinels.guardian.peer import Peer
+from sentinels.notices import notifier
+from sentinels.notices.notifier import Notifier
+from sentinels.record import Record
 from vault.jobs import queue, status
 from vault.jobs.waiting import ENDING
 from vault.jobs.worker import Worker
 from vault.zones.directory import refresh
+from watchtower.achievements import evaluation
+from watchtower.achievements.evaluation import Evaluator
 from watchtower.api.members import Members
 from watchtower.machines.ring import EVERY_SECONDS
 from watchtower.machines.sampler import Sampler
-from watchtower.openai_api.files import UPLOAD_BYTES
+from watchtower.openai_api.sizes import UPLOAD_BYTES
 from watchtower.timeline import recorder
 from watchtower.timeline.recorder import Recorder
 
@@ -43,8 +51,9 @@ MOST_CONNECTIONS = 200
 FETCH = "/fetch/"
 UPLOADS = "/v1/files"
 BEAT_SECONDS = 4.0
-ZONES_SECONDS = 15.0
+ZONES_SECONDS = 10.0
 MACHINES_SECONDS = float(EVERY_SECONDS)
+RECORD_SECONDS = 10.0
 SKILLS_SECONDS = 60.0
 """Reading the skills' trainers takes a second, which no request should wait for."""
 _LAST_WORDS_SECONDS = 2.0
@@ -55,7 +64,7 @@ def run(world: World, config: RealmConfig, *, address: str, port: int) -> None:
     """Until SIGTERM or SIGINT. Raises CannotServe, Refused where another vault serves this world, BadTokens."""
     is_open = address not in LOOPBACK
     store = tokens.of_world(world)
-    if is_open and not store.has_valid(*tokens.PURPOSES):
+    if is_open and not store.has_valid(*tokens.OF_VAULT):
         raise CannotServe(
             f"beyond loopback the vault lets in only those who have a token, and there is none: make one by "
             f"`manage.py tokens new --purpose read`, or listen on 127.0.0.1 instead of {address}"
@@ -70,7 +79,11 @@ def run(world: World, config: RealmConfig, *, address: str, port: int) -> None:
             _every(ZONES_SECONDS, lambda: refresh(world)),
             _every(recorder.EVERY_SECONDS, Recorder(world, config).record),
             _every(MACHINES_SECONDS, Sampler(world, config).sample),
+            _every(RECORD_SECONDS, Record(world).take_in),
+            _every(evaluation.EVERY_SECONDS, Evaluator(world).evaluate),
             _every(SKILLS_SECONDS, read_skills),
+            *([_every(peer.EVERY_SECONDS, Peer(world).look)] if peer.is_needed() else []),
+            _every(notifier.EVERY_SECONDS, Notifier(world, ending=ENDING).step),
         ]
         for thread in beside:
             thread.start()
@@ -80,6 +93,8 @@ def run(world: World, config: RealmConfig, *, address: str, port: int) -> None:
             listening,
             most_connections=MOST_CONNECTIONS,
             any_host=is_open,
+            trusted_proxies=config.trusted_proxies,
+            allowed_origins=config.allowed_origins,
             ending=ENDING,
         )
         for thread in beside:
@@ -118,7 +133,7 @@ def _every(seconds: float, act: Callable[[], object]) -> threading.Thread:
             except Exception:
                 log.exception("the vault goes on")
             finally:
-                close_old_connections()
+                close_if_broken()
             if ENDING.wait(seconds):
                 connection.close()
                 return

@@ -46,6 +46,15 @@ class QuestRow(Schema):
     """Why it has no tokens; empty where it has."""
 
 
+class QuestExchange(Schema):
+    bytes_a_step: int
+    """That each process sends, and as many that it receives."""
+    gain: float | None
+    """Times as fast as one process, as measured; None where no battle of as many was fought here."""
+    sentence: str
+    """Whether it is worth it."""
+
+
 class QuestEstimate(Schema):
     rows: int
     taken: int
@@ -62,6 +71,8 @@ class QuestEstimate(Schema):
     memory: dict[str, int | None]
     """Bytes by component."""
     recipe_reason: str
+    exchange: QuestExchange | None
+    """None for one process alone."""
 
 
 @router.get("/{quest_id}/rows", response=QuestRows)
@@ -111,7 +122,7 @@ def estimate(request: HttpRequest, quest_id: str) -> Any:
         "rows": report.rows, "taken": report.taken, "tokens": report.tokens, "steps": report.steps,
         "seconds": seen.seconds, "based_on": based_on, "device": seen.machine.device,
         "machine_bytes": seen.machine.memory_bytes, "peak_bytes": seen.memory.peak, "memory": asdict(seen.memory),
-        "recipe_reason": seen.resolved.reason,
+        "recipe_reason": seen.resolved.reason, "exchange": seen.exchange,
     }  # fmt: skip
 
 

@@ -14,6 +14,7 @@ from guild.skills.registry import get_skill
 from guild.tasks import run_requests, task_settings
 from guild.tasks.only_master import master_alive
 from guild.tasks.selectors import find_task, overview
+from guild.workers import roster
 from realm import config, config_edit, strict
 from realm.config import RealmConfig
 from realm.management.as_json import plain
@@ -81,6 +82,12 @@ def champion_metric(request: HttpRequest, body: Metric) -> Any:
 def tasks(request: HttpRequest) -> Any:
     """The Task Master and every task: when it ran last, why it does not run now."""
     return plain(overview(settings.WORLD, config.load(settings.WORLD)))
+
+
+@router.get("/tasks/workers", response=dict[str, Any])
+def workers(request: HttpRequest) -> Any:
+    """Who works on jobs of the Task Master, on which machine, and on what; `why_not` where there can be nobody."""
+    return plain(roster.look())
 
 
 @router.post("/tasks/{name}/run", response=Saved)

@@ -12,16 +12,19 @@ from realm.health import HEALTHY
 from realm.machine import readings, wire
 from realm.version import version
 from realm.web.problems import MEDIA_TYPE, problem
+from sentinels.health import DEGRADED, FAIL, PASS, readiness
 
 
 @require_safe
 def health(request: HttpRequest) -> JsonResponse:
     told: dict[str, Any] = {
-        "status": HEALTHY,
         "service": "vault",
         "world": str(settings.WORLD.home),
         "version": version(),
     }
+    why_not = readiness(settings.WORLD)
+    told["status"] = DEGRADED if why_not else HEALTHY
+    told["checks"] = {"database": {"status": FAIL if why_not else PASS, "output": why_not}}
     told[wire.KEY] = wire.told(readings.read(settings.WORLD.home))
     return JsonResponse(told, headers={"Cache-Control": "no-store"})
 

@@ -1,4 +1,4 @@
-"""`/api/training/runs/{id}/statistics` and `/curves.{json,csv,png}`: what `manage.py stats` shows and exports."""
+"""`/api/training/runs/{id}/statistics`, `/curve`, `/curves.{json,csv,png}`: what pages and `manage.py stats` show."""
 
 from __future__ import annotations
 
@@ -14,16 +14,21 @@ from pydantic import Field
 
 from arena import jobs
 from arena.jobs import NotPossible
+from arena.models import Battle
 from arena.selectors import latest_battle
 from arena.statistics import curves, picture
 from arena.statistics.battle import BattleStatistics, of_source
 from arena.statistics.source import NoBattle, Source
+from arena.steps import MOST_CURVE_POINTS
+from watchtower.api.training_answers import BattleCurve
+from watchtower.battle_curve import curve_of
 
 router = Router()
 Points = Annotated[
     int | None,
     Field(ge=curves.LEAST_POINTS, le=curves.MOST_POINTS, description="About so many steps instead of all."),
 ]
+CurvePoints = Annotated[int, Field(ge=4, le=MOST_CURVE_POINTS, description="Steps at most.")]
 _CURVES = {
     "type": "object",
     "properties": {
@@ -73,6 +78,15 @@ async def curves_png(request: HttpRequest, run_id: str) -> HttpResponse:
     source = await sync_to_async(_source)(run_id)
     drawn = await sync_to_async(picture.as_png, thread_sensitive=False)(source)
     return HttpResponse(drawn, content_type="image/png", headers=_headers(source, "png", downloads=False))
+
+
+@router.get("/runs/{run_id}/curve", response=BattleCurve)
+def curve(request: HttpRequest, run_id: str, points: CurvePoints = MOST_CURVE_POINTS) -> Any:
+    """What a page draws of a run: a few columns thinned for drawing, its validations, answers and moments."""
+    battle = Battle.objects.select_related("quest").filter(battle_id=_source(run_id).battle).first()
+    if battle is None:
+        raise NoBattle(f"the database knows no battle {run_id}")
+    return curve_of(settings.WORLD, battle, points=points)
 
 
 def _source(run_id: str) -> Source:

@@ -22,7 +22,7 @@ from vault.api.asking import Liberal, by
 from vault.api.pages import USUAL, Limit, Offset
 from vault.models import Checkpoint
 from watchtower import scores
-from watchtower.api import data_sources, run_orders
+from watchtower.api import data_sources, run_history, run_orders
 from watchtower.api.data_sources import DataSource
 from watchtower.api.run_answers import TrainingRun, training_run
 from watchtower.api.run_orders import Start
@@ -86,6 +86,12 @@ def run(request: HttpRequest, run_id: str, points: Points = 500) -> Any:
         validation=_validation(battle) if battle else [],
         checkpoints=list(saved.values_list("name", flat=True)),
     )
+
+
+@router.delete("/runs/{run_id}", response=run_history.DeletionAnswer)
+def delete(request: HttpRequest, run_id: str) -> Any:
+    """Let the arena delete a battle that is over; its steps can be put back for a week, and what it won stays."""
+    return run_history.deleted(request, [run_history.find(run_id)])
 
 
 def _losses(battle: str, points: int) -> list[LossPoint]:

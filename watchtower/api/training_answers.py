@@ -40,6 +40,42 @@ class RunWithHistory(TrainingRun):
     """Canonical names, the oldest first."""
 
 
+class Moment(Schema):
+    step: int
+    sign: Literal["checkpoint", "champion", "level", "lost", "fault"]
+    text: str
+    checkpoint: str | None
+    """Canonical name of the one that it is about."""
+
+
+class BattleCurve(Schema):
+    battle: str
+    hero: str
+    quest: str
+    state: str
+    steps: int
+    """Of the whole battle."""
+    first_step: int | None
+    """The hero's, before the battle's first one."""
+    step: list[int]
+    quest_step: list[int]
+    loss: list[float | None]
+    """In nats."""
+    lr: list[float | None]
+    norm: list[float | None]
+    """Of the gradient."""
+    tokens: list[int]
+    """Read since the battle began, padding left out."""
+    seconds: list[float | None]
+    """Spent in steps since the battle began: rests are left out."""
+    memory: list[int]
+    """The most that was in use, in bytes."""
+    validation: list[ValidationCurve]
+    accuracy: list[tuple[int, float, str, int]]
+    """Step, share of answers that were right, skill and level."""
+    marks: list[Moment]
+
+
 class OrderAnswer(Schema):
     success: bool
     message: str

@@ -12,7 +12,6 @@ from ninja import NinjaAPI
 
 from realm.disk.room import NoRoom
 from realm.strict import whole_number
-from realm.web.body_sizes import takes_up_to
 from vault.api.asking import by
 from watchtower.api.answers import JsonParser, Renderer
 from watchtower.openai_api import checkpoints, files, jobs, pages, telling
@@ -176,9 +175,3 @@ def no_such(request: HttpRequest, rest: str) -> None:
 
 def _oracle_has(what: str) -> str:
     return f"The oracle answers /v1/{what}, on port {settings.REALM.oracle_port}"
-
-
-urls = api.urls
-for _each in urls[0]:
-    if str(_each.pattern) == "files" and _each.callback:
-        takes_up_to(files.UPLOAD_BYTES)(_each.callback)

@@ -18,11 +18,9 @@ from realm.disk import durable
 from realm.world import World
 from watchtower.openai_api.errors import ApiError, not_found
 from watchtower.openai_api.records import StoredFile
+from watchtower.openai_api.sizes import LARGEST_BYTES
 
 FINE_TUNE, RESULTS = "fine-tune", "fine-tune-results"
-LARGEST_BYTES = 512 * 1024**2
-UPLOAD_BYTES = LARGEST_BYTES + 1024**2
-"""Of a request: the file, and what a form adds to it."""
 LOOKED_AT_ROWS = 100
 """Of a file, when it comes; the gatekeepers look at every row once a job trains on it."""
 LEAST_EXPIRY_SECONDS, MOST_EXPIRY_SECONDS = 3600, 30 * 24 * 3600

@@ -28,7 +28,6 @@ _ROWS = 24
 
 class Command(BaseCommand):
     help = "The machines: processors, memory, disk, GPUs, here and on the hosts of hosts.yaml; energy of battles."
-    requires_system_checks = []  # they load every page
 
     def add_arguments(self, parser: CommandParser) -> None:
         what = parser.add_mutually_exclusive_group()

@@ -30,7 +30,6 @@ _ORDERS = {"p": Wish.PAUSE, "r": Wish.RESUME}
 
 class Command(BaseCommand):
     help = "Watch the battle in this terminal; q or Ctrl+C ends it, p pauses and r resumes the arena."
-    requires_system_checks = []  # they load every page
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--once", action="store_true", help="show it as it stands now, then end, as in a pipe")

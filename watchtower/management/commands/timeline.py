@@ -20,7 +20,6 @@ LEAST_SECONDS = 60.0
 
 class Command(BaseCommand):
     help = "What the realm did in the last hours, minute by minute, and the reason of each idle one."
-    requires_system_checks = []
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--hours", type=_hours, default=HOURS, help="how far back, at most 24")
