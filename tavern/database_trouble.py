@@ -1,4 +1,4 @@
-"""A page whose database does not answer says so, and what is done about it."""
+"""A page whose database does not answer says so, and what is done about it; strangers are told no more than that."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from collections.abc import Callable
 from django.db import DatabaseError
 from django.http import HttpRequest, HttpResponse
 from django.template.loader import render_to_string
+
+from realm.web import client_address, login
 
 log = logging.getLogger(__name__)
 
@@ -28,5 +30,6 @@ class DatabaseTrouble:
         if not isinstance(error, DatabaseError):
             return None
         log.error("%s: the database does not answer: %s", request.path, error)
-        page = render_to_string("503.html", {"why": str(error)})
+        is_ours = not login.is_needed(client_address.scope_of(request))
+        page = render_to_string("503.html", {"why": str(error) if is_ours else ""})
         return HttpResponse(page, status=UNAVAILABLE, headers={"Retry-After": _RETRY_SECONDS})

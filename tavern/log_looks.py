@@ -44,6 +44,8 @@ LOOKS = {
     "quest_cancelled": Look("skull-crossed-bones", "plain"),
     "quest_recipe": Look("scroll-unfurled", "plain"),
     "quest_discarded": Look("skull-crossed-bones", "plain"),
+    "battles_deleted": Look("skull-crossed-bones", "plain"),
+    "battles_restored": Look("locked-chest", "moss"),
     "order_refused": Look("cursed-star", "blood"),
     "quest_completed": Look("two-coins", "gold"),
     "quest_outcome": Look("trophy-cup", "arcane"),
@@ -52,6 +54,7 @@ LOOKS = {
     "skill_level_lost": Look("cursed-star", "ember"),
     "skill_level_regained": Look("spell-book", "moss"),
     "branch_changed": Look("crossed-swords", "arcane"),
+    "hero_changed": Look("visored-helm", "gold"),
     "branches_mended": Look("poison-bottle", "blood"),
     "hero_level_up": Look("upgrade", "arcane"),
     "new_champion": Look("laurel-crown", "gold"),
@@ -72,6 +75,14 @@ LOOKS = {
     "world_restored": Look("locked-chest", "gold"),
     "guild_trouble": Look("cursed-star", "gold"),
     "bad_line": Look("poison-bottle", "blood"),
+    "service_restarted": Look("campfire", "ember"),
+    "service_stuck": Look("daemon-skull", "blood"),
+    "service_gave_up": Look("skull-crossed-bones", "blood"),
+    "service_recovered": Look("campfire", "moss"),
+    "weaver_mended": Look("campfire", "moss"),
+    "achievement": Look("trophy-cup", "gold"),
+    "finding": Look("watchtower", "ember"),
+    "finding_gone": Look("watchtower", "moss"),
 }
 
 
@@ -90,6 +101,18 @@ class Entry:
     tone: str
     branch: str = ""
     """On which its step lies; empty: the hero's first."""
+    kind: str = ""
+    moment: str = ""
+    """ISO 8601, UTC."""
+    topic: str = ""
+    group: str = ""
+    brief: str = ""
+    hint: str = ""
+    """The last four: see watchtower.telling."""
+
+    @property
+    def tooltip(self) -> str:
+        return f"{self.hint} ({self.when})" if self.hint else self.when
 
 
 # What the browser clones for an entry that comes over the socket.
@@ -98,14 +121,17 @@ BLANK = Entry(seq="", step=None, message="", when="", icon=OTHER.icon, tone=OTHE
 
 def entry_of(event: dict[str, Any]) -> Entry:
     look = LOOKS.get(event["kind"], OTHER)
-    when = datetime.fromtimestamp(event["time"], UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+    moment = datetime.fromtimestamp(event["time"], UTC)
     data = event.get("data", {})
     return Entry(
         seq=event["seq"],
         step=event["step"],
         message=event["message"],
-        when=when,
+        when=moment.strftime("%Y-%m-%d %H:%M:%S UTC"),
+        moment=moment.isoformat(timespec="seconds"),
+        kind=event["kind"],
         icon=look.icon,
         tone=look.tone_at(data.get("accuracy")),
         branch=str(data.get("branch") or ""),
+        **{key: event.get(key, "") for key in ("topic", "group", "brief", "hint")},
     )

@@ -1,10 +1,20 @@
-"""What was said with the oracle. Each answer keeps who gave it: a checkpoint is pruned one day, its words stay."""
+"""What was said with the oracle. Each answer keeps who gave it: a checkpoint is pruned one day, its words stay.
+
+Sessions and what lets a phone in stand in `tavern.account.models`, looks in `tavern.presentation.models`, who looks
+at the pages in `tavern.away.models`.
+"""
 
 from __future__ import annotations
 
 import uuid
 
 from django.db import models
+
+from tavern.account.models import LoginSession, PhoneLink
+from tavern.away.models import Visitor
+from tavern.presentation.models import PresentationChoice
+
+__all__ = ["Answer", "Conversation", "LoginSession", "PhoneLink", "PresentationChoice", "Question", "Visitor"]
 
 
 class Conversation(models.Model):

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.contrib import messages
+from django.contrib.auth.base_user import AbstractBaseUser
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django_htmx.middleware import HtmxDetails
@@ -22,6 +23,10 @@ BOARD_CHANGED = "realm:board"
 
 class HtmxHttpRequest(HttpRequest):
     htmx: HtmxDetails
+    wants_login: bool
+    """Set where pages want a login; see tavern.account.middleware."""
+    logged_in: AbstractBaseUser
+    """Set where somebody is."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,7 +8,7 @@ from typing import Any
 from guild.models import Run
 from guild.work import runs, trials
 from guild.work.forging import ForgeResult
-from guild.work.sparring import SparringResult
+from guild.work.sparring_result import SparringResult
 from guild.work.trials import Cell, Column, Comparison, TrialResult
 from realm import strict
 from realm.strict import BadConfig

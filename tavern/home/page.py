@@ -15,13 +15,17 @@ from realm import config, config_edit, strict
 from realm.config import RealmConfig
 from realm.world import World
 from tavern import formatting
+from tavern.achievements.page import count_of
 from tavern.home.buttons import orders
-from tavern.home.foes import foe_of
+from tavern.home.chips import chips
 from tavern.home.rate import rate_form
+from tavern.home.scene import scene_context
 from tavern.home.waiting import waiting_quests
 from tavern.live_settings import read_settings
+from tavern.log_groups import Group, groups_of
 from tavern.log_looks import BLANK, entry_of, looks_table
 from watchtower.snapshot import arena_part, battle_part, hero_part
+from watchtower.telling import OTHER_TOPIC, TOPICS
 from watchtower.view import first_look
 
 TABLE_ROWS = 20
@@ -34,7 +38,7 @@ METRICS = [
 ESTIMATING_STEPS = 20
 # A template reads the same keys when there has been no battle yet.
 _NO_BATTLE = dict.fromkeys(
-    ("id", "quest", "state", "step", "quest_step", "total", "sps", "loss", "val", "lr", "tok_s", "eta_s",
+    ("id", "quest", "state", "step", "quest_step", "total", "sps", "loss", "val", "lr", "gnorm", "tok_s", "eta_s",
      "elapsed_s", "mean", "spread", "mem", "est_s", "est_mem", "err_s", "err_mem", "memory")
 )  # fmt: skip
 _FAVICONS = {"training": "training", "preparing": "training", "paused": "resting", "resting": "resting"}
@@ -49,6 +53,16 @@ _LABELS = {
 }
 
 
+NO_CURVES: dict[str, Any] = {
+    "curve": {"step": [], "loss": [], "lr": [], "battles": []},
+    "course": {"norm": [], "tokens": [], "seconds": [], "memory": []},
+    "marks": [],
+    "validation": [],
+    "accuracy": [],
+    "events": [],
+}
+
+
 def build_brief_snapshot(world: World, hero: str) -> dict[str, Any]:
     """A snapshot for single panels, which show neither curves nor events."""
     view = first_look(world, hero)
@@ -57,10 +71,7 @@ def build_brief_snapshot(world: World, hero: str) -> dict[str, Any]:
         "hero": hero_part(view),
         "arena": arena_part(view),
         "battle": battle_part(view, view.facts) if view.facts else None,
-        "curve": {"step": [], "loss": [], "lr": [], "battles": []},
-        "validation": [],
-        "accuracy": [],
-        "events": [],
+        **NO_CURVES,
     }
 
 
@@ -68,7 +79,8 @@ def tavern_context(snapshot: dict[str, Any], asked: Wish | None = None) -> dict[
     """`snapshot` is the message of watchtower.snapshot; `asked` is an order that was given just now."""
     hero, arena, battle = snapshot["hero"], snapshot["arena"], snapshot["battle"] or _NO_BATTLE
     stance = stance_of(arena)
-    foe = foe_of(battle["quest"] or "")
+    throne = crown_of(settings.WORLD, hero["name"])
+    scene = scene_context(settings.WORLD, hero, battle, throne.champion)
     progress = progress_of(battle)
     xp_fraction = 1 - (hero["next_level_xp"] - hero["xp"]) / 1000
     return {
@@ -77,8 +89,8 @@ def tavern_context(snapshot: dict[str, Any], asked: Wish | None = None) -> dict[
         "battle": battle,
         "seq": snapshot["seq"],
         "stance": stance,
-        "scene_label": _LABELS.get(stance, "{hero}").format(hero=hero["name"], foe=foe.name),
-        "foe": foe,
+        "scene_label": _LABELS.get(stance, "{hero}").format(hero=hero["name"], foe=scene["foe"].name),
+        **scene,
         "progress": progress,
         "foe_fraction": None if progress is None else 1 - progress,
         "xp_fraction": xp_fraction,
@@ -92,18 +104,23 @@ def tavern_context(snapshot: dict[str, Any], asked: Wish | None = None) -> dict[
             "defense": f"1 / {hero['defense_of'] or 'validation loss'} = {_raw(hero['defense'])}",
             "accuracy": f"share of held-out problems answered right = {_raw(hero['accuracy'])}",
         },
+        "chips": chips(hero),
         "meanings": meanings(hero),
-        "crown": crown_of(settings.WORLD, hero["name"]),
+        "crown": throne,
+        "medals": count_of(settings.WORLD, hero["name"]),
         "orders": orders(_ordered_state(arena), asked),
         "rate": rate_form(settings.WORLD),
         "is_idle": stance == "idle",
         "autoplay": stance == "idle" and read_settings(settings.WORLD)[0].autoplay,
         "queue": waiting_quests(),
-        "events": [entry_of(event) for event in reversed(snapshot["events"])],
+        "log": groups_of(entry_of(event) for event in reversed(snapshot["events"])),
+        "topics": (*TOPICS, OTHER_TOPIC),
         "blank_entry": BLANK,
+        "blank_group": Group(key="", entries=[BLANK]),
         "entry_looks": looks_table(),
-        "last_steps": last_steps(snapshot["curve"]),
+        "last_steps": last_steps(snapshot["curve"], snapshot["course"]),
         "last_scores": last_scores(snapshot["validation"]),
+        "last_accuracies": last_accuracies(snapshot["accuracy"]),
         "last_accuracy": snapshot["accuracy"][-1][1] if snapshot["accuracy"] else None,
         "pill": {"offline": "offline", "stale": "waiting"}.get(stance, "live"),
         "pill_text": pill_text(stance, battle),
@@ -223,15 +240,30 @@ def memory_held(battle: dict[str, Any]) -> str:
     return "" if held is None else ", ".join(f"{name} {formatting.size(held[key])}" for key, name in _HELD)
 
 
-def last_steps(curve: dict[str, list[Any]]) -> list[dict[str, Any]]:
-    rows = zip(curve["step"], curve["loss"], curve["lr"], strict=True)
-    return [{"step": step, "loss": loss, "lr": lr} for step, loss, lr in list(rows)[: -TABLE_ROWS - 1 : -1]]
+def last_steps(curve: dict[str, list[Any]], course: dict[str, list[Any]]) -> list[dict[str, Any]]:
+    """The newest first; `speed` in tokens a second since the step before."""
+    columns = (curve["step"], curve["loss"], curve["lr"], course["norm"], course["memory"], _speeds(course))
+    keys = ("step", "loss", "lr", "norm", "memory", "speed")
+    rows = [dict(zip(keys, row, strict=True)) for row in zip(*columns, strict=True)]
+    return rows[: -TABLE_ROWS - 1 : -1]
+
+
+def _speeds(course: dict[str, list[Any]]) -> list[float | None]:
+    read, spent = [0, *course["tokens"]], [0.0, *course["seconds"]]
+    took = [(read[at + 1] - read[at], spent[at + 1] - spent[at]) for at in range(len(course["tokens"]))]
+    return [tokens / seconds if seconds > 0 else None for tokens, seconds in took]
 
 
 def last_scores(curves: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Of all sets together, the newest first."""
     rows = [{**curve, "step": step, "loss": loss} for curve in curves for step, loss in curve["points"]]
     return sorted(rows, key=lambda row: -row["step"])[:TABLE_ROWS]
+
+
+def last_accuracies(accuracy: list[list[Any]]) -> list[dict[str, Any]]:
+    """The newest first."""
+    keys = ("step", "accuracy", "skill", "level")
+    return [dict(zip(keys, row, strict=True)) for row in accuracy[: -TABLE_ROWS - 1 : -1]]
 
 
 def pill_text(stance: str, battle: dict[str, Any]) -> str:

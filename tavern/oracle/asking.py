@@ -18,6 +18,7 @@ from realm.oracle.client import AsyncOracle, Ending, find_loaded
 from realm.oracle.errors import Ambiguous, HostTrouble, NotLoaded, TooLong, WrongModel
 from realm.oracle.wire import LoadedModel, Turn
 from realm.strict import BadConfig
+from tavern.achievements.counted import note_questions
 from tavern.oracle import history, hosts
 from tavern.oracle.requests import ChatOrder, LoadOrder
 
@@ -45,7 +46,7 @@ def _selector(order: LoadOrder, host: Host) -> dict[str, Any]:
     Once the hero has branches, a step without a name means the active one's checkpoint. Raises Ambiguous.
     """
     hero = order.hero or host.hero or settings.REALM.hero
-    name = (order.name or _meant(hero, order.step)) if host.is_realm else None
+    name = (order.name or _meant(hero, order.step)) if host.is_realm or host.is_engine else None
     return {"hero": hero, "step": order.step, "name": name}
 
 
@@ -147,6 +148,7 @@ async def _answer(order: ChatOrder, host: Host) -> AsyncGenerator[LoadedModel | 
                 order, host=host.id, model=model, text="".join(said), ending=ending, trouble=trouble,
                 earlier_turns=read.turns if read else None,
             )  # fmt: skip
+    await sync_to_async(note_questions)(settings.WORLD, settings.REALM.hero)
     assert read
     assert ending
     yield Told(ending=ending, read=read)
@@ -154,6 +156,8 @@ async def _answer(order: ChatOrder, host: Host) -> AsyncGenerator[LoadedModel | 
 
 async def _found(oracle: AsyncOracle, order: ChatOrder, host: Host) -> LoadedModel:
     wanted = _selector(order, host)
+    if order.load and host.is_engine:  # one that is down may be starting
+        return await oracle.load(**wanted)
     try:
         return find_loaded(await oracle.loaded(), **wanted)
     except NotLoaded:

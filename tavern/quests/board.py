@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from django.conf import settings
 from django.core.paginator import Page, Paginator
 from django.db.models import Count, QuerySet
 
@@ -113,7 +114,11 @@ def _fights(world: World, quests: list[Quest]) -> dict[int, Fight]:
 
 def _fight(world: World, battle: Battle) -> Fight:
     last = arena_selectors.last_step(world, battle)
-    return Fight(battle=battle.battle_id, step=last.quest_step if last else None, total=battle.total_steps)
+    is_parted = battle.state == Battle.State.PAUSED and battle.hero != settings.REALM.hero
+    return Fight(
+        battle=battle.battle_id, step=last.quest_step if last else None, total=battle.total_steps,
+        waits_for=battle.hero if is_parted else "",
+    )  # fmt: skip
 
 
 def counts() -> dict[str, int]:

@@ -68,6 +68,8 @@ class Fight:
     battle: str
     step: int | None
     total: int | None
+    waits_for: str = ""
+    """The hero whose battle it is, where another one fights now."""
 
     @property
     def progress(self) -> float | None:
@@ -137,7 +139,7 @@ def card_of(
     lanes = [lane_button(quest, lane) for lane in Quest.Priority.values if lane != quest.priority]
     return Card(
         quest=quest,
-        foe=foe_of(quest.name),
+        foe=foe_of(quest.name, quest.tokens),
         place=place,
         buttons=[button_of(quest, act) for act in acts if act is not Act.MOVE],
         movable=Act.MOVE in acts,

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from arena.queue import inbox
 from arena.queue.inbox import LeftLying
-from realm.staleness import STALE_SECONDS
+from realm.staleness import is_fresh
 from realm.world import World
 
 MOST_LYING = 20
@@ -38,7 +38,7 @@ def looking_at(path: Path) -> Looking | None:
     """None where nothing was said for a while, and for what is none of ours."""
     try:
         said = json.loads(path.read_bytes())
-        if time.time() - float(said["time"]) > STALE_SECONDS:
+        if not is_fresh(float(said["time"]), time.time()):
             return None
         of_bytes = int(said["of_bytes"])
         progress = min(1.0, int(said["bytes"]) / of_bytes) if of_bytes > 0 else None

@@ -32,6 +32,7 @@ from vault.models import Checkpoint
 
 MOST_ROWS = 200
 """Refused rows and warnings that the page lists; the report holds more."""
+MOST_DRAWN = 6
 MOST_RAW_BYTES = 2_000
 MOST_MENDED_BYTES = 512 * 1024
 MOST_ENTRIES = 60
@@ -125,6 +126,11 @@ class QuestPage:
     def kinds_said(self) -> str:
         """`3 leak, 2 duplicate`; no line breaks between a number and its kind."""
         return ", ".join(f"{count:,}\N{NO-BREAK SPACE}{kind}" for kind, count in self.kinds)
+
+    @property
+    def drawn(self) -> list[str]:
+        """Ids of the battles whose curves are shown, the newest first."""
+        return [fought.battle.battle_id for fought in self.battles if fought.step][:MOST_DRAWN]
 
     @property
     def lengths_said(self) -> str:

@@ -13,7 +13,7 @@ from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_POST, require_safe
 
-from arena import quest_orders
+from arena import quest_orders, quest_templates
 from arena import status as arena_status
 from arena.models import Quest
 from arena.quest_orders import Act
@@ -33,6 +33,7 @@ from tavern.quests.cards import HELP, LABELS
 from tavern.quests.forms import AddForm, BadRecipe, PasteForm, SliceForm
 from tavern.quests.gate_panel import at_the_gate
 from tavern.quests.orders import BadOrder
+from tavern.quests.recipe import Own
 from tavern.quests.uploads import RefusedUpload, WrongPlace
 
 EXAMPLE = (
@@ -49,7 +50,17 @@ def board(request: HtmxHttpRequest) -> HttpResponse:
     query = request.GET.get("q", "").strip()
     lists = {name: read_list(settings.WORLD, name, page=request.GET.get(name), query=query) for name in KINDS}
     template = "tavern/quests/board.html#board" if request.htmx.target == "board" else "tavern/quests/board.html"
-    return render(request, template, frame_context(settings.WORLD) | _board_context(lists, query))
+    context = frame_context(settings.WORLD) | _board_context(lists, query) | _template_context(request)
+    return render(request, template, context)
+
+
+def _template_context(request: HttpRequest) -> dict[str, Any]:
+    """With `?template=NAME` the dialog of rows to paste is open and filled; with `?open=add` that of files."""
+    found = quest_templates.list_templates()
+    wanted = request.GET.get("template", "")
+    chosen = next((template for template in found if template.name == wanted), None)
+    own = Own(keys=chosen.pairs) if chosen else None
+    return {"templates": found, "begins_from": chosen, "pasted": own, "opens": request.GET.get("open")}
 
 
 @require_safe

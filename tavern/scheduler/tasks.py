@@ -24,6 +24,9 @@ from guild.tasks.task_settings import (
     read_rules,
     save_tasks,
 )
+from guild.workers import roster
+from guild.workers.jobs import DOING
+from guild.workers.roster import Seen
 from realm.strict import BadConfig
 from realm.world import World
 from tavern import formatting
@@ -90,6 +93,26 @@ class TaskCard:
 
 
 @dataclass(frozen=True, kw_only=True)
+class WorkerCard:
+    """A worker on some machine, and what it does."""
+
+    seen: Seen
+
+    @property
+    def tone(self) -> str:
+        return "sky" if self.doing else "moss" if self.seen.alive else "blood"
+
+    @property
+    def doing(self) -> str:
+        return ", ".join(job.act for job in self.seen.jobs if job.state == DOING) if self.seen.alive else ""
+
+    @property
+    def left(self) -> str:
+        """What waits for it; of a dead one all that it had."""
+        return ", ".join(job.act for job in self.seen.jobs if job.state != DOING or not self.seen.alive)
+
+
+@dataclass(frozen=True, kw_only=True)
 class TaskPage:
     master: MasterStatus | None
     silence: float | None
@@ -100,6 +123,7 @@ class TaskPage:
     """The last runs, the newest first."""
     notes: tuple[str, ...]
     trouble: str
+    workers: tuple[WorkerCard, ...] = ()
 
 
 def read(world: World, *, refused: TaskForm | None = None) -> TaskPage:
@@ -121,6 +145,7 @@ def read(world: World, *, refused: TaskForm | None = None) -> TaskPage:
         line=sorted(ran, key=lambda card: -(card.row.last.started_at if card.row.last else 0))[:MOST_ON_THE_LINE],
         notes=seen.notes,
         trouble=trouble or (seen.master.trouble if seen.master.alive else ""),
+        workers=tuple(WorkerCard(seen=worker) for worker in roster.look().workers),
     )
 
 

@@ -149,8 +149,12 @@ def _counted(rows: QuerySet[Checkpoint], branches: Mapping[str, int]) -> dict[st
 
 def _by_loss(rows: QuerySet[Checkpoint], measured: Q, field: str) -> InParts:
     """The lowest first; what was not measured, or over another set, comes last in a part of its own, newest first."""
-    parts = (rows.filter(measured).order_by(field, "step", "name"), rows.exclude(measured).order_by("-step", "-name"))
-    return InParts([(part, part.count()) for part in parts])
+    lowest, others = rows.filter(measured), rows.exclude(measured)
+    many = lowest.count()
+    # No index counts what is excluded.
+    return InParts(
+        [(lowest.order_by(field, "step", "name"), many), (others.order_by("-step", "-name"), rows.count() - many)]
+    )
 
 
 def _newest_set(hero: str) -> str:

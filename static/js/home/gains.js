@@ -1,30 +1,23 @@
-// What changed since this page was opened, as a chip beside each of the hero's stats.
+// What has become of each of the hero's stats since the checkpoint before, as tavern/home/chips.py says it first.
 
-import { brief, hundredfold } from "../shared/format.js";
+import { hundredfold, percent, whole } from "../shared/format.js";
 
-const SAY = { attack: hundredfold, defense: hundredfold, accuracy: hundredfold, gold: brief };
+const SAY = { attack: hundredfold, defense: hundredfold, accuracy: percent };
 
-export class Gains {
-  constructor() {
-    this.start = new Map();
+export function showGains(root, hero) {
+  for (const [stat, say] of Object.entries(SAY)) {
+    const node = root.querySelector(`[data-delta=${stat}]`);
+    if (node) show(node, hero[stat], hero[`${stat}_before`], hero[`${stat}_since`], say);
   }
+}
 
-  show(root) {
-    for (const node of root.querySelectorAll("[data-stat]")) {
-      if (node.dataset.value === "") continue;
-      const { stat, value } = node.dataset;
-      if (!this.start.has(stat)) this.start.set(stat, Number(value));
-      this.chip(node, Number(value) - this.start.get(stat), SAY[stat]);
-    }
-  }
-
-  chip(node, change, say) {
-    const text = say(Math.abs(change));
-    if (text === say(0)) return;
-    const chip = document.createElement("dd");
-    chip.className = `delta ${change > 0 ? "better" : "worse"}`;
-    chip.textContent = `${change > 0 ? "▲" : "▼"} ${text}`;
-    chip.title = "since this page was opened";
-    node.after(chip);
-  }
+function show(node, now, before, since, say) {
+  const known = (now ?? null) !== null && (before ?? null) !== null;
+  const change = known ? now - before : 0;
+  const said = say(Math.abs(change));
+  const text = !known || said === say(0) ? "" : `${change > 0 ? "▲" : "▼"} ${said}`;
+  if (node.textContent === text) return;
+  node.textContent = text;
+  node.className = `delta${text ? (change > 0 ? " better" : " worse") : ""}`;
+  node.title = known ? `since checkpoint ${whole(since)}` : "";
 }

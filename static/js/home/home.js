@@ -2,15 +2,20 @@
 
 import { Charts } from "./chart.js";
 import { duration, loss } from "../shared/format.js";
-import { Gains } from "./gains.js";
+import { showGains } from "./gains.js";
 import { listenToKeys } from "./keys.js";
 import { keepOpen } from "./keep_open.js";
+import { listenToBlows } from "../replay/blow.js";
 import { BattleLog } from "./log.js";
 import { Renderer, progressOf } from "../shared/render.js";
+import { Scene } from "./scene/scene.js";
 import { BattleSocket } from "../shared/socket.js";
+import { Sparing } from "../shared/sparing.js";
 import { Store } from "../shared/store.js";
-import { showRows, showScores } from "./table.js";
+import { showAccuracies, showRows, showScores } from "./table.js";
+import { Title } from "./title.js";
 import { Toasts } from "../shared/toasts.js";
+import { drawnAnew } from "../shared/whole_page.js";
 
 const BARS_MS = 250;
 const CHARTS_MS = 250;
@@ -25,6 +30,7 @@ const REFRESH = {
   hero_level_up: ["hero"],
   new_champion: ["hero"],
   branch_changed: ["hero"],
+  achievement: ["medals"],
   quest_completed: ["hero", "queue"],
   quest_arrived: ["queue"],
   quest_refused: ["queue"],
@@ -45,23 +51,34 @@ const renderer = new Renderer(document);
 const charts = new Charts(document);
 const log = new BattleLog(document);
 const toasts = new Toasts(document, (kind) => log.lookOf(kind));
-const gains = new Gains();
+const scene = new Scene(document);
 const rows = document.querySelector("#loss-rows");
 const scores = document.querySelector("#score-rows");
+const accuracies = document.querySelector("#accuracy-rows");
 const table = rows.closest("details");
-const icon = document.querySelector("link[rel=icon]");
-const icons = icon.href.replace(/dio-[a-z]+\.svg$/, "");
-const FAVICONS = { training: "training", preparing: "training", paused: "resting", resting: "resting" };
+const title = new Title(document, () => sparing.want("icon"));
 
 let chartsDrawnAt = 0;
 let chartsWaiting = null;
 let saidTenth = null;
 
 const refresh = (panel) => htmx.trigger(document.body, `realm:${panel}`);
+// What a battle brings along; orders and the stage are asked for at once, and seldom.
+const OFTEN = new Set(["hero", "queue"]);
+const sparing = new Sparing(document, { each: refresh, all: drawTogether, alone: "icon" });
+
+async function drawTogether(names) {
+  if (names.length === 1) return refresh(names[0]);
+  for (const fresh of await drawnAnew(names)) {
+    document.getElementById(fresh.id)?.replaceWith(fresh);
+    htmx.process(fresh);
+  }
+}
 
 function draw() {
   renderer.render(store);
-  drawTitle();
+  showGains(document, store.hero);
+  title.draw(store);
   chartsWaiting ??= setTimeout(drawCharts, Math.max(0, chartsDrawnAt + CHARTS_MS - performance.now()));
 }
 
@@ -70,19 +87,13 @@ function drawCharts() {
   chartsDrawnAt = performance.now();
   if (document.hidden) return;
   charts.show(store);
-  if (!table.open) return;
-  showRows(rows, store.curve);
-  showScores(scores, store.validation);
+  if (table.open) drawTables();
 }
 
-function drawTitle() {
-  const names = { paused: "Resting · Realm", resting: "Resting · Realm", idle: "Asleep · Realm" };
-  const progress = progressOf(store.battle);
-  const training = store.training && progress !== null;
-  const title = training ? `${Math.trunc(progress * 100)}% · ${loss(store.battle.loss)} · Realm` : names[store.stance];
-  if (document.title !== (title ?? "Realm")) document.title = title ?? "Realm";
-  const href = `${icons}dio-${FAVICONS[store.stance] ?? "asleep"}.svg`;
-  if (icon.href !== href) icon.href = href;
+function drawTables() {
+  showRows(rows, store);
+  showScores(scores, store.validation);
+  showAccuracies(accuracies, store.accuracy);
 }
 
 // Steps are never announced; each tenth of a battle is.
@@ -100,12 +111,18 @@ function sayTenths() {
 function takeSnapshot() {
   renderer.newScene();
   const battle = store.battle?.id ?? "";
-  if (battle !== renderer.drawnBattle) refresh("battle");
+  if (battle !== renderer.drawnBattle) scene.whenFree(() => refresh("battle"));
 }
 
 function takeEvent(event) {
+  if (event.kind === "hero_changed" && event.data.hero !== store.hero.name) location.reload();
   log.add(event);
-  for (const panel of REFRESH[event.kind] ?? []) refresh(panel);
+  title.takeEvent(event);
+  for (const panel of REFRESH[event.kind] ?? []) {
+    if (OFTEN.has(panel)) sparing.want(panel);
+    else refresh(panel);
+  }
+  if (document.getElementById("first-steps")) sparing.want("first-steps");
   // What came while nobody listened stands in the log; it is not played back as news.
   if (store.serverNow - event.time < FRESH_SECONDS) toasts.forEvent(event);
 }
@@ -113,6 +130,7 @@ function takeEvent(event) {
 function take(message) {
   const { stance } = store;
   store.take(message);
+  scene.take(message, store);
   if (message.type === "snapshot") takeSnapshot();
   if (message.type === "event") takeEvent(message);
   if (message.type === "gap") log.addGap(message, store.serverNow);
@@ -137,19 +155,20 @@ const socket = new BattleSocket({
   onOtherWorld: () => location.reload(),
 });
 
-gains.show(document);
+scene.take({ type: "snapshot" }, store);
 draw();
 socket.connect();
 listenToKeys(document);
+listenToBlows(document);
 
 setInterval(() => document.hidden || renderer.render(store), BARS_MS);
 document.addEventListener("visibilitychange", () => document.hidden || draw());
-table.addEventListener("toggle", () => showRows(rows, store.curve));
+table.addEventListener("toggle", drawTables);
 
 // Told of each new element, and once of the body.
 document.body.addEventListener("htmx:load", ({ detail }) => {
   renderer.forget();
-  if (detail.elt.id === "hero") gains.show(document);
+  if (detail.elt.id === "stage") scene.newStage();
   renderer.render(store);
 });
 

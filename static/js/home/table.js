@@ -1,6 +1,6 @@
 // The data table under the loss chart: the last steps as text, newest first.
 
-import { loss, scientific, whole } from "../shared/format.js";
+import { compact, loss, percent, scientific, size, whole } from "../shared/format.js";
 
 const ROWS = 20;
 
@@ -14,11 +14,28 @@ export function showScores(body, curves) {
   );
 }
 
-export function showRows(body, curve) {
+export function showAccuracies(body, accuracy) {
+  const last = accuracy.slice(-ROWS).reverse();
+  fill(
+    body,
+    last.map(([step, share, skill, level]) => [whole(step), skill, whole(level), percent(share)]),
+  );
+}
+
+export function showRows(body, { curve, course }) {
   const first = Math.max(0, curve.step.length - ROWS);
   const rows = [];
   for (let at = curve.step.length - 1; at >= first; at--) {
-    rows.push([whole(curve.step[at]), loss(curve.loss[at]), scientific(curve.lr[at])]);
+    const seconds = course.seconds[at] - (course.seconds[at - 1] ?? 0);
+    const speed = seconds > 0 ? (course.tokens[at] - (course.tokens[at - 1] ?? 0)) / seconds : null;
+    rows.push([
+      whole(curve.step[at]),
+      loss(curve.loss[at]),
+      scientific(curve.lr[at]),
+      loss(course.norm[at]),
+      compact(speed),
+      size(course.memory[at]),
+    ]);
   }
   fill(body, rows);
 }

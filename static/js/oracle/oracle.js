@@ -3,10 +3,12 @@
 import { Ball } from "./ball.js";
 import { QuestLive } from "../shared/live.js";
 import { lines } from "./ndjson.js";
+import { ask } from "../shared/logged_out.js";
+import { randomUuid } from "../shared/random_keys.js";
 import { Picker, post } from "./picker.js";
+import { Sparing } from "../shared/sparing.js";
 import { Thread } from "./thread.js";
 
-const STORED_KEYS = "realm-keys"; // as in places.js
 const STATUS_MS = 8000;
 const KEPT_MS = 300;
 const KEPT_TRIES = 10;
@@ -21,7 +23,7 @@ class Oracle {
     this.send = root.querySelector("#send");
     this.beside = root.querySelector("#beside");
     this.second = root.querySelector("#second");
-    this.key = this.form.elements.conversation?.value ?? crypto.randomUUID();
+    this.key = this.form.elements.conversation?.value ?? randomUuid();
     this.ball = new Ball(root);
     this.thread = new Thread(root);
     const known = JSON.parse(root.querySelector("#picker").textContent);
@@ -47,15 +49,10 @@ class Oracle {
       event.preventDefault();
       this.form.requestSubmit(this.send);
     });
-    document.addEventListener("keydown", (event) => {
-      if (localStorage.getItem(STORED_KEYS) === "off") return;
-      if (event.key !== "/" || event.ctrlKey || event.metaKey || event.altKey) return;
-      if (event.target.closest?.("input:not([type=checkbox]), textarea, select, dialog[open]")) return;
-      event.preventDefault();
-      this.message.focus();
-    });
     this.askStatus();
-    setInterval(() => document.hidden || this.askStatus(), STATUS_MS);
+    const again = () => this.askStatus();
+    const sparing = new Sparing(document, { each: again, all: again });
+    setInterval(() => document.hidden || sparing.want("status"), STATUS_MS);
   }
 
   showSecond() {
@@ -75,7 +72,7 @@ class Oracle {
 
   // On a phone the choice would push the talk off the screen.
   fold() {
-    const narrow = matchMedia("(max-width: 899.9px)");
+    const narrow = matchMedia("(max-width: 56.24375em)");
     const follow = () => (this.root.querySelector("#choosing").open = !narrow.matches);
     narrow.addEventListener("change", follow);
     follow();
@@ -84,7 +81,7 @@ class Oracle {
 
   async askStatus() {
     try {
-      const told = await (await fetch("/oracle/status")).json();
+      const told = await (await ask("/oracle/status")).json();
       if (told.success) for (const picker of this.pickers) picker.heard(Object.values(told.hosts), told.checkpoints);
     } catch {
       // The pill tells that the server is gone.
@@ -108,7 +105,7 @@ class Oracle {
     const shared = {
       message: text,
       conversation: this.key,
-      question: crypto.randomUUID(),
+      question: randomUuid(),
       stream: true,
       remember: this.form.elements.remember.checked,
       ...sampling,
@@ -211,7 +208,7 @@ class Oracle {
 }
 
 async function load(address) {
-  return new DOMParser().parseFromString(await (await fetch(address)).text(), "text/html");
+  return new DOMParser().parseFromString(await (await ask(address)).text(), "text/html");
 }
 
 const oracle = new Oracle(document);

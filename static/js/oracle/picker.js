@@ -1,6 +1,7 @@
 // A host and one of its checkpoints: which are loaded, loading and unloading.
 
 import { size, whole } from "../shared/format.js";
+import { ask } from "../shared/logged_out.js";
 
 const TICK_MS = 500;
 
@@ -135,7 +136,7 @@ export class Picker {
 }
 
 export async function post(address, value, options = {}) {
-  const response = await fetch(address, {
+  const response = await ask(address, {
     method: "POST",
     body: JSON.stringify(value),
     headers: { "Content-Type": "application/json" },

@@ -1,6 +1,8 @@
 // New quests: files chosen or dropped anywhere on the board, sent in slices, three files at a time; pasted rows.
 
+import { leaveIfRefused } from "../shared/logged_out.js";
 import { post } from "../shared/orders.js";
+import { randomKey } from "../shared/random_keys.js";
 import { size } from "../shared/format.js";
 
 const SLICE_BYTES = 4 * 1024 * 1024;
@@ -133,9 +135,7 @@ export class Uploads {
 class Upload {
   constructor(file, wishes, url, token, row) {
     Object.assign(this, { file, wishes, url, token, row });
-    this.key = [...crypto.getRandomValues(new Uint8Array(16))]
-      .map((byte) => byte.toString(16).padStart(2, "0"))
-      .join("");
+    this.key = randomKey();
     row.onStop = () => this.stop();
   }
 
@@ -184,7 +184,11 @@ class Upload {
       request.setRequestHeader("Content-Type", "application/octet-stream");
       request.responseType = "json";
       request.upload.onprogress = ({ loaded }) => this.row.show(offset + loaded, this.file.size);
-      request.onloadend = () => resolve({ status: request.status, body: request.response });
+      request.onloadend = () => {
+        const { status, responseURL: url, response: body } = request;
+        leaveIfRefused({ status, url, redirected: Boolean(url) });
+        resolve({ status, body });
+      };
       request.send(this.file.slice(offset, offset + SLICE_BYTES));
     });
   }

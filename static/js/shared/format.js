@@ -21,7 +21,10 @@ function fixed(value, digits, roundingMode = "halfExpand") {
   return formats.get(key).format(value);
 }
 
+const isShort = () => globalThis.document?.documentElement.dataset.numbers === "compact";
+
 export function whole(value) {
+  if (isShort() && Math.abs(value) >= 1e3 && Number.isFinite(value)) return compact(value);
   return word(value) ?? fixed(value, 0, "trunc");
 }
 

@@ -1,5 +1,7 @@
 // Orders of the player: sent without leaving the page, confirmed where they cannot be taken back.
 
+import { ask } from "./logged_out.js";
+
 const LOST = "The order did not reach the server: nothing was changed. Try again when the page is live";
 
 export class Orders {
@@ -73,7 +75,7 @@ export class Orders {
 
 // The server's answer is one paragraph, the notice.
 export async function post(url, data) {
-  const response = await fetch(url, { method: "POST", body: data, headers: { "HX-Request": "true" } });
+  const response = await ask(url, { method: "POST", body: data, headers: { "HX-Request": "true" } });
   const page = new DOMParser().parseFromString(await response.text(), "text/html");
   const node = page.querySelector(".notice");
   if (!node) throw new Error(`status ${response.status}`);
@@ -83,6 +85,11 @@ export async function post(url, data) {
 export function openDialogs(root) {
   for (const opener of root.querySelectorAll("[data-opens]")) {
     opener.addEventListener("click", () => root.getElementById(opener.dataset.opens).showModal());
+  }
+  // One that the server has opened, so that it works without scripts.
+  for (const dialog of root.querySelectorAll("dialog[open]")) {
+    dialog.close();
+    dialog.showModal();
   }
   for (const closer of root.querySelectorAll("[data-closes]")) {
     closer.addEventListener("click", () => closer.closest("dialog").close());

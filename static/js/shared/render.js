@@ -7,6 +7,7 @@ import {
   compact,
   deviation,
   duration,
+  hundredfold,
   loss,
   percent,
   rate,
@@ -70,7 +71,7 @@ function memoryHeld({ battle }) {
 function nextLevel(store) {
   const { hero, battle } = store;
   if (!store.training || !battle.sps) return "";
-  return `Lv ${whole(hero.level + 1)} in ${duration((hero.next_level_xp - hero.xp) / battle.sps)}`;
+  return `next in ${duration((hero.next_level_xp - hero.xp) / battle.sps)}`;
 }
 
 export function pillOf(store) {
@@ -86,6 +87,9 @@ export function pillOf(store) {
 const TEXTS = {
   level: (s) => whole(s.hero.level),
   xp: (s) => whole(s.hero.xp),
+  "level-xp": (s) => whole(s.hero.level_xp),
+  title: (s) => s.hero.title,
+  attack: (s) => hundredfold(s.hero.attack),
   gold: (s) => brief(s.hero.gold),
   "next-level": nextLevel,
   subject: (s) => s.battle?.quest ?? "",
@@ -104,6 +108,8 @@ const TEXTS = {
   loss: (s) => loss(s.battle?.loss),
   val: (s) => loss(s.battle?.val),
   lr: (s) => scientific(s.battle?.lr),
+  gnorm: (s) => loss(s.battle?.gnorm),
+  mem: (s) => size(s.battle?.mem),
   sps: (s) => rate(s.battle?.sps),
   "tok-s": (s) => compact(s.battle?.tok_s),
   accuracy: (s) => percent(s.accuracy.at(-1)?.[1]),
@@ -111,6 +117,7 @@ const TEXTS = {
 };
 
 const TITLES = {
+  xp: (s) => `${whole(s.hero.xp)} training steps in all`,
   gold: (s) => `${whole(s.hero.gold)} gold, 100 for each completed quest`,
   memory: memoryHeld,
 };

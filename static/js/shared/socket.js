@@ -1,5 +1,7 @@
 // The live connection: comes back by itself, asks for what it missed, and gives each event once.
 
+import { LOGGED_OUT, leaveIfLoggedOut, toLogin } from "./logged_out.js";
+
 const SILENCE_MS = 8000; // the server says something at least every 2 s
 const MISSED_MS = 3000;
 
@@ -20,15 +22,23 @@ export class BattleSocket {
     socket.addEventListener("message", ({ data }) => {
       if (socket === this.socket) this.take(JSON.parse(data));
     });
-    socket.addEventListener("close", () => {
-      if (socket === this.socket) this.lost();
+    let opened = false;
+    socket.addEventListener("open", () => {
+      opened = true;
+    });
+    socket.addEventListener("close", async ({ code }) => {
+      if (socket !== this.socket) return;
+      if (code === LOGGED_OUT) toLogin();
+      else if (opened || !(await leaveIfLoggedOut())) this.lost();
     });
   }
 
   lost() {
     for (const name of ["silence", "missed"]) this.stop(name);
     this.socket = null;
+    this.lostAt ??= Date.now();
     this.onLost();
+    document.dispatchEvent(new Event("realm:lost"));
     this.timers.retry = setTimeout(() => this.connect(), backoff(this.attempt++));
   }
 
@@ -40,6 +50,8 @@ export class BattleSocket {
 
   take(message) {
     this.attempt = 0;
+    if (this.lostAt) this.back();
+    document.dispatchEvent(new Event("realm:heard"));
     this.stop("silence");
     this.timers.silence = setTimeout(() => this.reconnect(), SILENCE_MS);
     if (message.type === "snapshot" && message.seq < this.seq) {
@@ -56,6 +68,12 @@ export class BattleSocket {
     }
     this.lookForMissed(message);
     this.onMessage(message);
+    if (message.type === "event") document.dispatchEvent(new CustomEvent("realm:event", { detail: message }));
+  }
+
+  back() {
+    document.dispatchEvent(new CustomEvent("realm:back", { detail: { ms: Date.now() - this.lostAt } }));
+    this.lostAt = undefined;
   }
 
   // `seq` of a snapshot or tick is the newest event there is; one that does not come soon was lost on the way.

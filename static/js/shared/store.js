@@ -1,8 +1,10 @@
 // The state that the page shows: the last snapshot, kept up to date by ticks and events.
 
+import { momentOf } from "./charts/moments.js";
 import { addScores } from "./scores.js";
 
 const MOST_POINTS = 20000;
+const MOST_MARKS = 400;
 
 const LIVE = [
   "state",
@@ -43,8 +45,8 @@ export class Store {
     this.lastHeard = now;
   }
 
-  takeSnapshot({ hero, arena, battle, curve, validation, accuracy, server_time }) {
-    Object.assign(this, { hero, arena, battle, curve, validation, accuracy, serverTime: server_time });
+  takeSnapshot({ hero, arena, battle, curve, course, validation, accuracy, marks, server_time }) {
+    Object.assign(this, { hero, arena, battle, curve, course, validation, accuracy, marks, serverTime: server_time });
     this.steppedAt = performance.now();
   }
 
@@ -58,18 +60,26 @@ export class Store {
       this.steppedAt = now;
     }
     for (const key of LIVE) this.battle[key] = tick[key];
-    for (const [step, loss, lr] of tick.points) this.addPoint(step, loss, lr);
+    const before = [this.course.tokens.at(-1) ?? 0, this.course.seconds.at(-1) ?? 0];
+    tick.points.forEach((point, at) => this.addPoint(point, tick.course[at], before));
   }
 
-  addPoint(step, loss, lr) {
-    const { curve } = this;
+  // What a tick counts since the one before is counted on from the curve's beginning.
+  addPoint([step, loss, lr], [norm, tokens, seconds, memory], [read, spent]) {
+    const { curve, course } = this;
     if (curve.step.length && step <= curve.step.at(-1)) return;
     curve.step.push(step);
     curve.loss.push(loss);
     curve.lr.push(lr);
+    course.norm.push(norm);
+    course.tokens.push(read + tokens);
+    course.seconds.push(spent + seconds);
+    course.memory.push(memory);
   }
 
-  takeEvent({ kind, run, step, data }) {
+  takeEvent({ kind, run, step, data, message }) {
+    const moment = momentOf({ kind, step, data, message });
+    if (moment) this.marks = [...this.marks, moment].slice(-MOST_MARKS);
     if (kind === "validated" && this.battle && run === this.battle.id) addScores(this.validation, step, data);
     if (kind === "evaluated") addAccuracy(this.accuracy, [step, data.accuracy, data.skill, data.level]);
   }

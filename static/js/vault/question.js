@@ -1,5 +1,7 @@
 // What is asked before an order: the server's own words in a dialog. Without scripts the same is a page.
 
+import { ask } from "../shared/logged_out.js";
+
 export class Question {
   constructor(root, { chosen, give }) {
     Object.assign(this, { root, chosen, give });
@@ -28,7 +30,7 @@ export class Question {
   }
 
   async ask(address) {
-    const answer = await fetch(address, { headers: { "HX-Request": "true" } }).catch(() => null);
+    const answer = await ask(address, { headers: { "HX-Request": "true" } }).catch(() => null);
     if (!answer) return;
     const page = new DOMParser().parseFromString(await answer.text(), "text/html");
     this.dialog.replaceChildren(...page.body.childNodes);

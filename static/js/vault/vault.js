@@ -6,7 +6,7 @@ import { QuestLive } from "../shared/live.js";
 import { Orders, post } from "../shared/orders.js";
 import { Panels } from "../shared/panels.js";
 import { Choice } from "./choice.js";
-import { offerCopies } from "./copies.js";
+import { offerCopies } from "../shared/copies.js";
 import { Question } from "./question.js";
 
 const BUSY_MS = 1000;

@@ -12,6 +12,7 @@ export class Fresh {
       const { requestConfig, successful } = event.detail; // its `elt` is another one once the panel was swapped
       if (successful) this.heardAt.set(requestConfig.elt.id, Date.now());
     });
+    root.body.addEventListener("realm:drawn", ({ detail }) => this.heardAt.set(detail.panel, Date.now()));
     for (const panel of root.querySelectorAll("[data-fresh]")) this.heardAt.set(panel.id, Date.now());
   }
 

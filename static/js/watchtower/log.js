@@ -1,13 +1,17 @@
 // The log: filters without leaving the page, lines as they are written, older ones on demand. A reader who has scrolled
 // up, or chosen to stand still, is left where they are.
 
+import { ask } from "../shared/logged_out.js";
+import { Sparing } from "../shared/sparing.js";
+
 const POLL_MS = 1000;
 const TYPING_MS = 300;
 const MOST_LINES = 2000;
 const NEAR_PX = 40;
 
 export class Log {
-  constructor(root, { onLines }) {
+  constructor(root, { onLines, awayMs }) {
+    this.sparing = new Sparing(root, { each: () => this.newer(), all: () => this.newer(), awayMs });
     Object.assign(this, { root, onLines, follows: true, asked: 0 });
     this.form = root.querySelector("#log-filter");
     this.button = root.querySelector("#follow");
@@ -29,7 +33,7 @@ export class Log {
     this.toEnd();
     this.showOlder();
     if (this.query.toString() !== this.form.dataset.query) this.filter(); // chosen before this script ran
-    setInterval(() => this.follows && !document.hidden && this.newer(), POLL_MS);
+    setInterval(() => this.follows && !document.hidden && this.sparing.want("lines"), POLL_MS);
   }
 
   get view() {
@@ -120,7 +124,7 @@ export class Log {
 
   async fetch(query) {
     try {
-      const response = await fetch(`/watchtower/logs?${query}`);
+      const response = await ask(`/watchtower/logs?${query}`);
       if (!response.ok) return null;
       const page = new DOMParser().parseFromString(await response.text(), "text/html");
       return page.querySelector("#log-view");

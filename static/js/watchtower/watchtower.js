@@ -10,9 +10,10 @@ import { LocalTimes } from "./local_times.js";
 import { Log } from "./log.js";
 
 const EVERY_MS = { machines: 2000, verdict: 5000, services: 3000, timeline: 10000, past: 60000 };
+const AWAY_MS = 61000; // panels and log ask each for themselves
 const MEASURED = new Set(["checkpoint_saved", "evaluated", "new_champion"]);
 
-const panels = new Panels(document);
+const panels = new Panels(document, { awayMs: AWAY_MS });
 const fresh = new Fresh(document);
 const times = new LocalTimes(document);
 const live = new QuestLive(document, {
@@ -21,9 +22,10 @@ const live = new QuestLive(document, {
 });
 new Orders(document, { live, onGiven: () => panels.touch("services", "verdict") });
 new Ages(document);
-const log = new Log(document, { onLines: (node) => times.write(node) });
+const log = new Log(document, { onLines: (node) => times.write(node), awayMs: AWAY_MS });
 times.write(document);
 document.body.addEventListener("htmx:afterSwap", (event) => times.write(document.getElementById(event.detail.target.id)));
+document.body.addEventListener("realm:drawn", ({ detail }) => times.write(document.getElementById(detail.panel)));
 live.start();
 log.start();
 

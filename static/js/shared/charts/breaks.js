@@ -12,9 +12,9 @@ const lowest = (xs, least) => {
 
 export const indexFrom = lowest;
 
-export class Marks {
+export class Breaks {
   constructor(colour) {
-    this.colour = colour;
+    this.colour = colour; // asked for each time: themes change
     this.at = []; // [[x, label]], rising
     this.now = -Infinity; // what lies before is past
   }
@@ -65,7 +65,7 @@ export class Marks {
     const { min, max } = scales.x;
     const unit = uPlot.pxRatio;
     ctx.save();
-    ctx.strokeStyle = ctx.fillStyle = this.colour;
+    ctx.strokeStyle = ctx.fillStyle = this.colour();
     ctx.lineWidth = unit;
     ctx.font = `${10 * unit}px "Inter Variable", sans-serif`;
     for (const [x, label] of this.at.filter(([at]) => at >= min && at <= max)) {
