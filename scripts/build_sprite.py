@@ -18,19 +18,31 @@ IMAGES = STATIC / "img"
 
 AUTHORS = {
     "Lorc": (
-        "broadsword", "campfire", "checked-shield", "crossed-swords", "crystal-ball", "cursed-star", "daemon-skull",
-        "hourglass", "hydra", "imp", "laurel-crown", "locked-chest", "minotaur", "poison-bottle", "quill-ink",
-        "scroll-unfurled", "skull-crossed-bones", "spectre", "star-swirl", "sword-clash", "visored-helm", "wyvern",
+        "anvil", "barbute", "broadsword", "campfire", "checked-shield", "crossed-swords", "crown", "crystal-ball",
+        "cursed-star", "daemon-skull", "gears", "hourglass", "hydra", "imp", "laurel-crown", "lightning-storm",
+        "locked-chest", "magic-swirl", "microchip", "minotaur", "padlock", "poison-bottle", "quill-ink",
+        "scroll-unfurled", "skull-crossed-bones", "spectre", "star-swirl", "stone-tower", "sword-clash",
+        "visored-helm", "wyvern",
     ),
     "Delapouite": (
-        "bed", "camping-tent", "gargoyle", "goblin-head", "knight-banner", "night-sleep", "ogre", "rock-golem", "slime",
-        "spell-book", "tavern-sign", "trophy-cup", "two-coins", "upgrade", "watchtower",
+        "bed", "calendar", "camping-tent", "castle", "chest", "gargoyle", "goblin-head", "knight-banner",
+        "night-sleep", "ogre", "rock-golem", "slime", "spell-book", "spiked-dragon-head", "tavern-sign", "trophy-cup",
+        "two-coins", "upgrade", "watchtower",
     ),
-    "Skoll": ("bullseye",),
+    "Skoll": ("bullseye", "open-treasure-chest"),
+    "Zeromancer": ("heart-plus",),
 }  # fmt: skip
 
+# Seen on the page of achievements alone: a file of their own, so that every other page loads less.
+MEDALS = frozenset({
+    "barbute", "bed", "calendar", "castle", "chest", "heart-plus", "lightning-storm", "magic-swirl",
+    "microchip", "padlock", "stone-tower",
+})  # fmt: skip
+
 # What the visor glows with, by the state of the run.
-FAVICONS = {"training": "#f58a5b", "resting": "#79b8ec", "asleep": "#84704f"}
+FAVICONS = {
+    "training": "#f58a5b", "resting": "#79b8ec", "done": "#ffd873", "cursed": "#86d08f", "asleep": "#84704f",
+}  # fmt: skip
 
 COLOUR = ' fill="currentColor"'
 
@@ -75,7 +87,9 @@ def main(source: Path) -> None:
     bodies = {name: icons[name]["body"] for names in AUTHORS.values() for name in names}
     FOLDER.mkdir(parents=True, exist_ok=True)
     IMAGES.mkdir(parents=True, exist_ok=True)
-    (FOLDER / "sprite.svg").write_text(build_sprite(bodies), encoding="utf-8")
+    for file, in_medals in (("sprite.svg", False), ("medals.svg", True)):
+        chosen = {name: body for name, body in bodies.items() if (name in MEDALS) == in_medals}
+        (FOLDER / file).write_text(build_sprite(chosen), encoding="utf-8")
     (FOLDER / "CREDITS.md").write_text(build_credits(), encoding="utf-8")
     for state, glow in FAVICONS.items():
         path = IMAGES / f"dio-{state}.svg"

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Shows what holds under faults: `scripts/campaign.sh api|crash|disk|drops|flip|hostile|large|load|swap|vault [--quick|--count N] [--seed S] [--json]`.
+# Shows what holds under faults: `scripts/campaign.sh NAME [--quick|--count N] [--seed S] [--json]`; `--help` names the campaigns.
 # Prints figures beside what is promised and ends with 1 where a promise is broken. Worlds are temporary ones.
 set -euo pipefail
 unset CDPATH

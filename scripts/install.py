@@ -1,4 +1,4 @@
-"""Installs a lock file into the environment that runs this, and says what it does. Standard library only."""
+"""Installs a lock file and torch into the environment that runs this, and says what it does. Standard library only."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import re
 import subprocess
 import sys
 import sysconfig
+import tempfile
 import textwrap
 import time
 import warnings
@@ -20,7 +21,11 @@ from urllib.parse import unquote
 PIP = (sys.executable, "-m", "pip", "install", "--disable-pip-version-check")
 INSTALL = (*PIP, "--no-compile")
 """pip compiles one file after the other; `compile_packages` does so on all processors."""
-TORCH_LOCK = Path("requirements.lock")
+HASHED = ("--require-hashes", "--no-deps")
+"""A lock names everything that its packages need except torch, whose file differs by machine."""
+TORCH_LOCK = Path("requirements-torch.lock")
+TAMPERED = re.compile(r"DO NOT MATCH THE HASHES.*?\n\s+(?P<package>\S+==\S+)", re.DOTALL)
+UNHASHED = "Hashes are required in --require-hashes mode"
 DRIVER = Path("/proc/driver/nvidia/version")
 _FILE = re.compile(
     r"\s*(?:Downloading|Using cached|Processing) (?P<file>\S+\.(?:whl|tar\.gz|zip))"
@@ -32,26 +37,41 @@ _LOUD = ("Installing", "Building", "Successfully")
 
 def main() -> int:
     lock = sys.argv[1]
-    print(f"Installing what {lock} names", flush=True)
-    if not _has_torch():
-        pin = _pinned_torch()
+    print(f"Installing what {lock} names, each file by its hash", flush=True)
+    code = _install(*HASHED, "-r", lock)
+    pin = _pinned_torch()
+    if code == 0 and _torch() != pin:
         print(torch_sentence(pin, _offered(pin), driver=driver()), flush=True)
-    code = _install(lock)
+        code = _install("-r", str(TORCH_LOCK))
     if code == 0:
         compile_packages(Path(sysconfig.get_path("purelib")))
     return code
 
 
-def _install(lock: str) -> int:
-    """pip's exit code."""
-    if sys.stdout.isatty():
-        return subprocess.call([*INSTALL, "--progress-bar", "on", "-r", lock])
-    command = [*INSTALL, "--progress-bar", "off", "-r", lock]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, bufsize=1) as pip:
-        assert pip.stdout is not None
-        for line in told(pip.stdout, time.monotonic):
-            print(line, flush=True)
+def _install(*arguments: str) -> int:
+    """pip's exit code. What pip complains of comes last, with a sentence on files that are not the locked ones."""
+    bar = sys.stdout.isatty()
+    command = [*INSTALL, "--progress-bar", "on" if bar else "off", *arguments]
+    with tempfile.TemporaryFile("w+") as complaints:
+        with subprocess.Popen(command, stdout=None if bar else subprocess.PIPE, stderr=complaints, text=True) as pip:
+            for line in told(pip.stdout or (), time.monotonic):
+                print(line, flush=True)
+        complaints.seek(0)
+        said = complaints.read()
+    print(said, refusal(said), sep="", end="", file=sys.stderr, flush=True)
     return pip.returncode
+
+
+def refusal(said: str) -> str:
+    """A sentence where pip refused a file for its hash; empty where it said something else."""
+    if found := TAMPERED.search(said):
+        return (
+            f"Refused: the file of {found['package']} is not the one that the lock names, so nothing was installed."
+            " Either it was changed on its way (by a mirror, a proxy, a damaged cache), or the lock was.\n"
+        )
+    if UNHASHED in said:
+        return "Refused: the lock names a package without its hash; scripts/lock_requirements.sh writes it anew.\n"
+    return ""
 
 
 def compile_packages(folder: Path) -> None:
@@ -61,15 +81,16 @@ def compile_packages(folder: Path) -> None:
     compileall.compile_dir(folder, quiet=2, workers=0)
 
 
-def _has_torch() -> bool:
+def _torch() -> str:
+    """What is installed, as a pin without the build; empty where none is."""
     try:
-        return bool(metadata.version("torch"))
+        return f"torch=={metadata.version('torch').partition('+')[0]}"
     except metadata.PackageNotFoundError:
-        return False
+        return ""
 
 
 def _pinned_torch() -> str:
-    return next(line for line in TORCH_LOCK.read_text().splitlines() if line.startswith("torch=="))
+    return TORCH_LOCK.read_text().strip()
 
 
 def _offered(pin: str) -> dict[str, Any] | None:

@@ -19,6 +19,8 @@ phase() {
     took "$name" "$begun"
 }
 
+PATH=$PATH:/usr/sbin:/sbin # where nginx, ip and sshd lie
+absent=()
 quick= coverage=
 while [ $# -gt 0 ]; do
     case "$1" in
@@ -31,21 +33,37 @@ done
 
 has_chromium() { command -v chromium >/dev/null || command -v chromium-browser >/dev/null || command -v google-chrome >/dev/null; }
 
-# What tests let the realm work with: a browser, other programs that pull from it, programs that it hands backups to.
+has_postgresql() { command -v postgres >/dev/null || compgen -G '/usr/lib/postgresql/*/bin/postgres' >/dev/null; }
+
+# What tests let the realm work with: a browser, other programs that pull from it, programs that it hands backups to, the
+# servers that an outgrown realm has, proxies before it, and what reads units for systemd.
 missing_programs() {
     has_chromium || echo chromium
     local pair
-    for pair in curl:curl aria2c:aria2 restic:restic borg:borgbackup sshd:openssh-server ip:iproute2; do
-        command -v "${pair%%:*}" >/dev/null || [ -x "/usr/sbin/${pair%%:*}" ] || echo "${pair##*:}"
+    for pair in curl:curl aria2c:aria2 restic:restic borg:borgbackup sshd:openssh-server ip:iproute2 \
+        redis-server:redis-server nginx:nginx caddy:caddy systemd-analyze:systemd; do
+        command -v "${pair%%:*}" >/dev/null || echo "${pair##*:}"
     done
+    has_postgresql || echo postgresql
 }
 
-install_programs() {
-    local root=()
-    command -v apt-get >/dev/null || return 1
+# All at once, or each that there is. No server that comes with a package is started: packages ask a program first, and it
+# says no.
+install_programs() (
+    root=() policy=/usr/sbin/policy-rc.d
+    command -v apt-get >/dev/null || exit 1
     [ "$(id -u)" = 0 ] || root=(sudo -n)
-    "${root[@]}" apt-get update -qq && "${root[@]}" apt-get install -y -qq --no-install-recommends "$@"
-}
+    if [ ! -e "$policy" ]; then
+        trap '"${root[@]}" rm -f "$policy"' EXIT
+        "${root[@]}" sh -c 'printf "#!/bin/sh\nexit 101\n" >"$0" && chmod 755 "$0"' "$policy"
+    fi
+    get=("${root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -qq)
+    "${get[@]}" update
+    "${get[@]}" install -y --no-install-recommends "$@" && exit
+    for each in "$@"; do
+        "${get[@]}" install -y --no-install-recommends "$each" || true
+    done
+)
 
 install() {
     # These come from another place than the packages: both at once.
@@ -58,10 +76,7 @@ install() {
     ensure_environment requirements-test.lock # which holds the other one: all in one go
     ensure_environment requirements.lock
     wait || true
-    [ -n "$quick" ] || mapfile -t programs < <(missing_programs)
-    if [ -z "$quick" ] && [ ${#programs[@]} -gt 0 ]; then
-        echo "Not there and could not be installed: ${programs[*]}. Tests that need them will be reported as skipped." >&2
-    fi
+    [ -n "$quick" ] || mapfile -t absent < <(missing_programs)
 }
 
 bin=.venv/bin
@@ -74,6 +89,29 @@ tests() {
     else
         "$bin/python" -m pytest -q -n 3 --dist loadfile --no-loadscope-reorder --durations=25 "$@"
     fi
+}
+
+# Tests that ask the database, once more on PostgreSQL: where most is asked. Beside them, a battle on both servers.
+on_servers() {
+    if ! has_postgresql || ! command -v redis-server >/dev/null; then
+        echo "PostgreSQL or Redis is not there: no test has run on them." >&2
+        return
+    fi
+    local status=0 battle each ignored=()
+    # They start processes or read many files, and ask little.
+    for each in vault/treasury tavern/oracle tavern/scheduler tavern/quests/test_token_mirror.py watchtower/streams \
+        watchtower/test_battle_socket.py; do
+        ignored+=("--ignore=tests/$each")
+    done
+    "$bin/python" -m tests.campaigns servers --quick >"$scratch/battle" 2>&1 &
+    battle=$!
+    "$bin/python" -m tests.support.database_servers "$bin/python" -m pytest -q -n 3 --dist loadfile \
+        --no-loadscope-reorder --reuse-db -m "not slow" "${ignored[@]}" tests/realm/databases/test_on_postgresql.py \
+        tests/arena/management tests/arena/test_jobs.py tests/guild/champion tests/guild/evaluation tests/guild/work tests/guild/workers \
+        tests/vault tests/tavern tests/watchtower tests/sentinels || status=1
+    wait "$battle" || status=1
+    cat "$scratch/battle"
+    return "$status"
 }
 
 phase installing install
@@ -96,7 +134,15 @@ checking=$!
 status=0 begun=$SECONDS
 tests "$@" || status=$?
 took tests "$begun"
+if [ -z "$quick$coverage" ] && [ $# = 0 ]; then
+    begun=$SECONDS
+    on_servers || status=1
+    took "tests on PostgreSQL and Redis" "$begun"
+fi
 wait "$checking" || status=1
 cat "$scratch/types"
 printf '%s\n' "${phases[@]}" "$(printf '%6d s  in all' "$SECONDS")"
+if [ ${#absent[@]} -gt 0 ]; then
+    echo "Not there and could not be installed: ${absent[*]}. Tests that need them were skipped." >&2
+fi
 exit "$status"

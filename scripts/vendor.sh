@@ -21,6 +21,7 @@ take() { # sha256 source target
 }
 
 unpack uplot@1.6.32 uplot
+unpack zzfx@1.3.2 zzfx
 unpack @iconify-json/game-icons@1.2.4 game-icons
 unpack @fontsource/cinzel@5.3.0 cinzel
 unpack @fontsource-variable/inter@5.3.0 inter
@@ -30,6 +31,8 @@ unpack @fontsource/noto-sans-symbols@5.3.0 noto-sans-symbols
 take 19c8d4c6ad88929a79f4ae49d6f7161566dfd0ba3d15cc495e974f787eb78f1f uplot/dist/uPlot.iife.min.js uplot/uPlot.iife.min.js
 take df630c6a8d6f8eeaff264b50f73ce5b114f646ffd9a0bb74f049b0a00135fa04 uplot/dist/uPlot.min.css uplot/uPlot.min.css
 take 8f989229699b4fe2f1a0432d0e9edc338a8a911e250e2d1b01ecd770a5f5b1bd uplot/LICENSE uplot/LICENSE
+take 14f8f12f094ec5c38bb18c725dc2bdf8275ec099696941be6b0c4406a0def89c zzfx/ZzFX.js zzfx/ZzFX.js
+take 8917d3dfd55d69fb08e7786d4ac5bf01a4f7eb89c6008713bb4e48c3016ce537 zzfx/LICENSE zzfx/LICENSE
 take 8efa224fe70fef188a39c095e218b81fd31061809f2752537e33a9ec7b9c2263 cinzel/files/cinzel-latin-700-normal.woff2 fonts/cinzel-latin-700.woff2
 take f5a242cf68ad6ebd0603b3359a74c593ca080318a681035be5296ba2c6b04ae6 cinzel/LICENSE fonts/cinzel-LICENSE
 take 3100e775e8616cd2611beecfa23a4263d7037586789b43f035236a2e6fbd4c62 inter/files/inter-latin-wght-normal.woff2 fonts/inter-latin-variable.woff2

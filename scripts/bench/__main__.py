@@ -18,7 +18,9 @@ HERO_ROWS = {
     "P4": "packing_fill",
     "P6": "save_stall",
     "P7": "inbox_latency",
+    "P8": "start_times",
     "P9": "answering",
+    "P12": "idle_cost",
     "P13": "large_quest",
     "P14": "large_ledger",
     "P16": "estimates",
@@ -33,6 +35,7 @@ GPU_ROWS = {
     "P15": "memory",
     "P16": "estimate",
     "resume": "resume",
+    "ranks": "ranks",
 }
 QUICK_REPEATS, REPEATS = 2, 5
 

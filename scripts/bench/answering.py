@@ -52,11 +52,17 @@ def through_a_host(folder: Path, prompts: list[str], expected: list[str], *, rep
     return {"seconds": round(runs.median(took[1:]), 3), "first_seconds": round(took[0], 3), "same_answers": same}
 
 
-def beside_generate(name: str, hero: Hero, prompts: list[str], tokens: int, *, repeats: int) -> dict[str, Any]:
-    """Of an untrained hero, which seldom ends a turn: the most tokens that are allowed are written."""
+def beside_generate(
+    name: str, hero: Hero, prompts: list[str], tokens: int, *, repeats: int, one_by_one: int | None = None
+) -> dict[str, Any]:
+    """Of an untrained hero, which seldom ends a turn: the most tokens that are allowed are written.
+
+    `one_by_one`: so many of them stand for all, where each takes as long as a hundred together.
+    """
+    alone = prompts[:one_by_one]
     sides: dict[str, Callable[[], list[str]]] = {
         "ours": lambda: answering.answer(hero, prompts, max_new_tokens=tokens),
-        "one by one": lambda: [_generate(hero, prompt, tokens) for prompt in prompts],
+        "one by one": lambda: [_generate(hero, prompt, tokens) for prompt in alone],
     }
     seconds: dict[str, list[float]] = {side: [] for side in sides}
     said: dict[str, list[str]] = {}
@@ -68,11 +74,12 @@ def beside_generate(name: str, hero: Hero, prompts: list[str], tokens: int, *, r
             started = time.perf_counter()
             said[side] = answer()
             seconds[side].append(time.perf_counter() - started)
-    same = sum(a == b for a, b in zip(said["ours"], said["one by one"], strict=True))
+    same = sum(a == b for a, b in zip(said["ours"], said["one by one"], strict=False))
+    theirs = runs.median(seconds["one by one"]) * len(prompts) / len(alone)
     return runs.row(
-        name, round(runs.median(seconds["ours"]), 3), round(runs.median(seconds["one by one"]), 3),
+        name, round(runs.median(seconds["ours"]), 3), round(theirs, 3),
         f"s for {len(prompts)} problems of up to {tokens} new tokens, {hero.device.type}", lower=True,
-        same_answers=same, repeats=repeats, versions=runs.versions("torch", "transformers"),
+        same_answers=[same, len(alone)], repeats=repeats, versions=runs.versions("torch", "transformers"),
     )  # fmt: skip
 
 

@@ -6,7 +6,6 @@ import time
 from pathlib import Path
 from typing import Any
 
-from arena import embedded
 from arena.protocol import STEPS_FILE, StepRecord
 from scripts.bench import runs
 from tests.support.live_arena import LiveArena
@@ -16,7 +15,7 @@ DROPS, QUICK_DROPS, ROWS = 25, 4, 60
 
 def measure(folder: Path, *, repeats: int, quick: bool) -> dict[str, Any]:
     """The first quest is left out: the trainer starts for it. `repeats` is of no use here."""
-    arena = LiveArena(folder / "world", embedded.ensure(folder))
+    arena = LiveArena(folder / "world", None)
     seconds = []
     try:
         arena.start()

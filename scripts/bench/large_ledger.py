@@ -76,7 +76,7 @@ def _process(what: str, world: World, *arguments: str) -> dict[str, Any]:
 def scan() -> dict[str, Any]:
     from django.conf import settings
 
-    from realm.database import migrate_if_needed
+    from realm.databases.database import migrate_if_needed
     from vault import index
 
     migrate_if_needed()

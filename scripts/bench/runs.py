@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import statistics
 import subprocess
 import sys
@@ -51,9 +52,9 @@ class Battle:
 
 
 def fight(
-    folder: Path, base: Path, quest: Path, recipe: Recipe, *, stop_after: int | None = None, **more: Any
+    folder: Path, base: Path, quest: Path, recipe: Recipe, *, train: Callable[[Order], None] | None = None, **more: Any
 ) -> Battle:
-    """One battle by the trainer's own command line; terminated once `stop_after` steps are done, if that is given."""
+    """One battle in `folder`: by the trainer's own command line, or by `train`."""
     folder.mkdir(parents=True, exist_ok=True)
     order = Order(
         battle="bench",
@@ -67,22 +68,35 @@ def fight(
         recipe=recipe,
         **more,
     )
-    command = [sys.executable, "-m", "arena.training", "--order", str(order.write())]
-    if stop_after is None:
-        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
-    else:
-        _fight_until(command, folder / STEPS_FILE, stop_after)
+    (train or by_its_command)(order)
+    return read(order)
+
+
+def read(order: Order) -> Battle:
+    """What the battle's folder tells."""
+    folder = Path(order.battle_folder)
     lines = (folder / EVENTS_FILE).read_bytes().splitlines()
     return Battle(order, np.fromfile(folder / STEPS_FILE, dtype=STEP_DTYPE), [Event.from_line(line) for line in lines])
 
 
-def _fight_until(command: list[str], steps: Path, count: int) -> None:
-    size = count * np.dtype(STEP_DTYPE).itemsize
-    trainer = subprocess.Popen(command, stdout=subprocess.DEVNULL)
-    while trainer.poll() is None and not (steps.exists() and steps.stat().st_size >= size):
-        time.sleep(0.002)
-    trainer.terminate()
-    trainer.wait()
+def by_its_command(order: Order, *launcher: str) -> None:
+    """`launcher` is what starts several of it."""
+    subprocess.run(_command(order, *launcher), check=True, stdout=subprocess.DEVNULL)
+
+
+def killed_after_a_checkpoint(order: Order) -> None:
+    """Ended by SIGKILL as soon as the first checkpoint is told; else when it ends by itself."""
+    events, told = Path(order.battle_folder) / EVENTS_FILE, EventKind.CHECKPOINT_SAVED.encode()
+    with subprocess.Popen(_command(order), stdout=subprocess.DEVNULL) as trainer:
+        try:
+            while trainer.poll() is None and not (events.exists() and told in events.read_bytes()):
+                time.sleep(0.002)
+        finally:
+            trainer.send_signal(signal.SIGKILL)
+
+
+def _command(order: Order, *launcher: str) -> list[str]:
+    return [sys.executable, *launcher, "-m", "arena.training", "--order", str(order.write())]
 
 
 def peer(base: Path, quest: Path, **settings: Any) -> dict[str, Any]:
