@@ -14,6 +14,7 @@ from pytest_django import Settings
 from arena.confined.process import CHILDREN
 from realm.world import World
 from tests.support import reaper
+from tests.support.database_servers import DATABASE_VARIABLE
 from tests.support.servers import SHARED_VARIABLE
 from tests.support.where_time_goes import TimeTable
 
@@ -57,14 +58,21 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Files with slow tests first: at the end of a run no worker then waits for another's long file.
 
-    Large forms are run only where they are asked for, by `-m large`.
+    Large forms are run only where they are asked for, by `-m large`. On a server's database only those run that ask it.
     """
     if "large" not in config.option.markexpr:
         large = [item for item in items if item.get_closest_marker("large")]
         config.hook.pytest_deselected(items=large)
         items[:] = [item for item in items if item not in large]
+    on_server = DATABASE_VARIABLE in os.environ
+    other = "sqlite" if on_server else "postgresql"
+    items[:] = [item for item in items if not item.get_closest_marker(other) and (asks_database(item) or not on_server)]
     slow = {item.path for item in items if item.get_closest_marker("slow")}
     items.sort(key=lambda item: item.path not in slow)
+
+
+def asks_database(item: pytest.Item) -> bool:
+    return bool(item.get_closest_marker("django_db")) or "db" in getattr(item, "fixturenames", ())
 
 
 @pytest.fixture
@@ -73,6 +81,7 @@ def world(tmp_path: Path, settings: Settings) -> World:
     fresh = World(tmp_path / "world")
     fresh.create()
     settings.WORLD = fresh
+    settings.REALM = settings.REALM  # a change of hero, by a page or by the daemon, ends with the test
     return fresh
 
 

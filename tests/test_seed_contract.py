@@ -240,7 +240,20 @@ COMMANDS = {
     "tasks": ("list", "available --gpu 3090", "status", "run sparring_bin"),
     "taskmaster": ("--status", "--once", "--daemon --interval 60", "--run sparring_bin"),
     "spar": ("--skill binary --count 100", "--skill binary --checkpoint checkpoint-180000", "--check-all", "--status"),
-    "weave": ("", "--status", "--daemon", "--stop"),
+    "weave": (
+        "", "--status --json", "--daemon", "--stop", "--stop arena", "--start arena", "--restart arena", "--prepare",
+        "--systemd units --user",
+    ),
+    "patrol": ("", "--only disk clock --json", "--deep --strict"),
+    "healthcheck": ("",),
+    "notices": (
+        "list --json", "events", "log", "add phone", "set phone --events fault --quiet 22:00-07:00", "remove phone",
+        "test phone",
+    ),
+    "account": (
+        "list --json", "new mira --ask", "password mira --json", "sessions mira --json", "end-sessions mira",
+        "end-sessions mira --session 0", "remove mira",
+    ),
     "battle": ("status", "pause", "resume", "stop", "skip"),
     "oracle": ("--port 8765",),
     "trainer": ("sy", "bin --port 8090"),
@@ -249,12 +262,12 @@ COMMANDS = {
     "train": ("--steps 100 --checkpoint-interval 50", "--resume", "--replay 7"),
     "scry": ("", "--once"),
     "evaluate": ("checkpoint-180000", "--once", "--list"),
-}
+}  # fmt: skip
 
 
 def commands_are_understood(place: Place) -> None:
     for name, lines in COMMANDS.items():
-        apps = ("realm", "vault", "guild", "arena", "watchtower")
+        apps = ("realm", "vault", "guild", "arena", "watchtower", "sentinels", "tavern")
         app = next(app for app in apps if (CHECKOUT / app / "management" / "commands" / f"{name}.py").is_file())
         for line in lines:
             load_command_class(app, name).create_parser("manage.py", name).parse_args(line.split())
@@ -379,7 +392,7 @@ CONTRACT: tuple[tuple[str, Check, tuple[str, Any] | None], ...] = (
     ("checkpoint-{step}-{YYYYMMDD}-{HHMM}", a_checkpoints_name_is_canonical,
      ("realm.checkpoints.names.canonical_name", lambda *_: "")),
     ("get_service_url('ledger'), get_host('3090').name, is_trainer_local()", hosts_json_says_where_services_are,
-     ("realm.hosts._read_file", lambda path: {})),
+     ("realm.hosts.files._read_file", lambda path: {})),
     ("is_trainer_local() on the trainer", the_trainers_machine_knows_itself,
      ("realm.host_services.is_this_machine", lambda address: False)),
     ("GET /oracle/status: {hosts: {3090: {loaded_models, model_count}}}", the_oracles_status_is_by_host,
@@ -410,7 +423,7 @@ CONTRACT: tuple[tuple[str, Check, tuple[str, Any] | None], ...] = (
     ("ports; presets quick-test, standard, deep-training", ports_and_presets_are_the_seeds,
      ("realm.config.SHIPPED_PRESETS", CHECKOUT)),
     ("API endpoints of 8767", the_vaults_api_has_its_addresses,
-     ("ninja.openapi.schema.OpenAPISchema.get_paths", lambda _: {})),
+     ("watchtower.api.document.RealmAPI.get_openapi_schema", lambda *_, **__: {"paths": {}})),
     ("GET /api/locate/checkpoint_175000, /api/ledger/190000, /api/ledger/best?metric=train_loss",
      the_vault_says_where_a_checkpoint_lies, ("vault.copies.locating.copies_of", lambda *_: [])),
     ("GET /api/training/status, /api/training/queue; POST /api/training/control", training_is_asked_and_commanded,

@@ -25,9 +25,10 @@ from arena.presets import PresetError
 from arena.profiles.resolving import resolve
 from arena.protocol import Order
 from arena.recipe import Recipe
-from realm import strict
+from realm import heroes, strict
 from realm.config import SHIPPED_PRESETS, RealmConfig, load
 from realm.disk import durable
+from realm.heroes import HeroRecord
 from realm.strict import BadConfig
 from realm.world import World
 from realm.yaml_files import read_yaml
@@ -203,6 +204,11 @@ def test_list_show_use_save_delete(world: World, say: Callable[..., str]) -> Non
     with pytest.raises(CommandError, match="two is in force; use another one first"):
         say("delete", "two")
     say("use", "standard")
+    (world.heroes / "KNIGHT").mkdir(parents=True)
+    heroes.write(world, "KNIGHT", HeroRecord(preset="two"))
+    with pytest.raises(CommandError, match="KNIGHT fights by two when it is its turn"):
+        say("delete", "two")
+    heroes.write(world, "KNIGHT", HeroRecord())
     say("delete", "two")
     assert not (world.presets / "two.yaml").exists()
 
@@ -312,7 +318,7 @@ def test_a_running_arena_fights_its_next_battle_by_the_changed_recipe(
     world: World, arena: tuple[ArenaDaemon, FakeTrainer]
 ) -> None:
     assert fight(world, *arena, "a") == of_preset(world, "quick-test")
-    presets.use(world, "deep-training")
+    configure(world, "preset: deep-training\n")
     assert fight(world, *arena, "b") == of_preset(world, "deep-training")
 
 

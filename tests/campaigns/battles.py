@@ -12,14 +12,13 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from arena.protocol import EVENTS_FILE, STEPS_FILE, Event, EventKind, Order, StepRecord
+from arena.protocol import EVENTS_FILE, Event, EventKind, Order
 from arena.recipe import Recipe
 from arena.training.control import Control
 from arena.training.saving import checkpoint
 from arena.training.service import run_order
 from realm.checkpoints import sidecar
 from realm.checkpoints.names import checkpoint_folders
-from realm.checkpoints.sidecar import DamagedCheckpoint
 from tests.campaigns.faults import Fault, Strike, calls_in
 from tests.support import tiny_hero
 
@@ -143,17 +142,6 @@ def digests(order: Order) -> dict[str, str]:
     return {name: proof.sha256 for name, proof in files.items() if name.endswith(".safetensors")}
 
 
-def unreadable(hero_folder: Path) -> list[str]:
-    """Checkpoints under a final name that are not whole, in words."""
-    found = []
-    for folder in checkpoint_folders(hero_folder) if hero_folder.is_dir() else []:
-        try:
-            sidecar.verify(folder)
-        except DamagedCheckpoint as damage:
-            found.append(str(damage))
-    return found + [path.name for path in hero_folder.glob("damaged-*")]
-
-
 def events_of(order: Order) -> list[Event]:
     path = Path(order.battle_folder) / EVENTS_FILE
     return [Event.from_line(line) for line in path.read_bytes().splitlines()] if path.exists() else []
@@ -162,11 +150,6 @@ def events_of(order: Order) -> list[Event]:
 def ending(order: Order) -> str:
     events = events_of(order)
     return str(events[-1].kind) if events else "nothing"
-
-
-def steps_of(battle: Path) -> list[StepRecord]:
-    data = (battle / STEPS_FILE).read_bytes()
-    return [StepRecord.unpack(data[at : at + StepRecord.SIZE]) for at in range(0, len(data), StepRecord.SIZE)]
 
 
 def forget(order: Order) -> None:

@@ -8,7 +8,7 @@ from tests.campaigns import kill_points, storm
 from tests.campaigns.report import Figure
 
 KILLS, QUESTS, ROWS = 200, 40, 1000
-QUICK_KILLS, QUICK_QUESTS = 2, 1
+QUICK_KILLS, QUICK_QUESTS = 1, 1
 
 
 def run(folder: Path, *, seed: int, quick: bool, count: int | None) -> list[Figure]:

@@ -15,7 +15,7 @@ from pathlib import Path
 from arena.protocol import EventKind, Order, StepRecord
 from arena.training.saving import full_disk
 from realm.checkpoints.names import checkpoint_folders
-from tests.campaigns import battles, faults
+from tests.campaigns import battles, faults, written
 from tests.campaigns.battles import Tale
 from tests.campaigns.faults import Fault
 from tests.campaigns.report import Figure, none_of
@@ -108,7 +108,7 @@ def failing_disk(folder: Path, wanted: dict[str, str], points: list[tuple[str, i
             shown.append(str(fault))
         if not any(event.kind == EventKind.CHECKPOINT_FAILED for event in battles.events_of(order)):
             untold.append(f"{fault}: {battles.tale_of(order).error or battles.ending(order)}")
-        torn += [f"{fault}: {damage}" for damage in battles.unreadable(Path(order.hero_folder))]
+        torn += [f"{fault}: {damage}" for damage in written.unreadable(Path(order.hero_folder))]
         if battles.digests(order) != wanted:
             other.append(f"{fault}: {battles.tale_of(order).error}")
         battles.forget(order)
@@ -177,7 +177,7 @@ def _judge(
             outcomes.went_on.append(over[-1] - tale.lifted_at)
     if battles.ending(order) != EventKind.BATTLE_COMPLETED:
         outcomes.blame(DIED, f"{which}: {tale.error or battles.ending(order)}")
-    for damage in [*battles.unreadable(Path(order.hero_folder)), *_torn_logs(order)]:
+    for damage in [*written.unreadable(Path(order.hero_folder)), *_torn_logs(order)]:
         outcomes.blame(TORN, f"{which}: {damage}")
     if battles.digests(order) != wanted:
         outcomes.blame(OTHER, which)

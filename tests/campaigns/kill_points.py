@@ -8,7 +8,7 @@ from pathlib import Path
 
 from arena.protocol import EventKind
 from realm.world import World
-from tests.campaigns import battles, faults, storm
+from tests.campaigns import battles, faults, storm, written
 from tests.campaigns.faults import Fault
 from tests.campaigns.report import Figure, none_of
 from tests.support import tiny_hero
@@ -31,7 +31,7 @@ def of_a_save(folder: Path, *, seed: int, quick: bool) -> list[Figure]:
         fault = Fault(call=call, number=count, effect="kill")
         if battles.fight(order, fault) != -signal.SIGKILL:
             survived.append(str(fault))
-        unreadable += [f"{fault}: {damage}" for damage in battles.unreadable(Path(order.hero_folder))]
+        unreadable += [f"{fault}: {damage}" for damage in written.unreadable(Path(order.hero_folder))]
         battles.fight(order)
         if battles.ending(order) != EventKind.BATTLE_COMPLETED or not _each_step_once(order.battle_folder):
             broken.append(str(fault))
@@ -48,7 +48,7 @@ def of_a_save(folder: Path, *, seed: int, quick: bool) -> list[Figure]:
 
 
 def _each_step_once(battle_folder: str) -> bool:
-    steps = [record.quest_step for record in battles.steps_of(Path(battle_folder))]
+    steps = [record.quest_step for record in written.steps_of(Path(battle_folder))]
     return bool(steps) and steps == list(range(1, len(steps) + 1))
 
 

@@ -16,10 +16,9 @@ from pathlib import Path
 from arena.training.saving import full_disk
 from realm.checkpoints import sidecar
 from realm.disk import durable
-from tests.campaigns import battles, disk, flip, floods, hostile, kill_points, slow_writers, swap, twins, two_daemons
+from tests.campaigns import battles, disk, flip, kill_points, swap
 from tests.campaigns.report import Figure, show_json
-from tests.campaigns.resting import resting_arena
-from tests.support import injected, tiny_hero
+from tests.support import injected
 
 SEED = 3
 
@@ -63,56 +62,6 @@ def unsynced_is_saved(folder: Path) -> list[Figure]:
     return disk.failing_disk(folder / "dying", battles.undisturbed(folder / "undisturbed"), points)
 
 
-def no_strict_json(folder: Path) -> list[Figure]:
-    """In every process of the arena, of two equal keys the last one wins."""
-    loosening = "from arena.rows import parse\nparse._is_plainly_right = lambda value, data: True\n"
-    kinds, path = ("twice: key twice", "nested: deep lists"), injected.without_training(folder, everywhere=loosening)
-    return hostile.run(folder, seed=SEED, quick=True, count=6, kinds=kinds, compared=False, PYTHONPATH=path)
-
-
-def no_lock(folder: Path) -> list[Figure]:
-    """Every process believes that it has the daemon's lock."""
-    unlocking = "import realm.disk.locks\nrealm.disk.locks.try_lock = lambda handle: True\n"
-    arena = resting_arena(folder / "world", _base(folder), PYTHONPATH=injected.with_django(folder, unlocking))
-    return two_daemons.races_for_the_lock(arena, 2)
-
-
-def no_twins(folder: Path) -> list[Figure]:
-    """Contents are not compared with those of other quests."""
-    forgetting = "import arena.queue.admission\narena.queue.admission._twin = lambda world, sha256, quest: None\n"
-    path = injected.with_django(folder, forgetting)
-    return twins.run(folder / "world", _base(folder), seed=SEED, drops=10, PYTHONPATH=path)
-
-
-def no_writer_check(folder: Path) -> list[Figure]:
-    """A file counts as whole as soon as it has been still for the settle time."""
-    path = injected.at_start(folder, "from arena.queue import inbox\ninbox._has_writer = lambda path: False\n")
-    return slow_writers.run(folder / "world", _base(folder), seed=SEED, writers=5, held_seconds=2, PYTHONPATH=path)
-
-
-def only_what_is_told(folder: Path) -> list[Figure]:
-    """Files are taken when an event names them; nobody looks into the inbox."""
-    path = injected.with_django(folder, _ONLY_TOLD)
-    return floods.overflow(folder / "world", _base(folder), files=20, timeout_seconds=6, PYTHONPATH=path)
-
-
-_ONLY_TOLD = """
-import os
-
-from arena.daemon import file_events
-from arena.queue import inbox
-
-told, hear, candidates = set(), file_events._Bell.on_any_event, inbox._candidates
-
-def note(bell, event):
-    told.update(map(os.fsdecode, (event.src_path, event.dest_path)))
-    hear(bell, event)
-
-file_events._Bell.on_any_event = note
-inbox._candidates = lambda folder: [path for path in candidates(folder) if str(path) in told]
-"""
-
-
 def one_current_model(folder: Path) -> list[Figure]:
     """The host writes by the model that was loaded last, whichever a request has taken."""
     path = injected.at_start(folder, _CURRENT)
@@ -133,14 +82,7 @@ host._write = lambda model, rows, ended: write(current[0], rows, ended)
 """
 
 
-def _base(folder: Path) -> Path:
-    return tiny_hero.make_base(folder / "base")
-
-
-_ALL = (
-    no_digests, no_temp_folder, no_waiting_for_room, unsynced_is_saved, no_strict_json, no_lock, no_twins,
-    no_writer_check, only_what_is_told, one_current_model,
-)  # fmt: skip
+_ALL = (no_digests, no_temp_folder, no_waiting_for_room, unsynced_is_saved, one_current_model)
 SABOTAGES = {each.__name__: each for each in _ALL}
 
 if __name__ == "__main__":

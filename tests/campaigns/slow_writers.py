@@ -38,7 +38,7 @@ class Writer:
     manner: str
     seed: int
     held_seconds: float
-    """A pause before the last chunk."""
+    """A pause before the last chunk, for as long as the file is there."""
     sha256: str = ""
     path: Path = Path()
     late: int = 0
@@ -71,7 +71,8 @@ class Writer:
                 file.write(chunk)
                 time.sleep(dice.random() * LONGEST_PAUSE_SECONDS)
                 if number == CHUNKS - 2:
-                    time.sleep(self.held_seconds)
+                    begun = time.monotonic()
+                    seconds_until(lambda: not self.path.exists(), begun, most=self.held_seconds)
             if at_rename != CHUNKS and not self.path.exists():
                 self.taken = f"{self.path.name} was taken while it was open"
         if at_rename == CHUNKS:
@@ -117,6 +118,7 @@ def run(folder: Path, base: Path, *, seed: int, writers: int, held_seconds: floa
     ]
     try:
         arena.start()
+        arena.wait_for(lambda: arena.status.get("state") == "resting", "the daemon serves")
         _write_all(crowd)
         begun = time.monotonic()
         seconds_until(lambda: _settled(arena, crowd), begun, most=TIMEOUT_SECONDS)

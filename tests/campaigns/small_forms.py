@@ -34,7 +34,7 @@ def check_promises(name: str, *arguments: str) -> None:
     assert any(figure["wanted"] for figure in figures)
 
 
-def check_twin(guard: str, found: str) -> None:
-    """Without the guard the campaign finds what is then broken."""
-    _, figures = run("tests.campaigns.sabotaged", guard)
+def check_twin(guard: str, found: str, sabotaged: str = "sabotaged") -> None:
+    """Without the guard, which the module `sabotaged` takes out, the campaign finds what is then broken."""
+    _, figures = run(f"tests.campaigns.{sabotaged}", guard)
     assert any(what.startswith(found) for what in broken(figures)), figures

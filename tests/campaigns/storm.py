@@ -6,7 +6,7 @@ import json
 import random
 import time
 from collections import Counter
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,13 +14,16 @@ from arena.protocol import EVENTS_FILE, STEPS_FILE, EventKind, StepRecord
 from realm.checkpoints import sidecar
 from realm.checkpoints.names import checkpoint_folders, step_of
 from realm.world import World
-from tests.campaigns.battles import steps_of, unreadable
 from tests.campaigns.report import Figure, none_of
+from tests.campaigns.written import steps_of, unreadable
 from tests.support import tiny_hero
 from tests.support.live_arena import TRAINING, LiveArena
 
 HERO = "DIO"
+TARGETS = ("trainer", "daemon", "both")
 LONGEST_PAUSE_SECONDS = 0.4
+START_SECONDS = 300.0
+"""Until a step is done, on a busy machine: the daemon, a launcher and each of its ranks load what they need before."""
 SHARE_AT_STEPS = 0.75
 """Of the kills; the others come while the daemon starts, the trainer loads or the battle resumes."""
 
@@ -44,16 +47,29 @@ def run(folder: Path, *, kills: int, quests: int, rows: int, seed: int) -> list[
         calm.start()
         run_through(calm, quests)
         total = check_each_step_once(calm, names)
-        deaths, losses = rage(stormy, kills=kills, quests=quests, steps=total, seed=seed)
+        deaths, losses = rage(stormy, kills=kills, quests=quests, steps=total, seed=seed, strike=strike)
         run_through(stormy, quests)
     finally:
         for arena in (calm, stormy):
             arena.stop()
-    return _figures(calm, stormy, names=names, wanted_kills=kills, deaths=deaths, losses=losses)
+    return figures_of(calm, stormy, names=names, wanted_kills=kills, deaths=deaths, losses=losses)
 
 
-def rage(arena: LiveArena, *, kills: int, quests: int, steps: int, seed: int) -> tuple[Counter[str], list[Loss]]:
-    """Start the arena and kill it `kills` times, spread over the `steps` of all its quests."""
+Strike = Callable[[LiveArena, str], bool]
+"""Kills the target of that name; whether it was a trainer in the midst of its work. A daemon is not started again."""
+
+
+def rage(
+    arena: LiveArena,
+    *,
+    kills: int,
+    quests: int,
+    steps: int,
+    seed: int,
+    strike: Strike,
+    targets: Sequence[str] = TARGETS,
+) -> tuple[Counter[str], list[Loss]]:
+    """Start the arena and kill one of the targets `kills` times, spread over the `steps` of all its quests."""
     dice = random.Random(seed)
     instants = sorted(dice.randrange(steps * 19 // 20) for _ in range(kills))
     arena.start()
@@ -64,10 +80,10 @@ def rage(arena: LiveArena, *, kills: int, quests: int, steps: int, seed: int) ->
         time.sleep(dice.random() * LONGEST_PAUSE_SECONDS)
         if len(arena.completed()) == quests:
             break
-        target = dice.choice(["trainer", "daemon", "both"])
+        target = dice.choice(targets)
         if strike(arena, target):
             losses.append(loss_of(arena))
-        if target != "trainer":
+        if not arena.daemon_lives:
             arena.start()
         deaths[target] += 1
     return deaths, losses
@@ -79,11 +95,12 @@ def _wait_until(arena: LiveArena, instant: int, quests: int) -> None:
     arena.wait_for(
         lambda: (progress(arena) > instant and progress(arena) != before) or len(arena.completed()) == quests,
         "a step is done",
+        seconds=START_SECONDS,
     )
 
 
 def strike(arena: LiveArena, target: str) -> bool:
-    """Whether a trainer was killed in the midst of its work. A daemon that is killed is not started again here."""
+    """A Strike, of a trainer that is alone."""
     if target in ("daemon", "both"):
         arena.kill_daemon()
     return target in ("trainer", "both") and arena.kill_trainer()
@@ -163,7 +180,7 @@ def twice_or_never(hero_folder: Path) -> list[str]:
     return [f"{quest[:8]} step {step}" for quest, step in ((trained - wanted) + (wanted - trained))]
 
 
-def _figures(
+def figures_of(
     calm: LiveArena,
     stormy: LiveArena,
     *,

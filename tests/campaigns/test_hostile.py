@@ -18,4 +18,4 @@ def test_the_small_form_keeps_its_promises() -> None:
     ],
 )
 def test_without_a_guard_it_finds_what_is_broken(guard: str, found: str) -> None:
-    check_twin(guard, found)
+    check_twin(guard, found, "intake_sabotaged")

@@ -1,4 +1,4 @@
-"""A real hero trains while nobody watches, while a hundred do, and so on in turns: what they cost it. And D4.
+"""A real hero trains while nobody watches, while two hundred do, and so on in turns: what they cost it. And D4.
 
 P5, D3 (the cost to training), D4.
 """
@@ -27,7 +27,7 @@ from tests.campaigns.report import Figure
 from tests.campaigns.tavern import tavern
 from tests.support.live_arena import LiveArena
 
-SOCKETS = STREAMS = 50
+SOCKETS = STREAMS = 100
 TURNS = 6
 TURN_SECONDS = 20.0
 MOST_SLOWED = 0.02

@@ -13,8 +13,8 @@ import yaml
 
 from realm.world import World
 from tests.campaigns import storm
-from tests.campaigns.battles import unreadable
 from tests.campaigns.report import Figure, none_of
+from tests.campaigns.written import unreadable
 from tests.support import tiny_hero
 from tests.support.live_arena import LiveArena
 

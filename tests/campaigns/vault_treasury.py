@@ -57,7 +57,7 @@ def _set_up(home: Path) -> None:
     os.environ["REALM_HOME"] = str(home)
     os.environ["DJANGO_SETTINGS_MODULE"] = "realm.settings"
     django.setup()
-    from realm import database
+    from realm.databases import database
 
     faults.has_strace()  # found out once, and not by each child
     database.make_ready(World(home))

@@ -19,6 +19,7 @@ from pathlib import Path
 from realm.checkpoints.sidecar import CHUNK_BYTES
 from realm.web.serve import CannotServe
 from realm.world import CHECKOUT
+from tests.campaigns.namespaces import Machine, other_machine
 from tests.campaigns.report import Figure, none_of
 from tests.support.fault_proxy import Faults, Wire, wire
 from tests.support.servers import free_port
@@ -34,21 +35,8 @@ BYTES, QUICK_BYTES = 256 * 2**20, 32 * 2**20
 GONE_SECONDS = 20.0
 """In place of ten minutes: nothing here depends on how long it is."""
 TRY_AGAIN_SECONDS = 2.0
-HERE, THERE = "10.213.77.1", "10.213.77.2"
 RATE = "1gbit"
 _MODEL, _ID = "Noise-1B", "model_noise_1b"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Machine:
-    """Where the branch officer runs."""
-
-    address: str
-    namespace: str = ""
-    """Empty: on loopback."""
-
-    def command(self, *arguments: str) -> list[str]:
-        return [*(["ip", "netns", "exec", self.namespace] if self.namespace else []), *arguments]
 
 
 def run(home: Path, *, seed: int, quick: bool, count: int | None) -> list[Figure]:
@@ -77,31 +65,6 @@ class Zone:
 
     def client(self, url: str = "") -> ZoneClient:
         return ZoneClient("3090", url or self.url, self.token)
-
-
-def ip(*arguments: str) -> None:
-    subprocess.run(["ip", *arguments], check=True, capture_output=True)
-
-
-@contextmanager
-def other_machine() -> Iterator[Machine]:
-    name = f"realm{os.getpid()}"
-    inner, outer = f"rz{os.getpid()}"[:15], f"rh{os.getpid()}"[:15]
-    try:
-        ip("netns", "add", name)
-    except (OSError, subprocess.CalledProcessError):
-        yield Machine(address="127.0.0.1")
-        return
-    try:
-        ip("link", "add", outer, "type", "veth", "peer", "name", inner, "netns", name)
-        ip("addr", "add", f"{HERE}/30", "dev", outer)
-        ip("link", "set", outer, "up")
-        for words in (f"addr add {THERE}/30 dev {inner}", f"link set {inner} up", "link set lo up"):
-            ip("-n", name, *words.split())
-        yield Machine(address=THERE, namespace=name)
-    finally:
-        with suppress(subprocess.CalledProcessError):
-            ip("netns", "del", name)  # and with it both ends of the link
 
 
 @contextmanager

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,7 @@ from playwright.sync_api import Locator, Page, Route, expect
 
 from arena.quest_orders import Act
 from tests.e2e.conftest import Tavern, Visitor
+from tests.e2e.waiting import wait_until
 
 ROW = '{"prompt": "what is two", "completion": "it is 2"}\n'
 
@@ -39,15 +39,6 @@ def names(page: Page, lane: str) -> list[str]:
 def orders(tavern: Tavern) -> list[dict[str, Any]]:
     found = sorted((tavern.home / "control").glob("*.quests.json"))
     return [json.loads(path.read_text()) for path in found]
-
-
-def wait_until(page: Page, true: Callable[[], bool]) -> None:
-    """For what is to be seen on the disk and not on the page."""
-    for _ in range(200):
-        if true():
-            return
-        page.wait_for_timeout(50)
-    raise AssertionError("it did not come")
 
 
 def wait_for_orders(page: Page, tavern: Tavern, count: int) -> list[dict[str, Any]]:
@@ -133,7 +124,7 @@ def test_drag_moves_inside_and_between_lanes(board: Page, tavern: Tavern, visito
         (Act.MOVE, ["d"], "low", None),
     ]
     tavern.do("carry_out")
-    expect(board.locator("#list-low .card .asked")).to_have_count(0, timeout=10_000)
+    expect(board.locator("#list-low .card .asked")).to_have_count(0)
     expect(cards(board, "low")).to_have_count(1)
     board.reload()
     assert (names(board, "high"), names(board, "normal"), names(board, "low")) == (["a", "urgent"], ["b", "c"], ["d"])
@@ -151,7 +142,7 @@ def test_arrows_reorder_by_keyboard_keep_the_focus_and_are_told(board: Page, tav
     given = wait_for_orders(board, tavern, 3)
     assert [told(order)[3] for order in given] == ["c", "b", "a"]
     tavern.do("carry_out")
-    expect(board.locator("#list-normal .asked")).to_have_count(0, timeout=10_000)
+    expect(board.locator("#list-normal .asked")).to_have_count(0)
     assert names(board, "normal") == ["d", "a", "b", "c"]
     assert board.evaluate("document.activeElement.getAttribute('aria-label')") == "d: one place up"
 
@@ -173,7 +164,7 @@ def test_many_are_cancelled_at_once_after_a_question(board: Page, tavern: Tavern
     assert [told(order)[:2] for order in orders(tavern)] == [(Act.CANCEL, ["a", "b", "c"])]
     expect(board.locator("#list-normal .asked")).to_have_count(3)
     tavern.do("carry_out")
-    expect(cards(board, "cancelled")).to_have_count(3, timeout=10_000)
+    expect(cards(board, "cancelled")).to_have_count(3)
     expect(cards(board, "normal")).to_have_count(1)
 
 
@@ -223,7 +214,7 @@ def test_rest_is_ended_from_the_board(board: Page, tavern: Tavern) -> None:
     board.get_by_role("button", name="Resume").click()
     wait_until(board, lambda: bool(list((tavern.home / "control").glob("*-resume*"))))
     tavern.do("status", state="idle")
-    expect(board.locator(".rests")).to_have_count(0, timeout=10_000)
+    expect(board.locator(".rests")).to_have_count(0)
 
 
 def test_on_a_phone_what_is_over_is_folded_until_it_is_asked_for(board: Page, tavern: Tavern) -> None:
@@ -238,7 +229,7 @@ def test_on_a_phone_what_is_over_is_folded_until_it_is_asked_for(board: Page, ta
     wait_for_orders(board, tavern, 1)
     tavern.do("carry_out")
     fold = board.locator("#fold-cancelled summary")
-    expect(fold).to_have_text("Show 1 of Cancelled", timeout=10_000)
+    expect(fold).to_have_text("Show 1 of Cancelled")
     expect(cards(board, "cancelled")).to_be_hidden()
     fold.click()
     expect(cards(board, "cancelled")).to_be_visible()

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
+import re
+
 import pytest
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import Browser, Error, Page, Route, expect
 
 from tests.e2e.conftest import Tavern, Visitor
+from tests.e2e.waiting import wait_until
 
 pytestmark = pytest.mark.slow
 NARROWEST = 320
@@ -60,6 +64,33 @@ def test_chests_are_chosen_deleted_put_back_protected_and_found(tavern: Tavern, 
         page.goto(f"{tavern.address}{address}")
         assert page.evaluate("document.documentElement.scrollWidth") <= NARROWEST, address
     assert visitor.complaints == []
+
+
+def show_while_the_shelf_is_drawn_anew(page: Page, show: str) -> None:
+    """The shelf is being asked for as one chooses what it shows, and both are answered in that order."""
+    held: list[Route] = []
+    page.route(re.compile(r"/vault\?"), lambda route: held.append(route))
+    with page.expect_request(re.compile(r"/vault\?")):
+        page.evaluate("htmx.trigger(document.body, 'realm:shelf')")
+    with page.expect_request(re.compile(rf"/vault\?.*show={show}(&|$)")):
+        page.get_by_label("Show").select_option(show)
+    wait_until(page, lambda: len(held) == 2)
+    for route in held:
+        with contextlib.suppress(Error):  # the first one was given up
+            route.fulfill(response=route.fetch())
+    page.unroute_all()
+
+
+def test_what_one_chooses_is_not_undone_by_a_refresh_under_way(tavern: Tavern, visitor: Visitor) -> None:
+    tavern.do("status", state="idle")
+    tavern.do("hoard", steps=[100, 200, 300])
+    page = visitor.page
+    page.goto(f"{tavern.address}/vault")
+    expect(page.locator("#pill")).to_have_attribute("data-pill", "live")
+    show_while_the_shelf_is_drawn_anew(page, "protected")
+    expect(page.locator(".chest")).to_have_count(0)
+    show_while_the_shelf_is_drawn_anew(page, "")
+    expect(page.locator(".chest")).to_have_count(3)
 
 
 def test_all_of_it_works_without_scripts(tavern: Tavern, chromium: Browser) -> None:

@@ -21,13 +21,15 @@ from realm import config, strict, yaml_files
 from realm.config import CopiesRules, RealmConfig, load
 from realm.strict import BadConfig
 from realm.world import World
+from sentinels.notices.rules import Rules as NoticeRules
 from vault.archivist.rules import Rules as ArchivistRules
 from vault.treasury.rules import Rules as TreasuryRules
 
 SEED = 5
 NESTED = ("training", "gatekeeper")
 READ_AS: dict[str, Any] = {
-    "recipe": Recipe, "gatekeeper": GateRules, "treasury": TreasuryRules, "archivist": ArchivistRules
+    "recipe": Recipe, "gatekeeper": GateRules, "treasury": TreasuryRules, "archivist": ArchivistRules,
+    "notices": NoticeRules,
 }  # fmt: skip
 ALLOWED = ("allowed", "expected", "must be", "did you mean")
 """Words by which a sentence says what may stand there."""
@@ -51,13 +53,18 @@ WRONG: dict[Any, tuple[Any, ...]] = {
     float: ("lots", True, [], {}, float("nan"), 10**500),
     str: (3, True, 2.5, [], {}),
     dict: (3, "all", [1], True),
-    tuple: ("q_proj", 3, [1], [None]),
+    tuple: ("q_proj", 3, [1.5], [None]),
     CopiesRules: (3, "all", [1], True),
 }
 OUT_OF_RANGE: dict[str, tuple[Any, ...]] = {
     "port": (0, -1, 65536), "vault_port": (0, 70_000), "oracle_port": (0, 70_000), "zone_port": (0, 70_000),
-    "bind": ("0.0.0.0", "::", ""), "hero": ("", "../EVA", "D O", "7"), "keep_checkpoints": (1, -5),
-    "vault_bind": ("", "kitchen", "1.2.3"),
+    "public_origins": (["x.example"], ["https://*.example"], ["http://a/"]), "bind": ("kitchen", "1.2.3", ""),
+    "hero": ("", "../EVA", "D O", "7"), "keep_checkpoints": (1, -5),
+    "web_ports": ([0], [8888], [8898, 8898], [8765]),
+    "database_url": ("realm", "mysql://h/x", "postgresql://h"), "redis_url": ("localhost:6379", "redis://"),
+    "vault_bind": ("", "kitchen", "1.2.3"), "oracle_bind": ("", "cellar", "1.2.3.4:80"),
+    "trusted_proxies": (["nginx"], ["10.0.0.1/24"], ["0.0.0.0/0"], ["::/0"], [""]),
+    "allowed_origins": (["*"], ["null"], ["https://a.example/"], ["a.example"], ["https://a.example:443"], ["file://"]),
     "keep_forged_quests": (-1,), "checkpoint_budget_gb": (0, -1, float("inf")),
     "oracle_memory_gb": (0, -1, float("inf")), "price_per_kwh": (-0.1, float("inf")),
     "preset": ("standrad", "../x", ""),

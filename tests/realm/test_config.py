@@ -43,10 +43,20 @@ def test_recipe_keys_are_overridden_one_by_one(home: World) -> None:
     ("variable", "text", "key", "value"),
     [
         ("REALM_BIND", "::1", "bind", "::1"),
+        ("REALM_BIND", "0.0.0.0", "bind", "0.0.0.0"),
+        (
+            "REALM_PUBLIC_ORIGINS",
+            "https://a.example, http://b:81",
+            "public_origins",
+            ("https://a.example", "http://b:81"),
+        ),
         ("REALM_PORT", "1", "port", 1),
         ("REALM_VAULT_PORT", "65535", "vault_port", 65535),
         ("REALM_VAULT_BIND", "0.0.0.0", "vault_bind", "0.0.0.0"),
         ("REALM_ORACLE_PORT", "9003", "oracle_port", 9003),
+        ("REALM_ORACLE_BIND", "::", "oracle_bind", "::"),
+        ("REALM_TRUSTED_PROXIES", "127.0.0.1, 10.0.0.0/24", "trusted_proxies", ("127.0.0.1", "10.0.0.0/24")),
+        ("REALM_ALLOWED_ORIGINS", "https://a.example", "allowed_origins", ("https://a.example",)),
         ("REALM_ZONE_PORT", "9004", "zone_port", 9004),
         ("REALM_BASE_MODEL", "Qwen/Qwen3-0.6B", "base_model", "Qwen/Qwen3-0.6B"),
         ("REALM_AUTOPLAY", "0", "autoplay", False),
@@ -67,12 +77,19 @@ def test_an_empty_variable_says_nothing(home: World) -> None:
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
-        ("prot: 1\n", "unknown key 'prot'; allowed are archivist, autoplay, base_model, bind, "),
+        ("prot: 1\n", "unknown key 'prot'; allowed are allowed_origins, archivist, autoplay, base_model, bind, "),
         ("port: high\n", "port: a whole number is expected, not 'high'"),
         ("port: 0\n", "port: 0 is no port; allowed are 1 to 65535"),
         ("zone_port: 65536\n", "zone_port: 65536 is no port; allowed are 1 to 65535"),
         ("autoplay: 1\n", "autoplay: true or false is expected, not 1"),
-        ("bind: 0.0.0.0\n", "bind: '0.0.0.0' is not loopback, and there is no login yet; allowed are 127.0.0.1, ::1,"),
+        (
+            "bind: kitchen\n",
+            "bind: 'kitchen' is no address of this machine's; allowed are 127.0.0.1, 0.0.0.0 for all",
+        ),
+        (
+            "public_origins: [x.example]\n",
+            "public_origins: 'x.example' is no origin; allowed is what a browser calls",
+        ),
         ("hero: ../EVA\n", "hero: '../EVA' is no hero's name; allowed are 1 to 40 letters (A-Z, a-z), digits, '-' and"),
         ("hero: ''\n", "hero: '' is no hero's name; "),
         ("hero: .\n", "hero: '.' is no hero's name; "),
@@ -124,7 +141,12 @@ def test_a_mistake_in_the_environment_names_the_variable(home: World, variable: 
     [
         ("REALM_PORT", "0", "0 is no port; allowed are 1 to 65535"),
         ("REALM_VAULT_PORT", "65536", "65536 is no port; allowed are 1 to 65535"),
-        ("REALM_BIND", "192.168.1.5", "'192.168.1.5' is not loopback, and there is no login yet; allowed are "),
+        (
+            "REALM_BIND",
+            "kitchen",
+            "'kitchen' is no address of this machine's; allowed are 127.0.0.1, 0.0.0.0 for all",
+        ),
+        ("REALM_PUBLIC_ORIGINS", "https://*.example", "'https://*.example' is no origin; allowed is "),
     ],
 )
 def test_a_value_out_of_range_names_the_variable_it_came_from(

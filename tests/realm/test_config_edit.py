@@ -72,6 +72,12 @@ def test_whatever_the_form_the_outcome_is_right(world: World, text: str) -> None
     assert changed == before | {"tasks": tasks}
 
 
+@pytest.mark.parametrize("text", ["", "# only a comment\n", "tasks:\n", MINE])
+@pytest.mark.parametrize("path", [("hero",), ("training", "seed"), ("tasks", "sparring", "skills", "bin")])
+def test_taking_out_what_does_not_stand_there_changes_nothing(world: World, text: str, path: tuple[str, ...]) -> None:
+    assert change(world, text, path, config_edit.ABSENT) == text
+
+
 def test_what_the_check_refuses_is_not_written(world: World) -> None:
     def refuse(settings: dict[str, Any]) -> None:
         assert settings == {"autoplay": True, "tasks": {"idle_percent": 300}}
@@ -139,6 +145,12 @@ def test_what_cannot_be_changed_without_a_loss_is_told_and_left(world: World, te
     with pytest.raises(BadConfig, match=rf"config\.yaml: {'.'.join(path)} cannot be changed in the form that the file"):
         change(world, text, path, False)
     assert (world.home / "config.yaml").read_text() == text
+
+
+def test_a_key_that_is_merged_in_cannot_be_taken_out(world: World) -> None:
+    with pytest.raises(BadConfig, match=r"config\.yaml: tasks\.generate cannot be changed in the form that the file"):
+        change(world, UNCHANGEABLE, ("tasks", "generate"), config_edit.ABSENT)
+    assert (world.home / "config.yaml").read_text() == UNCHANGEABLE
 
 
 def test_twin_without_the_last_look_keys_and_comments_are_lost(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,7 +16,7 @@ from realm import Realm, facade
 from realm.facade import RealmNotReady
 from realm.world import CHECKOUT, World
 from sentinels.facade import Patrol
-from sentinels.inspector import Finding
+from sentinels.inspector.finding import Finding
 from tests.support.servers import environment, migrate
 from tests.watchtower.factories import append_steps, daemon_lock, make_battle, record, say_status
 
@@ -95,7 +95,7 @@ def test_battle_states(realm: Realm) -> None:
 
 def test_a_patrol_is_all_clear_unless_there_is_trouble() -> None:
     def patrol(*verdicts: Any) -> Patrol:
-        return Patrol(tuple(Finding(what="x", verdict=verdict, said="y") for verdict in verdicts))
+        return Patrol(tuple(Finding(what="x", verdict=verdict, sentence="y") for verdict in verdicts))
 
     assert patrol("ok", "warning").is_all_clear
     assert not patrol("ok", "trouble").is_all_clear
@@ -115,8 +115,8 @@ def test_a_world_that_is_not_there(tmp_path: Path) -> None:
 
 
 def test_a_database_that_is_not_ready(realm: Realm, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("realm.database.is_behind", lambda: True)
-    monkeypatch.setattr("realm.unready_database.is_behind", lambda: True)
+    monkeypatch.setattr("realm.databases.database.is_behind", lambda: True)
+    monkeypatch.setattr("realm.databases.unready.is_behind", lambda: True)
     with pytest.raises(RealmNotReady, match="of an older release"):
         _ = realm.arena
     assert realm.tavern.address, "of use all the same"
@@ -124,7 +124,7 @@ def test_a_database_that_is_not_ready(realm: Realm, monkeypatch: pytest.MonkeyPa
     def broken() -> bool:
         raise DatabaseError("x")
 
-    monkeypatch.setattr("realm.database.is_behind", broken)
+    monkeypatch.setattr("realm.databases.database.is_behind", broken)
     with pytest.raises(RealmNotReady):
         _ = realm.vault
 

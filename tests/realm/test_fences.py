@@ -54,15 +54,29 @@ def training_modules() -> list[str]:
     return [".".join(path.relative_to(CHECKOUT).with_suffix("").parts).removesuffix(".__init__") for path in found]
 
 
+NAMES_READ = "realm.asgi, django.urls; django.urls.reverse('health')"
+"""With the whole table of addresses, as the first page reads it."""
+
+
 def test_the_web_process_holds_no_torch(world: World) -> None:
-    held = packages_after(CHECKOUT, world, ["realm.asgi", "realm.urls"])
+    held = packages_after(CHECKOUT, world, [NAMES_READ])
     assert {"django", "channels", "watchtower", "tavern"} <= held
     assert not held & HEAVY
+    assert not held & {"ninja", "jinja2"}, "the API's 14 MB come with the first request to it"
+
+
+def test_the_vault_holds_no_api_before_it_is_asked(world: World) -> None:
+    setup = "os; os.environ['DJANGO_SETTINGS_MODULE'] = 'watchtower.api.settings'; import django; django.setup()"
+    held = packages_after(CHECKOUT, world, [f"{setup}; import watchtower.api.process, watchtower.api.urls"])
+    assert {"django", "uvicorn"} <= held
+    assert not held & (HEAVY | {"ninja", "tokenizers"})
 
 
 def test_the_daemon_and_the_weaver_hold_no_torch(world: World) -> None:
-    setup = "django; django.setup(); import arena.management.commands.arena, realm.management.commands.weave"
-    assert not packages_after(CHECKOUT, world, [setup]) & HEAVY
+    setup = "django; django.setup(); import arena.daemon.serving, realm.management.commands.weave"
+    held = packages_after(CHECKOUT, world, [setup])
+    assert not held & (HEAVY | {"httpx2", "pydantic", "jinja2"}), "what a host is first asked brings its client"
+    assert "ninja" not in held, "only who serves the API holds it: 10 MB"
 
 
 def test_the_trainer_holds_no_django(world: World) -> None:
@@ -79,6 +93,7 @@ def test_an_inference_host_that_has_loaded_nothing_holds_neither_torch_nor_djang
 
 SHARED = [
     "arena.rows.tokenizer",
+    "arena.rows.chat_template",
     "arena.rows.masking",
     "arena.rows.example",
     "arena.rows.packing",
@@ -98,9 +113,10 @@ def test_twin_planted_in_what_the_trainer_shares_they_are_seen(copy: Path, world
     assert line.split()[1] in packages_after(copy, world, SHARED)
 
 
-def test_twin_torch_planted_in_the_web_is_seen(copy: Path, world: World) -> None:
+def test_twin_torch_and_ninja_planted_in_the_web_are_seen(copy: Path, world: World) -> None:
     plant(copy, "watchtower/scores.py", "import torch")
-    assert "torch" in packages_after(copy, world, ["realm.asgi"])
+    plant(copy, "tavern/page_frame.py", "import ninja")
+    assert {"torch", "ninja"} <= packages_after(copy, world, [NAMES_READ])
 
 
 PLANTED = [
@@ -123,12 +139,22 @@ PLANTED = [
         "channels",
         "Rows, gate, hero, training and their kin know no Django",
     ),
-    ("arena/training/loss.py", "vault.models", "Only daemon, reports and commands of the arena know guild and vault"),
-    ("arena/queue/files.py", "guild.models", "Only daemon, reports and commands of the arena know guild and vault"),
+    (
+        "arena/training/loss.py",
+        "vault.models",
+        "In the arena few rooms know guild and vault",
+    ),
+    (
+        "arena/queue/files.py",
+        "guild.models",
+        "In the arena few rooms know guild and vault",
+    ),
     ("arena/rows/masking.py", "arena.queue.files", "The arena's rooms lie in layers"),
     ("arena/hero/answering.py", "arena.training.loss", "A hero knows nothing of its training"),
     ("guild/models.py", "watchtower.pool", "Arrows point one way"),
     ("realm/web/guard.py", "sentinels.views", "realm is the ground"),
+    ("sentinels/guardian/watch.py", "django", "The guardian knows no Django, and nobody whom it watches"),
+    ("sentinels/guardian/events.py", "sentinels.inspector.report", "The sentinels' rooms lie in layers"),
 ]
 """What a hurried change would import where, and the contract that must see it. scripts/test.sh holds the contracts."""
 

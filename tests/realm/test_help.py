@@ -50,3 +50,21 @@ def test_each_says_what_it_does_in_whole_words() -> None:
             assert said, name
             assert not said.endswith((".", "…", ",")), name
             assert load_command_class(place, name).help.startswith(said), name
+
+
+def check_no_page_is_loaded() -> None:
+    line = RealmCommandLine(["manage.py"])
+    for names in own_commands().values():
+        assert not any(line.fetch_command(name).requires_system_checks for name in names)
+
+
+def test_our_commands_load_no_page() -> None:
+    """A daemon would keep them in memory as long as it lives."""
+    check_no_page_is_loaded()
+    assert RealmCommandLine(["manage.py"]).fetch_command("makemigrations").requires_system_checks
+
+
+def test_twin_djangos_own_way_loads_all_of_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(RealmCommandLine, "fetch_command")
+    with pytest.raises(AssertionError):
+        check_no_page_is_loaded()

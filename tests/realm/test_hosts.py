@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 
 from realm import hosts
-from realm.hosts import UnknownHost, get_host, get_service_url, is_trainer_local, list_hosts, read_hosts
+from realm.hosts import UnknownHost, files, get_host, get_service_url, is_trainer_local, list_hosts, read_hosts
+from realm.oracle import own_token
+from realm.oracle.own_token import OracleTokens
 from realm.strict import BadConfig
 from realm.world import World
 
@@ -43,6 +45,35 @@ def test_the_shipped_host_is_this_worlds_own_oracle(home: World, monkeypatch: py
     monkeypatch.setenv("REALM_ORACLE_PORT", "9003")
     assert get_service_url("inference", world=home) == "http://127.0.0.1:9003"
     assert get_host("local", home, oracle_port=9004).url == "http://127.0.0.1:9004"
+
+
+@pytest.mark.parametrize(
+    ("bind", "address"),
+    [
+        ("0.0.0.0", "127.0.0.1"),
+        ("::", "[::1]"),
+        ("::1", "[::1]"),
+        ("192.168.1.5", "192.168.1.5"),
+        ("localhost", "127.0.0.1"),
+    ],
+)
+def test_this_worlds_own_servers_are_asked_where_they_listen(
+    home: World, monkeypatch: pytest.MonkeyPatch, bind: str, address: str
+) -> None:
+    monkeypatch.setenv("REALM_ORACLE_BIND", bind)
+    monkeypatch.setenv("REALM_VAULT_BIND", bind)
+    assert get_service_url("inference", world=home) == f"http://{address}:8765"
+    assert get_service_url("ledger", world=home) == f"http://{address}:8767/api/ledger"
+
+
+def test_beyond_loopback_the_worlds_own_oracle_is_asked_with_the_worlds_own_token(
+    home: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    say(home, "box: {url: 'http://10.0.0.9:8765'}\nnamed: {token_file: mine}\n")
+    OracleTokens(home)
+    assert [host.token_file for host in list_hosts(home)] == [None, None, home.secrets / "mine"]
+    monkeypatch.setenv("REALM_ORACLE_BIND", "0.0.0.0")
+    assert [host.token_file for host in list_hosts(home)] == [own_token.file_of(home), None, home.secrets / "mine"]
 
 
 def test_without_arguments_the_world_of_the_environment_is_asked(
@@ -88,7 +119,10 @@ def test_an_unknown_host_or_service_is_told_with_the_known_ones(home: World) -> 
     ("text", "told"),
     [
         ("local: {urll: x}", r"hosts.yaml: local: unknown key 'urll'; .*did you mean 'url'"),
-        ("local: {kind: vllm}", r"hosts.yaml: local: kind: 'vllm' is not allowed; allowed are realm, openai"),
+        (
+            "local: {kind: tgi}",
+            r"local: kind: 'tgi' is not allowed; allowed are realm, vllm, llamacpp, ollama, openai",
+        ),
         ("local: 5", r"local: a mapping is expected, or null to take the host away, not 5"),
         ("'a b': {kind: realm}", r"'a b' is no host's name"),
         ("-5: {kind: realm}", r"-5 is no host's name"),
@@ -111,6 +145,9 @@ def test_an_unknown_host_or_service_is_told_with_the_known_ones(home: World) -> 
         ("local: {url: 'http://a:b@x:1'}", r"put a token into token_file"),
         ("local: {url: 'http://169.254.169.254'}", r"is where no inference host can be"),
         ("local: {url: 'http://[::ffff:169.254.169.254]:80'}", r"is where no inference host can be"),
+        ("local: {url: 'http://2852039166'}", r"is where no inference host can be"),
+        ("local: {host: 0251.0376.0251.0376}", r"is no machine"),
+        ("local: {url: 'http://[64:ff9b::a9fe:a9fe]'}", r"is where no inference host can be"),
         ("local: {url: 'http://[fe80::1]'}", r"is where no inference host can be"),
         ("local: {url: 'http://[fd00:ec2::254]'}", r"is where no inference host can be"),
         ("local: {url: 'http://0.0.0.0:8765'}", r"is where no inference host can be"),
@@ -140,14 +177,14 @@ def test_a_mistake_is_told_with_file_key_and_what_is_allowed(home: World, text: 
 
 
 def check_only_the_broken_one_is_gone(home: World) -> None:
-    say(home, "fast: {kind: vllm}\n" + VLLM)
+    say(home, "fast: {kind: tgi}\n" + VLLM)
     registry = read_hosts(home)
     assert [host.id for host in registry.hosts] == ["local", "box"]
     assert list(registry.broken) == ["fast"]
-    assert registry.trouble.endswith("'vllm' is not allowed; allowed are realm, openai.")
+    assert registry.trouble.endswith("'tgi' is not allowed; allowed are realm, vllm, llamacpp, ollama, openai.")
     assert list_hosts(home) == list(registry.hosts)
     assert get_host(None, home).id == "local"
-    with pytest.raises(BadConfig, match="fast: kind: 'vllm' is not allowed"):
+    with pytest.raises(BadConfig, match="fast: kind: 'tgi' is not allowed"):
         get_host("fast", home)
     with pytest.raises(UnknownHost, match=r"There is no host 'moon'. Known: local, box\."):
         get_host("moon", home)
@@ -158,7 +195,7 @@ def test_a_broken_entry_takes_away_its_own_host_alone(home: World) -> None:
 
 
 def test_twin_where_an_entry_is_not_read_on_its_own_it_takes_all(home: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    whole = hosts._entry
+    whole = hosts.entry_of
 
     def all_or_nothing(layer: Any) -> Any:
         try:
@@ -166,19 +203,19 @@ def test_twin_where_an_entry_is_not_read_on_its_own_it_takes_all(home: World, mo
         except BadConfig as error:
             raise RuntimeError(error) from error
 
-    monkeypatch.setattr(hosts, "_entry", all_or_nothing)
+    monkeypatch.setattr(hosts, "entry_of", all_or_nothing)
     with pytest.raises(RuntimeError):
         check_only_the_broken_one_is_gone(home)
 
 
 def test_no_other_host_stands_in_for_a_broken_default(home: World) -> None:
-    say(home, "local: {kind: vllm}\n" + VLLM)
+    say(home, "local: {kind: tgi}\n" + VLLM)
     assert [host.id for host in list_hosts(home)] == ["box"]
     for name in (None, "local"):
-        with pytest.raises(BadConfig, match="local: kind: 'vllm' is not allowed"):
+        with pytest.raises(BadConfig, match="local: kind: 'tgi' is not allowed"):
             get_host(name, home)
-    say(home, "local: {kind: vllm}\n")
-    with pytest.raises(BadConfig, match="local: kind: 'vllm' is not allowed"):
+    say(home, "local: {kind: tgi}\n")
+    with pytest.raises(BadConfig, match="local: kind: 'tgi' is not allowed"):
         list_hosts(home)
 
 
@@ -230,7 +267,7 @@ def test_machines_are_read_from_json_as_well_as_from_yaml(home: World) -> None:
 
 
 def test_twin_numbers_are_no_hosts_where_they_stay_numbers(home: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(hosts, "_read_file", hosts.read_yaml)
+    monkeypatch.setattr(files, "_read_file", files.read_yaml)
     say(home, re.sub(r'"(\d+)":', r"\1:", SEED.strip().removeprefix('{"hosts": ').removesuffix("}")))
     with pytest.raises((UnknownHost, BadConfig)):
         check_machines(home)

@@ -18,7 +18,7 @@ from django.db import OperationalError
 
 from arena.daemon.trainer.process import TrainerProcess
 from realm.config import RealmConfig
-from realm.unready_database import sentence
+from realm.databases.unready import sentence
 from realm.weaver import verbs
 from realm.weaver.services import TAVERN
 from realm.web import outbound

@@ -1,5 +1,6 @@
 import json
 import math
+import re
 import time
 from typing import Any
 
@@ -8,11 +9,17 @@ from django.db import DatabaseError
 from django.test import Client
 
 from arena.models import Quest
+from arena.status import read_status
 from guild.tasks.master import STATUS_FILE
 from guild.tasks.only_master import only_master as master_lock
+from realm.config import RealmConfig
 from realm.health import HEALTHY
 from realm.version import version
+from realm.weaver.guarded import STATUS_FILE as STATUS_OF_GUARDED
 from realm.world import World
+from sentinels import vitals
+from sentinels.inspector.finding import ok, warning
+from sentinels.inspector.report import write_report
 from tests.watchtower.factories import daemon_lock, say_status
 from vault.jobs import status as vault_status
 from vault.jobs.status import only_vault
@@ -108,6 +115,10 @@ def test_the_other_services_are_looked_at_where_a_supervisord_keeps_them(
         assert said_of(told, "weaver").startswith("supervisord is gone")
         assert said_of(told, "taskmaster") == "the Task Master is not running"
         assert said_of(told, "vault").startswith("its process does not run")
+        guarded = world.status / STATUS_OF_GUARDED
+        for state, is_told in (("starting", False), ("up", True)):
+            guarded.write_text(json.dumps({"time": time.time(), "services": {"vault": {"state": state}}}))
+            assert bool(said_of(health(client), "vault")) is is_told, "a slow machine's vault has its time"
         with only_vault(world):
             assert said_of(health(client), "vault") == "it has said nothing yet"
             vault_status.write(world, address="http://127.0.0.1:8767")
@@ -138,3 +149,46 @@ def test_it_names_itself_and_its_world(client: Client, world: World) -> None:
 
 def test_it_only_reads(client: Client, world: World) -> None:
     assert client.post("/health", headers={"host": "localhost"}).status_code == 405
+
+
+def test_each_thing_that_was_looked_at_is_a_check(client: Client, world: World) -> None:
+    say_status(world, "idle")
+    with daemon_lock(world):
+        checks = health(client)["checks"]
+        assert {name: check["status"] for name, check in checks.items() if name != "redis"} == dict.fromkeys(
+            ("database", "arena", "gpus", "disk"), "pass"
+        )
+        write_report(world, [warning("clock", "it was set back"), ok("disk", "room")])
+        told = health(client)
+        assert told["checks"]["patrol"] == {"status": "warn", "output": "clock: it was set back"}
+        assert told["status"] == HEALTHY, "a patrol may be of some minutes ago"
+    assert health(client)["checks"]["arena"] == {"status": "fail", "output": "its daemon does not run"}
+
+
+def test_the_process_turns_without_a_database(client: Client, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse() -> None:
+        raise DatabaseError("no such table: arena_quest")
+
+    assert client.get("/readyz", headers={"host": "localhost"}).json() == {"status": "pass"}
+    monkeypatch.setattr(Quest.objects, "exists", refuse)
+    assert client.get("/livez", headers={"host": "localhost"}).json() == {"status": "pass"}
+    answer = client.get("/readyz", headers={"host": "localhost"})
+    assert (answer.status_code, answer.json()["status"]) == (503, "fail")
+    assert "no such table" in answer.json()["output"]
+
+
+@pytest.mark.parametrize("of", ["newer_migrations", "is_behind"])
+def test_a_database_of_another_release_is_not_ready(
+    client: Client, world: World, monkeypatch: pytest.MonkeyPatch, of: str
+) -> None:
+    monkeypatch.setattr(f"sentinels.health.{of}", lambda: ["arena.9999_new"])
+    assert client.get("/readyz", headers={"host": "localhost"}).status_code == 503
+
+
+def test_a_redis_server_that_is_away_is_told_where_the_settings_name_one(world: World) -> None:
+    url = "unix://:hunter2@/nowhere/socket"
+    assert re.match("it does not answer, pages look by themselves: .*nowhere", vitals.redis(url))
+    for config, looks in ((RealmConfig(redis_url=url), True), (RealmConfig(), False)):
+        organs = [trouble.organ for trouble in vitals.troubles(world, config, read_status(world), time.time())]
+        assert ("redis" in organs) is looks
+    assert "hunter2" not in vitals.redis(url)

@@ -21,6 +21,7 @@ class FakeGpu:
     milliwatts: int = 250_000
     millijoules: int = 5_000_000
     throttle_bits: int = 0
+    memory_errors: int = 0
     silent: set[str] = field(default_factory=set)
     """Functions that this GPU does not support."""
     lost: bool = False
@@ -75,4 +76,5 @@ _ANSWERS: dict[str, Any] = {
     "nvmlDeviceGetFanSpeed": lambda gpu: 40,
     "nvmlDeviceGetClockInfo": lambda gpu: 1700,
     "nvmlDeviceGetCurrentClocksEventReasons": lambda gpu: gpu.throttle_bits,
+    "nvmlDeviceGetTotalEccErrors": lambda gpu: gpu.memory_errors,
 }

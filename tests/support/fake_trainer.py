@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from arena.daemon.trainer.process import Group
 from arena.protocol import EVENTS_FILE, REFUSED_FILE, Command, Event, EventKind, Order
 from realm.checkpoints import sidecar
 from realm.checkpoints.cursor import Cursor
@@ -32,6 +33,7 @@ class FakeTrainer:
         self.exit_code: int | None = None
         self.hung = ""
         self.trouble = ""
+        self.group = Group()
         self.starts = 0
 
     @property

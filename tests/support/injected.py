@@ -34,6 +34,6 @@ def with_django(folder: Path, code: str, *, everywhere: str = "") -> str:
     )
 
 
-def without_training(folder: Path, *, everywhere: str = "") -> str:
+def without_training(folder: Path, code: str = "", *, everywhere: str = "") -> str:
     """The same for arenas in which nothing is trained: their trainer stands in, and imports no torch."""
-    return with_django(folder, _STAND_IN_TRAINER, everywhere=everywhere)
+    return with_django(folder, _STAND_IN_TRAINER + code, everywhere=everywhere)

@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -34,27 +34,36 @@ TIMEOUT_SECONDS = 90.0
 class LiveArena:
     """Its folder holds the world; `base` is the hero's model folder, or None for the embedded hero's.
 
-    A world that lies there already is opened as it is.
+    A world that lies there already is opened as it is; `migrates` brings its database up to date before. `training` are
+    keys of a recipe beside TRAINING.
     """
 
-    def __init__(self, folder: Path, base: Path | None, **variables: str) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        base: Path | None,
+        *,
+        migrates: bool = True,
+        training: Mapping[str, Any] | None = None,
+        **variables: str,
+    ) -> None:
         self.world = World(folder)
         is_fresh = not self.world.database.exists()
         if is_fresh:
             self.world.create()
             # Every checkpoint stays, so that the line from the first step to the last can be followed.
-            settings = {"training": TRAINING, "keep_checkpoints": 100_000}
+            settings = {"training": TRAINING | dict(training or {}), "keep_checkpoints": 100_000}
             (folder / "config.yaml").write_text(yaml.safe_dump(settings))
-        self._environment = {name: value for name, value in os.environ.items() if not name.startswith("REALM_")} | {
+        self.environment = {name: value for name, value in os.environ.items() if not name.startswith("REALM_")} | {
             "REALM_HOME": str(folder),
             "REALM_AUTOPLAY": "0",
             "DJANGO_SETTINGS_MODULE": "realm.settings",
         }
-        self._environment |= ({"REALM_BASE_MODEL": str(base)} if base else {}) | variables
+        self.environment |= ({"REALM_BASE_MODEL": str(base)} if base else {}) | variables
         self.daemon: subprocess.Popen[bytes] | None = None
         if is_fresh:
             migrate(self.world)
-        else:
+        elif migrates:
             self.manage("migrate", "-v0")
 
     def manage(self, *arguments: str) -> str:
@@ -66,7 +75,7 @@ class LiveArena:
     def _run(self, *arguments: str, seconds: float = TIMEOUT_SECONDS) -> str:
         command = [sys.executable, *arguments]
         done = subprocess.run(
-            command, cwd=CHECKOUT, env=self._environment, check=True, capture_output=True, timeout=seconds
+            command, cwd=CHECKOUT, env=self.environment, check=True, capture_output=True, timeout=seconds
         )
         return done.stdout.decode()
 
@@ -81,7 +90,7 @@ class LiveArena:
             return subprocess.Popen(
                 [*prefix, sys.executable, "manage.py", "arena"],
                 cwd=CHECKOUT,
-                env=self._environment,
+                env=self.environment,
                 stderr=log,
                 stdout=log,
                 start_new_session=True,
@@ -95,6 +104,10 @@ class LiveArena:
             self.daemon.wait(TIMEOUT_SECONDS)
         if trainer:
             self.wait_for(lambda: not _lives(trainer), "the trainer is gone")
+
+    @property
+    def daemon_lives(self) -> bool:
+        return self.daemon is not None and self.daemon.poll() is None
 
     def kill_daemon(self) -> None:
         assert self.daemon is not None

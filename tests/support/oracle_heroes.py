@@ -102,10 +102,11 @@ class RunningOracle:
     port: int
     process: subprocess.Popen[bytes]
     http: httpx2.Client
+    address: str = "127.0.0.1"
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
+        return f"http://{self.address}:{self.port}"
 
     def post(self, path: str, **body: Any) -> Any:
         """The reply's JSON, of a request that is granted."""
@@ -122,7 +123,9 @@ class RunningOracle:
 
 
 @contextmanager
-def oracle(world: World, **variables: object) -> Iterator[RunningOracle]:
+def oracle(
+    world: World, *, address: str = "127.0.0.1", token: str = "", **variables: object
+) -> Iterator[RunningOracle]:
     """A real host of that world, answering; gone on leaving."""
     port = free_port()
     log = world.home / "oracle.log"
@@ -132,10 +135,11 @@ def oracle(world: World, **variables: object) -> Iterator[RunningOracle]:
             command, cwd=CHECKOUT, env=environment(world, **variables), stdout=file, stderr=file
         )  # fmt: skip
     try:
-        with httpx2.Client(base_url=f"http://127.0.0.1:{port}", timeout=100) as http:
+        headers = {"Authorization": f"Bearer {token}"} if token else {}
+        with httpx2.Client(base_url=f"http://{address}:{port}", headers=headers, timeout=100) as http:
             wait_until(lambda: process.poll() is not None or _answers(http))
             assert process.poll() is None, log.read_text()
-            yield RunningOracle(world, port, process, http)
+            yield RunningOracle(world, port, process, http, address)
     finally:
         process.kill()
         process.wait()

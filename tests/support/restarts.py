@@ -108,6 +108,10 @@ class Client(threading.Thread):
     def has_all_of(self, battle: Battle) -> bool:
         return self.newest_step == battle.told and (self.seq == battle.told or not self.remembers)
 
+    def has_more_than(self, seen: int) -> bool:
+        """Whether it has heard of what was told since so much was."""
+        return self.newest_step > seen
+
     def run(self) -> None:
         while not self.done.is_set():
             try:
@@ -149,6 +153,12 @@ class Listener(Client):
         self.steps: list[int] = []
         self._id = ""
 
+    def has_all_of(self, battle: Battle) -> bool:
+        return self.newest_step == battle.told == self.seq  # who forgets is told everything again, to the end
+
+    def has_more_than(self, seen: int) -> bool:
+        return super().has_more_than(seen) and self.seq > seen  # events come apart from steps
+
     def listen(self) -> None:
         connection = HTTPConnection("127.0.0.1", self.port, timeout=20)
         with closing(connection):
@@ -180,7 +190,7 @@ def fight_through_restarts(world: World, clients: Sequence[Client], battle: Batt
             with web_server(world, port):
                 seen = battle.told
                 battle.fight(EVENTS_A_PHASE)
-                wait_until(lambda seen=seen: all(client.newest_step > seen for client in clients))
+                wait_until(lambda seen=seen: all(client.has_more_than(seen) for client in clients))
             battle.fight(EVENTS_A_PHASE)
         with web_server(world, port):
             wait_until(lambda: all(client.has_all_of(battle) for client in clients))

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from arena.protocol import Event, Order
+from arena.protocol import EVENTS_FILE, Event, Order
 from arena.training.control import Control
 from arena.training.service import run_order
 from realm.checkpoints import sidecar
@@ -26,6 +26,10 @@ def run(
 
     run_order(order, control or Control(), None, note, on_trouble)
     return events
+
+
+def events_of(order: Order) -> list[Event]:
+    return [Event.from_line(line) for line in (Path(order.battle_folder) / EVENTS_FILE).read_bytes().splitlines()]
 
 
 def newest(order: Order) -> Path:

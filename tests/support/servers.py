@@ -79,12 +79,22 @@ class WebServer:
 
 
 @contextmanager
-def web_server(world: World, port: int) -> Iterator[WebServer]:
+def web_server(world: World, port: int, **variables: object) -> Iterator[WebServer]:
     """A real daphne of that world, answering; gone on leaving."""
-    command = [sys.executable, "-m", "daphne", "-b", "127.0.0.1", "-p", str(port), "realm.asgi:application"]
+    command = [
+        sys.executable,
+        "-m",
+        "daphne",
+        "-b",
+        "127.0.0.1",
+        "-p",
+        str(port),
+        "--no-server-name",
+        "realm.asgi:application",
+    ]
     with open(world.logs / "web.log", "ab") as log:
         process = subprocess.Popen(
-            command, cwd=CHECKOUT, env=environment(world, REALM_PORT=port), stdout=log, stderr=log
+            command, cwd=CHECKOUT, env=environment(world, REALM_PORT=port, **variables), stdout=log, stderr=log
         )  # fmt: skip
     try:
         wait_until(lambda: process.poll() is not None or answers(port))
@@ -99,6 +109,8 @@ def answers(port: int) -> bool:
     try:
         with urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=10) as reply:
             return bool(reply.status == 200)
+    except urllib.error.HTTPError as refusal:
+        return refusal.code == 401  # who does not log in is told no more
     except OSError:  # refused, cut, or late
         return False
 

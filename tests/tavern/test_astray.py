@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,8 +11,10 @@ from django.conf import settings as django_settings
 from django.contrib.staticfiles import finders
 from django.db import OperationalError
 from django.db.backends.utils import CursorWrapper
+from django.http import HttpResponse
 from django.template.loader import render_to_string
-from django.test import Client
+from django.test import Client, RequestFactory
+from pytest_django import Settings
 
 from realm.world import World
 from tavern.database_trouble import DatabaseTrouble
@@ -83,6 +86,14 @@ def test_a_database_that_does_not_answer_is_told(
     html = said(client, address, 503)
     assert "no such table: &lt;arena_quest&gt;" in html
     assert "fills a new one from the world" in html
+
+
+def test_a_stranger_is_not_told_what_the_database_says(rf: RequestFactory, settings: Settings) -> None:
+    middleware, error = DatabaseTrouble(lambda request: HttpResponse()), OperationalError('no server at "db.internal"')
+    shown = [middleware.process_exception(rf.get("/login"), error)]
+    settings.REALM = replace(settings.REALM, public_origins=("https://realm.example.org",))
+    shown.append(middleware.process_exception(rf.get("/login"), error))
+    assert [b"db.internal" in page.content for page in shown if page] == [True, False]
 
 
 def test_twin_without_the_middleware_it_is_an_error_of_the_program(

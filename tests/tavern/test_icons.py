@@ -4,15 +4,19 @@ import pytest
 
 from arena.protocol import EventKind
 from realm.world import CHECKOUT
+from tavern.achievements import page
 from tavern.home.foes import FOES, foe_of
 from tavern.log_looks import LOOKS, OTHER, entry_of, looks_table
+from tavern.places import PLACES
+from watchtower.achievements.catalogue import ACHIEVEMENTS
 
 GAME_ICONS = CHECKOUT / "static" / "vendor" / "game-icons"
 
 
 @pytest.fixture(scope="module")
 def symbols() -> set[str]:
-    return set(re.findall(r'<symbol id="gi-([^"]+)"', (GAME_ICONS / "sprite.svg").read_text(encoding="utf-8")))
+    texts = [(GAME_ICONS / name).read_text(encoding="utf-8") for name in ("sprite.svg", "medals.svg")]
+    return set(re.findall(r'<symbol id="gi-([^"]+)"', "".join(texts)))
 
 
 def test_each_symbol_has_an_author(symbols: set[str]) -> None:
@@ -25,7 +29,9 @@ def test_each_symbol_has_an_author(symbols: set[str]) -> None:
 
 
 def test_each_icon_used_is_in_the_sprite(symbols: set[str]) -> None:
-    used = {look.icon for look in [*LOOKS.values(), OTHER]} | {foe.glyph for foe in FOES}
+    used = {place.icon for place in PLACES}
+    used |= {look.icon for look in [*LOOKS.values(), OTHER]} | {foe.glyph for foe in FOES}
+    used |= {one.icon for one in ACHIEVEMENTS} | {page.SECRET_ICON}
     for template in (CHECKOUT / "templates").rglob("*.*"):
         text = template.read_text(encoding="utf-8")
         used |= set(re.findall(r'{% icon "([^"]+)"', text)) | set(re.findall(r"#gi-([a-z][a-z-]+)", text))
@@ -71,7 +77,8 @@ def test_vendored_files_keep_their_licences() -> None:
     for font in (vendor / "fonts").glob("*.woff2"):
         family = re.split(r"-latin|-\d+", font.stem)[0]
         assert "SIL OPEN FONT LICENSE" in (vendor / "fonts" / f"{family}-LICENSE").read_text(encoding="utf-8")
-    assert "MIT" in (vendor / "uplot" / "LICENSE").read_text(encoding="utf-8")
+    for name in ("uplot", "zzfx"):
+        assert "MIT" in (vendor / name / "LICENSE").read_text(encoding="utf-8")
 
 
 def test_a_quest_always_meets_the_same_foe() -> None:

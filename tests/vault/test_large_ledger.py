@@ -73,6 +73,7 @@ def check_costs(question: Callable[[Ledger], object], monkeypatch: pytest.Monkey
         assert "TEMP B-TREE" not in plan, plan
 
 
+@pytest.mark.sqlite  # whose plan it reads
 def test_a_question_costs_as_much_as_in_a_small_ledger(large: World, monkeypatch: pytest.MonkeyPatch) -> None:
     for question in QUESTIONS.values():
         check_costs(question, monkeypatch)
@@ -84,6 +85,7 @@ def test_twin_without_the_shortcut_every_sidecar_is_read(large: World, monkeypat
         check_costs(QUESTIONS["best by validation"], monkeypatch)
 
 
+@pytest.mark.sqlite
 def test_twin_without_its_index_the_list_is_sorted_anew(large: World, monkeypatch: pytest.MonkeyPatch) -> None:
     with connection.cursor() as cursor:
         cursor.execute("DROP INDEX checkpoint_by_step")

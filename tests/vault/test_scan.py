@@ -1,3 +1,4 @@
+import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -7,7 +8,7 @@ import pytest
 from django.forms.models import model_to_dict
 
 from realm.checkpoints import sidecar
-from realm.checkpoints.sidecar import SIDECAR, DamagedCheckpoint
+from realm.checkpoints.sidecar import SIDECAR, DamagedCheckpoint, Sidecar
 from realm.world import World
 from tests.support.checkpoints import WEIGHTS, make_checkpoint, rewrite_sidecar
 from vault.index import ScanReport, index_checkpoint, scan
@@ -47,21 +48,88 @@ def test_what_lies_on_disk_is_listed(world: World) -> None:
     assert (other.skill, other.level, other.train_loss, other.parent) == ("", None, None, "")
 
 
-def test_a_second_scan_finds_nothing_and_reads_no_weights(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def count_reads(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Names of the checkpoints whose sidecars are read from now on."""
+    read: list[str] = []
+    verify = sidecar.verify
+
+    def count(folder: Path, *, quick: bool = False) -> Sidecar:
+        assert quick, "weights are not read"
+        read.append(folder.name)
+        return verify(folder, quick=quick)
+
+    monkeypatch.setattr(sidecar, "verify", count)
+    return read
+
+
+def test_a_second_scan_finds_nothing_and_reads_nothing(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    for step in (100, 200, 300):
+        make_checkpoint(world.heroes, step)
+    scan(world)
+    before = rows()
+    read = count_reads(monkeypatch)
+    assert scan(world) == report(3)
+    assert (rows(), read) == (before, [])
+
+
+def test_a_scan_reads_what_is_new_alone(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    for step in (100, 200, 300):
+        make_checkpoint(world.heroes, step)
+    scan(world)
+    fresh = make_checkpoint(world.heroes, 400)
+    read = count_reads(monkeypatch)
+    assert scan(world) == report(4, added=(f"DIO/{fresh.name}",))
+    assert read == [fresh.name]
+
+
+def test_twin_without_stamps_a_second_scan_reads_every_sidecar(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    for step in (100, 200, 300):
+        make_checkpoint(world.heroes, step)
+    scan(world)
+    read = count_reads(monkeypatch)
+    monkeypatch.setattr("vault.index._is_unchanged", lambda row, folder, protected: False)
+    assert scan(world) == report(3)
+    assert len(read) == 3
+
+
+def test_rows_of_an_earlier_release_are_stamped_once(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     make_checkpoint(world.heroes, 100)
     scan(world)
-    digested: list[str] = []
-    digest = sidecar.digest
-
-    def record_digest(path: Path) -> str:
-        digested.append(path.name)
-        return digest(path)
-
-    monkeypatch.setattr(sidecar, "digest", record_digest)
     before = rows()
+    Checkpoint.objects.update(stamp="")
     assert scan(world) == report(1)
-    assert rows() == before
-    assert digested == [SIDECAR]
+    read = count_reads(monkeypatch)
+    assert scan(world) == report(1)
+    assert (rows(), read) == (before, [])
+
+
+def cut_with_the_old_time(folder: Path) -> None:
+    path = folder / WEIGHTS
+    found = path.stat()
+    path.write_bytes(path.read_bytes()[:-1])
+    os.utime(path, ns=(found.st_atime_ns, found.st_mtime_ns))
+
+
+def test_a_file_that_is_cut_in_place_is_damage_to_the_next_scan(world: World) -> None:
+    folder = make_checkpoint(world.heroes, 100)
+    scan(world)
+    cut_with_the_old_time(folder)
+    found = scan(world)
+    assert found.removed == (f"DIO/{folder.name}",)
+    assert "another size" in found.damaged[0]
+
+
+def test_twin_a_stamp_of_the_row_alone_sees_no_damage(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("vault.unread.stamp_of", lambda folder, facts_digest: facts_digest.hex() or "none")
+    folder = make_checkpoint(world.heroes, 100)
+    scan(world)
+    cut_with_the_old_time(folder)
+    assert scan(world) == report(1)
+
+
+def test_what_was_saved_in_a_battle_is_found_by_an_index() -> None:
+    asked = Checkpoint.objects.filter(battle="sums-1").order_by("step")
+    assert "checkpoint_by_battle" in asked.explain()
 
 
 def test_an_index_that_was_lost_comes_back_the_same(world: World) -> None:
@@ -206,8 +274,8 @@ def test_a_checkpoint_indexed_while_a_scan_runs_stays(world: World, monkeypatch:
 
     walk = index._walk
 
-    def walk_then_save(world: World, damaged: list[str]) -> Iterator[Any]:
-        yield from walk(world, damaged)
+    def walk_then_save(*asked: Any) -> Iterator[Any]:
+        yield from walk(*asked)
         make_checkpoint(world.heroes, 300)
         index_checkpoint(world, "DIO", "checkpoint-300-20260101-1230")
 

@@ -164,6 +164,7 @@ async def test_an_event_reaches_who_watches(world: World) -> None:
     assert event == {
         "v": 1, "type": "event", "seq": entry.id, "kind": "new_champion", "time": entry.time.timestamp(), "step": 7,
         "message": "new_champion 1", "run": None, "data": {"name": "checkpoint-7"},
+            "topic": "checkpoints", "group": "checkpoint  7", "brief": "new champion", "hint": "",
     }  # fmt: skip
 
 
@@ -249,6 +250,32 @@ async def test_another_battle_brings_a_fresh_snapshot_after_its_events(world: Wo
     assert (fresh["battle"]["id"], fresh["curve"]["step"]) == ("b2", [1, 500])
     assert fresh["curve"]["battles"] == [[0, "quest-b1"], [499, "quest-b2"]]
     assert (ticks[-1]["run"], ticks[-1]["step"], ticks[-1]["points"]) == ("b2", 500, [])
+
+
+async def hears_of_another_hero(world: World) -> list[dict[str, Any]]:
+    """After a hero stepped in while one listens, whose battle is b2."""
+    await in_thread(make_battle)(world)
+    append_steps(world, "b1", [record(1)])
+    async with browser() as client:
+        await hear_until(client, is_tick)
+        await in_thread(make_battle)(world, "b2", hero="ADA", first_step=0)
+        append_steps(world, "b2", [record(1), record(2)])
+        told = await in_thread(tell)("daemon", 1, kind="hero_changed", hero="ADA", before="DIO")
+        heard = await hear_until(client, is_event(told.id))
+        return heard + await hear_until(client, is_tick)
+
+
+async def test_who_listens_follows_the_hero_that_fights(world: World) -> None:
+    heard = await hears_of_another_hero(world)
+    assert [message["hero"]["name"] for message in heard if message["type"] == "snapshot"] == ["ADA"]
+    assert (heard[-1]["run"], heard[-1]["step"]) == ("b2", 2)
+
+
+async def test_twin_without_it_one_hears_of_the_hero_that_came_first(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("watchtower.view.hero_of", lambda events, before: before)
+    assert (await hears_of_another_hero(world))[-1]["run"] == "b1"
 
 
 async def test_steps_cut_back_by_a_resume_bring_a_fresh_snapshot(world: World) -> None:

@@ -1,9 +1,12 @@
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from typing import Any
 
+import numpy as np
 import pytest
 
 from arena.models import Battle, Quest
+from guild.skills.registry import read_skills
 from realm.checkpoints.sidecar import SIDECAR, MeasuredOver
 from realm.world import World
 from tests.support.checkpoints import make_checkpoint
@@ -124,13 +127,30 @@ def test_a_loss_over_nobody_knows_what_is_no_defense(world: World) -> None:
 
 
 def test_twin_taken_for_any_set_it_would_be_one(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    listed = strength.vault.list_line
+    listed = strength.vault.walk_line
 
-    def named(world: World, hero: str) -> list[Checkpoint]:
-        rows = listed(world, hero)
-        for row in rows:
+    def named(world: World, hero: str) -> Iterator[Checkpoint]:
+        for row in listed(world, hero):
             row.val_set = TAUGHT
-        return rows
+            yield row
 
-    monkeypatch.setattr(strength.vault, "list_line", named)
+    monkeypatch.setattr(strength.vault, "walk_line", named)
     assert unnamed(world) == 2.0
+
+
+def test_each_skill_is_asked_for_once(world: World, django_assert_max_num_queries: Callable[..., Any]) -> None:
+    """The card is made anew whenever anything was told."""
+    make_checkpoint(world.heroes, 100, hero=HERO, val_loss=0.5)
+    scan(world)
+    with django_assert_max_num_queries(2 * len(read_skills()) + 10):
+        hero_card(world, HERO)
+
+
+def test_attack_compares_with_the_checkpoint_before_also_in_a_battle(world: World) -> None:
+    losses = np.full(100, 1.0, np.float32)
+    _checkpoint(world, 100, train_loss=4.0)
+    first = hero_card(world, HERO).fighting(losses)
+    assert (first.attack, first.attack_before, first.attack_since) == (1.0, 0.25, 100)
+    _checkpoint(world, 200, train_loss=1.0)
+    second = hero_card(world, HERO).fighting(losses)
+    assert (second.attack, second.attack_before, second.attack_since) == (1.0, 0.25, 100), "never with itself"

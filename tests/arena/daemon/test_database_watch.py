@@ -15,8 +15,8 @@ import pytest
 
 from arena.daemon import database_rebuilt, restored_world
 from arena.models import ChronicleEntry
-from realm import database
-from realm.database_watch import DatabaseGone, DatabaseWatch
+from realm.databases import database
+from realm.databases.watch import DatabaseGone, DatabaseWatch
 from realm.world import World
 from vault.archivist import restoring
 

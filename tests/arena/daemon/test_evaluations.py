@@ -184,6 +184,8 @@ def test_levels_won_lost_and_regained_are_told_once(world: World, trainer: FakeT
         ("skill_level_lost", 5, "BIN level 1 is lost again: 2 times in a row under 60%; it will be rehearsed"),
         ("skill_level_regained", 8, "BIN level 1 is regained"),
     ]
+    lost = rows.get(kind="skill_level_lost")
+    assert {"skill": "bin", "level": 1, "before": 1.0, "after": 0.0}.items() <= lost.data.items()
 
 
 def test_changed_settings_hold_from_the_next_battle_on(world: World, trainer: FakeTrainer, open_daemon: Opener) -> None:

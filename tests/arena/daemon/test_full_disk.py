@@ -18,7 +18,6 @@ from arena import disk_errors, orders
 from arena import status as arena_status
 from arena.daemon import recovery
 from arena.daemon.battles import ensure_hero
-from arena.daemon.disk_care import BALLAST_FILE
 from arena.daemon.loop import ArenaDaemon
 from arena.daemon.trainer.process import TrainerProcess
 from arena.models import Battle, ChronicleEntry, Quest
@@ -26,6 +25,7 @@ from arena.orders import Wish
 from arena.protocol import Command, EventKind
 from arena.queue import inbox
 from realm.disk import durable
+from realm.disk.ballast import FILE as BALLAST_FILE
 from realm.world import World
 from tests.arena.daemon.test_loop import CONFIG, GOOD, Clock, clock, drop, open_daemon, settle, states, told, trainer
 from tests.support import tiny_hero

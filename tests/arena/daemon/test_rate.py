@@ -58,7 +58,10 @@ def by_program(value: str) -> str:
 def obey(world: World) -> tuple[bool, list[str]]:
     told: list[str] = []
     obeyed = rate.obey(
-        world, battles.unfinished, tell=lambda kind, said, **_: told.append(said), on_damaged=told.append
+        world,
+        lambda: battles.unfinished(world, "DIO"),
+        tell=lambda kind, said, **_: told.append(said),
+        on_damaged=told.append,
     )
     return obeyed, told
 
@@ -97,9 +100,9 @@ def test_a_malformed_request_is_a_400(world: World, battle: Battle, client: Clie
 
 def test_without_a_battle_it_is_refused(world: World) -> None:
     assert "no battle is under way" in by_command("5e-4")
-    with pytest.raises(CommandError, match="takes one VALUE"):
+    with pytest.raises(CommandError, match="required: value"):
         call_command("battle", "rate")
-    with pytest.raises(CommandError, match="takes one VALUE"):
+    with pytest.raises(CommandError, match="unrecognized arguments: 5e-4"):
         call_command("battle", "pause", "5e-4")
 
 

@@ -20,7 +20,7 @@ from arena.reports import sparrings
 from guild.models import Evaluation, Run
 from guild.trainers.problems import Problem, to_jsonl
 from guild.work import runs
-from guild.work.sparring import SparringResult
+from guild.work.sparring_result import SparringResult
 from guild.work.sparring_rows import Binding, examples_of, to_row
 from realm.checkpoints import branches, sidecar
 from realm.config import RealmConfig

@@ -17,6 +17,7 @@ from arena.gate.messages import Answer, Job
 from arena.gate.process import GateProcess
 from arena.gate.rules import GateRules
 from arena.recipe import Recipe
+from realm.processes.child import ChildProcess
 from realm.world import World
 
 TIMEOUT_SECONDS = 60.0
@@ -142,6 +143,38 @@ def test_a_file_at_which_it_hangs_is_refused_and_the_next_is_looked_at(
         found += stand_in.take_answers()
     assert "hung for 60 s" in found[0].unreadable
     assert [answer.unreadable for answer in answers(stand_in, wake_up, 1)] == ["x"]
+
+
+def _stopped(gate: GateProcess, path: Path, clock: Clock) -> int:
+    """The number of the child, which a signal stopped at that file long ago."""
+    gate.give(job(gate, path))
+    assert gate._child is not None
+    pid = gate._child.pid
+    os.kill(pid, signal.SIGSTOP)
+    os.waitid(os.P_PID, pid, os.WSTOPPED | os.WNOWAIT)
+    clock.now += process.STOPPED_SECONDS + 1
+    return pid
+
+
+def test_one_that_a_signal_stopped_is_replaced_soon_and_no_file_is_to_blame(
+    stand_in: GateProcess, wake_up: threading.Event, world: World, clock: Clock
+) -> None:
+    for _ in range(process.MOST_DEATHS + 1):
+        stopped = _stopped(stand_in, world.home / "endless.jsonl", clock)
+        assert stand_in.take_answers() == []
+        assert stand_in._child is not None
+        assert stand_in._child.pid != stopped
+    assert stand_in._deaths == 0
+
+
+def test_twin_without_the_look_at_its_state_it_stays(
+    stand_in: GateProcess, world: World, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ChildProcess, "is_stopped", False)
+    stopped = _stopped(stand_in, world.home / "endless.jsonl", clock)
+    assert stand_in.take_answers() == []
+    assert stand_in._child is not None
+    assert stand_in._child.pid == stopped
 
 
 def test_an_idle_child_is_ended_and_started_when_it_is_wanted(

@@ -24,6 +24,7 @@ from guild.tasks import selectors
 from realm.world import CHECKOUT, World
 from tests.support.checkpoints import make_checkpoint
 from tests.support.local_gate import admit_one
+from tests.watchtower.factories import append_steps, record
 from vault.index import scan
 
 pytestmark = pytest.mark.django_db
@@ -34,13 +35,21 @@ ROWS = """{"conversations": [{"from": "human", "value": "1+1?"}, {"from": "gpt",
 {"text": "née"}
 """
 WORDS = [
-    "arena/quest list", "arena/quest show QUEST", "arena/quest show QUEST --row 1", "arena/quest show QUEST --rows 1:2",
-    "arena/quest show QUEST --packed 1", "arena/battle status", "arena/checkpoint_cleanup --dry-run",
-    "arena/estimate QUEST", "arena/evaluate --list", "arena/lineage", "arena/preset list", "arena/preset show standard",
+    "arena/quest list",
+    "arena/quest template", "arena/quest template chat",
+    "arena/quest show QUEST", "arena/quest show QUEST --row 1", "arena/quest show QUEST --rows 1:2",
+    "arena/quest show QUEST --packed 1", "tavern/battle status", "tavern/battle step q-0 1",
+    "arena/checkpoint_cleanup --dry-run",
+    "arena/estimate QUEST", "arena/evaluate --list",
+    "arena/lineage", "watchtower/preset list", "watchtower/preset show standard",
+    "watchtower/preset save mine epochs=2", "watchtower/preset use mine", "watchtower/preset use standard",
+    "watchtower/preset delete mine",
     "arena/spar --status", "arena/validate_queue", "arena/source list", "arena/source show queue",
     "arena/source show completed", "arena/source show skills", "arena/source show inbox", "arena/stats show",
-    "sentinels/healthcheck", "realm/weave --status", "guild/curriculum show", "guild/runs list", "guild/runs show 1",
+    "sentinels/healthcheck", "sentinels/patrol --only disk", "realm/weave --status", "guild/curriculum show",
+    "guild/runs list", "guild/runs show 1",
     "guild/runs compare 1 2", "guild/skill list", "guild/skill show bin", "guild/skill check bin --level 1 --count 5",
+    "guild/worker --list",
     "guild/taskmaster --status", "guild/tasks list", "guild/tasks status", "guild/tasks available",
     "vault/vault scan", "arena/ledger list", "arena/ledger show 7", "arena/ledger best", "arena/ledger verify 7",
     "arena/ledger compare 7 7", "arena/ledger export 7 QUEST.model --adapter",
@@ -49,16 +58,37 @@ WORDS = [
     "vault/treasury apply", "vault/treasury empty", "vault/vault locate checkpoint_7",
     "vault/vault verify checkpoint_7", "vault/vault copies", "vault/vault strongholds list",
     "vault/vault zones", "vault/vault history", "watchtower/scry",
-    "watchtower/timeline", "watchtower/machines", "watchtower/machines --history", "watchtower/machines --energy",
-    "realm/logs", "vault/tokens list", "vault/tokens new --purpose read",
+    "watchtower/timeline", "watchtower/chronicle list",
+    "watchtower/machines", "watchtower/machines --history", "watchtower/machines --energy",
+    "watchtower/settings show", "watchtower/settings show max_length",
+    "watchtower/settings set epochs 2", "watchtower/settings reset epochs", "watchtower/settings backups",
+    "watchtower/settings calculate",
+    "realm/logs", "sentinels/notices list", "sentinels/notices events", "sentinels/notices log",
+    "vault/tokens list", "vault/tokens new --purpose read", "tavern/account new mira",
+    "arena/hero list", "arena/hero show", "arena/hero create KNIGHT", "arena/hero retire KNIGHT",
+    "arena/hero restore KNIGHT",
+    "tavern/battle list", "tavern/battle show newest", "tavern/battle efficiency", "tavern/battle note newest",
+    "tavern/battle tag newest good", "tavern/battle delete newest", "tavern/battle stop-all",
+    "tavern/account password mira", "tavern/account list", "tavern/account sessions mira",
+    "tavern/achievements", "tavern/away", "tavern/battle pause", "tavern/battle resume", "tavern/battle stop",
+    "tavern/battle skip", "arena/quest retry q", "arena/quest force q", "arena/quest discard q",
+    "arena/quest add QUEST", "guild/runs stop 1",
+    "guild/runs delete 1", "guild/forge --skill bin --count 10 --background",
+    "guild/trial --checkpoints base --skills bin --background", "guild/curriculum set bin priority=2",
+    "guild/tasks set all idle_percent=20",
 ]  # fmt: skip
 ELSEWHERE = {
     "arena/ledger undo", "vault/vault fetch", "vault/vault copy", "vault/vault drop", "vault/vault push",
     "vault/vault pull", "vault/vault snapshot", "vault/vault rehearse", "vault/vault restore", "arena/stats export",
-    "arena/train",
+    "arena/train", "sentinels/notices test", "watchtower/settings restore", "arena/hero switch", "arena/hero branch",
+    "arena/hero match", "tavern/battle compare", "tavern/battle report", "tavern/battle repeat",
+    "tavern/battle restore", "tavern/battle rate", "arena/quest hold", "arena/quest release", "arena/quest move",
+    "arena/quest cancel", "arena/quest recipe", "guild/runs again", "arena/ledger go-on-from",
 }  # fmt: skip
-"""They need an entry, another place or a database on disk (tests/vault asks them), or a file (test_stats.py),
-or take long (test_train.py)."""
+"""They need an entry, another place or a database on disk (tests/vault asks them), a file (test_stats.py), an address
+(tests/sentinels/notices), another hero (tests/arena/roster), two battles or one with an order (tests/tavern/battles),
+a battle that is fought, a quest or run in another state (the acts beside them are the same code), or take long
+(test_train.py)."""
 
 
 @pytest.fixture
@@ -115,7 +145,7 @@ def test_every_document_is_json(quest: Path, world: World, monkeypatch: pytest.M
     scan(world)
     Battle.objects.create(battle_id="q-0", quest=Quest.objects.get(), hero="DIO", started_at="2026-01-01T00:00Z")
     (world.battles / "q-0").mkdir()
-    (world.battles / "q-0" / "steps.bin").touch()
+    append_steps(world, "q-0", [record(1)])
     for words in WORDS:
         assert isinstance(printed(words.partition("/")[2], quest), list | dict), words
 

@@ -12,7 +12,9 @@ import numpy as np
 import pytest
 import torch
 
+from arena import worst_rows
 from arena.protocol import STEP_DTYPE, STEPS_FILE, Order
+from arena.step_search import place_of
 from arena.training import replay as replaying
 from arena.training.lowered_rate import LoweredRate
 from arena.training.replay import CannotReplay, Replay, replay
@@ -105,6 +107,38 @@ def test_twins_another_step_is_told_from_the_recorded_one(
     sabotage(monkeypatch)
     with pytest.raises(AssertionError):
         check_step(fought("full"), 5)
+
+
+def check_worst_rows(order: Order) -> None:
+    """What the battle wrote down, against each row's loss as the replay measures it."""
+    known = worst_rows.read(Path(order.battle_folder), 5)
+    assert known
+    found = check_step(order, 5)
+    losses = {(-row.line if row.rehearsed else row.line): row.loss for row in found.rows}
+    assert known.rows == len(found.rows) > 1
+    assert [row.loss for row in known.worst] == sorted((row.loss for row in known.worst), reverse=True)
+    assert known.worst[0].loss == pytest.approx(max(losses.values()), rel=1e-5)
+    assert {row.line: row.loss for row in known.worst} == pytest.approx(
+        {row.line: losses[row.line] for row in known.worst}, rel=1e-5
+    )
+
+
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_the_rows_of_the_highest_loss_are_written_down(fought: Fought, recipe: str) -> None:
+    order = fought(recipe)
+    check_worst_rows(order)
+    path = Path(order.battle_folder) / worst_rows.WORST_ROWS_FILE
+    assert np.fromfile(path, worst_rows.DTYPE)["step"].tolist() == [
+        int(step) for step in np.fromfile(path.with_name(STEPS_FILE), STEP_DTYPE)["step"]
+    ]
+    assert worst_rows.read(path.parent, 10_000) is None
+    assert worst_rows.read(path.parent.parent, 5) is None
+
+
+def test_twin_rows_of_another_step_are_told_apart(fought: Fought, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(worst_rows, "place_of", lambda path, step, size: place_of(path, step - 1, size))
+    with pytest.raises(AssertionError):
+        check_worst_rows(fought("full"))
 
 
 def test_a_tensor_and_a_row_of_it(fought: Fought) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from arena.protocol import EVENT_LINE, READY_LINE, Event, EventKind, Order
+from arena.protocol import BEAT_LINE, EVENT_LINE, READY_LINE, Event, EventKind, Order
 from realm.checkpoints import sidecar
 from realm.checkpoints.names import checkpoint_folders
 from realm.world import CHECKOUT
@@ -44,8 +44,11 @@ def tell(service: subprocess.Popen[str], line: str) -> None:
 
 
 def hear(service: subprocess.Popen[str]) -> str:
+    """The next line that says more than that it lives."""
     assert service.stdout is not None
-    return service.stdout.readline().strip()
+    while (line := service.stdout.readline().strip()).startswith(BEAT_LINE):
+        pass
+    return line
 
 
 def events(order: Order) -> list[Event]:

@@ -7,18 +7,19 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
 from arena.hero import model as heroes
 from arena.hero.model import Hero
-from arena.protocol import Event, EventKind
+from arena.protocol import STEP_DTYPE, STEPS_FILE, EventKind, Order
 from arena.recipe import Recipe
 from arena.training import optimizer, packing_certificate, scoring, train
 from arena.training.faults import is_out_of_memory
 from realm.world import CHECKOUT
 from tests.support import tiny_hero
-from tests.support.runs import run
+from tests.support.runs import events_of, run
 
 
 def no_room(*_: object, **__: object) -> None:
@@ -120,32 +121,42 @@ sys.exit(main())
 """
 
 
-@pytest.mark.large
-@pytest.mark.timeout(300)
-def test_one_process_of_several_does_not_shrink_its_part_alone(tmp_path: Path) -> None:
-    """Its batches would overlap with the others', silently; so all of them end, and it says why."""
-    tiny_hero.make_order(tmp_path, rows=40, recipe=replace(tiny_hero.RECIPE, rows_per_micro_batch=2))
-    program = tmp_path / "program.py"
-    program.write_text(PROGRAM)
+def launch(order: Order, *program: str) -> subprocess.CompletedProcess[str]:
     launcher = [sys.executable, "-m", "accelerate.commands.launch", "--multi_gpu", "--num_processes", "2"]
     fixed = ["--num_machines", "1", "--mixed_precision", "no", "--dynamo_backend", "no", "--main_process_port", "0"]
-    done = subprocess.run(
-        [
-            *launcher,
-            *fixed,
-            "--num_cpu_threads_per_process",
-            "1",
-            str(program),
-            "--order",
-            f"{tmp_path}/battle/order.json",
-        ],
+    threads = ["--num_cpu_threads_per_process", "1"]
+    return subprocess.run(
+        [*launcher, *fixed, *threads, *program, "--order", f"{order.battle_folder}/order.json"],
         cwd=CHECKOUT,
         env=os.environ | {"CUDA_VISIBLE_DEVICES": "", "PYTHONPATH": str(CHECKOUT)},
         capture_output=True,
         text=True,
         timeout=240,
     )
-    assert done.returncode != 0
-    assert "out of memory in process 2 of 2" in done.stderr
-    said = [Event.from_line(line).kind for line in (tmp_path / "battle" / "events.jsonl").read_bytes().splitlines()]
-    assert EventKind.BATTLE_COMPLETED not in said
+
+
+@pytest.mark.large
+@pytest.mark.timeout(300)
+def test_what_one_process_of_several_is_short_of_shrinks_the_part_of_each(tmp_path: Path) -> None:
+    """Its own alone would overlap with the others', silently; so all of them end, and all begin again."""
+    for name in ("calm", "short"):
+        (tmp_path / name).mkdir()
+    recipe = replace(tiny_hero.RECIPE, rows_per_micro_batch=2)
+    calm, order = (tiny_hero.make_order(tmp_path / name, rows=40, recipe=recipe) for name in ("calm", "short"))
+    program = tmp_path / "program.py"
+    program.write_text(PROGRAM)
+    short = launch(order, str(program))
+    assert short.returncode != 0
+    assert "out of memory in rank 1 of 2" in short.stderr
+    assert EventKind.BATTLE_COMPLETED not in [event.kind for event in events_of(order)]
+
+    again = launch(order, "-m", "arena.training")
+    assert again.returncode == 0, again.stderr[-3000:]
+    told = [event for event in events_of(order) if event.kind == EventKind.FAULT]
+    assert [event.data["rows_per_micro_batch"] for event in told] == [1]
+    assert told[0].data["reason"].startswith("rank 1 of 2: CUDA out of memory")
+    assert events_of(order)[-1].kind == EventKind.BATTLE_COMPLETED
+    run(calm)
+    mine, theirs = (np.fromfile(Path(each.battle_folder) / STEPS_FILE, dtype=STEP_DTYPE) for each in (order, calm))
+    assert list(mine["trained_tokens"]) == list(theirs["trained_tokens"])  # all rows of each step, each once
+    assert np.abs(mine["loss"] - theirs["loss"]).max() <= 1e-5

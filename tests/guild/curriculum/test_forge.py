@@ -7,7 +7,9 @@ import pytest
 
 from arena.rows.parse import Row, read_rows
 from guild.curriculum import forge
+from guild.curriculum import forged_quests as made
 from guild.curriculum.forge import forge_next
+from guild.curriculum.forged_quests import forged_quests
 from guild.errors import GuildError
 from guild.evaluation.validation import held_out, read_validation
 from guild.models import SkillProgress
@@ -102,6 +104,26 @@ def test_a_number_is_in_use_if_a_battle_was_ordered_on_it(world: World) -> None:
         (world.battles / battle).mkdir()
         (world.battles / battle / "order.json").write_text(order, encoding="utf-8")
     assert forge_next(world, HERO).name == "bin-level-1-0042.jsonl"
+
+
+def looked_at_again(world: World) -> list[str]:
+    """Orders of battles that are opened or asked for their date at a second look."""
+    order = world.battles / "drop-a1b2c3" / "order.json"
+    order.parent.mkdir()
+    order.write_text(json.dumps({"quest": "bin-level-1-0041"}))
+    before = forged_quests(world)
+    order.rename(order.with_name("elsewhere"))
+    return [] if forged_quests(world) == before else [order.parent.name]
+
+
+def test_a_battle_that_has_begun_is_looked_at_once(world: World) -> None:
+    """Ten thousand lie there after a while, and each battle that opens wants to know what was forged."""
+    assert not looked_at_again(world)
+
+
+def test_twin_without_memory_each_is_looked_at_again(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(made, "_of_begun", made._of_begun.__wrapped__)
+    assert looked_at_again(world)
 
 
 def test_a_digest_in_a_battle_name_is_no_number(world: World) -> None:

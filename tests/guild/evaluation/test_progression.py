@@ -8,7 +8,7 @@ from guild.evaluation import progression
 from guild.evaluation.judging import Judged, Verdict, remember
 from guild.evaluation.progression import Standing, good_in_a_row, lost_levels, standing
 from guild.models import Evaluation, SkillProgress
-from guild.selectors import grid, skill_level
+from guild.selectors import all_lost_levels, grid, skill_level
 from guild.skills.registry import get_skill
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("skills_folder")]
@@ -63,6 +63,7 @@ def test_a_lost_level_is_listed_until_it_is_regained() -> None:
     assert lost_levels(hero=HERO, skill=get_skill("bin")) == (1,)
     found = skill_level(HERO, "bin")
     assert (found.level, found.lost, found.in_a_row, found.needed) == (2, (1,), 0, 3)
+    assert all_lost_levels(HERO) == ["bin/1"]
     judged(6, 9)
     judged(7, 9)
     assert lost_levels(hero=HERO, skill=get_skill("bin")) == ()
@@ -74,6 +75,7 @@ def test_the_level_at_work_is_never_among_the_lost() -> None:
         judged(step, right, level=3)
     assert lost_levels(hero=HERO, skill=get_skill("bin")) == ()
     assert not skill_level(HERO, "bin").lost
+    assert all_lost_levels(HERO) == []
     assert skill_level(HERO, "bin").finished
 
 

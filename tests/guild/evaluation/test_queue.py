@@ -251,8 +251,8 @@ def test_of_two_at_once_one_has_the_task(world: World, monkeypatch: pytest.Monke
 def test_twin_without_a_claim_both_ask(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     nosy = Nosy(world)
     monkeypatch.setattr(evaluation_host, "OracleClient", lambda host: nosy)
-    monkeypatch.setattr(evaluation_queue, "_claim", lambda task: True)
-    monkeypatch.setattr(evaluation_queue, "_waiting", lambda limit: list(EvaluationTask.objects.all()))
+    monkeypatch.setattr(evaluation_queue, "_claim", lambda task, share: True)
+    monkeypatch.setattr(evaluation_queue, "_waiting", lambda limit, share: list(EvaluationTask.objects.all()))
     queued(world, 1)
     work(world)
     assert len(nosy.asked) == 50

@@ -74,10 +74,10 @@ def test_available_measures_and_asks_for_itself(world: World, monkeypatch: pytes
     assert found["health_check"] is None
     assert found["vault_scan"] is not None
     assert found["vault_scan"].why == "DIO has no checkpoint yet"
-    with children.resource_lock(world, "cpu"):
+    with children.resource_lock(world, "patrol"):
         again = {task.name: wait for task, wait in selectors.available(world, RealmConfig(), pause=lambda _: None)}
         assert again["health_check"] is not None
-        assert again["health_check"].why == "another task has the cpu"
+        assert again["health_check"].why == "another task has the patrol"
 
 
 def test_set_writes_into_the_world_s_settings(world: World) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
 import time
 from typing import Any
 
@@ -14,7 +16,7 @@ from guild.evaluation.set_making import make_missing_sets
 from guild.models import EvaluationTask
 from guild.tasks import conditions
 from guild.tasks.conditions import Answer, Hosts, View, why_not
-from guild.tasks.load import Arena, Load, LoadMeter, gpu_of, read_arena, seconds_of
+from guild.tasks.load import Arena, Load, LoadMeter, gpu_of, own_seconds, read_arena, seconds_of
 from guild.tasks.task_settings import Rules
 from realm.config import RealmConfig
 from realm.machine.machine import Gpu, Machine
@@ -213,7 +215,7 @@ def test_the_arena_counts_as_offline_when_it_is_silent(world: World) -> None:
 def test_the_meter_counts_what_others_do_over_its_window(monkeypatch: pytest.MonkeyPatch) -> None:
     told = iter([(0.0, 0.0), (15.0, 20.0), (15.0, 40.0)])
     own = iter([0.0, 5.0, 5.0])
-    monkeypatch.setattr("guild.tasks.load.seconds_of", lambda processes: next(own))
+    monkeypatch.setattr("guild.tasks.load.own_seconds", lambda processes: next(own))
     gpus = iter([(10.0, None), (50.0, None), (60.0, None)])
     meter = LoadMeter(cpu=lambda: next(told), gpus=lambda: next(gpus))
     assert meter.look(0.0, []).cpu_percent is None
@@ -232,9 +234,26 @@ def test_its_own_seconds_are_those_of_this_process_and_all_below() -> None:
     assert seconds_of([]) == 0.0
 
 
+def counted(monkeypatch: pytest.MonkeyPatch, tasks: list[psutil.Process]) -> float:
+    """Where each process has used one second, how many this one and one task below it have."""
+    monkeypatch.setattr("guild.tasks.load._seconds", lambda process: 1.0)
+    mine = os.times()
+    return round(own_seconds(tasks) - mine.user - mine.system)
+
+
+def test_a_task_is_counted_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    with subprocess.Popen(["sleep", "600"]) as child:
+        try:
+            assert counted(monkeypatch, [psutil.Process(child.pid)]) == 1
+            # The twin: with this process as a root of its own, as it once was, what is below it counts again.
+            assert counted(monkeypatch, [psutil.Process(), psutil.Process(child.pid)]) >= 3
+        finally:
+            child.kill()
+
+
 def test_a_task_that_ended_does_not_make_others_idle(monkeypatch: pytest.MonkeyPatch) -> None:
     told, own = iter([(0.0, 0.0), (10.0, 20.0)]), iter([100.0, 1.0])
-    monkeypatch.setattr("guild.tasks.load.seconds_of", lambda processes: next(own))
+    monkeypatch.setattr("guild.tasks.load.own_seconds", lambda processes: next(own))
     meter = LoadMeter(cpu=lambda: next(told), gpus=lambda: ())
     meter.look(0.0, [])
     assert meter.look(1.0, []).cpu_percent == 50.0

@@ -28,8 +28,8 @@ from guild.tasks.cooldown import MOST_FALSE_STARTS
 from guild.tasks.master import TaskMaster
 from guild.tasks.only_master import AnotherMaster, only_master
 from guild.tasks.registry import Task
-from realm import database
 from realm.config import RealmConfig
+from realm.databases import database
 from realm.disk import durable
 from realm.strict import BadConfig
 from realm.world import CHECKOUT, World

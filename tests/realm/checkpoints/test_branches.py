@@ -47,6 +47,30 @@ def test_a_line_is_the_branch_and_what_is_before_its_start(hero: Path) -> None:
     assert len(checkpoint_folders(hero)) == 5
 
 
+def sidecars_read_for_the_newest(hero: Path, monkeypatch: pytest.MonkeyPatch) -> int:
+    asked, read = [], branches._sidecar_of
+
+    def count(folder: Path) -> sidecar.Sidecar | None:
+        asked.append(folder.name)
+        return read(folder)
+
+    monkeypatch.setattr(branches, "_sidecar_of", count)
+    assert tip(hero, "2") == canonical_name(3, datetime(2026, 1, 1, 12, 40, tzinfo=UTC))
+    return len(asked)
+
+
+def test_the_newest_of_a_line_is_found_without_reading_the_older_ones(
+    hero: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert sidecars_read_for_the_newest(hero, monkeypatch) == 1
+
+
+def test_twin_a_whole_line_reads_them_all(hero: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    walk = branches.walk_line
+    monkeypatch.setattr(branches, "walk_line", lambda folder, branch=None: iter(list(walk(folder, branch))))
+    assert sidecars_read_for_the_newest(hero, monkeypatch) == 5
+
+
 def test_without_a_file_there_is_one_branch_of_all(tmp_path: Path) -> None:
     for step in (1, 2):
         save(tmp_path, step)

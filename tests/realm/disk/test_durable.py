@@ -23,9 +23,9 @@ class Recorder:
             fsync(handle)
 
         def recorded(real: Callable[..., None]) -> Callable[..., None]:
-            def record_rename(source: Path, target: Path) -> None:
+            def record_rename(source: Path, target: Path, **how: bool) -> None:
                 self.calls.append(("rename", Path(source).name, Path(target).name))
-                real(source, target)
+                real(source, target, **how)
 
             return record_rename
 
@@ -372,7 +372,7 @@ def test_lines_are_appended_whole_and_synced(folder: Path, recorder: Recorder) -
     durable.append_line(path, b"one")
     durable.append_line(path, b"two")
     assert path.read_bytes() == b"one\ntwo\n"
-    assert recorder.calls == [("fsync", "events.jsonl")] * 2
+    assert recorder.calls == [("fsync", "events.jsonl"), ("fsync", "folder"), ("fsync", "events.jsonl")]
     with pytest.raises(ValueError, match="a line holds no newline"):
         durable.append_line(path, b"three\nfour")
     assert path.read_bytes() == b"one\ntwo\n"

@@ -13,7 +13,7 @@ import pytest
 from django.db import OperationalError
 
 import manage
-from realm.disk import full
+from realm.disk import failing, full
 from realm.web import secret_key
 from realm.world import World
 
@@ -52,6 +52,22 @@ def test_a_command_ends_with_the_sentence(error: Exception, monkeypatch: pytest.
     monkeypatch.setattr(sys, "argv", ["manage.py", "weave", "--daemon"])
     monkeypatch.setattr(manage, "execute_from_command_line", fail)
     with pytest.raises(SystemExit, match=r"is full: .* bytes are free"):
+        manage.execute()
+
+
+@pytest.mark.parametrize("code", [errno.EIO, errno.EROFS])
+def test_a_command_whose_disk_fails_ends_with_a_sentence_and_its_twin_with_a_traceback(
+    code: int, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(arguments: list[str]) -> None:
+        raise OSError(code, os.strerror(code))
+
+    monkeypatch.setattr(sys, "argv", ["manage.py", "weave", "--daemon"])
+    monkeypatch.setattr(manage, "execute_from_command_line", fail)
+    with pytest.raises(SystemExit, match=f"{os.strerror(code)}. It is not done, and what was there before stays"):
+        manage.execute()
+    monkeypatch.setattr(failing, "is_failing", lambda error: False)
+    with pytest.raises(OSError, match=os.strerror(code)):
         manage.execute()
 
 

@@ -28,7 +28,7 @@ def test_every_figure_has_its_unit() -> None:
     assert first == Gpu(
         index=0, name="NVIDIA Test 9000", uuid="GPU-1", use_percent=30.0, memory_used_bytes=2 * 10**9,
         memory_total_bytes=24 * 10**9, temperature_celsius=61.0, power_watts=250.0, power_limit_watts=350.0,
-        energy_joules=5000.0, fan_percent=40.0, clock_mhz=1700.0, memory_clock_mhz=1700.0,
+        energy_joules=5000.0, fan_percent=40.0, clock_mhz=1700.0, memory_clock_mhz=1700.0, memory_errors=0.0,
         throttled_by=("it is too hot",),
     )  # fmt: skip
     assert (second.index, second.uuid, second.use_percent, second.throttled_by) == (1, "GPU-2", 0.0, ())

@@ -10,7 +10,7 @@ import psutil
 import pytest
 
 from realm.machine.services import SEEK_SECONDS, ServiceMeter
-from realm.weaver.supervisord_config import SERVICE_VARIABLE
+from realm.weaver.starter import SERVICE_VARIABLE
 from realm.world import World
 from tests.support.servers import environment
 

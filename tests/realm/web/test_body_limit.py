@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterator
 from functools import partial
 from types import SimpleNamespace
@@ -16,7 +17,7 @@ from twisted.web import http
 
 from realm.disk import room
 from realm.web import body_limit
-from realm.web.body_limit import BODY_SECONDS, HEAD_SECONDS, BoundedRequest, Deadline
+from realm.web.body_limit import BODY_SECONDS, HEAD_SECONDS, STRANGERS_BYTES, BoundedRequest, Deadline
 from realm.web.body_sizes import FORM_BYTES, largest_body_bytes, takes_up_to
 from realm.web.guard import Guard
 
@@ -53,6 +54,8 @@ class Visit:
         self.channel.factory = SimpleNamespace(server=server)
         self.ended = False
         self.deadline = Deadline(self._end, self.clock.callLater)
+        self.known = False
+        self.asked: list[Any] = []
         self.channel.requestFactory = partial(BoundedRequest, guard=Guard(_nobody, port=8888), deadline=self.deadline)
         self.channel.makeConnection(self.transport)
         self.deadline.set(HEAD_SECONDS)
@@ -60,8 +63,12 @@ class Visit:
     def _end(self) -> None:
         self.ended = True
 
+    async def lets_in(self, scope: Any) -> bool:
+        self.asked.append(scope)
+        return self.known
+
     def say(self, *lines: str, body: bytes = b"") -> bytes:
-        self.channel.dataReceived("\r\n".join([*lines, "", ""]).encode() + body)
+        self.channel.dataReceived(("\r\n".join([*lines, "", ""]) if lines else "").encode() + body)
         return self.transport.value()
 
 
@@ -118,6 +125,50 @@ def test_twin_without_the_look_at_the_headers_the_body_would_be_kept(
     answer = visit.say("POST /form HTTP/1.1", OWN, "Origin: http://evil.example", "Content-Length: 3", body=b"a=b")
     assert answer == b""
     assert visit.processed
+
+
+LARGE = ["POST /files HTTP/1.1", OWN, "Cookie: a=b", f"Content-Length: {STRANGERS_BYTES + 1}"]
+
+
+def send_large(visit: Visit, *, known: bool) -> None:
+    """More than a stranger's body, behind a wall: nothing more is read until it is known who sends it."""
+    visit.known = known
+    visit.channel.requestFactory = partial(visit.channel.requestFactory, lets_in=visit.lets_in)
+
+    async def send() -> None:
+        visit.say(*LARGE, body=b"x")
+        assert visit.transport.producerState == "paused"
+        while not visit.asked:
+            await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        visit.say(body=b"x" * STRANGERS_BYTES)
+
+    asyncio.run(send())
+
+
+def check_a_strangers_body_is_not_received(visit: Visit) -> None:
+    send_large(visit, known=False)
+    assert visit.transport.value().startswith(b"HTTP/1.1 401 ")
+    assert not visit.processed
+    (asked,) = visit.asked
+    assert (asked["path"], asked["method"], (b"cookie", b"a=b") in asked["headers"]) == ("/files", "POST", True)
+
+
+def test_a_large_body_of_a_stranger_is_not_received(visit: Visit) -> None:
+    check_a_strangers_body_is_not_received(visit)
+
+
+def test_twin_where_nobody_asks_who_sends_it(visit: Visit, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(BoundedRequest, "_refuse", lambda request, *refusal: None)
+    with pytest.raises(AssertionError):
+        check_a_strangers_body_is_not_received(visit)
+    assert visit.processed
+
+
+def test_a_large_body_of_a_known_one_comes_in(visit: Visit) -> None:
+    send_large(visit, known=True)
+    (request,) = visit.processed
+    assert len(request.content.read()) == STRANGERS_BYTES + 1
 
 
 def test_a_form_is_left_to_django_to_parse(visit: Visit) -> None:

@@ -12,6 +12,7 @@ from websockets.sync.client import connect
 
 from realm.web.body_sizes import FILES_BYTES, FORM_BYTES
 from realm.world import World
+from tests.realm.web.test_answer_headers import check, head
 from tests.support.servers import WebServer, free_port, migrate, say, web_server
 
 pytestmark = pytest.mark.slow
@@ -29,6 +30,26 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WebServer]:
 def get(server: WebServer, *headers: str, target: str = "/health") -> bytes:
     lines = [f"GET {target} HTTP/1.1", *headers, "Connection: close"]
     return say(server.port, ("\r\n".join(lines) + "\r\n\r\n").encode())
+
+
+ANSWERS = [
+    (200, "GET /health HTTP/1.1\r\nHost: {own}"), (200, "GET /static/css/shared/realm.css HTTP/1.1\r\nHost: {own}"),
+    (200, "GET / HTTP/1.1\r\nHost: {own}"), (404, "GET /nowhere HTTP/1.1\r\nHost: {own}"),
+    (404, "GET /api/nowhere HTTP/1.1\r\nHost: {own}"), (302, "GET /admin/ HTTP/1.1\r\nHost: {own}"),
+    (403, "DELETE /health HTTP/1.1\r\nHost: {own}"), (421, "GET / HTTP/1.1\r\nHost: evil.example"),
+    (403, "POST / HTTP/1.1\r\nHost: {own}\r\nOrigin: null\r\nContent-Length: 9"),
+    (413, "POST /quests/orders HTTP/1.1\r\nHost: {own}\r\nContent-Length: 999999999"),
+    (400, "GET /%ff%fe?a=\u00e9 HTTP/1.1\r\nHost: {own}"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("status", "request_head"), ANSWERS)
+def test_every_answer_tells_the_browser_what_it_must_not_do(server: WebServer, status: int, request_head: str) -> None:
+    own = f"localhost:{server.port}"
+    raw = say(server.port, (request_head.format(own=own) + "\r\nConnection: close\r\n\r\n").encode("latin-1"))
+    found, headers = head(raw)
+    assert found == status
+    check(headers)
 
 
 def handshake(server: WebServer, *headers: str) -> bytes:

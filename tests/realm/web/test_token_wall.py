@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from realm.web import token_wall
+from realm.web.client_address import PASSED_ON_KEY
 from realm.web.guard import Guard, Message, Scope
 from realm.web.token_wall import TOKEN_KEY, TokenWall
 from realm.web.tokens import TokenStore
@@ -62,6 +63,21 @@ def strangers(store: TokenStore) -> list[tuple[int, bool]]:
     ]  # fmt: skip
     answers = [ask(store, *headers) for headers in spellings]
     return [(status, vault.scope is not None) for vault, status, _ in answers]
+
+
+def test_where_all_of_this_machine_get_in_those_of_a_proxy_do_not(store: TokenStore) -> None:
+    async def status(*keys: str) -> int:
+        sent: list[Message] = []
+
+        async def send(message: Message) -> None:
+            sent.append(message)
+
+        wall = TokenWall(Vault(), store, purposes_of=purposes_of, required=False)
+        await wall({"type": "http", "method": "GET", "headers": [], **dict.fromkeys(keys, True)}, None, send)  # type: ignore[arg-type]
+        return int(sent[0]["status"])
+
+    assert asyncio.run(status()) == 200
+    assert asyncio.run(status(PASSED_ON_KEY)) == 401
 
 
 def test_a_stranger_gets_one_sentence(store: TokenStore) -> None:

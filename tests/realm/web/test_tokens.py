@@ -49,7 +49,13 @@ def test_a_secret_is_shown_once_and_kept_nowhere(store: TokenStore, path: Path) 
     assert issued.token.token_id == issued.secret[:12]
 
 
-@pytest.mark.parametrize(("purpose", "opens"), [("read", {"read"}), ("api", {"read", "api"}), ("zone", {"zone"})])
+@pytest.mark.parametrize(
+    ("purpose", "opens"),
+    [
+        ("read", {"read"}), ("api", {"read", "api"}), ("zone", {"zone"}), ("chat", {"chat"}),
+        ("oracle", {"chat", "oracle"}),
+    ],
+)  # fmt: skip
 def test_it_opens_what_it_is_for(store: TokenStore, purpose: str, opens: set[str]) -> None:
     secret = store.issue(purpose).secret
     assert {asked for asked in tokens.PURPOSES if store.check(secret, asked)} == opens

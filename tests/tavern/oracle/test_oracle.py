@@ -219,26 +219,26 @@ def test_a_dead_host_is_one_sentence_and_the_page_stays(world: World, client: Cl
 
 
 def test_a_broken_registry_is_told_and_the_page_stays(world: World, client: Client) -> None:
-    know(world, "local: {kind: vllm}\n")
+    know(world, "local: {kind: tgi}\n")
     assert ask().status_code == 500
-    assert "kind: &#x27;vllm&#x27; is not allowed" in client.get("/oracle").content.decode()
+    assert "kind: &#x27;tgi&#x27; is not allowed" in client.get("/oracle").content.decode()
     told = client.get("/oracle/status").json()
     assert (told["success"], told["hosts"]) == (True, {})
     assert "is not allowed" in told["trouble"]
 
 
 def test_a_broken_host_is_told_and_the_others_answer(stub: Stub, world: World, client: Client) -> None:
-    know(world, f"local: {{url: '{stub.url}'}}\nfast: {{kind: vllm}}\n")
+    know(world, f"local: {{url: '{stub.url}'}}\nfast: {{kind: tgi}}\n")
     assert ask().json()["response"] == "Forty-two"
     assert ask(host=None).json()["host"] == "local"
     refused = ask(host="fast")
     assert refused.status_code == 500
-    assert "fast: kind: 'vllm' is not allowed" in refused.json()["error"]
+    assert "fast: kind: 'tgi' is not allowed" in refused.json()["error"]
     told = client.get("/oracle/status").json()
     assert list(told["hosts"]) == ["local"]
-    assert "fast: kind: 'vllm' is not allowed" in told["trouble"]
+    assert "fast: kind: 'tgi' is not allowed" in told["trouble"]
     page = client.get("/oracle").content.decode()
-    assert "fast: kind: &#x27;vllm&#x27; is not allowed" in page
+    assert "fast: kind: &#x27;tgi&#x27; is not allowed" in page
     assert '<option value="local"' in page
 
 

@@ -253,8 +253,9 @@ def test_the_gate_shows_how_far_it_is_and_what_lies_in_the_inbox(world: World, c
 
 @pytest.mark.parametrize(
     "said",
-    ["{", "[]", "null", '{"quest": 1}', '{"quest": "old.jsonl", "rows": 1, "bytes": 1, "of_bytes": 2, "time": 5}'],
-)
+    ["{", "[]", "null", '{"quest": 1}', '{"quest": "old.jsonl", "rows": 1, "bytes": 1, "of_bytes": 2, "time": 5}',
+     '{"quest": "of a clock set back", "rows": 1, "bytes": 1, "of_bytes": 2, "time": 32503680000}'],
+)  # fmt: skip
 def test_old_or_broken_news_of_the_gate_is_none(world: World, client: Client, said: str) -> None:
     (world.status / "gate.json").write_text(said)
     assert 'class="looking"' not in client.get("/quests/lists/arriving").content.decode()

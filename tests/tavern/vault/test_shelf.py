@@ -22,6 +22,7 @@ from tests.support.checkpoints import WEIGHTS, make_checkpoint
 from tests.support.pages import in_one_line
 from tests.support.tavern_guild import HERO, answered, skill_folder
 from tests.support.tavern_quests import HOSTILE
+from tests.watchtower.factories import tell
 from vault import chronicle
 from vault.assets.ids import checkpoint_id
 from vault.index import scan
@@ -146,7 +147,8 @@ def test_a_chest_says_what_it_holds_and_where_it_lies(world: World, hero: Path, 
 
 @pytest.fixture
 def many(world: World) -> int:
-    """Rows of 2,000 checkpoints, of which the newest lies on the disk."""
+    """Rows of 2,000 checkpoints, of which the newest lies on the disk, and a chronicle that has begun."""
+    tell("vault", 1, kind="new_champion")
     save(world, 2000)
     scan(world)
     Checkpoint.objects.bulk_create(

@@ -188,12 +188,13 @@ def test_services_with_what_may_be_ordered(client: Client, world: World, woven: 
     (world.logs / "weaver" / "weaver.log").write_text("spawned: 'arena' with pid 1\n" * 3)
     html = page(client, "/watchtower/panels/services")
     text = read(html)
-    assert "2 of 5 do not run" in text
+    assert "2 of 6 do not run" in text
     assert "given it up Exited <too> quickly" in text
     assert "arena runs up 1h 01m 2 restarts" in text
     offered = set(re.findall(r'name="do"\s+value="([^"]+)"', html))
     assert offered == {
         "restart tavern", "restart arena", "stop arena", "start oracle", "restart taskmaster", "stop taskmaster",
+        "restart guardian", "stop guardian",
     }  # fmt: skip
     assert "nothing is trained until the arena is started again" in html
 

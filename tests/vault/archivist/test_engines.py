@@ -20,7 +20,7 @@ from tests.vault.archivist.test_snapshots import write_database
 from vault import chronicle
 from vault.archivist import database, rehearsing
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.sqlite]
 
 
 def rules(settings: Settings, **keys: Any) -> None:

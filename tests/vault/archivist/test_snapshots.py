@@ -21,6 +21,7 @@ from pytest_django import Settings
 
 from realm.checkpoints import moments, sidecar
 from realm.world import World
+from tavern.account.models import LoginSession
 from tests.support.checkpoints import WEIGHTS, make_checkpoint
 from vault import chronicle
 from vault.archivist import database, manifest, restoring, snapshots
@@ -28,7 +29,7 @@ from vault.archivist.snapshots import Snapshot, take
 from vault.errors import Damaged, NotFound, Refused, VaultError
 from vault.models import HistoryEntry
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.sqlite]
 
 CHECKPOINT = "models/heroes/DIO/checkpoint-100-20260101-1230"
 
@@ -99,11 +100,16 @@ def test_a_snapshot_is_a_world_that_any_tool_can_read(filled: World) -> None:
 def test_a_database_is_copied_while_others_use_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.undo()
     HistoryEntry.objects.create(seq=1, time=datetime.now(UTC), action="save", by="arena")
+    LoginSession.objects.create(session_key="opens-the-door", expire_date=datetime.now(UTC))
     database.copy(World(tmp_path), tmp_path)
     database.check(tmp_path / "realm.sqlite3")
+    assert b"opens-the-door" not in (tmp_path / "realm.sqlite3").read_bytes()
     with closing(sqlite3.connect(f"{(tmp_path / 'realm.sqlite3').as_uri()}?mode=ro", uri=True)) as file:
         assert file.execute("SELECT count(*) FROM vault_historyentry").fetchone() == (1,)
         assert file.execute("PRAGMA journal_mode").fetchone() == ("delete",)
+    monkeypatch.setattr(LoginSession, "lets_in", False)
+    database.copy(World(tmp_path), tmp_path)
+    assert b"opens-the-door" in (tmp_path / "realm.sqlite3").read_bytes(), "twin: who holds the copy is let in"
 
 
 def test_the_same_reason_within_a_second_is_the_same_snapshot(filled: World) -> None:

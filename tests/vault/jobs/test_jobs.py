@@ -7,6 +7,7 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
+import psutil
 import pytest
 from django.utils import timezone
 
@@ -89,8 +90,8 @@ def test_a_silent_zone_is_asked_again_and_again_within_half_a_minute(world: Worl
     acts["push"] = fail(Unreachable("3090 is silent."))
     job = add("push", destination="3090")
     pauses = []
-    for age in (0, 60, 3600, 86_000):
-        Job.objects.update(created_at=timezone.now() - timedelta(seconds=age), retry_at=None)
+    for silent in (0, 60, 3600, 86_000):
+        Job.objects.update(silent_seconds=silent, retry_at=None)
         job.refresh_from_db()
         job = perform(job, patient=True)
         assert (job.state, job.message) == ("waiting", "3090 is silent.")
@@ -99,9 +100,37 @@ def test_a_silent_zone_is_asked_again_and_again_within_half_a_minute(world: Worl
         assert queue.next_of(queue.TRANSFERS, job.retry_at) == job
         pauses.append(round((job.retry_at - timezone.now()).total_seconds()))
     assert pauses == [2, 15, 20, 20]
-    Job.objects.update(created_at=timezone.now() - timedelta(days=2))
+    Job.objects.update(silent_seconds=86_401)
     job.refresh_from_db()
     assert perform(job, patient=True).state == "failed"
+
+
+def _tries_under_a_set_clock(acts: dict[str, Act], monkeypatch: pytest.MonkeyPatch, *days: int) -> list[str]:
+    """States of a job whose zone is silent, with the seconds that it has waited, after each setting of the clock."""
+    acts["push"] = fail(Unreachable("3090 is silent."))
+    job, found = add("push", destination="3090"), []
+    for day in days:
+        now = timezone.now() + timedelta(days=day)
+        with monkeypatch.context() as patched:
+            patched.setattr(timezone, "now", lambda now=now: now)
+            due = queue.next_of(queue.TRANSFERS, now)
+            job = perform(due, patient=True) if due else job
+        found.append(f"{job.state} {job.silent_seconds:g}" if due else "not due")
+    return found
+
+
+def test_a_clock_that_is_set_neither_ends_nor_delays_what_waits(
+    world: World, acts: dict[str, Act], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = ["waiting 2", "waiting 4", "waiting 6", "waiting 8", "waiting 10"]
+    assert _tries_under_a_set_clock(acts, monkeypatch, 0, 2, 0, -2, 400) == told
+
+
+def test_twin_age_by_the_clock_fails_what_waits(
+    world: World, acts: dict[str, Act], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(performing, "_silence_of", lambda job: timezone.now() - job.created_at)
+    assert _tries_under_a_set_clock(acts, monkeypatch, 0, 2)[1].startswith("failed")
 
 
 def test_cancelled_while_it_runs(world: World, acts: dict[str, Act]) -> None:
@@ -244,3 +273,20 @@ def test_what_goes_over_the_wire_is_never_more_than_all(world: World, acts: dict
     acts["fetch"] = lambda job, progress: progress(9, "its record too")
     job = perform(add())
     assert (job.bytes_done, job.bytes_total) == (9, 9)
+
+
+def test_after_a_clock_was_set_back_a_job_waits_no_longer_than_the_longest_pause() -> None:
+    job = add()
+    now = timezone.now()
+    for pause, due in ((queue.LONGEST_PAUSE, False), (timedelta(hours=1), True), (-queue.LONGEST_PAUSE, True)):
+        Job.objects.update(retry_at=now + pause)
+        assert (queue.next_of(queue.TRANSFERS, now) == job) is due
+
+
+def test_who_performs_a_job_is_known_again_after_the_clock_was_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    own, born = owners.this_process(), psutil.Process().create_time()
+    monkeypatch.setattr(psutil.Process, "create_time", lambda process: born + 86_400)
+    assert owners.is_alive(own)
+    # Sabotage: told by its time of creation it is another one now.
+    monkeypatch.setattr(owners, "identity", lambda pid: f"{psutil.Process(pid).create_time():.2f}")
+    assert not owners.is_alive(own)

@@ -51,6 +51,17 @@ def test_comments_stay_and_a_name_is_taken_once(world: World) -> None:
         ("a: {type: local}", "needs one"),
         ("a: {type: url, url: nowhere}", "is none"),
         ("a: {type: url, url: 's3://me:key@realm'}", "secret_file"),
+        ("a: {type: url, url: 'webdav://169.254.169.254/dav'}", "url: .* is where no stronghold can be"),
+        ("a: {type: url, url: 'ssh://[::ffff:a9fe:a9fe]/x'}", "url: .* is where no stronghold can be"),
+        (
+            "a: {type: url, url: 's3://b', options: {endpoint_url: 'http://2852039166'}}",
+            "options.endpoint_url: .* is where no",
+        ),
+        (
+            "a: {type: url, url: 's3://b', options: {client_kwargs: {endpoint_url: 'http://metadata.goog'}}}",
+            "options.client_kwargs.endpoint_url: .* is where no",
+        ),
+        ("a: {type: url, url: 'sftp:///x', options: {host: 0xa9fea9fe.}}", "options.host: .* is where no"),
         ("a: {type: nas, secret_file: ../config.yaml}", "no name of a file in secrets"),
         ("a: {type: nas, timeout_seconds: 0}", "timeout_seconds"),
         ("../a: {type: nas}", "no stronghold's name"),
@@ -61,6 +72,11 @@ def test_what_cannot_be_is_named(world: World, text: str, why: str) -> None:
     world.strongholds_file.write_text(text)
     with pytest.raises(BadConfig, match=why):
         StorageRegistry(world.home).list()
+
+
+def test_a_bucket_may_be_called_as_it_likes(world: World) -> None:
+    world.strongholds_file.write_text("a: {type: url, url: 's3://metadata/folder'}")
+    assert StorageRegistry(world.home).get("a").url == "s3://metadata/folder"
 
 
 def test_what_would_not_be_readable_is_not_written(world: World) -> None:

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 
@@ -199,3 +200,30 @@ def test_the_config_is_read_where_none_is_given(world: World) -> None:
 def test_what_is_emptied_while_it_is_listed_holds_nothing(world: World) -> None:
     gone = world.heroes / "DIO" / trash.FOLDER / "20260101-120000-abcdef"
     assert trash._read_entry(gone).checkpoints == {}
+
+
+def check_read_once_and_anew_after_a_change(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    fill(world)
+    one, two = (trash.delete(world, "DIO", [name_of(world, step)], by="page").entry for step in (1, 4))
+    monkeypatch.setattr(trash, "_SETTLED_NS", 0)
+    monkeypatch.setattr(trash, "_read_entry", read := Mock(wraps=trash._read_entry))
+    for _ in range(3):
+        assert [entry.entry for entry in trash.list_trash(world)] == sorted([one, two], reverse=True)
+    assert read.call_count == 2, "read once"
+    name = next(iter(trash.list_trash(world)[0].checkpoints))
+    place = world.heroes / "DIO" / trash.FOLDER / max(one, two)
+    (place / name).rename(world.home / name)
+    assert [entry.entry for entry in trash.list_trash(world)] == [min(one, two)], "changed"
+
+
+def test_an_entry_is_read_once_until_it_changes(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    check_read_once_and_anew_after_a_change(world, monkeypatch)
+
+
+@pytest.mark.parametrize(("mark", "what"), [(None, "read once"), ((1,), "changed")])
+def test_twin_with_no_mark_or_always_the_same(
+    world: World, monkeypatch: pytest.MonkeyPatch, mark: tuple[int, ...] | None, what: str
+) -> None:
+    monkeypatch.setattr(trash, "_mark", lambda place: mark)
+    with pytest.raises(AssertionError, match=what):
+        check_read_once_and_anew_after_a_change(world, monkeypatch)

@@ -13,6 +13,7 @@ import pytest
 import schemathesis
 from django.core.wsgi import get_wsgi_application
 from hypothesis import HealthCheck, Phase, given, settings
+from ninja import NinjaAPI
 from pydantic import BaseModel
 from schemathesis.checks import not_a_server_error
 from schemathesis.core.failures import FailureGroup
@@ -30,6 +31,7 @@ from vault.index import scan
 from vault.jobs import kinds
 from vault.models import Job
 from watchtower.api import document
+from watchtower.api.realm_api import api
 
 pytestmark = [pytest.mark.django_db, pytest.mark.slow]
 
@@ -76,21 +78,48 @@ def test_operations_answer_as_the_document_says(place: World) -> None:
 
 def test_operations_answer_as_the_document_says_twin(place: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(document, "_REFUSALS", {})
+    monkeypatch.setattr(api, "_document_under", api._document)
     assert unlike_the_document("/api/models/.model_id.$")
 
 
-def shapes() -> Iterator[type[BaseModel]]:
+def modules() -> Iterator[str]:
+    yield from ("sentinels.api", "sentinels.notices.api")
     for room in (watchtower.api, vault.api):
-        for found in iter_modules(room.__path__, f"{room.__name__}."):
-            if found.name.endswith(("__main__", ".settings", ".urls")):
-                continue
-            module = import_module(found.name)
-            for _, shape in inspect.getmembers(module, inspect.isclass):
-                if issubclass(shape, BaseModel) and shape.__module__ == module.__name__:
-                    yield shape
+        names = [found.name for found in iter_modules(room.__path__, f"{room.__name__}.")]
+        yield from (name for name in names if not name.endswith(("__main__", ".settings", ".urls")))
+
+
+def shapes() -> Iterator[type[BaseModel]]:
+    for module in map(import_module, modules()):
+        for _, shape in inspect.getmembers(module, inspect.isclass):
+            if issubclass(shape, BaseModel) and shape.__module__ == module.__name__:
+                yield shape
 
 
 def test_no_two_shapes_have_one_name() -> None:
     """The document would show one of them for both."""
     names = [shape.__name__ for shape in shapes()]
     assert sorted(names) == sorted(set(names))
+
+
+def test_the_document_is_built_once_for_each_prefix(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert builds_of_four(monkeypatch) == ["/a/", "/b/"]
+
+
+def test_twin_without_its_memory_it_is_built_for_everybody(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(document, "MOST_PREFIXES", 0)
+    assert len(builds_of_four(monkeypatch)) == 4
+
+
+def builds_of_four(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    built: list[str] = []
+
+    def build(self: NinjaAPI, *, path_prefix: str) -> dict[str, Any]:
+        built.append(path_prefix)
+        return {"components": {"schemas": {}}, "paths": {}}
+
+    monkeypatch.setattr(NinjaAPI, "get_openapi_schema", build)
+    small = document.RealmAPI(urls_namespace="small")
+    for prefix in ("/a/", "/b/", "/a/", "/b/"):
+        assert "Problem" in small.get_openapi_schema(path_prefix=prefix)["components"]["schemas"]
+    return built

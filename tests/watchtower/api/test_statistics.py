@@ -69,3 +69,19 @@ def test_refusals(fought: Battle, world: World, client: Client) -> None:
     reply = client.get(f"{AT}/quest-{waiting.pk}/statistics")
     assert reply.status_code == 409
     assert "there is nothing to measure before it is fought" in reply.json()["error"]
+
+
+def test_a_page_draws_a_few_points_of_any_battle(fought: Battle, client: Client) -> None:
+    told = client.get(f"{AT}/b1/curve?points=10").json()
+    assert (told["battle"], told["quest"], told["steps"], told["first_step"]) == (
+        "b1",
+        "quest-b1",
+        60,
+        told["step"][0] - 1,
+    )
+    points = len(told["step"])
+    assert {len(told[key]) for key in ("quest_step", "loss", "lr", "norm", "tokens", "seconds", "memory")} == {points}
+    assert (1 < points <= 10, told["quest_step"][-1]) == (True, 60)
+    whole = client.get(f"{AT}/newest/curve").json()
+    assert (len(whole["step"]), whole["tokens"][-1]) == (60, told["tokens"][-1])
+    assert client.get(f"{AT}/nobody/curve").status_code == 404

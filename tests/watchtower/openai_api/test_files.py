@@ -19,6 +19,7 @@ from realm.world import World
 from tests.watchtower.openai_api.conftest import ROWS, lines
 from watchtower.openai_api import files, records
 from watchtower.openai_api.records import StoredFile
+from watchtower.openai_api.sizes import UPLOAD_BYTES
 
 pytestmark = pytest.mark.django_db
 
@@ -117,7 +118,7 @@ def test_a_large_file_is_refused_by_its_size_and_only_here_are_large_ones_taken(
     with pytest.raises(APIStatusError) as refused:
         upload(openai)
     assert (refused.value.status_code, refused.value.param) == (413, "file")
-    assert largest_body_bytes("/v1/files") == files.UPLOAD_BYTES
+    assert largest_body_bytes("/v1/files") == UPLOAD_BYTES
     assert {largest_body_bytes(f"/v1/{path}") for path in ("fine_tuning/jobs", "files/file-1", "x")} == {FORM_BYTES}
     assert resolve("/v1/files").func.csrf_exempt  # a program has no such token; the guard asks whence a form comes
 

@@ -51,10 +51,11 @@ class Asked:
         return body
 
     async def leave(self) -> None:
-        """Waits for the application's end."""
+        """Waits for the application's end, and for the thread that still reads for whoever was cancelled."""
         if not self.client.future.done():
             await self.client.send_input({"type": "http.disconnect"})
         await asyncio.wait([self.client.future], timeout=20)
+        await in_thread(lambda: None)()
 
 
 @asynccontextmanager

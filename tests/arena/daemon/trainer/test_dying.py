@@ -21,7 +21,7 @@ from arena.daemon.trainer.liveness import Timeouts
 from arena.daemon.trainer.process import TrainerProcess
 from arena.models import ChronicleEntry
 from arena.orders import Wish
-from arena.protocol import ExitCode
+from arena.protocol import SHORTAGE_FILE, ExitCode
 from realm.world import World
 from tests.arena.daemon.test_loop import CONFIG, Clock, clock, drop, open_daemon, settle, states, told, trainer
 from tests.support import tiny_hero
@@ -169,6 +169,28 @@ def test_what_is_told_of_a_failing_disk_is_what_happens(
     assert len(trainer.orders) == 1
     assert states() == {"a": "battling"}
     assert open_daemon().rest.active, "the daemon's own rest outlives it, too"
+
+
+def test_a_shortage_in_a_rank_is_no_death_where_it_left_word_of_it(
+    world: World, trainer: FakeTrainer, clock: Clock, open_daemon: Callable[..., ArenaDaemon]
+) -> None:
+    drop(world, "a.jsonl")
+    daemon = open_daemon()
+    settle(daemon)
+    shortage = Path(trainer.orders[-1].battle_folder) / SHORTAGE_FILE
+    for _ in range(5):
+        shortage.write_text("{}")
+        trainer.die(ExitCode.SHORT_OF_MEMORY)
+        settle(daemon)
+        shortage.unlink()  # as the next run does, once it has told of it
+    assert states() == {"a": "battling"}
+    assert "trainer_died" not in told()
+    for _ in range(3):  # the twin: of a program that happens to end with that code it is one
+        trainer.die(ExitCode.SHORT_OF_MEMORY)
+        settle(daemon)
+        clock.now += 60
+        settle(daemon)
+    assert states() == {"a": "failed"}
 
 
 def _stop(arena: Arena) -> int:

@@ -10,8 +10,13 @@ from typing import Any
 
 import pytest
 from django.core.management import CommandError
+from django.db import DEFAULT_DB_ALIAS, OperationalError
+from django.db.backends.signals import connection_created
+from django.db.utils import ConnectionHandler
+from pytest_django import DjangoDbBlocker
 
-from realm import database
+from realm.databases import database
+from realm.databases import private as private_database
 from realm.world import World
 
 MAGIC = b"SQLite format 3\0"
@@ -32,6 +37,38 @@ def migrated(world: World, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     told: list[str] = []
     monkeypatch.setattr(database, "migrate_if_needed", lambda: told.append("migrated"))
     return told
+
+
+def test_a_connection_is_kept_until_something_goes_wrong(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, django_db_blocker: DjangoDbBlocker
+) -> None:
+    backend = {"ENGINE": "django.db.backends.sqlite3", "NAME": tmp_path / "some.sqlite3"}
+    opened = ConnectionHandler({DEFAULT_DB_ALIAS: backend})[DEFAULT_DB_ALIAS]
+    monkeypatch.setattr(database, "connection", opened)
+    with django_db_blocker.unblock():
+        opened.connect()
+        database.close_if_broken()
+        assert opened.connection is not None
+        with pytest.raises(OperationalError):
+            opened.cursor().execute("SELECT * FROM nothing")
+        database.close_if_broken()
+        assert opened.connection is None
+
+
+@pytest.mark.parametrize("umask", [0o000, 0o022])
+def test_a_database_is_its_owners_alone(tmp_path: Path, umask: int) -> None:
+    """Others on this machine would read sessions in it, and log in by them."""
+    path = tmp_path / "realm.sqlite3"
+    for each in private_database.FILES:
+        Path(f"{path}{each}").touch(0o666 & ~umask)
+    for name in (path, tmp_path / "not there", ":memory:"):
+        opened: Any = SimpleNamespace(vendor="sqlite", settings_dict={"NAME": name})
+        private_database.keep_private(connection=opened)
+    assert {each.stat().st_mode & 0o777 for each in tmp_path.iterdir()} == {0o600}
+
+
+def test_each_connection_of_the_realms_sees_to_it() -> None:
+    assert private_database.keep_private in [receiver() for _, receiver, *_ in connection_created.receivers]
 
 
 RUBBISH = [b"rubbish " * 1000, b"\0" * 8192, MAGIC + b"\xff" * 8192, "cut", "overwritten"]
