@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Locator, Page, Route, expect
+from playwright.sync_api import Locator, Page, Route, WebSocketRoute, expect
 
 from arena.quest_orders import Act
 from tests.e2e.conftest import Tavern, Visitor
@@ -25,6 +25,7 @@ def board(tavern: Tavern, visitor: Visitor) -> Page:
     visitor.page.goto(f"{tavern.address}/quests")
     expect(visitor.page.locator("#pill")).to_have_attribute("data-pill", "live")
     expect(visitor.page.locator("#pill")).to_contain_text("Live")
+    visitor.page.mouse.move(9, 9)  # to who is there all is shown at once
     return visitor.page
 
 
@@ -204,17 +205,30 @@ def test_mirror_marks_what_is_trained(tavern: Tavern, visitor: Visitor, width: i
 
 
 def test_rest_is_ended_from_the_board(board: Page, tavern: Tavern) -> None:
-    def shown() -> bool:
-        """The arena says every two seconds how it is; what it said ten seconds ago counts no more."""
-        tavern.do("status", state="resting", message="3 forged quests failed in a row")
-        return board.locator(".rests").count() > 0
-
-    wait_until(board, shown)
+    tavern.do("status", state="resting", message="3 forged quests failed in a row")
     expect(board.locator(".rests")).to_contain_text("DIO rests 3 forged quests failed in a row")
     board.get_by_role("button", name="Resume").click()
     wait_until(board, lambda: bool(list((tavern.home / "control").glob("*-resume*"))))
     tavern.do("status", state="idle")
     expect(board.locator(".rests")).to_have_count(0)
+
+
+def test_what_changes_before_the_first_snapshot_is_drawn_as_well(tavern: Tavern, visitor: Visitor) -> None:
+    rested: list[bool] = []
+
+    def opened(socket: WebSocketRoute) -> None:
+        if rested:
+            socket.connect_to_server()
+        else:
+            socket.close()
+
+    tavern.do("status", state="idle")
+    visitor.page.route_web_socket("**/ws/battle/**", opened)
+    visitor.page.goto(f"{tavern.address}/quests")
+    tavern.do("status", state="resting")
+    rested.append(True)
+    visitor.page.mouse.move(9, 9)  # to who is there it is shown at once
+    expect(visitor.page.locator(".rests")).to_contain_text("DIO rests no battle begins until you say so")
 
 
 def test_on_a_phone_what_is_over_is_folded_until_it_is_asked_for(board: Page, tavern: Tavern) -> None:

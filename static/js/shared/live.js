@@ -13,6 +13,7 @@ export class QuestLive {
   constructor(root, { onEvent, onState }) {
     Object.assign(this, { root, onEvent, onState });
     this.store = new Store();
+    this.drawnIn = root.querySelector(".page")?.dataset.state; // the stance that the server drew the page in
     this.looks = new Looks(root, root.querySelector("#blank-icon").content);
     this.toasts = new Toasts(root, (kind) => this.looks.of(kind));
     this.renderer = new Renderer(root);
@@ -37,11 +38,13 @@ export class QuestLive {
   }
 
   take(message) {
-    const before = this.known && this.store.stance;
-    const battle = this.store.battle?.id;
+    const before = this.known ? this.store.stance : this.drawnIn;
+    const battle = this.known && this.store.battle?.id;
     this.store.take(message);
+    const isFirst = !this.known;
     this.known ||= message.type === "snapshot";
-    if (this.known && before && (this.store.stance !== before || this.store.battle?.id !== battle)) this.onState();
+    const other = !isFirst && this.store.battle?.id !== battle; // events tell of those since the page was drawn
+    if (this.known && before && (this.store.stance !== before || other)) this.onState();
     if (message.type === "event") this.takeEvent(message);
     if (this.known && this.store.tooLong) this.socket.reconnect();
     this.render();
