@@ -180,8 +180,8 @@ def exit_code(results: Sequence[Result]) -> int:
 
 def table(results: Sequence[Result]) -> str:
     """Lines of columns, for a machine that has nothing to draw a table with."""
-    kept = {True: "kept", False: "BROKEN", None: "-"}
-    lines = [("row", "figure", "promised", "", "seconds", "")]
+    kept = {True: "yes", False: "NO", None: "-"}
+    lines = [("row", "figure", "promised", "kept", "seconds", "")]
     for one in results:
         figure = "-" if one.figure is None else f"{one.figure:,}"
         told = "; ".join(filter(None, ("" if one.state == "ran" else one.state, one.reason.strip()[-160:], one.unit)))
