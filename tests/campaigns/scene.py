@@ -20,7 +20,7 @@ from playwright.sync_api import CDPSession, Page, WebSocketRoute, sync_playwrigh
 
 from tests.campaigns.report import Figure
 from tests.e2e.conftest import CHROMIUM_OPTIONS, Tavern, chromium_path
-from tests.e2e.waiting import wait_until
+from tests.e2e.waiting import LOOKS, wait_until
 
 TICKS_A_SECOND = 20
 STEPS_A_TICK = 3
@@ -162,8 +162,11 @@ class Stream:
         )  # fmt: skip
 
 
-def fed(page: Page, tavern: Tavern, *, seconds: float, leaps: int = _SETTLE_TICKS) -> Drawn:
-    """Twenty ticks a second by the wall clock, from a page whose log is full, and its charts after so many leaps."""
+def fed(page: Page, tavern: Tavern, *, seconds: float, leaps: int = _SETTLE_TICKS, looks: int = LOOKS) -> Drawn:
+    """Twenty ticks a second by the wall clock, from a page whose log is full, and its charts after so many leaps.
+
+    In the end it is looked `looks` times whether all of it was shown.
+    """
     begin(tavern)
     stream = Stream(page, tavern)
     page.stream = stream  # type: ignore[attr-defined]
@@ -191,7 +194,8 @@ def fed(page: Page, tavern: Tavern, *, seconds: float, leaps: int = _SETTLE_TICK
             task, frames, second = now_task, now_frames, time.monotonic() + 1
     page.wait_for_timeout(2000)  # until the last moment is played
     with suppress(AssertionError):  # the figures say so
-        wait_until(page, lambda: page.evaluate("last => seen.highest >= last && seen.hits.length > 0", stream.step))
+        shown = "last => seen.highest >= last && seen.hits.length > 0"
+        wait_until(page, lambda: page.evaluate(shown, stream.step), looks=looks)
     after_nodes, after_heap = _held(page)
     seen = page.evaluate("seen")
     return Drawn(
