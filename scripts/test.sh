@@ -9,6 +9,9 @@ unset CDPATH
 cd "$(dirname "$0")/.."
 . scripts/environment.sh
 
+unset PYTHONDONTWRITEBYTECODE # tests start hundreds of processes: each would compile all of it anew
+
+bin=.venv/bin
 phases=()
 took() { phases+=("$(printf '%6d s  %s' $((SECONDS - $2)) "$1")"); }
 # A phase that fails ends the script. Behind `||` or in a condition bash would pass over its failure.
@@ -75,11 +78,11 @@ install() {
     fi
     ensure_environment requirements-test.lock # which holds the other one: all in one go
     ensure_environment requirements.lock
+    "$bin/python" -m compileall -q -j 0 realm arena guild vault sentinels watchtower tavern tests/support || true
     wait || true
     [ -n "$quick" ] || mapfile -t absent < <(missing_programs)
 }
 
-bin=.venv/bin
 format() { "$bin/ruff" format --check . && "$bin/ruff" check .; }
 # On a machine where many work, a test of real processes may find one too slow. Up to three are tried a second time; what
 # failed first stands in full at the end, so that it is mended and not forgotten.

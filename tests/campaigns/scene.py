@@ -165,7 +165,8 @@ class Stream:
 def fed(page: Page, tavern: Tavern, *, seconds: float, leaps: int = _SETTLE_TICKS, looks: int = LOOKS) -> Drawn:
     """Twenty ticks a second by the wall clock, from a page whose log is full, and its charts after so many leaps.
 
-    In the end it is looked `looks` times whether all of it was shown.
+    In the end it is looked `looks` times whether all of it was shown and is over; a page that was too busy for any
+    lunge is told on.
     """
     begin(tavern)
     stream = Stream(page, tavern)
@@ -194,8 +195,7 @@ def fed(page: Page, tavern: Tavern, *, seconds: float, leaps: int = _SETTLE_TICK
             task, frames, second = now_task, now_frames, time.monotonic() + 1
     page.wait_for_timeout(2000)  # until the last moment is played
     with suppress(AssertionError):  # the figures say so
-        shown = "last => seen.highest >= last && seen.hits.length > 0"
-        wait_until(page, lambda: page.evaluate(shown, stream.step), looks=looks)
+        wait_until(page, lambda: _over(page, stream, nodes), looks=looks)
     after_nodes, after_heap = _held(page)
     seen = page.evaluate("seen")
     return Drawn(
@@ -209,6 +209,14 @@ def fed(page: Page, tavern: Tavern, *, seconds: float, leaps: int = _SETTLE_TICK
         ahead=max(0, seen["highest"] - stream.step),
         behind=stream.step - seen["highest"],
     )
+
+
+def _over(page: Page, stream: Stream, nodes: int) -> bool:
+    if not page.evaluate("seen.hits.length"):
+        stream.tick(STEPS_A_TICK)
+        return False
+    shown = "([last, nodes]) => seen.highest >= last && document.querySelectorAll('*').length <= nodes"
+    return bool(page.evaluate(shown, [stream.step, nodes]))
 
 
 def fast_forward(page: Page, *, ticks: int) -> Drawn:
