@@ -1,10 +1,12 @@
 from __future__ import annotations
 
 import gc
+import logging
 import os
 import shutil
 import subprocess
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
@@ -13,6 +15,7 @@ from hypothesis import settings as hypothesis_settings
 from pytest_django import Settings
 
 from arena.confined.process import CHILDREN
+from realm.logs.configuration import OWN
 from realm.world import World
 from tests.support import reaper
 from tests.support.database_servers import DATABASE_VARIABLE
@@ -80,6 +83,19 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 def asks_database(item: pytest.Item) -> bool:
     return bool(item.get_closest_marker("django_db")) or "db" in getattr(item, "fixturenames", ())
+
+
+@pytest.fixture(autouse=True)
+def _loggers_are_left_as_they_were() -> Iterator[None]:
+    """One that a test made silent would be silent in the next test, too, which only another order brings to light."""
+    before = _own_levels()
+    yield
+    assert _own_levels() == before
+
+
+def _own_levels() -> dict[str, int]:
+    loggers = logging.root.manager.loggerDict.items()
+    return {name: one.level for name, one in loggers if name.startswith(OWN) and getattr(one, "level", 0)}
 
 
 @pytest.fixture

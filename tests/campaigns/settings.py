@@ -13,7 +13,8 @@ import re
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -151,20 +152,31 @@ def broken_files(home: Path, wanted: int, dice: random.Random) -> Found:
     """In turns through all files, until so many are refused."""
     world, found = World(home), Found([], [], [])
     world.create()
-    logging.getLogger(registry.__name__).setLevel(logging.CRITICAL)  # it tells of each skill that it leaves out
-    for number in range(wanted * MOST_TRIES):
-        if len(found.refused) >= wanted:
-            break
-        file = list(FILES)[number % len(FILES)]
-        way = Way(file, broken(FILES[file].encode(), dice))
-        path = home / file
-        path.write_bytes(way.content)
-        try:
-            judge(way, path, found, READERS[file](world))
-        except Exception as error:
-            found.crashed.append(f"{way}: {type(error).__name__}: {error}"[:300])
-        path.unlink()
+    with untold(registry.__name__):  # it tells of each skill that it leaves out
+        for number in range(wanted * MOST_TRIES):
+            if len(found.refused) >= wanted:
+                break
+            file = list(FILES)[number % len(FILES)]
+            way = Way(file, broken(FILES[file].encode(), dice))
+            path = home / file
+            path.write_bytes(way.content)
+            try:
+                judge(way, path, found, READERS[file](world))
+            except Exception as error:
+                found.crashed.append(f"{way}: {type(error).__name__}: {error}"[:300])
+            path.unlink()
     return found
+
+
+@contextmanager
+def untold(name: str) -> Iterator[None]:
+    logger = logging.getLogger(name)
+    before = logger.level
+    logger.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        logger.setLevel(before)
 
 
 def judge(way: Way, path: Path, found: Found, sentences: list[str]) -> None:
