@@ -45,8 +45,8 @@ def test_by_keys_and_in_the_log(tavern: Tavern, visitor: Visitor) -> None:
     page.goto(f"{tavern.address}/quests?template=adapter")
     page.locator("#paste [name=name]").fill("it's mine")
     page.locator("#paste .curl summary").click()
-    line = page.locator("#paste .curl code").inner_text()
-    assert "it'\\''s mine" in line
-    body = json.loads(line.split(" -d '", 1)[1][:-1].replace("'\\''", "'"))
+    line = page.locator("#paste .curl code")
+    expect(line).to_contain_text("it'\\''s mine")
+    body = json.loads(line.inner_text().split(" -d '", 1)[1][:-1].replace("'\\''", "'"))
     assert body["recipe"] == {"mode": "lora", "lora_rank": 8, "epochs": 5}
     assert visitor.complaints == []
