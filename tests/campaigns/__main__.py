@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import argparse
+import os
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
 
 from tests.campaigns.report import Figure, show, show_json
+from tests.support import reaper
 
 CAMPAIGNS = {
     "api": "whatever its document allows, and what it does not, asked of the API by schemathesis",
@@ -59,10 +62,23 @@ def main() -> int:
     if arguments.count is not None and arguments.count < 1:
         parser.error("--count: at least 1")
     run: Callable[..., list[Figure]] = import_module(f"tests.campaigns.{arguments.name}").run
-    with tempfile.TemporaryDirectory(prefix="realm-campaign-") as folder:
+    with nothing_left_behind(), tempfile.TemporaryDirectory(prefix="realm-campaign-") as folder:
         figures = run(Path(folder), seed=arguments.seed, quick=arguments.quick, count=arguments.count)
     (show_json if arguments.json else show)(figures)
     return 0 if all(each.kept for each in figures) else 1
+
+
+@contextmanager
+def nothing_left_behind() -> Iterator[None]:
+    """What a campaign has started ends with it, also where it is cut off; as a part of a test run, with that."""
+    if reaper.VARIABLE in os.environ:
+        yield
+        return
+    watching = reaper.start()
+    try:
+        yield
+    finally:
+        watching.communicate()
 
 
 if __name__ == "__main__":

@@ -48,3 +48,37 @@ def test_what_bears_the_mark_is_ended(mark: str, sleeper: psutil.Process) -> Non
 def test_what_bears_another_mark_lives(mark: str, sleeper: psutil.Process) -> None:
     reap(f"{mark}-of-another-run")
     assert reaper.marked(mark) == [sleeper]
+
+
+CAMPAIGN = f"""
+import subprocess, sys
+from tests.campaigns.__main__ import nothing_left_behind
+with nothing_left_behind():
+    subprocess.Popen([sys.executable, "-c", {SLEEPER!r}])
+    sys.stdin.read()
+"""
+
+
+def cut_off_campaign(environment: dict[str, str]) -> psutil.Process:
+    """What is left of one that is killed."""
+    command = [sys.executable, "-c", CAMPAIGN]
+    with subprocess.Popen(
+        command, cwd=CHECKOUT, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as campaign:
+        assert campaign.stdout is not None
+        started = psutil.Process(int(campaign.stdout.readline()))
+        campaign.kill()
+    return started
+
+
+def test_a_campaign_that_is_cut_off_leaves_nothing_behind() -> None:
+    without = {name: value for name, value in os.environ.items() if name != reaper.VARIABLE}
+    started = cut_off_campaign(without)
+    psutil.wait_procs([started], timeout=100)
+    assert not started.is_running()
+
+
+def test_twin_as_a_part_of_a_run_it_is_that_which_ends_what_was_started() -> None:
+    started = cut_off_campaign(dict(os.environ))
+    assert started in reaper.marked(os.environ[reaper.VARIABLE])
+    started.kill()
