@@ -34,14 +34,21 @@ while [ $# -gt 0 ]; do
     shift
 done
 
-has_chromium() { command -v chromium >/dev/null || command -v chromium-browser >/dev/null || command -v google-chrome >/dev/null; }
+# Chromium without windows does with half the work what the whole one does.
+has_chromium() {
+    local name
+    for name in chromium-headless-shell chromium chromium-browser google-chrome; do
+        command -v "$name" >/dev/null && return
+    done
+    return 1
+}
 
 has_postgresql() { command -v postgres >/dev/null || compgen -G '/usr/lib/postgresql/*/bin/postgres' >/dev/null; }
 
 # What tests let the realm work with: a browser, other programs that pull from it, programs that it hands backups to, the
 # servers that an outgrown realm has, proxies before it, and what reads units for systemd.
 missing_programs() {
-    has_chromium || echo chromium
+    has_chromium || echo chromium-headless-shell
     local pair
     for pair in curl:curl aria2c:aria2 restic:restic borg:borgbackup sshd:openssh-server ip:iproute2 \
         redis-server:redis-server nginx:nginx caddy:caddy systemd-analyze:systemd; do
@@ -61,11 +68,13 @@ install_programs() (
         "${root[@]}" sh -c 'printf "#!/bin/sh\nexit 101\n" >"$0" && chmod 755 "$0"' "$policy"
     fi
     get=("${root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -qq)
+    get_all() { "${get[@]}" install -y --no-install-recommends "$@"; }
     "${get[@]}" update
-    "${get[@]}" install -y --no-install-recommends "$@" && exit
+    get_all "$@" && exit
     for each in "$@"; do
-        "${get[@]}" install -y --no-install-recommends "$each" || true
+        get_all "$each" || true
     done
+    has_chromium || get_all chromium # where there is no package without windows
 )
 
 install() {

@@ -18,7 +18,7 @@ from playwright.sync_api import Browser, ConsoleMessage, Page, expect, sync_play
 from realm.world import CHECKOUT, World
 from tests.support.servers import answers, environment, free_port, migrate, migrated_database
 
-CHROMIUM_NAMES = ("chromium", "chromium-browser", "google-chrome")  # as in scripts/test.sh
+CHROMIUM_NAMES = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome")  # as in scripts/test.sh
 CHROMIUM_OPTIONS = [
     "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
     "--disable-component-update", "--disable-sync",
