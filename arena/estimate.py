@@ -208,7 +208,7 @@ def memory_of(
     several processes it is that of the first, which alone holds copies.
     """
     trained = trained_parameters(shape, recipe)
-    parts = recipe.processes if recipe.strategy == "fsdp2" else 1
+    parts = recipe.ranks if recipe.strategy == "fsdp2" else 1
     weights = weight_bytes(shape, recipe) // parts
     gradients, optimizer = FLOAT32 * trained // parts, moment_bytes(shape, recipe) // parts
     copies = FLOAT32 * trained + moment_bytes(shape, recipe)
@@ -349,7 +349,7 @@ def likeness(recipe: Recipe, *, device: str, parameters: int, threads: int, rank
         "gradient_checkpointing",
     )
     adapter = {} if recipe.mode == "full" else {"lora_rank": recipe.lora_rank, "lora_dropout": recipe.lora_dropout}
-    here = {"device": device, "parameters": parameters, "threads": threads, "ranks": ranks or recipe.processes}
+    here = {"device": device, "parameters": parameters, "threads": threads, "ranks": ranks or recipe.ranks}
     return here | {name: getattr(recipe, name) for name in names} | adapter
 
 

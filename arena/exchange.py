@@ -42,7 +42,7 @@ class Exchange:
 
 def bytes_a_step(trained: int, recipe: Recipe) -> int:
     """Of `trained` parameters, whose gradients are summed in float32."""
-    return _ROUNDS[recipe.strategy] * (recipe.processes - 1) * FLOAT32 * trained // recipe.processes
+    return _ROUNDS[recipe.strategy] * (recipe.ranks - 1) * FLOAT32 * trained // recipe.ranks
 
 
 def exchange_of(trained: int, recipe: Recipe, pace: Pace, *, link_gbit: float | None = None) -> Exchange | None:
@@ -50,7 +50,7 @@ def exchange_of(trained: int, recipe: Recipe, pace: Pace, *, link_gbit: float | 
 
     What is reckoned is the least gain: DDP sends while the backward pass goes on, where the link leaves it the time.
     """
-    if recipe.processes == 1:
+    if recipe.ranks == 1:
         return None
     sent = bytes_a_step(trained, recipe)
     seconds = None if link_gbit is None else _over(link_gbit, sent)
@@ -63,7 +63,7 @@ def exchange_of(trained: int, recipe: Recipe, pace: Pace, *, link_gbit: float | 
 def computed_share(recipe: Recipe) -> float:
     """What the busiest process computes of a step: whole micro-batches are handed out."""
     batches = _micro_batches(recipe)
-    return math.ceil(batches / recipe.processes) / batches
+    return math.ceil(batches / recipe.ranks) / batches
 
 
 def _micro_batches(recipe: Recipe) -> int:
@@ -113,7 +113,7 @@ def _needed(recipe: Recipe, alone: float, sent: int) -> str:
 
 def _idle(recipe: Recipe) -> str:
     """Why a process would have nothing to compute; empty where each has something."""
-    batches, processes = _micro_batches(recipe), recipe.processes
+    batches, processes = _micro_batches(recipe), recipe.ranks
     if batches >= processes:
         return ""
     each = recipe.rows_per_step // processes

@@ -303,6 +303,12 @@ BEAT_SECONDS = 2.0
 LOST_LINE = "lost"
 """One of several processes that train together does not answer, and which: `lost rank 1 of 2 …`."""
 
+MISSING_LINE = "missing"
+"""`missing TEXT`: the launcher waits for machines that train with this one and have not joined; alone: they have."""
+
+STARTING_LINE = "starting"
+"""The launcher starts the ranks, of whom nothing is heard until they have loaded what they need."""
+
 TROUBLE_LINE = "trouble"
 """`trouble TEXT`: the run waits and says for what (a full disk cannot take an event); `trouble` alone: it goes on."""
 
@@ -316,3 +322,5 @@ class ExitCode:
     """The disk or the machine is in trouble, not the quest."""
     SHORT_OF_MEMORY = 7
     """One of several processes was; the next run takes up what it left in SHORTAGE_FILE."""
+    MACHINE_LOST = 8
+    """One of several machines; the next run waits for it and goes on from the newest checkpoint."""

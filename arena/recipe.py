@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
@@ -88,6 +89,9 @@ class Recipe:
     are divided among them; its loss stays that of one process."""
     strategy: Literal["ddp", "fsdp2"] = "ddp"
     """Of several processes: `ddp`, each holds all of the hero; `fsdp2`, each holds a part."""
+    nodes: tuple[str, ...] = ()
+    """Other machines that train with this one, each with as many processes: the names under which they join it
+    (`manage.py node`), at `node_address`."""
     lora_rank: Annotated[int, Bounds(1, 2**16)] = 16
     """Width of the adapters in modes lora and qlora."""
     lora_alpha: Annotated[int, Bounds(1, 10**6)] = 32
@@ -99,11 +103,23 @@ class Recipe:
     gradient_checkpointing: bool = False
     """Activations are computed again in the backward pass rather than kept: slower, with far less memory."""
 
+    @property
+    def ranks(self) -> int:
+        """Processes that train together, of all machines."""
+        return self.processes * (1 + len(self.nodes))
+
     def __post_init__(self) -> None:
         strict.check_ranges(self)
         for name in ("beta1", "beta2", "muon_momentum", "weight_average", "lora_dropout"):
             if not getattr(self, name) < 1:
                 raise ValueError(f"{name}: {getattr(self, name)!r} must be below 1")
+        if len(set(self.nodes)) < len(self.nodes) or not all(
+            re.fullmatch("[A-Za-z0-9][A-Za-z0-9._-]{0,62}", name) for name in self.nodes
+        ):
+            raise ValueError(
+                f"nodes: {list(self.nodes)!r} is not allowed; allowed are different names of letters, digits, '.', '_' "
+                "and '-', such as [gpubox]"
+            )
         if not all(self.lora_targets):
             raise ValueError("lora_targets: an empty text names no layer")
         if self.rows_per_step * self.max_length > MOST_STEP_TOKENS:

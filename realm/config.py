@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
-from realm import strict
+from realm import node_address, strict
 from realm.databases import server_urls
 from realm.strict import Bounds, Range
 from realm.web import networks, origins
@@ -118,6 +118,8 @@ class RealmConfig:
     """Of a PostgreSQL server, or another SQLite file; None: the world's own file. It may hold a password."""
     redis_url: str | None = field(default=None, repr=False)
     """Of the Redis server by which the arena rings the processes that serve the pages; it may hold a password."""
+    node_address: str | None = None
+    """ADDRESS:PORT of this machine, in a network of one's own, at which others join it to train (`training.nodes`)."""
     preset: str | None = "standard"
     """Recipe that those under `training` are laid over; None: the recipe's defaults."""
     training: dict[str, Any] = field(default_factory=dict)
@@ -141,6 +143,8 @@ class RealmConfig:
 
     def __post_init__(self) -> None:
         strict.check_ranges(self)
+        if self.node_address is not None:
+            node_address.parse(self.node_address)
         server_urls.check(database_url=self.database_url, redis_url=self.redis_url)
         if not _METRIC.fullmatch(self.champion_metric):
             raise ValueError(

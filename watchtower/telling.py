@@ -17,7 +17,7 @@ TOPICS: dict[str, tuple[str, ...]] = {
         "battle_failed", "fault", "checkpoint_failed", "checkpoint_refused", "quest_refused", "order_refused",
         "trainer_died", "trainer_hung", "disk_trouble", "hero_refused", "guild_trouble", "bad_line", "service_stuck",
         "service_gave_up", "service_restarted", "convergence_warning", "finding", "branches_mended",
-        "skill_level_lost",
+        "skill_level_lost", "machine_lost", "machine_missing",
     ),
     "battles": (
         "battle_started", "battle_resumed", "battle_paused", "battle_stopped", "battle_completed", "rate_changed",

@@ -117,7 +117,7 @@ class ArenaDaemon:
 
         # The trainer, and what it fights.
         self.trainer = trainer or TrainerProcess(world, self.wake_up.set, clock=clock)
-        self.trainer.group = Group.of(self.settings.recipe)
+        self.trainer.group = Group.of(self.settings.recipe, self.settings.config.node_address)
         self._trainer_care = TrainerCare(world, self.trainer, self._outbox, self.rest, clock=clock)
         self._running: Battle | None = None
         self._over = False
@@ -489,7 +489,7 @@ class ArenaDaemon:
     def _group_of(self, battle: Battle) -> Group:
         """Whom its order wants to train together; of an order that cannot be read the trainer says so."""
         try:
-            return Group.of(battles.read_order(self.world, battle).recipe)
+            return Group.of(battles.read_order(self.world, battle).recipe, self.settings.config.node_address)
         except (OSError, ValueError):
             return Group()
 
@@ -567,7 +567,7 @@ class ArenaDaemon:
             rests=self.rest.active,
             trainer_ready=self.trainer.ready,
             trainer_pid=self.trainer.pid,
-            waits_for=self.trainer.trouble,
+            waits_for=self.trainer.trouble or self.trainer.missing,
             message=next(filter(None, troubles), self.rest.reason or self._readiness.weights.told),
         )
 

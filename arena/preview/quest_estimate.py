@@ -102,7 +102,7 @@ def _pace(battles: Sequence[Measured], like: dict[str, object], recipe: Recipe, 
         found = next((one for one in battles if _is_alike(one, wanted)), None)
         return None if found is None else tokens_a_step * found.step_seconds / found.tokens
 
-    return Pace(alone=measured(1), together=measured(recipe.processes), shares_cores=not here.cuda)
+    return Pace(alone=measured(1), together=measured(recipe.ranks), shares_cores=not here.cuda and recipe.processes > 1)
 
 
 def _report(world: World, config: RealmConfig, recipe: Recipe, path: Path) -> Report:

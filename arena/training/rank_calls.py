@@ -11,14 +11,17 @@ from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 
-from torch.distributed import DistStoreError, PrefixStore, Store, TCPStore  # type: ignore[attr-defined]
+from torch.distributed import DistNetworkError, DistStoreError, PrefixStore, Store, TCPStore  # type: ignore[attr-defined]
 
 from arena.training.ranks import Ranks
+from realm.world import World
 
 POLL_SECONDS = 1.0
 CONNECT_SECONDS = 30.0
 SILENT_SECONDS = 20.0
 """After which a rank counts as lost, as a trainer does that is alone."""
+FAR_SILENT_SECONDS = 45.0
+"""After which one on another machine does: a network that is gone is found sooner, by `arena.training.machines`."""
 LONGEST_LOOK_SECONDS = 5.0
 """At most this much of the time between two looks counts: who was itself stopped did not hear."""
 LEAVE = ""
@@ -40,7 +43,9 @@ class OrdersOfMain:
 
     def hand_on(self, order: Path | None) -> None:
         """By rank 0; None is the last one: leave."""
-        self._store.set(self._key, LEAVE if order is None else str(order))
+        home = World.from_environment().home
+        within = order.relative_to(home) if order and order.is_relative_to(home) else order
+        self._store.set(self._key, LEAVE if within is None else str(within))
         self._count += 1
 
     def next(self, leaving: Callable[[], bool]) -> Path | None:
@@ -50,9 +55,12 @@ class OrdersOfMain:
                 self._store.wait([self._key], timedelta(seconds=POLL_SECONDS))
             except DistStoreError:  # not yet
                 continue
+            except DistNetworkError:  # who opened the store is gone, and whoever gives orders with it
+                return None
             path = self._store.get(self._key).decode()
             self._count += 1
-            return None if path == LEAVE else Path(path)
+            # Another machine may have mounted the world elsewhere; an absolute path stays as it is.
+            return None if path == LEAVE else World.from_environment().home / path
         return None
 
     @property
@@ -66,6 +74,7 @@ class SignsOfLife:
     def __init__(self, ranks: Ranks, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._store, self._ranks, self._clock = _store(), ranks, clock
         self._looked_at = clock()
+        self._longest_silence = SILENT_SECONDS if ranks.on_one_machine else FAR_SILENT_SECONDS
         self._counts = dict.fromkeys(range(1, ranks.count), 0)
         self._silent_seconds = dict.fromkeys(self._counts, 0.0)
 
@@ -81,6 +90,6 @@ class SignsOfLife:
             moved = self._counts[rank] != before
             self._silent_seconds[rank] = 0.0 if moved else self._silent_seconds[rank] + passed
         for rank, silent in self._silent_seconds.items():
-            if silent >= SILENT_SECONDS:
+            if silent >= self._longest_silence:
                 return f"rank {rank} of {self._ranks.count} has not answered for {silent:.0f} s"
         return ""

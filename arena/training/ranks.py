@@ -32,6 +32,7 @@ class Ranks:
     count: int = 1
     device: torch.device | None = None
     """The device that the launcher gave this rank; None where nothing was launched."""
+    on_one_machine: bool = True
     sharded: bool = False
     """FSDP2: each rank holds a part of weights, gradients and moments. Otherwise DDP: each holds all."""
 
@@ -85,6 +86,10 @@ class Ranks:
 ALONE = Ranks()
 
 
+class Unequal(Exception):
+    """A rank holds other weights than rank 0, which all of them are to train as one."""
+
+
 class Scattered(Exception):
     """The launcher started several processes and they did not find each other: each would train the hero alone."""
 
@@ -103,6 +108,7 @@ def join() -> Ranks:
         index=state.process_index,
         count=state.num_processes,
         device=state.device if state.device.type == "cuda" else torch.device("cpu"),  # accelerate says cpu:0
+        on_one_machine=os.environ.get("LOCAL_WORLD_SIZE", str(launched)) == str(launched),
         sharded=os.environ.get("ACCELERATE_USE_FSDP", "").lower() == "true",
     )
 
@@ -133,6 +139,7 @@ def bring_together(hero: Hero, optimizer: torch.optim.Optimizer, ranks: Ranks) -
     """The same hero and optimizer, trained by all ranks as one. Both must be equal on every rank before."""
     if ranks.alone:
         return hero, optimizer
+    _check_equal(hero, ranks)
     together = Together(hero)
     if not ranks.sharded:
         return replace(hero, together=DistributedDataParallel(together, **DDP)), optimizer
@@ -142,6 +149,25 @@ def bring_together(hero: Hero, optimizer: torch.optim.Optimizer, ranks: Ranks) -
     fully_shard(together)
     _reshard_optimizer(optimizer, before, hero.trainable)
     return replace(hero, together=together), optimizer
+
+
+def _check_equal(hero: Hero, ranks: Ranks) -> None:
+    """By the bits of every parameter, frozen ones included: another machine may hold another base under the same name.
+
+    Raises Unequal on every rank.
+    """
+    own = torch.zeros(1, dtype=torch.int64, device=ranks.device)
+    for place, parameter in enumerate(hero.model.parameters(), start=1):
+        bits = parameter.detach().reshape(-1).view(torch.uint8)
+        own += place * bits.sum(dtype=torch.int64) + place * place * bits[::7].sum(dtype=torch.int64)
+    of_main = own.clone()
+    distributed.broadcast(of_main, src=0)
+    differ = ranks.sum((own != of_main).to(torch.int64))
+    if differ.item():
+        raise Unequal(
+            f"{int(differ.item())} of {ranks.count} processes hold other weights than the first: the base model or the "
+            "newest checkpoint differs between the machines"
+        )
 
 
 def _reshard_optimizer(

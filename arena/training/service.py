@@ -38,7 +38,7 @@ from arena.training.data import UntrainableQuest
 from arena.training.faults import OutOfMemory, is_out_of_memory
 from arena.training.packing_certificate import PackingFault
 from arena.training.rank_calls import OrdersOfMain, SignsOfLife
-from arena.training.ranks import ALONE, Ranks, join, leave
+from arena.training.ranks import ALONE, Ranks, Unequal, join, leave
 from arena.training.reporting.battle_log import BattleLog
 from arena.training.saving.checkpoint import IncompatibleCheckpoint
 from arena.training.saving.full_disk import Left, Room
@@ -56,6 +56,7 @@ LOCK_WAIT_SECONDS = 60.0
 QUEST_FAULTS = (UntrainableQuest, UnreadableQuest)
 HERO_FAULTS = (
     UnloadableHero, IncompatibleCheckpoint, MaskingError, Overrun, UnreadableEvaluation, OutOfMemory, PackingFault,
+    Unequal,
 )  # fmt: skip
 """Faults that every other quest would meet too: the quest is not to blame."""
 

@@ -11,7 +11,7 @@ GROUPS = {
     "champions": ("new_champion", "achievement"),
     "faults": (
         "checkpoint_refused", "checkpoint_failed", "battle_failed", "fault", "disk_trouble", "trainer_died",
-        "trainer_hung",
+        "trainer_hung", "machine_lost",
     ),
     "services": (
         "service_restarted", "service_recovered", "service_stuck", "service_gave_up", "weaver_mended", "finding",

@@ -27,10 +27,12 @@ _TELLS: dict[str, Kind | None] = {
     "disk_trouble": Kind.WAITING,
     "hero_refused": Kind.WAITING,
     "trainer_hung": Kind.HUNG,
+    "machine_lost": Kind.WAITING,
+    "machine_missing": Kind.WAITING,
 } | dict.fromkeys(
     (
         EventKind.BATTLE_STARTED, EventKind.BATTLE_RESUMED, EventKind.BATTLE_STOPPED, EventKind.BATTLE_COMPLETED,
-        EventKind.BATTLE_FAILED, "disk_recovered", "settings_changed",
+        EventKind.BATTLE_FAILED, "disk_recovered", "machine_back", "settings_changed",
     )
 )  # fmt: skip
 """Kinds of the chronicle's entries, and what goes on from such an entry to the next; None: nothing special."""

@@ -49,7 +49,7 @@ class TrainerCare:
     ) -> None:
         self._world, self._trainer, self._outbox, self._rest, self._clock = world, trainer, outbox, rest, clock
         self._hung = ""
-        self._waited_for = ""
+        self._waited_for = self._missed = ""
         self._deaths = Deaths()
         self._set_aside_in_a_row = 0
         self._false_starts = 0
@@ -81,7 +81,17 @@ class TrainerCare:
         if self._waited_for and not waits_for and self._trainer.alive:
             self._outbox.add("disk_recovered", "The battle goes on")
         self._waited_for = waits_for
+        self._tell_missing()
         return begins
+
+    def _tell_missing(self) -> None:
+        """Of machines that train with this one."""
+        missing = self._trainer.missing
+        if missing and not self._missed:
+            self._outbox.add("machine_missing", f"The battle waits for {missing}")
+        if self._missed and not missing and self._trainer.alive:
+            self._outbox.add("machine_back", "All machines have joined, and the battle goes on")
+        self._missed = missing
 
     def start(self) -> bool:
         """Start the trainer unless it lives, has just died or is given up; whether it was started."""
@@ -102,6 +112,16 @@ class TrainerCare:
         last_lines = self._trainer.last_lines()
         log.error("the trainer %s: %s", how, last_lines)
         self._hung = ""
+
+        if code == ExitCode.MACHINE_LOST:
+            # No death, however often a network comes and goes: the next run waits for the machine.
+            self._not_before = self._clock() + LONGEST_BACKOFF_SECONDS
+            follows = "the battle waits for it and goes on from its newest checkpoint"
+            named = {"battle": battle.battle_id} if battle else {}
+            self._outbox.add(
+                "machine_lost", f"{last_lines.splitlines()[-1] if last_lines else how}: {follows}", **named
+            )
+            return
 
         # Which time it is, and what follows: trouble of the machine, of this quest, or of the trainer itself.
         if code == ExitCode.SHORT_OF_MEMORY and battle and self._left_word(battle):

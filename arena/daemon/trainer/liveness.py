@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from arena.protocol import BEAT_LINE, LOST_LINE, TROUBLE_LINE
+from arena.protocol import BEAT_LINE, LOST_LINE, MISSING_LINE, STARTING_LINE, TROUBLE_LINE
 
 LONGEST_POLL_SECONDS = 5.0
 """At most this much of the time between two looks counts as silence: who did not look did not hear.
@@ -37,7 +37,11 @@ class Liveness:
         self._idle_seconds = 0.0
         self.trouble = ""
         """What the run waits for, in the trainer's words; empty while it waits for nothing."""
+        self.missing = ""
+        """Which machines it waits for, in its words; empty while it waits for none."""
         self._lost = ""
+        self._starting = True
+        """Its ranks load what they need, of which nothing is heard."""
 
     def hear(self, line: str) -> bool:
         """Take in one line; whether it tells more than that the trainer lives."""
@@ -48,6 +52,9 @@ class Liveness:
             self.trouble = text.strip()
         elif word == LOST_LINE:
             self._lost = text.strip()
+        elif word == MISSING_LINE:
+            self.missing = text.strip()
+        self._starting = word == STARTING_LINE
         self._lines += 1
         return word != BEAT_LINE
 
@@ -63,7 +70,7 @@ class Liveness:
         return self._verdict()
 
     def _verdict(self) -> str:
-        if not self._lines_seen:
+        if not self._lines_seen or self._starting:
             silent = self._silent_seconds
             return f"said nothing for {silent:.0f} s" if silent >= self._timeout_seconds.startup_seconds else ""
         if self._silent_seconds >= self._timeout_seconds.silent_seconds:

@@ -34,10 +34,21 @@ class Group:
 
     processes: int = 1
     strategy: str = "ddp"
+    nodes: tuple[str, ...] = ()
+    """The other machines, on each of which as many train."""
+    node_address: str = ""
+    """Where they join; empty where nobody said."""
 
     @classmethod
-    def of(cls, recipe: Recipe) -> Self:
-        return cls(processes=recipe.processes, strategy=recipe.strategy) if recipe.processes > 1 else cls()
+    def of(cls, recipe: Recipe, node_address: str | None = None) -> Self:
+        if recipe.ranks == 1:
+            return cls()
+        address = (node_address or "") if recipe.nodes else ""
+        return cls(processes=recipe.processes, strategy=recipe.strategy, nodes=recipe.nodes, node_address=address)
+
+    @property
+    def is_alone(self) -> bool:
+        return self.processes == 1 and not self.nodes
 
 
 class TrainerProcess:
@@ -80,13 +91,18 @@ class TrainerProcess:
         return self._liveness.trouble if self.alive else ""
 
     @property
+    def missing(self) -> str:
+        """Which machines it waits for before it can train, in its own words; empty while it waits for none."""
+        return self._liveness.missing if self.alive else ""
+
+    @property
     def pid(self) -> int | None:
         return self._child.pid if self._child else None
 
     def start(self) -> None:
         ready = self._ready = threading.Event()
         timeouts = self._timeout_seconds
-        if self.group.processes > 1:  # the launcher loads torch, and after it the ranks
+        if not self.group.is_alone:  # the launcher loads torch, and after it the ranks
             timeouts = replace(timeouts, startup_seconds=2 * timeouts.startup_seconds)
         liveness = self._liveness = Liveness(self._clock(), timeouts)
 
@@ -101,9 +117,11 @@ class TrainerProcess:
         self._child = ChildProcess.conversing(self._what_runs(), self._log, on_line=hear, on_end=self._wake, env=alone)
 
     def _what_runs(self) -> tuple[str, ...]:
-        if self.group.processes == 1:
+        group = self.group
+        if group.is_alone:
             return self._command
-        return (*LAUNCH, "--processes", str(self.group.processes), "--strategy", self.group.strategy)
+        alone = (*LAUNCH, "--processes", str(group.processes), "--strategy", group.strategy)
+        return (*alone, "--nodes", *group.nodes, "--address", group.node_address) if group.nodes else alone
 
     @property
     def exit_code(self) -> int | None:

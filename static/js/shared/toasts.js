@@ -26,6 +26,7 @@ const GROUPS = {
     "disk_trouble",
     "trainer_died",
     "trainer_hung",
+    "machine_lost",
   ],
   services: [
     "service_restarted",
