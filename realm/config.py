@@ -120,6 +120,8 @@ class RealmConfig:
     """Of the Redis server by which the arena rings the processes that serve the pages; it may hold a password."""
     node_address: str | None = None
     """ADDRESS:PORT of this machine, in a network of one's own, at which others join it to train (`training.nodes`)."""
+    node_link_gbit: Annotated[float, Bounds(0.001, 100_000)] | None = None
+    """Gbit/s between this machine and those of `training.nodes`, by which estimates say whether they are worth it."""
     preset: str | None = "standard"
     """Recipe that those under `training` are laid over; None: the recipe's defaults."""
     training: dict[str, Any] = field(default_factory=dict)
@@ -227,6 +229,7 @@ _VARIABLES: dict[str, type] = {
     "log_level": str,
     "database_url": str,
     "redis_url": str,
+    "node_address": str,
 }
 _SWITCH = {"1": True, "true": True, "yes": True, "on": True, "0": False, "false": False, "no": False, "off": False}
 

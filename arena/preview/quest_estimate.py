@@ -86,7 +86,10 @@ def outlook_of(world: World, config: RealmConfig, resolved: Resolved, report: Re
         based_on=alike[0] if alike else None,
         past=tuple(battle for battle in battles if battle.memory_error is not None),
         exchange=exchange_of(
-            estimate.trained_parameters(shape, recipe), recipe, _pace(battles, like, recipe, report, here)
+            estimate.trained_parameters(shape, recipe),
+            recipe,
+            _pace(battles, like, recipe, report, here),
+            link_gbit=config.node_link_gbit if recipe.nodes else None,
         ),
     )
 

@@ -6,6 +6,7 @@ numbers, so all of them decide alike. Rank 0 alone writes. A process that was la
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -152,22 +153,30 @@ def bring_together(hero: Hero, optimizer: torch.optim.Optimizer, ranks: Ranks) -
 
 
 def _check_equal(hero: Hero, ranks: Ranks) -> None:
-    """By the bits of every parameter, frozen ones included: another machine may hold another base under the same name.
+    """By SHA-256 of every parameter, frozen ones included: another machine may hold another base under the same name.
 
-    Raises Unequal on every rank.
+    Those of one machine have read the same files. Raises Unequal on every rank.
     """
-    own = torch.zeros(1, dtype=torch.int64, device=ranks.device)
-    for place, parameter in enumerate(hero.model.parameters(), start=1):
-        bits = parameter.detach().reshape(-1).view(torch.uint8)
-        own += place * bits.sum(dtype=torch.int64) + place * place * bits[::7].sum(dtype=torch.int64)
+    if ranks.on_one_machine:
+        return
+    own = torch.frombuffer(bytearray(digest_of(hero.model)), dtype=torch.uint8).to(ranks.device or "cpu")
     of_main = own.clone()
     distributed.broadcast(of_main, src=0)
-    differ = ranks.sum((own != of_main).to(torch.int64))
+    differ = ranks.sum((own != of_main).any().to(torch.int64))
     if differ.item():
         raise Unequal(
             f"{int(differ.item())} of {ranks.count} processes hold other weights than the first: the base model or the "
             "newest checkpoint differs between the machines"
         )
+
+
+def digest_of(model: nn.Module) -> bytes:
+    """SHA-256 over the names and bits of all parameters."""
+    digest = hashlib.sha256()
+    for name, parameter in model.named_parameters():
+        digest.update(f"{name}\0".encode())
+        digest.update(parameter.detach().reshape(-1).view(torch.uint8).cpu().numpy().data)
+    return digest.digest()
 
 
 def _reshard_optimizer(

@@ -29,6 +29,7 @@ CAMPAIGNS = {
     "large": "tests of the suite in their large form: the daemon at every write that fails, and more",
     "load": "hundreds who watch, some of whom do not read; restarts of the web server; what they cost a training hero",
     "models": "hostile model folders under an inference host that answers others",
+    "nodes": "two machines train together in network namespaces: the cable is pulled, each of their processes killed",
     "pages": "every page and the admin in Chromium, over a world whose every text is a payload",
     "paths": "every route that takes a path or a name, asked for what lies outside",
     "ranks": "kill -9 at seeded instants of launcher, ranks and daemon while two processes train together",

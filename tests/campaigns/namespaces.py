@@ -19,12 +19,20 @@ class Machine:
     """Empty: on loopback, without the right to make a namespace."""
     cable: str = ""
     """This machine's end of it."""
+    far_end: str = ""
 
     def command(self, *arguments: str) -> list[str]:
         return [*(["ip", "netns", "exec", self.namespace] if self.namespace else []), *arguments]
 
     def unplug(self) -> None:
         ip("link", "set", self.cable, "down")
+
+    def unplug_far(self) -> None:
+        """So that this machine's kernel knows nothing of it: what is sent is lost."""
+        ip("-n", self.namespace, "link", "set", self.far_end, "down")
+
+    def plug_far(self) -> None:
+        ip("-n", self.namespace, "link", "set", self.far_end, "up")
 
     def plug(self) -> None:
         ip("link", "set", self.cable, "up")
@@ -51,7 +59,7 @@ def other_machine() -> Iterator[Machine]:
             ip("-n", name, "addr", "add", f"{address}/29", "dev", inner)
         for end in (inner, "lo"):
             ip("-n", name, "link", "set", end, "up")
-        yield Machine(address=THERE, namespace=name, cable=outer)
+        yield Machine(address=THERE, namespace=name, cable=outer, far_end=inner)
     finally:
         with suppress(subprocess.CalledProcessError):
             ip("netns", "del", name)  # and with it both ends of the link

@@ -62,6 +62,7 @@ OUT_OF_RANGE: dict[str, tuple[Any, ...]] = {
     "hero": ("", "../EVA", "D O", "7"), "keep_checkpoints": (1, -5),
     "web_ports": ([0], [8888], [8898, 8898], [8765]),
     "database_url": ("realm", "mysql://h/x", "postgresql://h"), "redis_url": ("localhost:6379", "redis://"),
+    "node_link_gbit": ("fast", 0, -1),
     "node_address": ("gpubox:29400", "10.0.0.1", "0.0.0.0:29400", "8.8.8.8:29400", "10.0.0.1:0"),
     "vault_bind": ("", "kitchen", "1.2.3"), "oracle_bind": ("", "cellar", "1.2.3.4:80"),
     "trusted_proxies": (["nginx"], ["10.0.0.1/24"], ["0.0.0.0/0"], ["::/0"], [""]),

@@ -20,7 +20,7 @@ def test_every_key_stands_there_with_its_default() -> None:
     told: dict[str, Any] = parse_yaml(UNCOMMENTED)
     training = told.pop("training")
     assert list(training) == [field.name for field in fields(Recipe)]
-    assert Recipe(**training | {"lora_targets": tuple(training["lora_targets"])}) == Recipe()
+    assert Recipe(**training | {name: tuple(training[name]) for name in ("lora_targets", "nodes")}) == Recipe()
     assert strict.read(RealmConfig, told, source="world.yaml") == RealmConfig()
 
 
