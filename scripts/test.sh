@@ -102,7 +102,7 @@ tests() {
     elif [ -n "$quick" ]; then
         "$bin/python" -m pytest -q -n 3 --dist loadfile --no-loadscope-reorder --durations=10 -m "not slow" --ignore=tests/e2e "$@"
     else
-        "$bin/python" -m pytest -q -n 4 --dist loadfile --no-loadscope-reorder --durations=25 "${once_more[@]}" "$@"
+        "$bin/python" -m pytest -q -n 3 --dist loadfile --no-loadscope-reorder --durations=25 "${once_more[@]}" "$@"
     fi
 }
 

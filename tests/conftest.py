@@ -4,6 +4,7 @@ import gc
 import logging
 import os
 import shutil
+import signal
 import subprocess
 import tempfile
 from collections.abc import Iterator
@@ -86,16 +87,21 @@ def asks_database(item: pytest.Item) -> bool:
 
 
 @pytest.fixture(autouse=True)
-def _loggers_are_left_as_they_were() -> Iterator[None]:
-    """One that a test made silent would be silent in the next test, too, which only another order brings to light."""
-    before = _own_levels()
+def _process_is_left_as_it_was() -> Iterator[None]:
+    """A logger that a test made silent, or a signal whose handler it took, would stay so in the next test, too, which
+    only another order brings to light."""
+    before = _own_levels(), _handlers()
     yield
-    assert _own_levels() == before
+    assert (_own_levels(), _handlers()) == before
 
 
 def _own_levels() -> dict[str, int]:
     loggers = logging.root.manager.loggerDict.items()
     return {name: one.level for name, one in loggers if name.startswith(OWN) and getattr(one, "level", 0)}
+
+
+def _handlers() -> list[object]:
+    return [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -189,6 +189,15 @@ def test_a_dry_run_needs_neither_django_nor_trl(tmp_path: Path) -> None:
     assert "TRL is not installed" in done.stdout
 
 
+@pytest.fixture
+def _hears_interrupts() -> Iterator[None]:
+    """Also in a run that a shell has started in the background, which ignores them."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("_hears_interrupts")
 def test_a_check_that_is_interrupted_leaves_no_process(tmp_path: Path) -> None:
     threading.Thread(target=_interrupt_once, args=(tmp_path / "pids",), daemon=True).start()
     with pytest.raises(KeyboardInterrupt):

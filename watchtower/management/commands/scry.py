@@ -39,7 +39,7 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         self._watching = Watching(settings.WORLD, settings.REALM.hero, options["battle"])
         self._scene = Scene()
-        signal.signal(signal.SIGTERM, _end)
+        before = signal.signal(signal.SIGTERM, _end)
         try:
             if options["json"]:
                 self._write_json()
@@ -53,6 +53,8 @@ class Command(BaseCommand):
             raise CommandError(str(error)) from error
         except KeyboardInterrupt:
             pass
+        finally:
+            signal.signal(signal.SIGTERM, before)
 
     def _look(self) -> None:
         for message in self._watching.messages():
