@@ -33,6 +33,7 @@ class FakeTrainer:
         self.exit_code: int | None = None
         self.hung = ""
         self.trouble = ""
+        self.missing = ""
         self.group = Group()
         self.starts = 0
 

@@ -133,12 +133,22 @@ def board(monkeypatch: pytest.MonkeyPatch) -> Board:
 
 def test_every_rank_is_given_each_order_once_and_then_leaves(board: Board) -> None:
     main, other = OrdersOfMain(), OrdersOfMain()
-    main.hand_on(Path("a"))
-    main.hand_on(Path("b"))
-    assert [other.next(lambda: False) for _ in range(2)] == [Path("a"), Path("b")]
+    main.hand_on(Path("/a"))
+    main.hand_on(Path("/b"))
+    assert [other.next(lambda: False) for _ in range(2)] == [Path("/a"), Path("/b")]
     assert other.next(iter([False, True]).__next__) is None  # asked to leave while it waits
     main.hand_on(None)
     assert other.next(lambda: False) is None
+
+
+def test_another_machine_finds_an_order_where_it_has_mounted_the_world(
+    board: Board, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("REALM_HOME", str(world.home))
+    OrdersOfMain().hand_on(world.battles / "b" / "order.json")
+    monkeypatch.setenv("REALM_HOME", "/mnt/realm")
+    found = OrdersOfMain().next(lambda: False)
+    assert found == Path("/mnt/realm") / (world.battles / "b" / "order.json").relative_to(world.home)
 
 
 def lost_after_all_were_stopped(now: list[float]) -> str:

@@ -193,6 +193,32 @@ def test_a_shortage_in_a_rank_is_no_death_where_it_left_word_of_it(
     assert states() == {"a": "failed"}
 
 
+def test_a_lost_machine_is_no_death_and_is_waited_for(
+    world: World, trainer: FakeTrainer, clock: Clock, open_daemon: Callable[..., ArenaDaemon]
+) -> None:
+    drop(world, "a.jsonl")
+    daemon = open_daemon()
+    settle(daemon)
+    for _ in range(5):  # as a network that comes and goes
+        trainer.die(ExitCode.MACHINE_LOST)
+        settle(daemon)
+        trainer.missing = "the machine gpubox to join it; there: …"
+        clock.now += 10
+        settle(daemon)
+        trainer.missing = ""
+        settle(daemon)
+    assert states() == {"a": "battling"}
+    assert message("machine_lost") == "out of luck: the battle waits for it and goes on from its newest checkpoint"
+    assert message("machine_missing") == "The battle waits for the machine gpubox to join it; there: …"
+    assert told().count("machine_back") == 5
+    for _ in range(3):  # the twin: of any other code it dies
+        trainer.die(1)
+        settle(daemon)
+        clock.now += 60
+        settle(daemon)
+    assert states() == {"a": "failed"}
+
+
 def _stop(arena: Arena) -> int:
     """Stop the living trainer as SIGSTOP does: it exists and says nothing."""
     pid = arena.trainer.pid
