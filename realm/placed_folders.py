@@ -67,7 +67,7 @@ def check(world: World) -> None:
         folder, note = folder_of(world, name), note_of(world, name)
         if note:
             _check(folder, name, note)
-        elif folder.is_symlink() and not folder.is_dir():
+        elif folder.is_symlink() and not _is_there(folder):
             raise FolderGone(
                 f"{folder} leads to {os.readlink(folder)}, which is not there: mount it, and start again; nothing was "
                 "made in its place"
@@ -87,11 +87,26 @@ def _check(folder: Path, name: str, note: Note) -> None:
             f"the {name} of this world lie in {note.target}, which is not there: mount it, and start again; nothing "
             "was made in its place"
         ) from None
-    if said.get("token") != note.token or not folder.is_dir():
+    if said.get("token") != note.token or not _is_there(folder):
         raise FolderGone(
             f"{note.target} is not the folder in which the {name} of this world lie: mount the right one, and start "
             "again; nothing was changed"
         )
+
+
+def gone(world: World) -> str:
+    """The folder that was there and is no longer, in words; one call to the other disk for each. Empty where none."""
+    for folder in (folder_of(world, name) for name in NAMES):
+        if folder.is_symlink() and not _is_there(folder):
+            return f"{os.readlink(folder)}, to which {folder} leads, is no longer there: mount it again"
+    return ""
+
+
+def _is_there(folder: Path) -> bool:
+    try:
+        return folder.is_dir()
+    except OSError:  # a server that went away, or forgot what it gave out
+        return False
 
 
 def _read(path: Path) -> dict[str, str]:
