@@ -1,6 +1,7 @@
-/* A disk each of whose calls takes SLOW_SECONDS: preloaded into a process, for what lies below the folders of SLOW_BELOW.
+/* A disk that is slow while a test wants it: preloaded into a process, for what lies below the folders of SLOW_BELOW.
 
-   Calls that ask for a name, and those on files that were opened there, wait before the kernel is asked. */
+   Calls that ask for a name, and those on files that were opened there, wait before the kernel is asked: for as many
+   seconds as the file SLOW_SECONDS_FILE says at that moment. */
 #define _GNU_SOURCE
 #include <dirent.h>
 #include <dlfcn.h>
@@ -12,6 +13,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
+#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -28,11 +30,20 @@ static int is_slow(const char *path) {
     return 0;
 }
 
+static double wanted(void) {
+    const char *path = getenv("SLOW_SECONDS_FILE");
+    char text[32] = "";
+    int file = path ? (int)syscall(SYS_openat, AT_FDCWD, path, O_RDONLY | O_CLOEXEC) : -1;
+    if (file < 0) return 0;
+    if (syscall(SYS_read, file, text, sizeof text - 1) < 0) text[0] = 0;
+    syscall(SYS_close, file);
+    return atof(text);
+}
+
 static void wait_for(int slow) {
-    const char *text = getenv("SLOW_SECONDS");
-    double seconds = text ? atof(text) : 0;
-    if (!slow || seconds <= 0) return;
+    if (!slow) return;
     int before = errno;
+    double seconds = wanted();
     struct timespec left = {(time_t)seconds, (long)((seconds - (time_t)seconds) * 1e9)};
     while (nanosleep(&left, &left) && errno == EINTR) {}
     errno = before;
