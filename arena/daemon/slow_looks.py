@@ -24,7 +24,8 @@ class SlowLooks:
     """Beats on a thread of its own while the loop does not; a context around the loop."""
 
     def __init__(self, world: World, status: StatusFile, *, clock: Callable[[], float] = time.monotonic) -> None:
-        self._folders = [placed_folders.folder_of(world, name) for name in placed_folders.NAMES]
+        folders = [placed_folders.folder_of(world, name) for name in placed_folders.NAMES]
+        self._elsewhere = [folder.name for folder in folders if folder.is_symlink()]  # none moves while a daemon lives
         self._status, self._clock = status, clock
         self._beaten_at = clock()
         self._over = threading.Event()
@@ -51,11 +52,10 @@ class SlowLooks:
     def beat(self) -> bool:
         """In its place, where it is late because of a folder that lies elsewhere; whether that was so."""
         late = self._clock() - self._beaten_at
-        elsewhere = [folder for folder in self._folders if folder.is_symlink()]
-        if not elsewhere or not 2 * HEARTBEAT_SECONDS <= late < LONGEST_LOOK_SECONDS:
+        if not self._elsewhere or not 2 * HEARTBEAT_SECONDS <= late < LONGEST_LOOK_SECONDS:
             return False
         notify.beat()
-        names = " and ".join(folder.name for folder in elsewhere)
+        names = " and ".join(self._elsewhere)
         self._status.keep(f"The arena waits for slow storage ({names}) since {late:.0f} s; training goes on meanwhile")
         return True
 

@@ -20,6 +20,7 @@ from urllib.parse import urlsplit
 import yaml
 
 from arena.protocol import EVENTS_FILE, EventKind
+from guild.tasks import children
 from realm.world import CHECKOUT
 from tests.campaigns import slow_mount
 from tests.campaigns.battles import steps_of
@@ -79,7 +80,7 @@ def _add_stronghold(arena: LiveArena, slow: Wire, *, prefix: str) -> None:
 
 @contextmanager
 def _copying(arena: LiveArena, *, on: bool) -> Iterator[None]:
-    """`vault copies --apply`, over and over, as the Task Master calls it."""
+    """`vault copies --apply`, over and over, as the Task Master calls it: behind whoever else wants the processor."""
     stop = threading.Event()
     thread = threading.Thread(target=_copy_until, args=(arena, stop))
     if not on:
@@ -94,7 +95,7 @@ def _copying(arena: LiveArena, *, on: bool) -> Iterator[None]:
 
 
 def _copy_until(arena: LiveArena, stop: threading.Event) -> None:
-    command = [sys.executable, "manage.py", "vault", "copies", "--apply"]
+    command = ["nice", f"-n{children.NICE}", sys.executable, "manage.py", "vault", "copies", "--apply"]
     while not stop.wait(0.5):
         with subprocess.Popen(
             command, cwd=CHECKOUT, env=arena.environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL

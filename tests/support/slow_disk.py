@@ -20,7 +20,7 @@ class SlowDisk:
         self.environment = {
             "LD_PRELOAD": str(library),
             "SLOW_SECONDS_FILE": str(self._seconds),
-            "SLOW_BELOW": ":".join(map(str, below)),
+            "SLOW_BELOW": ":".join(f"{folder}/" for folder in below),  # a link that leads there is no slower itself
         }
 
     def call_seconds(self, seconds: float) -> None:
