@@ -20,7 +20,6 @@ from urllib.parse import urlsplit
 import yaml
 
 from arena.protocol import EVENTS_FILE, EventKind
-from guild.tasks import children
 from realm.world import CHECKOUT
 from tests.campaigns import slow_mount
 from tests.campaigns.battles import steps_of
@@ -35,6 +34,8 @@ ROWS, QUICK_ROWS = 16_000, 2000
 CALL_SECONDS, QUICK_CALL_SECONDS = 5.0, 0.5
 STALL_MS = 20.0
 WARMUP_STEPS = 10
+NICE = 10
+"""As of the Task Master's children."""
 SAVE_EVERY = 40
 """Steps that take longer than a save on a local disk does."""
 
@@ -95,7 +96,7 @@ def _copying(arena: LiveArena, *, on: bool) -> Iterator[None]:
 
 
 def _copy_until(arena: LiveArena, stop: threading.Event) -> None:
-    command = ["nice", f"-n{children.NICE}", sys.executable, "manage.py", "vault", "copies", "--apply"]
+    command = ["nice", f"-n{NICE}", sys.executable, "manage.py", "vault", "copies", "--apply"]
     while not stop.wait(0.5):
         with subprocess.Popen(
             command, cwd=CHECKOUT, env=arena.environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL

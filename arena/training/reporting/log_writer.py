@@ -73,7 +73,7 @@ class LogWriter:
             self._raise()
 
     def close(self) -> None:
-        """Write what waits, and end the thread. Raises nothing: who comes to hear of an error has heard of it."""
+        """Write what waits, and end the thread. Raises nothing; `flush` still tells of an error."""
         with self._changed:
             self._closed = True
             self._changed.notify_all()

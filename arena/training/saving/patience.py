@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 PATIENCE_SECONDS = 2.0
+QUICK_SECONDS = 0.2
+"""A write that takes less restores the patience; in between it stays what it is."""
 
 
 class Patience:
@@ -18,5 +20,8 @@ class Patience:
         return 0.0 if self.exhausted else PATIENCE_SECONDS
 
     def took(self, seconds: float) -> None:
-        """A write has ended, or has been waited for in vain, after so long."""
-        self.exhausted = seconds >= PATIENCE_SECONDS
+        """A write has ended after so long."""
+        if seconds >= PATIENCE_SECONDS:
+            self.exhausted = True
+        elif seconds < QUICK_SECONDS:
+            self.exhausted = False

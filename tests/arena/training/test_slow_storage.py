@@ -252,6 +252,19 @@ def test_what_failed_is_raised_by_the_next_call_and_nothing_is_written_behind_it
     assert not disk.pieces
 
 
+@pytest.mark.parametrize(
+    ("seconds", "exhausted"), [((2.5,), True), ((2.5, 1.0), True), ((2.5, 0.1), False), ((1.0,), False)]
+)
+def test_patience_ends_with_a_slow_write_and_comes_back_with_a_quick_one(
+    seconds: tuple[float, ...], exhausted: bool
+) -> None:
+    one = patience.Patience()
+    for each in seconds:
+        one.took(each)
+    assert one.exhausted is exhausted
+    assert bool(one.seconds) is not exhausted
+
+
 def test_an_event_that_ends_a_battle_is_on_the_disk_when_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(patience, "PATIENCE_SECONDS", 0.0)
     order = tiny_hero.make_order(tmp_path, rows=8)
