@@ -16,10 +16,13 @@ from pathlib import Path
 from typing import Any, ClassVar, Literal, Self
 
 from arena.recipe import Recipe
-from realm import strict
+from realm import placed_folders, strict
 from realm.disk import durable
+from realm.world import World
 
 ORDER_FILE = "order.json"
+TRAINER_LOCK_FILE = ".trainer.lock"
+"""In the hero's folder; held for the time of a battle."""
 STEPS_FILE = "steps.bin"
 EVENTS_FILE = "events.jsonl"
 ANSWERS_FOLDER = "answers"
@@ -171,8 +174,10 @@ def portable_path(path: str, anchor: Path) -> str:
 
 
 def resolved_path(path: str, anchor: Path) -> str:
-    """The reverse of `portable_path`."""
-    return os.path.normpath(anchor.resolve() / path) if path.startswith(".") else path
+    """The reverse of `portable_path`, also where the world's folder that `anchor` lies in is a link to another disk."""
+    if not path.startswith("."):
+        return path
+    return os.path.normpath(placed_folders.within(World.from_environment(), anchor.resolve()) / path)
 
 
 @dataclass(frozen=True)

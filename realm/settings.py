@@ -12,10 +12,11 @@ from arena.gate.rules import GateRules
 from arena.recipe import Recipe
 from arena.rows.formats import load_declared
 from guild.tasks.task_settings import Rules as TaskRules
-from realm import channel_layer
+from realm import channel_layer, placed_folders
 from realm import config as realm_config
 from realm.databases import url as database_url
 from realm.logs.configuration import of_process
+from realm.placed_folders import FolderGone
 from realm.strict import BadConfig
 from realm.web import origins, secret_key, served_hosts
 from realm.world import CHECKOUT, World
@@ -24,8 +25,9 @@ from vault.archivist.rules import Rules as ArchivistRules
 from vault.treasury.rules import Rules as TreasuryRules
 
 WORLD = World.from_environment()
-WORLD.create()
 try:
+    placed_folders.check(WORLD)  # before anything is made where they should be
+    WORLD.create()
     REALM = realm_config.load(
         WORLD,
         recipe=Recipe,
@@ -36,7 +38,7 @@ try:
         notices=NoticeRules,
     )
     load_declared(WORLD)  # read again by those who need it; a world with a broken one does not start
-except BadConfig as error:
+except (BadConfig, FolderGone) as error:
     raise ImproperlyConfigured(str(error)) from None
 
 DEBUG = False
@@ -113,7 +115,7 @@ TEMPLATES = [
 try:
     DATABASES = {"default": database_url.settings_of(WORLD, REALM.database_url)}
     CHANNEL_LAYERS = {"default": channel_layer.settings_of(REALM.redis_url, secret_key=SECRET_KEY)}
-except BadConfig as error:
+except (BadConfig, FolderGone) as error:
     raise ImproperlyConfigured(str(error)) from None
 # Jobs of workers (guild.workers) lie in PostgreSQL; a world of its own file knows nothing of them, and imports nothing.
 if DATABASES["default"]["ENGINE"] == database_url.POSTGRESQL and find_spec("procrastinate"):

@@ -174,7 +174,7 @@ class World:
         return self.queue / priority
 
     def create(self) -> None:
-        """Make every folder that is missing; what exists is left as it is."""
+        """Make every folder that is missing; what exists is left as it is, and so is a link that leads nowhere."""
         folders = (
             self.inbox,
             *(self.lane(priority) for priority in PRIORITIES),
@@ -202,5 +202,6 @@ class World:
             self.source_reports,
         )
         for folder in folders:
-            folder.mkdir(parents=True, exist_ok=True)
+            if not folder.is_symlink():
+                folder.mkdir(parents=True, exist_ok=True)
         self.secrets.mkdir(mode=0o700, exist_ok=True)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import logging
+import time
 from collections.abc import Callable
 
 from django.db import OperationalError
@@ -11,16 +13,22 @@ from arena import disk_errors
 from arena.daemon import recovery
 from arena.daemon.chronicle_outbox import Outbox
 from arena.models import Battle
+from realm import placed_folders
 from realm.disk import ballast
 from realm.disk.ballast import Ballast
 from realm.world import World
 
 log = logging.getLogger(__name__)
 
+CHECK_SECONDS = 10.0
+"""Between two looks at whether folders that lie elsewhere are there: on slow storage each takes a while."""
+
 
 class DiskCare:
-    def __init__(self, world: World, outbox: Outbox) -> None:
+    def __init__(self, world: World, outbox: Outbox, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._world = world
+        self._clock = clock
+        self._checked_at = clock()
         self._outbox = outbox
         self._ballast = Ballast(world.status / ballast.FILE)
         self._mend: Callable[[World], None] | None = recovery.bring_into_line
@@ -42,6 +50,13 @@ class DiskCare:
             self._outbox.add("disk_recovered", "The arena can write again and goes on")
             self.trouble = ""
         return worked
+
+    def check_placed(self) -> None:
+        """Raises an OSError that passes where a folder of the world that lies elsewhere is no longer there."""
+        if self.trouble or self._clock() - self._checked_at >= CHECK_SECONDS:
+            self._checked_at = self._clock()
+            if sentence := placed_folders.gone(self._world):
+                raise OSError(errno.EIO, sentence)
 
     def _meet(self, error: OSError | OperationalError) -> None:
         disk_errors.mend_connection()

@@ -26,6 +26,7 @@ from arena.daemon.outcomes import Outcomes
 from arena.daemon.pause import Pause
 from arena.daemon.readiness import Readiness
 from arena.daemon.settings import Settings
+from arena.daemon.slow_looks import SlowLooks
 from arena.daemon.status import Situation, StatusFile
 from arena.daemon.trainer.care import TrainerCare
 from arena.daemon.trainer.process import Group, TrainerProcess
@@ -109,10 +110,11 @@ class ArenaDaemon:
         self._tell = self._outbox.add
         self.settings = Settings(world, config, self._outbox, load=reload_config or (lambda: config), clock=clock)
         self.rest = Pause(world)
-        self._disk = DiskCare(world, self._outbox)
+        self._disk = DiskCare(world, self._outbox, clock=clock)
         self._database = DatabaseWatch(world)
         self._nothing = Nothing()
         self._status = StatusFile(world.arena_status, clock=clock)
+        self._slow_looks = SlowLooks(world, self._status)
         self._hosts = HostWatch(world)
 
         # The trainer, and what it fights.
@@ -150,6 +152,13 @@ class ArenaDaemon:
     def run(self) -> None:
         """Serve until stopped; the trainer saves before this returns."""
         self._beat()
+        try:
+            with self._slow_looks:
+                self._serve()
+        finally:
+            self._status.tell(self._situation, offline=True)
+
+    def _serve(self) -> None:
         self.player.prepare()
         self._hosts.open()
         try:
@@ -167,7 +176,6 @@ class ArenaDaemon:
             self.looker.shut_down()
             self._readiness.weights.end()
             self._disk.guard(self._take_in_events)
-            self._status.tell(self._situation, offline=True)
 
     def _is_idle(self) -> bool:
         """Whether nothing is fought, waits to be or is about to arrive; a daemon that rests fights nothing either."""
@@ -195,9 +203,11 @@ class ArenaDaemon:
 
     def _look(self) -> bool:
         self._database.check()
+        told = self._outbox.flush()
+        self._disk.check_placed()
         self._disk.put_right(self._running)
         worked = [
-            self._outbox.flush(),
+            told,
             self._obey(),
             self._obey_of_quests(),
             self._obey_of_rate(),
@@ -555,6 +565,7 @@ class ArenaDaemon:
     def _beat(self) -> None:
         notify.beat()
         self._status.tell(self._situation)
+        self._slow_looks.beaten()
 
     def _situation(self) -> Situation:
         """The battle is unknown, and so left out, while the database is in trouble."""

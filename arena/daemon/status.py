@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import logging
 import os
+import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -51,6 +53,7 @@ class StatusFile:
         self._path, self._clock = path, clock
         self._last: dict[str, object] = {}
         self._written_at = 0.0
+        self._lock = threading.Lock()
 
     def tell(self, look: Callable[[], Situation], *, offline: bool = False) -> None:
         """Write what `look` finds; `offline` says that the daemon is about to end.
@@ -58,11 +61,20 @@ class StatusFile:
         The disk that is in trouble may be the one that is read or written here; then the page sees that it grows old.
         """
         try:
-            self._write(look(), offline)
+            situation = look()
+            with self._lock:
+                self._write(situation, offline)
         except disk_errors.TROUBLES as error:
             if not disk_errors.passes(error):
                 raise
             log.debug("the status cannot be written: %s", error)
+
+    def keep(self, message: str) -> None:
+        """Say again what was told last, with `message`: whoever would know more is busy. Any thread may call it."""
+        with self._lock, suppress(OSError):
+            if not self._last:
+                return
+            durable.write_json(self._path, self._last | {"message": message, "time": time.time()}, sync=False)
 
     def _write(self, situation: Situation, offline: bool) -> None:
         battle = situation.battle

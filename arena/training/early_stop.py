@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from arena.protocol import Event, EventKind, Order
+from arena.recipe import Recipe
 from arena.training.reporting.battle_log import BattleLog
 from arena.training.scoring import Scores
 from realm.checkpoints import branches, sidecar
@@ -55,17 +56,24 @@ def find(order: Order, log: BattleLog, *, step: int) -> EarlyStop | None:
     `early_stop_least`. The hero goes on from the best of those scores whose checkpoint lies whole, if one is better
     than what it has. A quest of the guild's ends when its level is won: the loss on a new level rises before it falls.
     """
-    recipe = order.recipe
-    if not recipe.early_stop_patience or not is_own_name(order.quest):
-        return None
     what, scores = _watched(order, [event for event in log.standing(EventKind.VALIDATED) if event.step <= step])
-    if not scores or scores[-1].step != step:
-        return None
-    if _without_gain(scores, recipe.early_stop_least) < recipe.early_stop_patience:
+    if not _is_over(order.recipe, scores, step=step) or not is_own_name(order.quest):
         return None
     better = sorted((one for one in scores if one.loss < scores[-1].loss), key=lambda one: (one.loss, one.step))
     best = next((one for one in better if one.step == 0 or checkpoint_at(order, one.step)), None)
     return EarlyStop(now=scores[-1], best=best or scores[-1], what=what)
+
+
+def is_over(order: Order, log: BattleLog, *, step: int) -> bool:
+    """Whether `find` finds anything: asked before what is on its way to the disk is waited for."""
+    _, scores = _watched(order, [event for event in log.standing(EventKind.VALIDATED) if event.step <= step])
+    return is_own_name(order.quest) and _is_over(order.recipe, scores, step=step)
+
+
+def _is_over(recipe: Recipe, scores: Sequence[Scored], *, step: int) -> bool:
+    if not recipe.early_stop_patience or not scores or scores[-1].step != step:
+        return False
+    return _without_gain(scores, recipe.early_stop_least) >= recipe.early_stop_patience
 
 
 def of_checkpoint(order: Order, log: BattleLog, saved: Sidecar) -> EarlyStop | None:

@@ -22,6 +22,7 @@ from arena.protocol import (
     EVENT_LINE,
     LOST_LINE,
     READY_LINE,
+    TRAINER_LOCK_FILE,
     TROUBLE_LINE,
     Command,
     Event,
@@ -50,7 +51,6 @@ from realm.disk import durable, locks
 
 _log = logging.getLogger(__name__)
 
-LOCK_FILE = ".trainer.lock"
 LOCK_WAIT_SECONDS = 60.0
 
 QUEST_FAULTS = (UntrainableQuest, UnreadableQuest)
@@ -70,7 +70,7 @@ def only_trainer(hero_folder: Path) -> Iterator[None]:
     """Hold the hero for the time of a battle. An orphaned trainer that is still saving is waited for."""
     hero_folder.mkdir(parents=True, exist_ok=True)
     try:
-        with locks.held(hero_folder / LOCK_FILE, seconds=LOCK_WAIT_SECONDS):
+        with locks.held(hero_folder / TRAINER_LOCK_FILE, seconds=LOCK_WAIT_SECONDS):
             durable.sweep_temps(hero_folder)
             yield
     except locks.Taken:

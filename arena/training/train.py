@@ -99,6 +99,8 @@ class Run:
     lowered: LoweredRate
     saved_at: float
     """Monotonic seconds."""
+    put_off_at: int | None = None
+    """The hero's step at which a save came due that is put off since; None for none."""
     learning_rate: float = 0.0
     scores: Scores = NOT_SCORED
     """Of the weights as they are, if they were measured at this step."""
@@ -149,7 +151,8 @@ def train(
             Path(order.hero_folder),
             room,
             trainee.hero.device,
-            before_writing=log.sync_steps,
+            before_writing=log.sync,
+            while_waiting=control.mark_progress,
             writes=ranks.is_main,
         ),
         meter=StepMeter(trainee.hero.device),
@@ -477,6 +480,7 @@ def roll_back(run: Run, fault: StepFault) -> str | None:
     flagged = write_flagged(run, fault, lines) if run.ranks.is_main else None
     tell_saved(run, wait=True)
     run.meter.forget()
+    run.put_off_at = None
 
     # The state before it: the hero, the cursor, what the steps until then measured.
     if run.ranks.is_main:
@@ -544,6 +548,8 @@ def end_if_learned(run: Run) -> None:
         return
 
     # Rank 0 decides: only it has proven what lies there, and what is on its way to the disk may be the best.
+    if not run.ranks.of_main(early_stop.is_over(run.order, run.log, step=run.trainee.step)):
+        return
     tell_saved(run, wait=True)
     stop = early_stop.find(run.order, run.log, step=run.trainee.step) if run.ranks.is_main else None
     best_step = run.ranks.of_main(stop.best.step if stop else -1)
@@ -564,9 +570,15 @@ def end_if_learned(run: Run) -> None:
 
 
 def save_is_due(run: Run) -> bool:
-    recipe = run.order.recipe
+    """Rank 0 decides. While it still writes the save before, to slow storage, this one is put off and stays due."""
+    recipe, step = run.order.recipe, run.trainee.step
     late = recipe.save_seconds > 0 and monotonic() - run.saved_at >= recipe.save_seconds
-    return run.trainee.step % recipe.save_every == 0 or bool(run.ranks.of_main(late))
+    due = late or step % recipe.save_every == 0 or run.put_off_at is not None
+    begins = due and run.saver.is_free()
+    if due and not begins and run.put_off_at is None:
+        announcements.save_put_off(step=step)
+        run.put_off_at = step
+    return bool(run.ranks.of_main(begins))
 
 
 def save_beside(run: Run) -> None:
@@ -604,7 +616,7 @@ def draft_of(run: Run) -> Draft:
     trainee, order = run.trainee, run.order
     captured = run.saver.capture(trainee.hero, trainee.optimizer, moments_since=trainee.moments_since)
     seed_other_ranks(order, run.ranks, trainee.step)
-    run.saved_at = monotonic()
+    run.saved_at, put_off_at, run.put_off_at = monotonic(), run.put_off_at, None
 
     # What its sidecar says of where they come from.
     facts = {
@@ -637,6 +649,7 @@ def draft_of(run: Run) -> Draft:
         facts=facts,
         compresses=order.recipe.compress_moments,
         told={
+            "put_off_steps": 0 if put_off_at is None else trainee.step - put_off_at,
             "stall_seconds": time.perf_counter() - started,
             "work": run.work.take(),
             "memory": memory.held(trainee.hero, trainee.optimizer, copies=captured.size_bytes),
@@ -723,7 +736,7 @@ def tell_saved(run: Run, *, wait: bool = False, must: bool = False) -> None:
         run.saver.wait(WAIT_SECONDS)
     try:
         written = run.saver.finished(wait=wait)
-        waited = time.perf_counter() - started
+        waited = time.perf_counter() - started + run.saver.take_waited_seconds()
     except SaveFailed as failure:
         run.answered = []
         announcements.save_failed(run.log, failure, step=run.trainee.step)
@@ -738,7 +751,7 @@ def tell_saved(run: Run, *, wait: bool = False, must: bool = False) -> None:
     run.trainee.saved = saved
     announcements.saved(run.log, saved, **draft.told, wait_seconds=waited)
     for answered in run.answered:
-        answers.tell(run.log, run.room, run.order, answered, saved)
+        answers.tell(run.log, run.order, answered, saved)
     run.answered = []
 
 
@@ -764,4 +777,4 @@ def answer_saved(run: Run) -> None:
     missing = answers.not_told(run.log, asked, saved)
     for answered in answers.answer_all(run.trainee.hero, missing, run.control.mark_progress):
         if run.ranks.is_main:
-            answers.tell(run.log, run.room, order, answered, saved)
+            answers.tell(run.log, order, answered, saved)

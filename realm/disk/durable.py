@@ -21,16 +21,21 @@ from typing import Any, BinaryIO
 
 TEMP_PREFIX = ".tmp-"
 _NO_HARD_LINKS = frozenset({errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK})
+NO_FOLDER_SYNC = frozenset({errno.EINVAL, errno.ENOTSUP})
+"""Of fsync(2) on a folder, as of SMB; an error of the disk is another one."""
 _NO_SUCH_RENAME = frozenset({errno.EINVAL, errno.ENOSYS, errno.ENOTSUP})
 """Of renameat2, where kernel or file system cannot rename without replacing."""
 _AT_FDCWD, _RENAME_NOREPLACE = -100, 1  # linux/fcntl.h, linux/fs.h
 
 
 def sync_folder(folder: Path) -> None:
-    """Make the names in `folder` survive a power loss."""
+    """Make the names in `folder` survive a power loss; on a file system that syncs no folders its server does it."""
     handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(handle)
+    except OSError as error:
+        if error.errno not in NO_FOLDER_SYNC:
+            raise
     finally:
         os.close(handle)
 

@@ -39,7 +39,7 @@ CAMPAIGNS = {
     "servers": "a battle on PostgreSQL and Redis, both taken away meanwhile, followed through three web processes",
     "settings": "files of the settings broken at random, and variables of the environment",
     "sockets": "a thousand sockets over three web processes behind nginx, one of which is killed",
-    "storage": "copies into a bucket that takes five seconds a call, while a hero trains",
+    "storage": "a bucket, and a mount with battles and checkpoints, that take five seconds a call while a hero trains",
     "swap": "checkpoints loaded and unloaded under an inference host that answers",
     "tiny": "ten thousand quests of one row: memory, open files, zombies and logs of every process",
     "vault": "the ledger, its copies and snapshots: flipped bits, falsified indexes, broken transfers, restores",

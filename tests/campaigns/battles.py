@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from arena.protocol import EVENTS_FILE, Event, EventKind, Order
+from arena.protocol import EVENTS_FILE, STEPS_FILE, Event, EventKind, Order, StepRecord
 from arena.recipe import Recipe
 from arena.training.control import Control
 from arena.training.saving import checkpoint
@@ -155,3 +155,9 @@ def ending(order: Order) -> str:
 def forget(order: Order) -> None:
     """Make room: hundreds of battles are fought in a campaign."""
     shutil.rmtree(Path(order.battle_folder).parent)
+
+
+def steps_of(folder: Path) -> list[StepRecord]:
+    """Of the battle of this folder, in order."""
+    data, size = (folder / STEPS_FILE).read_bytes(), StepRecord.SIZE
+    return [StepRecord.unpack(data[at : at + size]) for at in range(0, len(data) - size + 1, size)]

@@ -15,14 +15,14 @@ from tests.support.servers import answers, environment, free_port, wait_until
 
 
 @contextmanager
-def tavern(world: World, *, core: int | None) -> Iterator[tuple[int, psutil.Process]]:
+def tavern(world: World, *, core: int | None, **variables: str) -> Iterator[tuple[int, psutil.Process]]:
     """As the weaver starts it, on one core or on any."""
     port = free_port()
     (service,) = (each for each in services(RealmConfig(port=port)) if each.name == TAVERN)
     with open(world.logs / "web.log", "ab") as log:
         process = psutil.Popen(
             [sys.executable, *service.arguments],
-            cwd=CHECKOUT, env=environment(world, REALM_PORT=port), stdout=log, stderr=log,
+            cwd=CHECKOUT, env=environment(world, REALM_PORT=port, **variables), stdout=log, stderr=log,
         )  # fmt: skip
     try:
         if core is not None:

@@ -215,10 +215,10 @@ class Gathering:
         """Paths below the home of what is no folder, and lies in none that is left out."""
         for entry in _entries(folder):
             path = self._below(Path(entry.path))
-            if not entry.is_dir(follow_symlinks=False):
+            is_passed = but_heroes and Path(entry.path) == self._world.heroes  # be it a link to another disk
+            if not is_passed and not entry.is_dir(follow_symlinks=False):
                 yield path
                 continue
-            is_passed = but_heroes and Path(entry.path) == self._world.heroes
             is_passed |= but_checkpoints and step_of(entry.name) is not None
             if deep and not is_passed and path not in _LEFT_OUT and not entry.name.startswith("."):
                 yield from self._files(Path(entry.path), but_heroes=but_heroes, but_checkpoints=but_checkpoints)

@@ -5,6 +5,7 @@ A run that goes on where another was killed says nothing twice: the log knows wh
 
 from __future__ import annotations
 
+import logging
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,8 @@ from arena.training.scoring import Scores
 from arena.training.start import Trainee
 from realm.checkpoints.cursor import Cursor
 from realm.checkpoints.sidecar import Sidecar
+
+_log = logging.getLogger(__name__)
 
 LONGEST_MESSAGE = 400
 MOST_LINES = 1000
@@ -194,18 +197,25 @@ def shrunk(log: BattleLog, *, step: int, quest_step: int, was: int, rows: int, s
     )
 
 
-def saved(log: BattleLog, checkpoint: Sidecar, **data: Any) -> None:
-    """That a checkpoint is there; a run killed between its rename and this line left that to the next run."""
+def save_put_off(*, step: int) -> None:
+    """Into the trainer's own log; the battle's log has it with the checkpoint that came late."""
+    _log.warning("step %d: its save is put off, since the one before is still being written to slow storage", step)
+
+
+def saved(log: BattleLog, checkpoint: Sidecar, *, put_off_steps: int = 0, **data: Any) -> None:
+    """That a checkpoint is there, and how late; a run killed between its rename and this line left it to the next."""
     if log.has(EventKind.CHECKPOINT_SAVED, name=checkpoint.name):
         return
+    late = f", {_many(put_off_steps, 'step')} late: the storage is slow" if put_off_steps else ""
     log.write(
         EventKind.CHECKPOINT_SAVED,
         step=checkpoint.step,
-        message=f"Checkpoint {checkpoint.step:,} saved",
+        message=f"Checkpoint {checkpoint.step:,} saved{late}",
         name=checkpoint.name,
         train_loss=checkpoint.train_loss,
         val_loss=checkpoint.val_loss,
         size_bytes=sum(proof.size_bytes for proof in checkpoint.files.values()),
+        **({"put_off_steps": put_off_steps} if put_off_steps else {}),
         **data,
     )
 

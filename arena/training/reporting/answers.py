@@ -11,9 +11,7 @@ from arena.hero import answering
 from arena.hero.model import Hero
 from arena.protocol import ANSWERS_FOLDER, EvaluationSet, EventKind, Order
 from arena.training.reporting.battle_log import BattleLog
-from arena.training.saving.full_disk import Room
 from realm.checkpoints.sidecar import Sidecar
-from realm.disk import durable
 
 
 @dataclass(frozen=True)
@@ -45,7 +43,7 @@ def not_told(log: BattleLog, asked: Sequence[EvaluationSet], saved: Sidecar) -> 
     return [each for each in asked if not _is_told(log, each, saved)]
 
 
-def tell(log: BattleLog, room: Room, order: Order, answered: Answers, saved: Sidecar) -> None:
+def tell(log: BattleLog, order: Order, answered: Answers, saved: Sidecar) -> None:
     """Write answers into the battle's folder, then say so; nothing where they were told before."""
     evaluation = answered.evaluation
     if _is_told(log, evaluation, saved):
@@ -54,13 +52,7 @@ def tell(log: BattleLog, room: Room, order: Order, answered: Answers, saved: Sid
     # The file first: who hears of it finds it whole.
     folder = Path(order.battle_folder) / ANSWERS_FOLDER
     path = folder / f"{saved.name}.{evaluation.skill}-{evaluation.level}.json"
-
-    def write() -> None:
-        folder.mkdir(exist_ok=True)
-        durable.write_json(path, answered.answers)
-
-    room.write(write, where=folder.parent)
-
+    log.write_file(path, answered.answers)
     log.write(
         EventKind.ANSWERED,
         step=saved.step,

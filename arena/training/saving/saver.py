@@ -20,12 +20,16 @@ from arena.hero.model import Hero
 from arena.training.saving import checkpoint
 from arena.training.saving.checkpoint import Captured, Copies
 from arena.training.saving.full_disk import Left, Room
+from arena.training.saving.patience import Patience
 from realm.checkpoints.cursor import Cursor
 from realm.checkpoints.sidecar import Sidecar
 
 log = logging.getLogger(__name__)
 
 RETRY_SECONDS = 5.0
+LOOK_SECONDS = 0.1
+LONGEST_SAVE_SECONDS = 3600.0
+"""A save that is waited for longer than this is no longer taken for one that gets on."""
 
 
 class SaveFailed(Exception):
@@ -60,19 +64,25 @@ class Saver:
         device: torch.device,
         *,
         before_writing: Callable[[], None],
+        while_waiting: Callable[[], None] = lambda: None,
         writes: bool = True,
     ) -> None:
         """`before_writing` brings to the disk what a checkpoint builds on; it runs on the writing thread.
+        `while_waiting` is called again and again while `finished` waits for one.
 
         With `writes` off only `capture` may be called: another rank keeps the copies.
         """
         self._folder = hero_folder
         self._room = room
         self._before_writing = before_writing
+        self._while_waiting = while_waiting
         self._copies = Copies(device, keeps=writes)
         self._waiting: Draft | None = None
         self._thread: threading.Thread | None = None
         self._done: tuple[Draft, Sidecar | Exception] | None = None
+        self._patience = Patience()
+        self._begun_at = 0.0
+        self._waited_seconds = 0.0
 
     def prepare(self, hero: Hero, optimizer: torch.optim.Optimizer) -> None:
         """To be called before the first step, which need not wait for memory then."""
@@ -92,6 +102,32 @@ class Saver:
     def idle(self) -> bool:
         return self._waiting is None and self._thread is None
 
+    @property
+    def writing_seconds(self) -> float:
+        """For which a draft is being written; 0 where none is."""
+        return time.monotonic() - self._begun_at if self._thread and self._thread.is_alive() else 0.0
+
+    def is_free(self) -> bool:
+        """Whether another draft may be captured without keeping the training waiting for the storage.
+
+        A write that has just begun is waited for where writes are quick.
+        """
+        if self._waiting:
+            return not self._patience.exhausted
+        if seconds := self.writing_seconds:
+            started = time.perf_counter()
+            self.wait(self._patience.seconds - seconds)
+            self._waited_seconds += time.perf_counter() - started
+        if self.writing_seconds:
+            self._patience.exhausted = True
+            return False
+        return True
+
+    def take_waited_seconds(self) -> float:
+        """For which `is_free` kept the training waiting since this was asked last."""
+        waited, self._waited_seconds = self._waited_seconds, 0.0
+        return waited
+
     def keep(self, draft: Draft) -> None:
         """Take a draft that still lacks its `train_loss`."""
         self._waiting = draft
@@ -110,7 +146,7 @@ class Saver:
     def wait(self, seconds: float) -> None:
         """Up to so long for what is being written; what waits for its loss is not waited for."""
         if self._thread:
-            self._thread.join(seconds)
+            self._thread.join(max(seconds, 0.0))
 
     def close(self) -> None:
         """Let nothing be written any more when this returns; what is written by then is for the next run to find."""
@@ -126,7 +162,10 @@ class Saver:
             self.write_after(self._waiting.step, None)
         if self._thread is None or (not wait and self._thread.is_alive()):
             return None
-        self._thread.join()
+        while self._thread.is_alive():
+            if self.writing_seconds < LONGEST_SAVE_SECONDS:
+                self._while_waiting()
+            self._thread.join(LOOK_SECONDS)
         self._thread = None
         assert self._done is not None
         (draft, result), self._done = self._done, None
@@ -140,6 +179,7 @@ class Saver:
 
     def _begin(self, draft: Draft, train_loss: float | None) -> None:
         assert self._thread is None
+        self._begun_at = time.monotonic()
         self._thread = threading.Thread(target=self._write, args=(draft, train_loss), name="saver")
         self._thread.start()
 
@@ -164,6 +204,7 @@ class Saver:
         try:
             written = _twice(write_with_room)
             draft.told["write_seconds"] = time.perf_counter() - started
+            self._patience.took(draft.told["write_seconds"])
         except Exception as error:  # it crosses over to the training thread, which raises it
             self._done = draft, error
             return

@@ -40,7 +40,7 @@ WORDS = [
     "arena/quest show QUEST", "arena/quest show QUEST --row 1", "arena/quest show QUEST --rows 1:2",
     "arena/quest show QUEST --packed 1", "tavern/battle status", "tavern/battle step q-0 1",
     "arena/checkpoint_cleanup --dry-run",
-    "arena/estimate QUEST", "arena/evaluate --list",
+    "arena/place", "arena/estimate QUEST", "arena/evaluate --list",
     "arena/lineage", "watchtower/preset list", "watchtower/preset show standard",
     "watchtower/preset save mine epochs=2", "watchtower/preset use mine", "watchtower/preset use standard",
     "watchtower/preset delete mine",

@@ -51,7 +51,7 @@ def say_all(log: BattleLog, order: Order) -> None:
     announcements.stagnation(log, step=12, seen="no gain in 200 steps")
     announcements.validated(log, scores(2.0), step=12, quest_step=12)
     evaluation = EvaluationSet(skill="bin", level=1, path="problems.jsonl", max_new_tokens=4)
-    answers.tell(log, ROOM, order, Answers(evaluation, ["101"], 0.5), SAVED)
+    answers.tell(log, order, Answers(evaluation, ["101"], 0.5), SAVED)
 
 
 ALL = [EventKind.CHECKPOINT_SAVED, EventKind.CONVERGENCE_WARNING, EventKind.VALIDATED, EventKind.ANSWERED]
