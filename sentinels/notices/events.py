@@ -41,7 +41,10 @@ EVENTS: dict[str, Event] = {
     ),
     "fault": Event(
         title="fault", plural="faults",
-        kinds=("fault", "checkpoint_failed", "checkpoint_refused", "trainer_died", "trainer_hung", "hero_refused", "machine_lost"),
+        kinds=(
+            "fault", "checkpoint_failed", "checkpoint_refused", "trainer_died", "trainer_hung", "hero_refused",
+            "machine_lost",
+        ),
         by_default=True, is_urgent=True,
     ),
     "convergence_warning": Event(

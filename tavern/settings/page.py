@@ -21,7 +21,8 @@ from watchtower.armory.kinds import FieldKind
 
 _NETWORK = (
     "bind", "port", "web_ports", "vault_port", "vault_bind", "oracle_port", "oracle_bind", "zone_port",
-    "public_origins", "trusted_proxies", "allowed_origins", "database_url", "redis_url", "node_address", "node_link_gbit", "serve_trainers", "bridges",
+    "public_origins", "trusted_proxies", "allowed_origins", "database_url", "redis_url", "node_address",
+    "node_link_gbit", "serve_trainers", "bridges",
 )  # fmt: skip
 TITLES = {
     "realm": "Hero and realm", "training": "Training recipe", "network": "Network and services",
