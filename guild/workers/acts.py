@@ -9,12 +9,13 @@ import asyncio
 import json
 import os
 import socket
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 from procrastinate import JobContext
 from procrastinate.contrib.django import app
-from procrastinate.exceptions import JobAborted
+from procrastinate.exceptions import ConnectorException, JobAborted
 from procrastinate.jobs import Job
 from procrastinate.retry import BaseRetryStrategy, RetryDecision
 
@@ -48,10 +49,12 @@ class Station:
 
 
 class WhenWorkerStops(BaseRetryStrategy):
-    """Only a job that the worker's own end cut off waits again; what failed is the Task Master's to judge."""
+    """Only a job that the worker's own end cut off, or a server that went away, waits again; what failed is the Task
+    Master's to judge."""
 
     def get_retry_decision(self, *, exception: BaseException, job: Job) -> RetryDecision | None:
-        return RetryDecision() if isinstance(exception, asyncio.CancelledError | JobAborted) else None
+        cut_off = isinstance(exception, asyncio.CancelledError | JobAborted | ConnectorException)
+        return RetryDecision() if cut_off else None
 
 
 @app.task(name=jobs.TASK, pass_context=True, retry=WhenWorkerStops())
@@ -85,7 +88,8 @@ async def _until_ended(context: JobContext, claim: Claim, child: ChildProcess) -
         await asyncio.sleep(LOOK_SECONDS)
         if loop.time() - looked >= OWN_SECONDS:
             looked = loop.time()
-            await _leave_if_taken_for_dead(context, claim, child)
+            with suppress(ConnectorException):  # nobody can tell now, and the job goes on
+                await _leave_if_taken_for_dead(context, claim, child)
     await _leave_if_taken_for_dead(context, claim, child)
 
 

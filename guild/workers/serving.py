@@ -7,7 +7,7 @@ import logging
 import os
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from typing import cast
 
 import psutil
@@ -34,6 +34,8 @@ from realm.world import World
 log = logging.getLogger(__name__)
 
 UPKEEP = "upkeep"
+AGAIN_SECONDS = 2.0
+"""Until a server that is away is asked again."""
 GRACEFUL_SECONDS = 0.5
 """A job is cut off when the worker ends, and waits for another one: what it has done so far is kept."""
 
@@ -43,9 +45,22 @@ def serve(world: World, config: RealmConfig, *, host: str, resources: Sequence[R
     name = f"{host}/{'+'.join(map(str, resources))}"
     with _alone(world, resources):
         try:
-            asyncio.run(_serve(world, config, name, host, resources))
+            while not _work(world, config, name, host, resources):
+                time.sleep(AGAIN_SECONDS)
         finally:
-            Worker.objects.filter(name=name, pid=os.getpid()).delete()
+            with suppress(DatabaseError):  # a row of a worker that is gone is known by its silence
+                Worker.objects.filter(name=name, pid=os.getpid()).delete()
+
+
+def _work(world: World, config: RealmConfig, name: str, host: str, resources: Sequence[Resource]) -> bool:
+    """Whether it was asked to end; else the server is away, and what the worker had begun is begun anew."""
+    try:
+        asyncio.run(_serve(world, config, name, host, resources))
+    except (ConnectorException, DatabaseError) as error:
+        log.error("%s: the database does not answer, and is asked again: %s", name, error.__cause__ or error)
+        connection.close()
+        return False
+    return True
 
 
 @contextmanager

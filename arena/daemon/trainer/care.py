@@ -88,7 +88,7 @@ class TrainerCare:
         """Of machines that train with this one."""
         missing = self._trainer.missing
         if missing and not self._missed:
-            self._outbox.add("machine_missing", f"The battle waits for {missing}")
+            self._outbox.add("machine_missing", missing)
         if self._missed and not missing and self._trainer.alive:
             self._outbox.add("machine_back", "All machines have joined, and the battle goes on")
         self._missed = missing

@@ -123,4 +123,4 @@ class Meeting:
 def _waiting(missing: Sequence[str], address: tuple[str, int]) -> str:
     there = f"manage.py node {address[0]}:{address[1]} --name {missing[0]}"
     named = f"the machine {missing[0]}" if len(missing) == 1 else f"the machines {', '.join(missing)}"
-    return f"{named} to join it; there: {there}"
+    return f"The battle waits for {named} to join it; there: {there}"

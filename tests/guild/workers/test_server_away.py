@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import pytest
+from django.conf import settings
 from django.db import DatabaseError
 
 from guild.workers import jobs
+from guild.workers.resources import Resource
+from realm.world import World
 
 
 def test_what_the_library_says_of_it_is_an_error_of_the_database() -> None:
@@ -23,3 +26,40 @@ def test_what_the_library_says_of_it_is_an_error_of_the_database() -> None:
 def test_each_call_that_the_task_master_makes_says_it_so() -> None:
     for call in (jobs.give, jobs.take_back, jobs.begin_stalled_anew, jobs.forget_old):
         assert hasattr(call, "__wrapped__"), call.__name__
+
+
+def ends_after(monkeypatch: pytest.MonkeyPatch, *errors: BaseException) -> list[str]:
+    """What becomes of a worker whose work ends with these, one after the other, and then as it was asked to."""
+    serving = pytest.importorskip("guild.workers.serving")
+    left, seen = list(errors), list[str]()
+
+    async def work(*_: object) -> None:
+        seen.append("works")
+        if left:
+            raise left.pop(0)
+
+    monkeypatch.setattr(serving, "_serve", work)
+    monkeypatch.setattr(serving, "AGAIN_SECONDS", 0.0)
+    serving.serve(settings.WORLD, settings.REALM, host="anvil", resources=[Resource.read("cpu")])
+    return seen
+
+
+@pytest.mark.django_db
+def test_a_worker_outlives_the_server(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    exceptions = pytest.importorskip("procrastinate.exceptions")
+    gone = exceptions.ConnectorException("gone")
+    assert ends_after(monkeypatch, gone, DatabaseError("gone"), gone) == ["works"] * 4
+
+
+@pytest.mark.django_db
+def test_what_else_goes_wrong_ends_it(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(RuntimeError):
+        ends_after(monkeypatch, RuntimeError("a fault of ours"))
+
+
+def test_a_job_that_lost_the_server_waits_again_and_one_that_failed_does_not() -> None:
+    exceptions = pytest.importorskip("procrastinate.exceptions")
+    acts = pytest.importorskip("guild.workers.acts")
+    decide = acts.WhenWorkerStops().get_retry_decision
+    assert decide(exception=exceptions.ConnectorException("gone"), job=None) is not None
+    assert decide(exception=acts.JobFailed("no such skill"), job=None) is None

@@ -202,7 +202,7 @@ def test_a_lost_machine_is_no_death_and_is_waited_for(
     for _ in range(5):  # as a network that comes and goes
         trainer.die(ExitCode.MACHINE_LOST)
         settle(daemon)
-        trainer.missing = "the machine gpubox to join it; there: …"
+        trainer.missing = "The battle waits for the machine gpubox to join it; there: …"
         clock.now += 10
         settle(daemon)
         trainer.missing = ""

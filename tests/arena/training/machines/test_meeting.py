@@ -45,7 +45,8 @@ def test_a_machine_joins_under_its_name_and_is_waited_for(world: World, address:
     found, said = meeting(address, lambda: False)
     assert found is not None
     assert list(found.ties) == ["gpubox"]
-    assert said[0] == f"the machine gpubox to join it; there: manage.py node 127.0.0.1:{address[1]} --name gpubox"
+    there = f"manage.py node 127.0.0.1:{address[1]} --name gpubox"
+    assert said[0] == f"The battle waits for the machine gpubox to join it; there: {there}"
     assert said[-1] == ""
     node.over.set()
     found.close()

@@ -63,7 +63,9 @@ def test_a_machine_that_dies_is_named_and_the_battle_goes_on_when_it_is_back(
 
     group.start()
     wait_for(lambda: group.missing)
-    assert group.missing.startswith(f"the machine {NAME} to join it; there: manage.py node 127.0.0.1:")
+    assert group.missing.startswith(
+        f"The battle waits for the machine {NAME} to join it; there: manage.py node 127.0.0.1:"
+    )
     with machine(world, group.group.node_address):
         wait_for(lambda: group.ready)
         assert group.missing == ""
