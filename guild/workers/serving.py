@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import signal
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Coroutine, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
-from typing import cast
+from typing import Any, cast
 
 import psutil
 from asgiref.sync import sync_to_async
@@ -82,19 +83,37 @@ async def _serve(world: World, config: RealmConfig, name: str, host: str, resour
             await jobs.begin_left_anew(own.job_manager, station.resources)
             telling = asyncio.create_task(_tell(world, config, name, host, resources))
             try:
-                await own.run_worker_async(
-                    queues=[*station.resources, UPKEEP],
-                    name=name,
-                    concurrency=len(resources) + 1,
-                    fetch_job_polling_interval=1.0,
-                    shutdown_graceful_timeout=GRACEFUL_SECONDS,
-                    delete_jobs="successful",
-                    additional_context={"station": station},
-                    update_heartbeat_interval=jobs.HEARTBEAT_SECONDS,
-                    stalled_worker_timeout=jobs.SILENT_SECONDS,
+                await _until_asked(
+                    own.run_worker_async(
+                        queues=[*station.resources, UPKEEP],
+                        name=name,
+                        concurrency=len(resources) + 1,
+                        fetch_job_polling_interval=1.0,
+                        shutdown_graceful_timeout=GRACEFUL_SECONDS,
+                        delete_jobs="successful",
+                        additional_context={"station": station},
+                        update_heartbeat_interval=jobs.HEARTBEAT_SECONDS,
+                        stalled_worker_timeout=jobs.SILENT_SECONDS,
+                        install_signal_handlers=False,
+                    )
                 )
             finally:
                 telling.cancel()
+
+
+async def _until_asked(work: Coroutine[Any, Any, None]) -> None:
+    """Returns after SIGTERM or SIGINT. Raises DatabaseError where the library gives up, which says nothing then."""
+    working, loop = asyncio.ensure_future(work), asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, working.cancel)
+    try:
+        await working
+    except asyncio.CancelledError:
+        return
+    finally:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.remove_signal_handler(number)
+    raise DatabaseError("the worker's connections have ended")
 
 
 async def _tell(world: World, config: RealmConfig, name: str, host: str, resources: Sequence[Resource]) -> None:

@@ -59,6 +59,8 @@ def of_process(world: World, service: str, *, level: str) -> dict[str, Any]:
             "httpx2": {"level": "WARNING"},
             # It tells each step of every job.
             "procrastinate": {"level": "WARNING"},
+            # It tells each try to reach a server that is away.
+            "psycopg.pool": {"level": "ERROR"},
             **({name: {"level": "DEBUG"} for name in OWN} if service else {}),
         },
     }

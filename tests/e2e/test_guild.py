@@ -62,6 +62,7 @@ def test_orders_leave_the_page_where_it_is(tavern: Tavern, visitor: Visitor) -> 
     page = visitor.page
     page.goto(f"{tavern.address}/guild")
     ask_for_a_forge(page)
+    expect(page.locator("#notices")).to_contain_text("40 problems of bin level 1")  # its row is drawn anew with it
     page.get_by_role("button", name="Stop 40 problems").press("Enter")
     expect(page.locator("#run-1 .state")).to_have_text("stopped")
     expect(page.locator("#notices")).to_contain_text("stopped before it began")

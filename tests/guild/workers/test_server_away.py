@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+import os
+import signal
+
 import pytest
 from django.conf import settings
 from django.db import DatabaseError
@@ -63,3 +67,25 @@ def test_a_job_that_lost_the_server_waits_again_and_one_that_failed_does_not() -
     decide = acts.WhenWorkerStops().get_retry_decision
     assert decide(exception=exceptions.ConnectorException("gone"), job=None) is not None
     assert decide(exception=acts.JobFailed("no such skill"), job=None) is None
+
+
+def asked_by(number: int | None) -> None:
+    """A worker of the library's that is asked to end by a signal, or ends by itself."""
+    serving = pytest.importorskip("guild.workers.serving")
+
+    async def work() -> None:
+        if number is not None:
+            os.kill(os.getpid(), number)
+            await asyncio.sleep(100)
+
+    asyncio.run(serving._until_asked(work()))
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_a_worker(number: int) -> None:
+    asked_by(number)
+
+
+def test_twin_one_that_ends_by_itself_has_lost_the_server() -> None:
+    with pytest.raises(DatabaseError):
+        asked_by(None)
