@@ -119,7 +119,7 @@ class ArenaDaemon:
 
         # The trainer, and what it fights.
         self.trainer = trainer or TrainerProcess(world, self.wake_up.set, clock=clock)
-        self.trainer.group = Group.of(self.settings.recipe, self.settings.config.node_address)
+        self.trainer.group = self._group_by(self.settings.recipe)
         self._trainer_care = TrainerCare(world, self.trainer, self._outbox, self.rest, clock=clock)
         self._running: Battle | None = None
         self._over = False
@@ -227,6 +227,7 @@ class ArenaDaemon:
             self.rest.settle(),
             self._change_hero(),
             self._readiness.mended(),
+            self._leave_missing(),
             self._start_battle(),
             self._play(),
             self._outbox.flush(),
@@ -485,10 +486,7 @@ class ArenaDaemon:
             battle = self._by_settings(battle)
         if battle is None:
             return False
-        group = self._group_of(battle)
-        if group != self.trainer.group:  # it waits for an order, and ends at once; the next look starts the other one
-            self.trainer.shut_down(meanwhile=self._beat)
-            self.trainer.group = group
+        if self._regroup(self._group_of(battle)):
             return True
         self._running = battle
         self.trainer.run(battles.order_path(self.world, battle))
@@ -496,10 +494,33 @@ class ArenaDaemon:
             self.trainer.pause_at(self._until.step)
         return True
 
+    def _leave_missing(self) -> bool:
+        """Other machines are waited for only while a battle needs them: it may be over, or the settings others."""
+        if not self.trainer.missing or self._running or self.rest.active or self._stopping.is_set():
+            return False
+        battle = self._unfinished()
+        if battle is None:
+            return self._regroup(Group())
+        if battles.has_trained(self.world, battle):
+            return self._regroup(self._group_of(battle))
+        resolved = self._readiness.judge(battle.quest, opened=True)
+        return resolved is not None and self._regroup(self._group_by(resolved.recipe))
+
+    def _regroup(self, group: Group) -> bool:
+        """Whether others are to train together: the trainer, which fights nothing, ends; the next look starts them."""
+        if group == self.trainer.group:
+            return False
+        self.trainer.shut_down(meanwhile=self._beat)
+        self.trainer.group = group
+        return True
+
+    def _group_by(self, recipe: Recipe) -> Group:
+        return Group.of(recipe, self.settings.config.node_address)
+
     def _group_of(self, battle: Battle) -> Group:
         """Whom its order wants to train together; of an order that cannot be read the trainer says so."""
         try:
-            return Group.of(battles.read_order(self.world, battle).recipe, self.settings.config.node_address)
+            return self._group_by(battles.read_order(self.world, battle).recipe)
         except (OSError, ValueError):
             return Group()
 

@@ -32,6 +32,8 @@ class SlowLooks:
         self._thread: threading.Thread | None = None
 
     def __enter__(self) -> Self:
+        if not self._elsewhere:  # nothing to do, and no reason to wake for it
+            return self
         self._over.clear()
         self._beaten_at = self._clock()
         self._thread = threading.Thread(target=self._run, name="slow-looks", daemon=True)

@@ -26,6 +26,7 @@ from arena.training.machines.ties import SILENT_SECONDS
 from realm import node_address
 from realm.logs import configuration
 from realm.processes.launcher import FSDP2, PARENT
+from realm.processes.parent_death import die_with
 from realm.world import World
 
 if TYPE_CHECKING:
@@ -59,12 +60,14 @@ def main() -> int:
     other.add_argument("--nodes-in-all", type=int, default=1)
     other.add_argument("--store", help="HOST,PORT of the first machine's store")
     other.add_argument("--own-address")
+    other.add_argument("--parent", type=int, help="the node, whose death is its own")
     given = parser.parse_args()
     configuration.start(World.from_environment(), "trainer", heard=True)
     os.environ.update(_environment(given.strategy, given.processes))
     if given.nodes:
         return _lead(given)
     if given.store:
+        die_with(given.parent)
         host, _, port = given.store.partition(",")
         os.environ.update(interface_of(given.own_address))
         place = Place(rank=given.node_rank, count=given.nodes_in_all, store=f"{host}:{port}", own=given.own_address)

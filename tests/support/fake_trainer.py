@@ -39,10 +39,10 @@ class FakeTrainer:
 
     @property
     def ready(self) -> bool:
-        return self.alive and not self.busy
+        return self.alive and not self.busy and not self.missing
 
     def start(self) -> None:
-        self.alive, self.starts, self.hung = True, self.starts + 1, ""
+        self.alive, self.starts, self.hung, self.missing = True, self.starts + 1, "", ""
 
     def reap(self) -> None:
         self.exit_code = None

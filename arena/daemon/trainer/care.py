@@ -84,6 +84,13 @@ class TrainerCare:
         self._tell_missing()
         return begins
 
+    def _tell_lost(self, lost: str, battle: Battle | None) -> None:
+        if battle:
+            follows = "the battle waits for it and goes on from its newest checkpoint"
+            self._outbox.add("machine_lost", f"{lost}: {follows}", battle=battle.battle_id)
+        else:
+            self._outbox.add("machine_lost", f"{lost}; no battle needs it now")
+
     def _tell_missing(self) -> None:
         """Of machines that train with this one."""
         missing = self._trainer.missing
@@ -116,11 +123,7 @@ class TrainerCare:
         if code == ExitCode.MACHINE_LOST:
             # No death, however often a network comes and goes: the next run waits for the machine.
             self._not_before = self._clock() + LONGEST_BACKOFF_SECONDS
-            follows = "the battle waits for it and goes on from its newest checkpoint"
-            named = {"battle": battle.battle_id} if battle else {}
-            self._outbox.add(
-                "machine_lost", f"{last_lines.splitlines()[-1] if last_lines else how}: {follows}", **named
-            )
+            self._tell_lost(last_lines.rpartition("\n")[2] or how, battle)
             return
 
         # Which time it is, and what follows: trouble of the machine, of this quest, or of the trainer itself.

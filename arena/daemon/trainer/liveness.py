@@ -41,7 +41,7 @@ class Liveness:
         """Which machines it waits for, in its words; empty while it waits for none."""
         self._lost = ""
         self._starting = True
-        """Its ranks load what they need, of which nothing is heard."""
+        """It, or its ranks, load what they need, and nothing is heard of them meanwhile."""
 
     def hear(self, line: str) -> bool:
         """Take in one line; whether it tells more than that the trainer lives."""
@@ -70,7 +70,7 @@ class Liveness:
         return self._verdict()
 
     def _verdict(self) -> str:
-        if not self._lines_seen or self._starting:
+        if self._starting:
             silent = self._silent_seconds
             return f"said nothing for {silent:.0f} s" if silent >= self._timeout_seconds.startup_seconds else ""
         if self._silent_seconds >= self._timeout_seconds.silent_seconds:

@@ -33,9 +33,8 @@ class Command(BaseCommand):
             self._show(as_json=options["json"])
             return
         try:
-            done = (
-                placing.bring_home(settings.WORLD, name) if home else placing.place(settings.WORLD, name, folder)
-            )  # fmt: skip
+            world = settings.WORLD
+            done = placing.bring_home(world, name) if home else placing.place(world, name, folder)
         except (PlacingRefused, OSError) as error:
             raise CommandError(f"{error}; nothing was changed") from error
         if options["json"]:

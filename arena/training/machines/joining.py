@@ -75,6 +75,7 @@ class Node:
         command = (
             *LAUNCH, "--processes", str(int(word["processes"])), "--strategy", str(word["strategy"]),
             "--node-rank", str(int(word["node_rank"])), "--nodes-in-all", str(int(word["nodes"])),
+            "--parent", str(os.getpid()),
             "--store", f"{self._address[0]},{int(word['port'])}", "--own-address", own_address,
         )  # fmt: skip
         environment = without_launcher(os.environ) | {"REALM_HOME": str(self._world.home)}

@@ -76,8 +76,12 @@ class Meeting:
             if tie:
                 tie.close()
             return
-        tie.keep(lambda said: self.failed.update({name: said}) if "failed" in said else None)
+        tie.keep(lambda said: self._hear(name, said))
         self.ties[name] = tie
+
+    def _hear(self, name: str, said: dict[str, Any]) -> None:
+        if "failed" in said:
+            self.failed[name] = said
 
     def _refusal(
         self, name: str, passport: Mapping[str, object], alike: Mapping[str, str], names: Sequence[str]

@@ -44,7 +44,8 @@ def key_of(world: World) -> bytes:
 
 
 class Tie:
-    """To one other machine. Beats are sent and heard by threads of their own, once `keep` was called."""
+    """To one other machine. Beats are sent and heard by threads of their own, once `keep` was called; until then each
+    word is waited for ANSWER_SECONDS at most."""
 
     def __init__(self, connection: Connection, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._connection, self._clock = connection, clock
@@ -77,7 +78,8 @@ class Tie:
                 return said
 
     def keep(self, on_word: Callable[[dict[str, Any]], None] = lambda said: None) -> None:
-        """Send beats from now on, and hear what comes."""
+        """Send beats from now on, and hear what comes, however long it takes."""
+        _unhurried(self._connection)
         for work in (self._beat, lambda: self._listen(on_word)):
             threading.Thread(target=work, daemon=True).start()
 
@@ -124,7 +126,6 @@ def tied(sock: socket.socket, key: bytes, *, asks_first: bool) -> Tie:
     except Exception as error:  # AuthenticationError, EOFError, OSError, and what rubbish makes of them
         connection.close()
         raise Broken(f"does not hold the key of this world ({Path(KEY_FILE).name})") from error
-    _unhurried(connection)
     return Tie(connection)
 
 

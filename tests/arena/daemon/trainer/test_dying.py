@@ -201,11 +201,13 @@ def test_a_lost_machine_is_no_death_and_is_waited_for(
     settle(daemon)
     for _ in range(5):  # as a network that comes and goes
         trainer.die(ExitCode.MACHINE_LOST)
+        trainer.busy = True
         settle(daemon)
-        trainer.missing = "The battle waits for the machine gpubox to join it; there: …"
         clock.now += 10
         settle(daemon)
-        trainer.missing = ""
+        trainer.missing = "The battle waits for the machine gpubox to join it; there: …"
+        settle(daemon)
+        trainer.missing, trainer.busy = "", False
         settle(daemon)
     assert states() == {"a": "battling"}
     assert message("machine_lost") == "out of luck: the battle waits for it and goes on from its newest checkpoint"

@@ -136,6 +136,16 @@ def test_rubbish_and_the_end_are_told() -> None:
         near.hear()
 
 
+def test_a_word_that_does_not_come_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A cable that is pulled before the answer: the node tries again."""
+    monkeypatch.setattr("arena.training.machines.ties.ANSWER_SECONDS", 1)
+    near, far = both_ends()
+    with pytest.raises(Broken):
+        near.hear()
+    far.close()
+    near.close()
+
+
 class Silent:
     """A connection on which nothing is heard."""
 
